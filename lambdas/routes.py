@@ -1,0 +1,34 @@
+"""The route table: every route of the REST API, written once.
+
+`stacks/api.py` builds API Gateway resources from it, the handlers register themselves under its paths,
+and `lambdas/openapi.py` describes it.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class Route:
+    """One method of one resource. `function` names the Lambda module that answers it."""
+
+    method: Literal["GET", "POST", "PUT", "DELETE"]
+    path: str
+    function: Literal["classify"]
+    summary: str
+    open: bool = False
+    """Open routes are throttled but need neither key nor signature; all others are behind the stage's auth mode."""
+
+
+CLASSIFY = Route("POST", "/classify", "classify", "Which of these labels fit this image?")
+EMBED = Route("POST", "/embed", "classify", "Unit vectors of images and texts in CLIP's shared space")
+HEALTH = Route("GET", "/health", "classify", "Is the endpoint in service?", open=True)
+OPENAPI = Route("GET", "/openapi.json", "classify", "This API, described", open=True)
+PAGE = Route("GET", "/", "classify", "A page to try it in a browser", open=True)
+
+ROUTES = (CLASSIFY, EMBED, HEALTH, OPENAPI, PAGE)
+
+STAGE_NAME = "v1"
+"""API Gateway's stage, and so the first segment of every path on AWS."""
+
+API_KEY_HEADER = "x-api-key"
