@@ -1,0 +1,139 @@
+"""`open_image`: the one way an image's bytes become pixels, in serving and in training alike.
+
+Formats are an allow-list, the header is checked before anything is decoded, and whatever Pillow makes of a hostile file
+ends as a sentence for the caller. The result is what a person sees: upright, the first frame, 8 bits of RGB. Alpha is
+dropped and palettes are looked up exactly as Hugging Face's image processors do, so that scores equal theirs.
+"""
+
+import io
+import struct
+import zlib
+
+import numpy as np
+from PIL import Image, UnidentifiedImageError
+
+from model.contract import MAX_IMAGE_PIXELS, PayloadTooLarge, UnprocessableImage, UnsupportedMediaType
+
+FORMATS = ("JPEG", "PNG", "GIF", "WEBP", "BMP", "TIFF", "AVIF")
+"""Pillow's names of what is opened. Phones' multi-picture JPEGs come in by way of JPEG."""
+
+MAX_ASPECT_RATIO = 100
+"""The shorter side is scaled to the model's 224 px, so a 1 x 50,000 strip would ask for gigabytes."""
+
+EXIF_ORIENTATION = 0x0112
+UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+"""EXIF 2.32, tag Orientation: what undoes each way a camera may have been held."""
+
+HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
+AVIF_BRANDS = (b"avif", b"avis")
+
+PILLOW_FAULTS = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    TypeError,
+    AttributeError,
+    LookupError,
+    ArithmeticError,
+    EOFError,
+    RuntimeError,
+    MemoryError,
+    struct.error,
+    zlib.error,
+    UserWarning,
+)
+"""What Pillow's decoders raise on broken files: it promises no single type."""
+
+
+def open_image(data: bytes) -> Image.Image:
+    """Decode an image file to an upright 8-bit RGB image.
+
+    Raises UnsupportedMediaType for HEIC (and AVIF where this Pillow lacks it), PayloadTooLarge for too many pixels and
+    UnprocessableImage for everything else that can't be decoded.
+    """
+    image = _open(data)
+    _check_size(image.size)
+    try:
+        image.load()
+    except PILLOW_FAULTS as error:
+        raise UnprocessableImage(
+            f"the {image.format} file is damaged or cut off ({_reason(error)}): send it again"
+        ) from None
+    return _to_rgb(_upright(image))
+
+
+def _open(data: bytes) -> Image.Image:
+    try:
+        return Image.open(io.BytesIO(data), formats=FORMATS)
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
+        raise PayloadTooLarge(
+            f"the image has more than the {MAX_IMAGE_PIXELS:,} pixels that are allowed: shrink it to 1024 px"
+        ) from None
+    except UnidentifiedImageError:
+        raise _unidentified(data) from None
+    except PILLOW_FAULTS as error:
+        raise UnprocessableImage(f"the image's header can't be read ({_reason(error)}): send it again") from None
+
+
+def _unidentified(data: bytes) -> UnsupportedMediaType | UnprocessableImage:
+    brand = data[8:12] if data[4:8] == b"ftyp" else b""
+    if brand in HEIF_BRANDS or brand in AVIF_BRANDS:
+        name = "AVIF" if brand in AVIF_BRANDS else "HEIC"
+        return UnsupportedMediaType(
+            f"{name} images can't be read here: convert it to JPEG, for example `magick photo.{name.lower()} photo.jpg`"
+        )
+    return UnprocessableImage(
+        f"{len(data):,} bytes that start with {data[:12]!r} are not an image of a known kind: {', '.join(FORMATS)}"
+    )
+
+
+def _check_size(size: tuple[int, int]) -> None:
+    width, height = size
+    if width * height > MAX_IMAGE_PIXELS:
+        raise PayloadTooLarge(
+            f"the image is {width} x {height} = {width * height:,} pixels, at most {MAX_IMAGE_PIXELS:,} are allowed: "
+            "shrink it to 1024 px on the longer side"
+        )
+    if max(size) > MAX_ASPECT_RATIO * min(size):
+        raise UnprocessableImage(
+            f"the image is {width} x {height} pixels, a side may be {MAX_ASPECT_RATIO} times the other at most: crop it"
+        )
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    try:
+        orientation = image.getexif().get(EXIF_ORIENTATION)
+    except PILLOW_FAULTS:  # broken metadata is no reason to refuse good pixels
+        return image
+    transpose = UPRIGHT.get(orientation) if isinstance(orientation, int) else None
+    return image if transpose is None else image.transpose(transpose)
+
+
+def _to_rgb(image: Image.Image) -> Image.Image:
+    try:
+        if image.mode == "F" or image.mode.startswith("I"):
+            image = _to_8_bits(image)
+        if "transparency" in image.info:  # straight to RGB would warn; by way of RGBA the colours are the same
+            image = image.convert("RGBA")
+        return image.convert("RGB")
+    except PILLOW_FAULTS as error:
+        raise UnprocessableImage(f"pixels of kind {image.mode!r} can't be shown as RGB ({_reason(error)})") from None
+
+
+def _to_8_bits(image: Image.Image) -> Image.Image:
+    pixels = np.asarray(image)  # [height, width], 16 bits or more
+    if image.mode == "F" or pixels.min() < 0 or pixels.max() > 0xFFFF:
+        raise UnprocessableImage("pixels of more than 16 bits can't be read: save the image with 8 bits per channel")
+    return Image.fromarray((pixels.astype(np.uint16) >> 8).astype(np.uint8))
+
+
+def _reason(error: BaseException) -> str:
+    return str(error) or type(error).__name__
