@@ -1,0 +1,81 @@
+# Every command a newcomer, an operator or a contributor needs: `make help`.
+# A machine needs Python 3.11+ and make; everything else is installed into .venv and node_modules.
+
+PYTHON ?= python3
+STAGE ?= dev
+export PATH := $(CURDIR)/.venv/bin:$(CURDIR)/node_modules/.bin:$(PATH)
+export OMP_NUM_THREADS ?= 1
+CDK = cdk --context stage=$(STAGE)
+
+.DEFAULT_GOAL := help
+.PHONY: help local local-status local-logs local-destroy test test-slow check synth diff deploy destroy api-key train-demo
+
+help: ## List these commands
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+local: .venv/.product node_modules/.installed ## Stand the whole system up on this machine and classify an image
+	@python -m local up
+
+local-status: .venv/.product ## What of the local system is running
+	@python -m local status
+
+local-logs: .venv/.product ## Show the local system's logs
+	@python -m local logs
+
+local-destroy: .venv/.product node_modules/.installed ## Tear the local system down: cdk destroy, nothing left
+	@python -m local destroy
+
+test: .venv/.tests node_modules/.installed ## Run the tests that guard every change
+	python -m pytest -m "not slow"
+
+test-slow: .venv/.tests node_modules/.installed ## Run the tests that take longer
+	python -m pytest -m slow
+
+check: .venv/.tests ## Lint, formatting and types
+	ruff check .
+	ruff format --check .
+	mypy
+
+synth: .venv/.product node_modules/.installed ## Synthesize the CloudFormation templates into cdk.out
+	$(CDK) synth --quiet
+
+diff: .venv/.product node_modules/.installed ## What a deploy would change on your AWS account (STAGE=dev|prod)
+	$(CDK) diff
+
+deploy: .venv/.product node_modules/.installed ## Deploy to your AWS account (STAGE=dev|prod)
+	@python -m stacks.config $(STAGE)
+	$(CDK) deploy --all
+
+destroy: .venv/.product node_modules/.installed ## Remove it from your AWS account (STAGE=dev|prod)
+	$(CDK) destroy --all
+
+api-key: .venv/.product ## Print the API key of the deployed stage (STAGE=dev|prod)
+	@python -c "$$PRINT_API_KEY" WordsightApi-$(STAGE)
+
+define PRINT_API_KEY
+import sys, boto3
+outputs = boto3.client("cloudformation").describe_stacks(StackName=sys.argv[1])["Stacks"][0]["Outputs"]
+key_id = next(output["OutputValue"] for output in outputs if output["OutputKey"] == "ApiKeyId")
+print(boto3.client("apigateway").get_api_key(apiKey=key_id, includeValue=True)["value"])
+endef
+export PRINT_API_KEY
+
+train-demo: .venv/.product ## Train the shipped checkpoint again, from scratch
+	python -m model.train --help
+
+# Stamps: what was installed, and from which list. A changed list installs again.
+.venv/bin/python:
+	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Wordsight needs Python 3.11 or newer, found " + sys.version.split()[0] + ": make PYTHON=python3.11 ...")'
+	$(PYTHON) -m venv .venv
+
+.venv/.product: requirements.txt model/requirements.txt | .venv/bin/python
+	python -m pip install --disable-pip-version-check -r requirements.txt -r model/requirements.txt
+	@touch $@
+
+.venv/.tests: tests/requirements.txt .venv/.product
+	python -m pip install --disable-pip-version-check -r requirements.txt -r model/requirements.txt -r tests/requirements.txt
+	@touch $@
+
+node_modules/.installed: package-lock.json .venv/.product
+	npm ci --no-audit --no-fund
+	@touch $@

@@ -1,0 +1,77 @@
+"""Who may import whom: the table that keeps containers, Lambdas, stacks and local mode apart."""
+
+import ast
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+CONTRACT = {"pydantic"}
+CONTAINER = {
+    *("torch", "transformers", "safetensors", "tokenizers", "numpy", "PIL", "pydantic"),
+    *("starlette", "uvicorn", "orjson", "prometheus_client", "model"),
+}
+LAMBDA = {"boto3", "botocore", "aws_lambda_powertools", "pydantic", "lambdas", "model.contract"}
+STACK = {
+    *("aws_cdk", "constructs", "cdk_nag", "jsii", "stacks"),
+    *("lambdas.routes", "lambdas.settings", "model.settings", "model.contract"),
+}
+LOCAL = {"ministack", "boto3", "botocore", "local"}
+
+ALLOWED = {
+    "model/contract.py": CONTRACT,
+    "model/settings.py": CONTRACT,
+    "model": CONTAINER,
+    "lambdas/routes.py": set(),
+    "lambdas/settings.py": CONTRACT,
+    "lambdas": LAMBDA,
+    "stacks": STACK,
+    "app.py": STACK,
+    "local": LOCAL,
+}
+"""Beside the standard library; the longest matching path decides."""
+
+
+def sources() -> list[Path]:
+    folders = [ROOT / "app.py", *(ROOT / name for name in ("model", "lambdas", "stacks", "local"))]
+    return [path for folder in folders for path in ([folder] if folder.is_file() else sorted(folder.rglob("*.py")))]
+
+
+def imported_by(source: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(source.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{source}: one import path everywhere, no relative imports"
+            # `from lambdas import routes` names a module in its second half
+            is_package = (ROOT / node.module.replace(".", "/")).is_dir() if node.module else False
+            yield from (f"{node.module}.{a.name}" for a in node.names) if is_package else [str(node.module)]
+
+
+def allowed_for(source: Path) -> set[str]:
+    path = source.relative_to(ROOT).as_posix()
+    return ALLOWED[max((rule for rule in ALLOWED if path == rule or path.startswith(rule + "/")), key=len)]
+
+
+@pytest.mark.parametrize("source", sources(), ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_a_module_imports_only_what_its_folder_may(source: Path) -> None:
+    allowed = allowed_for(source)
+    for module in imported_by(source):
+        if module.split(".")[0] in sys.stdlib_module_names:
+            continue
+        assert any(module == name or module.startswith(name + ".") for name in allowed), f"{module} is not for {source}"
+
+
+@pytest.mark.parametrize("source", sources(), ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_the_environment_is_read_only_where_settings_are(source: Path) -> None:
+    path = source.relative_to(ROOT).as_posix()
+    if path.startswith("local/") or path.endswith("/settings.py"):
+        pytest.skip("builds environments, or is where they are read")
+    tree = ast.parse(source.read_text())
+    reads = [
+        node.lineno for node in ast.walk(tree) if isinstance(node, ast.Attribute) and node.attr in ("environ", "getenv")
+    ]
+    assert len(reads) <= 1, f"{path} reads the environment on lines {reads}: only the entry point passes it to from_env"
