@@ -1,0 +1,29 @@
+"""The CDK app: a stage's configuration becomes four stacks.
+
+npx cdk deploy --all -c stage=dev
+"""
+
+from aws_cdk import App, Tags
+
+from stacks.api import ApiStack
+from stacks.config import from_context
+from stacks.data import DataStack
+from stacks.nag import check_with_cdk_nag
+from stacks.serving import ServingStack
+from stacks.training import TrainingStack
+
+app = App()
+config = from_context(app.node.get_all_context())
+stage = config.stage
+
+data = DataStack(app, f"WordsightData-{stage}", config=config)
+training = TrainingStack(app, f"WordsightTraining-{stage}", config=config, data=data)
+serving = ServingStack(app, f"WordsightServing-{stage}", config=config, data=data)
+api = ApiStack(app, f"WordsightApi-{stage}", config=config, data=data, serving=serving)
+
+Tags.of(app).add("application", "wordsight")
+Tags.of(app).add("stage", stage)
+if str(app.node.try_get_context("nag")).lower() == "true":
+    check_with_cdk_nag(app)
+
+app.synth()

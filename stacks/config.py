@@ -1,0 +1,251 @@
+"""What differs between stages, and every knob of a deployment: one frozen, validated `StageConfig` per stage.
+
+    npx cdk deploy --all -c stage=prod -c throttling_rate_rps=200
+
+Any field may be set with `-c field=value`; a name or value that is not allowed stops synth with a sentence about it.
+"""
+
+import difflib
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+POWERTOOLS_LAYER_VERSION = 36
+"""The public layer that carries aws-lambda-powertools and pydantic at the versions of requirements.txt."""
+
+ENDPOINT_USD_PER_HOUR = {
+    "ml.c5.xlarge": 0.204,
+    "ml.c7i.xlarge": 0.214,
+    "ml.g4dn.xlarge": 0.7364,
+    "ml.g6.xlarge": 1.1267,
+    "ml.g5.xlarge": 1.408,
+}
+"""On-demand price of one endpoint instance in us-east-1, as of 2026."""
+
+AUTH_MODES = ("api_key", "iam", "none")
+LOG_RETENTION_DAYS = {
+    1: "ONE_DAY",
+    7: "ONE_WEEK",
+    14: "TWO_WEEKS",
+    30: "ONE_MONTH",
+    90: "THREE_MONTHS",
+    180: "SIX_MONTHS",
+    365: "ONE_YEAR",
+}
+"""Days and what CDK calls them."""
+GPU_AMIS = ("al2023-ami-sagemaker-inference-gpu-4-1", "al2-ami-sagemaker-inference-gpu-3-1")
+"""Drivers 580 (CUDA 13, what PyPI's torch needs) and 550 (CUDA 12.4, for an image with cu126 wheels)."""
+
+DEEP_LEARNING_CONTAINER = "public.ecr.aws/deep-learning-containers/pytorch:2.13-cu133-amzn2023-sagemaker"
+"""AWS's training image: training hosts let nobody choose a driver, and this image brings CUDA's compatibility layer."""
+
+
+class ConfigError(ValueError):
+    """A stage's configuration is not allowed. The text names every bad value, what is allowed and what to do."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StageConfig:
+    """Everything that may differ between two deployments of the app. The defaults are the cheap ones of `dev`."""
+
+    stage: str
+
+    endpoint_instance_type: str = "ml.c7i.xlarge"
+    endpoint_instance_count: int = 1
+    inference_ami: str = "al2023-ami-sagemaker-inference-gpu-4-1"
+    """Used by GPU instances only; without it SageMaker starts them with a driver too old for any current torch."""
+    startup_timeout_s: int = 600
+    autoscaling: bool = False
+    """Turn it off in a deployment of its own before changing `endpoint_instance_type`: SageMaker insists."""
+    autoscaling_max_instances: int = 4
+    autoscaling_concurrency: float = 4.0
+    """Requests in flight per instance that scaling aims at."""
+
+    training_instance_type: str = "ml.c7i.2xlarge"
+    training_instance_count: int = 1
+    training_volume_gb: int = 50
+    spot: bool = False
+    """Needs its own quota: "<instance type> for spot training job usage"."""
+    max_run_s: int = 2 * 3600
+    max_wait_s: int = 4 * 3600
+    """Waiting for spot capacity and running, together. Used with `spot` only."""
+
+    model_id: str = ""
+    """The CLIP checkpoint baked into the images, from the Hugging Face hub; empty: the Dockerfile's own default."""
+    model_revision: str = ""
+    serve_base_image: str = ""
+    """Empty: the Dockerfile's own default."""
+    train_base_image: str = DEEP_LEARNING_CONTAINER
+    serve_image_uri: str = ""
+    """An image in ECR, pushed before: no Docker is needed to deploy then."""
+    train_image_uri: str = ""
+
+    auth: str = "api_key"
+    throttling_rate_rps: float = 50.0
+    throttling_burst: int = 100
+    cors_origins: tuple[str, ...] = ()
+
+    retain_data: bool = False
+    """Keep the buckets when the stacks are destroyed; otherwise they go, with all objects in them."""
+    log_retention_days: int = 14
+
+    def __post_init__(self) -> None:
+        faults = [*_faults(self), *_contradictions(self)]
+        if faults:
+            raise ConfigError("; ".join(faults))
+
+    @property
+    def name(self) -> str:
+        """The prefix of everything that carries a physical name: the endpoint and its training jobs."""
+        return f"wordsight-{self.stage}"
+
+    @property
+    def endpoint_has_gpu(self) -> bool:
+        return bool(re.match(r"ml\.[gp]\d", self.endpoint_instance_type))
+
+    @property
+    def endpoint_usd_per_hour(self) -> float | None:
+        """What the idle deployment costs, near enough: the endpoint's instances. None where the price is not known."""
+        price = ENDPOINT_USD_PER_HOUR.get(self.endpoint_instance_type)
+        return price and price * self.endpoint_instance_count
+
+
+@dataclass(frozen=True)
+class _Rule:
+    holds: Callable[[Any], bool]
+    allowed: str
+
+
+def _one_of(*values: object) -> _Rule:
+    return _Rule(values.__contains__, ", ".join(map(str, values)))
+
+
+def _between(low: float, high: float) -> _Rule:
+    return _Rule(lambda value: low <= value <= high, f"{low} to {high}")
+
+
+def _match(pattern: str, allowed: str) -> _Rule:
+    return _Rule(lambda value: re.fullmatch(pattern, value) is not None, allowed)
+
+
+# x86-64 families only: the images are built for linux/amd64. Graviton carries a g behind its generation (c7g, g5g).
+_INSTANCE_TYPE = _match(
+    r"ml\.([cmrtg]\d+(?!g)[a-z]*|p\d+(?!e-gb)[a-z]*(-b\d+)?)\.(medium|(\d*x)?large)",
+    "an x86-64 type of SageMaker's, such as ml.c7i.xlarge (CPU) or ml.g4dn.xlarge (GPU)",
+)
+_IMAGE_URI = _match(
+    r"(\d{12}\.dkr\.ecr\.[a-z0-9-]+\.amazonaws\.com(\.cn)?/[a-z0-9._/-]+(:[\w.-]+|@sha256:[0-9a-f]{64}))?",
+    "empty, or an image in ECR such as 123456789012.dkr.ecr.us-east-1.amazonaws.com/wordsight:1",
+)
+_BASE_IMAGE = r"[a-z0-9][\w./:@-]*"
+_ORIGIN = re.compile(r"\*|https?://[^/\s,*]+")
+
+_RULES = {
+    "stage": _match("dev|prod", "dev, prod"),
+    "endpoint_instance_type": _INSTANCE_TYPE,
+    "endpoint_instance_count": _between(1, 100),
+    "inference_ami": _one_of(*GPU_AMIS),
+    "startup_timeout_s": _between(60, 3600),
+    "autoscaling_max_instances": _between(1, 100),
+    "autoscaling_concurrency": _between(0.1, 1000),
+    "training_instance_type": _INSTANCE_TYPE,
+    "training_instance_count": _between(1, 100),
+    "training_volume_gb": _between(10, 16_384),
+    "max_run_s": _between(600, 28 * 86_400),
+    "max_wait_s": _between(600, 28 * 86_400),
+    "model_id": _match(r"([\w.-]+/[\w.-]+)?", "empty, or owner/name on the Hugging Face hub"),
+    "model_revision": _match(r"([0-9a-f]{40})?", "empty, or a commit of 40 hexadecimal digits"),
+    "serve_base_image": _match(f"({_BASE_IMAGE})?", "empty, or an image reference such as python:3.12-slim"),
+    "train_base_image": _match(_BASE_IMAGE, "an image reference such as python:3.12-slim"),
+    "serve_image_uri": _IMAGE_URI,
+    "train_image_uri": _IMAGE_URI,
+    "auth": _one_of(*AUTH_MODES),
+    "throttling_rate_rps": _between(0.1, 10_000),
+    "throttling_burst": _between(1, 5_000),
+    "cors_origins": _Rule(
+        lambda origins: all(_ORIGIN.fullmatch(origin) for origin in origins),
+        "* or origins separated by commas, such as https://example.com, without a path",
+    ),
+    "log_retention_days": _one_of(*LOG_RETENTION_DAYS),
+}
+
+
+def _faults(config: StageConfig) -> Iterator[str]:
+    for name, rule in _RULES.items():
+        value = getattr(config, name)
+        if not rule.holds(value):
+            yield f"{name} is {value!r}, allowed: {rule.allowed}"
+
+
+def _contradictions(config: StageConfig) -> Iterator[str]:
+    if config.spot and config.max_wait_s < config.max_run_s:
+        yield f"max_wait_s is {config.max_wait_s}, allowed with spot: max_run_s ({config.max_run_s}) or more"
+    if config.autoscaling and config.autoscaling_max_instances < config.endpoint_instance_count:
+        yield (
+            f"autoscaling_max_instances is {config.autoscaling_max_instances}, "
+            f"allowed: endpoint_instance_count ({config.endpoint_instance_count}) or more"
+        )
+    if bool(config.model_id) != bool(config.model_revision):
+        yield (
+            f"model_id is {config.model_id!r} and model_revision {config.model_revision!r}: "
+            "give both, so that every build bakes in the same weights, or neither"
+        )
+    if "*" in config.cors_origins and len(config.cors_origins) > 1:
+        yield f"cors_origins is {config.cors_origins!r}: * allows every origin already, give it alone"
+
+
+def from_context(context: Mapping[str, Any]) -> StageConfig:
+    """The stage named by the context's `stage` (dev by default) with every field that the context sets.
+
+    Keys with a colon, as CDK's own all have, are not ours. Raises ConfigError.
+    """
+    ours = {key: value for key, value in context.items() if ":" not in key and key not in _SWITCHES}
+    stage = ours.pop("stage", "dev")
+    if stage not in STAGES:
+        raise ConfigError(f"stage is {stage!r}, allowed: {', '.join(STAGES)}")
+    defaults = STAGES[stage]
+    known = [each.name for each in fields(StageConfig)]
+    for key in ours:
+        if key not in known:
+            guess = difflib.get_close_matches(key, known, n=1)
+            hint = f"did you mean {guess[0]}?" if guess else f"allowed: {', '.join(known)}"
+            raise ConfigError(f"there is no setting {key!r}: {hint}")
+    return replace(defaults, **{key: _typed(key, value, getattr(defaults, key)) for key, value in ours.items()})
+
+
+_SWITCHES = ("nag",)
+
+
+def _typed(name: str, value: Any, default: Any) -> Any:
+    """`value` as the type of `default`: the command line gives every value as text."""
+    text = str(value).strip()
+    try:
+        match default:
+            case bool():
+                return {"true": True, "false": False}[text.lower()]
+            case int():
+                return int(text)
+            case float():
+                return float(text)
+            case tuple():
+                parts = value if isinstance(value, list) else text.split(",")
+                return tuple(part.strip() for part in parts if part.strip())
+            case _:
+                return text
+    except (KeyError, ValueError):
+        allowed = {bool: "true, false", int: "a whole number", float: "a number"}[type(default)]
+        raise ConfigError(f"{name} is {text!r}, allowed: {allowed}") from None
+
+
+STAGES = {
+    "dev": StageConfig(stage="dev"),
+    "prod": StageConfig(
+        stage="prod",
+        endpoint_instance_type="ml.g4dn.xlarge",
+        training_instance_type="ml.g4dn.xlarge",
+        auth="iam",
+        retain_data=True,
+        log_retention_days=90,
+    ),
+}

@@ -1,0 +1,66 @@
+"""The buckets: what outlives every deployment. `data` holds what users give, `artifacts` what training makes of it."""
+
+from typing import Any
+
+from aws_cdk import CfnOutput, Duration, RemovalPolicy, Stack
+from aws_cdk import aws_s3 as s3
+from constructs import Construct
+
+from model.contract import UPLOADS_PREFIX
+from stacks.config import StageConfig
+
+TRAINING_PREFIXES = ("annotations/", "images/", "snapshots/")
+"""Where in the data bucket a training job may read."""
+MODELS_PREFIX = "models/"
+CHECKPOINTS_PREFIX = "checkpoints/"
+
+
+class DataStack(Stack):
+    """Two private, encrypted buckets. The stage's `retain_data` says whether they survive `cdk destroy`."""
+
+    def __init__(self, scope: Construct, id: str, *, config: StageConfig) -> None:
+        super().__init__(scope, id, description="Wordsight: buckets for data and model artifacts")
+        self.data = _bucket(
+            self,
+            "Data",
+            config,
+            versioned=True,
+            cors=_cors(config),
+            lifecycle_rules=[
+                s3.LifecycleRule(abort_incomplete_multipart_upload_after=Duration.days(1)),
+                s3.LifecycleRule(prefix=UPLOADS_PREFIX, expiration=Duration.days(1)),
+                s3.LifecycleRule(noncurrent_version_expiration=Duration.days(30), expired_object_delete_marker=True),
+            ],
+        )
+        self.artifacts = _bucket(
+            self,
+            "Artifacts",
+            config,
+            lifecycle_rules=[
+                s3.LifecycleRule(abort_incomplete_multipart_upload_after=Duration.days(1)),
+                s3.LifecycleRule(prefix=CHECKPOINTS_PREFIX, expiration=Duration.days(30)),
+            ],
+        )
+        CfnOutput(self, "DataBucketName", value=self.data.bucket_name)
+        CfnOutput(self, "ArtifactsBucketName", value=self.artifacts.bucket_name)
+
+
+def _bucket(scope: Construct, id: str, config: StageConfig, **properties: Any) -> s3.Bucket:
+    return s3.Bucket(
+        scope,
+        id,
+        block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
+        encryption=s3.BucketEncryption.S3_MANAGED,
+        enforce_ssl=True,
+        minimum_tls_version=1.2,
+        removal_policy=RemovalPolicy.RETAIN if config.retain_data else RemovalPolicy.DESTROY,
+        auto_delete_objects=not config.retain_data,
+        **properties,
+    )
+
+
+def _cors(config: StageConfig) -> list[s3.CorsRule] | None:
+    if not config.cors_origins:
+        return None
+    methods = [s3.HttpMethods.GET, s3.HttpMethods.PUT, s3.HttpMethods.POST]
+    return [s3.CorsRule(allowed_origins=list(config.cors_origins), allowed_methods=methods, allowed_headers=["*"])]

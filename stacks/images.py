@@ -1,0 +1,70 @@
+"""The container images: built from this repository by Docker at deploy time, or pushed to ECR before."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from aws_cdk import IgnoreMode, Stack
+from aws_cdk import aws_ecr as ecr
+from aws_cdk import aws_ecr_assets as ecr_assets
+from constructs import Construct
+
+from stacks.config import StageConfig
+
+REPOSITORY_ROOT = Path(__file__).parent.parent
+
+CONTEXT = ("/*", "!/model", "/model/shipped", "__pycache__", "*.pyc")
+"""What of the repository goes into an image: `model/`, but not the small checkpoint that local mode serves."""
+
+
+@dataclass(frozen=True)
+class ContainerImage:
+    """An image that SageMaker can run, and the repository that a role must be allowed to pull it from."""
+
+    uri: str
+    repository: ecr.IRepository
+
+    @classmethod
+    def serve(cls, scope: Construct, config: StageConfig) -> "ContainerImage":
+        """The inference image."""
+        if config.serve_image_uri:
+            return cls._pushed(scope, config.serve_image_uri)
+        return cls._built(scope, config, config.serve_base_image)
+
+    @classmethod
+    def train(cls, scope: Construct, config: StageConfig) -> "ContainerImage":
+        """The training image: the same program on a base that suits training hosts."""
+        if config.train_image_uri:
+            return cls._pushed(scope, config.train_image_uri)
+        return cls._built(scope, config, config.train_base_image)
+
+    @classmethod
+    def _built(cls, scope: Construct, config: StageConfig, base_image: str) -> "ContainerImage":
+        build_args = {
+            "BASE_IMAGE": base_image,
+            "MODEL_ID": config.model_id,
+            "MODEL_REVISION": config.model_revision,
+        }
+        asset = ecr_assets.DockerImageAsset(
+            scope,
+            "Image",
+            directory=str(REPOSITORY_ROOT),
+            file="model/Dockerfile",
+            build_args={name: value for name, value in build_args.items() if value},
+            platform=ecr_assets.Platform.LINUX_AMD64,  # a laptop's own may be arm64, which no endpoint can run
+            outputs=["type=docker"],  # SageMaker refuses the OCI manifests that newer builders push by default
+            exclude=list(CONTEXT),
+            ignore_mode=IgnoreMode.GIT,
+        )
+        return cls(asset.image_uri, asset.repository)
+
+    @classmethod
+    def _pushed(cls, scope: Construct, uri: str) -> "ContainerImage":
+        found = re.match(r"(\d+)\.dkr\.ecr\.([a-z0-9-]+)\.[^/]+/([^:@]+)", uri)
+        assert found, "StageConfig has checked the URI"  # noqa: S101
+        account, region, name = found.groups()
+        arn = Stack.of(scope).format_arn(
+            service="ecr", region=region, account=account, resource="repository", resource_name=name
+        )
+        repository = ecr.Repository.from_repository_attributes(scope, "Image", repository_arn=arn, repository_name=name)
+        return cls(uri, repository)

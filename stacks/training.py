@@ -1,0 +1,141 @@
+"""Training: the image, the role and the state machine that runs one SageMaker training job per execution.
+
+    aws stepfunctions start-execution --state-machine-arn … --name attempt-1 \\
+        --input '{"dataset_s3_uri": "s3://<data bucket>/snapshots/<name>/", "hyperparameters": {"epochs": "5"}}'
+
+CloudFormation knows no training job that it could create: the state machine is the definition of one. `hyperparameters`
+may be left out. The execution's output is {"training_job_name", "artifact_s3_uri"}; job `wordsight-<stage>-<name>`.
+"""
+
+from aws_cdk import CfnOutput, Stack
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_stepfunctions as sfn
+from constructs import Construct
+
+from stacks.config import StageConfig
+from stacks.data import CHECKPOINTS_PREFIX, MODELS_PREFIX, TRAINING_PREFIXES, DataStack
+from stacks.execution_role import ExecutionRole
+from stacks.images import ContainerImage
+from stacks.log_groups import log_group
+from stacks.training_job import create_training_job_state
+
+LOG_GROUP_NAME = "/aws/sagemaker/TrainingJobs"
+"""SageMaker's, shared by all training jobs of the account: written to, never managed."""
+
+
+class TrainingStack(Stack):
+    """The state machine, and the role its training jobs run with."""
+
+    def __init__(self, scope: Construct, id: str, *, config: StageConfig, data: DataStack) -> None:
+        super().__init__(scope, id, description="Wordsight: training")
+        image = ContainerImage.train(self, config)
+        role = self._execution_role(data)
+        image.repository.grant_pull(role)
+        job = create_training_job_state(
+            self,
+            config,
+            image_uri=image.uri,
+            role_arn=role.role_arn,
+            models_s3_uri=data.artifacts.s3_url_for_object(MODELS_PREFIX),
+            checkpoints_s3_uri=data.artifacts.s3_url_for_object(CHECKPOINTS_PREFIX),
+        )
+        machine = sfn.StateMachine(
+            self,
+            "StateMachine",
+            definition_body=sfn.DefinitionBody.from_chainable(self._definition(job, data)),
+            role=self._machine_role(config, role),
+            tracing_enabled=True,
+            logs=sfn.LogOptions(
+                destination=log_group(self, "StateMachineLogs", config),
+                level=sfn.LogLevel.ALL,
+                include_execution_data=True,
+            ),
+        )
+        CfnOutput(self, "StateMachineArn", value=machine.state_machine_arn)
+
+    def _execution_role(self, data: DataStack) -> ExecutionRole:
+        role = ExecutionRole(
+            self, "ExecutionRole", log_group_name=LOG_GROUP_NAME, metric_namespace="/aws/sagemaker/TrainingJobs"
+        )
+        role.allow_read(data.data, *TRAINING_PREFIXES)
+        role.allow_read(data.artifacts, CHECKPOINTS_PREFIX)
+        role.allow_write(data.artifacts, MODELS_PREFIX, CHECKPOINTS_PREFIX)
+        return role
+
+    def _machine_role(self, config: StageConfig, execution_role: iam.IRole) -> iam.Role:
+        """What `createTrainingJob.sync` needs: a raw state brings no permissions of its own.
+
+        https://docs.aws.amazon.com/step-functions/latest/dg/connect-sagemaker.html
+        """
+        role = iam.Role(self, "StateMachineRole", assumed_by=iam.ServicePrincipal("states.amazonaws.com"))
+        jobs = self.format_arn(service="sagemaker", resource="training-job", resource_name=f"{config.name}-*")
+        rule = self.format_arn(
+            service="events", resource="rule", resource_name="StepFunctionsGetEventsForSageMakerTrainingJobsRule"
+        )
+        for statement in (
+            iam.PolicyStatement(
+                actions=[
+                    "sagemaker:CreateTrainingJob",
+                    "sagemaker:DescribeTrainingJob",
+                    "sagemaker:StopTrainingJob",
+                    "sagemaker:AddTags",
+                ],
+                resources=[jobs],
+            ),
+            iam.PolicyStatement(actions=["sagemaker:ListTags"], resources=["*"]),
+            iam.PolicyStatement(
+                actions=["iam:PassRole"],
+                resources=[execution_role.role_arn],
+                conditions={"StringEquals": {"iam:PassedToService": "sagemaker.amazonaws.com"}},
+            ),
+            iam.PolicyStatement(
+                actions=["events:PutTargets", "events:PutRule", "events:DescribeRule"], resources=[rule]
+            ),
+        ):
+            role.add_to_policy(statement)
+        return role
+
+    def _definition(self, job: sfn.CustomState, data: DataStack) -> sfn.IChainable:
+        """Check the input, fill in what may be left out, train; every failure ends with a sentence."""
+        prefixes = [data.data.s3_url_for_object(prefix) for prefix in TRAINING_PREFIXES]
+        has_dataset = sfn.Condition.and_(
+            sfn.Condition.is_string("$.dataset_s3_uri"),
+            sfn.Condition.or_(*(sfn.Condition.string_matches("$.dataset_s3_uri", f"{each}*") for each in prefixes)),
+        )
+        no_dataset = sfn.Fail(
+            self,
+            "NoDataset",
+            error="Wordsight.NoDataset",
+            cause=f"dataset_s3_uri is missing or not allowed: give an S3 prefix under {' or '.join(prefixes)}",
+        )
+        no_hyperparameters = sfn.Pass(
+            self, "NoHyperparameters", result=sfn.Result.from_object({}), result_path="$.hyperparameters"
+        )
+        job.add_catch(self._explain_failure(), errors=["States.ALL"], result_path="$.error")
+        return (
+            sfn.Choice(self, "CheckInput")
+            .when(sfn.Condition.not_(sfn.Condition.is_present("$.dataset_s3_uri")), no_dataset)
+            .when(sfn.Condition.not_(has_dataset), no_dataset)
+            .when(sfn.Condition.is_present("$.hyperparameters"), job)
+            .otherwise(no_hyperparameters.next(job))
+        )
+
+    def _explain_failure(self) -> sfn.IChainable:
+        """A failed job's cause is its whole description as JSON, a refused one's is a sentence: show the sentence."""
+        read_reason = sfn.Pass(
+            self, "ReadReason", parameters={"job.$": "States.StringToJson($.error.Cause)"}, result_path="$.failed"
+        )
+        failed = sfn.Fail(
+            self,
+            "TrainingFailed",
+            error="Wordsight.TrainingFailed",
+            cause_path=(
+                "States.Format('training job {} failed: {}', $.failed.job.TrainingJobName, $.failed.job.FailureReason)"
+            ),
+        )
+        refused = sfn.Fail(self, "TrainingNotRun", error_path="$.error.Error", cause_path="$.error.Cause")
+        return (
+            sfn.Choice(self, "HasReason")
+            .when(sfn.Condition.string_matches("$.error.Cause", '*"FailureReason":*'), read_reason.next(failed))
+            .otherwise(refused)
+        )

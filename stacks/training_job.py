@@ -1,0 +1,73 @@
+"""The state that creates one training job: CreateTrainingJob's parameters, in its own words.
+
+Raw JSON, because the library's own task knows neither spot capacity, checkpoints nor uncompressed output.
+https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_CreateTrainingJob.html
+"""
+
+from typing import Any
+
+from aws_cdk import Aws
+from aws_cdk import aws_stepfunctions as sfn
+from constructs import Construct
+
+from model.settings import METRIC_DEFINITIONS
+from stacks.config import StageConfig
+
+
+def create_training_job_state(
+    scope: Construct,
+    config: StageConfig,
+    *,
+    image_uri: str,
+    role_arn: str,
+    models_s3_uri: str,
+    checkpoints_s3_uri: str,
+) -> sfn.CustomState:
+    """Create a training job named after the execution, wait for it, answer with its name and where its model lies."""
+    parameters = {
+        # The name of an execution is its caller's or a UUID: with it, whoever starts one knows its job and its model.
+        "TrainingJobName.$": f"States.Format('{config.name}-{{}}', $$.Execution.Name)",
+        "RoleArn": role_arn,
+        "AlgorithmSpecification": {
+            "TrainingImage": image_uri,
+            "TrainingInputMode": "File",
+            "MetricDefinitions": [{"Name": name, "Regex": regex} for name, regex in METRIC_DEFINITIONS.items()],
+        },
+        "HyperParameters.$": "$.hyperparameters",
+        "InputDataConfig": [_channel("train", "$.dataset_s3_uri")],
+        # Uncompressed, an artifact is a folder that an endpoint loads as it is.
+        "OutputDataConfig": {"S3OutputPath": models_s3_uri, "CompressionType": "NONE"},
+        "CheckpointConfig": {"S3Uri.$": f"States.Format('{checkpoints_s3_uri}{{}}/', $$.Execution.Name)"},
+        "ResourceConfig": {
+            "InstanceType": config.training_instance_type,
+            "InstanceCount": config.training_instance_count,
+            "VolumeSizeInGB": config.training_volume_gb,
+        },
+        "StoppingCondition": _stopping_condition(config),
+        "EnableManagedSpotTraining": config.spot,
+        "EnableNetworkIsolation": True,
+    }
+    return sfn.CustomState(
+        scope,
+        "TrainingJob",
+        state_json={
+            "Type": "Task",
+            "Resource": f"arn:{Aws.PARTITION}:states:::sagemaker:createTrainingJob.sync",
+            "Parameters": parameters,
+            "ResultSelector": {
+                "training_job_name.$": "$.TrainingJobName",
+                "artifact_s3_uri.$": "$.ModelArtifacts.S3ModelArtifacts",
+            },
+        },
+    )
+
+
+def _channel(name: str, s3_uri_path: str) -> dict[str, Any]:
+    source = {"S3DataType": "S3Prefix", "S3DataDistributionType": "FullyReplicated", "S3Uri.$": s3_uri_path}
+    return {"ChannelName": name, "DataSource": {"S3DataSource": source}}
+
+
+def _stopping_condition(config: StageConfig) -> dict[str, int]:
+    """SageMaker refuses MaxWaitTimeInSeconds without spot, and spot without it."""
+    condition = {"MaxRuntimeInSeconds": config.max_run_s}
+    return {**condition, "MaxWaitTimeInSeconds": config.max_wait_s} if config.spot else condition
