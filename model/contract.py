@@ -39,6 +39,8 @@ MAX_INLINE_IMAGE_BYTES = 4 * 1024 * 1024
 """Images sent through the API, all of one request together: Lambda takes 6 MB, and base64 costs a third of that."""
 MAX_INVOCATION_BYTES = 24_000_000
 """Images that reach the container in one invocation, when the Lambda reads them from the bucket (`s3_key`)."""
+MAX_ANSWER_BYTES = 6_000_000
+"""One response with its escapes: Lambda hands back 6 MB, the headers included."""
 MAX_IMAGE_PIXELS = 50_000_000
 MAX_IMAGES = 64
 MAX_LABELS = 10_000
@@ -226,13 +228,23 @@ class Label(_Strict):
     annotations: list[Text] = Field(default=[], description="Sentences that describe it; averaged in embedding space")
 
 
+# `json_schema_input_type` is what a caller may write, and what the OpenAPI document shows
+Labels = Annotated[
+    list[Label],
+    BeforeValidator(
+        _split_labels, json_schema_input_type=str | Annotated[list[str | Label], Field(max_length=MAX_LABELS)]
+    ),
+]
+Templates = Annotated[list[Template], BeforeValidator(_listed, json_schema_input_type=Template | list[Template])]
+
+
 class Question(_Strict):
     """One label set and how to score it: softmax over the labels, or each on its own with `multi_label`."""
 
-    candidate_labels: Annotated[list[Label], BeforeValidator(_split_labels)] = Field(
+    candidate_labels: Labels = Field(
         min_length=1, max_length=MAX_LABELS, description='"cat, dog", ["cat", "dog"], or labels with annotations'
     )
-    hypothesis_template: Annotated[list[Template], BeforeValidator(_listed)] = Field(
+    hypothesis_template: Templates = Field(
         default=[DEFAULT_HYPOTHESIS_TEMPLATE],
         min_length=1,
         description="One or several sentences with {} for the label; used for labels without annotations",
@@ -274,7 +286,7 @@ class Parameters(Question):
     otherwise.
     """
 
-    candidate_labels: Annotated[list[Label], BeforeValidator(_split_labels)] = Field(
+    candidate_labels: Labels = Field(
         default=[], max_length=MAX_LABELS, description='"cat, dog", ["cat", "dog"], or labels with annotations'
     )
     tasks: dict[Text, Question] = Field(

@@ -331,3 +331,12 @@ class TestCustomAttributes:
         assert headers["warning"].startswith('299 wordsight "3 texts are longer than the 77 tokens')
         assert headers["x-model-version"] == "v1" and headers["server-timing"] == "model;dur=20.0"
         assert "warning" not in AnswerAttributes("v1").headers()
+
+
+class TestTheSchema:
+    def test_shows_every_way_to_write_labels_and_templates(self) -> None:
+        properties = contract.Question.model_json_schema()["properties"]
+        text, items = properties["candidate_labels"]["anyOf"]
+        assert text["type"] == "string" and items["maxItems"] == contract.MAX_LABELS
+        assert [kind.get("type", "Label") for kind in items["items"]["anyOf"]] == ["string", "Label"]
+        assert [kind["type"] for kind in properties["hypothesis_template"]["anyOf"]] == ["string", "array"]
