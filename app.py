@@ -24,6 +24,6 @@ api = ApiStack(app, f"WordsightApi-{stage}", config=config, data=data, serving=s
 Tags.of(app).add("application", "wordsight")
 Tags.of(app).add("stage", stage)
 if str(app.node.try_get_context("nag")).lower() == "true":
-    check_with_cdk_nag(app)
+    check_with_cdk_nag(app, config)
 
 app.synth()

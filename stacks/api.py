@@ -43,6 +43,7 @@ class ApiStack(Stack):
             timeout=Duration.seconds(API_TIMEOUT_S),
             scope_permission_to_method=False,
         )
+        api.node.try_remove_child("Endpoint")  # the library's own output of the address, with another spelling
         for route in ROUTES:
             _add_route(api, route, integration, config)
         add_gateway_responses(api, config)

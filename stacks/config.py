@@ -1,12 +1,14 @@
 """What differs between stages, and every knob of a deployment: one frozen, validated `StageConfig` per stage.
 
     npx cdk deploy --all -c stage=prod -c throttling_rate_rps=200
+    python -m stacks.config prod                                       # what it costs, idle
 
 Any field may be set with `-c field=value`; a name or value that is not allowed stops synth with a sentence about it.
 """
 
 import difflib
 import re
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any
@@ -22,6 +24,7 @@ ENDPOINT_USD_PER_HOUR = {
     "ml.g5.xlarge": 1.408,
 }
 """On-demand price of one endpoint instance in us-east-1, as of 2026."""
+HOURS_PER_MONTH = 730
 
 AUTH_MODES = ("api_key", "iam", "none")
 LOG_RETENTION_DAYS = {
@@ -105,10 +108,17 @@ class StageConfig:
         return bool(re.match(r"ml\.[gp]\d", self.endpoint_instance_type))
 
     @property
-    def endpoint_usd_per_hour(self) -> float | None:
-        """What the idle deployment costs, near enough: the endpoint's instances. None where the price is not known."""
-        price = ENDPOINT_USD_PER_HOUR.get(self.endpoint_instance_type)
-        return price and price * self.endpoint_instance_count
+    def cost(self) -> str:
+        """What the idle deployment costs, in a sentence. The endpoint's instances are nearly all of it."""
+        instances = f"{self.endpoint_instance_count} x {self.endpoint_instance_type}"
+        price_usd = ENDPOINT_USD_PER_HOUR.get(self.endpoint_instance_type)
+        if price_usd is None:
+            return f"the endpoint runs on {instances}: https://aws.amazon.com/sagemaker/ai/pricing says what that costs"
+        usd_per_hour = price_usd * self.endpoint_instance_count
+        return (
+            f"the endpoint runs on {instances}: about {usd_per_hour:.2f} USD per hour, "
+            f"{usd_per_hour * HOURS_PER_MONTH:.0f} USD per month (us-east-1), busy or idle, until it is destroyed"
+        )
 
 
 @dataclass(frozen=True)
@@ -249,3 +259,6 @@ STAGES = {
         log_retention_days=90,
     ),
 }
+
+if __name__ == "__main__":
+    print(from_context({"stage": sys.argv[1] if len(sys.argv) > 1 else "dev"}).cost)

@@ -63,11 +63,16 @@ def _problems(config: StageConfig) -> dict[str, ProblemError]:
         "INTEGRATION_TIMEOUT": too_slow,
         "INTEGRATION_FAILURE": too_slow,
     }
-    if config.auth != "iam":  # with IAM the same answer means that a request is not signed
-        problems["MISSING_AUTHENTICATION_TOKEN"] = NotFound(
-            f"there is no such route, or not with this method: {OPENAPI.method} {OPENAPI.path} lists them"
-        )
+    problems["MISSING_AUTHENTICATION_TOKEN"] = _no_route_or_no_token(config)
     return problems
+
+
+def _no_route_or_no_token(config: StageConfig) -> ProblemError:
+    """API Gateway calls an unknown route a missing token, as IAM calls a request without a signature."""
+    routes = f"{OPENAPI.method} {OPENAPI.path} lists the routes"
+    if config.auth == "iam":
+        return Forbidden(f"the request is not signed with AWS credentials (SigV4), or there is no such route: {routes}")
+    return NotFound(f"there is no such route, or not with this method: {routes}")
 
 
 def _any_other(title: str) -> str:

@@ -92,7 +92,7 @@ def autoscaling(scope: Construct, config: StageConfig, endpoint: sagemaker.CfnEn
         min_capacity=config.endpoint_instance_count,
         max_capacity=config.autoscaling_max_instances,
     )
-    target.add_dependency(endpoint)
+    target.add_resource_dependency(endpoint)
     properties = applicationautoscaling.CfnScalingPolicy
     applicationautoscaling.CfnScalingPolicy(
         scope,

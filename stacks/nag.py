@@ -1,4 +1,155 @@
-from aws_cdk import App
+"""cdk-nag's AwsSolutions rules, and why each finding that remains is right as it is.
+
+    npx cdk synth --quiet -c nag=true
+
+Off by default, so that a rule of a new release never stops a deployment; the tests switch it on.
+"""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from aws_cdk import Acknowledgment, App, Validations
+from cdk_nag import AwsSolutionsChecks
+from constructs import IConstruct
+
+from model.contract import UPLOADS_PREFIX
+from stacks.config import StageConfig
+from stacks.data import CHECKPOINTS_PREFIX, MODELS_PREFIX, TRAINING_PREFIXES
+
+_DATA_ARN = "PublishOutputFnGetAttData666C94C7Arn14D6E0D7"
+_ARTIFACTS_ARN = "PublishOutputFnGetAttArtifacts82DD59A1Arn203AF0AE"
+"""The data stack's outputs that the library makes for references from other stacks: the buckets' ARNs."""
 
 
-def check_with_cdk_nag(app: App) -> None: ...
+@dataclass(frozen=True)
+class Accepted:
+    """Findings of `rules` at or below `path` that stand, and the reason."""
+
+    path: str
+    rules: tuple[str, ...]
+    reason: str
+
+
+def check_with_cdk_nag(app: App, config: StageConfig) -> None:
+    """Run the rules when `app` is synthesized; a finding that is not accepted fails synth."""
+    Validations.of(app).add_plugins(AwsSolutionsChecks(app, verbose=True))
+    for accepted in _accepted(config):
+        construct: IConstruct = app
+        for id in accepted.path.split("/"):
+            construct = construct.node.find_child(id)
+        for rule in accepted.rules:
+            Validations.of(construct).acknowledge(Acknowledgment(id=f"AwsSolutions-{rule}", reason=accepted.reason))
+
+
+def _accepted(config: StageConfig) -> Iterator[Accepted]:
+    yield from _accepted_in_data(f"WordsightData-{config.stage}")
+    yield from _accepted_in_training(f"WordsightTraining-{config.stage}", config)
+    yield from _accepted_in_serving(f"WordsightServing-{config.stage}", config)
+    yield from _accepted_in_api(f"WordsightApi-{config.stage}", config)
+
+
+def _accepted_in_data(stack: str) -> Iterator[Accepted]:
+    for bucket in ("Data", "Artifacts"):
+        yield Accepted(
+            f"{stack}/{bucket}",
+            ("S1",),
+            "the buckets are private and read by three roles of this app only; CloudTrail data events can be switched "
+            "on where every read must be on record, without a third bucket that outlives the others",
+        )
+
+
+def _accepted_in_training(stack: str, config: StageConfig) -> Iterator[Accepted]:
+    yield Accepted(
+        f"{stack}/ExecutionRole",
+        (
+            *(_objects(config, _DATA_ARN, prefix) for prefix in TRAINING_PREFIXES),
+            *(_objects(config, _ARTIFACTS_ARN, prefix) for prefix in (CHECKPOINTS_PREFIX, MODELS_PREFIX)),
+            _resource(f"{_arn('logs')}:log-group:/aws/sagemaker/TrainingJobs:*"),
+        ),
+        "every job reads, writes and logs under names that do not exist before it runs; the prefixes are fixed",
+    )
+    yield Accepted(f"{stack}/ExecutionRole", (_resource("*"),), _ACTIONS_WITHOUT_RESOURCES)
+    yield Accepted(
+        f"{stack}/StateMachineRole",
+        (_resource(f"{_arn('sagemaker')}:training-job/{config.name}-*"),),
+        "every execution names a job of its own; the prefix is this stage's",
+    )
+    yield Accepted(
+        f"{stack}/StateMachineRole",
+        (_resource("*"),),
+        "log delivery, X-Ray and sagemaker:ListTags are granted for all resources, as Step Functions documents",
+    )
+
+
+def _accepted_in_serving(stack: str, config: StageConfig) -> Iterator[Accepted]:
+    log_group = f"{_arn('logs')}:log-group:/aws/sagemaker/Endpoints/{config.name}:*"
+    yield Accepted(
+        f"{stack}/ExecutionRole",
+        (_objects(config, _ARTIFACTS_ARN, MODELS_PREFIX), _resource(log_group)),
+        "the endpoint serves any model under this prefix, and each instance logs to a stream of its own",
+    )
+    yield Accepted(f"{stack}/ExecutionRole", (_resource("*"),), _ACTIONS_WITHOUT_RESOURCES)
+    yield Accepted(
+        f"{stack}/LogRetentionaae0aa3c5b4d4f87b02d85b201efdd8a",
+        (_resource("*"), _resource(log_group), _managed_policy("AWSLambdaBasicExecutionRole")),
+        "the library's own function: it sets how long one log group is kept, at deployment only",
+    )
+
+
+def _accepted_in_api(stack: str, config: StageConfig) -> Iterator[Accepted]:
+    yield Accepted(
+        f"{stack}/FunctionRole",
+        (_objects(config, _DATA_ARN, UPLOADS_PREFIX),),
+        "an uploaded image may have any name under this prefix",
+    )
+    yield Accepted(f"{stack}/FunctionRole", (_resource("*"),), "X-Ray's actions know no resources")
+    yield Accepted(
+        f"{stack}/Api/CloudWatchRole",
+        (_managed_policy("AmazonAPIGatewayPushToCloudWatchLogs"),),
+        "the account's one role for API Gateway's logs, with the policy that AWS made for it",
+    )
+    yield Accepted(
+        f"{stack}/Api",
+        ("APIG2",),
+        "the function checks every request against the contract and says in a sentence what to change; "
+        "API Gateway's validator would answer first, and could not read images and forms",
+    )
+    yield Accepted(
+        f"{stack}/Api", ("APIG3",), "no WAF: it costs more than the rest of an idle API, and the stage is throttled"
+    )
+    yield Accepted(
+        f"{stack}/Api",
+        ("APIG4", "COG4"),
+        "callers are programs: they send an API key or sign with IAM, as the stage's `auth` says. "
+        "The page, /health and /openapi.json are open on purpose, and throttled",
+    )
+
+
+_ACTIONS_WITHOUT_RESOURCES = (
+    "ecr:GetAuthorizationToken and cloudwatch:PutMetricData know no resources; the latter is held to one namespace"
+)
+
+
+def _resource(arn: str) -> str:
+    return f"IAM5[Resource::{arn}]"
+
+
+def _managed_policy(name: str) -> str:
+    return f"IAM4[Policy::arn:<AWS::Partition>:iam::aws:policy/service-role/{name}]"
+
+
+def _arn(service: str) -> str:
+    return f"arn:<AWS::Partition>:{service}:<AWS::Region>:<AWS::AccountId>"
+
+
+def _objects(config: StageConfig, output: str, prefix: str) -> str:
+    """A bucket's objects, as cdk-nag spells a reference to another stack."""
+    reference = {
+        "Fn::GetStackOutput": {
+            "StackName": f"WordsightData-{config.stage}",
+            "Region": {"Ref": "AWS::Region"},
+            "OutputName": output,
+        }
+    }
+    return _resource(f"{json.dumps(reference, separators=(',', ':'))}/{prefix}*")
