@@ -1,7 +1,7 @@
 """The container's entry point: SageMaker starts the image with `serve` or `train`.
 
-    python -m model serve      answers images on port 8080
-    python -m model train      trains on the mounted channels
+python -m model serve      answers images on port 8080
+python -m model train      trains on the mounted channels
 """
 
 import sys

@@ -18,6 +18,7 @@ from typing import Any
 import torch
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 from transformers import AutoTokenizer, CLIPImageProcessorPil, CLIPModel, PreTrainedTokenizerBase
+from transformers.utils.logging import disable_progress_bar
 
 CONFIG = "config.json"
 WEIGHTS = ("model.safetensors", "model.safetensors.index.json")
@@ -86,6 +87,7 @@ def load_checkpoint(directory: Path, device: str = "cpu", dtype: torch.dtype = t
     Raises CheckpointError if a file is missing, is not CLIP, or does not hold every weight.
     """
     _check_files(directory)
+    disable_progress_bar()
     try:
         model, loading = CLIPModel.from_pretrained(
             directory, local_files_only=True, use_safetensors=True, dtype=dtype, output_loading_info=True
@@ -123,6 +125,7 @@ def save_checkpoint(
     Everything is written beside the goal first; `config.json`, without which the folder is no checkpoint, moves last.
     Works where the folder itself can't be renamed, such as a mounted /opt/ml/model.
     """
+    disable_progress_bar()
     directory.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".saving-", dir=directory) as scratch:
         staged = Path(scratch)

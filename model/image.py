@@ -1,8 +1,8 @@
 """`open_image`: the one way an image's bytes become pixels, in serving and in training alike.
 
 Formats are an allow-list, the header is checked before anything is decoded, and whatever Pillow makes of a hostile file
-ends as a sentence for the caller. The result is what a person sees: upright, the first frame, 8 bits of RGB. Alpha is
-dropped and palettes are looked up exactly as Hugging Face's image processors do, so that scores equal theirs.
+ends as a sentence for the caller. The result is what a person sees: upright, the first frame, 8 bits of RGB. What is
+transparent lies on white, exactly as in Hugging Face's image processors, so that scores equal theirs.
 """
 
 import io
@@ -121,8 +121,9 @@ def _to_rgb(image: Image.Image) -> Image.Image:
     try:
         if image.mode == "F" or image.mode.startswith("I"):
             image = _to_8_bits(image)
-        if "transparency" in image.info:  # straight to RGB would warn; by way of RGBA the colours are the same
+        if image.has_transparency_data:
             image = image.convert("RGBA")
+            image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
         return image.convert("RGB")
     except PILLOW_FAULTS as error:
         raise UnprocessableImage(f"pixels of kind {image.mode!r} can't be shown as RGB ({_reason(error)})") from None

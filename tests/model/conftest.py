@@ -9,7 +9,7 @@ from transformers import CLIPConfig, CLIPImageProcessorPil, CLIPModel, CLIPToken
 from model.checkpoint import Calibration, CheckpointMetadata, MultiLabelCalibration, save_checkpoint
 
 IMAGE_SIDE_PX = 32
-CONTEXT_LENGTH = 16
+CONTEXT_LENGTH = 48
 START, END = "<|startoftext|>", "<|endoftext|>"
 
 

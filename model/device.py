@@ -1,0 +1,43 @@
+"""Which device runs the model: a GPU that torch can't use must never pass for a slow one."""
+
+from __future__ import annotations
+
+import torch
+
+
+class DeviceError(Exception):
+    """A GPU was expected and can't be used. The text says what was found and what to change."""
+
+
+def pick_device(expect_gpu: bool) -> str:
+    """ "cuda" if it computes, else "cpu".
+
+    Raises DeviceError if `expect_gpu` and CUDA is absent or fails at a first small sum.
+    """
+    if not torch.cuda.is_available():
+        if expect_gpu:
+            raise DeviceError(f"a GPU is expected and torch finds none: {describe_cuda()}. {REMEDY}")
+        return "cpu"
+    try:
+        torch.ones(8, device="cuda").sum().item()
+    except RuntimeError as error:
+        if expect_gpu:
+            raise DeviceError(
+                f"a GPU is expected and does not compute ({error}): {describe_cuda()}. {REMEDY}"
+            ) from error
+        return "cpu"
+    return "cuda"
+
+
+REMEDY = (
+    "CUDA 13 needs an NVIDIA driver of 580 or newer: on an endpoint set InferenceAmiVersion to "
+    "al2023-ami-sagemaker-inference-gpu-4-1, and check that the instance type has a GPU"
+)
+
+
+def describe_cuda() -> str:
+    """torch's CUDA and the GPU it sees, in words for a log line."""
+    built_for = f"torch {torch.__version__} built for CUDA {torch.version.cuda or 'none'}"
+    return (
+        f"{built_for}, {torch.cuda.get_device_name()}" if torch.cuda.is_available() else f"{built_for}, no usable GPU"
+    )

@@ -1,0 +1,76 @@
+"""Each text is encoded once: a cache of text embeddings with single-flight misses."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+
+from model.inference import TEXT_BATCH, TextEmbedding
+
+
+class LabelCache:
+    """The embeddings of the texts asked for most recently, and of those being encoded now.
+
+    It belongs to one model, so the text alone is the key. It lives on one event loop, so it needs no lock.
+    Once an encoding has started it ends in the cache, even if whoever asked has gone: asking again finds it warm.
+    """
+
+    def __init__(self, encode: Callable[[Sequence[str]], Awaitable[list[TextEmbedding]]], capacity: int) -> None:
+        self._encode = encode
+        self._capacity = capacity
+        self._known: OrderedDict[str, TextEmbedding] = OrderedDict()
+        self._pending: dict[str, asyncio.Task[dict[str, TextEmbedding]]] = {}
+        self._s_per_text = 0.0
+        self.hits = 0
+        self.misses = 0
+
+    def __len__(self) -> int:
+        return len(self._known)
+
+    @property
+    def pending(self) -> int:
+        """How many texts are being encoded or wait for it."""
+        return len(self._pending)
+
+    @property
+    def wait_s(self) -> float:
+        """How long that will take, going by the batch before."""
+        return len(self._pending) * self._s_per_text
+
+    async def embed(self, texts: Iterable[str]) -> dict[str, TextEmbedding]:
+        """The embedding of every distinct text, encoding those that are neither known nor on their way."""
+        wanted = dict.fromkeys(texts)
+        found = {text: self._known[text] for text in wanted if text in self._known}
+        for text in found:
+            self._known.move_to_end(text)
+        self.hits += len(found)
+        self.misses += len(wanted) - len(found)
+        self._start([text for text in wanted if text not in found and text not in self._pending])
+        tasks = {self._pending[text] for text in wanted if text not in found}
+        for batch in await asyncio.gather(*map(asyncio.shield, tasks)):
+            found.update(batch)
+        return {text: found[text] for text in wanted}
+
+    def _start(self, texts: list[str]) -> None:
+        """Encode `texts` in batches of similar length, one at a time: the requests of others go in between."""
+        turn = asyncio.Lock()
+        texts = sorted(texts, key=len)
+        for start in range(0, len(texts), TEXT_BATCH):
+            batch = texts[start : start + TEXT_BATCH]
+            self._pending.update(dict.fromkeys(batch, asyncio.create_task(self._fill(batch, turn))))
+
+    async def _fill(self, texts: list[str], turn: asyncio.Lock) -> dict[str, TextEmbedding]:
+        try:
+            async with turn:
+                started_s = time.monotonic()
+                embeddings = dict(zip(texts, await self._encode(texts), strict=True))
+                self._s_per_text = (time.monotonic() - started_s) / len(texts)
+        finally:
+            for text in texts:
+                del self._pending[text]
+        self._known.update(embeddings)
+        while len(self._known) > self._capacity:
+            self._known.popitem(last=False)
+        return embeddings
