@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -34,7 +35,7 @@ class ApiSettings:
     cors_origins: tuple[str, ...] = ()
 
     @classmethod
-    def from_env(cls, environ: Mapping[str, str]) -> Self:
+    def from_env(cls, environ: Mapping[str, str] = os.environ) -> Self:
         """Read what `to_env` wrote.
 
         Raises SettingsError naming every variable that is missing or malformed, its value and what is allowed.
