@@ -1,0 +1,84 @@
+"""The pinned CDK CLI, run against the emulator."""
+
+import os
+import re
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+
+from local.environment import cdk_environment
+from local.progress import Step
+from local.settings import ACCOUNT, REGION, LocalError, LocalSettings
+
+_STACK_DONE = re.compile(r"✅\s+(\S+)")
+_TELLING = re.compile(r"error|fail|❌|rollback|exception", re.IGNORECASE)
+MAX_SHOWN_LINES = 25
+
+
+def bootstrap(settings: LocalSettings) -> None:
+    """`cdk bootstrap`, in a folder without an app: inside the app's it would synthesize once more."""
+    empty = settings.directory / "empty"
+    empty.mkdir(exist_ok=True)
+    run(settings, ["bootstrap", "--app", "", f"aws://{ACCOUNT}/{REGION}"], directory=empty)
+
+
+def synth(settings: LocalSettings, context: Sequence[str]) -> None:
+    """`cdk synth` of the unchanged app into the state folder. `context` holds `name=value` strings."""
+    chosen = [word for pair in context for word in ("--context", pair)]
+    run(settings, ["synth", "--quiet", "--output", str(settings.cloud_assembly), *chosen])
+
+
+def deploy(settings: LocalSettings, step: Step) -> None:
+    """`cdk deploy --all` of what `synth` wrote."""
+    options = ["--method", "direct", "--concurrency", "4", "--require-approval", "never"]
+    run(settings, ["deploy", "--all", *_assembly(settings), *options, "--outputs-file", str(settings.outputs)], step)
+
+
+def destroy(settings: LocalSettings, step: Step) -> None:
+    """`cdk destroy --all` of what `synth` wrote."""
+    run(settings, ["destroy", "--all", "--force", "--concurrency", "4", *_assembly(settings)], step)
+
+
+def run(
+    settings: LocalSettings,
+    arguments: Sequence[str],
+    step: Step | None = None,
+    directory: Path | None = None,
+    show: bool = False,
+) -> None:
+    """Run the CLI to its end, its output going to the log; raises LocalError with the telling lines if it fails."""
+    settings.temporary.mkdir(exist_ok=True)
+    lines: list[str] = []
+    with (
+        settings.cdk_log.open("a") as log,
+        subprocess.Popen(  # noqa: S603 (the CLI that package.json pins)
+            [str(settings.node_modules / ".bin" / "cdk"), *arguments, "--no-notices", "--no-color"],
+            cwd=directory or settings.repository,
+            env=cdk_environment(settings, os.environ),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            encoding="utf-8",
+        ) as process,
+    ):
+        log.write(f"$ cdk {' '.join(arguments)}\n")
+        for line in process.stdout or ():
+            log.write(line)
+            lines.append(line.rstrip())
+            if show:
+                print(line, end="", flush=True)
+            if step and (done := _STACK_DONE.search(line)):
+                step.detail = f"{done[1]} is done"
+    if process.returncode:
+        raise LocalError(_failure(arguments[0], lines, settings.cdk_log))
+
+
+def _failure(command: str, lines: list[str], log: Path) -> str:
+    telling = [line for line in lines if _TELLING.search(line)] or lines
+    shown = "\n".join(f"  {line}" for line in telling[-MAX_SHOWN_LINES:])
+    return f"cdk {command} failed:\n{shown}\nThe whole output is in {log}."
+
+
+def _assembly(settings: LocalSettings) -> list[str]:
+    return ["--app", str(settings.cloud_assembly)]

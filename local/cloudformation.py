@@ -1,0 +1,158 @@
+"""CloudFormation in the emulator: SageMaker's resource types, and what its own handlers leave out."""
+
+import asyncio
+import hashlib
+import json
+import time
+from collections.abc import Callable
+from typing import Any
+
+from ministack import app
+from ministack.core import lambda_runtime
+from ministack.services import s3
+from ministack.services.cloudformation import provisioners, stacks
+
+from local.api import ApiError, Record
+from local.endpoints import Endpoints
+from local.settings import ACCOUNT, REGION
+
+NEEDED = (
+    (app, "SERVICE_HANDLERS"),
+    (provisioners, "_RESOURCE_HANDLERS"),
+    (stacks, "_runs_on_worker_thread"),
+    (s3, "_bucket_tags"),
+    (lambda_runtime, "invalidate_worker"),
+)
+"""What of ministack this module fills or wraps, as (module, name)."""
+
+SETTLE_WAIT_S = 4
+SETTLE_POLL_S = 0.05
+
+Created = tuple[str, Record]
+"""What a create handler returns: the physical id and the attributes for Fn::GetAtt."""
+
+
+def extend(endpoints: Endpoints) -> None:
+    """Register everything of this module in ministack's tables."""
+    handlers = provisioners._RESOURCE_HANDLERS
+    handlers["AWS::SageMaker::Model"] = _immutable("Model", endpoints.create_model, endpoints.delete_model)
+    handlers["AWS::SageMaker::EndpointConfig"] = _immutable(
+        "EndpointConfig", endpoints.create_endpoint_config, endpoints.delete_endpoint_config
+    )
+    handlers["AWS::SageMaker::Endpoint"] = _endpoint(endpoints)
+    handlers["AWS::ApplicationAutoScaling::ScalableTarget"] = _recorded("ResourceId")
+    handlers["AWS::ApplicationAutoScaling::ScalingPolicy"] = _recorded("PolicyName")
+    _keep_bucket_tags(handlers["AWS::S3::Bucket"])
+    _end_workers_of_deleted_functions(handlers["AWS::Lambda::Function"])
+    _wait_for_endpoints_on_a_thread()
+    _describe_stacks_once_settled()
+
+
+def _name(physical_id: str) -> str:
+    return physical_id.rpartition("/")[2]
+
+
+def _immutable(
+    prefix: str, create: Callable[[Record], Record], delete: Callable[[str], None]
+) -> dict[str, Callable[..., Any]]:
+    """Every change replaces these types, so their generated name carries a digest of their properties."""
+
+    def create_named(logical_id: str, properties: Record, stack: str) -> Created:
+        identity = json.dumps([stack, logical_id, properties], sort_keys=True, default=str)
+        name = f"{logical_id[:50]}-{hashlib.sha256(identity.encode()).hexdigest()[:12]}"
+        arn = create({**properties, f"{prefix}Name": name})[f"{prefix}Arn"]
+        return arn, {f"{prefix}Name": name}
+
+    return {"create": create_named, "delete": lambda physical_id, properties: delete(_name(physical_id))}
+
+
+def _endpoint(endpoints: Endpoints) -> dict[str, Callable[..., Any]]:
+    """As on AWS, a deployment waits for the endpoint, and a failed update leaves the old containers answering."""
+
+    def request(name: str, properties: Record) -> Record:
+        return {"EndpointName": name, "EndpointConfigName": _name(properties["EndpointConfigName"])}
+
+    def settled(name: str) -> Created:
+        endpoint = endpoints.settle(name)
+        if reason := endpoint.get("FailureReason"):
+            raise ApiError("EndpointFailed", reason)
+        return endpoint["EndpointArn"], {"EndpointName": name}
+
+    def create(logical_id: str, properties: Record, stack: str) -> Created:
+        name = properties["EndpointName"]
+        endpoints.create_endpoint(request(name, properties))
+        try:
+            return settled(name)
+        except ApiError:
+            endpoints.delete_endpoint(name)
+            raise
+
+    def update(physical_id: str, old: Record, new: Record, stack: str) -> Created:
+        name = _name(physical_id)
+        wanted = request(name, new)
+        if endpoints.describe_endpoint(wanted)["EndpointConfigName"] == wanted["EndpointConfigName"]:
+            return physical_id, {"EndpointName": name}
+        endpoints.update_endpoint(wanted)
+        return settled(name)
+
+    def delete(physical_id: str, properties: Record) -> None:
+        endpoints.delete_endpoint(_name(physical_id))
+
+    return {"create": create, "update": update, "delete": delete}
+
+
+def _recorded(name_property: str) -> dict[str, Callable[..., Any]]:
+    """Types that have no effect on one machine: accepted and remembered by the stack, nothing more."""
+
+    def create(logical_id: str, properties: Record, stack: str) -> Created:
+        name = properties[name_property]
+        arn = f"arn:aws:application-autoscaling:{REGION}:{ACCOUNT}:{stack}/{logical_id}/{name}"
+        return arn, {"Id": arn, "Arn": arn}
+
+    return {"create": create, "delete": lambda physical_id, properties: None}
+
+
+def _keep_bucket_tags(handlers: dict[str, Callable[..., Any]]) -> None:
+    """CDK's function that empties a bucket before its deletion acts only on a bucket that carries CDK's tag."""
+    create = handlers["create"]
+
+    def create_tagged(logical_id: str, properties: Record, stack: str) -> Created:
+        name, attributes = create(logical_id, properties, stack)
+        s3._bucket_tags[name] = {tag["Key"]: tag["Value"] for tag in properties.get("Tags", [])}
+        return name, attributes
+
+    handlers["create"] = create_tagged
+
+
+def _end_workers_of_deleted_functions(handlers: dict[str, Callable[..., Any]]) -> None:
+    delete = handlers["delete"]
+
+    def delete_with_workers(physical_id: str, properties: Record) -> None:
+        delete(physical_id, properties)
+        lambda_runtime.invalidate_worker(physical_id.rpartition(":")[2])
+
+    handlers["delete"] = delete_with_workers
+
+
+def _wait_for_endpoints_on_a_thread() -> None:
+    """An endpoint's creation downloads from this very server, so it must not hold the server's event loop."""
+    inner = stacks._runs_on_worker_thread
+    stacks._runs_on_worker_thread = lambda kind: kind.startswith("AWS::SageMaker::") or inner(kind)
+
+
+def _describe_stacks_once_settled() -> None:
+    """The CDK CLI asks every 5 s whether a stack is done. Holding the answer while it changes makes its first look the
+    last one in most cases: with four stacks a deployment took 2.1 s instead of 11.6, its removal 1.6 instead of 11.1."""
+    inner = app.SERVICE_HANDLERS["cloudformation"]
+
+    async def handle(method: str, path: str, headers: Any, body: bytes, query: Any) -> Any:
+        about_one_stack = b"Action=DescribeStacks" in body and b"StackName=" in body
+        deadline = time.monotonic() + SETTLE_WAIT_S
+        while True:
+            status, answer_headers, answer = await inner(method, path, headers, body, query)
+            changing = b"_IN_PROGRESS</StackStatus>" in answer and b"REVIEW_IN_PROGRESS" not in answer
+            if not (about_one_stack and changing) or time.monotonic() > deadline:
+                return status, answer_headers, answer
+            await asyncio.sleep(SETTLE_POLL_S)
+
+    app.SERVICE_HANDLERS["cloudformation"] = handle

@@ -1,0 +1,120 @@
+"""The commands of local mode. Each takes the settings and its parsed arguments and returns the exit code."""
+
+import argparse
+import concurrent.futures
+import sys
+import time
+from datetime import UTC, datetime
+
+from local import cdk, deployment, processes, sample, supervisor
+from local.progress import step
+from local.settings import LocalError, LocalSettings
+
+FOLLOW_INTERVAL_S = 1.0
+
+
+def up(settings: LocalSettings, arguments: argparse.Namespace) -> int:
+    """Bring the system up, or a running one up to date, and ask it about the sample image."""
+    with supervisor.exclusive(settings):
+        started = time.monotonic()
+        _check_requirements(settings)
+        if supervisor.is_running(settings):
+            print(f"The system is up on port {settings.port}; deploying what changed.")
+        else:
+            if news := supervisor.clear_stale(settings):
+                print(news)
+            with step("start the emulator"):
+                supervisor.start(settings)
+        _bootstrap_and_synth(settings, arguments.context)
+        with step("deploy the stacks") as deploying:
+            cdk.deploy(settings, deploying)
+        deployed = deployment.read_deployment(settings)
+        with step("classify local/sample.png"):
+            scores = sample.classify(deployed)
+        print(f"\n{sample.picture(scores)}\n\nThe API is up after {time.monotonic() - started:.0f} s: {deployed.url}/")
+        print("\n" + "\n\n".join(sample.examples(deployed)))
+        print("\nIt keeps running: make local-status, make local-logs, make local-destroy.")
+    return 0
+
+
+def status(settings: LocalSettings, arguments: argparse.Namespace) -> int:
+    """Say what runs; 0 only if all of it is healthy."""
+    pid = supervisor.emulator_pid(settings)
+    if not supervisor.is_running(settings):
+        left = processes.running(settings.directory)
+        remains = f" Of an earlier one {len(left)} process(es) remain; `make local-destroy` ends them." if left else ""
+        print(f"No emulator answers on port {settings.port}.{remains} `make local` starts the system.")
+        return 1
+    if not settings.outputs.exists():
+        print("The emulator runs, but the app is not deployed. `make local` deploys it.")
+        return 1
+    deployed = deployment.read_deployment(settings)
+    stacks = deployment.stacks()
+    endpoint = deployment.endpoint_status(deployed.endpoint_name)
+    rows = [("emulator", f"process {pid}, {settings.endpoint_url}")]
+    rows += [("stack", f"{name}  {state}") for name, state in stacks.items()]
+    rows += [("endpoint", f"{deployed.endpoint_name}  {endpoint}"), ("API", f"{deployed.url}/")]
+    print("\n".join(f"{name:<10} {value}" for name, value in rows))
+    return 0 if endpoint.startswith("InService") and all(map(deployment.is_healthy, stacks.values())) else 1
+
+
+def logs(settings: LocalSettings, arguments: argparse.Namespace) -> int:
+    """Print what functions, endpoint and training jobs logged, and go on if asked to follow."""
+    if not supervisor.is_running(settings):
+        raise LocalError("Nothing is running. `make local` starts the system.")
+    since_ms = 0
+    while True:
+        for event in deployment.log_events(since_ms):
+            since_ms = max(since_ms, event["timestamp"] + 1)
+            clock = datetime.fromtimestamp(event["timestamp"] / 1000, UTC).astimezone().strftime("%H:%M:%S")
+            print(f"{clock} {event['group']}  {event['message'].rstrip()}")
+        if not arguments.follow:
+            print(f"The emulator's own log is {settings.emulator_log}, the CDK CLI's is {settings.cdk_log}.")
+            return 0
+        time.sleep(FOLLOW_INTERVAL_S)
+
+
+def destroy(settings: LocalSettings, arguments: argparse.Namespace) -> int:
+    """`cdk destroy`, then end every process and remove every file; 0 only if nothing is left."""
+    if not settings.directory.exists():
+        print("Nothing is running, and nothing is left to remove.")
+        return 0
+    with supervisor.exclusive(settings):
+        problem = _destroy_stacks(settings) if supervisor.is_running(settings) else ""
+        with step("stop the emulator"):
+            ended = supervisor.remove(settings)
+    print(f"Ended {len(ended)} process(es); port {settings.port} is free; {settings.directory} is gone.")
+    if problem:
+        print(f"\nOn AWS something would have stayed:\n{problem}", file=sys.stderr)
+    return 1 if problem else 0
+
+
+def _destroy_stacks(settings: LocalSettings) -> str:
+    """Returns what went wrong or was left; the emulator's end removes that too, an AWS account would keep it."""
+    try:
+        with step("destroy the stacks") as destroying:
+            cdk.destroy(settings, destroying)
+        left = deployment.leftovers()
+    except LocalError as error:
+        return str(error)
+    return f"Left in the account: {', '.join(left)}" if left else ""
+
+
+def run_cdk(settings: LocalSettings, arguments: argparse.Namespace) -> int:
+    """Any command of the CDK CLI against the running emulator, its output shown as it comes."""
+    if not supervisor.is_running(settings):
+        raise LocalError("Nothing is running. `make local` starts the system.")
+    cdk.run(settings, arguments.arguments, show=True)
+    return 0
+
+
+def _check_requirements(settings: LocalSettings) -> None:
+    for package in ("aws-cdk", "@aws-sdk/client-s3"):
+        if not (settings.node_modules / package).exists():
+            raise LocalError(f"{package} is not in {settings.node_modules}. `make local` installs it, or run: npm ci")
+
+
+def _bootstrap_and_synth(settings: LocalSettings, context: list[str]) -> None:
+    with step("synthesize the app, bootstrap"), concurrent.futures.ThreadPoolExecutor() as pool:
+        for job in (pool.submit(cdk.bootstrap, settings), pool.submit(cdk.synth, settings, context)):
+            job.result()

@@ -1,0 +1,117 @@
+"""A container, locally: the image's program with SageMaker's environment, a folder in place of /opt/ml, and a log."""
+
+import contextlib
+import os
+import subprocess
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from local.environment import PROCESS_MARK
+from local.images import find_program
+
+ROOT = "/opt/ml"
+"""SageMaker's folder in a real container; locally `SAGEMAKER_BASE_DIR` names another."""
+
+LOG_TAIL_CHARACTERS = 900
+"""SageMaker's FailureReason holds 1024."""
+
+LOG_PAUSE_S = 0.5
+
+_INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", PROCESS_MARK)
+"""All that a program sees of this machine's environment. No AWS variable is among them, as under network isolation."""
+
+LogSink = Callable[[str, str, list[str]], None]
+"""Takes a log group, a log stream and lines; CloudWatch Logs in the emulator."""
+
+
+class Container:
+    """One running program. Its output goes to `log_path`, and every whole line to `sink`."""
+
+    def __init__(
+        self,
+        command: list[str],
+        directory: Path,
+        environment: Mapping[str, str],
+        log_path: Path,
+        sink: Callable[[list[str]], None],
+    ) -> None:
+        self._log_path = log_path
+        with log_path.open("ab") as log:
+            self._log_start = log.tell()
+            self._process = subprocess.Popen(  # noqa: S603 (the program that our own Dockerfile names)
+                command, cwd=directory, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log
+            )
+        threading.Thread(target=self._ship, args=(sink,), daemon=True).start()
+
+    @property
+    def exit_code(self) -> int | None:
+        """None while the program runs."""
+        return self._process.poll()
+
+    def wait(self, timeout_s: float | None = None) -> None:
+        """Return when the program has ended, or after `timeout_s`."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(timeout_s)
+
+    def stop(self, grace_s: float) -> None:
+        """SIGTERM, `grace_s` seconds to finish, SIGKILL."""
+        self._process.terminate()
+        self.wait(grace_s)
+        if self.exit_code is None:
+            self._process.kill()
+            self.wait()
+
+    def log_tail(self) -> str:
+        """The end of what this program wrote."""
+        return self._log_from(self._log_start).decode("utf-8", "replace")[-LOG_TAIL_CHARACTERS:].strip()
+
+    def _log_from(self, position: int) -> bytes:
+        with self._log_path.open("rb") as log:
+            log.seek(position)
+            return log.read()
+
+    def _ship(self, sink: Callable[[list[str]], None]) -> None:
+        position, ended = self._log_start, False
+        while not ended:
+            ended = self.exit_code is not None
+            chunk = self._log_from(position)
+            whole = chunk if ended else chunk[: chunk.rfind(b"\n") + 1]
+            position += len(whole)
+            if lines := [line for line in whole.decode("utf-8", "replace").splitlines() if line.strip()]:
+                sink(lines)
+            if not ended:
+                self.wait(LOG_PAUSE_S)
+
+
+@dataclass(frozen=True)
+class Images:
+    """Starts the programs of the images in `cloud_assembly`. `shipped` stands for the weights baked into them."""
+
+    cloud_assembly: Path
+    shipped: Path
+    logs: Path
+    sink: LogSink
+
+    def start(
+        self, image_uri: str, argument: str, base: Path, environment: Mapping[str, str], log_group: str, log_stream: str
+    ) -> Container:
+        """Run the image's ENTRYPOINT with `argument` ("serve" or "train"); `base` is its /opt/ml. Raises ImageError."""
+        program = find_program(image_uri, self.cloud_assembly)
+        self.logs.mkdir(parents=True, exist_ok=True)
+        return Container(
+            command=[*program.command, argument],
+            directory=program.directory,
+            environment={
+                **{name: os.environ[name] for name in _INHERITED if name in os.environ},
+                **program.environment,
+                "BASE_MODEL_DIR": str(self.shipped),
+                "OMP_NUM_THREADS": "1",
+                "PYTHONUNBUFFERED": "1",
+                **environment,
+                "SAGEMAKER_BASE_DIR": str(base),
+            },
+            log_path=self.logs / f"{base.name}.log",
+            sink=lambda lines: self.sink(log_group, log_stream, lines),
+        )

@@ -1,0 +1,83 @@
+"""What the emulator holds after a deployment: outputs, addresses, states of stacks and endpoint."""
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import boto3
+
+from local.settings import LocalError, LocalSettings
+
+_API_URL = re.compile(r"https://(?P<api>[^.]+)\.execute-api\.[^/]+/(?P<stage>[^/]+)/?")
+_CDK_PROVIDER = re.compile(r"^/aws/lambda/.*(LogRetention|CustomS3AutoDelete)")
+BOOTSTRAP_STACK = "CDKToolkit"
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """The deployed app as a caller needs it."""
+
+    url: str
+    """The REST API's stage, without a final slash."""
+    api_key: str | None
+    """None if the API asks for none."""
+    endpoint_name: str
+
+
+def read_deployment(settings: LocalSettings) -> Deployment:
+    """From the stacks' outputs; writes the url and api-key files for scripts."""
+    outputs = {
+        name: value for stack in json.loads(settings.outputs.read_text()).values() for name, value in stack.items()
+    }
+    address = _API_URL.fullmatch(outputs["ApiUrl"])
+    if not address:
+        raise LocalError(f"The output ApiUrl is {outputs['ApiUrl']!r}, which is no REST API's address.")
+    url = f"{settings.endpoint_url}/_aws/execute-api/{address['api']}/{address['stage']}"
+    api_key = _api_key(outputs["ApiKeyId"]) if "ApiKeyId" in outputs else None
+    settings.url_file.write_text(url + "\n")
+    settings.api_key_file.write_text((api_key or "") + "\n")
+    return Deployment(url, api_key, outputs["EndpointName"])
+
+
+def stacks() -> dict[str, str]:
+    """Every stack of the app and its status."""
+    pages = boto3.client("cloudformation").get_paginator("describe_stacks").paginate()
+    found = (stack for page in pages for stack in page["Stacks"])
+    return {stack["StackName"]: stack["StackStatus"] for stack in found if stack["StackName"] != BOOTSTRAP_STACK}
+
+
+def is_healthy(stack_status: str) -> bool:
+    """Whether a stack stands: created, updated, or back at its last good state after a failed update."""
+    return stack_status in ("CREATE_COMPLETE", "UPDATE_COMPLETE", "UPDATE_ROLLBACK_COMPLETE")
+
+
+def endpoint_status(name: str) -> str:
+    """The endpoint's status, with its failure if it has one."""
+    endpoint = boto3.client("sagemaker").describe_endpoint(EndpointName=name)
+    reason = endpoint.get("FailureReason")
+    return f"{endpoint['EndpointStatus']} (last update failed: {reason})" if reason else endpoint["EndpointStatus"]
+
+
+def leftovers() -> list[str]:
+    """What is left of the app: stacks, and buckets other than the bootstrap's."""
+    buckets = [bucket["Name"] for bucket in boto3.client("s3").list_buckets()["Buckets"]]
+    return [*stacks(), *(name for name in buckets if not name.startswith("cdk-"))]
+
+
+def log_events(since_ms: int) -> Iterator[dict[str, Any]]:
+    """Events of every log group since a time, oldest first, each with its `group`; CDK's own functions left out."""
+    logs = boto3.client("logs")
+    pages = logs.get_paginator("describe_log_groups").paginate()
+    events = []
+    names = [group["logGroupName"] for page in pages for group in page["logGroups"]]
+    for group in (name for name in names if not _CDK_PROVIDER.search(name)):
+        for page in logs.get_paginator("filter_log_events").paginate(logGroupName=group, startTime=since_ms):
+            events += [{**event, "group": group} for event in page["events"]]
+    yield from sorted(events, key=lambda event: event["timestamp"])
+
+
+def _api_key(key_id: str) -> str:
+    value: str = boto3.client("apigateway").get_api_key(apiKey=key_id, includeValue=True)["value"]
+    return value

@@ -1,0 +1,177 @@
+"""SageMaker's serving side: models, endpoint configurations, endpoints with blue/green updates, invocations."""
+
+import http.client
+import itertools
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+
+from boto3.exceptions import Boto3Error
+from botocore.exceptions import BotoCoreError, ClientError
+
+from local.api import ApiError, Record, Table
+from local.containers import Container, Images
+from local.images import ImageError, find_program
+from local.inference import Answer, ContainerFailed, InferenceContainer
+from local.settings import ACCOUNT
+from local.storage import S3Client, download_prefix, keys_under
+
+DEFAULT_STARTUP_TIMEOUT_S = 480
+"""SageMaker waits 8 minutes for /ping unless the variant says otherwise."""
+
+MAX_CUSTOM_ATTRIBUTES_CHARACTERS = 1024
+
+
+class Endpoints:
+    """Endpoints of one variant each. A container's folder is made under `directory`."""
+
+    def __init__(self, directory: Path, images: Images, s3: S3Client) -> None:
+        self._directory, self._images, self._s3 = directory, images, s3
+        self._models = Table("model", "Model")
+        self._configs = Table("endpoint-config", "EndpointConfig")
+        self._endpoints = Table("endpoint", "Endpoint")
+        self._serving: dict[str, InferenceContainer] = {}
+        self._deployments: dict[str, threading.Thread] = {}
+        self._numbers = itertools.count(1)
+
+    def create_model(self, request: Record) -> Record:
+        """Refuses, as SageMaker does, a model whose image or data cannot be found."""
+        container = request["PrimaryContainer"]
+        try:
+            find_program(container["Image"], self._images.cloud_assembly)
+        except ImageError as error:
+            raise ApiError("ValidationException", str(error)) from None
+        uri = _model_data_uri(container)
+        if uri and not uri.endswith("/"):
+            raise ApiError("ValidationException", f"S3Uri {uri} of type S3Prefix must end with a slash.")
+        if uri and not keys_under(self._s3, uri):
+            raise ApiError("ValidationException", f"Could not find model data at {uri}.")
+        return self._models.add(request)
+
+    def delete_model(self, name: str) -> None:
+        self._models.remove(name)
+
+    def create_endpoint_config(self, request: Record) -> Record:
+        for variant in request["ProductionVariants"]:
+            self._models.find(variant["ModelName"])
+        return self._configs.add(request)
+
+    def delete_endpoint_config(self, name: str) -> None:
+        self._configs.remove(name)
+
+    def create_endpoint(self, request: Record) -> Record:
+        self._configs.find(request["EndpointConfigName"])
+        answer = self._endpoints.add({**request, "EndpointStatus": "Creating"})
+        self._deploy(request)
+        return answer
+
+    def update_endpoint(self, request: Record) -> Record:
+        endpoint = self._endpoints.find(request["EndpointName"])
+        self._configs.find(request["EndpointConfigName"])
+        if endpoint["EndpointStatus"] != "InService":
+            raise ApiError("ValidationException", f"Cannot update endpoint in status {endpoint['EndpointStatus']}.")
+        endpoint["EndpointStatus"] = "Updating"
+        self._deploy(request)
+        return {"EndpointArn": endpoint["EndpointArn"]}
+
+    def describe_endpoint(self, request: Record) -> Record:
+        return self._endpoints.find(request["EndpointName"])
+
+    def delete_endpoint(self, name: str) -> None:
+        self.settle(name)
+        if serving := self._serving.pop(name, None):
+            serving.stop()
+        self._endpoints.remove(name)
+
+    def settle(self, name: str) -> Record:
+        """Wait until the endpoint is no longer Creating or Updating; returns its description."""
+        if deployment := self._deployments.get(name):
+            deployment.join()
+        return self._endpoints.find(name)
+
+    def invoke(self, name: str, body: bytes, headers: Mapping[str, str]) -> Answer:
+        """The container's answer if it is a success; raises ApiError (ModelError, 424) if it is not."""
+        serving = self._serving.get(name)
+        if serving is None:
+            raise ApiError("ValidationError", f"Endpoint {name} of account {ACCOUNT} not found.")
+        if len(headers.get("x-amzn-sagemaker-custom-attributes", "")) > MAX_CUSTOM_ATTRIBUTES_CHARACTERS:
+            raise ApiError("ValidationError", "CustomAttributes must be at most 1024 characters long.")
+        try:
+            answer = serving.invoke(body, headers)
+        except (OSError, http.client.HTTPException) as error:
+            raise _model_error(0, f"Your invocation timed out or its connection broke: {error!r}") from None
+        if answer.status >= 300:
+            raise _model_error(answer.status, answer.body.decode("utf-8", "replace"))
+        return answer
+
+    def stop_all(self) -> None:
+        for serving in self._serving.values():
+            serving.stop()
+
+    def _deploy(self, request: Record) -> None:
+        name, config_name = request["EndpointName"], request["EndpointConfigName"]
+        deployment = threading.Thread(target=self._replace, args=(name, config_name), daemon=True)
+        self._deployments[name] = deployment
+        deployment.start()
+
+    def _replace(self, name: str, config_name: str) -> None:
+        """Blue/green: the new container must be healthy before it takes over; if it fails, the old one goes on."""
+        endpoint, old = self._endpoints.find(name), self._serving.get(name)
+        variant = self._configs.find(config_name)["ProductionVariants"][0]
+        try:
+            new = self._serve(name, variant)
+        except (ContainerFailed, OSError, Boto3Error, BotoCoreError, ClientError) as error:
+            endpoint.update(EndpointStatus="InService" if old else "Failed", FailureReason=str(error))
+            return
+        self._serving[name] = new
+        endpoint.pop("FailureReason", None)
+        endpoint.update(
+            EndpointStatus="InService", EndpointConfigName=config_name, ProductionVariants=[_summary(variant)]
+        )
+        if old:
+            old.stop()
+
+    def _serve(self, endpoint_name: str, variant: Record) -> InferenceContainer:
+        """A healthy container of the variant's model; raises ContainerFailed and leaves nothing behind."""
+        model = self._models.find(variant["ModelName"])["PrimaryContainer"]
+        base = self._directory / f"{endpoint_name}-{next(self._numbers)}"
+        (base / "model").mkdir(parents=True)
+        if uri := _model_data_uri(model):
+            download_prefix(self._s3, uri, base / "model")
+
+        def start(port: int) -> Container:
+            environment = {
+                **model.get("Environment", {}),
+                "SAGEMAKER_BIND_TO_PORT": str(port),
+                "BIND_HOST": "127.0.0.1",
+            }
+            address = {"SAGEMAKER_BIND_TO_PORT": str(port), "BIND_HOST": "127.0.0.1"}
+            group = f"/aws/sagemaker/Endpoints/{endpoint_name}"
+            stream = f"{variant['VariantName']}/{base.name}"
+            environment = {**model.get("Environment", {}), **address}
+            return self._images.start(model["Image"], "serve", base, environment, group, stream)
+
+        container = InferenceContainer(base, start)
+        try:
+            timeout_s = variant.get("ContainerStartupHealthCheckTimeoutInSeconds", DEFAULT_STARTUP_TIMEOUT_S)
+            container.wait_until_healthy(timeout_s)
+        except ContainerFailed:
+            container.stop()
+            raise
+        return container
+
+
+def _model_data_uri(container: Record) -> str:
+    uri: str = container.get("ModelDataSource", {}).get("S3DataSource", {}).get("S3Uri", "")
+    return uri
+
+
+def _summary(variant: Record) -> Record:
+    count = variant.get("InitialInstanceCount", 1)
+    return {"VariantName": variant["VariantName"], "CurrentInstanceCount": count, "DesiredInstanceCount": count}
+
+
+def _model_error(status: int, message: str) -> ApiError:
+    side = "client" if 400 <= status < 500 else "server"
+    text = f'Received {side} error ({status}) from primary with message "{message}".'
+    return ApiError("ModelError", text, 424, OriginalStatusCode=status, OriginalMessage=message)

@@ -1,0 +1,80 @@
+"""The first question to the deployed API: what is on the sample image? And how to ask one's own."""
+
+import json
+import shlex
+import sys
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+from urllib.parse import quote
+
+from local.deployment import Deployment
+from local.settings import LocalError
+
+IMAGE = Path(__file__).with_name("sample.png")
+LABELS = ("circle", "square", "triangle", "star")
+
+ANSWER_TIMEOUT_S = 60
+BAR_WIDTH = 30
+
+Scores = list[dict[str, float | str]]
+
+
+def classify(deployment: Deployment, image: Path = IMAGE) -> Scores:
+    """POST the image and LABELS to /classify; waits while the API says it is not ready. Raises LocalError."""
+    url = f"{deployment.url}/classify?candidate_labels={_quoted_labels()}"
+    headers = {"content-type": "image/png"} | ({"x-api-key": deployment.api_key} if deployment.api_key else {})
+    request = urllib.request.Request(url, image.read_bytes(), headers)  # noqa: S310
+    deadline = time.monotonic() + ANSWER_TIMEOUT_S
+    while True:
+        try:
+            with urllib.request.urlopen(request, timeout=ANSWER_TIMEOUT_S) as response:  # noqa: S310
+                scores: Scores = json.load(response)
+                return scores
+        except urllib.error.HTTPError as error:
+            if error.code != 503 or time.monotonic() > deadline:
+                text = error.read().decode("utf-8", "replace")
+                raise LocalError(f"POST {url} answered {error.code}: {text}") from None
+            time.sleep(0.5)
+
+
+def picture(scores: Scores) -> str:
+    """The answer with a bar per label."""
+    width = max(len(str(score["label"])) for score in scores)
+    return "\n".join(
+        f"  {score['label']:<{width}}  {float(score['score']):5.1%}  {'█' * round(BAR_WIDTH * float(score['score']))}"
+        for score in scores
+    )
+
+
+def examples(deployment: Deployment) -> list[str]:
+    """Three commands to paste into a shell: curl with a file, curl with a form, Python."""
+    image, labels = shlex.quote(_relative(IMAGE)), ",".join(LABELS)
+    key = f"-H 'x-api-key: {deployment.api_key}' " if deployment.api_key else ""
+    headers = f", headers={{'x-api-key': '{deployment.api_key}'}}" if deployment.api_key else ""
+    python = "\n".join(
+        (
+            f"{shlex.quote(_relative(Path(sys.executable)))} - <<'END'",
+            "from huggingface_hub import InferenceClient",
+            f"client = InferenceClient(model='{deployment.url}/classify'{headers}, token=False)",
+            f"print(client.zero_shot_image_classification('{_relative(IMAGE)}', candidate_labels={list(LABELS)}))",
+            "END",
+        )
+    )
+    return [
+        f"curl {key}-H 'content-type: image/png' --data-binary @{image} "
+        f"'{deployment.url}/classify?candidate_labels={_quoted_labels()}'",
+        f"curl {key}-F image=@{image} -F 'candidate_labels={labels}' {deployment.url}/classify",
+        python,
+    ]
+
+
+def _quoted_labels() -> str:
+    return ",".join(quote(label) for label in LABELS)
+
+
+def _relative(path: Path) -> str:
+    """As a person in the current folder would type it."""
+    here = Path.cwd()
+    return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)

@@ -1,0 +1,113 @@
+"""The emulator's process: started once, found again, cleaned up after, ended."""
+
+import contextlib
+import fcntl
+import os
+import shutil
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+
+from local import processes
+from local.environment import emulator_environment
+from local.settings import DEFAULT_PORT, PORT_VARIABLE, LocalError, LocalSettings
+
+START_TIMEOUT_S = 60
+
+
+@contextlib.contextmanager
+def exclusive(settings: LocalSettings) -> Iterator[None]:
+    """Keep a second `up` or `destroy` of the same system out; raises LocalError if one is at work."""
+    _own_directory(settings)
+    with settings.lock.open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise LocalError(f"Another command is changing the system in {settings.directory}. Wait for it.") from None
+        yield
+
+
+def is_running(settings: LocalSettings) -> bool:
+    """Whether our emulator answers on its port."""
+    return emulator_pid(settings) is not None and _answers(settings)
+
+
+def emulator_pid(settings: LocalSettings) -> int | None:
+    """Its process id while it lives."""
+    if not settings.pid_file.exists():
+        return None
+    pid = int(settings.pid_file.read_text())
+    return pid if pid in processes.running(settings.directory) else None
+
+
+def clear_stale(settings: LocalSettings) -> str:
+    """Remove what a killed emulator left: its processes and files. Returns a sentence about it, or nothing."""
+    left = processes.stop(settings.directory)
+    if not left and not settings.pid_file.exists():
+        return ""
+    for path in settings.directory.iterdir():
+        if path in (settings.owner_mark, settings.lock):
+            continue
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    return (
+        "The emulator was killed since the last start, and all it held was in memory: "
+        f"ended {len(left)} process(es) it left, cleared {settings.directory}; everything is built anew."
+    )
+
+
+def start(settings: LocalSettings) -> None:
+    """Start the emulator and return once it answers; raises LocalError if the port is taken or it does not come up."""
+    if not processes.port_is_free(settings.port):
+        other = DEFAULT_PORT + 1 if settings.port == DEFAULT_PORT else DEFAULT_PORT
+        raise LocalError(
+            f"Port {settings.port} is in use by another program. Stop that one, or choose another port: "
+            f"{PORT_VARIABLE}={other} make local"
+        )
+    settings.temporary.mkdir(exist_ok=True)
+    with settings.emulator_log.open("ab") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "local.emulator"],
+            cwd=settings.repository,
+            env=emulator_environment(settings, os.environ),
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+    settings.pid_file.write_text(str(process.pid))
+    settings.port_file.write_text(str(settings.port))
+    deadline = time.monotonic() + START_TIMEOUT_S
+    while not _answers(settings):
+        if process.poll() is not None or time.monotonic() > deadline:
+            tail = settings.emulator_log.read_text(errors="replace")[-1500:]
+            raise LocalError(f"The emulator did not start. The end of {settings.emulator_log}:\n{tail}")
+        time.sleep(0.1)
+
+
+def remove(settings: LocalSettings) -> list[int]:
+    """End every process, remove the state folder, and check both; returns the ids that were ended."""
+    ended = processes.stop(settings.directory)
+    shutil.rmtree(settings.directory)
+    if still := processes.running(settings.directory):
+        raise LocalError(f"These processes of the local system would not end: {still}.")
+    return ended
+
+
+def _answers(settings: LocalSettings) -> bool:
+    try:
+        with urllib.request.urlopen(f"{settings.endpoint_url}/_ministack/health", timeout=5) as response:  # noqa: S310
+            return bool(response.status == 200)
+    except OSError:
+        return False
+
+
+def _own_directory(settings: LocalSettings) -> None:
+    """Mark the folder as ours, so that removing it later removes nothing of anybody else's."""
+    if settings.directory.exists() and any(settings.directory.iterdir()) and not settings.owner_mark.exists():
+        raise LocalError(
+            f"{settings.directory} holds files that local mode did not make. Name a new folder in WORDSIGHT_LOCAL_DIR."
+        )
+    settings.directory.mkdir(parents=True, exist_ok=True)
+    settings.owner_mark.touch()
