@@ -27,6 +27,7 @@ from model.contract import (
 )
 from model.contract import Request as InvocationRequest
 from model.metrics import Metrics
+from model.privileges import drop_root
 from model.settings import ServeSettings
 from model.trace import Trace
 
@@ -61,6 +62,8 @@ class Service:
             self._not_ready = engine
             log.critical("unhealthy: %s", engine)
             return
+        if self.settings.run_as_user:
+            drop_root(self.settings.run_as_user)
         self._engine = engine
         self.metrics.watch_label_cache(lambda: (engine.labels.hits, engine.labels.misses))
 

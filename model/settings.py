@@ -73,6 +73,7 @@ class ServeSettings(Settings):
     expect_gpu: bool = Field(
         False, alias="EXPECT_GPU", description="Be unhealthy instead of silently slow without CUDA"
     )
+    run_as_user: str = Field("", alias="RUN_AS_USER", description="Whom to become, if root, before taking requests")
     model_threads: int = Field(
         default_factory=_half_the_vcpus,
         alias="MODEL_THREADS",
