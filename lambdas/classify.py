@@ -43,7 +43,7 @@ from model.contract import (
     parse_request,
 )
 
-logger = Logger(service="wordsight-api")
+logger = Logger(service="wordsight-api", serialize_stacktrace=False)
 metrics = Metrics(namespace="Wordsight", service="wordsight-api")
 
 

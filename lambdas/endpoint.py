@@ -9,9 +9,9 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
-from botocore.exceptions import ClientError, HTTPClientError, ReadTimeoutError
+from botocore.exceptions import ClientError, ReadTimeoutError
 
-from lambdas.clients import Connect
+from lambdas.clients import LOST_CONNECTION, Connect
 from model.contract import (
     PROBLEMS,
     SDK_READ_TIMEOUT_S,
@@ -85,7 +85,7 @@ class Endpoint:
             raise problem from error
         except ReadTimeoutError as error:
             raise GatewayTimeout(_TIMED_OUT) from error
-        except HTTPClientError as error:
+        except LOST_CONNECTION as error:
             raise ServiceUnavailable(
                 "the connection to the model was lost: try again", retry_after_s=RETRY_SOON_S
             ) from error

@@ -7,9 +7,9 @@ from concurrent.futures import ThreadPoolExecutor
 from threading import Lock
 from typing import Any
 
-from botocore.exceptions import ClientError, HTTPClientError
+from botocore.exceptions import ClientError
 
-from lambdas.clients import Connect
+from lambdas.clients import LOST_CONNECTION, Connect
 from model.contract import (
     MAX_INVOCATION_BYTES,
     ImageSource,
@@ -66,7 +66,7 @@ def _read(s3: Any, bucket: str, key: str, allowance: _Allowance) -> bytes | NotF
         image: bytes = found["Body"].read()
     except s3.exceptions.NoSuchKey:
         return NotFound(f"no object with the s3_key {key!r} in the data bucket: upload it first")
-    except HTTPClientError as error:
+    except LOST_CONNECTION as error:
         raise _silent() from error
     except ClientError as error:
         if error.response["ResponseMetadata"]["HTTPStatusCode"] < 500:

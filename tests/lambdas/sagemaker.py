@@ -1,0 +1,158 @@
+"""SageMaker as the Lambda's clients meet it: real botocore requests go in, real HTTP responses come out, no network.
+
+The container behind it reads each request with the contract, so it answers what it was really sent.
+"""
+
+import io
+import json
+import math
+from collections.abc import Callable
+from hashlib import sha256
+from typing import Any
+
+from botocore.awsrequest import AWSPreparedRequest, AWSResponse
+
+from lambdas.clients import connect
+from model.contract import (
+    CUSTOM_ATTRIBUTES_HEADER,
+    MAX_INVOCATION_BYTES,
+    AnswerAttributes,
+    ClassifyRequest,
+    LabelScore,
+    ProblemError,
+    Question,
+    Request,
+    UnprocessableImage,
+    arrange,
+    parse_request,
+    render_classify,
+)
+
+JPEG_START = b"\xff\xd8\xff"
+Failure = Exception | tuple[int, str, dict[str, Any]]
+"""What happens instead of an answer: an exception of botocore's transport, or (HTTP status, error type, members)."""
+
+
+class SageMaker:
+    """One endpoint. `requests` holds what its container read, `failure` makes the next calls fail."""
+
+    def __init__(self) -> None:
+        self.requests: list[Request] = []
+        self.bodies: list[bytes] = []
+        self.custom_attributes: list[str] = []
+        self.calls = 0
+        self.endpoint_status = "InService"
+        self.failure: Failure | None = None
+        self.says = AnswerAttributes("tiny@1", 0, 77, {"model": 3.0})
+        self._clients = {
+            "sagemaker-runtime": _client("sagemaker-runtime", self._invocation),
+            "sagemaker": _client("sagemaker", self._description),
+        }
+
+    def connect(self, service: str) -> Any:
+        """The clients of `lambdas.clients.connect`, with this endpoint behind those of SageMaker."""
+        return self._clients.get(service) or connect(service)
+
+    def client(self, service: str) -> Any:
+        return self._clients[service]
+
+    def _invocation(self, request: AWSPreparedRequest) -> AWSResponse:
+        if failed := self._fail():
+            return failed
+        body = request.body.read() if hasattr(request.body, "read") else bytes(request.body)
+        self.bodies.append(body)
+        self.custom_attributes.append(_text(request.headers[CUSTOM_ATTRIBUTES_HEADER]))
+        try:
+            parsed = parse_request(_text(request.headers["content-type"]), body, max_image_bytes=MAX_INVOCATION_BYTES)
+            self.requests.append(parsed)
+            answer = infer(parsed)
+        except ProblemError as problem:
+            return model_error(problem.status, json.dumps(problem.body()))
+        headers = {"content-type": "application/json", CUSTOM_ATTRIBUTES_HEADER: self.says.encode()}
+        return _response(200, headers, json.dumps(answer))
+
+    def _description(self, _: AWSPreparedRequest) -> AWSResponse:
+        members = {"EndpointName": "wordsight-test", "EndpointStatus": self.endpoint_status}
+        return self._fail() or _response(200, {}, json.dumps(members))
+
+    def _fail(self) -> AWSResponse | None:
+        self.calls += 1
+        if isinstance(self.failure, Exception):
+            raise self.failure
+        return error_response(*self.failure) if self.failure else None
+
+
+def infer(request: Request) -> Any:
+    """Scores that depend on every byte of the image and the prompts, and on nothing else."""
+    if isinstance(request, ClassifyRequest):
+        questions = request.parameters.questions.items()
+        answers = [_or_problem(image) or {name: _scores(image, q) for name, q in questions} for image in request.images]
+        return render_classify(request, answers)
+    vectors = [_or_problem(image) or _vector(image) for image in request.images]
+    return {"images": arrange(vectors, listed=True), "texts": [_vector(text.encode()) for text in request.texts]}
+
+
+def _or_problem(image: Any) -> ProblemError | None:
+    return None if image.startswith(JPEG_START) else UnprocessableImage("the image is not one: send a JPEG")
+
+
+def _scores(image: Any, question: Question) -> list[LabelScore]:
+    weights = [
+        math.exp(sha256(image + json.dumps(question.prompts(label)).encode()).digest()[0] / 64)
+        for label in question.candidate_labels
+    ]
+    scores = [
+        LabelScore(label=label.label, score=weight / sum(weights))
+        for label, weight in zip(question.candidate_labels, weights, strict=True)
+    ]
+    return sorted(scores, key=lambda each: -each["score"])[: question.top_k]
+
+
+def _vector(content: Any) -> list[float]:
+    digest = sha256(content).digest()[:4]
+    length = math.hypot(*digest)
+    return [byte / length for byte in digest]
+
+
+def model_error(status: int, message: str) -> AWSResponse:
+    """How SageMaker hands a container's error on."""
+    return error_response(424, "ModelError", model_error_members(status, message))
+
+
+def model_error_members(status: int, message: str) -> dict[str, Any]:
+    """The members of SageMaker's ModelError for a container that answered `message` with `status`."""
+    side = "client" if 400 <= status < 500 else "server"
+    return {
+        "ErrorCode": f"{side.upper()}_ERROR_FROM_MODEL",
+        "LogStreamArn": "arn:aws:logs:us-east-1:123456789012:log-group:/aws/sagemaker/Endpoints/wordsight-test",
+        "Message": f'Received {side} error ({status}) from primary with message "{message}". See CloudWatch.',
+        "OriginalMessage": message,
+        "OriginalStatusCode": status,
+    }
+
+
+def error_response(status: int, error_type: str, members: dict[str, Any]) -> AWSResponse:
+    """An AWS error as both of SageMaker's protocols write it: REST names its type in a header, JSON in `__type`."""
+    return _response(status, {"x-amzn-errortype": error_type}, json.dumps({"__type": error_type, **members}))
+
+
+def _response(status: int, headers: dict[str, str], text: str) -> AWSResponse:
+    content = text.encode()
+
+    class Raw(io.BytesIO):
+        def stream(self, **_: Any) -> Any:
+            while chunk := self.read(65536):
+                yield chunk
+
+    every = {"x-amzn-requestid": "aws-request-1", "content-length": str(len(content)), **headers}
+    return AWSResponse("https://sagemaker.test", status, every, Raw(content))
+
+
+def _client(service: str, respond: Callable[[AWSPreparedRequest], AWSResponse]) -> Any:
+    client = connect.__wrapped__(service)  # uncached: it belongs to one endpoint
+    client.meta.events.register(f"before-send.{service}", lambda request, **_: respond(request))
+    return client
+
+
+def _text(header: str | bytes) -> str:
+    return header.decode() if isinstance(header, bytes) else header

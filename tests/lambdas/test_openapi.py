@@ -1,0 +1,91 @@
+import base64
+import json
+from typing import Any
+
+import pytest
+from jsonschema import Draft202012Validator
+from openapi_spec_validator import validate
+
+from lambdas import openapi
+from lambdas.routes import API_KEY_HEADER, CLASSIFY, EMBED, ROUTES, Route
+from model.contract import Parameters, Problem, parse_request
+from tests.lambdas.conftest import Call
+from tests.lambdas.gateway import event
+from tests.lambdas.test_classify import ENCODINGS, JPEG, classify_list, post
+
+DOCUMENT = openapi.document()
+EXAMPLES = [
+    (route, example["value"])
+    for route in (CLASSIFY, EMBED)
+    for example in DOCUMENT["paths"][route.path]["post"]["requestBody"]["content"]["application/json"][
+        "examples"
+    ].values()
+]
+
+
+def conforms(instance: Any, schema: str) -> bool:
+    validator = Draft202012Validator({"$ref": f"#/components/schemas/{schema}", "components": DOCUMENT["components"]})
+    return bool(validator.is_valid(instance))
+
+
+def test_it_is_valid_openapi_3_1():
+    validate(DOCUMENT)
+
+
+@pytest.mark.parametrize("route", ROUTES, ids=lambda route: route.path)
+def test_every_route_is_described(route: Route):
+    operation = DOCUMENT["paths"][route.path][route.method.lower()]
+    assert operation["summary"] == route.summary
+    assert operation["security"] == ([] if route.open else [{"api_key": []}])
+    assert sum(len(methods) for methods in DOCUMENT["paths"].values()) == len(ROUTES)
+
+
+def test_the_key_goes_where_the_route_table_says():
+    assert DOCUMENT["components"]["securitySchemes"]["api_key"]["name"] == API_KEY_HEADER
+
+
+def test_its_server_is_wherever_it_is_served():
+    assert DOCUMENT["servers"] == [{"url": "."}]
+
+
+@pytest.mark.parametrize("route", [CLASSIFY, EMBED], ids=lambda route: route.path)
+def test_images_can_be_sent_in_three_encodings(route: Route):
+    content = DOCUMENT["paths"][route.path]["post"]["requestBody"]["content"]
+    assert content.keys() == {"application/json", "multipart/form-data", "image/*", "application/octet-stream"}
+
+
+def test_every_parameter_can_be_given_in_a_form_and_in_the_query():
+    operation = DOCUMENT["paths"][CLASSIFY.path]["post"]
+    names = {*Parameters.model_fields, "parameters"}
+    assert {parameter["name"] for parameter in operation["parameters"]} == names
+    form = operation["requestBody"]["content"]["multipart/form-data"]["schema"]
+    assert form["properties"].keys() == names | {"image"}
+
+
+@pytest.mark.parametrize("route, body", EXAMPLES)
+def test_an_example_is_a_request_that_works(route: Route, body: Any, call: Call):
+    assert conforms(body, "ClassifyBody" if route is CLASSIFY else "EmbedBody")
+    assert parse_request("application/json", json.dumps(body).encode(), operation=route.path[1:]).images  # type: ignore[arg-type]
+
+
+def test_its_example_image_is_a_png():
+    assert base64.b64decode(openapi.RED_SQUARE_BASE64).startswith(b"\x89PNG\r\n\x1a\n")
+
+
+def test_answers_are_what_it_says(call: Call):
+    for name in ENCODINGS:
+        assert conforms(call(event(name)).json, "Classification")
+    assert conforms(call(classify_list(JPEG, "*")).json, "Classification")
+    tasks = {"a": {"candidate_labels": "b, c"}}
+    body = {"inputs": base64.b64encode(JPEG).decode(), "parameters": {"tasks": tasks}}
+    assert conforms(call(post("/classify", body)).json, "Classification")
+    assert conforms(call(event("embed")).json, "Embeddings")
+    assert conforms(call(event("health")).json, "Health")
+    assert conforms(call(event("unknown_route")).json, "Problem")
+    assert not conforms({"status": "InService"}, "Health")
+    assert Problem.model_validate(call(event("unknown_route")).json)
+
+
+def test_it_is_served_to_everybody(call: Call):
+    answer = call(event("openapi"))
+    assert answer.status == 200 and answer.json == DOCUMENT
