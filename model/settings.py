@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Self
+from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -95,3 +95,116 @@ class ServeSettings(Settings):
     label_cache_rows: int = Field(
         50_000, alias="LABEL_CACHE_ROWS", ge=1, description="Prompts whose embeddings are kept; 2 kB each at width 512"
     )
+
+
+# Training: where SageMaker mounts things, what may be set per run, and what a run prints.
+
+METRIC_DEFINITIONS: dict[str, str] = {
+    "train:loss": r" loss=(\S+)",
+    "train:images_per_s": r" images_per_s=(\S+)",
+    "train:logit_scale": r" logit_scale=(\S+)",
+    "validation:accuracy": r" validation_accuracy=(\S+)",
+    "validation:loss": r" validation_loss=(\S+)",
+}
+"""Metric name to the regular expression that finds it in a log line: for a training job's MetricDefinitions.
+
+A line is `step=10 loss=1.234 …`: the space before a name keeps `loss` apart from `validation_loss`.
+"""
+
+
+class TrainSettings(Settings):
+    """Where training reads and writes. All names but the base checkpoint's are SageMaker's."""
+
+    base_dir: Path = Field(Path("/opt/ml"), alias="SAGEMAKER_BASE_DIR")
+    model_dir: Path = Field(
+        default_factory=lambda known: Path(known["base_dir"]) / "model",
+        alias="SM_MODEL_DIR",
+        description="What is left here becomes the model artifact",
+    )
+    train_dir: Path = Field(
+        default_factory=lambda known: Path(known["base_dir"]) / "input/data/train",
+        alias="SM_CHANNEL_TRAIN",
+        description="Holds a manifest (*.jsonl) and the images it names",
+    )
+    base_channel_dir: Path | None = Field(
+        None, alias="SM_CHANNEL_BASE", description="A checkpoint to fine-tune in place of the image's own"
+    )
+    base_model_dir: Path = Field(Path("/opt/wordsight/base"), alias="BASE_MODEL_DIR")
+    job_name: str | None = Field(None, alias="TRAINING_JOB_NAME", description="Becomes the model's version")
+
+    @property
+    def hyperparameters_file(self) -> Path:
+        """Written by SageMaker: one JSON object of strings."""
+        return self.base_dir / "input/config/hyperparameters.json"
+
+    @property
+    def resource_file(self) -> Path:
+        """Written by SageMaker: the cluster's hosts and which of them this is."""
+        return self.base_dir / "input/config/resourceconfig.json"
+
+    @property
+    def checkpoints_dir(self) -> Path:
+        """Kept in S3 by SageMaker while the job runs and put back when it is restarted."""
+        return self.base_dir / "checkpoints"
+
+    @property
+    def failure_file(self) -> Path:
+        """Its text is shown as the job's FailureReason."""
+        return self.base_dir / "output/failure"
+
+    @property
+    def quarantine_file(self) -> Path:
+        """The records that were left out, as JSON Lines."""
+        return self.base_dir / "output/data/quarantine.jsonl"
+
+    @property
+    def start_dir(self) -> Path:
+        """The checkpoint that fine-tuning starts from."""
+        return self.base_channel_dir or self.base_model_dir
+
+
+class Hyperparameters(BaseModel):
+    """What one training run may be told. SageMaker passes every value as a string."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    data: Literal["channel", "world"] = Field("channel", description="The train channel, or the rendered world")
+    init: Literal["base", "scratch"] = Field("base", description="Fine-tune a checkpoint, or start a small CLIP anew")
+    epochs: int = Field(10, ge=1, le=10_000, description="Passes over the data; what `steps` leaves unsaid")
+    steps: int | None = Field(None, ge=1, le=10_000_000, description="Optimiser steps, in place of `epochs`")
+    batch_size: int = Field(64, ge=2, le=65_536, description="Images per step and process")
+    captions_per_image: int = Field(2, ge=1, le=64, description="At most so many captions of an image in one step")
+    optimizer: Literal["adamw", "muon"] | None = Field(None, description="None: muon from scratch, else adamw")
+    learning_rate: float | None = Field(
+        None, gt=0, le=1, description="None: 2e-3 from scratch, 3e-4 for a small base, 1e-5 from 50 M parameters on"
+    )
+    weight_decay: float = Field(0.05, ge=0, le=1)
+    warmup_steps: int = Field(60, ge=0)
+    cooldown_share: float = Field(0.25, ge=0, le=1, description="The last share of the steps, decaying linearly to 0")
+    ema_decay: float = Field(0.998, ge=0, lt=1, description="Of the averaged weights, which are what is exported")
+    max_grad_norm: float = Field(1.0, gt=0)
+    validation_share: float = Field(0.1, gt=0, lt=1, description="Kept back where the manifest names no split")
+    max_unreadable_share: float = Field(0.01, ge=0, le=1, description="Of the images; beyond it the run stops")
+    world_images: int = Field(40_000, ge=64, description="How many different images of the world are trained on")
+    seed: int = Field(0, ge=0, lt=2**32)
+    threads: int = Field(default_factory=_half_the_vcpus, ge=1, description="CPU threads per process")
+    log_every_steps: int = Field(10, ge=1)
+    evaluate_every_steps: int = Field(250, ge=1)
+    checkpoint_every_s: float = Field(300, ge=0, description="Seconds of work a killed run may lose")
+
+    @classmethod
+    def from_strings(cls, values: Mapping[str, str]) -> Self:
+        """Parse hyperparameters.json. Raises SettingsError naming every bad one and what is allowed."""
+        try:
+            return cls.model_validate(dict(values))
+        except ValidationError as error:
+            faults = [cls._sentence(fault) for fault in error.errors(include_url=False)]
+            raise SettingsError("; ".join(faults)) from None
+
+    @classmethod
+    def _sentence(cls, fault: Mapping[str, object]) -> str:
+        if fault["type"] == "extra_forbidden":
+            location = fault["loc"]
+            name = location[0] if isinstance(location, tuple) else location
+            return f"{name!r} is no hyperparameter: allowed are {', '.join(cls.model_fields)}"
+        return f"hyperparameter {_sentence(fault)}"

@@ -1,0 +1,53 @@
+"""What one optimiser step sees, whatever it was made from."""
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Unique texts, and which of them are true of which image. `positives` bool, shape = [rows, texts]"""
+
+    rows: tuple[int, ...]
+    texts: tuple[str, ...]
+    positives: Tensor
+
+
+class Examples(Protocol):
+    """Images with sentences. A batch is a pure function of (seed, step), so nothing has to be replayed on resume."""
+
+    def __len__(self) -> int:
+        """How many images there are to train on."""
+
+    def batch(self, step: int, size: int) -> Batch:
+        """The `size` images of a step with their texts."""
+
+    def validation(self) -> Batch:
+        """Images and texts that are never trained on."""
+
+    def image(self, row: int) -> Image.Image:
+        """The RGB image of a row."""
+
+    def sentences(self) -> list[str]:
+        """What a vocabulary can be learnt from."""
+
+    def digest(self) -> str:
+        """sha256 of what the data consists of; a run is resumed only on equal data."""
+
+
+def shuffled_rows(seed: int, count: int, start: int, size: int) -> tuple[int, ...]:
+    """Rows `start` to `start + size` of an endless sequence that holds every row once per epoch."""
+    return tuple(
+        int(_permutation(seed, count, position // count)[position % count]) for position in range(start, start + size)
+    )
+
+
+@lru_cache(maxsize=4)
+def _permutation(seed: int, count: int, epoch: int) -> NDArray[np.int64]:
+    return np.random.default_rng((seed, epoch)).permutation(count)

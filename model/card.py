@@ -1,0 +1,63 @@
+"""The README.md of a checkpoint: what it is, how it was made, how good it is and what it can't do."""
+
+import json
+from pathlib import Path
+
+from model.checkpoint import CheckpointMetadata
+from model.evaluate import TaskResult, table
+from model.settings import Hyperparameters
+
+CARD = "README.md"
+FIRST_STEPS = """```python
+from transformers import pipeline
+
+classify = pipeline("zero-shot-image-classification", model="{directory}")
+classify("picture.png", candidate_labels=["a red circle", "a house", "a fish"])
+```"""
+MARGIN = 0.15
+"""A task within this of chance is called out as not learnt."""
+
+
+def write_card(
+    directory: Path, metadata: CheckpointMetadata, results: dict[str, TaskResult], chosen: Hyperparameters
+) -> None:
+    """Write the card beside the weights it describes."""
+    parts = [_title(metadata, chosen), _figures(results, metadata), _limits(results, chosen), _recipe(metadata, chosen)]
+    (directory / CARD).write_text("\n\n".join(parts) + "\n")
+
+
+def _title(metadata: CheckpointMetadata, chosen: Hyperparameters) -> str:
+    origin = f"fine-tuned from `{metadata.parent}`" if metadata.parent else "trained from scratch"
+    data = "the rendered world of `model/world.py`" if chosen.data == "world" else "the images of its train channel"
+    steps = FIRST_STEPS.format(directory="path/to/this/folder")
+    return f"# {metadata.version}\n\nA CLIP model {origin} on {data}: it scores how well words fit an image.\n\n{steps}"
+
+
+def _figures(results: dict[str, TaskResult], metadata: CheckpointMetadata) -> str:
+    return (
+        "## Figures\n\nZero-shot on rendered images the model never saw, in sentences it was never trained on; every "
+        "label is equally frequent, so chance is one over their number. Calibration error is after the temperature "
+        f"of {metadata.calibration.temperature or 1:.3g} that is part of the checkpoint. The `unseen` row asks for "
+        "combinations of colour and shape that training never showed.\n\n" + table(results)
+    )
+
+
+def _limits(results: dict[str, TaskResult], chosen: Hyperparameters) -> str:
+    weak = [name for name, result in results.items() if result.accuracy < result.chance + MARGIN]
+    known = f"Hardly better than chance at: {', '.join(weak)}. Don't use it for these. " if weak else ""
+    world = (
+        "It has seen drawings of 64 px and the words of its world only. Photographs, other things and other words are "
+        "beyond it: fine-tune it, or start from a public CLIP checkpoint."
+    )
+    other = "Fine-tuning improves its own domain and may cost others: compare the figures with the parent's."
+    return f"## Limits\n\n{known}{world if chosen.init == 'scratch' else other}"
+
+
+def _recipe(metadata: CheckpointMetadata, chosen: Hyperparameters) -> str:
+    given = chosen.model_dump(exclude_unset=True, exclude_none=True)
+    arguments = " ".join(f"{name}={value}" for name, value in given.items())
+    summary = {name: metadata.metrics[name] for name in ("steps", "before", "after")}
+    return (
+        f"## Recipe\n\n```\npython -m model.train {arguments}\n```\n\nData digest `{metadata.data_digest}`.\n\n"
+        f"```json\n{json.dumps(summary, indent=2)}\n```"
+    )

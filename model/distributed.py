@@ -1,0 +1,82 @@
+"""One process or many: the few collective operations that training needs, each a no-op in a single process.
+
+Gradients are those of one process with the whole batch: every rank computes the loss over all images, the gather's
+backward adds up what the ranks ask of an image, and the average over ranks undoes the repetition.
+"""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+
+import torch
+import torch.distributed as dist
+import torch.distributed.nn.functional as differentiable
+from torch import Tensor
+from torch.nn import Parameter
+
+COLLECTIVE_TIMEOUT_S = 600
+
+
+@dataclass(frozen=True)
+class Ranks:
+    """This process among its peers, as torchrun numbers them."""
+
+    rank: int
+    count: int
+    device: torch.device
+
+    @property
+    def is_first(self) -> bool:
+        """Whether this process speaks and writes for all."""
+        return self.rank == 0
+
+    def share(self, rows: tuple[int, ...]) -> tuple[int, ...]:
+        """This process's equal part of a batch's rows."""
+        size = len(rows) // self.count
+        return rows[self.rank * size : (self.rank + 1) * size]
+
+    def gather(self, embeds: Tensor) -> Tensor:
+        """All ranks' rows in rank order, differentiable. shape = [count * rows, width]"""
+        if self.count == 1:
+            return embeds
+        parts: tuple[Tensor, ...] = differentiable.all_gather(embeds.contiguous())  # type: ignore[no-untyped-call]
+        return torch.cat(parts)
+
+    def average_gradients(self, weights: Iterator[Parameter]) -> None:
+        """Make every rank's gradients the mean over the ranks."""
+        if self.count == 1:
+            return
+        gradients = [weight.grad for weight in weights if weight.grad is not None]
+        flat = torch.cat([gradient.flatten() for gradient in gradients])
+        dist.all_reduce(flat)
+        flat /= self.count
+        start = 0
+        for gradient in gradients:
+            gradient.copy_(flat[start : start + gradient.numel()].view_as(gradient))
+            start += gradient.numel()
+
+    def any(self, flag: bool) -> bool:
+        """Whether any rank raises its flag, so that all of them stop at the same step."""
+        if self.count == 1:
+            return flag
+        raised = torch.tensor([float(flag)], device=self.device)
+        dist.all_reduce(raised, op=dist.ReduceOp.MAX)
+        return bool(raised.item())
+
+
+@contextmanager
+def joined_ranks() -> Iterator[Ranks]:
+    """Join torchrun's process group, if this process was started by torchrun, and leave it at the end."""
+    rank, count = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
+    cuda = torch.cuda.is_available()
+    device = torch.device(f"cuda:{os.environ.get('LOCAL_RANK', 0)}" if cuda else "cpu")
+    if count == 1:
+        yield Ranks(rank, count, device)
+        return
+    dist.init_process_group("nccl" if cuda else "gloo", timeout=timedelta(seconds=COLLECTIVE_TIMEOUT_S))
+    try:
+        yield Ranks(rank, count, device)
+    finally:
+        dist.destroy_process_group()

@@ -1,0 +1,154 @@
+"""How good a checkpoint is at the rendered world's tasks, zero-shot, in wordings it was never trained on.
+
+python -m model.evaluate --checkpoint model/shipped
+python -m model.evaluate --checkpoint model/shipped --scenes 6000 --json metrics.json
+"""
+
+import argparse
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+from PIL import Image
+from torch import Tensor
+from torch.nn.functional import normalize
+from transformers import CLIPImageProcessorPil, CLIPModel, PreTrainedTokenizerBase
+
+from model.calibration import expected_calibration_error, fit_multi_label, fit_temperature
+from model.checkpoint import Calibration, load_checkpoint
+from model.embedding import embed_images_in_chunks, embed_texts
+from model.pixels import pixel_values
+from model.tasks import TASKS, Task, ask
+from model.world import Split
+from model.world_examples import render
+
+EVALUATION_SEED = 1_000_003
+SCENES = 3000
+MANY_LABELS = 50
+
+
+@dataclass(frozen=True)
+class TaskResult:
+    """One task's figures. `accuracy` is over images in which every label is equally frequent."""
+
+    accuracy: float
+    chance: float
+    images: int
+    calibration_error: float
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What the model says to a task's images. `cosines` float [images, labels], `targets` int [images]"""
+
+    task: Task
+    cosines: Tensor
+    targets: Tensor
+
+
+class World:
+    """The evaluation images of one model, each embedded once however many tasks ask about it."""
+
+    def __init__(
+        self, model: CLIPModel, tokenizer: PreTrainedTokenizerBase, processor: CLIPImageProcessorPil, scenes: int
+    ) -> None:
+        self.model = model
+        self.tokenizer = tokenizer
+        self.processor = processor
+        self.scenes = scenes
+        self._embeds: dict[Split, Tensor] = {}
+
+    def answers(self, task: Task, split: Split) -> Answers:
+        """Score a task's labels on a split's images."""
+        questions = ask(task, split, EVALUATION_SEED, self.scenes)
+        images = self._images(split)[[question.index for question in questions]]
+        cosines = images @ embed_labels(self.model, self.tokenizer, task.prompts).T
+        return Answers(task, cosines, torch.tensor([question.target for question in questions]))
+
+    def _images(self, split: Split) -> Tensor:
+        if split not in self._embeds:
+            images = [Image.fromarray(render(EVALUATION_SEED, split, index)) for index in range(self.scenes)]
+            pixels = pixel_values(self.processor, images)
+            self._embeds[split] = embed_images_in_chunks(self.model, pixels).cpu()
+        return self._embeds[split]
+
+
+@torch.no_grad()
+def embed_labels(model: CLIPModel, tokenizer: PreTrainedTokenizerBase, prompts: list[list[str]]) -> Tensor:
+    """The normalised mean over each label's sentences, as the server forms it. shape = [labels, projection]"""
+    flat = [sentence for sentences in prompts for sentence in sentences]
+    embeds = iter(embed_texts(model, tokenizer, flat))
+    means = [torch.stack([next(embeds) for _ in sentences]).mean(dim=0) for sentences in prompts]
+    return normalize(torch.stack(means), dim=-1).cpu()
+
+
+def calibrate(world: World, tasks: Sequence[Task] = TASKS) -> Calibration:
+    """Fit both calibrations on the validation split."""
+    scale = float(world.model.logit_scale.exp())
+    answers = [world.answers(task, "validation") for task in tasks if task.split == "test"]
+    temperature = fit_temperature([(said.cosines * scale, said.targets) for said in answers])
+    cosines = torch.cat([said.cosines.flatten() for said in answers])
+    is_true = torch.cat([_one_hot(said).flatten() for said in answers])
+    return Calibration(temperature=temperature, multi_label=fit_multi_label(cosines, is_true))
+
+
+def _one_hot(said: Answers) -> Tensor:
+    return torch.nn.functional.one_hot(said.targets, said.cosines.shape[1])
+
+
+def evaluate(world: World, temperature: float, tasks: Sequence[Task] = TASKS) -> dict[str, TaskResult]:
+    """Every task's figures on its test images."""
+    scale = float(world.model.logit_scale.exp()) / temperature
+    return {task.name: _result(world.answers(task, task.split), scale) for task in tasks}
+
+
+def mean_accuracy(world: World, split: Split) -> float:
+    """One number to watch: the mean over the tasks that a split can answer and that fit a few hundred images."""
+    answers = [world.answers(task, split) for task in TASKS if len(task.labels) < MANY_LABELS]
+    right = [(said.cosines.argmax(dim=1) == said.targets).float().mean() for said in answers]
+    return float(torch.stack(right).mean())
+
+
+def _result(said: Answers, scale: float) -> TaskResult:
+    probabilities = (said.cosines * scale).softmax(dim=1)
+    accuracy = (said.cosines.argmax(dim=1) == said.targets).float().mean()
+    error = expected_calibration_error(probabilities, said.targets)
+    return TaskResult(float(accuracy), 1 / len(said.task.labels), len(said.targets), error)
+
+
+def table(results: dict[str, TaskResult]) -> str:
+    """The results as Markdown."""
+    lines = ["| task | accuracy | chance | calibration error | images |", "| --- | --- | --- | --- | --- |"]
+    for name, result in results.items():
+        figures = f"{result.accuracy:.3f} | {result.chance:.3f} | {result.calibration_error:.3f} | {result.images}"
+        lines.append(f"| {name} | {figures} |")
+    return "\n".join(lines)
+
+
+def as_metrics(results: dict[str, TaskResult]) -> dict[str, dict[str, float]]:
+    """The results as JSON values, rounded to what they mean."""
+    return {name: {key: round(value, 4) for key, value in asdict(result).items()} for name, result in results.items()}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Print the table, and write the metrics if asked to."""
+    parser = argparse.ArgumentParser(prog="python -m model.evaluate", description=__doc__.split("\n\n")[0])
+    parser.add_argument("--checkpoint", type=Path, required=True, help="a folder with config.json and its weights")
+    parser.add_argument("--scenes", type=int, default=SCENES, help="rendered images per split (default %(default)s)")
+    parser.add_argument("--json", type=Path, help="where to write the figures as JSON")
+    parser.add_argument("--threads", type=int, default=1)
+    given = parser.parse_args(arguments)
+    torch.set_num_threads(given.threads)
+    checkpoint = load_checkpoint(given.checkpoint)
+    world = World(checkpoint.model, checkpoint.tokenizer, checkpoint.processor, given.scenes)
+    results = evaluate(world, checkpoint.metadata.calibration.temperature or 1.0)
+    print(table(results))
+    if given.json:
+        given.json.write_text(json.dumps(as_metrics(results), indent=2) + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,159 @@
+"""The training loop's one step, and everything that changes with it."""
+
+from concurrent.futures import Future, ThreadPoolExecutor
+from math import ceil, log
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from model.batch import Batch, Examples
+from model.distributed import Ranks
+from model.embedding import embed_images, embed_images_in_chunks, embed_texts
+from model.evaluate import World, mean_accuracy
+from model.loss import contrastive_loss
+from model.optimizer import AveragedWeights, build_optimizers, rate_share, set_rates
+from model.pixels import pixel_values
+from model.settings import Hyperparameters
+from model.start import Start
+
+MAX_LOG_SCALE = log(100)
+MAX_BAD_STEPS = 10
+TEXT_CHUNK = 256
+VALIDATION_SCENES = 800
+
+
+class Diverged(Exception):
+    """The loss was not a finite number for many steps in a row."""
+
+
+class Loop:
+    """A model between two steps. What it does next depends on its state and the step's number alone."""
+
+    def __init__(self, chosen: Hyperparameters, examples: Examples, start: Start, ranks: Ranks) -> None:
+        self.chosen = chosen
+        self.examples = examples
+        self.start = start
+        self.ranks = ranks
+        self.model = start.model.to(ranks.device).train()
+        self.averaged = AveragedWeights.of(self.model, chosen.ema_decay)
+        self.optimizers = build_optimizers(chosen, self.model)
+        self.global_batch = chosen.batch_size * ranks.count
+        self.steps = chosen.steps or chosen.epochs * ceil(len(examples) / self.global_batch)
+        self.step = 0
+        self.bad_steps = 0
+        self._reader = ThreadPoolExecutor(1, thread_name_prefix="reader")
+        self._next: tuple[int, Future[tuple[Batch, Tensor]]] | None = None
+
+    @property
+    def rate(self) -> float:
+        """The learning rate of the last step."""
+        return float(self.optimizers[0].param_groups[0]["lr"])
+
+    @property
+    def scale(self) -> float:
+        """What cosines are multiplied by before the softmax."""
+        return float(self.model.logit_scale.detach().exp())
+
+    def take_step(self) -> float:
+        """Learn from the next batch and return its loss. Raises Diverged."""
+        batch, pixels = self._read()
+        set_rates(self.optimizers, rate_share(self.step, self.steps, self.chosen))
+        loss = self._loss(batch, pixels)
+        finite = bool(torch.isfinite(loss))
+        self._watch(finite)
+        if finite:
+            loss.backward()  # type: ignore[no-untyped-call]
+            self._update()
+        self.step += 1
+        return float(loss.detach())
+
+    def _loss(self, batch: Batch, pixels: Tensor) -> Tensor:
+        device = self.ranks.device
+        with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
+            images = self.ranks.gather(embed_images(self.model, pixels.to(device)))
+            texts = embed_texts(self.model, self.start.tokenizer, batch.texts)
+        cosines = images.float() @ texts.float().T
+        return contrastive_loss(self.model.logit_scale.exp() * cosines, batch.positives.to(device))
+
+    def _update(self) -> None:
+        self.ranks.average_gradients(self.model.parameters())
+        torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.chosen.max_grad_norm)
+        for optimizer in self.optimizers:
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
+        with torch.no_grad():
+            self.model.logit_scale.clamp_(0, MAX_LOG_SCALE)
+        self.averaged.update(self.model, self.step)
+
+    def _watch(self, finite: bool) -> None:
+        self.bad_steps = 0 if finite else self.bad_steps + 1
+        if self.bad_steps == MAX_BAD_STEPS:
+            raise Diverged(
+                f"the loss was not finite in {MAX_BAD_STEPS} steps up to step {self.step}: "
+                f"lower learning_rate (now {self.rate:g}) or raise warmup_steps"
+            )
+
+    def _read(self) -> tuple[Batch, Tensor]:
+        """This step's batch, prepared while the last step was computed, and the start of the next."""
+        if self._next is None or self._next[0] != self.step:
+            self._next = (self.step, self._reader.submit(self._prepare, self.step))
+        ready = self._next[1].result()
+        self._next = (self.step + 1, self._reader.submit(self._prepare, self.step + 1))
+        return ready
+
+    def _prepare(self, step: int) -> tuple[Batch, Tensor]:
+        batch = self.examples.batch(step, self.global_batch)
+        images = [self.examples.image(row) for row in self.ranks.share(batch.rows)]
+        return batch, pixel_values(self.start.processor, images)
+
+    @torch.no_grad()
+    def validate(self) -> dict[str, float]:
+        """Loss and accuracy of the averaged weights on validation images.
+
+        Accuracy is the share of images whose best text is a true one; in the world, where a vague sentence is true of
+        most images, it is the mean over the world's tasks.
+        """
+        cosines, positives = self.validation_cosines()
+        logits = cosines * self.averaged.model.logit_scale.exp().cpu()
+        best = logits.argmax(dim=1, keepdim=True)
+        accuracy = float(positives.gather(1, best).float().mean())
+        if self.chosen.data == "world":
+            world = World(self.averaged.model, self.start.tokenizer, self.start.processor, VALIDATION_SCENES)
+            accuracy = mean_accuracy(world, "validation")
+        return {"validation_loss": float(contrastive_loss(logits, positives)), "validation_accuracy": accuracy}
+
+    @torch.no_grad()
+    def validation_cosines(self) -> tuple[Tensor, Tensor]:
+        """Cosines of the averaged weights, and the truth; both shapes = [images, texts]"""
+        batch, model = self.examples.validation(), self.averaged.model
+        parts = [batch.rows[at : at + TEXT_CHUNK] for at in range(0, len(batch.rows), TEXT_CHUNK)]
+        pixels = (pixel_values(self.start.processor, [self.examples.image(row) for row in rows]) for rows in parts)
+        images = torch.cat([embed_images_in_chunks(model, part) for part in pixels])
+        chunks = [batch.texts[at : at + TEXT_CHUNK] for at in range(0, len(batch.texts), TEXT_CHUNK)]
+        texts = torch.cat([embed_texts(model, self.start.tokenizer, chunk) for chunk in chunks])
+        return (images @ texts.T).cpu(), batch.positives
+
+    def state(self) -> dict[str, Any]:
+        """What `resume` needs."""
+        return {
+            "model": self.model.state_dict(),
+            "averaged": self.averaged.model.state_dict(),
+            "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
+            "bad_steps": self.bad_steps,
+        }
+
+    def resume(self, saved: tuple[int, dict[str, Any]] | None) -> None:
+        """Go on from a state and the number of steps that led to it; None leaves the start as it is."""
+        if saved is None:
+            return
+        self.step, state = saved
+        self.bad_steps = state["bad_steps"]
+        self.model.load_state_dict(state["model"])
+        self.averaged.model.load_state_dict(state["averaged"])
+        for optimizer, values in zip(self.optimizers, state["optimizers"], strict=True):
+            optimizer.load_state_dict(values)
+
+    def close(self) -> None:
+        """Stop reading ahead."""
+        self._reader.shutdown(cancel_futures=True)

@@ -1,0 +1,120 @@
+"""Train or fine-tune a CLIP on images and sentences, as a SageMaker training job or at a terminal.
+
+    python -m model train                                  on the train channel, from the base checkpoint
+    python -m model.train data=world init=scratch steps=9000   the small checkpoint that ships with the repository
+
+Hyperparameters come from /opt/ml/input/config/hyperparameters.json, or as name=value. A run that is started again
+goes on from its newest checkpoint; SIGTERM ends it after the present step with a usable model.
+"""
+
+import json
+import os
+import signal
+import sys
+import time
+import traceback
+from collections.abc import Sequence
+
+import torch
+
+from model.checkpoint import CheckpointError
+from model.data import DataError
+from model.distributed import Ranks, joined_ranks
+from model.export import export
+from model.launch import Cluster, is_worker, run_workers
+from model.loop import Diverged, Loop
+from model.progress import Progress, say
+from model.settings import Hyperparameters, SettingsError, TrainSettings
+from model.start import load_examples, load_start, run_digest
+from model.training_state import ResumeError, StateFolder
+
+CALLERS_FAULTS = (SettingsError, DataError, CheckpointError, ResumeError, Diverged)
+
+
+class StopSignal:
+    """Raised once SIGTERM has come: SageMaker sends it on StopTrainingJob, at the time limit and before taking a spot
+    instance back.
+    """
+
+    def __init__(self) -> None:
+        self.raised = False
+        signal.signal(signal.SIGTERM, self._raise)
+
+    def _raise(self, *_: object) -> None:
+        self.raised = True
+
+
+def main(arguments: Sequence[str] = ()) -> int:
+    """Run the job and return its exit status; a failure leaves one sentence where SageMaker shows it."""
+    settings = TrainSettings.from_env(os.environ)
+    try:
+        chosen = read_hyperparameters(settings, arguments)
+        cluster = Cluster.read(settings.resource_file)
+        if cluster.processes > 1 and not is_worker(os.environ):
+            return run_workers(cluster.torchrun(arguments))
+        with joined_ranks() as ranks:
+            run(settings, chosen, ranks)
+    except CALLERS_FAULTS as error:
+        return _fail(settings, str(error))
+    except Exception as error:
+        traceback.print_exc()
+        return _fail(settings, f"training broke off: {type(error).__name__}: {error}")
+    return 0
+
+
+def read_hyperparameters(settings: TrainSettings, arguments: Sequence[str]) -> Hyperparameters:
+    """From SageMaker's file, then from name=value arguments. Raises SettingsError."""
+    given = dict(argument.partition("=")[::2] for argument in arguments)
+    if settings.hyperparameters_file.is_file():
+        given = json.loads(settings.hyperparameters_file.read_bytes()) | given
+    return Hyperparameters.from_strings(given)
+
+
+def run(settings: TrainSettings, chosen: Hyperparameters, ranks: Ranks) -> None:
+    """Train from where the last run of this job stopped, until the last step or a stop signal; then export."""
+    stop = StopSignal()
+    torch.set_num_threads(chosen.threads)
+    examples = load_examples(settings, chosen)
+    start = load_start(settings, chosen, examples)
+    states = StateFolder(settings.checkpoints_dir, run_digest(chosen, examples, start))
+    loop = Loop(chosen, examples, start, ranks)
+    before = loop.validate()
+    loop.resume(states.newest())
+    if ranks.is_first:
+        say(run=states.run_digest[:12], images=len(examples), steps=loop.steps, first_step=loop.step)
+    _take_steps(loop, states, stop)
+    loop.close()
+    if ranks.is_first:
+        export(settings, chosen, examples, loop, before, states.run_digest)
+
+
+def _take_steps(loop: Loop, states: StateFolder, stop: StopSignal) -> None:
+    chosen, ranks = loop.chosen, loop.ranks
+    progress = Progress(loop.steps)
+    saved_s = time.monotonic()
+    while loop.step < loop.steps:
+        loss = loop.take_step()
+        progress.add(loss, chosen.batch_size * ranks.count)
+        stopping = ranks.any(stop.raised)
+        if ranks.is_first and (loop.step % chosen.log_every_steps == 0 or loop.step == loop.steps):
+            progress.report(loop.step, loop.rate, loop.scale)
+        if ranks.is_first and loop.step % chosen.evaluate_every_steps == 0 and not stopping:
+            say(step=loop.step, **loop.validate())
+        due = stopping or loop.step == loop.steps or time.monotonic() - saved_s >= chosen.checkpoint_every_s
+        if ranks.is_first and due:
+            states.save(loop.step, loop.state())
+            saved_s = time.monotonic()
+        if stopping:
+            break
+
+
+def _fail(settings: TrainSettings, sentence: str) -> int:
+    line = " ".join(sentence.split())
+    settings.failure_file.parent.mkdir(parents=True, exist_ok=True)
+    settings.failure_file.write_text(line + "\n")
+    print(line, file=sys.stderr, flush=True)
+    return 1
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))

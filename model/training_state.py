@@ -1,0 +1,96 @@
+"""Where a run stands, on disk: what a restarted job needs to go on as if it had never stopped.
+
+Each state is a file `step-<n>.pt` and, written after it, `step-<n>.json` with its sha256 and what run it belongs to.
+Both are written aside, synced and renamed, because S3 may be copying the folder at any moment.
+"""
+
+import hashlib
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+KEPT_STATES = 2
+
+
+class ResumeError(Exception):
+    """The folder holds the states of another run. The text says what differs and what to do."""
+
+
+@dataclass(frozen=True)
+class StateFolder:
+    """The states of one run. `run_digest` stands for its hyperparameters, data and starting weights."""
+
+    directory: Path
+    run_digest: str
+
+    def save(self, step: int, state: dict[str, Any]) -> None:
+        """Write the state after `step` steps and drop all but the newest two."""
+        self.directory.mkdir(parents=True, exist_ok=True)
+        weights = self.directory / f"step-{step:08d}.pt"
+        with _replacing(weights) as file:
+            torch.save(state, file)
+        seal = {"sha256": _sha256(weights), "run": self.run_digest, "step": step}
+        with _replacing(weights.with_suffix(".json")) as file:
+            file.write(json.dumps(seal).encode())
+        for old in self._seals()[KEPT_STATES:]:
+            old.unlink()
+            old.with_suffix(".pt").unlink(missing_ok=True)
+
+    def newest(self) -> tuple[int, dict[str, Any]] | None:
+        """The newest whole state and its step, or None for a fresh start; damaged ones are passed over.
+
+        Raises ResumeError if the state belongs to a run with other hyperparameters, data or base.
+        """
+        for path in self._seals():
+            seal = _read_seal(path)
+            weights = path.with_suffix(".pt")
+            if seal is None or not weights.is_file() or _sha256(weights) != seal["sha256"]:
+                continue
+            if seal["run"] != self.run_digest:
+                raise ResumeError(
+                    f"{path} belongs to a run with other hyperparameters, data or base checkpoint: "
+                    "repeat that run's, or empty the checkpoints folder to start anew"
+                )
+            return int(seal["step"]), torch.load(weights, map_location="cpu", weights_only=True)
+        return None
+
+    def _seals(self) -> list[Path]:
+        return sorted(self.directory.glob("step-*.json"), reverse=True)
+
+
+class _replacing:
+    """A binary file that takes its name only once it is whole and on disk."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.aside = path.with_name(f".{path.name}.part")
+
+    def __enter__(self) -> Any:
+        self.file = self.aside.open("wb")
+        return self.file
+
+    def __exit__(self, kind: object, *rest: object) -> None:
+        self.file.flush()
+        os.fsync(self.file.fileno())
+        self.file.close()
+        if kind is None:
+            self.aside.replace(self.path)
+        else:
+            self.aside.unlink()
+
+
+def _read_seal(path: Path) -> dict[str, Any] | None:
+    try:
+        seal: dict[str, Any] = json.loads(path.read_bytes())
+    except ValueError:
+        return None
+    return seal if {"sha256", "run", "step"} <= seal.keys() else None
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
