@@ -6,24 +6,28 @@ npx cdk deploy --all -c stage=dev
 from aws_cdk import App, Tags
 
 from stacks.api import ApiStack
-from stacks.config import from_context
+from stacks.context import from_context
 from stacks.data import DataStack
 from stacks.nag import check_with_cdk_nag
 from stacks.serving import ServingStack
 from stacks.training import TrainingStack
 
-app = App()
-config = from_context(app.node.get_all_context())
-stage = config.stage
 
-data = DataStack(app, f"WordsightData-{stage}", config=config)
-training = TrainingStack(app, f"WordsightTraining-{stage}", config=config, data=data)
-serving = ServingStack(app, f"WordsightServing-{stage}", config=config, data=data)
-api = ApiStack(app, f"WordsightApi-{stage}", config=config, data=data, serving=serving)
+def build(app: App) -> None:
+    """Add the stacks of the stage that the app's context names."""
+    config = from_context(app.node.get_all_context())
+    stage = config.stage
+    data = DataStack(app, f"WordsightData-{stage}", config=config)
+    TrainingStack(app, f"WordsightTraining-{stage}", config=config, data=data)
+    serving = ServingStack(app, f"WordsightServing-{stage}", config=config, data=data)
+    ApiStack(app, f"WordsightApi-{stage}", config=config, data=data, serving=serving)
+    Tags.of(app).add("application", "wordsight")
+    Tags.of(app).add("stage", stage)
+    if str(app.node.try_get_context("nag")).lower() == "true":
+        check_with_cdk_nag(app, config)
 
-Tags.of(app).add("application", "wordsight")
-Tags.of(app).add("stage", stage)
-if str(app.node.try_get_context("nag")).lower() == "true":
-    check_with_cdk_nag(app, config)
 
-app.synth()
+if __name__ == "__main__":
+    app = App()
+    build(app)
+    app.synth()

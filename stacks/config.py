@@ -3,14 +3,14 @@
     npx cdk deploy --all -c stage=prod -c throttling_rate_rps=200
     python -m stacks.config prod                                       # what it costs, idle
 
-Any field may be set with `-c field=value`; a name or value that is not allowed stops synth with a sentence about it.
+Any field may be set with `-c field=value` (see context.py); a value that is not allowed stops synth with a sentence
+about it.
 """
 
-import difflib
 import re
 import sys
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, fields, replace
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 POWERTOOLS_LAYER_VERSION = 36
@@ -152,7 +152,7 @@ _BASE_IMAGE = r"[a-z0-9][\w./:@-]*"
 _ORIGIN = re.compile(r"\*|https?://[^/\s,*]+")
 
 _RULES = {
-    "stage": _match("dev|prod", "dev, prod"),
+    "stage": _match("[a-z][a-z0-9]{1,15}", "a short lower-case name such as dev"),
     "endpoint_instance_type": _INSTANCE_TYPE,
     "endpoint_instance_count": _between(1, 100),
     "inference_ami": _one_of(*GPU_AMIS),
@@ -205,49 +205,6 @@ def _contradictions(config: StageConfig) -> Iterator[str]:
         yield f"cors_origins is {config.cors_origins!r}: * allows every origin already, give it alone"
 
 
-def from_context(context: Mapping[str, Any]) -> StageConfig:
-    """The stage named by the context's `stage` (dev by default) with every field that the context sets.
-
-    Keys with a colon, as CDK's own all have, are not ours. Raises ConfigError.
-    """
-    ours = {key: value for key, value in context.items() if ":" not in key and key not in _SWITCHES}
-    stage = ours.pop("stage", "dev")
-    if stage not in STAGES:
-        raise ConfigError(f"stage is {stage!r}, allowed: {', '.join(STAGES)}")
-    defaults = STAGES[stage]
-    known = [each.name for each in fields(StageConfig)]
-    for key in ours:
-        if key not in known:
-            guess = difflib.get_close_matches(key, known, n=1)
-            hint = f"did you mean {guess[0]}?" if guess else f"allowed: {', '.join(known)}"
-            raise ConfigError(f"there is no setting {key!r}: {hint}")
-    return replace(defaults, **{key: _typed(key, value, getattr(defaults, key)) for key, value in ours.items()})
-
-
-_SWITCHES = ("nag",)
-
-
-def _typed(name: str, value: Any, default: Any) -> Any:
-    """`value` as the type of `default`: the command line gives every value as text."""
-    text = str(value).strip()
-    try:
-        match default:
-            case bool():
-                return {"true": True, "false": False}[text.lower()]
-            case int():
-                return int(text)
-            case float():
-                return float(text)
-            case tuple():
-                parts = value if isinstance(value, list) else text.split(",")
-                return tuple(part.strip() for part in parts if part.strip())
-            case _:
-                return text
-    except (KeyError, ValueError):
-        allowed = {bool: "true, false", int: "a whole number", float: "a number"}[type(default)]
-        raise ConfigError(f"{name} is {text!r}, allowed: {allowed}") from None
-
-
 STAGES = {
     "dev": StageConfig(stage="dev"),
     "prod": StageConfig(
@@ -260,5 +217,13 @@ STAGES = {
     ),
 }
 
+
+def stage_config(stage: str) -> StageConfig:
+    """The stage's configuration as written here. Raises ConfigError."""
+    if stage not in STAGES:
+        raise ConfigError(f"stage is {stage!r}, allowed: {', '.join(STAGES)}")
+    return STAGES[stage]
+
+
 if __name__ == "__main__":
-    print(from_context({"stage": sys.argv[1] if len(sys.argv) > 1 else "dev"}).cost)
+    print(stage_config(sys.argv[1] if len(sys.argv) > 1 else "dev").cost)

@@ -16,7 +16,9 @@ MAX_SERVER_FAULTS_PER_MINUTE = 3
 BAKE_TIME_S = 120
 """How long the alarms watch the new fleet before the old one may go."""
 TERMINATION_WAIT_S = 300
-MAX_UPDATE_S = 3600
+DOWNLOAD_TIMEOUT_S = 600
+PROVISIONING_S = 1800
+"""How long SageMaker may look for an instance and pull the image before an update is given up."""
 SCALE_IN_COOLDOWN_S = 300
 SCALE_OUT_COOLDOWN_S = 60
 
@@ -42,7 +44,9 @@ def deployment_config(
         blue_green_update_policy=sagemaker.CfnEndpoint.BlueGreenUpdatePolicyProperty(
             traffic_routing_configuration=traffic,
             termination_wait_in_seconds=TERMINATION_WAIT_S,
-            maximum_execution_timeout_in_seconds=MAX_UPDATE_S,
+            maximum_execution_timeout_in_seconds=(
+                PROVISIONING_S + DOWNLOAD_TIMEOUT_S + config.startup_timeout_s + BAKE_TIME_S + TERMINATION_WAIT_S
+            ),
         ),
     )
 

@@ -18,14 +18,12 @@ from model.settings import ServeSettings
 from stacks.config import StageConfig
 from stacks.data import MODELS_PREFIX, DataStack
 from stacks.execution_role import ExecutionRole
-from stacks.guardrails import VARIANT_NAME, autoscaling, deployment_config
+from stacks.guardrails import DOWNLOAD_TIMEOUT_S, VARIANT_NAME, autoscaling, deployment_config
 from stacks.images import ContainerImage
 from stacks.log_groups import retention
 
 NO_MODEL_URI = "s3://none/"
 """Stands for the base weights in the image. Not empty: CDK's own checks put a default where an S3 URI must be."""
-
-DOWNLOAD_TIMEOUT_S = 600
 
 
 class ServingStack(Stack):

@@ -1,0 +1,176 @@
+"""What holds for all stacks together: nothing too wide, nothing left behind, nothing that needs an account."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from aws_cdk import App, Stack, aws_s3
+
+from app import build
+from tests.stacks.conftest import REPOSITORY, VALIDATION_FLAG, Assembly, Synthesize, flat, listed
+
+STATEFUL = ("AWS::S3::Bucket", "AWS::Logs::LogGroup")
+ACTIONS_WITHOUT_RESOURCES = {
+    "cloudwatch:PutMetricData",
+    "ecr:GetAuthorizationToken",
+    "sagemaker:ListTags",
+    "xray:GetSamplingRules",
+    "xray:GetSamplingTargets",
+    "xray:PutTelemetryRecords",
+    "xray:PutTraceSegments",
+    # Step Functions' log delivery, as documented: https://docs.aws.amazon.com/step-functions/latest/dg/cw-logs.html
+    "logs:CreateLogDelivery",
+    "logs:DeleteLogDelivery",
+    "logs:DescribeLogGroups",
+    "logs:DescribeResourcePolicies",
+    "logs:GetLogDelivery",
+    "logs:ListLogDeliveries",
+    "logs:PutResourcePolicy",
+    "logs:UpdateLogDelivery",
+    # the library's own function that sets a log group's retention
+    "logs:DeleteRetentionPolicy",
+    "logs:PutRetentionPolicy",
+}
+
+
+@pytest.fixture(params=["dev", "prod"])
+def assembly(request: pytest.FixtureRequest) -> Assembly:
+    found: Assembly = request.getfixturevalue(request.param)
+    return found
+
+
+def test_every_resource_with_a_state_says_what_becomes_of_it(assembly: Assembly) -> None:
+    for id, resource in assembly.resources:
+        if resource["Type"] in STATEFUL:
+            assert {resource["DeletionPolicy"], resource["UpdateReplacePolicy"]} <= {"Delete", "Retain"}, id
+
+
+def test_no_log_is_kept_for_ever(assembly: Assembly) -> None:
+    for id, resource in assembly.resources:
+        if resource["Type"] == "AWS::Logs::LogGroup":
+            assert resource["Properties"]["RetentionInDays"] <= 90, id
+
+
+def test_no_role_carries_a_policy_that_grants_everything(assembly: Assembly) -> None:
+    allowed = {"AWSLambdaBasicExecutionRole", "AmazonAPIGatewayPushToCloudWatchLogs"}
+    for id, resource in assembly.resources:
+        if resource["Type"] == "AWS::IAM::Role":
+            managed = {flat(each).rpartition("/")[2] for each in resource["Properties"].get("ManagedPolicyArns", [])}
+            assert managed <= allowed, id
+
+
+def test_no_statement_grants_whole_services_or_reaches_further_than_its_action_must(assembly: Assembly) -> None:
+    for id, resource in assembly.resources:
+        if resource["Type"] != "AWS::IAM::Policy":
+            continue
+        for statement in resource["Properties"]["PolicyDocument"]["Statement"]:
+            actions = set(listed(statement["Action"]))
+            assert not [action for action in actions if "*" in action], id
+            if "*" in listed(statement["Resource"]):
+                assert actions <= ACTIONS_WITHOUT_RESOURCES, id
+
+
+def test_a_service_takes_a_role_only_where_it_is_meant(assembly: Assembly) -> None:
+    principals = {
+        flat(statement["Principal"]["Service"])
+        for _, resource in assembly.resources
+        if resource["Type"] == "AWS::IAM::Role"
+        for statement in resource["Properties"]["AssumeRolePolicyDocument"]["Statement"]
+    }
+    assert principals == {
+        "apigateway.amazonaws.com",
+        "lambda.amazonaws.com",
+        "sagemaker.amazonaws.com",
+        "states.amazonaws.com",
+    }
+
+
+def test_the_endpoint_is_the_one_thing_with_a_physical_name_that_a_second_deployment_would_meet(dev: Assembly) -> None:
+    named = {
+        resource["Type"]
+        for _, resource in dev.resources
+        for name in ("BucketName", "RoleName", "FunctionName", "StateMachineName", "LogGroupName", "EndpointName")
+        if isinstance(resource["Properties"].get(name), str) and not resource["Type"].startswith("Custom::")
+    }
+    assert named == {"AWS::SageMaker::Endpoint"}
+
+
+def test_stacks_refer_to_each_other_weakly(assembly: Assembly) -> None:
+    text = json.dumps([template.body for template in assembly.templates.values()])
+    assert "Fn::ImportValue" not in text
+    assert "Fn::GetStackOutput" in text
+
+
+def test_nothing_names_an_account_or_a_region(dev: Assembly) -> None:
+    text = json.dumps([template.body for template in dev.templates.values()])
+    assert "us-east-1" not in text
+    assert text.replace("017000801446", "").count("000000000000") == 0  # the one account is the public layer's
+
+
+def test_everything_taggable_says_whose_it_is(dev: Assembly) -> None:
+    tags = dev.serving.the("AWS::SageMaker::Endpoint")["Tags"]
+    assert {"Key": "application", "Value": "wordsight"} in tags
+    assert {"Key": "stage", "Value": "dev"} in tags
+
+
+@pytest.mark.parametrize("auth", ["api_key", "iam", "none"])
+@pytest.mark.parametrize("stage", ["dev", "prod"])
+def test_cdk_nag_finds_nothing_that_has_no_reason(synthesize: Synthesize, stage: str, auth: str) -> None:
+    assembly = synthesize(stage=stage, auth=auth, nag="true")  # a finding raises
+    report = json.loads((assembly.directory / "validation-report.json").read_text())
+    assert report["pluginReports"] == []
+
+
+def test_cdk_nag_would_find_what_has_no_reason(tmp_path: Path) -> None:
+    app = App(context={"nag": "true"}, outdir=str(tmp_path))
+    build(app)
+    aws_s3.Bucket(Stack(app, "Other"), "Open")
+    with pytest.raises(RuntimeError, match="AwsSolutions-S10"):
+        app.synth()
+
+
+def test_cfn_lint_finds_nothing(dev: Assembly, prod: Assembly) -> None:
+    """W3005 is the library's: it lists a dependency that a reference implies."""
+    templates = [str(each) for assembly in (dev, prod) for each in assembly.directory.glob("*.template.json")]
+    assert len(templates) == 8
+    cfn_lint = str(Path(sys.executable).parent / "cfn-lint")
+    ran = subprocess.run([cfn_lint, "--ignore-checks", "W3005", "--", *templates], capture_output=True, text=True)
+    assert (ran.stdout, ran.returncode) == ("", 0)
+
+
+def test_the_librarys_own_rules_find_nothing_in_prod(tmp_path: Path) -> None:
+    flags = json.loads((REPOSITORY / "cdk.json").read_text())["context"]
+    app = App(context={**flags, VALIDATION_FLAG: True, "stage": "prod", "autoscaling": "true"}, outdir=str(tmp_path))
+    build(app)
+    app.synth()  # a violation raises
+
+
+@pytest.fixture
+def bare_environment(tmp_path: Path) -> dict[str, str]:
+    """An empty home and no credentials. PATH: the interpreter's folder, where node is too, and the system's."""
+    search = os.pathsep.join([str(Path(sys.executable).parent), "/usr/bin", "/bin"])
+    return {"PATH": search, "HOME": str(tmp_path), "CDK_DISABLE_CLI_TELEMETRY": "true"}
+
+
+def synth(environment: dict[str, str], directory: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    cdk = REPOSITORY / "node_modules" / ".bin" / "cdk"
+    command = [str(cdk), "synth", "--quiet", "--output", str(directory), *arguments]
+    return subprocess.run(command, cwd=REPOSITORY, env=environment, capture_output=True, text=True)
+
+
+def test_a_machine_without_credentials_synthesizes_without_a_warning(
+    bare_environment: dict[str, str], tmp_path: Path
+) -> None:
+    ran = synth(bare_environment, tmp_path / "out")
+    assert ran.returncode == 0, ran.stderr
+    assert "warning" not in ran.stderr.lower()
+    assert len(list((tmp_path / "out").glob("*.template.json"))) == 4
+
+
+def test_a_bad_value_stops_synth_with_a_sentence(bare_environment: dict[str, str], tmp_path: Path) -> None:
+    ran = synth({**bare_environment, "CDK_VALIDATION": "false"}, tmp_path / "out", "-c", "auth=basic")
+    assert ran.returncode != 0
+    assert "auth is 'basic', allowed: api_key, iam, none" in ran.stderr

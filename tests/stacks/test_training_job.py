@@ -1,0 +1,143 @@
+import json
+import re
+from typing import Any
+
+import botocore.session
+import pytest
+from botocore.model import Shape
+from botocore.validate import ParamValidator
+
+from model.settings import METRIC_DEFINITIONS
+from tests.stacks.conftest import Assembly, Synthesize, flat
+
+INPUT = {"dataset_s3_uri": "s3://data/snapshots/first/", "hyperparameters": {"epochs": "3"}}
+EXECUTION_NAME = "attempt-1"
+
+
+def task(assembly: Assembly) -> dict[str, Any]:
+    text = flat(assembly.training.the("AWS::StepFunctions::StateMachine")["DefinitionString"])
+    state: dict[str, Any] = json.loads(text)["States"]["TrainingJob"]
+    return state
+
+
+def request(value: Any) -> Any:
+    """What Step Functions would send: `name.$` becomes `name` with the value that its path selects."""
+    if isinstance(value, list):
+        return [request(each) for each in value]
+    if not isinstance(value, dict):
+        return value
+    return {
+        name.removesuffix(".$"): selected(each) if name.endswith(".$") else request(each)
+        for name, each in value.items()
+    }
+
+
+def selected(path: str) -> Any:
+    if formatted := re.fullmatch(r"States\.Format\('(.*)', \$\$\.Execution\.Name\)", path):
+        return formatted[1].replace("{}", EXECUTION_NAME)
+    return INPUT[path.removeprefix("$.")]
+
+
+def outside_of_enums(shape: Shape, value: Any, name: str = "") -> list[str]:
+    """Values that the service's model does not list, which botocore itself lets pass."""
+    match shape.type_name:
+        case "structure":
+            return [
+                f for key, each in value.items() for f in outside_of_enums(shape.members[key], each, f"{name}.{key}")
+            ]
+        case "list":
+            return [fault for each in value for fault in outside_of_enums(shape.member, each, name)]
+        case "string" if shape.enum and value not in shape.enum:
+            return [f"{name} is {value!r}"]
+        case _:
+            return []
+
+
+@pytest.fixture(params=["dev", "prod"])
+def assembly(request: pytest.FixtureRequest) -> Assembly:
+    found: Assembly = request.getfixturevalue(request.param)
+    return found
+
+
+def test_the_parameters_are_ones_that_create_training_job_takes(assembly: Assembly) -> None:
+    shape = (
+        botocore.session.get_session().get_service_model("sagemaker").operation_model("CreateTrainingJob").input_shape
+    )
+    parameters = request(task(assembly)["Parameters"])
+    assert ParamValidator().validate(parameters, shape).generate_report() == ""
+    assert outside_of_enums(shape, parameters) == []
+
+
+def test_the_check_above_would_notice_a_misspelt_field(dev: Assembly) -> None:
+    shape = (
+        botocore.session.get_session().get_service_model("sagemaker").operation_model("CreateTrainingJob").input_shape
+    )
+    parameters = request(task(dev)["Parameters"])
+    parameters["OutputDataConfig"]["CompressionType"] = "none"
+    assert outside_of_enums(shape, parameters) == [".OutputDataConfig.CompressionType is 'none'"]
+    parameters["ResourceConfig"]["VolumeSizeInGb"] = 1
+    assert "VolumeSizeInGb" in ParamValidator().validate(parameters, shape).generate_report()
+
+
+def test_a_job_is_named_after_its_execution_within_what_sagemaker_allows(assembly: Assembly) -> None:
+    name = request(task(assembly)["Parameters"])["TrainingJobName"]
+    assert name.endswith(f"-{EXECUTION_NAME}")
+    longest = name.replace(
+        EXECUTION_NAME, "8f1c2d3e-0a4b-4c5d-9e6f-708192a3b4c5"
+    )  # Step Functions' own names are UUIDs
+    assert re.fullmatch(r"[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}", longest)
+
+
+def test_spot_jobs_say_how_long_they_wait_and_others_must_not(dev: Assembly, prod: Assembly) -> None:
+    on_demand, spot = task(dev)["Parameters"], task(prod)["Parameters"]
+    assert on_demand["EnableManagedSpotTraining"] is False
+    assert on_demand["StoppingCondition"] == {"MaxRuntimeInSeconds": 7200}
+    assert spot["EnableManagedSpotTraining"] is True
+    assert spot["StoppingCondition"] == {"MaxRuntimeInSeconds": 7200, "MaxWaitTimeInSeconds": 14400}
+
+
+def test_a_job_keeps_checkpoints_of_its_own(assembly: Assembly) -> None:
+    assert request(task(assembly)["Parameters"])["CheckpointConfig"]["S3Uri"].endswith(
+        f"/checkpoints/{EXECUTION_NAME}/"
+    )
+
+
+def test_the_container_is_cut_off_from_the_network(assembly: Assembly) -> None:
+    assert task(assembly)["Parameters"]["EnableNetworkIsolation"] is True
+
+
+def test_the_artifact_is_a_folder_that_an_endpoint_can_load(assembly: Assembly) -> None:
+    output = task(assembly)["Parameters"]["OutputDataConfig"]
+    assert output["CompressionType"] == "NONE"
+    assert output["S3OutputPath"].endswith("/models/")
+
+
+def test_disks_of_gpu_instances_name_no_key(prod: Assembly) -> None:
+    """Types with NVMe disks, as all our GPU types are, refuse one."""
+    assert "VolumeKmsKeyId" not in task(prod)["Parameters"]["ResourceConfig"]
+    assert "KmsKeyId" not in task(prod)["Parameters"]["OutputDataConfig"]
+
+
+def test_sagemaker_reads_every_metric_that_training_prints(dev: Assembly) -> None:
+    metrics = task(dev)["Parameters"]["AlgorithmSpecification"]["MetricDefinitions"]
+    assert {each["Name"]: each["Regex"] for each in metrics} == METRIC_DEFINITIONS
+
+
+def test_hyperparameters_and_dataset_are_the_executions(dev: Assembly) -> None:
+    parameters = request(task(dev)["Parameters"])
+    assert parameters["HyperParameters"] == INPUT["hyperparameters"]
+    (channel,) = parameters["InputDataConfig"]
+    assert channel["ChannelName"] == "train"
+    assert channel["DataSource"]["S3DataSource"]["S3Uri"] == INPUT["dataset_s3_uri"]
+
+
+def test_the_answer_is_the_job_and_where_its_model_lies(dev: Assembly) -> None:
+    assert task(dev)["ResultSelector"] == {
+        "training_job_name.$": "$.TrainingJobName",
+        "artifact_s3_uri.$": "$.ModelArtifacts.S3ModelArtifacts",
+    }
+
+
+def test_several_instances_train_together(synthesize: Synthesize) -> None:
+    resources = task(synthesize(training_instance_count="4"))["Parameters"]["ResourceConfig"]
+    assert resources["InstanceCount"] == 4
