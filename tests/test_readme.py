@@ -1,0 +1,68 @@
+"""The README: its tables, its tree and its commands are true."""
+
+import re
+from pathlib import Path
+
+from lambdas.routes import ROUTES
+from model import contract
+from stacks.config import STAGES
+
+ROOT = Path(__file__).resolve().parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
+
+LIMITS = {
+    "images of one request, together": f"{contract.MAX_INLINE_IMAGE_BYTES:,} bytes",
+    "images of one request, uploaded before (`s3_key`)": f"{contract.MAX_INVOCATION_BYTES:,} bytes",
+    "pixels of an image": f"{contract.MAX_IMAGE_PIXELS:,}",
+    "images in one request": f"{contract.MAX_IMAGES:,}",
+    "labels in one question": f"{contract.MAX_LABELS:,}",
+    "tasks in one request": f"{contract.MAX_TASKS:,}",
+    "prompts: labels x annotations or templates": f"{contract.MAX_PROMPTS:,}",
+    "scores in one answer: images x labels, or images x `top_k`": f"{contract.MAX_SCORES:,}",
+    "texts to embed in one request": f"{contract.MAX_TEXTS:,}",
+    "characters of a text": f"{contract.MAX_TEXT_CHARS:,}",
+    "seconds until an answer": f"{contract.API_TIMEOUT_S}",
+}
+
+
+def section(title: str) -> str:
+    return re.split(r"\n#+ ", README.split(f"# {title}\n", 1)[1], maxsplit=1)[0]
+
+
+def test_the_limits_are_the_contracts() -> None:
+    rows = re.findall(r"^\| (.+?) \| (.+?) \|$", section("Limits"), re.MULTILINE)
+    assert dict(rows[2:]) == LIMITS
+
+
+def test_every_path_of_the_tree_exists_and_every_folder_of_ours_is_in_it() -> None:
+    folder, named = ROOT, set()
+    for line in section("The house").split("```")[1].strip().splitlines():
+        indent, name = re.match(r"( *)(\S+)", line).groups()  # type: ignore[union-attr]
+        path = (folder if indent else ROOT) / name
+        assert path.exists(), f"{name} is in the README's tree, but not in the repository"
+        if not indent:
+            folder = path
+            named.add(name.rstrip("/"))
+    folders = {path.parent.name for path in ROOT.glob("*/*.py") if not path.parent.name.startswith((".", "cdk.out"))}
+    assert folders <= named
+
+
+def test_every_make_command_it_names_exists() -> None:
+    targets = set(re.findall(r"^([a-z-]+):.*## ", MAKEFILE, re.MULTILINE))
+    assert set(re.findall(r"`?make ([a-z-]+)", re.sub(r"can make \w+", "", README))) <= targets
+
+
+def test_every_route_is_mentioned() -> None:
+    for route in ROUTES:
+        assert route.path in README
+
+
+def test_the_stages_cost_what_the_configuration_says() -> None:
+    for stage in STAGES.values():
+        assert f"`{stage.endpoint_instance_type}`, about ${stage.endpoint_usd_per_hour:.2f} an hour" in README
+
+
+def test_links_lead_somewhere() -> None:
+    for target in re.findall(r"\]\((?!http)([^)#]+)\)", README):
+        assert (ROOT / target).exists(), target
