@@ -53,11 +53,14 @@ def examples(deployment: Deployment) -> list[str]:
     image, labels = shlex.quote(_relative(IMAGE)), ",".join(LABELS)
     key = f"-H 'x-api-key: {deployment.api_key}' " if deployment.api_key else ""
     headers = f", headers={{'x-api-key': '{deployment.api_key}'}}" if deployment.api_key else ""
+    token = (
+        deployment.api_key or "none"
+    )  # without a token the client would send the Hugging Face login's, if there is one
     python = "\n".join(
         (
             f"{shlex.quote(_relative(Path(sys.executable)))} - <<'END'",
             "from huggingface_hub import InferenceClient",
-            f"client = InferenceClient(model='{deployment.url}/classify'{headers}, token=False)",
+            f"client = InferenceClient(model='{deployment.url}/classify'{headers}, token='{token}')",
             f"print(client.zero_shot_image_classification('{_relative(IMAGE)}', candidate_labels={list(LABELS)}))",
             "END",
         )

@@ -1,0 +1,129 @@
+"""A cloud assembly with one image whose program is small, real and fast, and the settings of a system of its own."""
+
+import json
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import boto3
+import pytest
+from moto import mock_aws
+
+from local import processes
+from local.containers import Images
+from local.settings import REGION, LocalSettings
+
+ROOT = Path(__file__).resolve().parents[2]
+IMAGE = "000000000000.dkr.ecr.us-east-1.amazonaws.com/container-assets:0123abc"
+
+PROGRAM = """
+import json, os, pathlib, signal, sys, time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+base = pathlib.Path(os.environ["SAGEMAKER_BASE_DIR"])
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+
+
+class Handler(BaseHTTPRequestHandler):
+    def answer(self, status, body):
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("X-Amzn-SageMaker-Custom-Attributes", "process=" + str(os.getpid()))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def do_GET(self):
+        self.answer(200, b"")
+
+    def do_POST(self):
+        body = self.rfile.read(int(self.headers["Content-Length"])).decode()
+        if body == "die":
+            os._exit(3)
+        if body == "refuse":
+            return self.answer(422, b"not an image")
+        seen = {"environment": dict(os.environ), "headers": {k.lower(): v for k, v in self.headers.items()},
+                "model": sorted(path.name for path in (base / "model").iterdir())}
+        self.answer(200, json.dumps(seen).encode())
+
+
+def serve():
+    if "REFUSE_TO_START" in os.environ:
+        sys.exit("this container refuses to start")
+    ThreadingHTTPServer(("127.0.0.1", int(os.environ["SAGEMAKER_BIND_TO_PORT"])), Handler).serve_forever()
+
+
+def train():
+    hyperparameters = json.loads((base / "input/config/hyperparameters.json").read_text())
+    checkpoint = base / "checkpoints" / "step"
+    step = int(checkpoint.read_text()) if checkpoint.exists() else 0
+    checkpoint.write_text(str(step + 1))
+    print("step=" + str(step + 1), flush=True)
+    if "fail" in hyperparameters:
+        (base / "output").mkdir(exist_ok=True)
+        (base / "output/failure").write_text("the data is no good")
+        sys.exit(1)
+    images = sorted(path.name for path in (base / "input/data/train").rglob("*") if path.is_file())
+    (base / "model" / "result.json").write_text(json.dumps({"step": step + 1, "images": images}))
+    time.sleep(float(hyperparameters.get("seconds", 0)))
+
+
+{"serve": serve, "train": train}[sys.argv[1]]()
+"""
+
+DOCKERFILE = """
+FROM python:3.12-slim
+ENV GREETING="hello there" \\
+    BASE_MODEL_DIR=/opt/base
+ENTRYPOINT ["python", "program.py"]
+"""
+
+
+@pytest.fixture
+def cloud_assembly(tmp_path: Path) -> Path:
+    """What `cdk synth` would have staged for an app with that one image."""
+    assembly = tmp_path / "cdk.out"
+    context = assembly / "asset.0123abc"
+    context.mkdir(parents=True)
+    (context / "program.py").write_text(PROGRAM)
+    (context / "Dockerfile").write_text(DOCKERFILE)
+    source = {"directory": "asset.0123abc", "dockerFile": "Dockerfile"}
+    (assembly / "Stack.assets.json").write_text(json.dumps({"dockerImages": {"0123abc": {"source": source}}}))
+    return assembly
+
+
+@pytest.fixture
+def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[object]:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
+    with mock_aws():
+        client = boto3.client("s3", region_name=REGION)
+        client.create_bucket(Bucket="bucket")
+        yield client
+
+
+@pytest.fixture
+def log_lines() -> list[str]:
+    """What the containers logged, each line as `group stream: line`."""
+    return []
+
+
+@pytest.fixture
+def images(cloud_assembly: Path, tmp_path: Path, log_lines: list[str]) -> Images:
+    def sink(group: str, stream: str, lines: list[str]) -> None:
+        log_lines.extend(f"{group} {stream}: {line}" for line in lines)
+
+    return Images(cloud_assembly, tmp_path / "shipped", tmp_path / "logs", sink)
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Iterator[LocalSettings]:
+    """A local system in a folder and on a port of its own; whatever it starts ends with the test."""
+    yield LocalSettings(repository=ROOT, directory=tmp_path / "local", port=free_port())
+    processes.stop(tmp_path / "local")
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
