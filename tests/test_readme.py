@@ -5,7 +5,7 @@ from pathlib import Path
 
 from lambdas.routes import ROUTES
 from model import contract
-from stacks.config import STAGES
+from stacks.config import ENDPOINT_USD_PER_HOUR, STAGES
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -60,7 +60,10 @@ def test_every_route_is_mentioned() -> None:
 
 def test_the_stages_cost_what_the_configuration_says() -> None:
     for stage in STAGES.values():
-        assert f"`{stage.endpoint_instance_type}`, about ${stage.endpoint_usd_per_hour:.2f} an hour" in README
+        assert (
+            f"`{stage.endpoint_instance_type}`, about ${ENDPOINT_USD_PER_HOUR[stage.endpoint_instance_type]:.2f} an hour"
+            in README
+        )
 
 
 def test_links_lead_somewhere() -> None:
