@@ -112,7 +112,7 @@ def _deadline_epoch_ms(context: LambdaContext) -> int:
 
 
 def _measure(endpoint: str, operation: str, images: int, beside: AnswerAttributes) -> None:
-    endpoint_ms = beside.timings_ms.get("endpoint", 0.0)
+    endpoint_ms = round(beside.timings_ms.get("endpoint", 0.0), 1)
     metrics.add_dimension("endpoint", endpoint)
     metrics.add_dimension("operation", operation)
     metrics.add_metric("EndpointTime", MetricUnit.Milliseconds, endpoint_ms)
