@@ -10,15 +10,18 @@ import struct
 import zlib
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError, features
 
-from model.contract import MAX_IMAGE_PIXELS, PayloadTooLarge, UnprocessableImage, UnsupportedMediaType
+from model.contract import (
+    MAX_IMAGE_ASPECT_RATIO,
+    MAX_IMAGE_PIXELS,
+    PayloadTooLarge,
+    UnprocessableImage,
+    UnsupportedMediaType,
+)
 
 FORMATS = ("JPEG", "PNG", "GIF", "WEBP", "BMP", "TIFF", "AVIF")
 """Pillow's names of what is opened. Phones' multi-picture JPEGs come in by way of JPEG."""
-
-MAX_ASPECT_RATIO = 100
-"""The shorter side is scaled to the model's 224 px, so a 1 x 50,000 strip would ask for gigabytes."""
 
 EXIF_ORIENTATION = 0x0112
 UPRIGHT = {
@@ -34,6 +37,7 @@ UPRIGHT = {
 
 HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
 AVIF_BRANDS = (b"avif", b"avis")
+"""Major brands of ISO media files (ISO/IEC 23008-12): how a phone's photo says what it is."""
 
 PILLOW_FAULTS = (
     OSError,
@@ -48,7 +52,7 @@ PILLOW_FAULTS = (
     MemoryError,
     struct.error,
     zlib.error,
-    UserWarning,
+    Image.DecompressionBombError,
 )
 """What Pillow's decoders raise on broken files: it promises no single type."""
 
@@ -73,10 +77,8 @@ def open_image(data: bytes) -> Image.Image:
 def _open(data: bytes) -> Image.Image:
     try:
         return Image.open(io.BytesIO(data), formats=FORMATS)
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
-        raise PayloadTooLarge(
-            f"the image has more than the {MAX_IMAGE_PIXELS:,} pixels that are allowed: shrink it to 1024 px"
-        ) from None
+    except Image.DecompressionBombError:  # Pillow's own limit, on the header; it does not tell the size
+        raise _too_many_pixels(f"more than {Image.MAX_IMAGE_PIXELS:,}") from None
     except UnidentifiedImageError:
         raise _unidentified(data) from None
     except PILLOW_FAULTS as error:
@@ -85,8 +87,8 @@ def _open(data: bytes) -> Image.Image:
 
 def _unidentified(data: bytes) -> UnsupportedMediaType | UnprocessableImage:
     brand = data[8:12] if data[4:8] == b"ftyp" else b""
-    if brand in HEIF_BRANDS or brand in AVIF_BRANDS:
-        name = "AVIF" if brand in AVIF_BRANDS else "HEIC"
+    if brand in HEIF_BRANDS or (brand in AVIF_BRANDS and not features.check("avif")):
+        name = "HEIC" if brand in HEIF_BRANDS else "AVIF"
         return UnsupportedMediaType(
             f"{name} images can't be read here: convert it to JPEG, for example `magick photo.{name.lower()} photo.jpg`"
         )
@@ -98,14 +100,19 @@ def _unidentified(data: bytes) -> UnsupportedMediaType | UnprocessableImage:
 def _check_size(size: tuple[int, int]) -> None:
     width, height = size
     if width * height > MAX_IMAGE_PIXELS:
-        raise PayloadTooLarge(
-            f"the image is {width} x {height} = {width * height:,} pixels, at most {MAX_IMAGE_PIXELS:,} are allowed: "
-            "shrink it to 1024 px on the longer side"
-        )
-    if max(size) > MAX_ASPECT_RATIO * min(size):
+        raise _too_many_pixels(f"{width} x {height} = {width * height:,}")
+    if max(size) > MAX_IMAGE_ASPECT_RATIO * min(size):
         raise UnprocessableImage(
-            f"the image is {width} x {height} pixels, a side may be {MAX_ASPECT_RATIO} times the other at most: crop it"
+            f"the image is {width} x {height} pixels, a side may be at most {MAX_IMAGE_ASPECT_RATIO} times the other: "
+            "crop it"
         )
+
+
+def _too_many_pixels(found: str) -> PayloadTooLarge:
+    return PayloadTooLarge(
+        f"the image has {found} pixels, at most {MAX_IMAGE_PIXELS:,} are allowed: "
+        "shrink it to 1024 px on the longer side"
+    )
 
 
 def _upright(image: Image.Image) -> Image.Image:
@@ -124,7 +131,7 @@ def _to_rgb(image: Image.Image) -> Image.Image:
         if image.has_transparency_data:
             image = image.convert("RGBA")
             image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
-        return image.convert("RGB")
+        return image if image.mode == "RGB" else image.convert("RGB")
     except PILLOW_FAULTS as error:
         raise UnprocessableImage(f"pixels of kind {image.mode!r} can't be shown as RGB ({_reason(error)})") from None
 
