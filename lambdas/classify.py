@@ -43,6 +43,9 @@ from model.contract import (
     parse_request,
 )
 
+ANSWERING_MS = 500
+"""What the function keeps for itself to hand an answer on."""
+
 logger = Logger(service="wordsight-api", serialize_stacktrace=False)
 metrics = Metrics(namespace="Wordsight", service="wordsight-api")
 
@@ -106,8 +109,9 @@ def _query(event: APIGatewayProxyEvent) -> Mapping[str, Sequence[str]]:
 
 
 def _deadline_epoch_ms(context: LambdaContext) -> int:
-    """When the SDK stops listening, or the function is stopped if that comes first."""
-    left_ms = min(context.get_remaining_time_in_millis(), 1000 * (SDK_CONNECT_TIMEOUT_S + SDK_READ_TIMEOUT_S))
+    """When the SDK stops listening, or shortly before the function is stopped if that comes first."""
+    left_ms = context.get_remaining_time_in_millis() - ANSWERING_MS
+    left_ms = min(left_ms, 1000 * (SDK_CONNECT_TIMEOUT_S + SDK_READ_TIMEOUT_S))
     return int(time.time() * 1000) + left_ms
 
 
