@@ -57,8 +57,11 @@ def clear_stale(settings: LocalSettings) -> str:
     )
 
 
-def start(settings: LocalSettings) -> None:
-    """Start the emulator and return once it answers; raises LocalError if the port is taken or it does not come up."""
+def start(settings: LocalSettings) -> subprocess.Popen[bytes]:
+    """Start the emulator, which outlives this process, and return it once it answers.
+
+    Raises LocalError if the port is taken or the emulator does not come up.
+    """
     if not processes.port_is_free(settings.port):
         other = DEFAULT_PORT + 1 if settings.port == DEFAULT_PORT else DEFAULT_PORT
         raise LocalError(
@@ -84,6 +87,7 @@ def start(settings: LocalSettings) -> None:
             tail = settings.emulator_log.read_text(errors="replace")[-1500:]
             raise LocalError(f"The emulator did not start. The end of {settings.emulator_log}:\n{tail}")
         time.sleep(0.1)
+    return process
 
 
 def remove(settings: LocalSettings) -> list[int]:
