@@ -3,7 +3,7 @@
 import torch
 from transformers import (
     CLIPConfig,
-    CLIPImageProcessor,
+    CLIPImageProcessorPil,
     CLIPModel,
     CLIPTextConfig,
     CLIPTokenizer,
@@ -44,7 +44,7 @@ def small_clip(tokenizer: CLIPTokenizer, seed: int) -> CLIPModel:
     return model
 
 
-def small_processor() -> CLIPImageProcessor:
+def small_processor() -> CLIPImageProcessorPil:
     """CLIP's own preprocessing at the small model's image size."""
     side = {"height": IMAGE_SIZE, "width": IMAGE_SIZE}
-    return CLIPImageProcessor(size={"shortest_edge": IMAGE_SIZE}, crop_size=side)
+    return CLIPImageProcessorPil(size={"shortest_edge": IMAGE_SIZE}, crop_size=side)

@@ -1,6 +1,7 @@
 """The README.md of a checkpoint: what it is, how it was made, how good it is and what it can't do."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 from model.checkpoint import CheckpointMetadata
@@ -19,7 +20,7 @@ MARGIN = 0.15
 
 
 def write_card(
-    directory: Path, metadata: CheckpointMetadata, results: dict[str, TaskResult], chosen: Hyperparameters
+    directory: Path, metadata: CheckpointMetadata, results: Mapping[str, TaskResult], chosen: Hyperparameters
 ) -> None:
     """Write the card beside the weights it describes."""
     parts = [_title(metadata, chosen), _figures(results, metadata), _limits(results, chosen), _recipe(metadata, chosen)]
@@ -33,7 +34,9 @@ def _title(metadata: CheckpointMetadata, chosen: Hyperparameters) -> str:
     return f"# {metadata.version}\n\nA CLIP model {origin} on {data}: it scores how well words fit an image.\n\n{steps}"
 
 
-def _figures(results: dict[str, TaskResult], metadata: CheckpointMetadata) -> str:
+def _figures(results: Mapping[str, TaskResult], metadata: CheckpointMetadata) -> str:
+    if not results:
+        return "## Figures\n\nTraining was stopped before its end, so nothing was measured or calibrated."
     return (
         "## Figures\n\nZero-shot on rendered images the model never saw, in sentences it was never trained on; every "
         "label is equally frequent, so chance is one over their number. Calibration error is after the temperature "
@@ -42,7 +45,7 @@ def _figures(results: dict[str, TaskResult], metadata: CheckpointMetadata) -> st
     )
 
 
-def _limits(results: dict[str, TaskResult], chosen: Hyperparameters) -> str:
+def _limits(results: Mapping[str, TaskResult], chosen: Hyperparameters) -> str:
     weak = [name for name, result in results.items() if result.accuracy < result.chance + MARGIN]
     known = f"Hardly better than chance at: {', '.join(weak)}. Don't use it for these. " if weak else ""
     world = (
@@ -56,7 +59,7 @@ def _limits(results: dict[str, TaskResult], chosen: Hyperparameters) -> str:
 def _recipe(metadata: CheckpointMetadata, chosen: Hyperparameters) -> str:
     given = chosen.model_dump(exclude_unset=True, exclude_none=True)
     arguments = " ".join(f"{name}={value}" for name, value in given.items())
-    summary = {name: metadata.metrics[name] for name in ("steps", "before", "after")}
+    summary = {name: metadata.metrics[name] for name in ("step", "before", "after") if name in metadata.metrics}
     return (
         f"## Recipe\n\n```\npython -m model.train {arguments}\n```\n\nData digest `{metadata.data_digest}`.\n\n"
         f"```json\n{json.dumps(summary, indent=2)}\n```"

@@ -23,6 +23,8 @@ from model.batch import Batch, shuffled_rows
 from model.contract import ProblemError
 from model.image import open_image
 
+Split = Literal["train", "validation", "test"]
+
 VALIDATION_IMAGES = 1000
 NAMED_FILES = 5
 
@@ -38,13 +40,15 @@ class Record(BaseModel):
 
     image: str = Field(min_length=1)
     captions: tuple[str, ...] = Field(min_length=1, validation_alias=AliasChoices("captions", "text", "caption"))
-    split: Literal["train", "validation", "test"] | None = None
+    split: Split | None = None
 
     @field_validator("captions", mode="before")
     @classmethod
     def _one_or_many(cls, value: object) -> object:
         sentences = [value] if isinstance(value, str) else value
-        if not isinstance(sentences, list) or not all(isinstance(said, str) and said.strip() for said in sentences):
+        if not isinstance(sentences, list | tuple) or not all(
+            isinstance(said, str) and said.strip() for said in sentences
+        ):
             raise ValueError("give a sentence or a list of sentences, none of them empty")
         return tuple(dict.fromkeys(" ".join(said.split()) for said in sentences))
 
@@ -127,11 +131,9 @@ class ManifestExamples:
         self.records = tuple(records)
         self.captions_per_image = captions_per_image
         self.seed = seed
-        split = [record.split or _split(record, validation_share, seed) for record in records]
-        named = any(record.split for record in records)
-        split = [record.split or "train" for record in records] if named else split
-        self.train_rows = [row for row, name in enumerate(split) if name == "train"]
-        self.validation_rows = [row for row, name in enumerate(split) if name == "validation"][:VALIDATION_IMAGES]
+        splits = _splits(records, validation_share, seed)
+        self.train_rows = [row for row, split in enumerate(splits) if split == "train"]
+        self.validation_rows = [row for row, split in enumerate(splits) if split == "validation"][:VALIDATION_IMAGES]
         if len(self.train_rows) < 2 or not self.validation_rows:
             raise DataError(
                 f"{len(self.train_rows)} images to train on and {len(self.validation_rows)} for validation: at least "
@@ -186,7 +188,10 @@ def membership(captions: Sequence[Sequence[str]], texts: Sequence[str]) -> Tenso
     return positives
 
 
-def _split(record: Record, validation_share: float, seed: int) -> Literal["train", "validation"]:
-    """By a hash of the image's path, so that an image keeps its side when others are added."""
-    draw = int.from_bytes(hashlib.sha256(f"{seed} {record.image}".encode()).digest()[:8]) / 2**64
-    return "validation" if draw < validation_share else "train"
+def _splits(records: Sequence[Record], validation_share: float, seed: int) -> list[Split]:
+    """As the manifest says, or by a hash of the path, so that an image keeps its side when others are added."""
+    if any(record.split for record in records):
+        return [record.split or "train" for record in records]
+    hashes = (hashlib.sha256(f"{seed} {record.image}".encode()).digest() for record in records)
+    draws = (int.from_bytes(digest[:8]) / 2**64 for digest in hashes)
+    return ["validation" if draw < validation_share else "train" for draw in draws]

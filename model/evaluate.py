@@ -6,7 +6,7 @@ python -m model.evaluate --checkpoint model/shipped --scenes 6000 --json metrics
 
 import argparse
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -60,6 +60,11 @@ class World:
         self.scenes = scenes
         self._embeds: dict[Split, Tensor] = {}
 
+    @property
+    def scale(self) -> float:
+        """What the model multiplies cosines by before the softmax."""
+        return float(self.model.logit_scale.detach().exp())
+
     def answers(self, task: Task, split: Split) -> Answers:
         """Score a task's labels on a split's images."""
         questions = ask(task, split, EVALUATION_SEED, self.scenes)
@@ -86,9 +91,8 @@ def embed_labels(model: CLIPModel, tokenizer: PreTrainedTokenizerBase, prompts: 
 
 def calibrate(world: World, tasks: Sequence[Task] = TASKS) -> Calibration:
     """Fit both calibrations on the validation split."""
-    scale = float(world.model.logit_scale.exp())
     answers = [world.answers(task, "validation") for task in tasks if task.split == "test"]
-    temperature = fit_temperature([(said.cosines * scale, said.targets) for said in answers])
+    temperature = fit_temperature([(said.cosines * world.scale, said.targets) for said in answers])
     cosines = torch.cat([said.cosines.flatten() for said in answers])
     is_true = torch.cat([_one_hot(said).flatten() for said in answers])
     return Calibration(temperature=temperature, multi_label=fit_multi_label(cosines, is_true))
@@ -100,7 +104,7 @@ def _one_hot(said: Answers) -> Tensor:
 
 def evaluate(world: World, temperature: float, tasks: Sequence[Task] = TASKS) -> dict[str, TaskResult]:
     """Every task's figures on its test images."""
-    scale = float(world.model.logit_scale.exp()) / temperature
+    scale = world.scale / temperature
     return {task.name: _result(world.answers(task, task.split), scale) for task in tasks}
 
 
@@ -118,7 +122,7 @@ def _result(said: Answers, scale: float) -> TaskResult:
     return TaskResult(float(accuracy), 1 / len(said.task.labels), len(said.targets), error)
 
 
-def table(results: dict[str, TaskResult]) -> str:
+def table(results: Mapping[str, TaskResult]) -> str:
     """The results as Markdown."""
     lines = ["| task | accuracy | chance | calibration error | images |", "| --- | --- | --- | --- | --- |"]
     for name, result in results.items():
@@ -127,7 +131,7 @@ def table(results: dict[str, TaskResult]) -> str:
     return "\n".join(lines)
 
 
-def as_metrics(results: dict[str, TaskResult]) -> dict[str, dict[str, float]]:
+def as_metrics(results: Mapping[str, TaskResult]) -> dict[str, dict[str, float]]:
     """The results as JSON values, rounded to what they mean."""
     return {name: {key: round(value, 4) for key, value in asdict(result).items()} for name, result in results.items()}
 

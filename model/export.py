@@ -5,52 +5,37 @@ from collections.abc import Mapping
 import torch
 from pydantic import JsonValue
 
-from model.batch import Examples
 from model.calibration import fit_multi_label, fit_temperature
 from model.card import write_card
 from model.checkpoint import Calibration, CheckpointMetadata, save_checkpoint
-from model.evaluate import SCENES, World, as_metrics, calibrate, evaluate
+from model.evaluate import TaskResult, World, as_metrics, calibrate, evaluate
 from model.loop import Loop
 from model.progress import say
-from model.settings import Hyperparameters, TrainSettings
+from model.settings import TrainSettings
 
-FINE_TUNED_SCENES = 600
 UNFITTED = 1.0
 
 
-def export(
-    settings: TrainSettings,
-    chosen: Hyperparameters,
-    examples: Examples,
-    loop: Loop,
-    before: Mapping[str, float],
-    run_digest: str,
-) -> None:
-    """Leave the model artifact in the model folder; half precision for a model that was started from scratch."""
-    start, model = loop.start, loop.averaged.model
+def export(settings: TrainSettings, loop: Loop, before: Mapping[str, float], run_digest: str) -> None:
+    """Leave a finished run's model in the model folder, calibrated, measured and described."""
     after = loop.validate()
-    world = World(model, start.tokenizer, start.processor, SCENES if chosen.data == "world" else FINE_TUNED_SCENES)
-    calibration = calibrate(world) if chosen.data == "world" else calibrate_on_validation(loop)
-    results = evaluate(world, calibration.temperature or UNFITTED)
+    results, calibration = _measure(loop)
     metrics: dict[str, JsonValue] = {
-        "steps": loop.step,
         "before": dict(before),
         "after": dict(after),
         "world": {name: dict(figures) for name, figures in as_metrics(results).items()},
-        "hyperparameters": chosen.model_dump(exclude_none=True),
     }
-    metadata = CheckpointMetadata(
-        version=settings.job_name or f"{chosen.data}-{run_digest[:12]}",
-        parent=start.parent,
-        data_digest=examples.digest(),
-        metrics=metrics,
-        calibration=calibration,
-    )
-    dtype = torch.float16 if chosen.init == "scratch" else torch.float32
-    save_checkpoint(settings.model_dir, model, start.tokenizer, start.processor, metadata, dtype)
-    write_card(settings.model_dir, metadata, results, chosen)
+    metadata = _metadata(settings, loop, run_digest[:12], metrics, calibration)
+    _save(settings, loop, metadata, results)
     mean = sum(result.accuracy for result in results.values()) / len(results)
     say(exported=settings.model_dir, version=metadata.version, step=loop.step, **after, world_accuracy=mean)
+
+
+def export_unfinished(settings: TrainSettings, loop: Loop, run_digest: str) -> None:
+    """Leave a usable model at once: between a stop signal and the end there is no time to measure anything."""
+    metadata = _metadata(settings, loop, f"{run_digest[:12]}-step{loop.step}", {}, Calibration())
+    _save(settings, loop, metadata, {})
+    say(stopped=settings.model_dir, version=metadata.version, step=loop.step, steps=loop.steps)
 
 
 def calibrate_on_validation(loop: Loop) -> Calibration:
@@ -59,3 +44,28 @@ def calibrate_on_validation(loop: Loop) -> Calibration:
     logits = cosines * loop.averaged.model.logit_scale.exp().cpu()
     temperature = fit_temperature([(logits, positives.int().argmax(dim=1))])
     return Calibration(temperature=temperature, multi_label=fit_multi_label(cosines.flatten(), positives.flatten()))
+
+
+def _measure(loop: Loop) -> tuple[dict[str, TaskResult], Calibration]:
+    world = World(loop.averaged.model, loop.start.tokenizer, loop.start.processor, loop.chosen.evaluation_scenes)
+    calibration = calibrate(world) if loop.chosen.data == "world" else calibrate_on_validation(loop)
+    return evaluate(world, calibration.temperature or UNFITTED), calibration
+
+
+def _metadata(
+    settings: TrainSettings, loop: Loop, name: str, metrics: dict[str, JsonValue], calibration: Calibration
+) -> CheckpointMetadata:
+    return CheckpointMetadata(
+        version=settings.job_name or f"{loop.chosen.data}-{name}",
+        parent=loop.start.parent,
+        data_digest=loop.examples.digest(),
+        metrics={"step": loop.step, "hyperparameters": loop.chosen.model_dump(exclude_none=True), **metrics},
+        calibration=calibration,
+    )
+
+
+def _save(settings: TrainSettings, loop: Loop, metadata: CheckpointMetadata, results: Mapping[str, TaskResult]) -> None:
+    """Half precision from scratch, where the file is committed; full precision where training may go on."""
+    start, dtype = loop.start, torch.float16 if loop.chosen.init == "scratch" else torch.float32
+    save_checkpoint(settings.model_dir, loop.averaged.model, start.tokenizer, start.processor, metadata, dtype)
+    write_card(settings.model_dir, metadata, results, loop.chosen)

@@ -15,7 +15,7 @@ from model.vocabulary import learn_tokenizer
 from model.world_examples import WorldExamples
 
 MAX_MERGES = 2000
-UNRELATED_TO_RESULT = {"threads", "log_every_steps", "evaluate_every_steps", "checkpoint_every_s"}
+UNRELATED_TO_RESULT = {"threads", "evaluation_scenes", "log_every_steps", "evaluate_every_steps", "checkpoint_every_s"}
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ import torch
 from model.checkpoint import CheckpointError
 from model.data import DataError
 from model.distributed import Ranks, joined_ranks
-from model.export import export
+from model.export import export, export_unfinished
 from model.launch import Cluster, is_worker, run_workers
 from model.loop import Diverged, Loop
 from model.progress import Progress, say
@@ -84,8 +84,12 @@ def run(settings: TrainSettings, chosen: Hyperparameters, ranks: Ranks) -> None:
         say(run=states.run_digest[:12], images=len(examples), steps=loop.steps, first_step=loop.step)
     _take_steps(loop, states, stop)
     loop.close()
-    if ranks.is_first:
-        export(settings, chosen, examples, loop, before, states.run_digest)
+    if not ranks.is_first:
+        return
+    if loop.step < loop.steps:
+        export_unfinished(settings, loop, states.run_digest)
+    else:
+        export(settings, loop, before, states.run_digest)
 
 
 def _take_steps(loop: Loop, states: StateFolder, stop: StopSignal) -> None:

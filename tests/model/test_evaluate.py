@@ -1,0 +1,64 @@
+"""Zero-shot figures of a checkpoint on the rendered world."""
+
+import json
+from collections import Counter
+from pathlib import Path
+
+import pytest
+import torch
+from torch.nn.functional import normalize
+
+from model.checkpoint import load_checkpoint
+from model.embedding import embed_texts
+from model.evaluate import World, calibrate, embed_labels, evaluate, main
+from model.tasks import TASKS, ask
+from model.world import UNSEEN_PAIRS, sample_scene, scene_rng
+
+BY_NAME = {task.name: task for task in TASKS}
+
+
+@pytest.mark.parametrize("name", BY_NAME)
+def test_every_question_is_answered_by_its_scene_and_labels_are_equally_frequent(name: str) -> None:
+    task = BY_NAME[name]
+    questions = ask(task, task.split, seed=5, scenes=1500)
+    for question in questions:
+        scene = sample_scene(scene_rng(5, task.split, question.index), task.split)
+        assert task.answer(scene) == task.labels[question.target]
+    assert questions and len(set(Counter(question.target for question in questions).values())) == 1
+
+
+def test_the_unseen_task_asks_for_held_back_combinations_among_all() -> None:
+    task = BY_NAME["colour_and_shape_unseen"]
+    asked = {task.labels[question.target] for question in ask(task, "unseen", seed=5, scenes=300)}
+    assert asked == {f"{colour} {shape}" for shape, colour in UNSEEN_PAIRS}
+    assert len(task.labels) == 100
+
+
+def test_a_labels_vector_is_the_mean_of_its_sentences(checkpoint_dir: Path) -> None:
+    checkpoint = load_checkpoint(checkpoint_dir)
+    vector = embed_labels(checkpoint.model, checkpoint.tokenizer, [["red", "a red one"], ["blue"]])[0]
+    with torch.no_grad():
+        mean = embed_texts(checkpoint.model, checkpoint.tokenizer, ["red", "a red one"]).mean(dim=0)
+    assert torch.allclose(vector, normalize(mean, dim=-1), atol=1e-6)
+
+
+def test_a_model_that_learnt_nothing_is_near_chance_and_calibrated_to_say_so(checkpoint_dir: Path) -> None:
+    checkpoint = load_checkpoint(checkpoint_dir)
+    world = World(checkpoint.model, checkpoint.tokenizer, checkpoint.processor, scenes=300)
+    tasks = [BY_NAME[name] for name in ("count", "texture")]
+    calibration = calibrate(world, tasks)
+    assert calibration.temperature is not None and calibration.multi_label is not None
+    for result in evaluate(world, calibration.temperature, tasks).values():
+        assert result.accuracy == pytest.approx(result.chance, abs=0.15)
+        assert result.calibration_error < 0.2
+
+
+def test_the_command_prints_a_table_and_writes_the_figures(
+    checkpoint_dir: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    figures = tmp_path / "metrics.json"
+    assert main(["--checkpoint", str(checkpoint_dir), "--scenes", "120", "--json", str(figures)]) == 0
+    printed, written = capsys.readouterr().out, json.loads(figures.read_text())
+    for name in BY_NAME:
+        assert f"| {name} |" in printed
+        assert set(written[name]) == {"accuracy", "chance", "images", "calibration_error"}

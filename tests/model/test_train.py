@@ -1,0 +1,182 @@
+"""Whole training runs, small ones, under SageMaker's contract."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+from transformers import AutoImageProcessor, AutoTokenizer, CLIPModel
+
+from model.checkpoint import load_checkpoint
+from model.distributed import joined_ranks
+from model.loop import Diverged, Loop
+from model.settings import Hyperparameters, SettingsError, TrainSettings
+from model.start import load_examples, load_start
+from model.train import main
+from model.training_state import StateFolder
+
+COLOURS = {"red": (220, 20, 20), "green": (20, 200, 20), "blue": (20, 20, 220), "white": (240, 240, 240)}
+ROOT = Path(__file__).resolve().parents[2]
+QUICK = {"steps": "24", "batch_size": "8", "learning_rate": "0.003", "warmup_steps": "2", "evaluation_scenes": "100"}
+
+
+@pytest.fixture
+def job(tmp_path: Path, checkpoint_dir: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A /opt/ml with forty coloured images, four of them for validation, and quick hyperparameters."""
+    lines = []
+    channel = tmp_path / "input/data/train"
+    channel.mkdir(parents=True)
+    for number, (name, colour) in enumerate(list(COLOURS.items()) * 10):
+        Image.new("RGB", (40, 40), tuple(max(0, part - number) for part in colour)).save(channel / f"{number}.png")
+        split = "validation" if number < 4 else "train"
+        lines.append({"image": f"{number}.png", "captions": [name, f"a {name} one"], "split": split})
+    (channel / "manifest.jsonl").write_text("\n".join(map(json.dumps, lines)))
+    monkeypatch.setenv("SAGEMAKER_BASE_DIR", str(tmp_path))
+    monkeypatch.setenv("BASE_MODEL_DIR", str(checkpoint_dir))
+    hyperparameters(tmp_path, QUICK)
+    return tmp_path
+
+
+def hyperparameters(job: Path, values: dict[str, str]) -> None:
+    (job / "input/config").mkdir(exist_ok=True)
+    (job / "input/config/hyperparameters.json").write_text(json.dumps(values))
+
+
+def failure(job: Path) -> str:
+    return (job / "output/failure").read_text()
+
+
+def test_a_run_lowers_the_loss_and_its_model_loads_in_stock_transformers(
+    job: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["log_every_steps=4"]) == 0
+    losses = [float(loss) for loss in re.findall(r" loss=(\S+)", capsys.readouterr().out)]
+    assert losses[-1] < 0.7 * losses[0]
+    model, tokenizer = CLIPModel.from_pretrained(job / "model"), AutoTokenizer.from_pretrained(job / "model")
+    processor = AutoImageProcessor.from_pretrained(job / "model")
+    pixels = processor(images=[Image.new("RGB", (50, 50), c) for c in COLOURS.values()], return_tensors="pt")
+    with torch.no_grad():
+        scores = model(**tokenizer(list(COLOURS), padding=True, return_tensors="pt"), **pixels).logits_per_image
+    assert scores.argmax(dim=1).tolist() == [0, 1, 2, 3]
+
+
+def test_a_finished_model_says_where_it_comes_from_and_how_good_it_is(job: Path) -> None:
+    assert main() == 0
+    metadata = load_checkpoint(job / "model").metadata
+    assert metadata.parent == "tiny-1" and metadata.version.startswith("channel-")
+    assert metadata.calibration.temperature is not None and metadata.calibration.multi_label is not None
+    assert set(metadata.metrics) == {"step", "hyperparameters", "before", "after", "world"}
+    card = (job / "model/README.md").read_text()
+    assert "fine-tuned from `tiny-1`" in card and "| colour |" in card
+
+
+def test_a_training_jobs_name_becomes_the_version(job: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TRAINING_JOB_NAME", "wordsight-dev-7")
+    assert main(["steps=1"]) == 0
+    assert load_checkpoint(job / "model").metadata.version == "wordsight-dev-7"
+
+
+def test_a_base_channel_takes_the_place_of_the_images_own_base(
+    job: Path, calibrated_checkpoint_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SM_CHANNEL_BASE", str(calibrated_checkpoint_dir))
+    assert main(["steps=1"]) == 0
+    assert load_checkpoint(job / "model").metadata.parent == "tiny-2"
+
+
+def test_the_world_trains_a_model_from_scratch(job: Path) -> None:
+    assert main(["data=world", "init=scratch", "steps=2", "world_images=64"]) == 0
+    checkpoint = load_checkpoint(job / "model")
+    assert checkpoint.metadata.parent is None and "world" in checkpoint.metadata.metrics
+    assert (job / "model/model.safetensors").stat().st_size < 8_000_000
+    assert "trained from scratch" in (job / "model/README.md").read_text()
+
+
+def test_every_bad_hyperparameter_is_named_with_what_is_allowed(job: Path) -> None:
+    hyperparameters(job, {"batch_size": "many", "epochs": "0", "learning_rat": "0.1"})
+    assert main() == 1
+    for words in ("batch_size is 'many'", "epochs is '0'", "greater than or equal to 1", "'learning_rat' is no"):
+        assert words in failure(job)
+    assert failure(job).count("\n") == 1
+
+
+def test_strings_become_numbers_and_what_is_unsaid_takes_its_default() -> None:
+    values = Hyperparameters.from_strings({"batch_size": "16", "learning_rate": "1e-4"})
+    assert (values.batch_size, values.learning_rate, values.init) == (16, 1e-4, "base")
+    with pytest.raises(SettingsError, match="seed is '-1'"):
+        Hyperparameters.from_strings({"seed": "-1"})
+
+
+@pytest.mark.parametrize(
+    ("missing", "sentence"),
+    [("input/data/train/manifest.jsonl", "no *.jsonl manifest"), ("input/data/train/7.png", "1 of 40 images")],
+)
+def test_what_is_wrong_with_the_data_stands_in_the_failure_file(job: Path, missing: str, sentence: str) -> None:
+    (job / missing).unlink()
+    assert main() == 1
+    assert sentence in failure(job)
+
+
+def test_a_few_unreadable_images_are_left_out_and_listed(job: Path) -> None:
+    (job / "input/data/train/7.png").write_bytes(b"")
+    assert main(["max_unreadable_share=0.05", "steps=1"]) == 0
+    (line,) = (job / "output/data/quarantine.jsonl").read_text().splitlines()
+    assert json.loads(line)["image"] == "7.png"
+
+
+def loop_of(job: Path, **values: object) -> Loop:
+    chosen = Hyperparameters.model_validate({**QUICK, **values})
+    settings = TrainSettings.from_env(os.environ)
+    examples = load_examples(settings, chosen)
+    with joined_ranks() as ranks:
+        return Loop(chosen, examples, load_start(settings, chosen, examples), ranks)
+
+
+@pytest.mark.parametrize("optimizer", ["adamw", "muon"])
+def test_a_resumed_run_ends_in_the_very_same_weights(job: Path, optimizer: str) -> None:
+    whole, broken, resumed = (loop_of(job, optimizer=optimizer) for _ in range(3))
+    for _ in range(12):
+        whole.take_step()
+    for _ in range(6):
+        broken.take_step()
+    states = StateFolder(job / "checkpoints", "run")
+    states.save(broken.step, broken.state())
+    resumed.resume(states.newest())
+    for _ in range(6):
+        resumed.take_step()
+    for ours, theirs in ((whole.model, resumed.model), (whole.averaged.model, resumed.averaged.model)):
+        assert all(torch.equal(a, b) for a, b in zip(ours.parameters(), theirs.parameters(), strict=True))
+
+
+def test_a_loss_that_is_no_number_is_skipped_and_ends_the_run_when_it_stays(job: Path) -> None:
+    loop = loop_of(job)
+    with torch.no_grad():
+        loop.model.logit_scale.fill_(float("nan"))
+    weights = [weight.clone() for weight in loop.model.visual_projection.parameters()]
+    with pytest.raises(Diverged, match="lower learning_rate"):
+        for _ in range(20):
+            loop.take_step()
+    assert loop.step == 9
+    assert all(torch.equal(a, b) for a, b in zip(weights, loop.model.visual_projection.parameters(), strict=True))
+
+
+def test_a_stop_signal_leaves_a_usable_model_and_the_next_start_goes_on(job: Path) -> None:
+    command = [sys.executable, "-m", "model", "train"]
+    hyperparameters(job, {**QUICK, "steps": "100000", "threads": "1"})
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, env=os.environ.copy()) as run:
+        assert run.stdout is not None
+        seen = next(line for line in run.stdout if line.startswith("step="))
+        run.send_signal(signal.SIGTERM)
+        rest = run.stdout.read()
+    assert run.returncode == 0 and seen and "stopped=" in rest
+    checkpoint = load_checkpoint(job / "model")
+    step = checkpoint.metadata.metrics["step"]
+    assert f"step{step}" in checkpoint.metadata.version
+    newest = next(iter(sorted((job / "checkpoints").glob("*.json"), reverse=True)))
+    assert json.loads(newest.read_text())["step"] == step
