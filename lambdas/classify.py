@@ -28,13 +28,11 @@ from lambdas.routes import CLASSIFY, EMBED, HEALTH, OPENAPI, PAGE
 from lambdas.settings import ApiSettings
 from lambdas.uploads import read_images
 from model.contract import (
+    EXPOSED_HEADERS,
     MAX_ANSWER_BYTES,
-    MODEL_VERSION_HEADER,
     REQUEST_ID_HEADER,
     SDK_CONNECT_TIMEOUT_S,
     SDK_READ_TIMEOUT_S,
-    SERVER_TIMING_HEADER,
-    WARNING_HEADER,
     AnswerAttributes,
     BadRequest,
     Health,
@@ -93,8 +91,7 @@ def create_app(settings: ApiSettings, connect: Connect) -> APIGatewayRestResolve
 def _cors(origins: Sequence[str]) -> CORSConfig | None:
     if not origins:
         return None
-    exposed = [MODEL_VERSION_HEADER, REQUEST_ID_HEADER, SERVER_TIMING_HEADER, WARNING_HEADER, "retry-after"]
-    return CORSConfig(origins[0], extra_origins=list(origins[1:]), expose_headers=exposed, max_age=3600)
+    return CORSConfig(origins[0], extra_origins=list(origins[1:]), expose_headers=list(EXPOSED_HEADERS), max_age=3600)
 
 
 def _body(event: APIGatewayProxyEvent) -> bytes:

@@ -51,7 +51,8 @@ MAX_PROMPTS = 20_000
 MAX_SCORES = 50_000
 """Scores answered in one response: images x labels, or images x top_k."""
 MAX_TASKS = 32
-MAX_TEXTS = 1_000
+MAX_TEXTS = 500
+"""Texts to embed: as vectors of 768 numbers they just fit into MAX_ANSWER_BYTES."""
 MAX_TEXT_CHARS = 1_000
 
 UPLOADS_PREFIX = "uploads/"
@@ -72,6 +73,8 @@ MODEL_VERSION_HEADER = "x-model-version"
 REQUEST_ID_HEADER = "x-request-id"
 SERVER_TIMING_HEADER = "server-timing"
 WARNING_HEADER = "warning"
+EXPOSED_HEADERS = (MODEL_VERSION_HEADER, REQUEST_ID_HEADER, SERVER_TIMING_HEADER, WARNING_HEADER, "retry-after")
+"""What scripts of other origins may read of a response."""
 PROBLEM_MEDIA_TYPE = "application/problem+json"
 
 # --- errors ----------------------------------------------------------------

@@ -6,7 +6,7 @@ from aws_cdk import aws_logs as logs
 from constructs import Construct
 
 from lambdas.routes import API_KEY_HEADER, ROUTES, STAGE_NAME, Route
-from model.contract import API_TIMEOUT_S, MODEL_VERSION_HEADER, REQUEST_ID_HEADER, SERVER_TIMING_HEADER, WARNING_HEADER
+from model.contract import API_TIMEOUT_S, EXPOSED_HEADERS
 from stacks.api_function import ApiFunction
 from stacks.config import StageConfig
 from stacks.data import DataStack
@@ -18,7 +18,6 @@ BINARY_MEDIA_TYPES = ("image/*", "multipart/form-data", "application/octet-strea
 """Reach the function as they were sent. Never */*: preflight requests would fail, and JSON would come as base64."""
 
 REQUEST_HEADERS = ("content-type", "authorization", "x-amz-date", "x-amz-security-token", API_KEY_HEADER)
-RESPONSE_HEADERS = (MODEL_VERSION_HEADER, REQUEST_ID_HEADER, SERVER_TIMING_HEADER, WARNING_HEADER, "retry-after")
 
 
 class ApiStack(Stack):
@@ -116,7 +115,7 @@ def _cors(config: StageConfig) -> apigateway.CorsOptions | None:
         allow_origins=list(config.cors_origins),
         allow_methods=sorted({route.method for route in ROUTES}),
         allow_headers=list(REQUEST_HEADERS),
-        expose_headers=list(RESPONSE_HEADERS),
+        expose_headers=list(EXPOSED_HEADERS),
     )
 
 
