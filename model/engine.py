@@ -20,7 +20,6 @@ from model.checkpoint import is_checkpoint, load_checkpoint
 from model.contract import (
     BadRequest,
     ClassifyRequest,
-    Embeddings,
     EmbedRequest,
     ImageSource,
     LabelScore,
@@ -122,9 +121,10 @@ class Engine:
             return await self.in_pool(self._render_embed, request, images, texts)
 
     def _render_embed(self, request: EmbedRequest, images: list[Opened], texts: dict[str, torch.Tensor]) -> bytes:
-        items = [image if isinstance(image, ProblemError) else image.tolist() for image in images]
-        vectors = [texts[text].tolist() for text in request.texts]
-        return orjson.dumps(Embeddings(images=arrange(items, listed=True), texts=vectors))
+        # as fp32 arrays, which orjson writes with the 9 digits they hold and not with a double's 17
+        items = [image if isinstance(image, ProblemError) else image.numpy() for image in images]
+        answer = {"images": arrange(items, listed=True), "texts": [texts[text].numpy() for text in request.texts]}
+        return orjson.dumps(answer, option=orjson.OPT_SERIALIZE_NUMPY)
 
     def _open(self, source: ImageSource) -> Opened:
         if isinstance(source, ProblemError):
