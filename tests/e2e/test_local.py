@@ -1,0 +1,233 @@
+"""The whole system on one machine, through its commands: deployed, asked, updated, taught, broken, removed.
+
+The tests of this module share one system and build on each other, in their order.
+"""
+
+import base64
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import boto3
+import pytest
+from huggingface_hub import InferenceClient
+from huggingface_hub.errors import HfHubHTTPError
+from PIL import Image
+
+from local import processes, sample
+from local.environment import client_environment
+from local.settings import LocalSettings
+from tests.local.conftest import ROOT, free_port
+
+SERVING_STACK = "WordsightServing-dev"
+EXECUTION_TIMEOUT_S = 240
+
+SOMEBODYS_ACCOUNT = {"AWS_ACCESS_KEY_ID": "AKIAREAL", "AWS_SECRET_ACCESS_KEY": "real", "AWS_PROFILE": "production"}
+"""What may be in the shell of who runs `make local`; with any of it in use, nothing here would work."""
+
+
+@dataclass(frozen=True)
+class System:
+    """One local system and the ways to talk to it."""
+
+    settings: LocalSettings
+
+    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        own = {
+            "WORDSIGHT_LOCAL_DIR": str(self.settings.directory),
+            "WORDSIGHT_LOCAL_PORT": str(self.settings.port),
+        }
+        command = [sys.executable, "-m", "local", *arguments]
+        environment = {**os.environ, **SOMEBODYS_ACCOUNT, **own}
+        return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+
+    def deploy_model(self, uri: str) -> subprocess.CompletedProcess[str]:
+        """What a person would do to make another checkpoint go live."""
+        assembly = ("--app", str(self.settings.cloud_assembly))
+        parameter = ("--parameters", f"{SERVING_STACK}:ModelUri={uri}")
+        return self.run("cdk", "deploy", SERVING_STACK, "--require-approval", "never", *assembly, *parameter)
+
+    @property
+    def url(self) -> str:
+        return self.settings.url_file.read_text().strip()
+
+    @property
+    def api_key(self) -> str:
+        return self.settings.api_key_file.read_text().strip()
+
+    def post(self, path: str, body: bytes, content_type: str) -> tuple[Any, Any]:
+        """The answer's JSON and headers."""
+        headers = {"x-api-key": self.api_key, "content-type": content_type}
+        request = urllib.request.Request(f"{self.url}/{path}", body, headers)
+        with urllib.request.urlopen(request, timeout=60) as response:
+            return json.load(response), response.headers
+
+    def classify(self) -> tuple[Any, Any]:
+        return self.post(f"classify?candidate_labels={labels()}", sample.IMAGE.read_bytes(), "image/png")
+
+    def client(self, service: str) -> Any:
+        environment = client_environment(self.settings, {})
+        return boto3.client(
+            service,
+            endpoint_url=self.settings.endpoint_url,
+            region_name=environment["AWS_REGION"],
+            aws_access_key_id=environment["AWS_ACCESS_KEY_ID"],
+            aws_secret_access_key=environment["AWS_SECRET_ACCESS_KEY"],
+        )
+
+    def output(self, name: str) -> str:
+        stacks = json.loads(self.settings.outputs.read_text()).values()
+        return next(str(outputs[name]) for outputs in stacks if name in outputs)
+
+
+@pytest.fixture(scope="module")
+def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
+    directory = tmp_path_factory.mktemp("e2e") / "local"
+    yield System(LocalSettings(ROOT, directory, free_port()))
+    processes.stop(directory)
+
+
+@pytest.fixture(scope="module")
+def printed(system: System) -> str:
+    """What `python -m local up` printed."""
+    up = system.run("up")
+    assert up.returncode == 0, up.stdout + up.stderr
+    return up.stdout
+
+
+def labels() -> str:
+    return ",".join(quote(label) for label in sample.LABELS)
+
+
+def test_up_shows_what_is_on_the_sample_and_leaves_the_address_for_scripts(system: System, printed: str) -> None:
+    assert sample.picture(system.classify()[0]) in printed
+    assert f"{system.url}/" in printed
+    assert not system.url.endswith("/")
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="two of the examples are curl commands")
+def test_the_printed_examples_work_when_pasted(system: System, printed: str) -> None:
+    examples = re.split(r"\n\n", printed[printed.index("curl") :])[:3]
+    answers = [
+        subprocess.run(["bash", "-c", example], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+        for example in examples
+    ]
+    assert json.loads(answers[0]) == json.loads(answers[1]) == system.classify()[0]
+    assert f"label='{system.classify()[0][0]['label']}'" in answers[2]
+
+
+def test_json_raw_bytes_and_form_give_identical_scores(system: System, printed: str) -> None:
+    image = sample.IMAGE.read_bytes()
+    body = {"inputs": base64.b64encode(image).decode(), "parameters": {"candidate_labels": list(sample.LABELS)}}
+    as_json, _ = system.post("classify", json.dumps(body).encode(), "application/json")
+    form = (
+        b'--x\r\nContent-Disposition: form-data; name="image"; filename="sample.png"\r\n'
+        b"Content-Type: image/png\r\n\r\n" + image + b"\r\n"
+        b'--x\r\nContent-Disposition: form-data; name="candidate_labels"\r\n\r\n'
+        + ",".join(sample.LABELS).encode()
+        + b"\r\n--x--\r\n"
+    )
+    as_form, _ = system.post("classify", form, "multipart/form-data; boundary=x")
+    assert as_json == as_form == system.classify()[0]
+    assert sum(score["score"] for score in as_json) == pytest.approx(1)
+
+
+def test_hugging_faces_client_works_and_its_exception_carries_our_sentence(system: System, printed: str) -> None:
+    client = InferenceClient(f"{system.url}/classify", headers={"x-api-key": system.api_key}, token=system.api_key)
+    answer = client.zero_shot_image_classification(sample.IMAGE.read_bytes(), candidate_labels=list(sample.LABELS))
+    assert [{"label": each.label, "score": each.score} for each in answer] == system.classify()[0]
+    with pytest.raises(HfHubHTTPError, match="not an image"):
+        client.zero_shot_image_classification(b"this is text", candidate_labels=list(sample.LABELS))
+
+
+def test_status_is_healthy_and_logs_show_the_requests(system: System, printed: str) -> None:
+    status = system.run("status")
+    assert status.returncode == 0, status.stdout
+    assert "wordsight-dev  InService" in status.stdout
+    assert "/aws/sagemaker/Endpoints/wordsight-dev" in system.run("logs").stdout
+
+
+def test_a_second_up_deploys_what_changed(system: System, printed: str) -> None:
+    sagemaker = system.client("sagemaker")
+    before = sagemaker.describe_endpoint(EndpointName="wordsight-dev")["EndpointConfigName"]
+    again = system.run("up", "--context", "startup_timeout_s=400")
+    assert again.returncode == 0, again.stdout + again.stderr
+    assert "The system is up" in again.stdout
+    assert sagemaker.describe_endpoint(EndpointName="wordsight-dev")["EndpointConfigName"] != before
+
+
+def test_a_checkpoint_that_is_not_there_is_refused_and_the_old_one_answers(system: System, printed: str) -> None:
+    expected, _ = system.classify()
+    bucket = system.output("ArtifactsBucketName")
+    update = system.deploy_model(f"s3://{bucket}/models/nothing/")
+    assert update.returncode == 1
+    assert "Could not find model data" in update.stderr
+    assert system.classify()[0] == expected
+
+
+def test_a_broken_checkpoint_is_rolled_back_and_the_old_one_answers(system: System, printed: str) -> None:
+    expected, _ = system.classify()
+    bucket = system.output("ArtifactsBucketName")
+    system.client("s3").put_object(Bucket=bucket, Key="models/broken/config.json", Body=b"this is no configuration")
+    update = system.deploy_model(f"s3://{bucket}/models/broken/")
+    assert update.returncode == 1
+    stack = system.client("cloudformation").describe_stacks(StackName=SERVING_STACK)["Stacks"][0]
+    assert stack["StackStatus"] == "UPDATE_ROLLBACK_COMPLETE"
+    assert system.classify()[0] == expected
+
+
+def test_the_state_machine_trains_a_checkpoint_that_can_go_live(system: System, printed: str, tmp_path: Path) -> None:
+    bucket = system.output("DataBucketName")
+    upload_dataset(system.client("s3"), bucket, "snapshots/colours/", tmp_path)
+    machine = system.client("stepfunctions")
+    execution = machine.start_execution(
+        stateMachineArn=system.output("StateMachineArn"),
+        name="first",
+        input=json.dumps(
+            {
+                "dataset_s3_uri": f"s3://{bucket}/snapshots/colours/",
+                "hyperparameters": {"steps": "2", "batch_size": "4", "evaluation_scenes": "100"},
+            }
+        ),
+    )["executionArn"]
+    deadline = time.monotonic() + EXECUTION_TIMEOUT_S
+    while (state := machine.describe_execution(executionArn=execution))["status"] == "RUNNING":
+        assert time.monotonic() < deadline, "the training did not end"
+        time.sleep(0.5)
+    assert state["status"] == "SUCCEEDED", state.get("cause")
+    artifact = json.loads(state["output"])["artifact_s3_uri"]
+    update = system.deploy_model(artifact.rstrip("/") + "/")
+    assert update.returncode == 0, update.stdout + update.stderr
+    assert system.classify()[1]["x-model-version"] == "wordsight-dev-first"
+
+
+def test_destroy_leaves_no_process_port_file_bucket_or_stack(system: System, printed: str) -> None:
+    destroy = system.run("destroy")
+    assert destroy.returncode == 0, destroy.stdout + destroy.stderr
+    assert processes.running(system.settings.directory) == []
+    assert processes.port_is_free(system.settings.port)
+    assert not system.settings.directory.exists()
+    assert "nothing is left" in system.run("destroy").stdout
+    assert system.run("status").returncode == 1
+
+
+def upload_dataset(s3: Any, bucket: str, prefix: str, directory: Path) -> None:
+    """Twenty images of one colour each, with a sentence about it."""
+    lines = []
+    for number in range(20):
+        colour = ("red", "green", "blue", "yellow")[number % 4]
+        path = directory / f"{number}.png"
+        Image.new("RGB", (64, 64), colour).save(path)
+        s3.upload_file(str(path), bucket, f"{prefix}images/{path.name}")
+        lines.append(json.dumps({"image": f"images/{path.name}", "captions": [f"all {colour}", f"a {colour} picture"]}))
+    s3.put_object(Bucket=bucket, Key=f"{prefix}manifest.jsonl", Body="\n".join(lines).encode())
