@@ -9,10 +9,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
 import torch
 import torch.distributed as dist
-import torch.distributed.nn.functional as differentiable
 from torch import Tensor
 from torch.nn import Parameter
 
@@ -41,8 +41,8 @@ class Ranks:
         """All ranks' rows in rank order, differentiable. shape = [count * rows, width]"""
         if self.count == 1:
             return embeds
-        parts: tuple[Tensor, ...] = differentiable.all_gather(embeds.contiguous())  # type: ignore[no-untyped-call]
-        return torch.cat(parts)
+        gathered: Tensor = _Gather.apply(embeds, self.rank, self.count)  # type: ignore[no-untyped-call]
+        return gathered
 
     def average_gradients(self, weights: Iterator[Parameter]) -> None:
         """Make every rank's gradients the mean over the ranks."""
@@ -64,6 +64,23 @@ class Ranks:
         raised = torch.tensor([float(flag)], device=self.device)
         dist.all_reduce(raised, op=dist.ReduceOp.MAX)
         return bool(raised.item())
+
+
+class _Gather(torch.autograd.Function):
+    """Every rank's rows; backwards, what all ranks ask of this rank's rows, added up."""
+
+    @staticmethod
+    def forward(ctx: Any, embeds: Tensor, rank: int, count: int) -> Tensor:
+        ctx.rows = slice(rank * len(embeds), (rank + 1) * len(embeds))
+        parts = [torch.empty_like(embeds) for _ in range(count)]
+        dist.all_gather(parts, embeds.contiguous())
+        return torch.cat(parts)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
+        gradient = gradients[0].contiguous()
+        dist.all_reduce(gradient)
+        return gradient[ctx.rows], None, None
 
 
 @contextmanager

@@ -56,20 +56,27 @@ def _half_the_vcpus() -> int:
     return max(1, (os.cpu_count() or 2) // 2)
 
 
-class ServeSettings(Settings):
-    """What the inference server may be told. The first four names are SageMaker's, the others ours."""
+class ContainerSettings(Settings):
+    """What both programs of the image are told: SageMaker's folders, and the checkpoint baked into the image."""
 
     base_dir: Path = Field(Path("/opt/ml"), alias="SAGEMAKER_BASE_DIR")
     model_dir: Path = Field(
         default_factory=lambda known: Path(known["base_dir"]) / "model",
         alias="SM_MODEL_DIR",
-        description="The checkpoint to serve, if this folder holds one",
+        description="The model artifact: training leaves it here, the server serves it if it is a checkpoint",
     )
+    base_model_dir: Path = Field(
+        Path("/opt/wordsight/base"),
+        alias="BASE_MODEL_DIR",
+        description="Served when model_dir holds no checkpoint, and what fine-tuning starts from",
+    )
+
+
+class ServeSettings(ContainerSettings):
+    """What the inference server may be told beside that. The first name is SageMaker's, the others ours."""
+
     port: int = Field(8080, alias="SAGEMAKER_BIND_TO_PORT", ge=0, le=65535, description="0 takes any free port")
     bind_host: str = Field("0.0.0.0", alias="BIND_HOST")  # noqa: S104 - SageMaker calls from outside
-    base_model_dir: Path = Field(
-        Path("/opt/wordsight/base"), alias="BASE_MODEL_DIR", description="Served when model_dir holds no checkpoint"
-    )
     expect_gpu: bool = Field(
         False, alias="EXPECT_GPU", description="Be unhealthy instead of silently slow without CUDA"
     )
@@ -112,15 +119,9 @@ A line is `step=10 loss=1.234 …`: the space before a name keeps `loss` apart f
 """
 
 
-class TrainSettings(Settings):
-    """Where training reads and writes. All names but the base checkpoint's are SageMaker's."""
+class TrainSettings(ContainerSettings):
+    """Where training reads and writes beside that. All names are SageMaker's."""
 
-    base_dir: Path = Field(Path("/opt/ml"), alias="SAGEMAKER_BASE_DIR")
-    model_dir: Path = Field(
-        default_factory=lambda known: Path(known["base_dir"]) / "model",
-        alias="SM_MODEL_DIR",
-        description="What is left here becomes the model artifact",
-    )
     train_dir: Path = Field(
         default_factory=lambda known: Path(known["base_dir"]) / "input/data/train",
         alias="SM_CHANNEL_TRAIN",
@@ -129,7 +130,6 @@ class TrainSettings(Settings):
     base_channel_dir: Path | None = Field(
         None, alias="SM_CHANNEL_BASE", description="A checkpoint to fine-tune in place of the image's own"
     )
-    base_model_dir: Path = Field(Path("/opt/wordsight/base"), alias="BASE_MODEL_DIR")
     job_name: str | None = Field(None, alias="TRAINING_JOB_NAME", description="Becomes the model's version")
 
     @property
