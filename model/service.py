@@ -6,7 +6,7 @@ import asyncio
 import logging
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -43,10 +43,11 @@ log = logging.getLogger(__name__)
 
 
 class Service:
-    """One model at work for HTTP. Lives on one event loop."""
+    """One model at work for HTTP. Lives on one event loop; `load` makes its engine, or says why it can't."""
 
-    def __init__(self, settings: ServeSettings) -> None:
+    def __init__(self, settings: ServeSettings, load: Callable[[ServeSettings], Engine | str] | None = None) -> None:
         self.settings = settings
+        self._load = load or load_engine
         self.metrics = Metrics()
         self._engine: Engine | None = None
         self._not_ready = "the model is loading"
@@ -57,7 +58,7 @@ class Service:
 
         Raises CheckpointError. A GPU that is expected and absent stays the reason for being unhealthy.
         """
-        engine = await asyncio.to_thread(_load_engine, self.settings)
+        engine = await asyncio.to_thread(self._load, self.settings)
         if isinstance(engine, str):
             self._not_ready = engine
             log.critical("unhealthy: %s", engine)
@@ -84,15 +85,15 @@ class Service:
             raise self._too_late(trace) from None
 
     async def _invoke(self, request: Request, trace: Trace) -> bytes:
-        engine = self._engine
-        if engine is None or self._in_flight >= self.settings.queue_limit:
+        admitted = self._admit()
+        if isinstance(admitted, ProblemError):
             await _receive(request, keep_bytes=0)
-            raise self._refusal()
+            raise admitted
         with self._slot(), trace.stage("total"):
             body = await _receive(request, keep_bytes=MAX_BODY_BYTES)
             with trace.stage("parse"):
-                parsed = await engine.in_pool(_parse, request, body)
-            return await engine.answer(parsed, trace)
+                parsed = await admitted.in_pool(_parse, request, body)
+            return await admitted.answer(parsed, trace)
 
     def describe(self, trace: Trace) -> AnswerAttributes:
         """What goes back beside a body."""
@@ -110,9 +111,11 @@ class Service:
         finally:
             self._in_flight -= 1
 
-    def _refusal(self) -> ProblemError:
+    def _admit(self) -> Engine | ProblemError:
         if self._engine is None:
             return ServiceUnavailable(self._not_ready, retry_after_s=RETRY_AFTER_S)
+        if self._in_flight < self.settings.queue_limit:
+            return self._engine
         return TooManyRequests(
             f"{self._in_flight} requests are being answered, as many as are taken at once: try again later",
             retry_after_s=RETRY_AFTER_S,
@@ -120,23 +123,23 @@ class Service:
 
     def _too_late(self, trace: Trace) -> ProblemError:
         if self._engine is not None and "labels" in trace.open_stages:
-            pending, wait_s = self._engine.labels.pending, math.ceil(self._engine.labels.wait_s)
+            pending, wait_s = self._engine.labels.pending, max(RETRY_AFTER_S, math.ceil(self._engine.labels.wait_s))
             return ServiceUnavailable(
                 f"{pending} new label texts are still being read by the model: send the same request again "
                 f"in {wait_s} s and it will find them ready",
-                retry_after_s=max(RETRY_AFTER_S, wait_s),
+                retry_after_s=wait_s,
             )
         return GatewayTimeout("the answer would have come too late, so it was given up: send less at once or try again")
 
 
-def _load_engine(settings: ServeSettings) -> Engine | str:
-    """The engine, or why this machine can't run it."""
+def load_engine(settings: ServeSettings) -> Engine | str:
+    """The engine, or why this machine can't run it. Raises CheckpointError."""
     # imported here, in a thread: torch takes seconds, and the port is to be open before that
+    from model import engine
     from model.device import DeviceError
-    from model.engine import load_engine
 
     try:
-        return load_engine(settings)
+        return engine.load_engine(settings)
     except DeviceError as error:
         return str(error)
 

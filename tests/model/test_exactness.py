@@ -1,0 +1,106 @@
+"""Exact mode: what the engine answers equals transformers' own model and processor on the same picture."""
+
+import asyncio
+import io
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from transformers import CLIPConfig, CLIPImageProcessorPil, CLIPModel, CLIPProcessor
+
+from model.checkpoint import Checkpoint, CheckpointMetadata, load_checkpoint, save_checkpoint
+from model.contract import ClassifyRequest, Parameters
+from model.engine import Engine
+from model.image import EXIF_ORIENTATION, open_image
+from model.inference import Clip
+from model.trace import Trace
+
+LABELS = ["cat", "dog", "a red bicycle", "rain on a window", "the number five"]
+MAX_DIFFERENCE = 1e-4
+
+
+def photo(width_px: int = 320, height_px: int = 200) -> Image.Image:
+    rng = np.random.default_rng(3)
+    smooth = Image.fromarray(rng.integers(0, 256, (9, 12, 3), dtype=np.uint8)).resize((width_px, height_px))
+    noise = rng.normal(0, 8, (height_px, width_px, 3))
+    return Image.fromarray(np.clip(np.asarray(smooth) + noise, 0, 255).astype(np.uint8))
+
+
+def save(image: Image.Image, format: str, **options: Any) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, format, **options)
+    return buffer.getvalue()
+
+
+def with_alpha() -> Image.Image:
+    image = photo().convert("RGBA")
+    image.putalpha(Image.radial_gradient("L").resize(image.size))
+    return image
+
+
+def rotated() -> bytes:
+    exif = Image.Exif()
+    exif[EXIF_ORIENTATION] = 6
+    return save(photo().rotate(90, expand=True), "JPEG", exif=exif)
+
+
+FILES: dict[str, Callable[[], bytes]] = {
+    "photo": lambda: save(photo(), "JPEG"),
+    "large photo": lambda: save(photo(2000, 1500), "JPEG"),
+    "PNG with alpha": lambda: save(with_alpha(), "PNG"),
+    "greyscale": lambda: save(photo().convert("L"), "JPEG"),
+    "CMYK": lambda: save(photo().convert("CMYK"), "JPEG"),
+    "palette": lambda: save(photo().quantize(32), "PNG", transparency=3),
+    "16-bit": lambda: save(Image.fromarray(np.asarray(photo().convert("L"), dtype=np.uint16) * 257), "PNG"),
+    "animated GIF": lambda: save(photo(), "GIF", save_all=True, append_images=[photo().rotate(180)]),
+    "EXIF-rotated JPEG": rotated,
+}
+
+
+def expected_scores(checkpoint: Checkpoint, image: Image.Image) -> dict[str, float]:
+    """As transformers' documentation has it."""
+    processor = CLIPProcessor(checkpoint.processor, checkpoint.tokenizer)
+    prompts = [f"This is a photo of {label}." for label in LABELS]
+    inputs = processor(text=prompts, images=image, return_tensors="pt", padding=True, truncation=True)
+    with torch.inference_mode():
+        probabilities = checkpoint.model(**inputs).logits_per_image.softmax(dim=1)[0]
+    return dict(zip(LABELS, probabilities.tolist(), strict=True))
+
+
+async def answer(engine: Engine, image: bytes) -> dict[str, float]:
+    request = ClassifyRequest([image], Parameters(candidate_labels=LABELS))
+    scores = json.loads(await engine.answer(request, Trace()))
+    return {each["label"]: each["score"] for each in scores}
+
+
+def largest_difference(directory: Path) -> float:
+    checkpoint = load_checkpoint(directory)
+    engine = Engine(Clip(checkpoint), decode_threads=1, label_cache_rows=100)
+    differences = []
+    for make in FILES.values():
+        data = make()
+        got, expected = asyncio.run(answer(engine, data)), expected_scores(checkpoint, open_image(data))
+        differences += [abs(got[label] - expected[label]) for label in LABELS]
+    return max(differences)
+
+
+def test_a_tiny_checkpoints_scores_are_transformers_scores(checkpoint_dir: Path) -> None:
+    assert largest_difference(checkpoint_dir) <= MAX_DIFFERENCE
+
+
+@pytest.mark.slow
+def test_a_vit_b_32s_scores_are_transformers_scores(checkpoint_dir: Path, tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    tokenizer = load_checkpoint(checkpoint_dir).tokenizer
+    text = {"bos_token_id": tokenizer.bos_token_id, "eos_token_id": tokenizer.eos_token_id}
+    model = CLIPModel(CLIPConfig(text_config=text)).eval()  # transformers' defaults are ViT-B/32's sizes
+    with torch.no_grad():
+        model.logit_scale.fill_(np.log(100))  # what CLIP is trained to; it makes any difference show
+    save_checkpoint(tmp_path, model, tokenizer, CLIPImageProcessorPil(), CheckpointMetadata(version="random-b32"))
+    assert model.config.vision_config.patch_size == 32
+    assert largest_difference(tmp_path) <= MAX_DIFFERENCE

@@ -1,0 +1,464 @@
+"""The server over real HTTP: SageMaker's contract, our shapes, and what a bad day looks like."""
+
+import base64
+import io
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from http.client import HTTPConnection
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytest
+import torch
+import uvicorn
+from PIL import Image
+
+from model.checkpoint import load_checkpoint
+from model.contract import (
+    CUSTOM_ATTRIBUTES_HEADER,
+    MAX_INVOCATION_BYTES,
+    PROBLEM_MEDIA_TYPE,
+    AnswerAttributes,
+    ClassifyRequest,
+    InvocationAttributes,
+    Parameters,
+    to_multipart,
+)
+from model.engine import Engine
+from model.inference import Clip, TextEmbedding
+from model.serve import create_app
+from model.service import MAX_BODY_BYTES, Service, load_engine
+from model.settings import ServeSettings
+
+REPOSITORY_ROOT = Path(__file__).parents[2]
+JSON = "application/json"
+
+
+def jpeg(color: str = "red") -> bytes:
+    buffer = io.BytesIO()
+    Image.new("RGB", (40, 30), color).save(buffer, "JPEG")
+    return buffer.getvalue()
+
+
+def as_base64(image: bytes) -> str:
+    return base64.b64encode(image).decode()
+
+
+def by_label(scores: list[dict[str, Any]]) -> dict[str, float]:
+    return {each["label"]: each["score"] for each in scores}
+
+
+def classify_body(inputs: object, **parameters: object) -> bytes:
+    return json.dumps({"inputs": inputs, "parameters": parameters}).encode()
+
+
+@dataclass(frozen=True)
+class Answer:
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+    @property
+    def attributes(self) -> AnswerAttributes:
+        return AnswerAttributes.decode(self.headers.get(CUSTOM_ATTRIBUTES_HEADER.lower()))
+
+
+@dataclass(frozen=True)
+class Client:
+    port: int
+
+    def request(self, method: str, path: str, body: bytes = b"", headers: dict[str, str] | None = None) -> Answer:
+        connection = HTTPConnection("127.0.0.1", self.port, timeout=30)
+        try:
+            connection.request(method, path, body, headers or {})
+            return self._answer(connection)
+        finally:
+            connection.close()
+
+    def post(self, body: bytes, content_type: str = JSON, path: str = "/invocations", **headers: str) -> Answer:
+        return self.request("POST", path, body, {"content-type": content_type, **headers})
+
+    def begin(self, body: bytes, content_type: str = JSON) -> "HalfSent":
+        return HalfSent(self.port, body, content_type)
+
+    @staticmethod
+    def _answer(connection: HTTPConnection) -> Answer:
+        response = connection.getresponse()
+        return Answer(response.status, {k.lower(): v for k, v in response.getheaders()}, response.read())
+
+
+class HalfSent:
+    """A request whose second half waits until `finish`: the server has taken it and can't answer yet."""
+
+    def __init__(self, port: int, body: bytes, content_type: str) -> None:
+        self._connection = HTTPConnection("127.0.0.1", port, timeout=30)
+        self._connection.putrequest("POST", "/invocations")
+        self._connection.putheader("content-type", content_type)
+        self._connection.putheader("content-length", str(len(body)))
+        self._connection.endheaders(body[: len(body) // 2])
+        self._rest = body[len(body) // 2 :]
+
+    def finish(self) -> Answer:
+        self._connection.send(self._rest)
+        try:
+            return Client._answer(self._connection)
+        finally:
+            self._connection.close()
+
+    def leave(self) -> None:
+        self._connection.close()
+
+
+@contextmanager
+def running(settings: ServeSettings, load: Callable[[ServeSettings], Engine | str] = load_engine) -> Iterator[Client]:
+    """A server on a free port, in a thread of this process, ready unless it can't be."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    loaded = threading.Event()
+    app = create_app(Service(settings, load), lambda task: loaded.set())
+    server = uvicorn.Server(uvicorn.Config(app, log_config=None, lifespan="on"))
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+    thread.start()
+    try:
+        assert loaded.wait(30)
+        yield Client(listener.getsockname()[1])
+    finally:
+        server.should_exit = True
+        thread.join(30)
+        listener.close()
+
+
+def settings_for(checkpoint_dir: Path, **options: Any) -> ServeSettings:
+    return ServeSettings(base_model_dir=checkpoint_dir, model_dir=Path("/nowhere"), model_threads=1, **options)
+
+
+@pytest.fixture(scope="module")
+def client(checkpoint_dir: Path) -> Iterator[Client]:
+    with running(settings_for(checkpoint_dir)) as client:
+        yield client
+
+
+def wait_until(condition: Callable[[], bool], timeout_s: float = 30) -> None:
+    deadline_s = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < deadline_s, "this never came true"
+        time.sleep(0.01)
+
+
+# --- answers ---------------------------------------------------------------
+
+
+def test_an_image_and_words_get_the_words_best_first(client: Client) -> None:
+    answer = client.post(classify_body(as_base64(jpeg()), candidate_labels=["cat", "dog", "fish"]))
+    assert answer.status == 200
+    scores = [each["score"] for each in answer.json]
+    assert {each["label"] for each in answer.json} == {"cat", "dog", "fish"}
+    assert scores == sorted(scores, reverse=True)
+    assert sum(scores) == pytest.approx(1)
+
+
+def test_every_encoding_gets_the_same_answer(client: Client) -> None:
+    asked = Parameters(candidate_labels=["cat", "dog"], hypothesis_template="a drawing of a {}")
+    content_type, form = to_multipart(ClassifyRequest([jpeg()], asked), [jpeg()])
+    answers = [
+        client.post(classify_body(as_base64(jpeg()), **asked.model_dump(exclude_unset=True))),
+        client.post(form, content_type),
+        client.post(
+            jpeg(), "image/jpeg", "/invocations?candidate_labels=cat,dog&hypothesis_template=a+drawing+of+a+%7B%7D"
+        ),
+    ]
+    assert [answer.status for answer in answers] == [200, 200, 200]
+    assert len({answer.body for answer in answers}) == 1
+
+
+def test_several_questions_about_one_image_are_answered_by_name(client: Client) -> None:
+    tasks = {"animal": {"candidate_labels": "cat, dog"}, "place": {"candidate_labels": ["in", "out"], "top_k": 1}}
+    answer = client.post(classify_body(as_base64(jpeg()), tasks=tasks)).json
+    assert list(answer) == ["animal", "place"]
+    assert (len(answer["animal"]), len(answer["place"])) == (2, 1)
+    alone = client.post(classify_body(as_base64(jpeg()), candidate_labels="cat, dog")).json
+    assert by_label(answer["animal"]) == pytest.approx(by_label(alone))
+
+
+def test_in_a_list_a_bad_image_is_a_problem_in_its_place(client: Client) -> None:
+    inputs = [as_base64(jpeg("red")), as_base64(b"no image"), as_base64(jpeg("blue"))]
+    first, problem, last = client.post(classify_body(inputs, candidate_labels="cat, dog")).json
+    assert problem["status"] == 422
+    assert len(first) == len(last) == 2
+    alone = client.post(classify_body(as_base64(jpeg("blue")), candidate_labels="cat, dog")).json
+    assert by_label(last) == pytest.approx(by_label(alone), abs=1e-5)
+
+
+def test_a_list_of_bad_images_only_is_a_list_of_problems(client: Client) -> None:
+    answer = client.post(classify_body([as_base64(b"no image")], candidate_labels="cat, dog"))
+    assert (answer.status, [each["status"] for each in answer.json]) == (200, [422])
+
+
+def test_embeddings_are_unit_vectors_and_bad_images_problems(client: Client) -> None:
+    inputs = {"images": [as_base64(jpeg()), as_base64(b"no image")], "texts": ["a cat", "a dog", "a cat"]}
+    answer = client.post(json.dumps({"operation": "embed", "inputs": inputs}).encode()).json
+    vector, problem = answer["images"]
+    assert problem["status"] == 422
+    for each in [vector, *answer["texts"]]:
+        assert sum(x * x for x in each) == pytest.approx(1, abs=1e-5)
+    assert answer["texts"][0] == answer["texts"][2] != answer["texts"][1]
+
+
+def test_the_answer_tells_its_version_its_timings_and_what_was_cut_off(client: Client) -> None:
+    long = "word " * 50
+    answer = client.post(classify_body(as_base64(jpeg()), candidate_labels=["cat", long, long + "more"]))
+    assert answer.attributes.model_version == "tiny-1"
+    assert (answer.attributes.truncated_prompts, answer.attributes.context_tokens) == (2, 48)
+    assert {"parse", "decode", "model", "labels", "score", "total"} <= set(answer.attributes.timings_ms)
+
+
+def test_many_at_once_all_get_their_own_answer(client: Client) -> None:
+    colors = ["red", "lime", "blue", "white", "black"]
+    bodies = [classify_body(as_base64(jpeg(color)), candidate_labels="cat, dog, fish") for color in colors]
+    alone = [client.post(body).json for body in bodies]
+    with ThreadPoolExecutor(10) as pool:
+        together = [answer.json for answer in pool.map(client.post, bodies * 4)]
+    for expected, got in zip(alone * 4, together, strict=True):
+        assert by_label(got) == pytest.approx(by_label(expected))
+
+
+# --- problems --------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("content_type", "body", "status", "sentence"),
+    [
+        (JSON, b"{", 400, "not valid JSON"),
+        (JSON, b"[]", 400, "must be a JSON object"),
+        (JSON, classify_body("!!", candidate_labels="a, b"), 400, "not valid base64"),
+        (JSON, classify_body({"s3_key": "uploads/x"}, candidate_labels="a, b"), 400, "bytes only"),
+        (JSON, classify_body(as_base64(jpeg()), candidate_labels="cat"), 400, "a lone label"),
+        (JSON, b'{"operation": "sing"}', 400, "operation 'sing' is unknown"),
+        (JSON, classify_body(as_base64(b"hello"), candidate_labels="a, b"), 422, "not an image of a known kind"),
+        ("image/jpeg", jpeg()[:300], 400, "candidate_labels is missing"),
+        ("application/x-www-form-urlencoded", b"x", 415, "content-type: image/jpeg"),
+        ("text/plain", b"x", 415, "allowed are application/json"),
+    ],
+)
+def test_a_bad_request_is_told_what_to_do(
+    client: Client, content_type: str, body: bytes, status: int, sentence: str
+) -> None:
+    answer = client.post(body, content_type)
+    assert answer.status == status
+    assert answer.headers["content-type"] == PROBLEM_MEDIA_TYPE
+    assert sentence in answer.json["detail"]
+    assert client.post(classify_body(as_base64(jpeg()), candidate_labels="a, b")).status == 200
+
+
+def test_a_problem_carries_the_callers_request_id(client: Client) -> None:
+    attributes = InvocationAttributes(request_id="abc-123").encode()
+    answer = client.post(b"{", **{CUSTOM_ATTRIBUTES_HEADER: attributes})
+    assert answer.json["instance"] == "abc-123"
+
+
+@pytest.mark.parametrize(("method", "path"), [("GET", "/"), ("POST", "/invocation"), ("GET", "/invocations")])
+def test_an_unknown_route_is_a_404_that_names_the_routes(client: Client, method: str, path: str) -> None:
+    answer = client.request(method, path)
+    assert (answer.status, answer.headers["content-type"]) == (404, PROBLEM_MEDIA_TYPE)
+    assert "POST /invocations" in answer.json["detail"]
+
+
+@pytest.mark.parametrize(
+    ("size", "sentence"),
+    [(MAX_INVOCATION_BYTES + 1, f"{MAX_INVOCATION_BYTES:,}"), (MAX_BODY_BYTES + 1, f"{MAX_BODY_BYTES:,}")],
+)
+def test_too_many_bytes_are_refused_in_words_that_arrive(client: Client, size: int, sentence: str) -> None:
+    answer = client.post(bytes(size), "application/octet-stream", "/invocations?candidate_labels=cat,dog")
+    assert answer.status == 413
+    assert f"at most {sentence} are allowed" in answer.json["detail"]
+
+
+def test_an_answer_nobody_waits_for_is_given_up(client: Client) -> None:
+    attributes = InvocationAttributes(deadline_epoch_ms=int(time.time() * 1000) - 1).encode()
+    answer = client.post(
+        classify_body(as_base64(jpeg()), candidate_labels="a, b"), **{CUSTOM_ATTRIBUTES_HEADER: attributes}
+    )
+    assert answer.status == 504
+
+
+def test_a_client_that_leaves_in_the_middle_harms_nobody(client: Client) -> None:
+    client.begin(classify_body(as_base64(jpeg()), candidate_labels="a, b")).leave()
+    assert client.post(classify_body(as_base64(jpeg()), candidate_labels="a, b")).status == 200
+
+
+def test_overload_is_429_and_passes(checkpoint_dir: Path) -> None:
+    body = classify_body(as_base64(jpeg()), candidate_labels="cat, dog")
+    with running(settings_for(checkpoint_dir, queue_limit=1)) as client:
+        taken = client.begin(body)
+        in_flight = re.compile(rb"^wordsight_requests_in_flight 1", re.M)
+        wait_until(lambda: in_flight.search(client.request("GET", "/metrics").body) is not None)
+        refused = client.post(body)
+        assert (refused.status, refused.json["retry_after_s"], refused.headers["retry-after"]) == (429, 1, "1")
+        assert client.request("GET", "/ping").status == 200
+        assert taken.finish().status == 200
+        assert client.post(body).status == 200
+
+
+class SlowReader(Clip):
+    """Reads texts only when its gate is open."""
+
+    gate = threading.Event()
+    asked: ClassVar[list[str]] = []
+
+    def embed_texts(self, texts: Sequence[str]) -> list[TextEmbedding]:
+        self.asked.extend(texts)
+        assert self.gate.wait(30)
+        return super().embed_texts(texts)
+
+
+def test_labels_that_take_too_long_are_a_503_and_then_found_ready(checkpoint_dir: Path) -> None:
+    body = classify_body(as_base64(jpeg()), candidate_labels="cat, dog")
+
+    def load(settings: ServeSettings) -> Engine:
+        return Engine(SlowReader(load_checkpoint(checkpoint_dir)), decode_threads=1, label_cache_rows=100)
+
+    with running(settings_for(checkpoint_dir), load) as client:
+        attributes = InvocationAttributes(deadline_epoch_ms=int(time.time() * 1000) + 1500).encode()
+        answer = client.post(body, **{CUSTOM_ATTRIBUTES_HEADER: attributes})
+        assert (answer.status, answer.headers["retry-after"]) == (503, "1")
+        assert "2 new label texts" in answer.json["detail"]
+        SlowReader.gate.set()
+        assert client.post(body).status == 200
+        assert SlowReader.asked == ["This is a photo of cat.", "This is a photo of dog."]
+
+
+class BrokenDevice(Clip):
+    """Fails the way a CUDA device does that will never come back."""
+
+    def embed_images(self, pixel_values: torch.Tensor) -> torch.Tensor:
+        raise torch.AcceleratorError("CUDA error: an illegal memory access was encountered")
+
+
+def test_a_device_that_failed_is_a_500_and_makes_the_server_unhealthy(checkpoint_dir: Path) -> None:
+    def load(settings: ServeSettings) -> Engine:
+        return Engine(BrokenDevice(load_checkpoint(checkpoint_dir)), decode_threads=1, label_cache_rows=100)
+
+    with running(settings_for(checkpoint_dir), load) as client:
+        assert client.request("GET", "/ping").status == 200
+        answer = client.post(classify_body(as_base64(jpeg()), candidate_labels="cat, dog"))
+        assert (answer.status, answer.headers["content-type"]) == (500, PROBLEM_MEDIA_TYPE)
+        assert "illegal memory" not in answer.json["detail"]
+        ping = client.request("GET", "/ping")
+        assert (ping.status, "illegal memory access" in ping.json["detail"]) == (503, True)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
+def test_a_gpu_that_is_expected_and_absent_makes_the_server_unhealthy(checkpoint_dir: Path) -> None:
+    with running(settings_for(checkpoint_dir, expect_gpu=True)) as client:
+        ping = client.request("GET", "/ping")
+        assert (ping.status, "InferenceAmiVersion" in ping.json["detail"]) == (503, True)
+        answer = client.post(classify_body(as_base64(jpeg()), candidate_labels="cat, dog"))
+        assert (answer.status, answer.json["detail"]) == (503, ping.json["detail"])
+
+
+def test_the_checkpoint_in_the_model_folder_comes_before_the_base(
+    checkpoint_dir: Path, calibrated_checkpoint_dir: Path
+) -> None:
+    settings = ServeSettings(base_model_dir=checkpoint_dir, model_dir=calibrated_checkpoint_dir, model_threads=1)
+    with running(settings) as client:
+        answer = client.post(classify_body(as_base64(jpeg()), candidate_labels="cat, dog"))
+        assert answer.attributes.model_version == "tiny-2"
+
+
+def test_metrics_count_requests_stages_and_label_lookups(client: Client) -> None:
+    client.post(classify_body(as_base64(jpeg()), candidate_labels="cat, dog"))
+    page = client.request("GET", "/metrics").body.decode()
+    for line in (
+        r'wordsight_requests_total{status="200"} [1-9]',
+        r'wordsight_stage_seconds_count{stage="model"} [1-9]',
+        r'wordsight_label_cache_lookups_total{result="hit"} ',
+        r"wordsight_requests_in_flight 0.0",
+    ):
+        assert re.search(rf"^{line}", page, re.M), line
+
+
+# --- the process -----------------------------------------------------------
+
+
+def start(checkpoint_dir: Path, **environment: str) -> subprocess.Popen[str]:
+    """`python -m model serve` as the container starts it."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "model", "serve"],
+        cwd=REPOSITORY_ROOT,
+        env={
+            **os.environ,
+            "BASE_MODEL_DIR": str(checkpoint_dir),
+            "SAGEMAKER_BASE_DIR": "/nowhere",
+            "BIND_HOST": "127.0.0.1",
+            "MODEL_THREADS": "1",
+            **environment,
+        },
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])
+
+
+def answers_ping(client: Client) -> Answer | None:
+    try:
+        return client.request("GET", "/ping")
+    except ConnectionRefusedError:
+        return None
+
+
+def test_it_listens_at_once_is_healthy_when_loaded_and_loses_nothing_when_stopped(checkpoint_dir: Path) -> None:
+    client = Client(free_port())
+    process = start(checkpoint_dir, SAGEMAKER_BIND_TO_PORT=str(client.port))
+    try:
+        seen: list[Answer] = []
+        wait_until(lambda: (seen.append(answer) if (answer := answers_ping(client)) else None) or bool(seen))
+        assert (seen[0].status, seen[0].json["detail"]) == (503, "the model is loading")
+        wait_until(lambda: client.request("GET", "/ping").status == 200, timeout_s=60)
+
+        body = classify_body(as_base64(jpeg()), candidate_labels="cat, dog")
+        taken = [client.begin(body) for _ in range(5)]
+        in_flight = re.compile(rb"^wordsight_requests_in_flight 5", re.M)
+        wait_until(lambda: in_flight.search(client.request("GET", "/metrics").body) is not None)
+        process.send_signal(signal.SIGTERM)
+        wait_until(lambda: answers_ping(client) is None)
+        assert [request.finish().status for request in taken] == [200] * 5
+        output, _ = process.communicate(timeout=30)
+        assert process.returncode == 0
+    finally:
+        process.kill()
+    lines = [json.loads(line) for line in output.splitlines()]
+    assert [line["status"] for line in lines if line["message"] == "answered"] == [200] * 5
+    assert as_base64(jpeg())[:40] not in output
+
+
+def test_without_a_checkpoint_it_ends_and_says_which_folder_is_empty(tmp_path: Path) -> None:
+    process = start(tmp_path, SAGEMAKER_BIND_TO_PORT=str(free_port()))
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert f"{tmp_path} holds no config.json" in output
+
+
+def test_a_bad_setting_ends_it_with_a_sentence(checkpoint_dir: Path) -> None:
+    process = start(checkpoint_dir, SAGEMAKER_BIND_TO_PORT="http")
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == 2
+    assert "SAGEMAKER_BIND_TO_PORT is 'http'" in json.loads(output)["message"]
