@@ -49,11 +49,7 @@ class ApiFunction(lambda_.Function):
             architecture=lambda_.Architecture.ARM_64,
             handler="lambdas.classify.handler",
             code=lambda_.Code.from_asset(str(REPOSITORY_ROOT), exclude=list(CODE), ignore_mode=IgnoreMode.GIT),
-            environment={
-                **settings.to_env(),
-                "POWERTOOLS_SERVICE_NAME": config.name,
-                "POWERTOOLS_METRICS_NAMESPACE": "Wordsight",
-            },
+            environment=settings.to_env(),
             layers=[lambda_.LayerVersion.from_layer_version_arn(scope, f"{id}Powertools", _powertools_layer_arn())],
             timeout=Duration.seconds(LAMBDA_TIMEOUT_S),
             memory_size=MEMORY_MB,

@@ -28,7 +28,9 @@ class DataStack(Stack):
             cors=_cors(config),
             lifecycle_rules=[
                 s3.LifecycleRule(abort_incomplete_multipart_upload_after=Duration.days(1)),
-                s3.LifecycleRule(prefix=UPLOADS_PREFIX, expiration=Duration.days(1)),
+                s3.LifecycleRule(
+                    prefix=UPLOADS_PREFIX, expiration=Duration.days(1), noncurrent_version_expiration=Duration.days(1)
+                ),
                 s3.LifecycleRule(noncurrent_version_expiration=Duration.days(30), expired_object_delete_marker=True),
             ],
         )

@@ -49,7 +49,6 @@ def add_gateway_responses(api: apigateway.RestApi, config: StageConfig) -> None:
 
 def _problems(config: StageConfig) -> dict[str, ProblemError]:
     megabytes = MAX_INLINE_IMAGE_BYTES // 1024**2
-    too_slow = GatewayTimeout("the answer took too long: try again, or send fewer images or labels")
     problems: dict[str, ProblemError] = {
         "INVALID_API_KEY": Forbidden(f"the API key is missing or wrong: send it in the header {API_KEY_HEADER}"),
         "REQUEST_TOO_LARGE": PayloadTooLarge(
@@ -60,8 +59,10 @@ def _problems(config: StageConfig) -> dict[str, ProblemError]:
             f"more than {config.throttling_rate_rps:g} requests per second: slow down and try again",
             retry_after_s=RETRY_AFTER_S,
         ),
-        "INTEGRATION_TIMEOUT": too_slow,
-        "INTEGRATION_FAILURE": too_slow,
+        "INTEGRATION_TIMEOUT": GatewayTimeout("the answer took too long: try again, or send fewer images or labels"),
+        "INTEGRATION_FAILURE": GatewayTimeout(
+            "the API's function could not be reached: try again", retry_after_s=RETRY_AFTER_S
+        ),
     }
     problems["MISSING_AUTHENTICATION_TOKEN"] = _no_route_or_no_token(config)
     return problems

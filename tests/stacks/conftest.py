@@ -13,7 +13,6 @@ from aws_cdk import App
 from app import build
 
 REPOSITORY = Path(__file__).parents[2]
-VALIDATION_FLAG = "@aws-cdk/core:validateAgainstDefaultRules"
 
 Resource = dict[str, Any]
 
@@ -94,13 +93,16 @@ Synthesize = Callable[..., Assembly]
 
 @pytest.fixture(scope="session")
 def synthesize(tmp_path_factory: pytest.TempPathFactory) -> Synthesize:
-    """Build the app with `context` as `-c key=value` would, without credentials, Docker or network."""
+    """Build the app with `context` as `-c key=value` would, without credentials, Docker or network.
+
+    What the library's own rules or cdk-nag find, raises.
+    """
 
     @functools.cache
     def run(**context: str) -> Assembly:
         flags = json.loads((REPOSITORY / "cdk.json").read_text())["context"]
         directory = tmp_path_factory.mktemp("assembly")
-        app = App(context={**flags, VALIDATION_FLAG: False, **context}, outdir=str(directory))
+        app = App(context={**flags, **context}, outdir=str(directory))
         build(app)
         app.synth()
         stage = context.get("stage", "dev")
