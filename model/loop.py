@@ -19,6 +19,7 @@ from model.start import Start
 
 MAX_LOG_SCALE = log(100)
 MAX_BAD_STEPS = 10
+MIN_STEPS = 100
 TEXT_CHUNK = 256
 VALIDATION_SCENES = 800
 
@@ -38,8 +39,8 @@ class Loop:
         self.model = start.model.to(ranks.device).train()
         self.averaged = AveragedWeights.of(self.model, chosen.ema_decay)
         self.optimizers = build_optimizers(chosen, self.model)
-        self.global_batch = chosen.batch_size * ranks.count
-        self.steps = chosen.steps or chosen.epochs * ceil(len(examples) / self.global_batch)
+        self.global_batch = min(chosen.batch_size, max(2, len(examples) // ranks.count)) * ranks.count
+        self.steps = chosen.steps or max(MIN_STEPS, chosen.epochs * ceil(len(examples) / self.global_batch))
         self.step = 0
         self.bad_steps = 0
         self._reader = ThreadPoolExecutor(1, thread_name_prefix="reader")

@@ -55,8 +55,10 @@ def _is_matrix(name: str, weight: Tensor) -> bool:
 
 
 def rate_share(step: int, steps: int, chosen: Hyperparameters) -> float:
-    """Share of the peak rate at a step: linear warm-up, constant, linear cooldown to zero at the end."""
-    warm = (step + 1) / (chosen.warmup_steps + 1)
+    """Share of the peak rate at a step: linear warm-up of a quarter of the run at most, then constant, then linearly
+    down to zero at the end.
+    """
+    warm = (step + 1) / (min(chosen.warmup_steps, steps // 4) + 1)
     cooldown = chosen.cooldown_share * steps
     cool = (steps - step) / cooldown if cooldown else 1.0
     return min(1.0, warm, cool)

@@ -170,9 +170,9 @@ class Hyperparameters(BaseModel):
 
     data: Literal["channel", "world"] = Field("channel", description="The train channel, or the rendered world")
     init: Literal["base", "scratch"] = Field("base", description="Fine-tune a checkpoint, or start a small CLIP anew")
-    epochs: int = Field(10, ge=1, le=10_000, description="Passes over the data; what `steps` leaves unsaid")
+    epochs: int = Field(10, ge=1, le=10_000, description="Passes over the data, and at least 100 steps")
     steps: int | None = Field(None, ge=1, le=10_000_000, description="Optimiser steps, in place of `epochs`")
-    batch_size: int = Field(64, ge=2, le=65_536, description="Images per step and process")
+    batch_size: int = Field(64, ge=2, le=65_536, description="Images per step and process, as far as there are so many")
     captions_per_image: int = Field(2, ge=1, le=64, description="At most so many captions of an image in one step")
     optimizer: Literal["adamw", "muon"] | None = Field(None, description="None: muon from scratch, else adamw")
     learning_rate: float | None = Field(

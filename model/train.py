@@ -98,7 +98,7 @@ def _take_steps(loop: Loop, states: StateFolder, stop: StopSignal) -> None:
     saved_s = time.monotonic()
     while loop.step < loop.steps:
         loss = loop.take_step()
-        progress.add(loss, chosen.batch_size * ranks.count)
+        progress.add(loss, loop.global_batch)
         stopping = ranks.any(stop.raised)
         if ranks.is_first and (loop.step % chosen.log_every_steps == 0 or loop.step == loop.steps):
             progress.report(loop.step, loop.rate, loop.scale)

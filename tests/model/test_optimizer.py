@@ -20,6 +20,10 @@ def test_the_rate_warms_up_stays_and_cools_down_to_zero() -> None:
     assert shares[87] == pytest.approx(0.52) and shares[100] == 0
 
 
+def test_a_short_run_still_reaches_its_peak_rate() -> None:
+    assert max(rate_share(step, 8, chosen(warmup_steps=60)) for step in range(8)) == 1.0
+
+
 @pytest.mark.parametrize("values", [{"init": "base"}, {"init": "scratch"}])
 def test_every_parameter_belongs_to_exactly_one_group(values: dict[str, object]) -> None:
     model = tiny_model(tiny_tokenizer())
