@@ -13,13 +13,11 @@ from pathlib import Path
 import torch
 from PIL import Image
 from torch import Tensor
-from torch.nn.functional import normalize
-from transformers import CLIPImageProcessorPil, CLIPModel, PreTrainedTokenizerBase
 
 from model.calibration import expected_calibration_error, fit_multi_label, fit_temperature
 from model.checkpoint import Calibration, load_checkpoint
-from model.embedding import embed_images_in_chunks, embed_texts
-from model.pixels import pixel_values
+from model.inference import Clip
+from model.scoring import mean_direction
 from model.tasks import TASKS, Task, ask
 from model.world import Split
 from model.world_examples import render
@@ -27,6 +25,7 @@ from model.world_examples import render
 EVALUATION_SEED = 1_000_003
 SCENES = 3000
 MANY_LABELS = 50
+BATCH = 128
 
 
 @dataclass(frozen=True)
@@ -49,50 +48,41 @@ class Answers:
 
 
 class World:
-    """The evaluation images of one model, each embedded once however many tasks ask about it."""
+    """A model's answers about the rendered world, by the code that serves it. An image is embedded once however many
+    tasks ask about it.
+    """
 
-    def __init__(
-        self, model: CLIPModel, tokenizer: PreTrainedTokenizerBase, processor: CLIPImageProcessorPil, scenes: int
-    ) -> None:
-        self.model = model
-        self.tokenizer = tokenizer
-        self.processor = processor
+    def __init__(self, clip: Clip, scenes: int) -> None:
+        self.clip = clip
         self.scenes = scenes
         self._embeds: dict[Split, Tensor] = {}
-
-    @property
-    def scale(self) -> float:
-        """What the model multiplies cosines by before the softmax."""
-        return float(self.model.logit_scale.detach().exp())
 
     def answers(self, task: Task, split: Split) -> Answers:
         """Score a task's labels on a split's images."""
         questions = ask(task, split, EVALUATION_SEED, self.scenes)
         images = self._images(split)[[question.index for question in questions]]
-        cosines = images @ embed_labels(self.model, self.tokenizer, task.prompts).T
+        cosines = images @ embed_labels(self.clip, task.prompts).T
         return Answers(task, cosines, torch.tensor([question.target for question in questions]))
 
     def _images(self, split: Split) -> Tensor:
         if split not in self._embeds:
-            images = [Image.fromarray(render(EVALUATION_SEED, split, index)) for index in range(self.scenes)]
-            pixels = pixel_values(self.processor, images)
-            self._embeds[split] = embed_images_in_chunks(self.model, pixels).cpu()
+            images = (Image.fromarray(render(EVALUATION_SEED, split, index)) for index in range(self.scenes))
+            pixels = [self.clip.preprocess(image) for image in images]
+            batches = (pixels[start : start + BATCH] for start in range(0, self.scenes, BATCH))
+            self._embeds[split] = torch.cat([self.clip.embed_images(torch.stack(batch)) for batch in batches])
         return self._embeds[split]
 
 
-@torch.no_grad()
-def embed_labels(model: CLIPModel, tokenizer: PreTrainedTokenizerBase, prompts: list[list[str]]) -> Tensor:
-    """The normalised mean over each label's sentences, as the server forms it. shape = [labels, projection]"""
-    flat = [sentence for sentences in prompts for sentence in sentences]
-    embeds = iter(embed_texts(model, tokenizer, flat))
-    means = [torch.stack([next(embeds) for _ in sentences]).mean(dim=0) for sentences in prompts]
-    return normalize(torch.stack(means), dim=-1).cpu()
+def embed_labels(clip: Clip, prompts: list[list[str]]) -> Tensor:
+    """One unit vector per label, the mean of its sentences. shape = [labels, projection]"""
+    flat = iter(clip.embed_texts([sentence for sentences in prompts for sentence in sentences]))
+    return mean_direction([[next(flat).vector for _ in sentences] for sentences in prompts])
 
 
 def calibrate(world: World, tasks: Sequence[Task] = TASKS) -> Calibration:
     """Fit both calibrations on the validation split."""
     answers = [world.answers(task, "validation") for task in tasks if task.split == "test"]
-    temperature = fit_temperature([(said.cosines * world.scale, said.targets) for said in answers])
+    temperature = fit_temperature([(said.cosines * world.clip.logit_scale, said.targets) for said in answers])
     cosines = torch.cat([said.cosines.flatten() for said in answers])
     is_true = torch.cat([_one_hot(said).flatten() for said in answers])
     return Calibration(temperature=temperature, multi_label=fit_multi_label(cosines, is_true))
@@ -104,7 +94,7 @@ def _one_hot(said: Answers) -> Tensor:
 
 def evaluate(world: World, temperature: float, tasks: Sequence[Task] = TASKS) -> dict[str, TaskResult]:
     """Every task's figures on its test images."""
-    scale = world.scale / temperature
+    scale = world.clip.logit_scale / temperature
     return {task.name: _result(world.answers(task, task.split), scale) for task in tasks}
 
 
@@ -145,9 +135,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--threads", type=int, default=1)
     given = parser.parse_args(arguments)
     torch.set_num_threads(given.threads)
-    checkpoint = load_checkpoint(given.checkpoint)
-    world = World(checkpoint.model, checkpoint.tokenizer, checkpoint.processor, given.scenes)
-    results = evaluate(world, checkpoint.metadata.calibration.temperature or 1.0)
+    clip = Clip(load_checkpoint(given.checkpoint))
+    results = evaluate(World(clip, given.scenes), clip.calibration.temperature or 1.0)
     print(table(results))
     if given.json:
         given.json.write_text(json.dumps(as_metrics(results), indent=2) + "\n")

@@ -47,7 +47,7 @@ def calibrate_on_validation(loop: Loop) -> Calibration:
 
 
 def _measure(loop: Loop) -> tuple[dict[str, TaskResult], Calibration]:
-    world = World(loop.averaged.model, loop.start.tokenizer, loop.start.processor, loop.chosen.evaluation_scenes)
+    world = World(loop.clip(), loop.chosen.evaluation_scenes)
     calibration = calibrate(world) if loop.chosen.data == "world" else calibrate_on_validation(loop)
     return evaluate(world, calibration.temperature or UNFITTED), calibration
 

@@ -8,9 +8,11 @@ import torch
 from torch import Tensor
 
 from model.batch import Batch, Examples
+from model.checkpoint import Checkpoint, CheckpointMetadata
 from model.distributed import Ranks
 from model.embedding import embed_images, embed_images_in_chunks, embed_texts
 from model.evaluate import World, mean_accuracy
+from model.inference import Clip
 from model.loss import contrastive_loss
 from model.optimizer import AveragedWeights, build_optimizers, rate_share, set_rates
 from model.pixels import pixel_values
@@ -55,6 +57,11 @@ class Loop:
     def scale(self) -> float:
         """What cosines are multiplied by before the softmax."""
         return float(self.model.logit_scale.detach().exp())
+
+    def clip(self) -> Clip:
+        """The averaged weights as they will be served."""
+        unnamed = CheckpointMetadata(version=f"step{self.step}")
+        return Clip(Checkpoint(self.averaged.model, self.start.tokenizer, self.start.processor, unnamed))
 
     def take_step(self) -> float:
         """Learn from the next batch and return its loss. Raises Diverged."""
@@ -120,8 +127,7 @@ class Loop:
         best = logits.argmax(dim=1, keepdim=True)
         accuracy = float(positives.gather(1, best).float().mean())
         if self.chosen.data == "world":
-            world = World(self.averaged.model, self.start.tokenizer, self.start.processor, VALIDATION_SCENES)
-            accuracy = mean_accuracy(world, "validation")
+            accuracy = mean_accuracy(World(self.clip(), VALIDATION_SCENES), "validation")
         return {"validation_loss": float(contrastive_loss(logits, positives)), "validation_accuracy": accuracy}
 
     @torch.no_grad()

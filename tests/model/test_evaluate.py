@@ -9,8 +9,8 @@ import torch
 from torch.nn.functional import normalize
 
 from model.checkpoint import load_checkpoint
-from model.embedding import embed_texts
 from model.evaluate import World, calibrate, embed_labels, evaluate, main
+from model.inference import Clip
 from model.tasks import TASKS, ask
 from model.world import UNSEEN_PAIRS, sample_scene, scene_rng
 
@@ -35,16 +35,14 @@ def test_the_unseen_task_asks_for_held_back_combinations_among_all() -> None:
 
 
 def test_a_labels_vector_is_the_mean_of_its_sentences(checkpoint_dir: Path) -> None:
-    checkpoint = load_checkpoint(checkpoint_dir)
-    vector = embed_labels(checkpoint.model, checkpoint.tokenizer, [["red", "a red one"], ["blue"]])[0]
-    with torch.no_grad():
-        mean = embed_texts(checkpoint.model, checkpoint.tokenizer, ["red", "a red one"]).mean(dim=0)
+    clip = Clip(load_checkpoint(checkpoint_dir))
+    vector = embed_labels(clip, [["red", "a red one"], ["blue"]])[0]
+    mean = torch.stack([text.vector for text in clip.embed_texts(["red", "a red one"])]).mean(dim=0)
     assert torch.allclose(vector, normalize(mean, dim=-1), atol=1e-6)
 
 
 def test_a_model_that_learnt_nothing_is_near_chance_and_calibrated_to_say_so(checkpoint_dir: Path) -> None:
-    checkpoint = load_checkpoint(checkpoint_dir)
-    world = World(checkpoint.model, checkpoint.tokenizer, checkpoint.processor, scenes=300)
+    world = World(Clip(load_checkpoint(checkpoint_dir)), scenes=300)
     tasks = [BY_NAME[name] for name in ("count", "texture")]
     calibration = calibrate(world, tasks)
     assert calibration.temperature is not None and calibration.multi_label is not None
