@@ -23,6 +23,9 @@ from model.contract import (
 _READERS = 8  # botocore keeps 10 connections
 _RETRY_AFTER_S = 2
 
+_ABSENT = frozenset({"NoSuchKey", "AccessDenied"})
+"""S3 says AccessDenied of a missing key to a role that may not list the bucket, and this one need not list it."""
+
 
 class _Allowance:
     """Bytes that may still be read for one request, counted before the bytes are in memory."""
@@ -64,11 +67,11 @@ def _read(s3: Any, bucket: str, key: str, allowance: _Allowance) -> bytes | NotF
         found = s3.get_object(Bucket=bucket, Key=key)
         allowance.take(found["ContentLength"])
         image: bytes = found["Body"].read()
-    except s3.exceptions.NoSuchKey:
-        return NotFound(f"no object with the s3_key {key!r} in the data bucket: upload it first")
     except LOST_CONNECTION as error:
         raise _silent() from error
     except ClientError as error:
+        if error.response["Error"]["Code"] in _ABSENT:
+            return NotFound(f"no object with the s3_key {key!r} in the data bucket: upload it first")
         if error.response["ResponseMetadata"]["HTTPStatusCode"] < 500:
             raise
         raise _silent() from error

@@ -118,6 +118,12 @@ class BadRequest(ProblemError):
     status, slug, title = 400, "bad-request", "The request breaks the contract"
 
 
+class Forbidden(ProblemError):
+    """Only API Gateway answers with it: the function never sees who is asking."""
+
+    status, slug, title = 403, "forbidden", "The caller is not let in"
+
+
 class NotFound(ProblemError):
     status, slug, title = 404, "not-found", "There is no such thing"
 
@@ -158,6 +164,7 @@ PROBLEMS: dict[int, type[ProblemError]] = {
     cls.status: cls
     for cls in (
         BadRequest,
+        Forbidden,
         NotFound,
         PayloadTooLarge,
         UnsupportedMediaType,

@@ -4,7 +4,7 @@ https://docs.aws.amazon.com/apigateway/latest/developerguide/supported-gateway-r
 """
 
 import json
-from typing import Any, ClassVar
+from typing import Any
 
 from aws_cdk import aws_apigateway as apigateway
 
@@ -14,6 +14,7 @@ from model.contract import (
     PROBLEM_MEDIA_TYPE,
     REQUEST_ID_HEADER,
     UPLOADS_PREFIX,
+    Forbidden,
     GatewayTimeout,
     InternalError,
     NotFound,
@@ -28,14 +29,6 @@ RETRY_AFTER_S = 1
 _REQUEST_ID = "$context.requestId"
 _ITS_OWN_WORDS = "$context.error.messageString"
 """API Gateway's sentence, with its quotation marks."""
-
-
-class Forbidden(ProblemError):
-    """Only API Gateway answers with it: the function never sees who is asking."""
-
-    status: ClassVar[int] = 403
-    slug: ClassVar[str] = "forbidden"
-    title: ClassVar[str] = "The caller is not let in"
 
 
 def add_gateway_responses(api: apigateway.RestApi, config: StageConfig) -> None:
