@@ -60,10 +60,8 @@ def test_every_route_is_mentioned() -> None:
 
 def test_the_stages_cost_what_the_configuration_says() -> None:
     for stage in STAGES.values():
-        assert (
-            f"`{stage.endpoint_instance_type}`, about ${ENDPOINT_USD_PER_HOUR[stage.endpoint_instance_type]:.2f} an hour"
-            in README
-        )
+        usd_per_hour = ENDPOINT_USD_PER_HOUR[stage.endpoint_instance_type]
+        assert f"`{stage.endpoint_instance_type}`, about ${usd_per_hour:.2f} an hour" in README
 
 
 def test_links_lead_somewhere() -> None:
