@@ -178,19 +178,19 @@ class Hyperparameters(BaseModel):
     learning_rate: float | None = Field(
         None, gt=0, le=1, description="None: 2e-3 from scratch, 3e-4 for a small base, 1e-5 from 50 M parameters on"
     )
-    weight_decay: float = Field(0.05, ge=0, le=1)
-    warmup_steps: int = Field(60, ge=0)
+    weight_decay: float = Field(0.05, ge=0, le=1, description="Of the layers' matrices")
+    warmup_steps: int = Field(60, ge=0, description="Of linear rise to the learning rate; a quarter of the run at most")
     cooldown_share: float = Field(0.25, ge=0, le=1, description="The last share of the steps, decaying linearly to 0")
     ema_decay: float = Field(0.998, ge=0, lt=1, description="Of the averaged weights, which are what is exported")
-    max_grad_norm: float = Field(1.0, gt=0)
+    max_grad_norm: float = Field(1.0, gt=0, description="Longer gradients are cut to this length")
     validation_share: float = Field(0.1, gt=0, lt=1, description="Kept back where the manifest names no split")
     max_unreadable_share: float = Field(0.01, ge=0, le=1, description="Of the images; beyond it the run stops")
     world_images: int = Field(40_000, ge=64, description="How many different images of the world are trained on")
-    seed: int = Field(0, ge=0, lt=2**32)
+    seed: int = Field(0, ge=0, lt=2**32, description="Of first weights, order and choice of captions")
     threads: int = Field(default_factory=_half_the_vcpus, ge=1, description="CPU threads per process")
     evaluation_scenes: int = Field(600, ge=100, description="Rendered images per split that the result is measured on")
-    log_every_steps: int = Field(10, ge=1)
-    evaluate_every_steps: int = Field(250, ge=1)
+    log_every_steps: int = Field(10, ge=1, description="Steps between two lines of loss and throughput")
+    evaluate_every_steps: int = Field(250, ge=1, description="Steps between two looks at validation images")
     checkpoint_every_s: float = Field(300, ge=0, description="Seconds of work a killed run may lose")
 
     @classmethod
@@ -201,6 +201,13 @@ class Hyperparameters(BaseModel):
         except ValidationError as error:
             faults = [cls._sentence(fault) for fault in error.errors(include_url=False)]
             raise SettingsError("; ".join(faults)) from None
+
+    @classmethod
+    def described(cls) -> str:
+        """Every hyperparameter with its default and meaning, one per line."""
+        defaults = cls().model_dump()
+        lines = (f"  {name}={defaults[name]}".ljust(30) + (f.description or "") for name, f in cls.model_fields.items())
+        return "\n".join(line.rstrip() for line in lines)
 
     @classmethod
     def _sentence(cls, fault: Mapping[str, object]) -> str:

@@ -1,7 +1,12 @@
 """Train or fine-tune a CLIP on images and sentences, as a SageMaker training job or at a terminal.
 
-    python -m model train                                  on the train channel, from the base checkpoint
-    python -m model.train data=world init=scratch steps=9000   the small checkpoint that ships with the repository
+    python -m model train                            on the train channel, from the base checkpoint
+    python -m model.train data=world init=scratch    a small CLIP from nothing, on rendered images
+
+The checkpoint that ships with the repository:
+
+    SAGEMAKER_BASE_DIR=.local/train-demo SM_MODEL_DIR=model/shipped \\
+        python -m model.train data=world init=scratch steps=5000 captions_per_image=3 threads=1 evaluation_scenes=3000
 
 Hyperparameters come from /opt/ml/input/config/hyperparameters.json, or as name=value. A run that is started again
 goes on from its newest checkpoint; SIGTERM ends it after the present step with a usable model.
@@ -46,6 +51,9 @@ class StopSignal:
 
 def main(arguments: Sequence[str] = ()) -> int:
     """Run the job and return its exit status; a failure leaves one sentence where SageMaker shows it."""
+    if "--help" in arguments:
+        print(__doc__, Hyperparameters.described(), sep="\n")
+        return 0
     settings = TrainSettings.from_env(os.environ)
     try:
         chosen = read_hyperparameters(settings, arguments)
@@ -114,9 +122,9 @@ def _take_steps(loop: Loop, states: StateFolder, stop: StopSignal) -> None:
 
 def _fail(settings: TrainSettings, sentence: str) -> int:
     line = " ".join(sentence.split())
+    print(line, file=sys.stderr, flush=True)
     settings.failure_file.parent.mkdir(parents=True, exist_ok=True)
     settings.failure_file.write_text(line + "\n")
-    print(line, file=sys.stderr, flush=True)
     return 1
 
 

@@ -106,6 +106,12 @@ def test_every_bad_hyperparameter_is_named_with_what_is_allowed(job: Path) -> No
     assert failure(job).count("\n") == 1
 
 
+def test_help_lists_every_hyperparameter(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--help"]) == 0
+    printed = capsys.readouterr().out
+    assert all(f"  {name}=" in printed for name in Hyperparameters.model_fields)
+
+
 def test_strings_become_numbers_and_what_is_unsaid_takes_its_default() -> None:
     values = Hyperparameters.from_strings({"batch_size": "16", "learning_rate": "1e-4"})
     assert (values.batch_size, values.learning_rate, values.init) == (16, 1e-4, "base")
