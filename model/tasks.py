@@ -6,7 +6,6 @@ Each label occurs equally often in its task's images.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
 
 from model.wording import with_article
 from model.world import (
@@ -21,8 +20,7 @@ from model.world import (
     THINGS,
     Scene,
     Split,
-    sample_scene,
-    scene_rng,
+    scene_at,
 )
 
 DEFAULT_TEMPLATE = "This is a photo of {}."
@@ -58,16 +56,11 @@ def ask(task: Task, split: Split, seed: int, scenes: int) -> list[Question]:
     """Questions about the first `scenes` images of a split: equally many of every label that occurs there."""
     found: dict[str, list[Question]] = {}
     for index in range(scenes):
-        answer = task.answer(_scene(seed, split, index))
+        answer = task.answer(scene_at(seed, split, index))
         if answer is not None:
             found.setdefault(answer, []).append(Question(index, task.labels.index(answer)))
     fewest = min(map(len, found.values()), default=0)
     return [question for questions in found.values() for question in questions[:fewest]]
-
-
-@lru_cache(maxsize=20_000)
-def _scene(seed: int, split: Split, index: int) -> Scene:
-    return sample_scene(scene_rng(seed, split, index), split)
 
 
 def _shape(scene: Scene) -> str | None:

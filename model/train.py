@@ -18,7 +18,9 @@ import signal
 import sys
 import time
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from threading import Event
 
 import torch
 
@@ -36,17 +38,17 @@ from model.training_state import ResumeError, StateFolder
 CALLERS_FAULTS = (SettingsError, DataError, CheckpointError, ResumeError, Diverged)
 
 
-class StopSignal:
-    """Raised once SIGTERM has come: SageMaker sends it on StopTrainingJob, at the time limit and before taking a spot
+@contextmanager
+def stop_signal() -> Iterator[Event]:
+    """Set once SIGTERM has come: SageMaker sends it on StopTrainingJob, at the time limit and before taking a spot
     instance back.
     """
-
-    def __init__(self) -> None:
-        self.raised = False
-        signal.signal(signal.SIGTERM, self._raise)
-
-    def _raise(self, *_: object) -> None:
-        self.raised = True
+    stop = Event()
+    previous = signal.signal(signal.SIGTERM, lambda *_: stop.set())
+    try:
+        yield stop
+    finally:
+        signal.signal(signal.SIGTERM, previous)
 
 
 def main(arguments: Sequence[str] = ()) -> int:
@@ -60,8 +62,8 @@ def main(arguments: Sequence[str] = ()) -> int:
         cluster = Cluster.read(settings.resource_file)
         if cluster.processes > 1 and not is_worker(os.environ):
             return run_workers(cluster.torchrun(arguments))
-        with joined_ranks() as ranks:
-            run(settings, chosen, ranks)
+        with stop_signal() as stop, joined_ranks() as ranks:
+            run(settings, chosen, ranks, stop)
     except CALLERS_FAULTS as error:
         return _fail(settings, str(error))
     except Exception as error:
@@ -78,9 +80,8 @@ def read_hyperparameters(settings: TrainSettings, arguments: Sequence[str]) -> H
     return Hyperparameters.from_strings(given)
 
 
-def run(settings: TrainSettings, chosen: Hyperparameters, ranks: Ranks) -> None:
+def run(settings: TrainSettings, chosen: Hyperparameters, ranks: Ranks, stop: Event) -> None:
     """Train from where the last run of this job stopped, until the last step or a stop signal; then export."""
-    stop = StopSignal()
     torch.set_num_threads(chosen.threads)
     examples = load_examples(settings, chosen)
     start = load_start(settings, chosen, examples)
@@ -100,14 +101,14 @@ def run(settings: TrainSettings, chosen: Hyperparameters, ranks: Ranks) -> None:
         export(settings, loop, before, states.run_digest)
 
 
-def _take_steps(loop: Loop, states: StateFolder, stop: StopSignal) -> None:
+def _take_steps(loop: Loop, states: StateFolder, stop: Event) -> None:
     chosen, ranks = loop.chosen, loop.ranks
     progress = Progress(loop.steps)
     saved_s = time.monotonic()
     while loop.step < loop.steps:
         loss = loop.take_step()
         progress.add(loss, loop.global_batch)
-        stopping = ranks.any(stop.raised)
+        stopping = ranks.any(stop.is_set())
         if ranks.is_first and (loop.step % chosen.log_every_steps == 0 or loop.step == loop.steps):
             progress.report(loop.step, loop.rate, loop.scale)
         if ranks.is_first and loop.step % chosen.evaluate_every_steps == 0 and not stopping:

@@ -6,6 +6,7 @@ loses one, so that a model which answers on them has put two known words togethe
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 import numpy as np
@@ -82,6 +83,12 @@ class Scene:
 def scene_rng(seed: int, split: Split, index: int) -> np.random.Generator:
     """The one source of chance for an image: first its scene, then its pixels are drawn from it."""
     return np.random.default_rng((seed, SPLITS.index(split), index))
+
+
+@lru_cache(maxsize=50_000)
+def scene_at(seed: int, split: Split, index: int) -> Scene:
+    """The facts of one image."""
+    return sample_scene(scene_rng(seed, split, index), split)
 
 
 def sample_scene(rng: np.random.Generator, split: Split) -> Scene:

@@ -11,7 +11,7 @@ from torch import Tensor
 from model.batch import Batch, shuffled_rows
 from model.drawing import Pixels, draw
 from model.wording import FACT_NAMES, Caption, caption
-from model.world import FACTS, Scene, Split, sample_scene, scene_rng
+from model.world import FACTS, Scene, Split, sample_scene, scene_at, scene_rng
 
 WORLD_VERSION = 1
 """Raised when the same seed would no longer give the same images or sentences."""
@@ -56,11 +56,11 @@ class WorldExamples:
     def sentences(self) -> list[str]:
         """Two sentences of each of the first scenes: enough for every word to occur often."""
         rng = np.random.default_rng(self.seed)
-        scenes = [_scene(self.seed, "train", index) for index in range(VOCABULARY_SCENES)]
+        scenes = [scene_at(self.seed, "train", index) for index in range(VOCABULARY_SCENES)]
         return [caption(scene, rng).text for scene in scenes for _ in range(2)]
 
     def _describe(self, split: Split, rows: tuple[int, ...], rng: np.random.Generator) -> Batch:
-        scenes = [_scene(self.seed, split, row if row >= 0 else ~row) for row in rows]
+        scenes = [scene_at(self.seed, split, row if row >= 0 else ~row) for row in rows]
         captions = {said.text: said for scene in scenes for said in self._captions(scene, rng)}
         return Batch(rows, tuple(captions), truth(scenes, list(captions.values())))
 
@@ -81,11 +81,6 @@ def render(seed: int, split: Split, index: int) -> Pixels:
     """The pixels of one image, kept in memory: 12 kB each. shape = [64, 64, 3]"""
     rng = scene_rng(seed, split, index)
     return draw(sample_scene(rng, split), rng)
-
-
-@lru_cache(maxsize=50_000)
-def _scene(seed: int, split: Split, index: int) -> Scene:
-    return sample_scene(scene_rng(seed, split, index), split)
 
 
 def _code(name: str, value: str | None, absent: int) -> int:

@@ -12,7 +12,7 @@ from model.checkpoint import load_checkpoint
 from model.evaluate import World, calibrate, embed_labels, evaluate, main
 from model.inference import Clip
 from model.tasks import TASKS, ask
-from model.world import UNSEEN_PAIRS, sample_scene, scene_rng
+from model.world import UNSEEN_PAIRS, scene_at
 
 BY_NAME = {task.name: task for task in TASKS}
 
@@ -22,7 +22,7 @@ def test_every_question_is_answered_by_its_scene_and_labels_are_equally_frequent
     task = BY_NAME[name]
     questions = ask(task, task.split, seed=5, scenes=1500)
     for question in questions:
-        scene = sample_scene(scene_rng(5, task.split, question.index), task.split)
+        scene = scene_at(5, task.split, question.index)
         assert task.answer(scene) == task.labels[question.target]
     assert questions and len(set(Counter(question.target for question in questions).values())) == 1
 

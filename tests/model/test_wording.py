@@ -4,12 +4,12 @@ import numpy as np
 
 from model.tasks import TASKS
 from model.wording import FACT_NAMES, Caption, caption, plural, with_article
-from model.world import Scene, sample_scene, scene_rng
+from model.world import Scene, scene_at
 
 
 def said(count: int = 4000) -> list[tuple[Scene, Caption]]:
     rng = np.random.default_rng(0)
-    scenes = [sample_scene(scene_rng(0, "train", index), "train") for index in range(count)]
+    scenes = [scene_at(0, "train", index) for index in range(count)]
     return [(scene, caption(scene, rng)) for scene in scenes]
 
 
@@ -38,7 +38,7 @@ def test_the_sentences_of_the_evaluation_are_never_used_as_captions() -> None:
 
 
 def test_a_caption_is_not_true_of_a_scene_with_another_fact() -> None:
-    scene = sample_scene(scene_rng(0, "train", 0), "train")
+    scene = scene_at(0, "train", 0)
     assert not Caption("something", (("colour", "no such colour"),)).is_true_of(scene)
 
 
