@@ -47,6 +47,9 @@ def _parser() -> argparse.ArgumentParser:
 
     subparsers.add_parser("destroy", help="remove everything").set_defaults(command=commands.destroy)
 
+    env = subparsers.add_parser("env", help='point other AWS tools at the emulator: eval "$(python -m local env)"')
+    env.set_defaults(command=commands.env)
+
     cdk = subparsers.add_parser("cdk", help="run any command of the CDK CLI against the emulator")
     cdk.add_argument("arguments", nargs=argparse.REMAINDER)
     cdk.set_defaults(command=commands.run_cdk)

@@ -1,11 +1,14 @@
 """The pinned CDK CLI, run against the emulator."""
 
+import contextlib
 import os
 import re
 import subprocess
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 
+from local import supervisor
 from local.environment import cdk_environment
 from local.progress import Step
 from local.settings import ACCOUNT, REGION, LocalError, LocalSettings
@@ -13,6 +16,7 @@ from local.settings import ACCOUNT, REGION, LocalError, LocalSettings
 _STACK_DONE = re.compile(r"✅\s+(\S+)")
 _TELLING = re.compile(r"error|fail|❌|rollback|exception", re.IGNORECASE)
 MAX_SHOWN_LINES = 25
+WATCH_INTERVAL_S = 1.0
 
 
 def bootstrap(settings: LocalSettings) -> None:
@@ -62,6 +66,7 @@ def run(
             encoding="utf-8",
         ) as process,
     ):
+        threading.Thread(target=_end_with_the_emulator, args=(process, settings), daemon=True).start()
         log.write(f"$ cdk {' '.join(arguments)}\n")
         for line in process.stdout or ():
             log.write(line)
@@ -71,7 +76,24 @@ def run(
             if step and (done := _STACK_DONE.search(line)):
                 step.detail = f"{done[1]} is done"
     if process.returncode:
+        if _emulator_is_gone(settings):
+            raise LocalError(
+                f"The emulator ended while cdk {arguments[0]} was running. Its log is {settings.emulator_log}."
+            )
         raise LocalError(_failure(arguments[0], lines, settings.cdk_log))
+
+
+def _end_with_the_emulator(process: subprocess.Popen[str], settings: LocalSettings) -> None:
+    """Without an emulator the CLI would go on asking for some minutes."""
+    while process.poll() is None:
+        if _emulator_is_gone(settings):
+            process.terminate()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(WATCH_INTERVAL_S)
+
+
+def _emulator_is_gone(settings: LocalSettings) -> bool:
+    return settings.pid_file.exists() and supervisor.emulator_pid(settings) is None
 
 
 def _failure(command: str, lines: list[str], log: Path) -> str:

@@ -2,11 +2,13 @@
 
 import argparse
 import concurrent.futures
+import shlex
 import sys
 import time
 from datetime import UTC, datetime
 
 from local import cdk, deployment, processes, sample, supervisor
+from local.environment import client_environment
 from local.progress import step
 from local.settings import LocalError, LocalSettings
 
@@ -98,6 +100,15 @@ def _destroy_stacks(settings: LocalSettings) -> str:
     except LocalError as error:
         return str(error)
     return f"Left in the account: {', '.join(left)}" if left else ""
+
+
+def env(settings: LocalSettings, arguments: argparse.Namespace) -> int:
+    """Print what a shell must export so that any AWS client in it talks to the emulator."""
+    for name, value in client_environment(settings, {}).items():
+        if name.startswith("AWS_"):
+            print(f"export {name}={shlex.quote(value)}")
+    print("unset AWS_PROFILE AWS_DEFAULT_PROFILE AWS_SESSION_TOKEN")
+    return 0
 
 
 def run_cdk(settings: LocalSettings, arguments: argparse.Namespace) -> int:

@@ -1,10 +1,15 @@
 """The CLI itself runs: node from the wheel, the package from node_modules, the environment of local mode."""
 
+import os
+import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from local import cdk
+from local.environment import PROCESS_MARK
 from local.settings import LocalError, LocalSettings
 
 
@@ -26,3 +31,17 @@ def test_a_failed_command_shows_the_telling_lines_and_names_the_log(settings: Lo
     assert "ValueError: stage must be dev or prod" in str(failure.value)
     assert "all is well" not in str(failure.value)
     assert str(settings.cdk_log) in str(failure.value)
+
+
+def test_a_command_ends_soon_after_the_emulator_it_talks_to(settings: LocalSettings) -> None:
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", settings.port))
+        silent.listen()
+        emulator = subprocess.Popen(
+            [sys.executable, "-c", "import time; time.sleep(3)"],
+            env={**os.environ, PROCESS_MARK: str(settings.directory)},
+        )
+        settings.pid_file.write_text(str(emulator.pid))
+        with pytest.raises(LocalError, match="The emulator ended while cdk bootstrap was running"):
+            cdk.bootstrap(settings)
+    emulator.wait()

@@ -20,11 +20,16 @@ from local.settings import LocalSettings
 from tests.local.conftest import IMAGE, ROOT, free_port
 
 FUNCTION = """
+import time
+
+
 def handler(event, context):
     if event["path"] == "/raise":
         raise ValueError("the database password is 1234")
     if event["path"] == "/malformed":
         return {"label": "cat"}
+    if event["path"] == "/sleep":
+        time.sleep(35)
     return {"statusCode": 200, "body": str(len(event["body"] or ""))}
 """
 
@@ -73,7 +78,7 @@ def api() -> str:
     role = {
         "Statement": [{"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}]
     }
-    function = {"Handler": "index.handler", "Runtime": "python3.14", "Code": {"ZipFile": FUNCTION}, "Timeout": 27}
+    function = {"Handler": "index.handler", "Runtime": "python3.14", "Code": {"ZipFile": FUNCTION}, "Timeout": 60}
     uri = "arn:aws:apigateway:us-east-1:lambda:path/2015-03-31/functions/${Function.Arn}/invocations"
     integration = {"Type": "AWS_PROXY", "IntegrationHttpMethod": "POST", "Uri": {"Fn::Sub": uri}}
     method = {
@@ -211,6 +216,11 @@ def test_a_body_over_the_limits_of_api_gateway_or_lambda_never_reaches_the_funct
     assert post("size", bytes(biggest)) == (200, len(base64.b64encode(bytes(biggest))))
     assert post("size", bytes(5_000_000)) == (413, {"message": "Request Too Long"})
     assert post("size", bytes(restapi.MAX_BODY_BYTES + 1)) == (413, {"message": "Request Too Long"})
+
+
+@pytest.mark.slow
+def test_a_function_that_outlasts_api_gateway_is_a_504(post: Any) -> None:
+    assert post("sleep") == (504, {"detail": "Endpoint request timed out"})
 
 
 def test_an_operation_that_local_mode_does_not_have_is_named(aws: Any) -> None:

@@ -1,0 +1,60 @@
+import json
+from collections.abc import Iterator
+
+import boto3
+import pytest
+from moto import mock_aws
+
+from local.deployment import is_healthy, read_deployment
+from local.settings import REGION, LocalError, LocalSettings
+
+
+@pytest.fixture
+def api_key_id(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """A key whose value is `secret-secret-secret`."""
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", REGION)
+    with mock_aws():
+        yield boto3.client("apigateway").create_api_key(name="key", value="secret-secret-secret")["id"]
+
+
+def write_outputs(settings: LocalSettings, **api: str) -> None:
+    settings.directory.mkdir()
+    serving = {"EndpointName": "wordsight-dev"}
+    settings.outputs.write_text(json.dumps({"WordsightApi-dev": api, "WordsightServing-dev": serving}))
+
+
+def test_the_apis_address_on_aws_becomes_the_emulators_and_is_left_for_scripts(
+    settings: LocalSettings, api_key_id: str
+) -> None:
+    write_outputs(settings, ApiUrl="https://ab12cd34.execute-api.us-east-1.amazonaws.com/v1/", ApiKeyId=api_key_id)
+    deployed = read_deployment(settings)
+    assert deployed.url == f"{settings.endpoint_url}/_aws/execute-api/ab12cd34/v1"
+    assert (deployed.api_key, deployed.endpoint_name) == ("secret-secret-secret", "wordsight-dev")
+    assert settings.url_file.read_text() == deployed.url + "\n"
+    assert settings.api_key_file.read_text() == "secret-secret-secret\n"
+
+
+def test_an_open_api_has_no_key(settings: LocalSettings) -> None:
+    write_outputs(settings, ApiUrl="https://ab12cd34.execute-api.us-east-1.amazonaws.com/v1/")
+    assert read_deployment(settings).api_key is None
+
+
+def test_an_output_that_is_no_rest_api_is_named(settings: LocalSettings) -> None:
+    write_outputs(settings, ApiUrl="https://wordsight.example/")
+    with pytest.raises(LocalError, match=r"'https://wordsight\.example/', which is no REST API's address"):
+        read_deployment(settings)
+
+
+@pytest.mark.parametrize(
+    ("status", "healthy"),
+    [
+        ("CREATE_COMPLETE", True),
+        ("UPDATE_ROLLBACK_COMPLETE", True),
+        ("ROLLBACK_COMPLETE", False),
+        ("DELETE_FAILED", False),
+    ],
+)
+def test_a_stack_is_healthy_while_it_stands(status: str, healthy: bool) -> None:
+    assert is_healthy(status) is healthy
