@@ -48,7 +48,7 @@ log = logging.getLogger(__name__)
 
 
 def load_engine(settings: ServeSettings) -> Engine:
-    """Load the checkpoint in `model_dir`, or else the base checkpoint, and run everything once.
+    """Load the checkpoint in `model_dir`, or else the base checkpoint, and use everything once: first calls are slow.
 
     Raises CheckpointError, or DeviceError if a GPU is expected and does not compute.
     """
@@ -56,6 +56,7 @@ def load_engine(settings: ServeSettings) -> Engine:
     torch.set_num_threads(settings.model_threads)
     directory = settings.model_dir if is_checkpoint(settings.model_dir) else settings.base_model_dir
     clip = Clip(load_checkpoint(directory, device))
+    Image.init()
     clip.embed_texts(["a photo of something"])
     clip.embed_images(clip.preprocess(Image.new("RGB", (640, 480))).unsqueeze(0))
     log.info("model loaded", extra={"version": clip.version, "directory": str(directory), "device": describe_cuda()})
