@@ -13,7 +13,7 @@ from local.deployment import Deployment
 from local.settings import LocalError
 
 IMAGE = Path(__file__).with_name("sample.png")
-LABELS = ("circle", "square", "triangle", "star")
+LABELS = ("fish", "house", "tree", "car")
 
 ANSWER_TIMEOUT_S = 60
 BAR_WIDTH = 30

@@ -110,7 +110,10 @@ def labels() -> str:
 
 
 def test_up_shows_what_is_on_the_sample_and_leaves_the_address_for_scripts(system: System, printed: str) -> None:
-    assert sample.picture(system.classify()[0]) in printed
+    scores, headers = system.classify()
+    assert scores[0]["label"] == "fish"
+    assert sample.picture(scores) in printed
+    assert headers["x-model-version"]
     assert f"{system.url}/" in printed
     assert not system.url.endswith("/")
 
