@@ -66,8 +66,9 @@ def load_engine(settings: ServeSettings) -> Engine:
 class Engine:
     """Answers classify and embed requests with one model."""
 
-    def __init__(self, clip: Clip, decode_threads: int, label_cache_rows: int) -> None:
+    def __init__(self, clip: Clip, decode_threads: int, label_cache_rows: int, wedged_s: float = WEDGED_S) -> None:
         self.clip = clip
+        self._wedged_s = wedged_s
         self.labels = LabelCache(self._encode_texts, label_cache_rows)
         self._pool = ThreadPoolExecutor(decode_threads, "pool")
         self._device = ThreadPoolExecutor(1, "device")
@@ -78,8 +79,8 @@ class Engine:
     def fault(self) -> str | None:
         """Why this process should be replaced, or None: the device failed, or makes no progress."""
         since_s = self._device_busy_since_s
-        if since_s is not None and time.monotonic() - since_s > WEDGED_S:
-            return f"the model has made no progress for more than {WEDGED_S} s"
+        if since_s is not None and time.monotonic() - since_s > self._wedged_s:
+            return f"the model has made no progress for more than {self._wedged_s} s"
         return self._device_fault
 
     async def in_pool(self, work: Callable[..., Result], *arguments: object) -> Result:
