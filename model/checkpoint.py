@@ -152,6 +152,7 @@ def _write(
     processor.save_pretrained(staged)
     (staged / METADATA).write_text(metadata.model_dump_json(indent=2, exclude_none=True) + "\n")
     for path in staged.iterdir():
+        path.chmod(0o644)  # safetensors leaves its files to their owner alone
         with path.open("rb") as file:
             os.fsync(file.fileno())
 

@@ -50,6 +50,10 @@ def test_half_precision_on_disk_is_loaded_in_the_precision_asked_for(checkpoint_
     assert load_checkpoint(tmp_path, dtype=torch.float16).model.dtype == torch.float16
 
 
+def test_anyone_may_read_a_checkpoint(checkpoint_dir: Path) -> None:
+    assert {path.stat().st_mode & 0o777 for path in checkpoint_dir.iterdir()} == {0o644}
+
+
 def test_a_loaded_model_is_in_evaluation_mode_and_knows_its_context(checkpoint_dir: Path) -> None:
     checkpoint = load_checkpoint(checkpoint_dir)
     assert not checkpoint.model.training
