@@ -26,6 +26,9 @@ def main() -> int:
     except (BotoCoreError, ClientError) as error:
         print(f"\nThe emulator did not answer as expected: {error}", file=sys.stderr)
         return 1
+    except BrokenPipeError:  # whoever read the output, such as `head`, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except KeyboardInterrupt:
         print("\nInterrupted. `make local` goes on from here, `make local-destroy` removes all.", file=sys.stderr)
         return 130

@@ -25,7 +25,7 @@ NEEDED = (
 )
 """What of ministack this module fills or wraps, as (module, name)."""
 
-SETTLE_WAIT_S = 4
+SETTLE_WAIT_S = 20
 SETTLE_POLL_S = 0.05
 
 Created = tuple[str, Record]
