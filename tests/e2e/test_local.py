@@ -153,6 +153,25 @@ def test_hugging_faces_client_works_and_its_exception_carries_our_sentence(syste
         client.zero_shot_image_classification(b"this is text", candidate_labels=list(sample.LABELS))
 
 
+@pytest.mark.skipif(shutil.which("curl") is None, reason="the examples are curl commands")
+def test_the_readmes_examples_work_when_pasted(system: System, printed: str) -> None:
+    section = (ROOT / "README.md").read_text(encoding="utf-8").split("## Classify\n")[1].split("\n## ")[0]
+    blocks = re.findall(
+        r"```(sh|python)\n(.*?)```", section.replace(".local/", f"{system.settings.directory}/"), re.DOTALL
+    )
+    setting, *commands = [code for language, code in blocks if language == "sh"]
+    (script,) = [code for language, code in blocks if language == "python"]
+    for command in commands:
+        answer = json.loads(paste(["bash", "-c", f"set -e\n{setting}\n{command}"]))
+        answers = answer.values() if isinstance(answer, dict) else [answer]
+        assert [best["label"] for best, *_ in answers] in (["fish"], ["fish", "warm"])
+    assert "label='fish'" in paste([sys.executable, "-c", script])
+
+
+def paste(command: list[str]) -> str:
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+
+
 def test_status_is_healthy_and_logs_show_the_requests(system: System, printed: str) -> None:
     status = system.run("status")
     assert status.returncode == 0, status.stdout
