@@ -33,8 +33,9 @@ def up(settings: LocalSettings, arguments: argparse.Namespace) -> int:
         deployed = deployment.read_deployment(settings)
         with step("classify local/sample.png"):
             scores = sample.classify(deployed)
-        print(f"\n{sample.picture(scores)}\n\nThe API is up after {time.monotonic() - started:.0f} s: {deployed.url}/")
-        print("\n" + "\n\n".join(sample.examples(deployed)))
+        print(f"\n{sample.picture(scores)}\n\nUp after {time.monotonic() - started:.0f} s. Open it in a browser:")
+        print(f"  {deployed.url}/\n  API key  {deployed.api_key or 'none is needed'}\n\nOr paste one of these:\n")
+        print("\n\n".join(sample.examples(deployed)))
         print("\nIt keeps running: make local-status, make local-logs, make local-destroy.")
     return 0
 
