@@ -50,8 +50,8 @@ def _limits(results: Mapping[str, TaskResult], chosen: Hyperparameters) -> str:
     known = f"Hardly better than chance at: {', '.join(weak)}. Don't use it for these. " if weak else ""
     world = (
         "It has seen drawings of 64 px and the words of its world only. Photographs, other things and other words are "
-        "beyond it: fine-tune it, or start from a public CLIP checkpoint. Known words in an unknown pattern can fail too: "
-        "it tells `something on a white background` from `something on grass`, but not `a white background` from `grass`."
+        "beyond it: fine-tune it, or start from a public CLIP checkpoint. Known words in a pattern that "
+        "`model/wording.py` never uses, such as `a photo of a white background`, can fail too."
     )
     other = "Fine-tuning improves its own domain and may cost others: compare the figures with the parent's."
     return f"## Limits\n\n{known}{world if chosen.init == 'scratch' else other}"
