@@ -8,7 +8,7 @@ export OMP_NUM_THREADS ?= 1
 CDK = cdk --context stage=$(STAGE)
 
 .DEFAULT_GOAL := help
-.PHONY: help local local-status local-logs local-destroy test test-slow check synth diff deploy destroy api-key train-demo
+.PHONY: help local local-status local-logs local-destroy test test-slow check synth diff bootstrap deploy destroy api-key train-demo
 
 help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -41,6 +41,9 @@ synth: .venv/.product node_modules/.installed ## Synthesize the CloudFormation t
 
 diff: .venv/.product node_modules/.installed ## What a deploy would change on your AWS account (STAGE=dev|prod)
 	$(CDK) diff
+
+bootstrap: .venv/.product node_modules/.installed ## Prepare an AWS account and region for CDK, once
+	$(CDK) bootstrap
 
 deploy: .venv/.product node_modules/.installed ## Deploy to your AWS account (STAGE=dev|prod)
 	@python -m stacks.config $(STAGE)

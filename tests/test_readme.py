@@ -1,5 +1,6 @@
 """The README: its tables, its tree and its commands are true."""
 
+import json
 import re
 from pathlib import Path
 
@@ -62,6 +63,17 @@ def test_the_stages_cost_what_the_configuration_says() -> None:
     for stage in STAGES.values():
         usd_per_hour = ENDPOINT_USD_PER_HOUR[stage.endpoint_instance_type]
         assert f"`{stage.endpoint_instance_type}`, about ${usd_per_hour:.2f} an hour" in README
+
+
+def test_the_small_checkpoints_figures_are_its_own() -> None:
+    world = json.loads((ROOT / "model/shipped/wordsight.json").read_text())["metrics"]["world"]
+    quoted = dict(
+        re.findall(r"(colours|shapes|things|counts|hundred)\D*? at (\d?\.\d\d)", section("The small checkpoint"))
+    )
+    tasks = {"colours": "colour", "shapes": "shape", "things": "thing", "counts": "count"}
+    figures = {word: world[task]["accuracy"] for word, task in tasks.items()}
+    figures["hundred"] = world["colour_and_shape_unseen"]["accuracy"]
+    assert {word: float(figure) for word, figure in quoted.items()} == {k: round(v, 2) for k, v in figures.items()}
 
 
 def test_links_lead_somewhere() -> None:
