@@ -3,12 +3,14 @@
 
 PYTHON ?= python3
 STAGE ?= dev
+# More of the configuration: CONTEXT="-c throttling_rate_rps=5 -c auth=iam"
+CONTEXT ?=
 export PATH := $(CURDIR)/.venv/bin:$(CURDIR)/node_modules/.bin:$(PATH)
 export OMP_NUM_THREADS ?= 1
-CDK = cdk --context stage=$(STAGE)
+CDK = cdk --context stage=$(STAGE) $(CONTEXT)
 
 .DEFAULT_GOAL := help
-.PHONY: help local local-status local-logs local-destroy test test-slow check synth diff bootstrap deploy destroy api-key train-demo
+.PHONY: help local local-status local-logs local-destroy test test-slow check synth diff bootstrap deploy promote destroy api-key train-demo
 
 help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -49,6 +51,9 @@ deploy: .venv/.product node_modules/.installed ## Deploy to your AWS account (ST
 	@python -m stacks.config $(STAGE)
 	$(CDK) deploy --all
 
+promote: .venv/.product node_modules/.installed ## Let another checkpoint go live (MODEL_URI=s3://…/ STAGE=dev|prod)
+	$(CDK) deploy WordsightServing-$(STAGE) --parameters ModelUri=$(MODEL_URI)
+
 destroy: .venv/.product node_modules/.installed ## Remove it from your AWS account (STAGE=dev|prod)
 	$(CDK) destroy --all
 
@@ -58,15 +63,17 @@ api-key: .venv/.product ## Print the API key of the deployed stage (STAGE=dev|pr
 define PRINT_API_KEY
 import sys, boto3
 outputs = boto3.client("cloudformation").describe_stacks(StackName=sys.argv[1])["Stacks"][0]["Outputs"]
-key_id = next(output["OutputValue"] for output in outputs if output["OutputKey"] == "ApiKeyId")
+key_id = next((output["OutputValue"] for output in outputs if output["OutputKey"] == "ApiKeyId"), None)
+key_id or sys.exit("this stage asks for no API key: see auth in stacks/config.py")
 print(boto3.client("apigateway").get_api_key(apiKey=key_id, includeValue=True)["value"])
 endef
 export PRINT_API_KEY
 
 train-demo: export SAGEMAKER_BASE_DIR = .train-demo
-train-demo: export SM_MODEL_DIR = model/shipped
-train-demo: .venv/.product ## Train the shipped checkpoint again, from scratch: 45 minutes, resumes if stopped
+train-demo: .venv/.product ## Train the shipped checkpoint again: 45 minutes, resumes if stopped
 	python -m model.train data=world init=scratch steps=5000 captions_per_image=3 threads=1 evaluation_scenes=3000
+	python -m model.evaluate --checkpoint .train-demo/model
+	@echo "The checkpoint is in .train-demo/model. To ship it: cp .train-demo/model/* model/shipped/; to train anew: rm -r .train-demo"
 
 # Stamps: what was installed, and from which list. A changed list installs again.
 .venv/bin/python:

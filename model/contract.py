@@ -57,6 +57,7 @@ MAX_TEXT_CHARS = 1_000
 
 UPLOADS_PREFIX = "uploads/"
 """Where in the data bucket an `s3_key` may point."""
+MAX_S3_KEY_BYTES = 1024
 
 # The timeout ladder. Each step gives up before the one that waits for it, so that a caller hears our sentence and not
 # a gateway's. One attempt: botocore would retry a read timeout, and the model would do the work twice.
@@ -335,10 +336,16 @@ class Parameters(Question):
         return self.tasks or {"": self}
 
 
+def _fits_s3(key: str) -> str:
+    if (size := len(key.encode(errors="replace"))) > MAX_S3_KEY_BYTES:
+        raise ValueError(f"an s3_key has at most {MAX_S3_KEY_BYTES} bytes, got {size}")
+    return key
+
+
 class S3Object(_Strict):
     """An image in the data bucket, uploaded before."""
 
-    s3_key: Annotated[str, StringConstraints(min_length=len(UPLOADS_PREFIX) + 1, max_length=1024)]
+    s3_key: Annotated[str, StringConstraints(min_length=len(UPLOADS_PREFIX) + 1), AfterValidator(_fits_s3)]
 
 
 def _check_sources(value: object) -> object:
@@ -368,7 +375,9 @@ class EmbedInputs(_Strict):
     images: Annotated[list[str | S3Object], BeforeValidator(_check_sources)] = Field(
         default=[], max_length=MAX_IMAGES, description="Images as base64"
     )
-    texts: list[Text] = Field(default=[], max_length=MAX_TEXTS)
+    texts: Annotated[list[Text], BeforeValidator(_listed, json_schema_input_type=Text | list[Text])] = Field(
+        default=[], max_length=MAX_TEXTS
+    )
 
 
 class EmbedBody(_Strict):
@@ -485,8 +494,8 @@ def _check_bytes(request: Request, max_image_bytes: int) -> None:
 def _from_json(body: bytes, operation: Operation | None) -> Request:
     try:
         data = json.loads(body)
-    except ValueError as error:
-        raise BadRequest(f"the body is not valid JSON: {error}") from None
+    except (ValueError, RecursionError) as error:
+        raise BadRequest(f"the body is not valid JSON: {_shorten(str(error), 120)}") from None
     if not isinstance(data, dict):
         raise BadRequest(f"the body must be a JSON object, got {_shorten(json.dumps(data))}")
     if operation is None:
@@ -612,7 +621,7 @@ def _json_or_list(values: Sequence[str], name: str) -> object:
 def _json(value: str, name: str) -> object:
     try:
         return json.loads(value)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise BadRequest(f"{name} is not valid JSON ({error}), got {_shorten(value)!r}") from None
 
 

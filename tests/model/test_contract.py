@@ -229,6 +229,7 @@ class TestSources:
             (5, "an image is base64 text or .* got 5"),
             ({"url": "x"}, "an image is base64 text or"),
             ({"s3_key": "tasks/a.json"}, "must start with 'uploads/', got 'tasks/a.json'"),
+            ({"s3_key": "uploads/" + "é" * 600}, "at most 1024 bytes, got 1208"),
             ("https://example.com/cat.jpg", "is a URL, which is never fetched"),
             ("no base64!", "not valid base64"),
             ("", "the image is empty"),
@@ -244,7 +245,7 @@ class TestSources:
         assert (good, stored) == (IMAGE, S3Object(s3_key="uploads/1"))
         assert isinstance(bad, BadRequest)
 
-    @pytest.mark.parametrize("body", [b"{", b"[]", b'"text"', b"\xff"])
+    @pytest.mark.parametrize("body", [b"{", b"[]", b'"text"', b"\xff", b"[" * 200_000])
     def test_a_body_that_is_no_json_object(self, body: bytes) -> None:
         with pytest.raises(BadRequest, match="the body"):
             parse_request(JSON, body)
@@ -268,6 +269,15 @@ class TestSources:
             parse_request(content_type, b"--XX" + body + b"\r\n--XX--" if "XX" in content_type else body)
         except ProblemError as problem:
             assert problem.status in (400, 413, 415)
+
+    @pytest.mark.parametrize("field", ["candidate_labels", "tasks", "parameters"])
+    def test_a_field_that_is_nested_without_end(self, field: str) -> None:
+        with pytest.raises(BadRequest, match=f"{field} is not valid JSON"):
+            as_raw(**{field: ["[" * 200_000]})
+
+    def test_one_text_of_a_form_is_a_text_to_embed(self) -> None:
+        request = parse_request(PNG, IMAGE, {"texts": ["a cat, a dog"]}, operation="embed")
+        assert request == EmbedRequest([IMAGE], ["a cat, a dog"])
 
     def test_nothing_to_embed(self) -> None:
         with pytest.raises(BadRequest, match="nothing to embed"):
