@@ -1,5 +1,7 @@
 """What keeps the endpoint well: alarms that roll an update back, blue/green traffic, instances by concurrency."""
 
+from collections.abc import Sequence
+
 from aws_cdk import Duration
 from aws_cdk import aws_applicationautoscaling as applicationautoscaling
 from aws_cdk import aws_cloudwatch as cloudwatch
@@ -13,8 +15,8 @@ VARIANT_NAME = "AllTraffic"
 """Constant for ever: an update that renames a variant can't keep what autoscaling knows about it."""
 
 MAX_SERVER_FAULTS_PER_MINUTE = 3
-BAKE_TIME_S = 120
-"""How long the alarms watch the new fleet before the old one may go."""
+BAKE_TIME_S = 300
+"""How long the alarms watch the new fleet before the old one may go: two minutes of data, and CloudWatch's delay."""
 TERMINATION_WAIT_S = 300
 DOWNLOAD_TIMEOUT_S = 600
 PROVISIONING_S = 1800
@@ -24,9 +26,9 @@ SCALE_OUT_COOLDOWN_S = 60
 
 
 def deployment_config(
-    scope: Construct, config: StageConfig, endpoint_name: str
+    config: StageConfig, alarms: Sequence[cloudwatch.Alarm]
 ) -> sagemaker.CfnEndpoint.DeploymentConfigProperty:
-    """Blue/green with automatic rollback; one instance goes first where there are several."""
+    """Blue/green, rolled back by any of `alarms`; one instance goes first where there are several."""
     traffic = sagemaker.CfnEndpoint.TrafficRoutingConfigProperty(
         type="ALL_AT_ONCE", wait_interval_in_seconds=BAKE_TIME_S
     )
@@ -36,11 +38,10 @@ def deployment_config(
             canary_size=sagemaker.CfnEndpoint.CapacitySizeProperty(type="INSTANCE_COUNT", value=1),
             wait_interval_in_seconds=BAKE_TIME_S,
         )
-    alarms = [
-        sagemaker.CfnEndpoint.AlarmProperty(alarm_name=alarm.alarm_name) for alarm in _alarms(scope, endpoint_name)
-    ]
     return sagemaker.CfnEndpoint.DeploymentConfigProperty(
-        auto_rollback_configuration=sagemaker.CfnEndpoint.AutoRollbackConfigProperty(alarms=alarms),
+        auto_rollback_configuration=sagemaker.CfnEndpoint.AutoRollbackConfigProperty(
+            alarms=[sagemaker.CfnEndpoint.AlarmProperty(alarm_name=alarm.alarm_name) for alarm in alarms]
+        ),
         blue_green_update_policy=sagemaker.CfnEndpoint.BlueGreenUpdatePolicyProperty(
             traffic_routing_configuration=traffic,
             termination_wait_in_seconds=TERMINATION_WAIT_S,
@@ -51,10 +52,13 @@ def deployment_config(
     )
 
 
-def _alarms(scope: Construct, endpoint_name: str) -> list[cloudwatch.Alarm]:
+def rollback_alarms(scope: Construct, endpoint_name: str) -> list[cloudwatch.Alarm]:
+    """What must not happen to an endpoint that was just updated: faults of the model, and answers that take long."""
     dimensions = {"EndpointName": endpoint_name, "VariantName": VARIANT_NAME}
 
-    def alarm(id: str, metric_name: str, statistic: str, threshold: float, description: str) -> cloudwatch.Alarm:
+    def alarm(
+        id: str, metric_name: str, statistic: str, *, threshold: float, minutes: int, description: str
+    ) -> cloudwatch.Alarm:
         metric = cloudwatch.Metric(
             namespace="AWS/SageMaker",
             metric_name=metric_name,
@@ -67,7 +71,7 @@ def _alarms(scope: Construct, endpoint_name: str) -> list[cloudwatch.Alarm]:
             id,
             metric=metric,
             threshold=threshold,
-            evaluation_periods=1,
+            evaluation_periods=minutes,
             comparison_operator=cloudwatch.ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD,
             treat_missing_data=cloudwatch.TreatMissingData.NOT_BREACHING,
             alarm_description=description,
@@ -76,9 +80,22 @@ def _alarms(scope: Construct, endpoint_name: str) -> list[cloudwatch.Alarm]:
     slow_us = CONTAINER_TIMEOUT_S / 2 * 1_000_000  # ModelLatency counts microseconds
     return [
         alarm(
-            "ServerFaults", "Invocation5XXErrors", "Sum", MAX_SERVER_FAULTS_PER_MINUTE, "The model answers with faults"
+            "ServerFaults",
+            "Invocation5XXErrors",
+            "Sum",
+            threshold=MAX_SERVER_FAULTS_PER_MINUTE,
+            minutes=1,
+            description="The model answers with faults",
         ),
-        alarm("SlowAnswers", "ModelLatency", "p99", slow_us, "The slowest answers take half of what callers wait for"),
+        alarm(
+            "SlowAnswers",
+            "ModelLatency",
+            "p99",
+            threshold=slow_us,
+            # With little traffic the p99 of a minute is one request, and a new fleet's first one may be slow.
+            minutes=2,
+            description="The slowest answers take half of what callers wait for",
+        ),
     ]
 
 

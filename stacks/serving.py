@@ -18,7 +18,7 @@ from model.settings import ServeSettings
 from stacks.config import StageConfig
 from stacks.data import MODELS_PREFIX, DataStack
 from stacks.execution_role import ExecutionRole
-from stacks.guardrails import DOWNLOAD_TIMEOUT_S, VARIANT_NAME, autoscaling, deployment_config
+from stacks.guardrails import DOWNLOAD_TIMEOUT_S, VARIANT_NAME, autoscaling, deployment_config, rollback_alarms
 from stacks.images import ContainerImage
 from stacks.log_groups import retention
 
@@ -39,9 +39,13 @@ class ServingStack(Stack):
         )
         role.allow_read(data.artifacts, MODELS_PREFIX)
         image.repository.grant_pull(role)
+        alarms = rollback_alarms(self, self.endpoint_name)
+        # SageMaker looks at the alarms of an update with this role:
+        # https://docs.aws.amazon.com/sagemaker/latest/dg/deployment-guardrails-configuration.html
+        role.allow(["cloudwatch:DescribeAlarms"], [alarm.alarm_arn for alarm in alarms])
 
         model = self._model(config, image, role)
-        endpoint = self._endpoint(config, self._endpoint_config(config, model))
+        endpoint = self._endpoint(self._endpoint_config(config, model), deployment_config(config, alarms), config)
         endpoint.node.add_dependency(self._log_retention(config, log_group_name))
         if config.autoscaling:
             autoscaling(self, config, endpoint)
@@ -111,14 +115,19 @@ class ServingStack(Stack):
             metrics_config=sagemaker.CfnEndpointConfig.MetricsConfigProperty(enable_detailed_observability=False),
         )
 
-    def _endpoint(self, config: StageConfig, endpoint_config: sagemaker.CfnEndpointConfig) -> sagemaker.CfnEndpoint:
+    def _endpoint(
+        self,
+        endpoint_config: sagemaker.CfnEndpointConfig,
+        deployment: sagemaker.CfnEndpoint.DeploymentConfigProperty,
+        config: StageConfig,
+    ) -> sagemaker.CfnEndpoint:
         return sagemaker.CfnEndpoint(
             self,
             "Endpoint",
             # The one physical name: alarms must name the endpoint before it exists, and it is never replaced.
             endpoint_name=self.endpoint_name,
             endpoint_config_name=endpoint_config.attr_endpoint_config_name,
-            deployment_config=deployment_config(self, config, self.endpoint_name),
+            deployment_config=deployment,
             # An update would otherwise put the instances that autoscaling added out of service.
             retain_all_variant_properties=True if config.autoscaling else None,
         )

@@ -33,6 +33,15 @@ def test_server_faults_are_counted(dev: Assembly) -> None:
     assert (alarm["MetricName"], alarm["Statistic"]) == ("Invocation5XXErrors", "Sum")
 
 
+def test_one_slow_request_rolls_nothing_back_and_the_watch_is_long_enough_for_two_slow_minutes(dev: Assembly) -> None:
+    alarm = dev.serving.the("AWS::CloudWatch::Alarm", "SlowAnswers")
+    assert alarm["EvaluationPeriods"] == 2
+    assert "DatapointsToAlarm" not in alarm  # both
+    policy = dev.serving.the("AWS::SageMaker::Endpoint")["DeploymentConfig"]["BlueGreenUpdatePolicy"]
+    watched_s = policy["TrafficRoutingConfiguration"]["WaitIntervalInSeconds"]
+    assert watched_s > (alarm["EvaluationPeriods"] + 1) * alarm["Period"]
+
+
 def test_no_traffic_is_no_fault(assembly: Assembly) -> None:
     alarms = assembly.serving.of_type("AWS::CloudWatch::Alarm").values()
     assert {each["Properties"]["TreatMissingData"] for each in alarms} == {"notBreaching"}
@@ -43,11 +52,11 @@ def test_one_instance_is_switched_at_once_and_of_several_one_goes_first(dev: Ass
         policy = assembly.serving.the("AWS::SageMaker::Endpoint")["DeploymentConfig"]["BlueGreenUpdatePolicy"]
         return dict(policy["TrafficRoutingConfiguration"])
 
-    assert routing(dev) == {"Type": "ALL_AT_ONCE", "WaitIntervalInSeconds": 120}
+    assert routing(dev) == {"Type": "ALL_AT_ONCE", "WaitIntervalInSeconds": 300}
     assert routing(prod) == {
         "Type": "CANARY",
         "CanarySize": {"Type": "INSTANCE_COUNT", "Value": 1},
-        "WaitIntervalInSeconds": 120,
+        "WaitIntervalInSeconds": 300,
     }
 
 

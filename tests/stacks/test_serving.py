@@ -109,7 +109,7 @@ def test_the_endpoints_logs_are_kept_as_long_as_the_stage_says(dev: Assembly, pr
         assert id in resource["DependsOn"]
 
 
-def test_the_endpoint_reads_models_pulls_one_repository_and_logs_to_one_group(dev: Assembly) -> None:
+def test_the_endpoint_reads_models_its_alarms_and_one_repository_and_logs_to_one_group(dev: Assembly) -> None:
     artifacts = "${WordsightData-dev.PublishOutputFnGetAttArtifacts82DD59A1Arn203AF0AE}"
     logs = (
         "arn:${AWS::Partition}:logs:${AWS::Region}:${AWS::AccountId}:log-group:/aws/sagemaker/Endpoints/wordsight-dev"
@@ -135,6 +135,7 @@ def test_the_endpoint_reads_models_pulls_one_repository_and_logs_to_one_group(de
             f"logs:{name}": ({logs, f"{logs}:*"}, None)
             for name in ("CreateLogGroup", "CreateLogStream", "DescribeLogStreams", "PutLogEvents")
         },
+        "cloudwatch:DescribeAlarms": ({f"${{{id}.Arn}}" for id in dev.serving.of_type("AWS::CloudWatch::Alarm")}, None),
         "cloudwatch:PutMetricData": (
             {"*"},
             {"StringEquals": {"cloudwatch:namespace": "/aws/sagemaker/Endpoints"}},
