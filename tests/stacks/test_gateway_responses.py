@@ -1,9 +1,11 @@
 import json
 from typing import Any
 
+import botocore.session
 import pytest
 
-from model.contract import Problem
+from model.contract import EXPOSED_HEADERS, PROBLEMS, Problem
+from stacks.gateway_responses import IN_ITS_OWN_WORDS
 from tests.stacks.conftest import Assembly, Synthesize
 
 STATUSES = {
@@ -11,7 +13,7 @@ STATUSES = {
     "REQUEST_TOO_LARGE": "413",
     "THROTTLED": "429",
     "INTEGRATION_TIMEOUT": "504",
-    "INTEGRATION_FAILURE": "504",
+    "INTEGRATION_FAILURE": "502",
     "MISSING_AUTHENTICATION_TOKEN": "404",
 }
 
@@ -28,8 +30,9 @@ def body(response: dict[str, Any]) -> dict[str, Any]:
     return rendered
 
 
-def test_what_has_no_answer_of_its_own_takes_a_default(dev: Assembly) -> None:
-    assert responses(dev).keys() == {*STATUSES, "DEFAULT_4XX", "DEFAULT_5XX"}
+def test_every_answer_that_api_gateway_knows_is_ours(dev: Assembly) -> None:
+    model = botocore.session.get_session().get_service_model("apigateway")
+    assert responses(dev).keys() == set(model.shape_for("GatewayResponseType").enum)
 
 
 @pytest.mark.parametrize("response_type", STATUSES)
@@ -39,6 +42,30 @@ def test_an_answer_of_the_gateway_is_a_problem_of_the_contract(dev: Assembly, re
     assert str(problem.status) == response["StatusCode"] == STATUSES[response_type]
     assert problem.error == problem.detail
     assert problem.instance == "$context.requestId"
+
+
+@pytest.mark.parametrize(("response_type", "status"), IN_ITS_OWN_WORDS.items())
+def test_an_answer_in_api_gateways_words_is_a_problem_with_its_status(
+    dev: Assembly, response_type: str, status: int
+) -> None:
+    response = responses(dev)[response_type]
+    problem = Problem.model_validate(body(response))
+    assert str(problem.status) == response["StatusCode"] == str(status)
+    assert problem.detail == problem.error == "Its own words"
+    ours = PROBLEMS.get(status)
+    assert problem.type == (f"urn:wordsight:problem:{ours.slug}" if ours else "about:blank")
+
+
+def test_a_request_that_is_too_large_names_the_limit_that_is_ours(dev: Assembly) -> None:
+    detail = body(responses(dev)["REQUEST_TOO_LARGE"])["detail"]
+    assert "4 MB together" in detail
+    assert "10 MB" not in detail  # Lambda's 6 MB are reported as the same
+
+
+def test_nobody_is_told_to_send_again_and_again_what_the_function_cannot_take(dev: Assembly) -> None:
+    response = responses(dev)["INTEGRATION_FAILURE"]
+    assert "gatewayresponse.header.Retry-After" not in response["ResponseParameters"]
+    assert "large" in body(response)["detail"]
 
 
 @pytest.mark.parametrize("response_type", ["DEFAULT_4XX", "DEFAULT_5XX"])
@@ -79,3 +106,9 @@ def test_browsers_can_read_errors_where_origins_are_configured(
     assert {each["ResponseParameters"][name] for each in responses(prod).values()} == {"'*'"}
     one = synthesize(cors_origins="https://one.example")
     assert {each["ResponseParameters"][name] for each in responses(one).values()} == {"'https://one.example'"}
+
+
+def test_a_browser_elsewhere_may_read_of_an_error_what_it_may_read_of_an_answer(dev: Assembly, prod: Assembly) -> None:
+    name = "gatewayresponse.header.Access-Control-Expose-Headers"
+    assert {each["ResponseParameters"].get(name) for each in responses(dev).values()} == {None}
+    assert {each["ResponseParameters"][name] for each in responses(prod).values()} == {f"'{','.join(EXPOSED_HEADERS)}'"}
