@@ -8,15 +8,15 @@ from typing import Any
 
 import boto3
 from botocore.config import Config
-from botocore.exceptions import ConnectionError, HTTPClientError
+from botocore.exceptions import ConnectionError, HTTPClientError, IncompleteReadError
 
 from model.contract import LAMBDA_TIMEOUT_S, SDK_CONNECT_TIMEOUT_S, SDK_MAX_ATTEMPTS, SDK_READ_TIMEOUT_S
 
 STORAGE_TIMEOUT_S = LAMBDA_TIMEOUT_S - SDK_CONNECT_TIMEOUT_S - SDK_READ_TIMEOUT_S
 """How long S3 may be silent: what the ladder leaves beside the model's own time."""
 
-LOST_CONNECTION = (HTTPClientError, ConnectionError)
-"""Every failure of the way to a service, time-outs included; botocore keeps them in two families."""
+LOST_CONNECTION = (HTTPClientError, ConnectionError, IncompleteReadError)
+"""Every failure of the way to a service, time-outs included; botocore keeps them in two families and one apart."""
 
 Connect = Callable[[str], Any]
 """From a service's name to its boto3 client, the same one each time."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import math
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
@@ -29,6 +30,9 @@ RETRY_SOON_S = 2
 RETRY_LATER_S = 30
 """For an endpoint that is being deployed."""
 
+STATUS_AGE_S = 5
+"""Everybody may ask for the status, and the account's few DescribeEndpoint calls per second are also a deployment's."""
+
 SERVING = frozenset({"InService", "Updating", "SystemUpdating", "RollingBack"})
 """States in which invocations are answered: an update keeps the old fleet until the new one serves."""
 
@@ -40,9 +44,12 @@ _TIMED_OUT = f"the model did not answer within {SDK_READ_TIMEOUT_S} s: send fewe
 class Endpoint:
     """One SageMaker real-time endpoint. Every failure it is known to have is raised as a ProblemError."""
 
-    def __init__(self, name: str, connect: Connect) -> None:
+    def __init__(self, name: str, connect: Connect, clock_s: Callable[[], float] = time.monotonic) -> None:
         self.name = name
         self._connect = connect
+        self._clock_s = clock_s
+        self._seen_status = ""
+        self._seen_at_s = -math.inf
 
     def invoke(self, content_type: str, body: bytes, attributes: InvocationAttributes) -> tuple[Any, AnswerAttributes]:
         """Send `body` to the container: (its JSON answer, what it says beside it).
@@ -59,20 +66,22 @@ class Endpoint:
                 Body=body,
             )
             answer = json.loads(response["Body"].read())
-        beside = AnswerAttributes.decode(response.get("CustomAttributes"))
+            beside = AnswerAttributes.decode(response.get("CustomAttributes"))
         timings_ms = {**beside.timings_ms, "endpoint": (time.perf_counter() - started_s) * 1000}
         return answer, replace(beside, timings_ms=timings_ms)
 
     def status(self) -> str:
-        """`EndpointStatus` of an endpoint that serves, such as "InService".
+        """`EndpointStatus` of an endpoint that serves, such as "InService", as it was STATUS_AGE_S ago or later.
 
         Raises ServiceUnavailable with the state in its sentence if it does not.
         """
-        with self._failures_in_words():
-            status: str = self._connect("sagemaker").describe_endpoint(EndpointName=self.name)["EndpointStatus"]
-        if status not in SERVING:
-            raise ServiceUnavailable(f"the endpoint {self.name} is {status}", retry_after_s=RETRY_LATER_S)
-        return status
+        if self._clock_s() - self._seen_at_s >= STATUS_AGE_S:
+            with self._failures_in_words():
+                description = self._connect("sagemaker").describe_endpoint(EndpointName=self.name)
+            self._seen_status, self._seen_at_s = description["EndpointStatus"], self._clock_s()
+        if self._seen_status not in SERVING:
+            raise ServiceUnavailable(f"the endpoint {self.name} is {self._seen_status}", retry_after_s=RETRY_LATER_S)
+        return self._seen_status
 
     @contextmanager
     def _failures_in_words(self) -> Iterator[None]:
@@ -90,7 +99,7 @@ class Endpoint:
                 "the connection to the model was lost: try again", retry_after_s=RETRY_SOON_S
             ) from error
         except ValueError as error:
-            raise BadGateway("the model's answer is not JSON: the endpoint runs a foreign or broken image") from error
+            raise BadGateway("the model's answer can't be read: the endpoint runs a foreign or broken image") from error
 
     def _problem(self, error: ClientError) -> ProblemError | None:
         """What `error` means to a caller; None for what can only be a fault of this code or its permissions."""

@@ -8,10 +8,12 @@ from botocore.exceptions import (
     ConnectionClosedError,
     ConnectTimeoutError,
     EndpointConnectionError,
+    IncompleteReadError,
     ReadTimeoutError,
     SSLError,
 )
 
+from lambdas.endpoint import STATUS_AGE_S, Endpoint
 from model.contract import (
     BadRequest,
     GatewayTimeout,
@@ -94,6 +96,7 @@ def test_a_callers_fault_found_by_the_container_keeps_its_status_and_sentence(
         (ConnectTimeoutError(endpoint_url=URL), 503, "2", "connection to the model was lost"),
         (ConnectionClosedError(endpoint_url=URL), 503, "2", "connection to the model was lost"),
         (EndpointConnectionError(endpoint_url=URL), 503, "2", "connection to the model was lost"),
+        (IncompleteReadError(actual_bytes=1, expected_bytes=2), 503, "2", "connection to the model was lost"),
         (SSLError(endpoint_url=URL, error="handshake"), 503, "2", "connection to the model was lost"),
     ],
 )
@@ -120,7 +123,31 @@ def test_an_endpoint_of_a_foreign_image_is_a_bad_gateway(call: Call, sagemaker: 
     client = sagemaker.client("sagemaker-runtime")
     client.meta.events.register("after-call.sagemaker-runtime", _not_json)
     answer = call(event("classify_raw"))
-    assert answer.status == 502 and "not JSON" in answer.detail
+    assert answer.status == 502 and "foreign or broken image" in answer.detail
+
+
+def test_so_is_one_whose_attributes_are_not_ours(call: Call, sagemaker: SageMaker):
+    client = sagemaker.client("sagemaker-runtime")
+    client.meta.events.register("after-call.sagemaker-runtime", _foreign_attributes)
+    answer = call(event("classify_raw"))
+    assert answer.status == 502 and "foreign or broken image" in answer.detail
+
+
+def _foreign_attributes(parsed: dict[str, Any], **_: Any) -> None:
+    parsed["CustomAttributes"] = "truncated_prompts=many"
+
+
+def test_the_status_is_asked_for_again_only_after_some_seconds(sagemaker: SageMaker):
+    now_s = 100.0
+    endpoint = Endpoint("wordsight-test", sagemaker.connect, clock_s=lambda: now_s)
+    assert [endpoint.status() for _ in range(3)] == ["InService"] * 3
+    assert sagemaker.calls == 1
+    sagemaker.endpoint_status = "Failed"
+    now_s += STATUS_AGE_S
+    for _ in range(3):
+        with pytest.raises(ServiceUnavailable, match="Failed"):
+            endpoint.status()
+    assert sagemaker.calls == 2
 
 
 def _not_json(parsed: dict[str, Any], **_: Any) -> None:
