@@ -83,7 +83,7 @@ def create_app(settings: ApiSettings, connect: Connect) -> APIGatewayRestResolve
 
     @app.route(PAGE.path, PAGE.method)
     def _page() -> Response[str]:
-        return Response(200, "text/html; charset=utf-8", page.html(), page.security_headers())
+        return Response(200, "text/html; charset=utf-8", page.html(), {**page.security_headers(), **_request_id(app)})
 
     return app
 
@@ -124,13 +124,19 @@ def _measure(endpoint: str, operation: str, images: int, beside: AnswerAttribute
 
 def _json(app: APIGatewayRestResolver, body: Any, beside: AnswerAttributes | None = None) -> Response[str]:
     text = json.dumps(body, ensure_ascii=False, separators=(",", ":"))
-    if len(json.dumps(text, ensure_ascii=False).encode()) > MAX_ANSWER_BYTES:
+    # The runtime puts the text into JSON once more, and may write a character beyond ASCII as six.
+    size_bytes = len(json.dumps(text))
+    if size_bytes > MAX_ANSWER_BYTES:
         raise BadRequest(
-            f"the answer would be {len(text):,} characters, at most {MAX_ANSWER_BYTES:,} bytes can be returned: "
+            f"the answer would be {size_bytes:,} bytes, at most {MAX_ANSWER_BYTES:,} can be returned: "
             "set top_k, or ask for fewer images, labels or texts"
         )
-    headers: dict[str, str | list[str]] = {REQUEST_ID_HEADER: app.current_event.request_context.request_id or ""}
-    return Response(200, "application/json", text, {**headers, **(beside or AnswerAttributes()).headers()})
+    headers = {**_request_id(app), **(beside or AnswerAttributes()).headers()}
+    return Response(200, "application/json", text, headers)
+
+
+def _request_id(app: APIGatewayRestResolver) -> dict[str, str | list[str]]:
+    return {REQUEST_ID_HEADER: app.current_event.request_context.request_id or ""}
 
 
 @cache

@@ -8,11 +8,14 @@ import re
 from functools import cache
 from pathlib import Path
 
+from model.contract import MAX_INLINE_IMAGE_BYTES
+
 
 @cache
 def html() -> str:
-    """`page.html` as it is."""
-    return Path(__file__).with_name("page.html").read_text(encoding="utf-8")
+    """`page.html` with the contract's limit in its place."""
+    text = Path(__file__).with_name("page.html").read_text(encoding="utf-8")
+    return text.replace("{max_inline_image_bytes}", str(MAX_INLINE_IMAGE_BYTES))
 
 
 def security_headers() -> dict[str, str | list[str]]:

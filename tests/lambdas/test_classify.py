@@ -141,8 +141,14 @@ class TestTheShapeOfAnAnswer:
     def test_an_answer_larger_than_lambda_returns_says_what_to_ask_instead(self, call: Call):
         images = [JPEG] * 64
         answer = call(classify_list(*images, candidate_labels=[f"{n:04}" + "x" * 900 for n in range(200)]))
-        assert answer.status == 400 and f"at most {MAX_ANSWER_BYTES:,} bytes" in answer.detail
+        assert answer.status == 400 and f"bytes, at most {MAX_ANSWER_BYTES:,} can" in answer.detail
         assert call(classify_list(*images, candidate_labels=["x" * 900, "y"], top_k=1)).status == 200
+
+    def test_an_answer_is_measured_with_the_escapes_that_lambda_may_add(self, call: Call):
+        """1.5 million letters; as many in Chinese are 4.6 MB of UTF-8, and 9.2 MB as escapes."""
+        for letter, status in (("x", 200), ("猫", 400)):
+            labels = [f"{n:02}" + letter * 400 for n in range(60)]
+            assert call(classify_list(*[JPEG] * 64, candidate_labels=labels)).status == status
 
 
 class TestEmbed:
@@ -207,6 +213,12 @@ class TestWhatComesWithAnAnswer:
         assert any(line.get("exception_name") == "RuntimeError" and "Traceback" in line["exception"] for line in lines)
         assert API_KEY not in printed and "asleep" not in printed
         assert base64.b64encode(JPEG).decode()[:40] not in printed and repr(JPEG)[2:40] not in printed
+
+
+class TestThePage:
+    def test_has_a_request_id_too(self, call: Call):
+        asked = event("page")
+        assert call(asked).headers["x-request-id"] == asked["requestContext"]["requestId"]
 
 
 class TestHealth:

@@ -4,6 +4,7 @@ import re
 
 from lambdas import page
 from lambdas.routes import API_KEY_HEADER, CLASSIFY, OPENAPI
+from model.contract import MAX_INLINE_IMAGE_BYTES
 from tests.lambdas.conftest import Call
 from tests.lambdas.gateway import event
 
@@ -35,6 +36,16 @@ def test_it_asks_the_routes_of_the_api():
     assert f'base + "{CLASSIFY.path[1:]}?"' in page.html()
     assert f'base + "{OPENAPI.path[1:]}"' in page.html()
     assert f'headers["{API_KEY_HEADER}"]' in page.html()
+
+
+def test_it_shrinks_what_the_api_would_refuse():
+    assert f"MAX_BYTES = {MAX_INLINE_IMAGE_BYTES};" in page.html()
+
+
+def test_it_says_that_it_cannot_sign():
+    """The sentence of stacks/gateway_responses.py about a request without a signature names SigV4."""
+    assert 'answer.status === 403 && body.detail?.includes("SigV4")' in page.html()
+    assert "signed with AWS credentials" in page.html()
 
 
 def test_every_field_has_a_label_and_the_answer_is_announced():
