@@ -10,21 +10,20 @@ from typing import Literal
 
 @dataclass(frozen=True)
 class Route:
-    """One method of one resource. `function` names the Lambda module that answers it."""
+    """One method of one resource."""
 
     method: Literal["GET", "POST", "PUT", "DELETE"]
     path: str
-    function: Literal["classify"]
     summary: str
     open: bool = False
     """Open routes are throttled but need neither key nor signature; all others are behind the stage's auth mode."""
 
 
-CLASSIFY = Route("POST", "/classify", "classify", "Which of these labels fit this image?")
-EMBED = Route("POST", "/embed", "classify", "Unit vectors of images and texts in CLIP's shared space")
-HEALTH = Route("GET", "/health", "classify", "Is the endpoint in service?", open=True)
-OPENAPI = Route("GET", "/openapi.json", "classify", "This API, described", open=True)
-PAGE = Route("GET", "/", "classify", "A page to try it in a browser", open=True)
+CLASSIFY = Route("POST", "/classify", "Which of these labels fit this image?")
+EMBED = Route("POST", "/embed", "Unit vectors of images and texts in CLIP's shared space")
+HEALTH = Route("GET", "/health", "Is the endpoint in service?", open=True)
+OPENAPI = Route("GET", "/openapi.json", "This API, described", open=True)
+PAGE = Route("GET", "/", "A page to try it in a browser", open=True)
 
 ROUTES = (CLASSIFY, EMBED, HEALTH, OPENAPI, PAGE)
 
