@@ -21,8 +21,8 @@ def build(app: App) -> None:
     TrainingStack(app, f"WordsightTraining-{stage}", config=config, data=data)
     serving = ServingStack(app, f"WordsightServing-{stage}", config=config, data=data)
     ApiStack(app, f"WordsightApi-{stage}", config=config, data=data, serving=serving)
-    Tags.of(app).add("application", "wordsight")
-    Tags.of(app).add("stage", stage)
+    for key, value in config.tags.items():
+        Tags.of(app).add(key, value)
     if str(app.node.try_get_context("nag")).lower() == "true":
         check_with_cdk_nag(app, config)
 

@@ -16,7 +16,8 @@ CORS_ORIGINS = "CORS_ORIGINS"  # separated by commas; absent or empty: no other 
 _ENDPOINT_NAME = re.compile(r"[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}")
 # https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html
 _BUCKET_NAME = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
-_ORIGIN = re.compile(r"\*|https?://[^/\s,]+")
+ORIGIN = re.compile(r"\*|https?://[^/\s,*]+")
+"""What `cors_origins` may hold: every origin, or one by its scheme, host and port."""
 
 
 class SettingsError(Exception):
@@ -48,7 +49,7 @@ class ApiSettings:
             *_faults(DATA_BUCKET, data_bucket, _BUCKET_NAME, "the name of an S3 bucket"),
         ]
         for origin in origins:
-            faults += _faults(CORS_ORIGINS, origin, _ORIGIN, "* or origins such as https://example.com, no path")
+            faults += _faults(CORS_ORIGINS, origin, ORIGIN, "* or origins such as https://example.com, no path")
         if faults:
             raise SettingsError("; ".join(faults))
         return cls(endpoint_name=endpoint_name, data_bucket=data_bucket, cors_origins=origins)

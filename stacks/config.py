@@ -13,6 +13,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from lambdas.settings import ORIGIN
+
 POWERTOOLS_LAYER_VERSION = 36
 """The public layer that carries aws-lambda-powertools and pydantic at the versions of requirements.txt."""
 
@@ -85,8 +87,10 @@ class StageConfig:
     train_image_uri: str = ""
 
     auth: str = "api_key"
-    throttling_rate_rps: float = 50.0
-    throttling_burst: int = 100
+    throttling_rate_rps: float = 10.0
+    """What callers may ask together. The endpoint is the real limit, so it grows with type and count of instances."""
+    throttling_burst: int = 20
+    """How many may come at once; what an instance can't queue (QUEUE_LIMIT) it would only refuse itself."""
     cors_origins: tuple[str, ...] = ()
 
     retain_data: bool = False
@@ -104,8 +108,17 @@ class StageConfig:
         return f"wordsight-{self.stage}"
 
     @property
+    def tags(self) -> dict[str, str]:
+        """What everything that costs carries, so that a bill can be read by application and stage."""
+        return {"application": "wordsight", "stage": self.stage}
+
+    @property
     def endpoint_has_gpu(self) -> bool:
-        return bool(re.match(r"ml\.[gp]\d", self.endpoint_instance_type))
+        return _has_gpu(self.endpoint_instance_type)
+
+    @property
+    def training_has_gpu(self) -> bool:
+        return _has_gpu(self.training_instance_type)
 
     @property
     def cost(self) -> str:
@@ -119,6 +132,10 @@ class StageConfig:
             f"the endpoint runs on {instances}: about {usd_per_hour:.2f} USD per hour, "
             f"{usd_per_hour * HOURS_PER_MONTH:.0f} USD per month (us-east-1), busy or idle, until it is destroyed"
         )
+
+
+def _has_gpu(instance_type: str) -> bool:
+    return bool(re.match(r"ml\.[gp]\d", instance_type))
 
 
 @dataclass(frozen=True)
@@ -149,7 +166,6 @@ _IMAGE_URI = _match(
     "empty, or an image in ECR such as 123456789012.dkr.ecr.us-east-1.amazonaws.com/wordsight:1",
 )
 _BASE_IMAGE = r"[a-z0-9][\w./:@-]*"
-_ORIGIN = re.compile(r"\*|https?://[^/\s,*]+")
 
 _RULES = {
     "stage": _match("[a-z][a-z0-9]{1,15}", "a short lower-case name such as dev"),
@@ -174,7 +190,7 @@ _RULES = {
     "throttling_rate_rps": _between(0.1, 10_000),
     "throttling_burst": _between(1, 5_000),
     "cors_origins": _Rule(
-        lambda origins: all(_ORIGIN.fullmatch(origin) for origin in origins),
+        lambda origins: all(ORIGIN.fullmatch(origin) for origin in origins),
         "* or origins separated by commas, such as https://example.com, without a path",
     ),
     "log_retention_days": _one_of(*LOG_RETENTION_DAYS),
@@ -212,6 +228,8 @@ STAGES = {
         endpoint_instance_type="ml.g4dn.xlarge",
         training_instance_type="ml.g4dn.xlarge",
         auth="iam",
+        throttling_rate_rps=50.0,
+        throttling_burst=32,
         retain_data=True,
         log_retention_days=90,
     ),

@@ -33,6 +33,7 @@ def test_every_missing_variable_is_named_at_once():
         ("DATA_BUCKET", "Upper"),
         ("CORS_ORIGINS", "https://a.example, example.com"),
         ("CORS_ORIGINS", "https://a.example/path"),
+        ("CORS_ORIGINS", "https://*.example"),
     ],
 )
 def test_a_bad_value_is_named_with_what_is_allowed(name, value):
