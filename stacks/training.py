@@ -4,7 +4,9 @@
         --input '{"dataset_s3_uri": "s3://<data bucket>/snapshots/<name>/", "hyperparameters": {"epochs": "5"}}'
 
 CloudFormation knows no training job that it could create: the state machine is the definition of one. `hyperparameters`
-may be left out. The execution's output is {"training_job_name", "artifact_s3_uri"}; job `wordsight-<stage>-<name>`.
+may be left out. The job is called `wordsight-<stage>-<name>`: as its name may have 63 characters, letters, digits and
+hyphens, an execution of `dev` may have 49 of them, and neither an underscore nor a hyphen at the end. Without --name it
+is a UUID, which fits. The output is {"training_job_name", "artifact_s3_uri"}, and the URI is what `ModelUri` takes.
 """
 
 from aws_cdk import CfnOutput, Stack
@@ -96,7 +98,7 @@ class TrainingStack(Stack):
         return role
 
     def _definition(self, job: sfn.CustomState, data: DataStack) -> sfn.IChainable:
-        """Check the input, fill in what may be left out, train; every failure ends with a sentence."""
+        """Check the input, fill in what may be left out, train; whatever is not Completed fails with a sentence."""
         prefixes = [data.data.s3_url_for_object(prefix) for prefix in TRAINING_PREFIXES]
         has_dataset = sfn.Condition.and_(
             sfn.Condition.is_string("$.dataset_s3_uri"),
@@ -111,7 +113,13 @@ class TrainingStack(Stack):
         no_hyperparameters = sfn.Pass(
             self, "NoHyperparameters", result=sfn.Result.from_object({}), result_path="$.hyperparameters"
         )
-        job.add_catch(self._explain_failure(), errors=["States.ALL"], result_path="$.error")
+        not_completed = self._explain_ending()
+        job.add_catch(self._explain_failure(not_completed), errors=["States.ALL"], result_path="$.error")
+        job.next(
+            sfn.Choice(self, "IsCompleted")
+            .when(sfn.Condition.string_equals("$.job.TrainingJobStatus", "Completed"), self._answer())
+            .otherwise(not_completed)
+        )
         return (
             sfn.Choice(self, "CheckInput")
             .when(sfn.Condition.not_(sfn.Condition.is_present("$.dataset_s3_uri")), no_dataset)
@@ -120,22 +128,56 @@ class TrainingStack(Stack):
             .otherwise(no_hyperparameters.next(job))
         )
 
-    def _explain_failure(self) -> sfn.IChainable:
-        """A failed job's cause is its whole description as JSON, a refused one's is a sentence: show the sentence."""
-        read_reason = sfn.Pass(
-            self, "ReadReason", parameters={"job.$": "States.StringToJson($.error.Cause)"}, result_path="$.failed"
+    def _answer(self) -> sfn.IChainable:
+        """The execution's output. SageMaker does not promise the slash that an endpoint needs after a folder."""
+
+        def answer(id: str, artifact_s3_uri: str) -> sfn.Pass:
+            members = {"training_job_name.$": "$.job.TrainingJobName", "artifact_s3_uri.$": artifact_s3_uri}
+            return sfn.Pass(self, id, parameters=members)
+
+        artifact = "$.job.ModelArtifacts.S3ModelArtifacts"
+        return (
+            sfn.Choice(self, "EndsWithSlash")
+            .when(sfn.Condition.string_matches(artifact, "*/"), answer("Answer", artifact))
+            .otherwise(answer("AnswerWithSlash", f"States.Format('{{}}/', {artifact})"))
         )
+
+    def _explain_ending(self) -> sfn.Choice:
+        """A job that failed says why; one that was stopped, or took longer than it may, says no more than that."""
         failed = sfn.Fail(
             self,
             "TrainingFailed",
             error="Wordsight.TrainingFailed",
+            cause_path="States.Format('training job {} failed: {}', $.job.TrainingJobName, $.job.FailureReason)",
+        )
+        stopped = sfn.Fail(
+            self,
+            "TrainingStopped",
+            error="Wordsight.TrainingStopped",
             cause_path=(
-                "States.Format('training job {} failed: {}', $.failed.job.TrainingJobName, $.failed.job.FailureReason)"
+                "States.Format('training job {} ended as {} ({}), so it left no finished model: "
+                "start another; raise max_run_s if the runtime was exceeded', "
+                "$.job.TrainingJobName, $.job.TrainingJobStatus, $.job.SecondaryStatus)"
             ),
         )
-        refused = sfn.Fail(self, "TrainingNotRun", error_path="$.error.Error", cause_path="$.error.Cause")
         return (
             sfn.Choice(self, "HasReason")
-            .when(sfn.Condition.string_matches("$.error.Cause", '*"FailureReason":*'), read_reason.next(failed))
+            .when(sfn.Condition.is_present("$.job.FailureReason"), failed)
+            .otherwise(stopped)
+        )
+
+    def _explain_failure(self, not_completed: sfn.Choice) -> sfn.IChainable:
+        """The cause of a job that ran is its whole description as JSON, of one that was refused a sentence: show that.
+
+        Whether a stopped job arrives here or as a result is not documented; either way `not_completed` reads it.
+        """
+        read_description = sfn.Pass(self, "ReadDescription", parameters={"job.$": "States.StringToJson($.error.Cause)"})
+        refused = sfn.Fail(self, "TrainingNotRun", error_path="$.error.Error", cause_path="$.error.Cause")
+        return (
+            sfn.Choice(self, "IsDescription")
+            .when(
+                sfn.Condition.string_matches("$.error.Cause", '*"TrainingJobStatus":*'),
+                read_description.next(not_completed),
+            )
             .otherwise(refused)
         )

@@ -23,7 +23,7 @@ def create_training_job_state(
     models_s3_uri: str,
     checkpoints_s3_uri: str,
 ) -> sfn.CustomState:
-    """Create a training job named after the execution, wait for it, answer with its name and where its model lies."""
+    """Create a training job named after the execution and wait for it; its description becomes `$.job`."""
     parameters = {
         # The name of an execution is its caller's or a UUID: with it, whoever starts one knows its job and its model.
         "TrainingJobName.$": f"States.Format('{config.name}-{{}}', $$.Execution.Name)",
@@ -46,6 +46,8 @@ def create_training_job_state(
         "StoppingCondition": _stopping_condition(config),
         "EnableManagedSpotTraining": config.spot,
         "EnableNetworkIsolation": True,
+        # The stacks' tags do not reach what a state machine makes, and a job is what costs.
+        "Tags": [{"Key": key, "Value": value} for key, value in config.tags.items()],
     }
     return sfn.CustomState(
         scope,
@@ -54,10 +56,8 @@ def create_training_job_state(
             "Type": "Task",
             "Resource": f"arn:{Aws.PARTITION}:states:::sagemaker:createTrainingJob.sync",
             "Parameters": parameters,
-            "ResultSelector": {
-                "training_job_name.$": "$.TrainingJobName",
-                "artifact_s3_uri.$": "$.ModelArtifacts.S3ModelArtifacts",
-            },
+            # Nothing is selected: a member that a stopped job lacks would fail the execution past every Catch.
+            "ResultPath": "$.job",
         },
     )
 

@@ -93,7 +93,9 @@ class System:
 @pytest.fixture(scope="module")
 def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
     directory = tmp_path_factory.mktemp("e2e") / "local"
-    yield System(LocalSettings(ROOT, directory, free_port()))
+    system = System(LocalSettings(ROOT, directory, free_port()))
+    yield system
+    system.run("destroy")  # a test that failed before the last one leaves the system up
     processes.stop(directory)
 
 
@@ -179,12 +181,16 @@ def test_status_is_healthy_and_logs_show_the_requests(system: System, printed: s
     assert "/aws/sagemaker/Endpoints/wordsight-dev" in system.run("logs").stdout
 
 
-def test_a_second_up_deploys_what_changed(system: System, printed: str) -> None:
-    sagemaker = system.client("sagemaker")
+def test_a_second_up_deploys_what_changed_and_keeps_address_key_and_objects(system: System, printed: str) -> None:
+    sagemaker, s3, bucket = system.client("sagemaker"), system.client("s3"), system.output("DataBucketName")
+    s3.put_object(Bucket=bucket, Key="snapshots/kept.txt", Body=b"kept")
+    address = system.url, system.api_key
     before = sagemaker.describe_endpoint(EndpointName="wordsight-dev")["EndpointConfigName"]
     again = system.run("up", "--context", "startup_timeout_s=400")
     assert again.returncode == 0, again.stdout + again.stderr
     assert "The system is up" in again.stdout
+    assert (system.url, system.api_key) == address
+    assert s3.get_object(Bucket=bucket, Key="snapshots/kept.txt")["Body"].read() == b"kept"
     assert sagemaker.describe_endpoint(EndpointName="wordsight-dev")["EndpointConfigName"] != before
 
 
@@ -228,7 +234,7 @@ def test_the_state_machine_trains_a_checkpoint_that_can_go_live(system: System, 
         time.sleep(0.5)
     assert state["status"] == "SUCCEEDED", state.get("cause")
     artifact = json.loads(state["output"])["artifact_s3_uri"]
-    update = system.deploy_model(artifact.rstrip("/") + "/")
+    update = system.deploy_model(artifact)
     assert update.returncode == 0, update.stdout + update.stderr
     assert system.classify()[1]["x-model-version"] == "wordsight-dev-first"
 

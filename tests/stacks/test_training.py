@@ -1,4 +1,8 @@
 import json
+from typing import Any
+
+import pytest
+from ministack.services import stepfunctions
 
 from tests.stacks.conftest import Assembly, flat
 
@@ -82,13 +86,73 @@ def test_an_execution_without_a_dataset_of_ours_fails_with_a_sentence(dev: Assem
     assert choices.count('"Next": "NoDataset"') == 2
 
 
+COMPLETED = {
+    "TrainingJobName": "wordsight-dev-first",
+    "TrainingJobStatus": "Completed",
+    "SecondaryStatus": "Completed",
+    "ModelArtifacts": {"S3ModelArtifacts": "s3://artifacts/models/wordsight-dev-first/output/model/"},
+}
+"""What DescribeTrainingJob says of a job, as far as the state machine looks."""
+FAILED = {**COMPLETED, "TrainingJobStatus": "Failed", "FailureReason": "AlgorithmError: no 'images' {in} the manifest"}
+STOPPED = {
+    "TrainingJobName": "wordsight-dev-first",
+    "TrainingJobStatus": "Stopped",
+    "SecondaryStatus": "MaxRuntimeExceeded",
+}
+
+
+def after_the_job(assembly: Assembly, job: dict[str, Any]) -> Any:
+    """The execution's output for a task that succeeds with `job`. Raises its error and cause if it fails."""
+    states = definition(assembly)
+    assert states["TrainingJob"]["ResultPath"] == "$.job"
+    return stepfunctions._run_sub_machine(states, states["TrainingJob"]["Next"], {"job": job}, {}, {})
+
+
+def after_the_error(assembly: Assembly, error: str, cause: str) -> Any:
+    """The same for a task that fails."""
+    states = definition(assembly)
+    (catcher,) = states["TrainingJob"]["Catch"]  # type: ignore[misc]
+    assert (catcher["ErrorEquals"], catcher["ResultPath"]) == (["States.ALL"], "$.error")
+    raised = {"error": {"Error": error, "Cause": cause}}
+    return stepfunctions._run_sub_machine(states, catcher["Next"], raised, {}, {})
+
+
+@pytest.mark.parametrize("slash", ["/", ""])
+def test_the_answer_is_the_job_and_where_its_model_lies_as_an_endpoint_takes_it(dev: Assembly, slash: str) -> None:
+    artifact = "s3://artifacts/models/wordsight-dev-first/output/model"
+    job = {**COMPLETED, "ModelArtifacts": {"S3ModelArtifacts": artifact + slash}}
+    assert after_the_job(dev, job) == {"training_job_name": "wordsight-dev-first", "artifact_s3_uri": artifact + "/"}
+
+
 def test_a_failed_job_ends_the_execution_with_its_reason(dev: Assembly) -> None:
-    states = definition(dev)
-    assert states["TrainingJob"]["Catch"] == [
-        {"ErrorEquals": ["States.ALL"], "ResultPath": "$.error", "Next": "HasReason"}
-    ]
-    assert "$.failed.job.FailureReason" in str(states["TrainingFailed"]["CausePath"])
-    assert states["TrainingNotRun"]["CausePath"] == "$.error.Cause"
+    with pytest.raises(stepfunctions._ExecutionError) as raised:
+        after_the_error(dev, "States.TaskFailed", json.dumps(FAILED, separators=(",", ":")))
+    assert raised.value.error == "Wordsight.TrainingFailed"
+    assert raised.value.cause == (
+        "training job wordsight-dev-first failed: AlgorithmError: no 'images' {in} the manifest"
+    )
+
+
+@pytest.mark.parametrize("as_error", [True, False])
+@pytest.mark.parametrize("job", [STOPPED, {**COMPLETED, **STOPPED}])
+def test_a_stopped_job_is_no_finished_one_however_it_is_reported(
+    dev: Assembly, job: dict[str, Any], as_error: bool
+) -> None:
+    with pytest.raises(stepfunctions._ExecutionError) as raised:
+        if as_error:
+            after_the_error(dev, "States.TaskFailed", json.dumps(job))
+        else:
+            after_the_job(dev, job)
+    assert raised.value.error == "Wordsight.TrainingStopped"
+    assert raised.value.cause.startswith("training job wordsight-dev-first ended as Stopped (MaxRuntimeExceeded)")
+    assert "max_run_s" in raised.value.cause
+
+
+def test_a_job_that_was_refused_ends_the_execution_with_sagemakers_sentence(dev: Assembly) -> None:
+    with pytest.raises(stepfunctions._ExecutionError) as raised:
+        after_the_error(dev, "SageMaker.AmazonSageMakerException", "The account-level service limit is 0 Instances")
+    assert raised.value.error == "SageMaker.AmazonSageMakerException"
+    assert raised.value.cause == "The account-level service limit is 0 Instances"
 
 
 def test_hyperparameters_may_be_left_out(dev: Assembly) -> None:

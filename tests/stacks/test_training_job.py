@@ -131,11 +131,9 @@ def test_hyperparameters_and_dataset_are_the_executions(dev: Assembly) -> None:
     assert channel["DataSource"]["S3DataSource"]["S3Uri"] == INPUT["dataset_s3_uri"]
 
 
-def test_the_answer_is_the_job_and_where_its_model_lies(dev: Assembly) -> None:
-    assert task(dev)["ResultSelector"] == {
-        "training_job_name.$": "$.TrainingJobName",
-        "artifact_s3_uri.$": "$.ModelArtifacts.S3ModelArtifacts",
-    }
+def test_a_job_is_tagged_as_the_stacks_are(assembly: Assembly) -> None:
+    endpoint = assembly.serving.the("AWS::SageMaker::Endpoint")
+    assert task(assembly)["Parameters"]["Tags"] == endpoint["Tags"]
 
 
 def test_several_instances_train_together(synthesize: Synthesize) -> None:
