@@ -53,6 +53,8 @@ class TrainingStack(Stack):
                 include_execution_data=True,
             ),
         )
+        # Deleting the machine waits for its executions, and their jobs still need what the role's policy grants.
+        machine.node.add_dependency(role)
         CfnOutput(self, "StateMachineArn", value=machine.state_machine_arn)
 
     def _execution_role(self, data: DataStack) -> ExecutionRole:

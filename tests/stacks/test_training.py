@@ -162,5 +162,11 @@ def test_hyperparameters_may_be_left_out(dev: Assembly) -> None:
     assert states["CheckInput"]["Default"] == "NoHyperparameters"
 
 
+def test_a_job_keeps_its_permissions_for_as_long_as_there_is_a_state_machine(dev: Assembly) -> None:
+    (machine,) = dev.training.of_type("AWS::StepFunctions::StateMachine").values()
+    (policy,) = (id for id in dev.training.of_type("AWS::IAM::Policy") if id.startswith("ExecutionRole"))
+    assert policy in machine["DependsOn"]
+
+
 def test_whoever_trains_finds_the_state_machine(dev: Assembly) -> None:
     assert dev.training.outputs["StateMachineArn"].startswith("${StateMachine")
