@@ -72,7 +72,7 @@ def read_manifest(directory: Path) -> list[Record]:
     records = [
         _record(line, path, number)
         for path in manifests
-        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1)
+        for number, line in enumerate(path.read_text(encoding="utf-8").split("\n"), start=1)
         if line.strip()
     ]
     if not records:
@@ -89,6 +89,8 @@ def _record(line: str, path: Path, number: int) -> Record:
         raise DataError(f"{path.name} line {number}: {field}: {fault['msg']}") from None
     except ValueError as error:
         raise DataError(f"{path.name} line {number} is not JSON: {error}") from None
+    except RecursionError:
+        raise DataError(f"{path.name} line {number} is nested too deeply: an object of strings is needed") from None
     if Path(record.image).is_absolute() or ".." in Path(record.image).parts:
         raise DataError(f"{path.name} line {number}: image {record.image!r} must be a path below the manifest's folder")
     return record

@@ -32,6 +32,12 @@ def test_a_sentence_may_stand_under_three_names(tmp_path: Path, field: str) -> N
     assert record.captions == ("a red circle",)
 
 
+@pytest.mark.parametrize("mark", ["\u2028", "\u0085"])
+def test_a_line_ends_at_a_line_feed_and_at_nothing_else(tmp_path: Path, mark: str) -> None:
+    line = json.dumps({"image": "a.png", "captions": [f"red{mark}circle"]}, ensure_ascii=False)
+    assert [record.captions for record in read_manifest(written(tmp_path, [line, line]))] == [("red circle",)] * 2
+
+
 def test_a_repeated_caption_counts_once(tmp_path: Path) -> None:
     (record,) = read_manifest(written(tmp_path, [{"image": "a.png", "captions": ["red", "round", "red"]}]))
     assert record.captions == ("red", "round")
@@ -46,6 +52,7 @@ def test_words_that_look_like_nothing_are_captions(tmp_path: Path) -> None:
     ("line", "sentence"),
     [
         ("{not json", "line 2 is not JSON"),
+        ("[" * 100_000, "line 2 is nested too deeply"),
         ({"image": "a.png"}, "line 2: captions: Field required"),
         ({"image": "a.png", "captions": []}, "line 2: captions"),
         ({"image": "a.png", "captions": ["red", ""]}, "none of them empty"),
