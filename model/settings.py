@@ -70,6 +70,7 @@ class ContainerSettings(Settings):
         alias="BASE_MODEL_DIR",
         description="Served when model_dir holds no checkpoint, and what fine-tuning starts from",
     )
+    expect_gpu: bool = Field(False, alias="EXPECT_GPU", description="Fail instead of being silently slow without CUDA")
 
 
 class ServeSettings(ContainerSettings):
@@ -77,9 +78,6 @@ class ServeSettings(ContainerSettings):
 
     port: int = Field(8080, alias="SAGEMAKER_BIND_TO_PORT", ge=0, le=65535, description="0 takes any free port")
     bind_host: str = Field("0.0.0.0", alias="BIND_HOST")  # noqa: S104 - SageMaker calls from outside
-    expect_gpu: bool = Field(
-        False, alias="EXPECT_GPU", description="Be unhealthy instead of silently slow without CUDA"
-    )
     run_as_user: str = Field("", alias="RUN_AS_USER", description="Whom to become, if root, before taking requests")
     model_threads: int = Field(
         default_factory=_half_the_vcpus,
@@ -120,7 +118,9 @@ A line is `step=10 loss=1.234 …`: the space before a name keeps `loss` apart f
 
 
 class TrainSettings(ContainerSettings):
-    """Where training reads and writes beside that. All names are SageMaker's."""
+    """Where training reads and writes beside that. The names are SageMaker's training toolkit's, which our image does
+    not run: SageMaker itself only mounts the folders, so the defaults are where it does.
+    """
 
     train_dir: Path = Field(
         default_factory=lambda known: Path(known["base_dir"]) / "input/data/train",
@@ -128,7 +128,9 @@ class TrainSettings(ContainerSettings):
         description="Holds a manifest (*.jsonl) and the images it names",
     )
     base_channel_dir: Path | None = Field(
-        None, alias="SM_CHANNEL_BASE", description="A checkpoint to fine-tune in place of the image's own"
+        None,
+        alias="SM_CHANNEL_BASE",
+        description="A checkpoint to fine-tune in place of the image's own; None: the base channel, if it is mounted",
     )
     job_name: str | None = Field(None, alias="TRAINING_JOB_NAME", description="Becomes the model's version")
 
@@ -159,8 +161,13 @@ class TrainSettings(ContainerSettings):
 
     @property
     def start_dir(self) -> Path:
-        """The checkpoint that fine-tuning starts from."""
-        return self.base_channel_dir or self.base_model_dir
+        """The checkpoint that fine-tuning starts from. A mounted channel that holds none is an error, and no reason to
+        start from another.
+        """
+        if self.base_channel_dir is not None:
+            return self.base_channel_dir
+        mounted = self.base_dir / "input/data/base"
+        return mounted if mounted.is_dir() else self.base_model_dir
 
 
 class Hyperparameters(BaseModel):

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from model.settings import ServeSettings, SettingsError
+from model.settings import ServeSettings, SettingsError, TrainSettings
 
 
 def test_an_empty_environment_gives_the_containers_defaults() -> None:
@@ -18,6 +18,25 @@ def test_an_empty_environment_gives_the_containers_defaults() -> None:
 def test_the_model_folder_follows_sagemakers_base_folder() -> None:
     assert ServeSettings.from_env({"SAGEMAKER_BASE_DIR": "/somewhere"}).model_dir == Path("/somewhere/model")
     assert ServeSettings.from_env({"SAGEMAKER_BASE_DIR": "/a", "SM_MODEL_DIR": "/b"}).model_dir == Path("/b")
+
+
+def test_training_finds_its_channels_below_sagemakers_base_folder(tmp_path: Path) -> None:
+    settings = TrainSettings.from_env({"SAGEMAKER_BASE_DIR": str(tmp_path)})
+    assert (settings.train_dir, settings.model_dir) == (tmp_path / "input/data/train", tmp_path / "model")
+    assert TrainSettings.from_env({"SM_CHANNEL_TRAIN": "/images"}).train_dir == Path("/images")
+
+
+def test_a_mounted_base_channel_comes_before_the_images_own_base(tmp_path: Path) -> None:
+    settings = TrainSettings(base_dir=tmp_path)
+    assert settings.start_dir == Path("/opt/wordsight/base")
+    (tmp_path / "input/data/base").mkdir(parents=True)
+    assert settings.start_dir == tmp_path / "input/data/base"
+    assert TrainSettings(base_dir=tmp_path, base_channel_dir=Path("/mine")).start_dir == Path("/mine")
+
+
+def test_training_can_be_told_to_expect_a_gpu() -> None:
+    assert TrainSettings(expect_gpu=True).to_env() == {"EXPECT_GPU": "1"}
+    assert TrainSettings.from_env({"EXPECT_GPU": "1"}).expect_gpu
 
 
 def test_what_was_chosen_survives_the_way_through_an_environment() -> None:
