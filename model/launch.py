@@ -56,9 +56,20 @@ def is_worker(environ: Mapping[str, str]) -> bool:
 
 def run_workers(command: Sequence[str]) -> int:
     """Run torchrun to its end and return its status; a SIGTERM goes on to it, and so to every worker."""
-    workers = subprocess.Popen(command)  # noqa: S603 - our own interpreter and module
-    previous = signal.signal(signal.SIGTERM, lambda *_: workers.terminate())
+    workers: subprocess.Popen[bytes] | None = None
+    stopped = False
+
+    def stop(*_: object) -> None:
+        nonlocal stopped
+        stopped = True
+        if workers is not None:
+            workers.terminate()
+
+    previous = signal.signal(signal.SIGTERM, stop)  # first: a signal that finds no handler would leave orphans
     try:
+        workers = subprocess.Popen(command)  # noqa: S603 - our own interpreter and module
+        if stopped:
+            workers.terminate()
         return workers.wait()
     finally:
         signal.signal(signal.SIGTERM, previous)

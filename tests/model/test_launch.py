@@ -5,7 +5,11 @@ import os
 import signal
 import sys
 import threading
+import time
+from collections.abc import Iterator
 from pathlib import Path
+
+import pytest
 
 from model.launch import Cluster, is_worker, run_workers
 
@@ -31,6 +35,39 @@ def test_the_status_of_the_workers_is_passed_on() -> None:
     assert run_workers([sys.executable, "-c", "raise SystemExit(3)"]) == 3
 
 
-def test_a_stop_signal_reaches_the_workers() -> None:
-    threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGTERM)).start()
-    assert run_workers([sys.executable, "-c", "import time; time.sleep(30)"]) == -signal.SIGTERM
+@pytest.fixture
+def _survives_sigterm() -> Iterator[None]:
+    """A signal that nobody takes would end the tests and not just fail one."""
+    previous = signal.signal(signal.SIGTERM, lambda *_: None)
+    yield
+    signal.signal(signal.SIGTERM, previous)
+
+
+@pytest.mark.usefixtures("_survives_sigterm")
+def test_a_stop_signal_reaches_the_workers(tmp_path: Path) -> None:
+    started = tmp_path / "started"
+
+    def stop_once_started() -> None:
+        while not started.exists():
+            time.sleep(0.01)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    stopping = threading.Thread(target=stop_once_started, daemon=True)
+    stopping.start()
+    work = "import pathlib, sys, time; pathlib.Path(sys.argv[1]).touch(); time.sleep(60)"
+    assert run_workers([sys.executable, "-c", work, str(started)]) == -signal.SIGTERM
+    stopping.join()
+
+
+class StoppedAtStart(tuple[str, ...]):
+    """A command whose process gets a stop signal while it is read: after the call, before there is a worker."""
+
+    def __iter__(self) -> Iterator[str]:
+        os.kill(os.getpid(), signal.SIGTERM)
+        return super().__iter__()
+
+
+@pytest.mark.usefixtures("_survives_sigterm")
+def test_a_stop_signal_that_comes_before_the_workers_ends_them_too() -> None:
+    command = StoppedAtStart([sys.executable, "-c", "import time; time.sleep(10)"])
+    assert run_workers(command) == -signal.SIGTERM
