@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import torch
 
+from model.cuda_compat import COMPAT_DIR
+
 
 class DeviceError(Exception):
     """A GPU was expected and can't be used. The text says what was found and what to change."""
 
 
-def pick_device(expect_gpu: bool) -> str:
-    """ "cuda" if it computes, else "cpu".
+def pick_device(expect_gpu: bool, gpu: str = "cuda") -> str:
+    """`gpu` if it computes, else "cpu".
 
     Raises DeviceError if `expect_gpu` and CUDA is absent or fails at a first small sum.
     """
@@ -19,20 +21,26 @@ def pick_device(expect_gpu: bool) -> str:
             raise DeviceError(f"a GPU is expected and torch finds none: {describe_cuda()}. {REMEDY}")
         return "cpu"
     try:
-        torch.ones(8, device="cuda").sum().item()
+        torch.ones(8, device=gpu).sum().item()
     except RuntimeError as error:
         if expect_gpu:
             raise DeviceError(
                 f"a GPU is expected and does not compute ({error}): {describe_cuda()}. {REMEDY}"
             ) from error
         return "cpu"
-    return "cuda"
+    return gpu
 
 
 REMEDY = (
-    "CUDA 13 needs an NVIDIA driver of 580 or newer: on an endpoint set InferenceAmiVersion to "
-    "al2023-ami-sagemaker-inference-gpu-4-1, and check that the instance type has a GPU"
+    "Check that the instance type has a GPU. CUDA 13 needs an NVIDIA driver of 580 or newer: on an endpoint set "
+    "InferenceAmiVersion to al2023-ami-sagemaker-inference-gpu-4-1; a training job can't choose its driver, so build "
+    f"its image on one with NVIDIA's compatibility library in {COMPAT_DIR}, or take another instance type"
 )
+
+
+def multiplies_bf16(device: torch.device) -> bool:
+    """Whether the device has units for bfloat16. A T4 (compute capability 7.5) has none, and emulating them is slow."""
+    return device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
 
 
 def describe_cuda() -> str:

@@ -16,6 +16,8 @@ import torch.distributed as dist
 from torch import Tensor
 from torch.nn import Parameter
 
+from model.device import pick_device
+
 COLLECTIVE_TIMEOUT_S = 600
 
 
@@ -84,15 +86,18 @@ class _Gather(torch.autograd.Function):
 
 
 @contextmanager
-def joined_ranks() -> Iterator[Ranks]:
-    """Join torchrun's process group, if this process was started by torchrun, and leave it at the end."""
+def joined_ranks(expect_gpu: bool = False) -> Iterator[Ranks]:
+    """Join torchrun's process group, if this process was started by torchrun, and leave it at the end.
+
+    Raises DeviceError if `expect_gpu` and this process's GPU does not compute.
+    """
     rank, count = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
-    cuda = torch.cuda.is_available()
-    device = torch.device(f"cuda:{os.environ.get('LOCAL_RANK', 0)}" if cuda else "cpu")
+    device = torch.device(pick_device(expect_gpu, f"cuda:{os.environ.get('LOCAL_RANK', 0)}"))
     if count == 1:
         yield Ranks(rank, count, device)
         return
-    dist.init_process_group("nccl" if cuda else "gloo", timeout=timedelta(seconds=COLLECTIVE_TIMEOUT_S))
+    backend = "nccl" if device.type == "cuda" else "gloo"
+    dist.init_process_group(backend, timeout=timedelta(seconds=COLLECTIVE_TIMEOUT_S))
     try:
         yield Ranks(rank, count, device)
     finally:
