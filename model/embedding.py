@@ -1,29 +1,38 @@
-"""Images and texts to unit vectors, with gradients where the caller wants them."""
+"""Images and texts to unit vectors: what the server does and what training differentiates.
+
+Shapes: B images, T texts, N tokens, D width of the shared space.
+"""
 
 from collections.abc import Sequence
 
 import torch
+from PIL import Image
 from torch import Tensor
 from torch.nn.functional import normalize
-from transformers import CLIPModel, PreTrainedTokenizerBase
+from transformers import BatchEncoding, CLIPImageProcessorPil, CLIPModel, PreTrainedTokenizerBase
 
 
-def embed_images(model: CLIPModel, pixels: Tensor) -> Tensor:
-    """shape = [images, projection]"""
-    features: Tensor = model.get_image_features(pixel_values=pixels).pooler_output
-    return normalize(features, dim=-1)
+def pixel_values(processor: CLIPImageProcessorPil, images: Sequence[Image.Image]) -> Tensor:
+    """Resize, crop and normalize RGB images as `preprocessor_config.json` says: [B, 3, height, width], fp32."""
+    return torch.as_tensor(processor(images=list(images), return_tensors="pt")["pixel_values"])
 
 
-def embed_texts(model: CLIPModel, tokenizer: PreTrainedTokenizerBase, texts: Sequence[str]) -> Tensor:
-    """Padded to the longest of the texts, not to the context length. shape = [texts, projection]"""
-    limit = model.config.text_config.max_position_embeddings
-    tokens = tokenizer(list(texts), padding=True, truncation=True, max_length=limit, return_tensors="pt")
+def embed_pixels(model: CLIPModel, pixels: Tensor) -> Tensor:
+    """Preprocessed images [B, 3, height, width] as unit vectors [B, D], fp32, where the model is."""
+    batch = pixels.to(model.device, model.dtype)
+    features: Tensor = model.get_image_features(pixel_values=batch).pooler_output
+    return normalize(features.float(), dim=-1)
+
+
+def read_texts(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], context_length: int) -> BatchEncoding:
+    """Texts as token ids [T, N], cut to `context_length` and padded to the longest of them.
+
+    Padding costs time but changes nothing: the text tower is causal and is read at the end token.
+    """
+    return tokenizer(list(texts), padding=True, truncation=True, max_length=context_length, return_tensors="pt")
+
+
+def embed_tokens(model: CLIPModel, tokens: BatchEncoding) -> Tensor:
+    """Token ids [T, N] as unit vectors [T, D], fp32, where the model is."""
     features: Tensor = model.get_text_features(**tokens.to(model.device)).pooler_output
-    return normalize(features, dim=-1)
-
-
-@torch.no_grad()
-def embed_images_in_chunks(model: CLIPModel, pixels: Tensor, chunk: int = 128) -> Tensor:
-    """Without gradients, in bounded memory. shape = [images, projection]"""
-    parts = [embed_images(model, part.to(model.device)) for part in pixels.split(chunk)]  # type: ignore[no-untyped-call]
-    return torch.cat(parts)
+    return normalize(features.float(), dim=-1)

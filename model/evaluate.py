@@ -6,8 +6,9 @@ python -m model.evaluate --checkpoint model/shipped --scenes 6000 --json metrics
 
 import argparse
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from itertools import islice
 from pathlib import Path
 
 import torch
@@ -67,16 +68,27 @@ class World:
     def _images(self, split: Split) -> Tensor:
         if split not in self._embeds:
             images = (Image.fromarray(render(EVALUATION_SEED, split, index)) for index in range(self.scenes))
-            pixels = [self.clip.preprocess(image) for image in images]
-            batches = (pixels[start : start + BATCH] for start in range(0, self.scenes, BATCH))
-            self._embeds[split] = torch.cat([self.clip.embed_images(torch.stack(batch)) for batch in batches])
+            self._embeds[split] = embed_pictures(self.clip, images)
         return self._embeds[split]
+
+
+def embed_pictures(clip: Clip, images: Iterable[Image.Image]) -> Tensor:
+    """Any number of RGB images as unit vectors, a batch in memory at a time. shape = [images, projection]"""
+    pixels = map(clip.preprocess, images)
+    batches = iter(lambda: list(islice(pixels, BATCH)), [])
+    return torch.cat([clip.embed_images(torch.stack(batch)) for batch in batches])
+
+
+def embed_sentences(clip: Clip, texts: Sequence[str]) -> Tensor:
+    """Any number of texts as unit vectors, batch by batch. shape = [texts, projection]"""
+    batches = (texts[start : start + BATCH] for start in range(0, len(texts), BATCH))
+    return torch.stack([text.vector for batch in batches for text in clip.embed_texts(batch)])
 
 
 def embed_labels(clip: Clip, prompts: list[list[str]]) -> Tensor:
     """One unit vector per label, the mean of its sentences. shape = [labels, projection]"""
-    flat = iter(clip.embed_texts([sentence for sentences in prompts for sentence in sentences]))
-    return mean_direction([[next(flat).vector for _ in sentences] for sentences in prompts])
+    flat = iter(embed_sentences(clip, [sentence for sentences in prompts for sentence in sentences]))
+    return mean_direction([[next(flat) for _ in sentences] for sentences in prompts])
 
 
 def calibrate(world: World, tasks: Sequence[Task] = TASKS) -> Calibration:
@@ -96,6 +108,16 @@ def evaluate(world: World, temperature: float, tasks: Sequence[Task] = TASKS) ->
     """Every task's figures on its test images."""
     scale = world.clip.logit_scale / temperature
     return {task.name: _result(world.answers(task, task.split), scale) for task in tasks}
+
+
+def wrong_above_half(world: World, calibration: Calibration, tasks: Sequence[Task] = TASKS) -> dict[str, float]:
+    """Each task's share of wrong labels that score above 0.5 when each label is scored on its own, on test images."""
+    curve = calibration.multi_label
+    if curve is None:
+        return {}
+    answers = [world.answers(task, task.split) for task in tasks]
+    wrong = {said.task.name: said.cosines[_one_hot(said) == 0] for said in answers}
+    return {name: round(float((curve.a * each + curve.b > 0).float().mean()), 4) for name, each in wrong.items()}
 
 
 def mean_accuracy(world: World, split: Split) -> float:

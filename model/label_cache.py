@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 
-from model.inference import TEXT_BATCH, TextEmbedding
+from model.contract import TooManyRequests
+from model.inference import TextEmbedding
+
+TEXT_BATCH = 64
+"""Bounds one turn on the device, so that a long request can't hold up the short ones behind it."""
 
 
 class LabelCache:
     """The embeddings of the texts asked for most recently, and of those being encoded now.
 
     It belongs to one model, so the text alone is the key. It lives on one event loop, so it needs no lock.
-    Once an encoding has started it ends in the cache, even if whoever asked has gone: asking again finds it warm.
+    Once an encoding has started it ends in the cache, even if whoever asked has gone: asking again finds it warm. So
+    no more is begun than the cache can keep; beyond that, texts would be forgotten before anybody asked again.
     """
 
     def __init__(self, encode: Callable[[Sequence[str]], Awaitable[list[TextEmbedding]]], capacity: int) -> None:
@@ -35,23 +41,42 @@ class LabelCache:
         return len(self._pending)
 
     @property
-    def wait_s(self) -> float:
-        """How long that will take, going by the batch before."""
-        return len(self._pending) * self._s_per_text
+    def wait_s(self) -> int:
+        """How long that will take, going by the batch before; at least 1."""
+        return self._duration_s(len(self._pending))
 
     async def embed(self, texts: Iterable[str]) -> dict[str, TextEmbedding]:
-        """The embedding of every distinct text, encoding those that are neither known nor on their way."""
+        """The embedding of every distinct text, encoding those that are neither known nor on their way.
+
+        Raises TooManyRequests, and begins nothing, if those and what is on its way are more than the cache can keep.
+        A request that comes alone is never too large.
+        """
         wanted = dict.fromkeys(texts)
         found = {text: self._known[text] for text in wanted if text in self._known}
         for text in found:
             self._known.move_to_end(text)
+        new = [text for text in wanted if text not in found and text not in self._pending]
+        self._refuse_too_many(len(new))
         self.hits += len(found)
         self.misses += len(wanted) - len(found)
-        self._start([text for text in wanted if text not in found and text not in self._pending])
+        self._start(new)
         tasks = {self._pending[text] for text in wanted if text not in found}
         for batch in await asyncio.gather(*map(asyncio.shield, tasks)):
             found.update(batch)
         return {text: found[text] for text in wanted}
+
+    def _refuse_too_many(self, new: int) -> None:
+        excess = self.pending + new - self._capacity
+        if new and self.pending and excess > 0:
+            wait_s = self._duration_s(min(excess, self.pending))
+            raise TooManyRequests(
+                f"{self.pending} label texts wait to be read by the model, and {new} new ones make more than the "
+                f"{self._capacity} that are taken at once: try again in {wait_s} s",
+                retry_after_s=wait_s,
+            )
+
+    def _duration_s(self, texts: int) -> int:
+        return max(1, math.ceil(texts * self._s_per_text))
 
     def _start(self, texts: list[str]) -> None:
         """Encode `texts` in batches of similar length, one at a time: the requests of others go in between."""

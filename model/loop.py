@@ -9,25 +9,24 @@ from torch import Tensor
 
 from model.batch import Batch, Examples
 from model.checkpoint import Checkpoint, CheckpointMetadata
+from model.device import multiplies_bf16
 from model.distributed import Ranks
-from model.embedding import embed_images, embed_images_in_chunks, embed_texts
-from model.evaluate import World, mean_accuracy
+from model.embedding import embed_pixels, embed_tokens, pixel_values, read_texts
+from model.evaluate import World, embed_pictures, embed_sentences, mean_accuracy
 from model.inference import Clip
 from model.loss import contrastive_loss
 from model.optimizer import AveragedWeights, build_optimizers, rate_share, set_rates
-from model.pixels import pixel_values
 from model.settings import Hyperparameters
 from model.start import Start
 
 MAX_LOG_SCALE = log(100)
 MAX_BAD_STEPS = 10
 MIN_STEPS = 100
-TEXT_CHUNK = 256
 VALIDATION_SCENES = 800
 
 
 class Diverged(Exception):
-    """The loss was not a finite number for many steps in a row."""
+    """The loss or its gradient was not finite for many steps in a row."""
 
 
 class Loop:
@@ -64,32 +63,33 @@ class Loop:
         return Clip(Checkpoint(self.averaged.model, self.start.tokenizer, self.start.processor, unnamed))
 
     def take_step(self) -> float:
-        """Learn from the next batch and return its loss. Raises Diverged."""
+        """Learn from the next batch and return its loss. A step that is not finite changes nothing. Raises Diverged."""
         batch, pixels = self._read()
         set_rates(self.optimizers, rate_share(self.step, self.steps, self.chosen))
         loss = self._loss(batch, pixels)
-        finite = bool(torch.isfinite(loss))
-        self._watch(finite)
+        loss.backward()  # type: ignore[no-untyped-call]
+        self.ranks.average_gradients(self.model.parameters())
+        norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.chosen.max_grad_norm)
+        finite = bool(torch.isfinite(loss.detach() + norm))
         if finite:
-            loss.backward()  # type: ignore[no-untyped-call]
             self._update()
+        for optimizer in self.optimizers:
+            optimizer.zero_grad(set_to_none=True)
+        self._watch(finite)
         self.step += 1
         return float(loss.detach())
 
     def _loss(self, batch: Batch, pixels: Tensor) -> Tensor:
         device = self.ranks.device
-        with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
-            images = self.ranks.gather(embed_images(self.model, pixels.to(device)))
-            texts = embed_texts(self.model, self.start.tokenizer, batch.texts)
-        cosines = images.float() @ texts.float().T
+        tokens = read_texts(self.start.tokenizer, batch.texts, self.model.config.text_config.max_position_embeddings)
+        with torch.autocast(device.type, torch.bfloat16, enabled=multiplies_bf16(device)):
+            images, texts = embed_pixels(self.model, pixels), embed_tokens(self.model, tokens)
+        cosines = self.ranks.gather(images) @ texts.T
         return contrastive_loss(self.model.logit_scale.exp() * cosines, batch.positives.to(device))
 
     def _update(self) -> None:
-        self.ranks.average_gradients(self.model.parameters())
-        torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.chosen.max_grad_norm)
         for optimizer in self.optimizers:
             optimizer.step()
-            optimizer.zero_grad(set_to_none=True)
         with torch.no_grad():
             self.model.logit_scale.clamp_(0, MAX_LOG_SCALE)
         self.averaged.update(self.model, self.step)
@@ -98,7 +98,7 @@ class Loop:
         self.bad_steps = 0 if finite else self.bad_steps + 1
         if self.bad_steps == MAX_BAD_STEPS:
             raise Diverged(
-                f"the loss was not finite in {MAX_BAD_STEPS} steps up to step {self.step}: "
+                f"the loss or its gradient was not finite in {MAX_BAD_STEPS} steps up to step {self.step}: "
                 f"lower learning_rate (now {self.rate:g}) or raise warmup_steps"
             )
 
@@ -133,13 +133,9 @@ class Loop:
     @torch.no_grad()
     def validation_cosines(self) -> tuple[Tensor, Tensor]:
         """Cosines of the averaged weights, and the truth; both shapes = [images, texts]"""
-        batch, model = self.examples.validation(), self.averaged.model
-        parts = [batch.rows[at : at + TEXT_CHUNK] for at in range(0, len(batch.rows), TEXT_CHUNK)]
-        pixels = (pixel_values(self.start.processor, [self.examples.image(row) for row in rows]) for rows in parts)
-        images = torch.cat([embed_images_in_chunks(model, part) for part in pixels])
-        chunks = [batch.texts[at : at + TEXT_CHUNK] for at in range(0, len(batch.texts), TEXT_CHUNK)]
-        texts = torch.cat([embed_texts(model, self.start.tokenizer, chunk) for chunk in chunks])
-        return (images @ texts.T).cpu(), batch.positives
+        batch, clip = self.examples.validation(), self.clip()
+        images = embed_pictures(clip, (self.examples.image(row) for row in batch.rows))
+        return images @ embed_sentences(clip, batch.texts).T, batch.positives
 
     def state(self) -> dict[str, Any]:
         """What `resume` needs."""
@@ -147,7 +143,6 @@ class Loop:
             "model": self.model.state_dict(),
             "averaged": self.averaged.model.state_dict(),
             "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
-            "bad_steps": self.bad_steps,
         }
 
     def resume(self, saved: tuple[int, dict[str, Any]] | None) -> None:
@@ -155,7 +150,7 @@ class Loop:
         if saved is None:
             return
         self.step, state = saved
-        self.bad_steps = state["bad_steps"]
+        self.bad_steps = 0
         self.model.load_state_dict(state["model"])
         self.averaged.model.load_state_dict(state["averaged"])
         for optimizer, values in zip(self.optimizers, state["optimizers"], strict=True):

@@ -7,6 +7,7 @@ Each label occurs equally often in its task's images.
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from model.contract import DEFAULT_HYPOTHESIS_TEMPLATE
 from model.wording import with_article
 from model.world import (
     BACKGROUNDS,
@@ -23,9 +24,8 @@ from model.world import (
     scene_at,
 )
 
-DEFAULT_TEMPLATE = "This is a photo of {}."
 OTHER_TEMPLATE = "In this one you can see {}."
-TEMPLATES = (DEFAULT_TEMPLATE, OTHER_TEMPLATE)
+TEMPLATES = (DEFAULT_HYPOTHESIS_TEMPLATE, OTHER_TEMPLATE)
 
 
 @dataclass(frozen=True)

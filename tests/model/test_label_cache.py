@@ -6,8 +6,9 @@ from collections.abc import Sequence
 import pytest
 import torch
 
-from model.inference import TEXT_BATCH, TextEmbedding
-from model.label_cache import LabelCache
+from model.contract import TooManyRequests
+from model.inference import TextEmbedding
+from model.label_cache import TEXT_BATCH, LabelCache
 
 
 class Encoder:
@@ -110,6 +111,26 @@ def test_a_request_larger_than_the_cache_is_answered_all_the_same() -> None:
         cache = LabelCache(Encoder(), capacity=2)
         assert list(await cache.embed(["a", "b", "c", "d"])) == ["a", "b", "c", "d"]
         assert len(cache) == 2
+
+    asyncio.run(scenario())
+
+
+def test_no_more_is_begun_than_the_cache_can_keep_and_what_is_on_its_way_may_be_shared() -> None:
+    async def scenario() -> None:
+        encode = Encoder()
+        encode.gate.clear()
+        cache = LabelCache(encode, capacity=3)
+        begun = asyncio.create_task(cache.embed(["a", "b"]))
+        await asyncio.sleep(0)
+        with pytest.raises(TooManyRequests, match=r"2 label texts wait .* 2 new ones .* the 3 that") as refused:
+            async with asyncio.timeout(30):
+                await cache.embed(["c", "d"])
+        assert (refused.value.retry_after_s, cache.pending, cache.misses) == (1, 2, 2)
+        shared = asyncio.create_task(cache.embed(["a", "b", "c"]))
+        await asyncio.sleep(0)
+        encode.gate.set()
+        assert [list(found) for found in await asyncio.gather(begun, shared)] == [["a", "b"], ["a", "b", "c"]]
+        assert list(await cache.embed(["c", "d"])) == ["c", "d"]
 
     asyncio.run(scenario())
 
