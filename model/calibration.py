@@ -7,11 +7,23 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor
-from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
+from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy, one_hot
 
-from model.checkpoint import MultiLabelCalibration
+from model.checkpoint import Calibration, MultiLabelCalibration
 
 ECE_BINS = 15
+
+
+def fit_calibration(cosines: Tensor, positives: Tensor, logit_scale: float) -> Calibration:
+    """Both calibrations from images with sentences. `cosines` float, `positives` bool; both shapes = [images, texts]
+
+    For the temperature an image is asked for its first true sentence among the false ones; what its other true ones
+    score is no mistake.
+    """
+    first = positives.int().argmax(dim=1)
+    also_true = positives & ~one_hot(first, positives.shape[1]).bool()
+    temperature = fit_temperature([((logit_scale * cosines).masked_fill(also_true, -torch.inf), first)])
+    return Calibration(temperature=temperature, multi_label=fit_multi_label(cosines.flatten(), positives.flatten()))
 
 
 def fit_temperature(tasks: Sequence[tuple[Tensor, Tensor]]) -> float:
@@ -25,14 +37,20 @@ def fit_temperature(tasks: Sequence[tuple[Tensor, Tensor]]) -> float:
 
 
 def fit_multi_label(cosines: Tensor, is_true: Tensor) -> MultiLabelCalibration:
-    """Logistic regression of truth on the cosine, by Newton-like LBFGS steps. Both shapes = [pairs]"""
+    """Logistic regression of truth on the cosine, by Newton-like LBFGS steps. Both shapes = [pairs]
+
+    True pairs weigh as much as false ones together, however many there are of each: among n images with a sentence
+    each only 1 pair in n is true, and a curve with that base rate would call every pair false.
+    """
     curve = torch.tensor([10.0, -5.0], dtype=torch.float64, requires_grad=True)
     x, y = cosines.double(), is_true.double()
+    weights = torch.where(is_true.bool(), 0.5 / y.sum().clamp(min=1), 0.5 / (1 - y).sum().clamp(min=1))
     optimizer = torch.optim.LBFGS([curve], max_iter=200, line_search_fn="strong_wolfe")
 
     def loss() -> Tensor:
         optimizer.zero_grad()
-        value = binary_cross_entropy_with_logits(curve[0] * x + curve[1], y) + 1e-6 * curve.square().sum()
+        misfit = binary_cross_entropy_with_logits(curve[0] * x + curve[1], y, weights, reduction="sum")
+        value = misfit + 1e-6 * curve.square().sum()
         value.backward()  # type: ignore[no-untyped-call]
         return value
 

@@ -17,13 +17,16 @@ classify("picture.png", candidate_labels=["a red circle", "a house", "a fish"])
 ```"""
 MARGIN = 0.15
 """A task within this of chance is called out as not learnt."""
+MANY_WRONG = 0.03
+"""A task with this share of wrong labels above 0.5 is called out as one where a lone label's score needs care."""
 
 
 def write_card(
     directory: Path, metadata: CheckpointMetadata, results: Mapping[str, TaskResult], chosen: Hyperparameters
 ) -> None:
     """Write the card beside the weights it describes."""
-    parts = [_title(metadata, chosen), _figures(results, metadata), _limits(results, chosen), _recipe(metadata, chosen)]
+    limits = _limits(results, metadata, chosen)
+    parts = [_title(metadata, chosen), _figures(results, metadata), limits, _recipe(metadata, chosen)]
     (directory / CARD).write_text("\n\n".join(parts) + "\n")
 
 
@@ -40,12 +43,13 @@ def _figures(results: Mapping[str, TaskResult], metadata: CheckpointMetadata) ->
     return (
         "## Figures\n\nZero-shot on rendered images the model never saw, in sentences it was never trained on; every "
         "label is equally frequent, so chance is one over their number. Calibration error is after the temperature "
-        f"of {metadata.calibration.temperature or 1:.3g} that is part of the checkpoint. The `unseen` row asks for "
-        "combinations of colour and shape that training never showed.\n\n" + table(results)
+        f"of {metadata.calibration.temperature or 1:.3g} that is part of the checkpoint. Wordsight divides by it and "
+        "the pipeline above does not, so their scores differ, though not the order of the labels. The `unseen` row "
+        "asks for combinations of colour and shape that training never showed.\n\n" + table(results)
     )
 
 
-def _limits(results: Mapping[str, TaskResult], chosen: Hyperparameters) -> str:
+def _limits(results: Mapping[str, TaskResult], metadata: CheckpointMetadata, chosen: Hyperparameters) -> str:
     weak = [name for name, result in results.items() if result.accuracy < result.chance + MARGIN]
     known = f"Hardly better than chance at: {', '.join(weak)}. Don't use it for these. " if weak else ""
     world = (
@@ -54,7 +58,16 @@ def _limits(results: Mapping[str, TaskResult], chosen: Hyperparameters) -> str:
         "`model/wording.py` never uses, such as `a photo of a white background`, can fail too."
     )
     other = "Fine-tuning improves its own domain and may cost others: compare the figures with the parent's."
-    return f"## Limits\n\n{known}{world if chosen.init == 'scratch' else other}"
+    return f"## Limits\n\n{known}{world if chosen.init == 'scratch' else other}{_lone_labels(metadata)}"
+
+
+def _lone_labels(metadata: CheckpointMetadata) -> str:
+    shares = metadata.metrics.get("world_wrong_above_half")
+    if not isinstance(shares, dict):
+        return ""
+    many = [f"{name} {share:.0%}" for name, share in shares.items() if isinstance(share, float) and share >= MANY_WRONG]
+    said = "Scored on its own (`multi_label`), a wrong label of the world gets more than 0.5 this often:"
+    return f" {said} {', '.join(many)}." if many else ""
 
 
 def _recipe(metadata: CheckpointMetadata, chosen: Hyperparameters) -> str:

@@ -5,10 +5,10 @@ from collections.abc import Mapping
 import torch
 from pydantic import JsonValue
 
-from model.calibration import fit_multi_label, fit_temperature
+from model.calibration import fit_calibration
 from model.card import write_card
 from model.checkpoint import Calibration, CheckpointMetadata, save_checkpoint
-from model.evaluate import TaskResult, World, as_metrics, calibrate, evaluate
+from model.evaluate import TaskResult, World, as_metrics, calibrate, evaluate, wrong_above_half
 from model.loop import Loop
 from model.progress import say
 from model.settings import TrainSettings
@@ -19,11 +19,14 @@ UNFITTED = 1.0
 def export(settings: TrainSettings, loop: Loop, before: Mapping[str, float], run_digest: str) -> None:
     """Leave a finished run's model in the model folder, calibrated, measured and described."""
     after = loop.validate()
-    results, calibration = _measure(loop)
+    world = World(loop.clip(), loop.chosen.evaluation_scenes)
+    calibration = calibrate(world) if loop.chosen.data == "world" else calibrate_on_validation(loop)
+    results = evaluate(world, calibration.temperature or UNFITTED)
     metrics: dict[str, JsonValue] = {
         "before": dict(before),
         "after": dict(after),
         "world": {name: dict(figures) for name, figures in as_metrics(results).items()},
+        "world_wrong_above_half": dict(wrong_above_half(world, calibration)),
     }
     metadata = _metadata(settings, loop, run_digest[:12], metrics, calibration)
     _save(settings, loop, metadata, results)
@@ -39,17 +42,9 @@ def export_unfinished(settings: TrainSettings, loop: Loop, run_digest: str) -> N
 
 
 def calibrate_on_validation(loop: Loop) -> Calibration:
-    """Fit both calibrations on the validation images, each asked for its first true sentence among all of them."""
+    """Fit both calibrations on the validation images and all their sentences."""
     cosines, positives = loop.validation_cosines()
-    logits = cosines * loop.averaged.model.logit_scale.exp().cpu()
-    temperature = fit_temperature([(logits, positives.int().argmax(dim=1))])
-    return Calibration(temperature=temperature, multi_label=fit_multi_label(cosines.flatten(), positives.flatten()))
-
-
-def _measure(loop: Loop) -> tuple[dict[str, TaskResult], Calibration]:
-    world = World(loop.clip(), loop.chosen.evaluation_scenes)
-    calibration = calibrate(world) if loop.chosen.data == "world" else calibrate_on_validation(loop)
-    return evaluate(world, calibration.temperature or UNFITTED), calibration
+    return fit_calibration(cosines, positives, loop.clip().logit_scale)
 
 
 def _metadata(
