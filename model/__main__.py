@@ -23,7 +23,7 @@ def main(arguments: list[str]) -> int:
         case ["train"]:
             from model.train import main as train
 
-            return train() or 0
+            return train()
         case _:
             print(f"usage: python -m model serve|train, got {' '.join(arguments) or 'no argument'}", file=sys.stderr)
             return 2

@@ -1,13 +1,10 @@
 """Train or fine-tune a CLIP on images and sentences, as a SageMaker training job or at a terminal.
 
-    python -m model train                            on the train channel, from the base checkpoint
+    python -m model.train                            on the train channel, from the base checkpoint
     python -m model.train data=world init=scratch    a small CLIP from nothing, on rendered images
+    make train-demo                                  the checkpoint that ships with the repository
 
-The checkpoint that ships with the repository:
-
-    SAGEMAKER_BASE_DIR=.local/train-demo SM_MODEL_DIR=model/shipped \\
-        python -m model.train data=world init=scratch steps=5000 captions_per_image=3 threads=1 evaluation_scenes=3000
-
+Channels and models have their places below SAGEMAKER_BASE_DIR, by default /opt/ml.
 Hyperparameters come from /opt/ml/input/config/hyperparameters.json, or as name=value. A run that is started again
 goes on from its newest checkpoint; SIGTERM ends it after the present step with a usable model.
 """
@@ -26,6 +23,7 @@ import torch
 
 from model.checkpoint import CheckpointError
 from model.data import DataError
+from model.device import DeviceError
 from model.distributed import Ranks, joined_ranks
 from model.export import export, export_unfinished
 from model.launch import Cluster, is_worker, run_workers
@@ -35,7 +33,7 @@ from model.settings import Hyperparameters, SettingsError, TrainSettings
 from model.start import load_examples, load_start, run_digest
 from model.training_state import ResumeError, StateFolder
 
-CALLERS_FAULTS = (SettingsError, DataError, CheckpointError, ResumeError, Diverged)
+CALLERS_FAULTS = (SettingsError, DataError, CheckpointError, DeviceError, ResumeError, Diverged)
 
 
 @contextmanager
@@ -62,7 +60,7 @@ def main(arguments: Sequence[str] = ()) -> int:
         cluster = Cluster.read(settings.resource_file)
         if cluster.processes > 1 and not is_worker(os.environ):
             return run_workers(cluster.torchrun(arguments))
-        with stop_signal() as stop, joined_ranks() as ranks:
+        with stop_signal() as stop, joined_ranks(settings.expect_gpu) as ranks:
             run(settings, chosen, ranks, stop)
     except CALLERS_FAULTS as error:
         return _fail(settings, str(error))
@@ -91,7 +89,7 @@ def run(settings: TrainSettings, chosen: Hyperparameters, ranks: Ranks, stop: Ev
     loop.resume(states.newest())
     if ranks.is_first:
         say(run=states.run_digest[:12], images=len(examples), steps=loop.steps, first_step=loop.step)
-    _take_steps(loop, states, stop)
+    take_steps(loop, states, stop)
     loop.close()
     if not ranks.is_first:
         return
@@ -101,7 +99,10 @@ def run(settings: TrainSettings, chosen: Hyperparameters, ranks: Ranks, stop: Ev
         export(settings, loop, before, states.run_digest)
 
 
-def _take_steps(loop: Loop, states: StateFolder, stop: Event) -> None:
+def take_steps(loop: Loop, states: StateFolder, stop: Event) -> None:
+    """Train until the last step or a stop signal, saving states on the way; none amid bad steps, whose cause may be in
+    the weights. Raises Diverged.
+    """
     chosen, ranks = loop.chosen, loop.ranks
     progress = Progress(loop.steps)
     saved_s = time.monotonic()
@@ -114,7 +115,7 @@ def _take_steps(loop: Loop, states: StateFolder, stop: Event) -> None:
         if ranks.is_first and loop.step % chosen.evaluate_every_steps == 0 and not stopping:
             say(step=loop.step, **loop.validate())
         due = stopping or loop.step == loop.steps or time.monotonic() - saved_s >= chosen.checkpoint_every_s
-        if ranks.is_first and due:
+        if ranks.is_first and due and loop.bad_steps == 0:
             states.save(loop.step, loop.state())
             saved_s = time.monotonic()
         if stopping:

@@ -1,12 +1,15 @@
 """Whole training runs, small ones, under SageMaker's contract."""
 
 import json
+import math
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
 from pathlib import Path
+from threading import Event
 
 import pytest
 import torch
@@ -18,7 +21,7 @@ from model.distributed import joined_ranks
 from model.loop import Diverged, Loop
 from model.settings import Hyperparameters, SettingsError, TrainSettings
 from model.start import load_examples, load_start
-from model.train import main
+from model.train import main, take_steps
 from model.training_state import StateFolder
 
 COLOURS = {"red": (220, 20, 20), "green": (20, 200, 20), "blue": (20, 20, 220), "white": (240, 240, 240)}
@@ -71,9 +74,10 @@ def test_a_finished_model_says_where_it_comes_from_and_how_good_it_is(job: Path)
     metadata = load_checkpoint(job / "model").metadata
     assert metadata.parent == "tiny-1" and metadata.version.startswith("channel-")
     assert metadata.calibration.temperature is not None and metadata.calibration.multi_label is not None
-    assert set(metadata.metrics) == {"step", "hyperparameters", "before", "after", "world"}
+    assert set(metadata.metrics) == {"step", "hyperparameters", "before", "after", "world", "world_wrong_above_half"}
     card = (job / "model/README.md").read_text()
     assert "fine-tuned from `tiny-1`" in card and "| colour |" in card
+    assert "Wordsight divides by it and the pipeline above does not" in card
 
 
 def test_a_training_jobs_name_becomes_the_version(job: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -175,6 +179,40 @@ def test_a_loss_that_is_no_number_is_skipped_and_ends_the_run_when_it_stays(job:
             loop.take_step()
     assert loop.step == 9
     assert all(torch.equal(a, b) for a, b in zip(weights, loop.model.visual_projection.parameters(), strict=True))
+
+
+def test_a_gradient_that_is_no_number_is_skipped_and_no_state_is_saved_until_it_is_one(job: Path) -> None:
+    loop = loop_of(job, steps=4, checkpoint_every_s=0, evaluate_every_steps=100)
+    states = StateFolder(job / "checkpoints", "run")
+    weights = [weight.clone() for weight in loop.averaged.model.parameters()]
+    hook = loop.model.visual_projection.weight.register_hook(lambda gradient: gradient * float("inf"))
+    loss = loop.take_step()
+    assert math.isfinite(loss) and (loop.step, loop.bad_steps) == (1, 1)
+    for model in (loop.model, loop.averaged.model):
+        assert all(torch.equal(a, b) for a, b in zip(weights, model.parameters(), strict=True))
+    stop = Event()
+    stop.set()
+    take_steps(loop, states, stop)
+    assert (loop.step, loop.bad_steps, states.newest()) == (2, 2, None)
+    hook.remove()
+    take_steps(loop, states, stop)
+    newest = states.newest()
+    assert loop.bad_steps == 0 and newest is not None and newest[0] == 3
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
+def test_a_gpu_that_is_expected_and_absent_stands_in_the_failure_file(
+    job: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EXPECT_GPU", "1")
+    assert main() == 1
+    assert failure(job).startswith("a GPU is expected") and "a training job" in failure(job)
+
+
+def test_a_mounted_base_channel_needs_no_environment(job: Path, calibrated_checkpoint_dir: Path) -> None:
+    shutil.copytree(calibrated_checkpoint_dir, job / "input/data/base")
+    assert main(["steps=1"]) == 0
+    assert load_checkpoint(job / "model").metadata.parent == "tiny-2"
 
 
 def test_a_stop_signal_leaves_a_usable_model_and_the_next_start_goes_on(job: Path) -> None:
