@@ -11,9 +11,9 @@ STAGE_BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2
 
 
 class Metrics:
-    """Counts of one server process, in a registry of its own."""
+    """Counts of one server process, in a registry of its own. `in_flight` is read when asked for."""
 
-    def __init__(self) -> None:
+    def __init__(self, in_flight: Callable[[], int]) -> None:
         self.registry = CollectorRegistry()
         self._requests = Counter("wordsight_requests", "Invocations answered", ["status"], registry=self.registry)
         self._stages = Histogram(
@@ -23,9 +23,8 @@ class Metrics:
             buckets=STAGE_BUCKETS_S,
             registry=self.registry,
         )
-        self.in_flight = Gauge(
-            "wordsight_requests_in_flight", "Invocations admitted, not answered", registry=self.registry
-        )
+        admitted = Gauge("wordsight_requests_in_flight", "Invocations admitted, not answered", registry=self.registry)
+        admitted.set_function(in_flight)
 
     def answered(self, status: int, durations_ms: Mapping[str, float]) -> None:
         """Count one answered invocation and how long each of its stages took."""

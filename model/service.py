@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -48,10 +47,10 @@ class Service:
     def __init__(self, settings: ServeSettings, load: Callable[[ServeSettings], Engine | str] | None = None) -> None:
         self.settings = settings
         self._load = load or load_engine
-        self.metrics = Metrics()
+        self._in_flight = 0
+        self.metrics = Metrics(lambda: self._in_flight)
         self._engine: Engine | None = None
         self._not_ready = "the model is loading"
-        self._in_flight = 0
 
     async def load(self) -> None:
         """Load the model beside the event loop; the service is healthy from then on.
@@ -76,7 +75,7 @@ class Service:
     async def invoke(self, request: Request, attributes: InvocationAttributes, trace: Trace) -> bytes:
         """Answer one invocation with a JSON body.
 
-        Raises ProblemError, also for overload (429) and for answers that would come too late (503 or 504).
+        Raises ProblemError, also for overload (429) and for answers that would come too late (504).
         """
         try:
             async with asyncio.timeout(_seconds_left(attributes)):
@@ -106,8 +105,7 @@ class Service:
     def _slot(self) -> Iterator[None]:
         self._in_flight += 1
         try:
-            with self.metrics.in_flight.track_inprogress():
-                yield
+            yield
         finally:
             self._in_flight -= 1
 
@@ -123,8 +121,9 @@ class Service:
 
     def _too_late(self, trace: Trace) -> ProblemError:
         if self._engine is not None and "labels" in trace.open_stages:
-            pending, wait_s = self._engine.labels.pending, max(RETRY_AFTER_S, math.ceil(self._engine.labels.wait_s))
-            return ServiceUnavailable(
+            # 429 and not 503: a fresh fleet knows no labels yet, and a 5xx would count as its failure
+            pending, wait_s = self._engine.labels.pending, self._engine.labels.wait_s
+            return TooManyRequests(
                 f"{pending} new label texts are still being read by the model: send the same request again "
                 f"in {wait_s} s and it will find them ready",
                 retry_after_s=wait_s,
@@ -147,7 +146,8 @@ def load_engine(settings: ServeSettings) -> Engine | str:
 def _seconds_left(attributes: InvocationAttributes) -> float:
     if attributes.deadline_epoch_ms is None:
         return CONTAINER_TIMEOUT_S
-    return min(CONTAINER_TIMEOUT_S, attributes.deadline_epoch_ms / 1000 - time.time())
+    left_ms = attributes.deadline_epoch_ms - int(time.time() * 1000)  # whole numbers: any caller's number fits
+    return min(CONTAINER_TIMEOUT_S * 1000, left_ms) / 1000
 
 
 async def _receive(request: Request, keep_bytes: int) -> bytes:

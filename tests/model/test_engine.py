@@ -5,7 +5,7 @@ import threading
 from collections.abc import Sequence
 from pathlib import Path
 
-from model.checkpoint import load_checkpoint
+from model.checkpoint import Checkpoint, load_checkpoint
 from model.contract import EmbedRequest
 from model.engine import Engine
 from model.inference import Clip, TextEmbedding
@@ -15,7 +15,9 @@ from model.trace import Trace
 class SilentDevice(Clip):
     """Says nothing until it is let go."""
 
-    let_go = threading.Event()
+    def __init__(self, checkpoint: Checkpoint) -> None:
+        super().__init__(checkpoint)
+        self.let_go = threading.Event()
 
     def embed_texts(self, texts: Sequence[str]) -> list[TextEmbedding]:
         assert self.let_go.wait(30)
