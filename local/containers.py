@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from local.environment import PROCESS_MARK
-from local.images import find_program
+from local.images import Program, find_program
 
 ROOT = "/opt/ml"
 """SageMaker's folder in a real container; locally `SAGEMAKER_BASE_DIR` names another."""
@@ -94,11 +94,20 @@ class Images:
     logs: Path
     sink: LogSink
 
+    def find(self, image_uri: str) -> Program:
+        """The image's program, which stays what it is when a later synth stages other images. Raises ImageError."""
+        return find_program(image_uri, self.cloud_assembly)
+
     def start(
-        self, image_uri: str, argument: str, base: Path, environment: Mapping[str, str], log_group: str, log_stream: str
+        self,
+        program: Program,
+        argument: str,
+        base: Path,
+        environment: Mapping[str, str],
+        log_group: str,
+        log_stream: str,
     ) -> Container:
-        """Run the image's ENTRYPOINT with `argument` ("serve" or "train"); `base` is its /opt/ml. Raises ImageError."""
-        program = find_program(image_uri, self.cloud_assembly)
+        """Run the ENTRYPOINT with `argument` ("serve" or "train"); `base` is its /opt/ml."""
         self.logs.mkdir(parents=True, exist_ok=True)
         return Container(
             command=[*program.command, argument],

@@ -11,7 +11,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from local.api import ApiError, Record, Table
 from local.containers import Container, Images
-from local.images import ImageError, find_program
+from local.images import ImageError
 from local.inference import Answer, ContainerFailed, InferenceContainer
 from local.settings import ACCOUNT
 from local.storage import S3Client, download_prefix, keys_under
@@ -38,7 +38,7 @@ class Endpoints:
         """Refuses, as SageMaker does, a model whose image or data cannot be found."""
         container = request["PrimaryContainer"]
         try:
-            find_program(container["Image"], self._images.cloud_assembly)
+            self._images.find(container["Image"])
         except ImageError as error:
             raise ApiError("ValidationException", str(error)) from None
         uri = _model_data_uri(container)
@@ -117,10 +117,10 @@ class Endpoints:
     def _replace(self, name: str, config_name: str) -> None:
         """Blue/green: the new container must be healthy before it takes over; if it fails, the old one goes on."""
         endpoint, old = self._endpoints.find(name), self._serving.get(name)
-        variant = self._configs.find(config_name)["ProductionVariants"][0]
         try:
+            variant = self._configs.find(config_name)["ProductionVariants"][0]
             new = self._serve(name, variant)
-        except (ContainerFailed, OSError, Boto3Error, BotoCoreError, ClientError) as error:
+        except (ContainerFailed, ApiError, ImageError, OSError, Boto3Error, BotoCoreError, ClientError) as error:
             endpoint.update(EndpointStatus="InService" if old else "Failed", FailureReason=str(error))
             return
         self._serving[name] = new
@@ -132,24 +132,20 @@ class Endpoints:
             old.stop()
 
     def _serve(self, endpoint_name: str, variant: Record) -> InferenceContainer:
-        """A healthy container of the variant's model; raises ContainerFailed and leaves nothing behind."""
+        """A healthy container of the variant's model; raises ContainerFailed and leaves no process behind."""
         model = self._models.find(variant["ModelName"])["PrimaryContainer"]
+        program = self._images.find(model["Image"])
         base = self._directory / f"{endpoint_name}-{next(self._numbers)}"
         (base / "model").mkdir(parents=True)
         if uri := _model_data_uri(model):
             download_prefix(self._s3, uri, base / "model")
 
         def start(port: int) -> Container:
-            environment = {
-                **model.get("Environment", {}),
-                "SAGEMAKER_BIND_TO_PORT": str(port),
-                "BIND_HOST": "127.0.0.1",
-            }
             address = {"SAGEMAKER_BIND_TO_PORT": str(port), "BIND_HOST": "127.0.0.1"}
             group = f"/aws/sagemaker/Endpoints/{endpoint_name}"
             stream = f"{variant['VariantName']}/{base.name}"
             environment = {**model.get("Environment", {}), **address}
-            return self._images.start(model["Image"], "serve", base, environment, group, stream)
+            return self._images.start(program, "serve", base, environment, group, stream)
 
         container = InferenceContainer(base, start)
         try:

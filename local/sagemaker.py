@@ -1,6 +1,7 @@
 """The part of SageMaker that the app uses, as the emulator calls it: serving, training, and both over HTTP."""
 
 import asyncio
+import contextlib
 import json
 import re
 import threading
@@ -47,8 +48,9 @@ class SageMaker:
         job = self._jobs[name] = TrainingJob(request, arn("training-job", name), base, self._s3)
 
         def start(environment: Mapping[str, str]) -> Container:
+            program = self._images.find(image)
             return self._images.start(
-                image, "train", base, environment, "/aws/sagemaker/TrainingJobs", f"{name}/algo-1"
+                program, "train", base, environment, "/aws/sagemaker/TrainingJobs", f"{name}/algo-1"
             )
 
         threading.Thread(target=job.run, args=(start,), daemon=True).start()
@@ -71,7 +73,8 @@ class SageMaker:
     def stop_all(self) -> None:
         """End every container, before the emulator itself ends."""
         for job in self._jobs.values():
-            job.stop()
+            with contextlib.suppress(ApiError):  # it has ended
+                job.stop()
         self.endpoints.stop_all()
 
     async def handle_request(

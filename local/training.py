@@ -9,7 +9,7 @@ from pathlib import Path
 from boto3.exceptions import Boto3Error
 from botocore.exceptions import BotoCoreError, ClientError
 
-from local.api import Record
+from local.api import ApiError, Record
 from local.containers import ROOT, Container
 from local.storage import S3Client, Upload, download_prefix
 
@@ -28,6 +28,7 @@ class TrainingJob:
         }  # fmt: skip
         self._base = base
         self._s3 = s3
+        self._changing = threading.RLock()
         self._stop_asked = threading.Event()
         self.finished = threading.Event()
 
@@ -50,12 +51,19 @@ class TrainingJob:
             self.finished.set()
 
     def stop(self) -> None:
-        """StopTrainingJob: the program gets SIGTERM and time for a checkpoint."""
-        self._stop_asked.set()
-        self._change(TrainingJobStatus="Stopping", SecondaryStatus="Stopping")
+        """StopTrainingJob: the program gets SIGTERM and time for a checkpoint. Raises ApiError if the job has ended."""
+        with self._changing:
+            status = self.record["TrainingJobStatus"]
+            if status not in ("InProgress", "Stopping"):
+                raise ApiError(
+                    "ValidationException", f"The request was rejected because the training job is in status {status}."
+                )
+            self._stop_asked.set()
+            self._change(TrainingJobStatus="Stopping", SecondaryStatus="Stopping")
 
     def _change(self, **members: object) -> None:
-        self.record.update(members, LastModifiedTime=time.time())
+        with self._changing:
+            self.record.update(members, LastModifiedTime=time.time())
 
     def _folder(self, container_path: str) -> Path:
         folder = self._base / Path(container_path).relative_to(ROOT)

@@ -78,10 +78,13 @@ def test_the_containers_own_refusal_is_a_model_error_with_its_status_and_text(en
     assert refusal.value.members == {"OriginalStatusCode": 422, "OriginalMessage": "not an image"}
 
 
-def test_a_container_that_dies_is_started_again(endpoints: Endpoints) -> None:
+def test_a_container_that_dies_is_started_again_whatever_was_synthesized_since(
+    endpoints: Endpoints, cloud_assembly: Path
+) -> None:
     configure(endpoints, "one")
     endpoints.create_endpoint(request("one"))
     endpoints.settle("clip")
+    forget_images(cloud_assembly)
     with pytest.raises(ApiError, match="connection broke"):
         endpoints.invoke("clip", b"die", {})
     deadline = time.monotonic() + 30
@@ -91,6 +94,11 @@ def test_a_container_that_dies_is_started_again(endpoints: Endpoints) -> None:
         except ApiError:
             time.sleep(0.1)
     pytest.fail("the container did not come back")
+
+
+def forget_images(cloud_assembly: Path) -> None:
+    """As a synth does that stages other images: their contexts stay, the manifest names only the new ones."""
+    (cloud_assembly / "Stack.assets.json").write_text("{}")
 
 
 def assert_alive(endpoints: Endpoints) -> None:
@@ -129,6 +137,24 @@ def test_an_endpoint_whose_first_container_fails_is_failed(endpoints: Endpoints)
     assert endpoints.settle("clip")["EndpointStatus"] == "Failed"
     with pytest.raises(ApiError, match="not found"):
         endpoints.invoke("clip", b"x", {})
+
+
+def test_an_endpoint_whose_image_or_model_is_gone_is_failed_and_says_so(
+    endpoints: Endpoints, cloud_assembly: Path
+) -> None:
+    configure(endpoints, "one")
+    configure(endpoints, "two")
+    endpoints.create_endpoint(request("one"))
+    endpoints.settle("clip")
+    endpoints.delete_model("two")
+    endpoints.update_endpoint(request("two"))
+    description = endpoints.settle("clip")
+    assert (description["EndpointStatus"], description["EndpointConfigName"]) == ("InService", "one")
+    assert "Could not find model" in description["FailureReason"]
+    forget_images(cloud_assembly)
+    endpoints.create_endpoint({**request("one"), "EndpointName": "second"})
+    second = endpoints.settle("second")
+    assert (second["EndpointStatus"], IMAGE in second["FailureReason"]) == ("Failed", True)
 
 
 @pytest.mark.parametrize(

@@ -79,6 +79,14 @@ def test_a_stopped_job_keeps_its_checkpoint_and_its_model(sagemaker: SageMaker, 
     assert keys(s3, "models/one/") == ["models/one/output/model/result.json"]
 
 
+def test_a_job_that_has_ended_cannot_be_stopped(sagemaker: SageMaker) -> None:
+    sagemaker.run_training_job(request("one"))
+    with pytest.raises(ApiError, match="rejected because the training job is in status Completed"):
+        sagemaker.stop_training_job({"TrainingJobName": "one"})
+    sagemaker.stop_all()
+    assert sagemaker.describe_training_job({"TrainingJobName": "one"})["TrainingJobStatus"] == "Completed"
+
+
 def test_a_job_that_runs_too_long_is_stopped(sagemaker: SageMaker) -> None:
     limited = request("one", HyperParameters={"seconds": "60"}, StoppingCondition={"MaxRuntimeInSeconds": 1})
     job = sagemaker.run_training_job(limited)
