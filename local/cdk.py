@@ -38,6 +38,11 @@ def deploy(settings: LocalSettings, step: Step) -> None:
     run(settings, ["deploy", "--all", *_assembly(settings), *options, "--outputs-file", str(settings.outputs)], step)
 
 
+def has_assembly(settings: LocalSettings) -> bool:
+    """Whether a `synth` has ever come to its end."""
+    return (settings.cloud_assembly / "manifest.json").exists()
+
+
 def destroy(settings: LocalSettings, step: Step) -> None:
     """`cdk destroy --all` of what `synth` wrote."""
     run(settings, ["destroy", "--all", "--force", "--concurrency", "4", *_assembly(settings)], step)

@@ -10,13 +10,15 @@ from datetime import UTC, datetime
 from local import cdk, deployment, processes, sample, supervisor
 from local.environment import client_environment
 from local.progress import step
-from local.settings import LocalError, LocalSettings
+from local.settings import STAGE, LocalError, LocalSettings
 
 FOLLOW_INTERVAL_S = 1.0
+NOT_DESTROYED = "The stacks were not destroyed by CDK: they ended with the emulator."
 
 
 def up(settings: LocalSettings, arguments: argparse.Namespace) -> int:
     """Bring the system up, or a running one up to date, and ask it about the sample image."""
+    _check_stage(arguments.context)
     with supervisor.exclusive(settings):
         started = time.monotonic()
         _check_requirements(settings)
@@ -78,29 +80,41 @@ def logs(settings: LocalSettings, arguments: argparse.Namespace) -> int:
 
 
 def destroy(settings: LocalSettings, arguments: argparse.Namespace) -> int:
-    """`cdk destroy`, then end every process and remove every file; 0 only if nothing is left."""
-    if not settings.directory.exists():
+    """`cdk destroy`, then end every process and remove every file; 0 only if CDK left nothing."""
+    if not settings.directory.exists() and not processes.running(settings.directory):
         print("Nothing is running, and nothing is left to remove.")
         return 0
     with supervisor.exclusive(settings):
-        problem = _destroy_stacks(settings) if supervisor.is_running(settings) else ""
+        problem = _destroy_stacks(settings)
         with step("stop the emulator"):
             ended = supervisor.remove(settings)
     print(f"Ended {len(ended)} process(es); port {settings.port} is free; {settings.directory} is gone.")
     if problem:
-        print(f"\nOn AWS something would have stayed:\n{problem}", file=sys.stderr)
+        print(f"\n{problem}", file=sys.stderr)
     return 1 if problem else 0
 
 
 def _destroy_stacks(settings: LocalSettings) -> str:
     """Returns what went wrong or was left; the emulator's end removes that too, an AWS account would keep it."""
     try:
-        with step("destroy the stacks") as destroying:
-            cdk.destroy(settings, destroying)
+        if not supervisor.is_running(settings):
+            return "" if settings.pid_file.exists() else _without_state(settings)
+    except supervisor.NotAnswering as error:
+        return f"{error}\n{NOT_DESTROYED}"
+    try:
+        if cdk.has_assembly(settings):  # else the first synth failed, and nothing was deployed
+            with step("destroy the stacks") as destroying:
+                cdk.destroy(settings, destroying)
         left = deployment.leftovers()
     except LocalError as error:
-        return str(error)
-    return f"Left in the account: {', '.join(left)}" if left else ""
+        return f"On AWS something would have stayed:\n{error}"
+    return f"On AWS something would have stayed: {', '.join(left)}" if left else ""
+
+
+def _without_state(settings: LocalSettings) -> str:
+    """A system whose state folder was removed while it ran still serves, but CDK no longer knows what it deployed."""
+    left = processes.running(settings.directory)
+    return f"{settings.directory} had been removed while {len(left)} process(es) ran. {NOT_DESTROYED}" if left else ""
 
 
 def env(settings: LocalSettings, arguments: argparse.Namespace) -> int:
@@ -124,6 +138,15 @@ def _check_requirements(settings: LocalSettings) -> None:
     for package in ("aws-cdk", "@aws-sdk/client-s3"):
         if not (settings.node_modules / package).exists():
             raise LocalError(f"{package} is not in {settings.node_modules}. `make local` installs it, or run: npm ci")
+
+
+def _check_stage(context: list[str]) -> None:
+    for name, _, value in (pair.partition("=") for pair in context):
+        if name == "stage" and value != STAGE:
+            raise LocalError(
+                f"The stage is {value!r}, and local mode runs {STAGE!r} only: another may need a GPU, or keep its "
+                f"buckets after a destroy. Leave it out; to see that stage's templates run: make synth STAGE={value}"
+            )
 
 
 def _bootstrap_and_synth(settings: LocalSettings, context: list[str]) -> None:

@@ -11,6 +11,9 @@ ACCOUNT = "000000000000"
 REGION = "us-east-1"
 
 DEFAULT_PORT = 4566
+STAGE = "dev"
+"""The stage that local mode runs; others ask for hardware that a machine need not have, or keep their data."""
+
 PORT_VARIABLE = "WORDSIGHT_LOCAL_PORT"
 DIRECTORY_VARIABLE = "WORDSIGHT_LOCAL_DIR"
 
@@ -26,6 +29,8 @@ class LocalSettings:
     repository: Path
     directory: Path
     port: int
+    answer_timeout_s: float = 30.0
+    """How long a busy emulator may take to answer before it counts as hung."""
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str]) -> Self:

@@ -2,6 +2,7 @@
 
 import contextlib
 import fcntl
+import http.client
 import os
 import shutil
 import subprocess
@@ -12,9 +13,15 @@ from collections.abc import Iterator
 
 from local import processes
 from local.environment import emulator_environment
-from local.settings import DEFAULT_PORT, PORT_VARIABLE, LocalError, LocalSettings
+from local.settings import DEFAULT_PORT, DIRECTORY_VARIABLE, PORT_VARIABLE, LocalError, LocalSettings
 
 START_TIMEOUT_S = 60
+PROBE_TIMEOUT_S = 5
+PROBE_PAUSE_S = 0.1
+
+
+class NotAnswering(LocalError):
+    """The emulator's process lives, but nothing answers on its port."""
 
 
 @contextlib.contextmanager
@@ -30,8 +37,23 @@ def exclusive(settings: LocalSettings) -> Iterator[None]:
 
 
 def is_running(settings: LocalSettings) -> bool:
-    """Whether our emulator answers on its port."""
-    return emulator_pid(settings) is not None and _answers(settings)
+    """Whether our emulator lives, which its process decides: a busy one is waited for.
+
+    Raises NotAnswering if it lives but stays silent, LocalError if it listens on another port.
+    """
+    _check_port(settings)
+    deadline = time.monotonic() + settings.answer_timeout_s
+    while (pid := emulator_pid(settings)) is not None:
+        if _answers(settings):
+            return True
+        if time.monotonic() > deadline:
+            raise NotAnswering(
+                f"The emulator's process {pid} lives, but has not answered on port {settings.port} for "
+                f"{settings.answer_timeout_s:g} s. It may be busy: wait and try again. If it never answers, "
+                "`make local-destroy` ends it, and what it holds is lost."
+            )
+        time.sleep(PROBE_PAUSE_S)
+    return False
 
 
 def emulator_pid(settings: LocalSettings) -> int | None:
@@ -43,17 +65,26 @@ def emulator_pid(settings: LocalSettings) -> int | None:
 
 
 def clear_stale(settings: LocalSettings) -> str:
-    """Remove what a killed emulator left: its processes and files. Returns a sentence about it, or nothing."""
+    """Remove what a dead emulator left: its processes and files. Returns a sentence about it, or nothing.
+
+    Raises LocalError while the emulator lives: all that the system holds is in its memory.
+    """
+    if pid := emulator_pid(settings):
+        raise LocalError(
+            f"The emulator's process {pid} lives, so nothing of it is stale. `make local-destroy` ends it."
+        )
+    had_started = settings.pid_file.exists()
     left = processes.stop(settings.directory)
-    if not left and not settings.pid_file.exists():
+    if not left and not had_started:
         return ""
+    reason = "The emulator was killed since the last start" if had_started else "The state folder had been removed"
     for path in settings.directory.iterdir():
         if path in (settings.owner_mark, settings.lock):
             continue
         shutil.rmtree(path) if path.is_dir() else path.unlink()
     return (
-        "The emulator was killed since the last start, and all it held was in memory: "
-        f"ended {len(left)} process(es) it left, cleared {settings.directory}; everything is built anew."
+        f"{reason}, and all the system held was in memory: ended {len(left)} process(es) it left, "
+        f"cleared {settings.directory}; everything is built anew."
     )
 
 
@@ -99,11 +130,21 @@ def remove(settings: LocalSettings) -> list[int]:
     return ended
 
 
+def _check_port(settings: LocalSettings) -> None:
+    recorded = settings.port_file.read_text() if settings.port_file.exists() else str(settings.port)
+    if recorded != str(settings.port) and emulator_pid(settings) is not None:
+        raise LocalError(
+            f"The system in {settings.directory} runs on port {recorded}, and {PORT_VARIABLE} is {settings.port}. "
+            f"Unset it, or name another folder in {DIRECTORY_VARIABLE} for a second system."
+        )
+
+
 def _answers(settings: LocalSettings) -> bool:
+    timeout_s = min(PROBE_TIMEOUT_S, settings.answer_timeout_s)
     try:
-        with urllib.request.urlopen(f"{settings.endpoint_url}/_ministack/health", timeout=5) as response:  # noqa: S310
+        with urllib.request.urlopen(f"{settings.endpoint_url}/_ministack/health", timeout=timeout_s) as response:  # noqa: S310
             return bool(response.status == 200)
-    except OSError:
+    except (OSError, http.client.HTTPException):
         return False
 
 

@@ -5,6 +5,7 @@ import signal
 import socket
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ import pytest
 from local import processes, supervisor
 from local.environment import PROCESS_MARK
 from local.settings import LocalError, LocalSettings
+from tests.local.conftest import free_port
 
 LISTEN, LOOPBACK = "0A", "0100007F"
 """As /proc/net/tcp writes the socket's state and 127.0.0.1."""
@@ -56,6 +58,30 @@ def test_after_a_kill_the_leftovers_are_ended_and_the_next_start_works(settings:
         assert orphan.wait(5) == -signal.SIGTERM
         emulator = supervisor.start(settings)
         assert supervisor.is_running(settings)
+    supervisor.remove(settings)
+    emulator.wait()
+
+
+def test_a_busy_emulator_is_neither_dead_nor_stale(settings: LocalSettings) -> None:
+    impatient = replace(settings, answer_timeout_s=0.2)
+    with supervisor.exclusive(settings):
+        emulator = supervisor.start(settings)
+        os.kill(emulator.pid, signal.SIGSTOP)
+        with pytest.raises(supervisor.NotAnswering, match=f"process {emulator.pid} lives, but has not answered"):
+            supervisor.is_running(impatient)
+        with pytest.raises(LocalError, match=f"process {emulator.pid} lives, so nothing of it is stale"):
+            supervisor.clear_stale(settings)
+        os.kill(emulator.pid, signal.SIGCONT)
+        assert supervisor.is_running(settings)
+    supervisor.remove(settings)
+    emulator.wait()
+
+
+def test_a_system_on_another_port_is_not_dead(settings: LocalSettings) -> None:
+    with supervisor.exclusive(settings):
+        emulator = supervisor.start(settings)
+        with pytest.raises(LocalError, match=rf"runs on port {settings.port}, and WORDSIGHT_LOCAL_PORT is"):
+            supervisor.is_running(replace(settings, port=free_port()))
     supervisor.remove(settings)
     emulator.wait()
 
