@@ -10,7 +10,7 @@ from aws_cdk import Aws
 from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
-from model.settings import METRIC_DEFINITIONS
+from model.settings import METRIC_DEFINITIONS, TrainSettings
 from stacks.config import StageConfig
 
 
@@ -46,6 +46,7 @@ def create_training_job_state(
         "StoppingCondition": _stopping_condition(config),
         "EnableManagedSpotTraining": config.spot,
         "EnableNetworkIsolation": True,
+        "Environment": TrainSettings(expect_gpu=config.training_has_gpu).to_env(),
         # The stacks' tags do not reach what a state machine makes, and a job is what costs.
         "Tags": [{"Key": key, "Value": value} for key, value in config.tags.items()],
     }

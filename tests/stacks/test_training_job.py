@@ -7,7 +7,7 @@ import pytest
 from botocore.model import Shape
 from botocore.validate import ParamValidator
 
-from model.settings import METRIC_DEFINITIONS
+from model.settings import METRIC_DEFINITIONS, TrainSettings
 from tests.stacks.conftest import Assembly, Synthesize, flat
 
 INPUT = {"dataset_s3_uri": "s3://data/snapshots/first/", "hyperparameters": {"epochs": "3"}}
@@ -129,6 +129,11 @@ def test_hyperparameters_and_dataset_are_the_executions(dev: Assembly) -> None:
     (channel,) = parameters["InputDataConfig"]
     assert channel["ChannelName"] == "train"
     assert channel["DataSource"]["S3DataSource"]["S3Uri"] == INPUT["dataset_s3_uri"]
+
+
+def test_the_program_expects_a_gpu_where_it_gets_one(dev: Assembly, prod: Assembly) -> None:
+    for assembly, has_gpu in ((dev, False), (prod, True)):
+        assert TrainSettings.from_env(task(assembly)["Parameters"]["Environment"]).expect_gpu is has_gpu
 
 
 def test_a_job_is_tagged_as_the_stacks_are(assembly: Assembly) -> None:
