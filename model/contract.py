@@ -768,7 +768,8 @@ class InvocationAttributes:
         """Read what `encode` wrote. Anything else is ignored: the container also answers callers who send nothing."""
         pairs = dict(parse_qsl(text or ""))
         deadline = pairs.get("deadline_epoch_ms", "")
-        return cls(pairs.get("request_id", ""), int(deadline) if deadline.isdecimal() else None)
+        is_time = deadline.isdecimal() and len(deadline) < 20
+        return cls(pairs.get("request_id", ""), int(deadline) if is_time else None)
 
 
 @dataclass(frozen=True)

@@ -336,6 +336,10 @@ class TestCustomAttributes:
         assert len(encoded_text) <= 1024 and encoded_text.isascii() and encoded_text.isprintable()
         InvocationAttributes.decode(text)
 
+    @pytest.mark.parametrize("deadline", ["soon", "-1", "9" * 5000])
+    def test_a_deadline_that_is_no_time_is_none(self, deadline: str) -> None:
+        assert InvocationAttributes.decode(f"deadline_epoch_ms={deadline}").deadline_epoch_ms is None
+
     def test_a_truncated_text_is_a_warning(self) -> None:
         headers = AnswerAttributes("v1", 3, 77, {"model": 20.0}).headers()
         assert headers["warning"].startswith('299 wordsight "3 texts are longer than the 77 tokens')
