@@ -147,6 +147,26 @@ def test_json_raw_bytes_and_form_give_identical_scores(system: System, printed: 
     assert sum(score["score"] for score in as_json) == pytest.approx(1)
 
 
+THINGS = "house,tree,fish,car,cup,sun,face"
+DRAWINGS = {
+    "red-circle": ("a red circle", "a blue circle,a red square,a green star"),
+    "yellow-star": ("a yellow star", "a red star,a yellow heart,a blue square"),
+    "two-green-triangles": ("two green triangles", "a green triangle,three green triangles,two green circles"),
+    "three-orange-squares": ("three squares", "one square,two squares,four squares,five squares"),
+    **{drawing: (drawing.split("-")[-1], THINGS) for drawing in ("house", "tree", "blue-car", "cup", "sun")},
+}
+"""Vector drawings by hand, rendered by a browser: nothing of them comes from the world the checkpoint learnt from."""
+
+
+@pytest.mark.parametrize("drawing", DRAWINGS)
+def test_a_drawing_from_elsewhere_is_understood(system: System, printed: str, drawing: str) -> None:
+    answer, others = DRAWINGS[drawing]
+    words = list(dict.fromkeys([answer, *others.split(",")]))
+    image = (Path(__file__).parent / f"drawings/{drawing}.png").read_bytes()
+    scores, _ = system.post(f"classify?candidate_labels={quote(','.join(words))}", image, "image/png")
+    assert (scores[0]["label"], scores[0]["score"] > 0.5) == (answer, True)
+
+
 def test_hugging_faces_client_works_and_its_exception_carries_our_sentence(system: System, printed: str) -> None:
     client = InferenceClient(f"{system.url}/classify", headers={"x-api-key": system.api_key}, token=system.api_key)
     answer = client.zero_shot_image_classification(sample.IMAGE.read_bytes(), candidate_labels=list(sample.LABELS))
