@@ -11,6 +11,7 @@ from model.checkpoint import Calibration, CheckpointMetadata, save_checkpoint
 from model.evaluate import TaskResult, World, as_metrics, calibrate, evaluate, wrong_above_half
 from model.loop import Loop
 from model.progress import say
+from model.replay import replay_share
 from model.settings import TrainSettings
 
 UNFITTED = 1.0
@@ -54,7 +55,12 @@ def _metadata(
         version=settings.job_name or f"{loop.chosen.data}-{name}",
         parent=loop.start.parent,
         data_digest=loop.examples.digest(),
-        metrics={"step": loop.step, "hyperparameters": loop.chosen.model_dump(exclude_none=True), **metrics},
+        metrics={
+            "step": loop.step,
+            "hyperparameters": loop.chosen.model_dump(exclude_none=True),
+            "replay_share": replay_share(loop.chosen, loop.start.base),
+            **metrics,
+        },
         calibration=calibration,
     )
 

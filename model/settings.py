@@ -192,6 +192,9 @@ class Hyperparameters(BaseModel):
     max_grad_norm: float = Field(1.0, gt=0, description="Longer gradients are cut to this length")
     validation_share: float = Field(0.1, gt=0, lt=1, description="Kept back where the manifest names no split")
     max_unreadable_share: float = Field(0.01, ge=0, le=1, description="Of the images; beyond it the run stops")
+    replay_share: float | None = Field(
+        None, ge=0, le=0.9, description="Of a batch shows the rendered world; None: half if the base learnt from it"
+    )
     world_images: int = Field(40_000, ge=64, description="How many different images of the world are trained on")
     seed: int = Field(0, ge=0, lt=2**32, description="Of first weights, order and choice of captions")
     threads: int = Field(default_factory=_half_the_vcpus, ge=1, description="CPU threads per process")

@@ -8,8 +8,9 @@ from transformers import CLIPImageProcessorPil, CLIPModel, PreTrainedTokenizerBa
 
 from model.architecture import CONTEXT_LENGTH, small_clip, small_processor
 from model.batch import Examples
-from model.checkpoint import load_checkpoint
-from model.data import ManifestExamples, quarantine, read_manifest
+from model.checkpoint import CheckpointMetadata, load_checkpoint
+from model.data import ManifestExamples, quarantine
+from model.readers import read_records
 from model.settings import Hyperparameters, TrainSettings
 from model.vocabulary import learn_tokenizer
 from model.world_examples import WorldExamples
@@ -20,19 +21,24 @@ UNRELATED_TO_RESULT = {"threads", "evaluation_scenes", "log_every_steps", "evalu
 
 @dataclass(frozen=True)
 class Start:
-    """A model to train, how its inputs are prepared, and the version it comes from (None: from scratch)."""
+    """A model to train, how its inputs are prepared, and the checkpoint it comes from (None: from scratch)."""
 
     model: CLIPModel
     tokenizer: PreTrainedTokenizerBase
     processor: CLIPImageProcessorPil
-    parent: str | None
+    base: CheckpointMetadata | None
+
+    @property
+    def parent(self) -> str | None:
+        """The base's version."""
+        return self.base.version if self.base else None
 
 
 def load_examples(settings: TrainSettings, chosen: Hyperparameters) -> Examples:
     """The rendered world, or the train channel without its unreadable images, which are listed in a file."""
     if chosen.data == "world":
         return WorldExamples(chosen.world_images, chosen.captions_per_image, chosen.seed)
-    records = read_manifest(settings.train_dir)
+    records = read_records(settings.train_dir)
     readable, bad = quarantine(settings.train_dir, records, chosen.max_unreadable_share, chosen.threads)
     if bad:
         settings.quarantine_file.parent.mkdir(parents=True, exist_ok=True)
@@ -48,7 +54,7 @@ def load_start(settings: TrainSettings, chosen: Hyperparameters, examples: Examp
         tokenizer = learn_tokenizer(examples.sentences(), MAX_MERGES, CONTEXT_LENGTH)
         return Start(small_clip(tokenizer, chosen.seed), tokenizer, small_processor(), None)
     base = load_checkpoint(settings.start_dir)
-    return Start(base.model, base.tokenizer, base.processor, base.metadata.version)
+    return Start(base.model, base.tokenizer, base.processor, base.metadata)
 
 
 def run_digest(chosen: Hyperparameters, examples: Examples, start: Start) -> str:

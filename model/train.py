@@ -29,6 +29,7 @@ from model.export import export, export_unfinished
 from model.launch import Cluster, is_worker, run_workers
 from model.loop import Diverged, Loop
 from model.progress import Progress, say
+from model.replay import replay_share, with_replay
 from model.settings import Hyperparameters, SettingsError, TrainSettings
 from model.start import load_examples, load_start, run_digest
 from model.training_state import ResumeError, StateFolder
@@ -83,12 +84,14 @@ def run(settings: TrainSettings, chosen: Hyperparameters, ranks: Ranks, stop: Ev
     torch.set_num_threads(chosen.threads)
     examples = load_examples(settings, chosen)
     start = load_start(settings, chosen, examples)
+    examples = with_replay(chosen, examples, start.base)
     states = StateFolder(settings.checkpoints_dir, run_digest(chosen, examples, start))
     loop = Loop(chosen, examples, start, ranks)
     before = loop.validate()
     loop.resume(states.newest())
     if ranks.is_first:
-        say(run=states.run_digest[:12], images=len(examples), steps=loop.steps, first_step=loop.step)
+        replayed = replay_share(chosen, start.base)
+        say(run=states.run_digest[:12], images=len(examples), replay=replayed, steps=loop.steps, first_step=loop.step)
     take_steps(loop, states, stop)
     loop.close()
     if not ranks.is_first:

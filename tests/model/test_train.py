@@ -19,6 +19,7 @@ from transformers import AutoImageProcessor, AutoTokenizer, CLIPModel
 from model.checkpoint import load_checkpoint
 from model.distributed import joined_ranks
 from model.loop import Diverged, Loop
+from model.replay import with_replay
 from model.settings import Hyperparameters, SettingsError, TrainSettings
 from model.start import load_examples, load_start
 from model.train import main, take_steps
@@ -74,10 +75,17 @@ def test_a_finished_model_says_where_it_comes_from_and_how_good_it_is(job: Path)
     metadata = load_checkpoint(job / "model").metadata
     assert metadata.parent == "tiny-1" and metadata.version.startswith("channel-")
     assert metadata.calibration.temperature is not None and metadata.calibration.multi_label is not None
-    assert set(metadata.metrics) == {"step", "hyperparameters", "before", "after", "world", "world_wrong_above_half"}
+    figures = {"before", "after", "world", "world_wrong_above_half"}
+    assert set(metadata.metrics) == {"step", "hyperparameters", "replay_share", *figures}
     card = (job / "model/README.md").read_text()
     assert "fine-tuned from `tiny-1`" in card and "| colour |" in card
     assert "Wordsight divides by it and the pipeline above does not" in card
+
+
+def test_replay_asked_for_is_done_recorded_and_counted_in_the_epochs(job: Path) -> None:
+    assert len(loop_of(job, replay_share=0.5).examples) == 2 * len(loop_of(job).examples)
+    assert main(["replay_share=0.5", "steps=2"]) == 0
+    assert load_checkpoint(job / "model").metadata.metrics["replay_share"] == 0.5
 
 
 def test_a_training_jobs_name_becomes_the_version(job: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -144,13 +152,14 @@ def loop_of(job: Path, **values: object) -> Loop:
     chosen = Hyperparameters.model_validate({**QUICK, **values})
     settings = TrainSettings.from_env(os.environ)
     examples = load_examples(settings, chosen)
+    start = load_start(settings, chosen, examples)
     with joined_ranks() as ranks:
-        return Loop(chosen, examples, load_start(settings, chosen, examples), ranks)
+        return Loop(chosen, with_replay(chosen, examples, start.base), start, ranks)
 
 
-@pytest.mark.parametrize("optimizer", ["adamw", "muon"])
-def test_a_resumed_run_ends_in_the_very_same_weights(job: Path, optimizer: str) -> None:
-    whole, broken, resumed = (loop_of(job, optimizer=optimizer) for _ in range(3))
+@pytest.mark.parametrize(("optimizer", "replay_share"), [("adamw", 0.0), ("muon", 0.0), ("adamw", 0.5)])
+def test_a_resumed_run_ends_in_the_very_same_weights(job: Path, optimizer: str, replay_share: float) -> None:
+    whole, broken, resumed = (loop_of(job, optimizer=optimizer, replay_share=replay_share) for _ in range(3))
     for _ in range(12):
         whole.take_step()
     for _ in range(6):
