@@ -1,12 +1,9 @@
-"""A folder of images and a JSON Lines manifest that says in words what they show.
+"""Images with sentences as training sees them: records, without those whose image can't be opened, in batches.
 
-One image per line: {"image": "images/1.jpg", "captions": ["a red circle", "something round"], "split": "train"}.
-`text` or `caption` with one sentence is accepted for `captions`. Without any `split` a fixed share is kept back for
-validation. Paths are relative to the manifest.
+Records come from `model.readers`. Where none names a split, a fixed share is kept back for validation.
 """
 
 import hashlib
-import json
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -16,12 +13,13 @@ from typing import Literal
 import numpy as np
 import torch
 from PIL import Image
-from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, field_validator
 from torch import Tensor
 
 from model.batch import Batch, shuffled_rows
 from model.contract import ProblemError
 from model.image import open_image
+from model.shards import file_bytes
 
 Split = Literal["train", "validation", "test"]
 
@@ -33,16 +31,23 @@ class DataError(Exception):
     """A dataset that can't be trained on. The text names the file and line, and what is needed."""
 
 
+IMAGE_FIELDS = ("image", "file_name", "filepath", "source-ref")
+CAPTION_FIELDS = ("captions", "text", "caption", "title")
+LABEL_FIELD = "label"
+"""How datasets name the image and what is said of it, the preferred name first, and a class in place of a caption."""
+
+
 class Record(BaseModel):
-    """One line of a manifest."""
+    """An image, what is said of it in training, and what is only asked of it in validation."""
 
     model_config = ConfigDict(frozen=True)
 
-    image: str = Field(min_length=1)
-    captions: tuple[str, ...] = Field(min_length=1, validation_alias=AliasChoices("captions", "text", "caption"))
+    image: str = Field(min_length=1, validation_alias=AliasChoices(*IMAGE_FIELDS))
+    captions: tuple[str, ...] = Field(min_length=1, validation_alias=AliasChoices(*CAPTION_FIELDS))
+    held_out: tuple[str, ...] = ()
     split: Split | None = None
 
-    @field_validator("captions", mode="before")
+    @field_validator("captions", "held_out", mode="before")
     @classmethod
     def _one_or_many(cls, value: object) -> object:
         sentences = [value] if isinstance(value, str) else value
@@ -61,41 +66,6 @@ class Unreadable:
     reason: str
 
 
-def read_manifest(directory: Path) -> list[Record]:
-    """All records of the folder's *.jsonl files in their order. Raises DataError for a line that is no record."""
-    manifests = sorted(directory.glob("*.jsonl"))
-    if not manifests:
-        raise DataError(
-            f"no *.jsonl manifest in {directory}: put one there with lines such as "
-            '{"image": "images/1.jpg", "captions": ["a red circle"]}'
-        )
-    records = [
-        _record(line, path, number)
-        for path in manifests
-        for number, line in enumerate(path.read_text(encoding="utf-8").split("\n"), start=1)
-        if line.strip()
-    ]
-    if not records:
-        raise DataError(f"the manifest {manifests[0]} is empty: one line per image is needed")
-    return records
-
-
-def _record(line: str, path: Path, number: int) -> Record:
-    try:
-        record = Record.model_validate(json.loads(line))
-    except ValidationError as error:
-        fault = error.errors(include_url=False)[0]
-        field = ".".join(map(str, fault["loc"])) or "the line"
-        raise DataError(f"{path.name} line {number}: {field}: {fault['msg']}") from None
-    except ValueError as error:
-        raise DataError(f"{path.name} line {number} is not JSON: {error}") from None
-    except RecursionError:
-        raise DataError(f"{path.name} line {number} is nested too deeply: an object of strings is needed") from None
-    if Path(record.image).is_absolute() or ".." in Path(record.image).parts:
-        raise DataError(f"{path.name} line {number}: image {record.image!r} must be a path below the manifest's folder")
-    return record
-
-
 def quarantine(
     directory: Path, records: Sequence[Record], max_share: float, threads: int
 ) -> tuple[list[Record], list[Unreadable]]:
@@ -106,25 +76,30 @@ def quarantine(
     with ThreadPoolExecutor(threads) as pool:
         reasons = list(pool.map(lambda record: _unreadable(directory, record), records))
     bad = [Unreadable(record.image, why) for record, why in zip(records, reasons, strict=True) if why is not None]
-    if len(bad) > max_share * len(records):
+    check_share(bad, len(records), max_share)
+    return [record for record, why in zip(records, reasons, strict=True) if why is None], bad
+
+
+def check_share(bad: Sequence[Unreadable], images: int, max_share: float) -> None:
+    """Raises DataError, naming the first files, when more than `max_share` of the images can't be read."""
+    if len(bad) > max_share * images:
         named = "; ".join(f"{one.image}: {one.reason}" for one in bad[:NAMED_FILES])
         raise DataError(
-            f"{len(bad)} of {len(records)} images can't be read, allowed is a share of {max_share:g}: repair or remove "
+            f"{len(bad)} of {images} images can't be read, allowed is a share of {max_share:g}: repair or remove "
             f"them, or raise max_unreadable_share. The first: {named}"
         )
-    return [record for record, why in zip(records, reasons, strict=True) if why is None], bad
 
 
 def _unreadable(directory: Path, record: Record) -> str | None:
     try:
-        open_image((directory / record.image).read_bytes())
+        open_image(file_bytes(directory, record.image))
     except (OSError, ProblemError) as error:
         return str(error)
     return None
 
 
 class ManifestExamples:
-    """The readable images of a manifest. A sentence is true of every image that has it among its captions."""
+    """The readable images of a dataset. A sentence is true of every image that has it among its captions."""
 
     def __init__(
         self, directory: Path, records: Sequence[Record], captions_per_image: int, validation_share: float, seed: int
@@ -133,7 +108,7 @@ class ManifestExamples:
         self.records = tuple(records)
         self.captions_per_image = captions_per_image
         self.seed = seed
-        splits = _splits(records, validation_share, seed)
+        splits = splits_of(records, validation_share, seed)
         self.train_rows = [row for row, split in enumerate(splits) if split == "train"]
         self.validation_rows = [row for row, split in enumerate(splits) if split == "validation"][:VALIDATION_IMAGES]
         if len(self.train_rows) < 2 or not self.validation_rows:
@@ -151,16 +126,17 @@ class ManifestExamples:
         rows = tuple(self.train_rows[place] for place in places)
         rng = np.random.default_rng((self.seed, step))
         texts = [text for row in rows for text in self._some_captions(row, rng)]
-        return self._describe(rows, texts)
+        return _describe(rows, [self.records[row].captions for row in rows], texts)
 
     def validation(self) -> Batch:
-        """The kept-back images with all of their captions."""
+        """The kept-back images with all of their held-out sentences, or of their captions where they have none."""
         rows = tuple(self.validation_rows)
-        return self._describe(rows, [text for row in rows for text in self.records[row].captions])
+        said = [self.records[row].held_out or self.records[row].captions for row in rows]
+        return _describe(rows, said, [text for sentences in said for text in sentences])
 
     def image(self, row: int) -> Image.Image:
         """The RGB image of a row, as the server would see it."""
-        return open_image((self.directory / self.records[row].image).read_bytes())
+        return open_image(file_bytes(self.directory, self.records[row].image))
 
     def sentences(self) -> list[str]:
         """The captions that are trained on."""
@@ -176,9 +152,10 @@ class ManifestExamples:
         count = min(self.captions_per_image, len(captions))
         return [captions[place] for place in rng.choice(len(captions), count, replace=False)]
 
-    def _describe(self, rows: tuple[int, ...], said: list[str]) -> Batch:
-        texts = tuple(dict.fromkeys(said))
-        return Batch(rows, texts, membership([self.records[row].captions for row in rows], texts))
+
+def _describe(rows: tuple[int, ...], true_of_rows: Sequence[Sequence[str]], said: Sequence[str]) -> Batch:
+    texts = tuple(dict.fromkeys(said))
+    return Batch(rows, texts, membership(true_of_rows, texts))
 
 
 def membership(captions: Sequence[Sequence[str]], texts: Sequence[str]) -> Tensor:
@@ -190,8 +167,8 @@ def membership(captions: Sequence[Sequence[str]], texts: Sequence[str]) -> Tenso
     return positives
 
 
-def _splits(records: Sequence[Record], validation_share: float, seed: int) -> list[Split]:
-    """As the manifest says, or by a hash of the path, so that an image keeps its side when others are added."""
+def splits_of(records: Sequence[Record], validation_share: float, seed: int) -> list[Split]:
+    """As the records say, or by a hash of the path, so that an image keeps its side when others are added."""
     if any(record.split for record in records):
         return [record.split or "train" for record in records]
     hashes = (hashlib.sha256(f"{seed} {record.image}".encode()).digest() for record in records)

@@ -9,7 +9,8 @@ from transformers import CLIPImageProcessorPil, CLIPModel, PreTrainedTokenizerBa
 from model.architecture import CONTEXT_LENGTH, small_clip, small_processor
 from model.batch import Examples
 from model.checkpoint import CheckpointMetadata, load_checkpoint
-from model.data import ManifestExamples, quarantine, read_manifest
+from model.data import ManifestExamples, quarantine
+from model.readers import read_records
 from model.settings import Hyperparameters, TrainSettings
 from model.vocabulary import learn_tokenizer
 from model.world_examples import WorldExamples
@@ -37,7 +38,7 @@ def load_examples(settings: TrainSettings, chosen: Hyperparameters) -> Examples:
     """The rendered world, or the train channel without its unreadable images, which are listed in a file."""
     if chosen.data == "world":
         return WorldExamples(chosen.world_images, chosen.captions_per_image, chosen.seed)
-    records = read_manifest(settings.train_dir)
+    records = read_records(settings.train_dir)
     readable, bad = quarantine(settings.train_dir, records, chosen.max_unreadable_share, chosen.threads)
     if bad:
         settings.quarantine_file.parent.mkdir(parents=True, exist_ok=True)

@@ -1,19 +1,12 @@
-"""Manifests of images with sentences, and what happens to images that can't be opened."""
+"""Images with sentences in batches, and what happens to images that can't be opened."""
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
-from model.data import DataError, ManifestExamples, Record, membership, quarantine, read_manifest
-
-
-def written(directory: Path, lines: Sequence[Mapping[str, object] | str]) -> Path:
-    text = [line if isinstance(line, str) else json.dumps(line) for line in lines]
-    (directory / "manifest.jsonl").write_text("\n".join(text) + "\n")
-    return directory
+from model.data import DataError, ManifestExamples, Record, membership, quarantine
 
 
 def with_images(directory: Path, count: int) -> list[Record]:
@@ -24,54 +17,6 @@ def with_images(directory: Path, count: int) -> list[Record]:
 
 def examples(directory: Path, records: Sequence[Record], seed: int = 0) -> ManifestExamples:
     return ManifestExamples(directory, records, captions_per_image=2, validation_share=0.2, seed=seed)
-
-
-@pytest.mark.parametrize("field", ["captions", "text", "caption"])
-def test_a_sentence_may_stand_under_three_names(tmp_path: Path, field: str) -> None:
-    (record,) = read_manifest(written(tmp_path, [{"image": "a.png", field: "a  red\tcircle"}]))
-    assert record.captions == ("a red circle",)
-
-
-@pytest.mark.parametrize("mark", ["\u2028", "\u0085"])
-def test_a_line_ends_at_a_line_feed_and_at_nothing_else(tmp_path: Path, mark: str) -> None:
-    line = json.dumps({"image": "a.png", "captions": [f"red{mark}circle"]}, ensure_ascii=False)
-    assert [record.captions for record in read_manifest(written(tmp_path, [line, line]))] == [("red circle",)] * 2
-
-
-def test_a_repeated_caption_counts_once(tmp_path: Path) -> None:
-    (record,) = read_manifest(written(tmp_path, [{"image": "a.png", "captions": ["red", "round", "red"]}]))
-    assert record.captions == ("red", "round")
-
-
-def test_words_that_look_like_nothing_are_captions(tmp_path: Path) -> None:
-    (record,) = read_manifest(written(tmp_path, [{"image": "a.png", "captions": ["None", "NA", "null", "🙂"]}]))
-    assert record.captions == ("None", "NA", "null", "🙂")
-
-
-@pytest.mark.parametrize(
-    ("line", "sentence"),
-    [
-        ("{not json", "line 2 is not JSON"),
-        ("[" * 100_000, "line 2 is nested too deeply"),
-        ({"image": "a.png"}, "line 2: captions: Field required"),
-        ({"image": "a.png", "captions": []}, "line 2: captions"),
-        ({"image": "a.png", "captions": ["red", ""]}, "none of them empty"),
-        ({"image": "a.png", "captions": [None]}, "give a sentence or a list of sentences"),
-        ({"captions": ["red"]}, "line 2: image"),
-        ({"image": "../secret.png", "captions": ["red"]}, "must be a path below"),
-        ({"image": "/etc/passwd", "captions": ["red"]}, "must be a path below"),
-        ({"image": "a.png", "captions": ["red"], "split": "dev"}, "line 2: split"),
-    ],
-)
-def test_a_bad_line_is_named(tmp_path: Path, line: Mapping[str, object] | str, sentence: str) -> None:
-    written(tmp_path, [{"image": "ok.png", "captions": ["red"]}, line])
-    with pytest.raises(DataError, match=sentence):
-        read_manifest(tmp_path)
-
-
-def test_a_folder_without_a_manifest_says_what_one_looks_like(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r'no \*\.jsonl manifest .* \{"image"'):
-        read_manifest(tmp_path)
 
 
 def test_unreadable_images_are_left_out_and_listed(tmp_path: Path) -> None:
@@ -118,3 +63,11 @@ def test_membership_marks_captions_of_other_images_too() -> None:
 def test_too_little_data_is_refused_with_what_is_needed(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="at least 2 and 1 are needed"):
         examples(tmp_path, with_images(tmp_path, 1))
+
+
+def test_sentences_kept_for_validation_are_asked_there_and_never_trained_on(tmp_path: Path) -> None:
+    held_out = [r.model_copy(update={"held_out": (f"this is {r.image}",)}) for r in with_images(tmp_path, 20)]
+    data = examples(tmp_path, held_out)
+    assert all(text.startswith("this is ") for text in data.validation().texts)
+    assert data.validation().positives.sum(dim=1).tolist() == [1] * len(data.validation().rows)
+    assert not any(text.startswith("this is ") for text in data.sentences())
