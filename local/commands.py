@@ -88,7 +88,8 @@ def destroy(settings: LocalSettings, arguments: argparse.Namespace) -> int:
         problem = _destroy_stacks(settings)
         with step("stop the emulator"):
             ended = supervisor.remove(settings)
-    print(f"Ended {len(ended)} process(es); port {settings.port} is free; {settings.directory} is gone.")
+    port = "is free" if processes.port_is_free(settings.port) else "is held by a program that is not ours"
+    print(f"Ended {len(ended)} process(es); port {settings.port} {port}; {settings.directory} is gone.")
     if problem:
         print(f"\n{problem}", file=sys.stderr)
     return 1 if problem else 0

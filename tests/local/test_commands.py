@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import socket
 import subprocess
 import sys
 from argparse import Namespace
@@ -78,6 +79,14 @@ def test_destroy_after_a_first_synth_that_failed_has_nothing_to_complain_about(
 def test_destroy_of_nothing_says_so(settings: LocalSettings, capsys: pytest.CaptureFixture[str]) -> None:
     assert commands.destroy(settings, Namespace()) == 0
     assert "nothing is left to remove" in capsys.readouterr().out
+
+
+def test_destroy_says_so_if_somebody_elses_program_holds_the_port(
+    settings: LocalSettings, silent: subprocess.Popen[bytes], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with socket.create_server(("127.0.0.1", settings.port)):
+        commands.destroy(replace(settings, answer_timeout_s=0.2), Namespace())
+    assert f"port {settings.port} is held by a program that is not ours" in capsys.readouterr().out
 
 
 def test_status_of_a_system_without_stacks_is_not_healthy(
