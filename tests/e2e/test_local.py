@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -27,9 +28,11 @@ from PIL import Image
 from local import processes, sample
 from local.environment import client_environment
 from local.settings import LocalSettings
+from tests.e2e.bad_inputs import BAD_INPUTS, PNG
 from tests.local.conftest import ROOT, free_port
 
 SERVING_STACK = "WordsightServing-dev"
+PNG_HEADERS = {"content-type": PNG}
 EXECUTION_TIMEOUT_S = 240
 
 SOMEBODYS_ACCOUNT = {"AWS_ACCESS_KEY_ID": "AKIAREAL", "AWS_SECRET_ACCESS_KEY": "real", "AWS_PROFILE": "production"}
@@ -71,6 +74,20 @@ class System:
         request = urllib.request.Request(f"{self.url}/{path}", body, headers)
         with urllib.request.urlopen(request, timeout=60) as response:
             return json.load(response), response.headers
+
+    def send(self, method: str, path: str, body: bytes, headers: dict[str, str]) -> tuple[int, Any]:
+        """The status and the answer's JSON, whatever they are; waits when it is told to slow down."""
+        request = urllib.request.Request(
+            f"{self.url}/{path}", body, {"x-api-key": self.api_key, **headers}, method=method
+        )
+        try:
+            with urllib.request.urlopen(request, timeout=60) as response:
+                return response.status, json.load(response)
+        except urllib.error.HTTPError as error:
+            if error.code != 429:
+                return error.code, json.load(error)
+            time.sleep(int(error.headers["retry-after"]))
+            return self.send(method, path, body, headers)
 
     def classify(self) -> tuple[Any, Any]:
         return self.post(f"classify?candidate_labels={labels()}", sample.IMAGE.read_bytes(), "image/png")
@@ -165,6 +182,19 @@ def test_a_drawing_from_elsewhere_is_understood(system: System, printed: str, dr
     image = (Path(__file__).parent / f"drawings/{drawing}.png").read_bytes()
     scores, _ = system.post(f"classify?candidate_labels={quote(','.join(words))}", image, "image/png")
     assert (scores[0]["label"], scores[0]["score"] > 0.5) == (answer, True)
+
+
+@pytest.mark.parametrize("name", BAD_INPUTS)
+def test_bad_input_gets_a_sentence_and_the_next_request_works(system: System, printed: str, name: str) -> None:
+    bad = BAD_INPUTS[name]
+    headers = {"content-type": bad.content_type, **bad.headers}
+    status, problem = system.send(bad.method, bad.path, bad.body, headers)
+    assert (status, problem["status"]) == (bad.status, bad.status), problem
+    assert bad.words in problem["detail"] and problem["error"] == problem["detail"] and problem["instance"]
+    status, scores = system.send(
+        "POST", f"classify?candidate_labels={labels()}", sample.IMAGE.read_bytes(), PNG_HEADERS
+    )
+    assert (status, scores[0]["label"]) == (200, "fish")
 
 
 def test_hugging_faces_client_works_and_its_exception_carries_our_sentence(system: System, printed: str) -> None:
