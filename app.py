@@ -3,9 +3,12 @@
 npx cdk deploy --all -c stage=dev
 """
 
+import sys
+
 from aws_cdk import App, Tags
 
 from stacks.api import ApiStack
+from stacks.config import ConfigError
 from stacks.context import from_context
 from stacks.data import DataStack
 from stacks.nag import check_with_cdk_nag
@@ -29,5 +32,8 @@ def build(app: App) -> None:
 
 if __name__ == "__main__":
     app = App()
-    build(app)
+    try:
+        build(app)
+    except ConfigError as error:
+        sys.exit(f"the configuration is not allowed: {error}")
     app.synth()

@@ -155,3 +155,4 @@ def test_a_bad_value_stops_synth_with_a_sentence(bare_environment: dict[str, str
     ran = subprocess.run([sys.executable, "app.py"], cwd=REPOSITORY, env=environment, capture_output=True, text=True)
     assert ran.returncode != 0
     assert ran.stderr.rstrip().endswith("auth is 'basic', allowed: api_key, iam, none")
+    assert "Traceback" not in ran.stderr
