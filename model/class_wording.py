@@ -17,7 +17,7 @@ HELD_OUT_WORDINGS = TEMPLATES
 
 def spoken(label: str) -> str:
     """A folder's or class's name as words: `traffic_light` is said "traffic light"."""
-    return " ".join(label.replace("_", " ").replace("-", " ").split())
+    return " ".join(label.replace("_", " ").replace("-", " ").split()) or label
 
 
 def said_in_training(label: str) -> tuple[str, ...]:

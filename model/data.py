@@ -34,7 +34,10 @@ class DataError(Exception):
 IMAGE_FIELDS = ("image", "file_name", "filepath", "source-ref")
 CAPTION_FIELDS = ("captions", "text", "caption", "title")
 LABEL_FIELD = "label"
-"""How datasets name the image and what is said of it, the preferred name first, and a class in place of a caption."""
+OPTIONAL_FIELDS = ("split", "held_out")
+"""How datasets name the image and what is said of it, the preferred name first; a class in place of a caption; and what
+may be absent.
+"""
 
 
 class Record(BaseModel):

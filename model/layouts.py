@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from model.data import CAPTION_FIELDS, IMAGE_FIELDS, LABEL_FIELD, DataError, Split
+from model.data import CAPTION_FIELDS, IMAGE_FIELDS, LABEL_FIELD, OPTIONAL_FIELDS, DataError, Split
 from model.shards import SHARD, file_bytes, shard_index
 
 SPLIT_FOLDERS: dict[str, Split] = {
@@ -74,8 +74,8 @@ def _table(directory: Path, path: Path) -> Iterator[Row]:
         for cells in rows:
             if None in cells:
                 raise DataError(f"{name} line {rows.line_num} has more cells than the header: quote what holds commas")
-            filled = {key: value for key, value in cells.items() if key != "split" or value}
-            yield Row(f"{name} line {rows.line_num}", filled, folder, split)
+            said = {key: value for key, value in cells.items() if value or key not in OPTIONAL_FIELDS}
+            yield Row(f"{name} line {rows.line_num}", said, folder, split)
     except csv.Error as error:
         raise DataError(f"{name} line {rows.line_num} is no table row: {error}") from None
 

@@ -18,11 +18,10 @@ from pathlib import Path, PurePosixPath
 from pydantic import ValidationError
 
 from model.class_wording import said_in_evaluation, said_in_training
-from model.data import CAPTION_FIELDS, IMAGE_FIELDS, LABEL_FIELD, DataError, Record
+from model.data import CAPTION_FIELDS, IMAGE_FIELDS, LABEL_FIELD, OPTIONAL_FIELDS, DataError, Record
 from model.layouts import LAYOUTS, Fields, Row
 
 S3 = "s3://"
-OTHER_FIELDS = ("split", "held_out")
 
 
 @dataclass(frozen=True)
@@ -80,10 +79,10 @@ def merged(records: Iterator[Record]) -> list[Record]:
 def _record(directory: Path, row: Row, ignored: Counter[str]) -> Record:
     image_field = next((name for name in IMAGE_FIELDS if name in row.fields), IMAGE_FIELDS[0])
     said_field = next((name for name in CAPTION_FIELDS if name in row.fields), None)
-    used = {image_field, said_field, *OTHER_FIELDS}
+    used = {image_field, said_field, *OPTIONAL_FIELDS}
     fields = {name: value for name, value in row.fields.items() if name in used}
     if said_field is None and (label := _label(row.fields)):
-        fields |= {CAPTION_FIELDS[0]: said_in_training(label), "held_out": said_in_evaluation(label)}
+        fields = {CAPTION_FIELDS[0]: said_in_training(label), "held_out": said_in_evaluation(label)} | fields
         used |= {LABEL_FIELD}
     if fields.get("split") is None:
         fields["split"] = row.split
@@ -110,9 +109,17 @@ def _below(directory: Path, image: str, row: Row) -> str:
     if image.startswith(S3):
         parts = PurePosixPath(image.removeprefix(S3)).parts[1:]
         endings = ["/".join(parts[start:]) for start in range(len(parts))]
-        path = next((e for e in endings if ".." not in parts and (directory / e).is_file()), "/".join(parts))
+        path = next((e for e in endings if ".." not in parts and _is_file(directory / e)), "/".join(parts))
     else:
         path = (row.folder / image).as_posix()
     if not path or PurePosixPath(path).is_absolute() or ".." in PurePosixPath(path).parts or "\0" in path:
         raise DataError(f"{row.place}: image {image!r} must be a path below the dataset's folder")
     return path
+
+
+def _is_file(path: Path) -> bool:
+    """A name too long for the file system is no file; `Path.is_file` raises."""
+    try:
+        return path.is_file()
+    except OSError:
+        return False

@@ -77,7 +77,7 @@ def caption(scene: Scene, rng: np.random.Generator) -> Caption:
 
 def with_article(noun: str) -> str:
     """`an arrow`, `a circle`."""
-    return f"{'an' if noun[0] in 'aeiou' else 'a'} {noun}"
+    return f"{'an' if noun[0].lower() in 'aeiou' else 'a'} {noun}"
 
 
 def plural(noun: str) -> str:

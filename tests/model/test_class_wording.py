@@ -21,3 +21,9 @@ def test_a_folder_name_is_said_as_words_with_the_right_article() -> None:
         "an ice cream cone",
         "a photo of ice cream cone",
     )
+
+
+def test_odd_names_are_said_too() -> None:
+    assert said_in_training("Apple_Pie")[1] == "an Apple Pie"
+    assert said_in_training("_")[0] == "_"
+    assert said_in_training("{0}")[2] == "a photo of {0}"

@@ -131,13 +131,24 @@ def test_a_bad_table_is_named_with_its_line(tmp_path: Path, table: str, sentence
         read_records(tmp_path)
 
 
+def test_a_table_may_name_splits_and_labels_and_leave_some_out(tmp_path: Path) -> None:
+    (tmp_path / "data.csv").write_text("image,label,split,held_out,price\n1.jpg,owl,test,what an owl,3\n2.jpg,owl,,,\n")
+    dataset = read_dataset(tmp_path)
+    assert [(r.split, r.captions[0], r.held_out[0]) for r in dataset.records] == [
+        ("test", "owl", "what an owl"),
+        (None, "owl", "This is a photo of owl."),
+    ]
+    assert dataset.ignored_fields == {"price": 2}
+
+
 def test_an_s3_address_is_found_by_its_longest_ending(tmp_path: Path) -> None:
     for path in ("shop/x.jpg", "x.jpg"):
         (tmp_path / path).parent.mkdir(exist_ok=True)
         (tmp_path / path).write_bytes(b"")
-    addresses = ["s3://bucket/2026/shop/x.jpg", "s3://bucket/elsewhere/x.jpg", "s3://bucket/gone/y.jpg"]
-    lines = [{"source-ref": address, "caption": "a cup"} for address in addresses]
-    assert [r.image for r in read_records(written(tmp_path, lines))] == ["shop/x.jpg", "x.jpg", "gone/y.jpg"]
+    long = "z" * 300
+    keys = ["2026/shop/x.jpg", "elsewhere/x.jpg", "gone/y.jpg", long]
+    lines = [{"source-ref": f"s3://bucket/{key}", "caption": "a cup"} for key in keys]
+    assert [r.image for r in read_records(written(tmp_path, lines))] == ["shop/x.jpg", "x.jpg", "gone/y.jpg", long]
     with pytest.raises(DataError, match="must be a path below"):
         read_records(written(tmp_path, [{"source-ref": "s3://bucket/../../etc/passwd", "caption": "a cup"}]))
 
