@@ -6,6 +6,8 @@ from pathlib import Path
 
 from model.checkpoint import CheckpointMetadata
 from model.evaluate import TaskResult, table
+from model.interpolate import Interpolation
+from model.selector import Choice, base_of, drop
 from model.settings import Hyperparameters
 
 CARD = "README.md"
@@ -22,11 +24,16 @@ MANY_WRONG = 0.03
 
 
 def write_card(
-    directory: Path, metadata: CheckpointMetadata, results: Mapping[str, TaskResult], chosen: Hyperparameters
+    directory: Path,
+    metadata: CheckpointMetadata,
+    results: Mapping[str, TaskResult],
+    chosen: Hyperparameters,
+    found: Interpolation | None = None,
 ) -> None:
     """Write the card beside the weights it describes."""
     limits = _limits(results, metadata, chosen)
-    parts = [_title(metadata, chosen), _figures(results, metadata), limits, _recipe(metadata, chosen)]
+    kept = [_kept(results, found)] if found else []
+    parts = [_title(metadata, chosen), _figures(results, metadata), *kept, limits, _recipe(metadata, chosen)]
     (directory / CARD).write_text("\n\n".join(parts) + "\n")
 
 
@@ -39,7 +46,10 @@ def _title(metadata: CheckpointMetadata, chosen: Hyperparameters) -> str:
 
 def _figures(results: Mapping[str, TaskResult], metadata: CheckpointMetadata) -> str:
     if not results:
-        return "## Figures\n\nTraining was stopped before its end, so nothing was measured or calibrated."
+        return (
+            "## Figures\n\nTraining was stopped before its end, so nothing was measured or calibrated, and what "
+            "fine-tuning cost elsewhere is not known."
+        )
     return (
         "## Figures\n\nZero-shot on rendered images the model never saw, in sentences it was never trained on; every "
         "label is equally frequent, so chance is one over their number. Calibration error is after the temperature "
@@ -47,6 +57,31 @@ def _figures(results: Mapping[str, TaskResult], metadata: CheckpointMetadata) ->
         "the pipeline above does not, so their scores differ, though not the order of the labels. The `unseen` row "
         "asks for combinations of colour and shape that training never showed.\n\n" + table(results)
     )
+
+
+def _kept(results: Mapping[str, TaskResult], found: Interpolation) -> str:
+    """What fine-tuning cost, and between which mixtures was chosen."""
+    rows = [
+        f"| {name} | {before.accuracy:.3f} | {results[name].accuracy:.3f} | "
+        f"{results[name].accuracy - before.accuracy:+.3f} |"
+        for name, before in found.base_results.items()
+    ]
+    changes = "\n".join(["| task | before | after | change |", "| --- | --- | --- | --- |", *rows])
+    return (
+        f"## What fine-tuning changed\n\n{found.choice.sentence}\n\n{changes}\n\nThe mixtures to choose from, measured "
+        "on other images. `new` is the share of the new domain's validation images whose best sentence is a true one; "
+        f"tasks at which the base is hardly better than chance do not count as old.\n\n{_frontier(found.choice)}"
+    )
+
+
+def _frontier(choice: Choice) -> str:
+    lines = ["| fine-tuned share | new | mean drop | largest drop | at | |", "| --- | --- | --- | --- | --- | --- |"]
+    for candidate in choice.frontier:
+        lost = drop(base_of(choice.frontier), candidate)
+        mark = "published" if candidate is choice.picked else ""
+        figures = f"{candidate.alpha:g} | {candidate.new:.3f} | {lost.mean:+.3f} | {lost.worst:+.3f}"
+        lines.append(f"| {figures} | {lost.worst_task or ''} | {mark} |")
+    return "\n".join(lines)
 
 
 def _limits(results: Mapping[str, TaskResult], metadata: CheckpointMetadata, chosen: Hyperparameters) -> str:
@@ -57,7 +92,7 @@ def _limits(results: Mapping[str, TaskResult], metadata: CheckpointMetadata, cho
         "beyond it: fine-tune it, or start from a public CLIP checkpoint. Known words in a pattern that "
         "`model/wording.py` never uses, such as `a photo of a white background`, can fail too."
     )
-    other = "Fine-tuning improves its own domain and may cost others: compare the figures with the parent's."
+    other = "What it was not measured on may have changed too. Compare it with its parent before you rely on it there."
     return f"## Limits\n\n{known}{world if chosen.init == 'scratch' else other}{_lone_labels(metadata)}"
 
 

@@ -53,21 +53,22 @@ class World:
     tasks ask about it.
     """
 
-    def __init__(self, clip: Clip, scenes: int) -> None:
+    def __init__(self, clip: Clip, scenes: int, seed: int = EVALUATION_SEED) -> None:
         self.clip = clip
         self.scenes = scenes
+        self.seed = seed
         self._embeds: dict[Split, Tensor] = {}
 
     def answers(self, task: Task, split: Split) -> Answers:
         """Score a task's labels on a split's images."""
-        questions = ask(task, split, EVALUATION_SEED, self.scenes)
+        questions = ask(task, split, self.seed, self.scenes)
         images = self._images(split)[[question.index for question in questions]]
         cosines = images @ embed_labels(self.clip, task.prompts).T
         return Answers(task, cosines, torch.tensor([question.target for question in questions]))
 
     def _images(self, split: Split) -> Tensor:
         if split not in self._embeds:
-            images = (Image.fromarray(render(EVALUATION_SEED, split, index)) for index in range(self.scenes))
+            images = (Image.fromarray(render(self.seed, split, index)) for index in range(self.scenes))
             self._embeds[split] = embed_pictures(self.clip, images)
         return self._embeds[split]
 

@@ -7,8 +7,9 @@ from pydantic import JsonValue
 
 from model.calibration import fit_calibration
 from model.card import write_card
-from model.checkpoint import Calibration, CheckpointMetadata, save_checkpoint
+from model.checkpoint import Calibration, CheckpointMetadata, load_checkpoint, save_checkpoint
 from model.evaluate import TaskResult, World, as_metrics, calibrate, evaluate, wrong_above_half
+from model.interpolate import Interpolation, interpolate
 from model.loop import Loop
 from model.progress import say
 from model.replay import replay_share
@@ -18,10 +19,13 @@ UNFITTED = 1.0
 
 
 def export(settings: TrainSettings, loop: Loop, before: Mapping[str, float], run_digest: str) -> None:
-    """Leave a finished run's model in the model folder, calibrated, measured and described."""
+    """Leave a finished run's model in the model folder, calibrated, measured and described. A fine-tuned one is mixed
+    with its base first, as far as its limits of forgetting ask for.
+    """
+    found = interpolate(loop, load_checkpoint(settings.start_dir, str(loop.ranks.device))) if adapts(loop) else None
     after = loop.validate()
     world = World(loop.clip(), loop.chosen.evaluation_scenes)
-    calibration = calibrate(world) if loop.chosen.data == "world" else calibrate_on_validation(loop)
+    calibration = _calibration(loop, world, found)
     results = evaluate(world, calibration.temperature or UNFITTED)
     metrics: dict[str, JsonValue] = {
         "before": dict(before),
@@ -29,8 +33,13 @@ def export(settings: TrainSettings, loop: Loop, before: Mapping[str, float], run
         "world": {name: dict(figures) for name, figures in as_metrics(results).items()},
         "world_wrong_above_half": dict(wrong_above_half(world, calibration)),
     }
-    metadata = _metadata(settings, loop, run_digest[:12], metrics, calibration)
-    _save(settings, loop, metadata, results)
+    name = run_digest[:12]
+    if found:
+        name += f"-alpha{found.choice.picked.alpha:g}"
+        metrics["world_before"] = {name: dict(figures) for name, figures in as_metrics(found.base_results).items()}
+        metrics["interpolation"] = found.choice.as_metrics()
+    metadata = _metadata(settings, loop, name, metrics, calibration)
+    _save(settings, loop, metadata, results, found)
     mean = sum(result.accuracy for result in results.values()) / len(results)
     say(exported=settings.model_dir, version=metadata.version, step=loop.step, **after, world_accuracy=mean)
 
@@ -40,6 +49,20 @@ def export_unfinished(settings: TrainSettings, loop: Loop, run_digest: str) -> N
     metadata = _metadata(settings, loop, f"{run_digest[:12]}-step{loop.step}", {}, Calibration())
     _save(settings, loop, metadata, {})
     say(stopped=settings.model_dir, version=metadata.version, step=loop.step, steps=loop.steps)
+
+
+def adapts(loop: Loop) -> bool:
+    """Whether a checkpoint was fine-tuned on a new domain, so that there is something old to keep."""
+    return loop.chosen.data == "channel" and loop.chosen.init == "base"
+
+
+def _calibration(loop: Loop, world: World, found: Interpolation | None) -> Calibration:
+    """Where nothing new is published, the base's own, so that its answers stay what they were."""
+    if loop.chosen.data == "world":
+        return calibrate(world)
+    if found and found.choice.picked.alpha == 0 and found.base_calibration.temperature is not None:
+        return found.base_calibration
+    return calibrate_on_validation(loop)
 
 
 def calibrate_on_validation(loop: Loop) -> Calibration:
@@ -65,8 +88,14 @@ def _metadata(
     )
 
 
-def _save(settings: TrainSettings, loop: Loop, metadata: CheckpointMetadata, results: Mapping[str, TaskResult]) -> None:
+def _save(
+    settings: TrainSettings,
+    loop: Loop,
+    metadata: CheckpointMetadata,
+    results: Mapping[str, TaskResult],
+    found: Interpolation | None = None,
+) -> None:
     """Half precision from scratch, where the file is committed; full precision where training may go on."""
     start, dtype = loop.start, torch.float16 if loop.chosen.init == "scratch" else torch.float32
     save_checkpoint(settings.model_dir, loop.averaged.model, start.tokenizer, start.processor, metadata, dtype)
-    write_card(settings.model_dir, metadata, results, loop.chosen)
+    write_card(settings.model_dir, metadata, results, loop.chosen, found)

@@ -16,7 +16,10 @@ from model.vocabulary import learn_tokenizer
 from model.world_examples import WorldExamples
 
 MAX_MERGES = 2000
-UNRELATED_TO_RESULT = {"threads", "evaluation_scenes", "log_every_steps", "evaluate_every_steps", "checkpoint_every_s"}
+UNRELATED_TO_TRAINING = {
+    *("threads", "evaluation_scenes", "log_every_steps", "evaluate_every_steps", "checkpoint_every_s"),
+    *("max_forgetting", "max_task_forgetting"),
+}
 
 
 @dataclass(frozen=True)
@@ -58,6 +61,6 @@ def load_start(settings: TrainSettings, chosen: Hyperparameters, examples: Examp
 
 
 def run_digest(chosen: Hyperparameters, examples: Examples, start: Start) -> str:
-    """sha256 of everything that decides what comes out."""
-    recipe = chosen.model_dump_json(exclude=UNRELATED_TO_RESULT)
+    """sha256 of everything that decides which weights training ends with."""
+    recipe = chosen.model_dump_json(exclude=UNRELATED_TO_TRAINING)
     return hashlib.sha256(f"{recipe} {examples.digest()} {start.parent}".encode()).hexdigest()

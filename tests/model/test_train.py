@@ -75,8 +75,8 @@ def test_a_finished_model_says_where_it_comes_from_and_how_good_it_is(job: Path)
     metadata = load_checkpoint(job / "model").metadata
     assert metadata.parent == "tiny-1" and metadata.version.startswith("channel-")
     assert metadata.calibration.temperature is not None and metadata.calibration.multi_label is not None
-    figures = {"before", "after", "world", "world_wrong_above_half"}
-    assert set(metadata.metrics) == {"step", "hyperparameters", "replay_share", *figures}
+    figures = {"before", "after", "world_before", "world", "world_wrong_above_half"}
+    assert set(metadata.metrics) == {"step", "hyperparameters", "replay_share", "interpolation", *figures}
     card = (job / "model/README.md").read_text()
     assert "fine-tuned from `tiny-1`" in card and "| colour |" in card
     assert "Wordsight divides by it and the pipeline above does not" in card
