@@ -5,6 +5,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import time
 from argparse import Namespace
 from collections.abc import Iterator
 from dataclasses import replace
@@ -27,6 +28,8 @@ def silent(settings: LocalSettings) -> Iterator[subprocess.Popen[bytes]]:
         with supervisor.exclusive(settings):
             settings.pid_file.write_text(str(process.pid))
             settings.port_file.write_text(str(settings.port))
+        while process.pid not in processes.running(settings.directory):
+            time.sleep(0.01)  # Popen returns a moment before the kernel shows a new program's environment
         yield process
         process.kill()
 
