@@ -19,9 +19,9 @@ from model.calibration import expected_calibration_error, fit_multi_label, fit_t
 from model.checkpoint import Calibration, load_checkpoint
 from model.inference import Clip
 from model.scoring import mean_direction
-from model.tasks import TASKS, Task, ask
-from model.world import Split
-from model.world_examples import render
+from model.world.examples import render
+from model.world.scene import Split
+from model.world.tasks import TASKS, Task, ask
 
 EVALUATION_SEED = 1_000_003
 SCENES = 3000

@@ -35,10 +35,10 @@ from model.contract import (
     ProblemError,
     ServiceUnavailable,
 )
-from model.logs import log_as_json
-from model.service import Service
+from model.serving.logs import log_as_json
+from model.serving.service import Service
+from model.serving.trace import Trace
 from model.settings import ServeSettings, SettingsError
-from model.trace import Trace
 
 DRAIN_S = 25
 """How long admitted requests may take after SIGTERM; SageMaker follows with SIGKILL after 30 s."""

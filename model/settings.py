@@ -125,7 +125,7 @@ class TrainSettings(ContainerSettings):
     train_dir: Path = Field(
         default_factory=lambda known: Path(known["base_dir"]) / "input/data/train",
         alias="SM_CHANNEL_TRAIN",
-        description="A dataset in any layout of model/readers.py",
+        description="A dataset in any layout of model/data/readers.py",
     )
     base_channel_dir: Path | None = Field(
         None,

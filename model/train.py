@@ -27,17 +27,17 @@ from threading import Event
 import torch
 
 from model.checkpoint import CheckpointError
-from model.data import DataError
+from model.data.records import DataError
 from model.device import DeviceError
-from model.distributed import Ranks, joined_ranks
-from model.export import export, export_unfinished
-from model.launch import Cluster, is_worker, run_workers
-from model.loop import Diverged, Loop
-from model.progress import Progress, say
-from model.replay import replay_share, with_replay
 from model.settings import Hyperparameters, SettingsError, TrainSettings
-from model.start import load_examples, load_start, run_digest
-from model.training_state import ResumeError, StateFolder
+from model.training.distributed import Ranks, joined_ranks
+from model.training.export import export, export_unfinished
+from model.training.launch import Cluster, is_worker, run_workers
+from model.training.loop import Diverged, Loop
+from model.training.progress import Progress, say
+from model.training.replay import replay_share, with_replay
+from model.training.start import load_examples, load_start, run_digest
+from model.training.state import ResumeError, StateFolder
 
 CALLERS_FAULTS = (SettingsError, DataError, CheckpointError, DeviceError, ResumeError, Diverged)
 

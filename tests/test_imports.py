@@ -69,7 +69,7 @@ def test_a_module_imports_only_what_its_folder_may(source: Path) -> None:
 READERS_OF_THE_ENVIRONMENT = {
     "lambdas/settings.py": "the default of ApiSettings.from_env",
     "model/__main__.py": "starts itself anew with CUDA's compatibility libraries",
-    "model/distributed.py": "torchrun's rank variables",
+    "model/training/distributed.py": "torchrun's rank variables",
     "model/serve.py": "hands it to ServeSettings.from_env",
     "model/train.py": "hands it to TrainSettings.from_env",
 }

@@ -11,8 +11,8 @@ from torch.nn.functional import normalize
 from model.checkpoint import load_checkpoint
 from model.evaluate import World, calibrate, embed_labels, evaluate, main
 from model.inference import Clip
-from model.tasks import TASKS, ask
-from model.world import UNSEEN_PAIRS, scene_at
+from model.world.scene import UNSEEN_PAIRS, scene_at
+from model.world.tasks import TASKS, ask
 
 BY_NAME = {task.name: task for task in TASKS}
 

@@ -13,13 +13,13 @@ import torch
 from PIL import Image
 from transformers import CLIPConfig, CLIPImageProcessorPil, CLIPModel, CLIPProcessor
 
-from model.architecture import small_clip, small_processor
 from model.checkpoint import Checkpoint, CheckpointMetadata, load_checkpoint, save_checkpoint
 from model.contract import ClassifyRequest, Parameters
-from model.engine import Engine
 from model.image import EXIF_ORIENTATION, open_image
 from model.inference import Clip
-from model.trace import Trace
+from model.serving.engine import Engine
+from model.serving.trace import Trace
+from model.training.architecture import small_clip, small_processor
 
 LABELS = ["cat", "dog", "a red bicycle", "rain on a window", "the number five"]
 MAX_DIFFERENCE = 1e-4

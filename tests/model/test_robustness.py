@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from model.data import ManifestExamples
+from model.data.records import ManifestExamples
 from model.image import EXIF_ORIENTATION
 from model.settings import Hyperparameters, TrainSettings
-from model.start import load_examples
 from model.train import main
+from model.training.start import load_examples
 
 IMAGES = 450
 LAST_VALIDATION = 20

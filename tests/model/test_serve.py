@@ -35,10 +35,10 @@ from model.contract import (
     Parameters,
     to_multipart,
 )
-from model.engine import Engine
 from model.inference import Clip, TextEmbedding
 from model.serve import create_app
-from model.service import MAX_BODY_BYTES, Service, load_engine
+from model.serving.engine import Engine
+from model.serving.service import MAX_BODY_BYTES, Service, load_engine
 from model.settings import ServeSettings
 
 REPOSITORY_ROOT = Path(__file__).parents[2]

@@ -17,13 +17,13 @@ from PIL import Image
 from transformers import AutoImageProcessor, AutoTokenizer, CLIPModel
 
 from model.checkpoint import load_checkpoint
-from model.distributed import joined_ranks
-from model.loop import Diverged, Loop
-from model.replay import with_replay
 from model.settings import Hyperparameters, SettingsError, TrainSettings
-from model.start import load_examples, load_start
 from model.train import main, take_steps
-from model.training_state import StateFolder
+from model.training.distributed import joined_ranks
+from model.training.loop import Diverged, Loop
+from model.training.replay import with_replay
+from model.training.start import load_examples, load_start
+from model.training.state import StateFolder
 
 COLOURS = {"red": (220, 20, 20), "green": (20, 200, 20), "blue": (20, 20, 220), "white": (240, 240, 240)}
 ROOT = Path(__file__).resolve().parents[2]

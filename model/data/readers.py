@@ -1,0 +1,125 @@
+"""A dataset in any of the usual layouts, recognised by looking at the folder, as records.
+
+JSON Lines   *.jsonl, also in train/, validation/ and test/: {"image": "1.jpg", "captions": ["a red circle", "round"]}.
+             Hugging Face's `file_name` and `text` (metadata.jsonl) and SageMaker's `source-ref` are the same to it.
+table        *.csv or *.tsv with a header: `file_name,text` (Hugging Face) or `filepath`, `title` (open_clip)
+shards       *.tar (webdataset): 1.jpg beside 1.txt, or beside 1.json with a caption
+classes      one folder of images per class, also in train/, validation/ and test/
+
+Rows about the same image become one record. A row with a `label` in place of a caption is said as a class is.
+Paths are relative to the file that names them; an s3:// address is looked for by its longest ending that exists.
+"""
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+
+from pydantic import ValidationError
+
+from model.data.class_wording import said_in_evaluation, said_in_training
+from model.data.layouts import LAYOUTS, Fields, Row
+from model.data.records import CAPTION_FIELDS, IMAGE_FIELDS, LABEL_FIELD, OPTIONAL_FIELDS, DataError, Record
+
+S3 = "s3://"
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """What was found in a folder: its layout's name, the records, and how often each field was met that means nothing
+    here.
+    """
+
+    layout: str
+    records: list[Record]
+    ignored_fields: Counter[str] = field(default_factory=Counter)
+
+
+def read_records(directory: Path) -> list[Record]:
+    """The records of whatever layout the folder has. Raises DataError."""
+    return read_dataset(directory).records
+
+
+def read_dataset(directory: Path) -> Dataset:
+    """Recognise the folder's layout and read it. Raises DataError naming the file and line, or the known layouts."""
+    ignored: Counter[str] = Counter()
+    for layout, read in LAYOUTS.items():
+        rows = read(directory)
+        if rows is None:
+            continue
+        records = merged(_record(directory, row, ignored) for row in rows)
+        if not records:
+            raise DataError(f"{directory} is empty as a dataset ({layout}): one line per image is needed")
+        return Dataset(layout, records, ignored)
+    raise DataError(
+        f"{directory} holds no dataset: no *.jsonl manifest with lines such as "
+        '{"image": "images/1.jpg", "captions": ["a red circle"]}, no *.csv or *.tsv table with the columns file_name '
+        "and text (or filepath and title), no *.tar shard of 1.jpg beside 1.txt, and not two folders of images or "
+        "more, each named after a class"
+    )
+
+
+def merged(records: Iterator[Record]) -> list[Record]:
+    """One record per image, with all that is said of it. Raises DataError for an image in two splits."""
+    found: dict[str, Record] = {}
+    for record in records:
+        known = found.setdefault(record.image, record)
+        if known is record:
+            continue
+        if known.split != record.split:
+            raise DataError(f"{record.image} is in the splits {known.split} and {record.split}: an image has one")
+        said = {
+            name: tuple(dict.fromkeys((*getattr(known, name), *getattr(record, name))))
+            for name in ("captions", "held_out")
+        }
+        found[record.image] = known.model_copy(update=said)
+    return list(found.values())
+
+
+def _record(directory: Path, row: Row, ignored: Counter[str]) -> Record:
+    image_field = next((name for name in IMAGE_FIELDS if name in row.fields), IMAGE_FIELDS[0])
+    said_field = next((name for name in CAPTION_FIELDS if name in row.fields), None)
+    used = {image_field, said_field, *OPTIONAL_FIELDS}
+    fields = {name: value for name, value in row.fields.items() if name in used}
+    if said_field is None and (label := _label(row.fields)):
+        fields = {CAPTION_FIELDS[0]: said_in_training(label), "held_out": said_in_evaluation(label)} | fields
+        used |= {LABEL_FIELD}
+    if fields.get("split") is None:
+        fields["split"] = row.split
+    ignored.update(name for name in row.fields if name not in used)
+    try:
+        record = Record.model_validate(fields)
+    except ValidationError as error:
+        fault = error.errors(include_url=False)[0]
+        raise DataError(f"{row.place}: {'.'.join(map(str, fault['loc']))}: {fault['msg']}") from None
+    return record.model_copy(update={"image": _below(directory, record.image, row)})
+
+
+def _label(fields: Fields) -> str | None:
+    """The class of a row: its `label`, or what a SageMaker Ground Truth job calls class-name."""
+    if isinstance(fields.get(LABEL_FIELD), str) and fields[LABEL_FIELD].strip():
+        return str(fields[LABEL_FIELD])
+    jobs = (value for name, value in fields.items() if name.endswith("-metadata") and isinstance(value, dict))
+    names = (job.get("class-name") for job in jobs)
+    return next((name for name in names if isinstance(name, str) and name.strip()), None)
+
+
+def _below(directory: Path, image: str, row: Row) -> str:
+    """The image's path below the dataset's folder."""
+    if image.startswith(S3):
+        parts = PurePosixPath(image.removeprefix(S3)).parts[1:]
+        endings = ["/".join(parts[start:]) for start in range(len(parts))]
+        path = next((e for e in endings if ".." not in parts and _is_file(directory / e)), "/".join(parts))
+    else:
+        path = (row.folder / image).as_posix()
+    if not path or PurePosixPath(path).is_absolute() or ".." in PurePosixPath(path).parts or "\0" in path:
+        raise DataError(f"{row.place}: image {image!r} must be a path below the dataset's folder")
+    return path
+
+
+def _is_file(path: Path) -> bool:
+    """A name too long for the file system is no file; `Path.is_file` raises."""
+    try:
+        return path.is_file()
+    except OSError:
+        return False

@@ -1,0 +1,154 @@
+"""Facts about a dataset: how much there is, what can't be read, what is there twice, what a model can't spell."""
+
+import hashlib
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import get_args
+
+from transformers import PreTrainedTokenizerBase
+
+from model.contract import ProblemError
+from model.data.readers import read_dataset
+from model.data.records import DataError, ManifestExamples, Record, Split, Unreadable, check_share, splits_of
+from model.data.shards import file_bytes
+from model.data.similarity import Look, look_alikes, look_of
+from model.image import open_image
+from model.settings import Hyperparameters
+
+SPLITS = get_args(Split)
+FREQUENT = 5
+WORD = re.compile(r"[^\W\d_]+")
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How a tokenizer takes the captions: how many it cuts, and which words it does not know whole."""
+
+    context_length: int
+    captions: int
+    too_long: int
+    words: int
+    known_words: int
+    frequent_unknown: dict[str, int]
+
+
+@dataclass(frozen=True)
+class Report:
+    """What was found in a dataset. Pairs are the names of two images."""
+
+    layout: str
+    images: dict[str, int]
+    splits_named: bool
+    captions: int
+    captions_per_image: tuple[int, int]
+    different_captions: int
+    most_frequent: str
+    most_frequent_images: int
+    ignored_fields: dict[str, int]
+    unreadable: list[Unreadable]
+    same_file: list[tuple[str, str]]
+    same_file_across_splits: list[tuple[str, str]]
+    look_alike_across_splits: list[tuple[str, str]]
+    reading: Reading | None
+    refusal: str | None
+
+
+def survey(
+    directory: Path, chosen: Hyperparameters, tokenizer: PreTrainedTokenizerBase | None, context_length: int
+) -> Report:
+    """Look at every image and sentence. Raises DataError where the folder can't be read as a dataset at all."""
+    dataset = read_dataset(directory)
+    records = dataset.records
+    with ThreadPoolExecutor(chosen.threads) as pool:
+        seen = list(pool.map(partial(_see, directory), records))
+    splits = dict(zip(records, splits_of(records, chosen.validation_share, chosen.seed), strict=True))
+    looks = {record: one for record, one in zip(records, seen, strict=True) if isinstance(one, Seen)}
+    unreadable = [one for one in seen if isinstance(one, Unreadable)]
+    same = _same_files(looks)
+    said = Counter(sentence for record in records for sentence in record.captions)
+    per_image = [len(record.captions) for record in records]
+    frequent, times = said.most_common(1)[0]
+    return Report(
+        layout=dataset.layout,
+        images={split: count for split in SPLITS if (count := list(splits.values()).count(split))},
+        splits_named=any(record.split for record in records),
+        captions=sum(per_image),
+        captions_per_image=(min(per_image), max(per_image)),
+        different_captions=len(said),
+        most_frequent=frequent,
+        most_frequent_images=times,
+        ignored_fields=dict(dataset.ignored_fields),
+        unreadable=unreadable,
+        same_file=[(one.image, other.image) for one, other in same],
+        same_file_across_splits=[(one.image, other.image) for one, other in same if splits[one] != splits[other]],
+        look_alike_across_splits=_look_alikes(looks, splits),
+        reading=None if tokenizer is None else read(tokenizer, context_length, said),
+        refusal=_refusal(directory, list(looks), unreadable, chosen),
+    )
+
+
+@dataclass(frozen=True)
+class Seen:
+    """An image that opens: sha256 of its file, and what it looks like."""
+
+    digest: str
+    look: Look
+
+
+def _see(directory: Path, record: Record) -> Seen | Unreadable:
+    try:
+        data = file_bytes(directory, record.image)
+        return Seen(hashlib.sha256(data).hexdigest(), look_of(open_image(data)))
+    except (OSError, ProblemError) as error:
+        return Unreadable(record.image, str(error))
+
+
+def _same_files(seen: Mapping[Record, Seen]) -> list[tuple[Record, Record]]:
+    first: dict[str, Record] = {}
+    pairs = ((first.setdefault(one.digest, record), record) for record, one in seen.items())
+    return [(one, other) for one, other in pairs if one is not other]
+
+
+def _look_alikes(seen: Mapping[Record, Seen], splits: Mapping[Record, str]) -> list[tuple[str, str]]:
+    """Images to measure on that look like one to train on. Exactly equal files are among them."""
+    train = [record for record in seen if splits[record] == "train"]
+    kept = [record for record in seen if splits[record] != "train"]
+    pairs = look_alikes([seen[record].look for record in kept], [seen[record].look for record in train])
+    return [(kept[number].image, train[other].image) for number, other in pairs]
+
+
+def _refusal(
+    directory: Path, readable: Sequence[Record], bad: Sequence[Unreadable], chosen: Hyperparameters
+) -> str | None:
+    try:
+        check_share(bad, len(bad) + len(readable), chosen.max_unreadable_share)
+        ManifestExamples(directory, readable, chosen.captions_per_image, chosen.validation_share, chosen.seed)
+    except DataError as error:
+        return str(error)
+    return None
+
+
+def read(tokenizer: PreTrainedTokenizerBase, context_length: int, said: Mapping[str, int]) -> Reading:
+    """Count what a tokenizer cuts off and does not know; `said` is how often each caption occurs."""
+    lengths = map(len, tokenizer(list(said), verbose=False)["input_ids"])
+    too_long = sum(times for times, length in zip(said.values(), lengths, strict=True) if length > context_length)
+    words: Counter[str] = Counter()
+    for text, times in said.items():
+        for word in WORD.findall(text.lower()):
+            words[word] += times
+    pieces = tokenizer(list(words), add_special_tokens=False)["input_ids"] if words else []
+    unknown = Counter({word: words[word] for word, ids in zip(words, pieces, strict=True) if len(ids) > 1})
+    total = words.total()
+    return Reading(
+        context_length=context_length,
+        captions=sum(said.values()),
+        too_long=too_long,
+        words=total,
+        known_words=total - unknown.total(),
+        frequent_unknown=dict(unknown.most_common(FREQUENT)),
+    )

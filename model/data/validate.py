@@ -1,0 +1,104 @@
+"""What training would find in a folder of images and sentences, before a machine is paid for it.
+
+    python -m model.data.validate data/
+    python -m model.data.validate data/ --checkpoint model/shipped     also whether the model can read the sentences
+
+Ends with status 1 if training would refuse the data.
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from transformers.utils import logging
+
+from model.checkpoint import CheckpointError, load_checkpoint
+from model.data.records import DataError
+from model.data.survey import Reading, Report, survey
+from model.settings import Hyperparameters
+
+UNREADABLE_NAMED = 20
+PAIRS_NAMED = 5
+
+
+def table(report: Report, max_unreadable_share: float) -> str:
+    """The report for a person."""
+    images = sum(report.images.values())
+    fewest, most = report.captions_per_image
+    origin = "as the data says" if report.splits_named else "no split is named: kept back by a hash of the path"
+    splits = ", ".join(f"{count:,} {split}" for split, count in report.images.items())
+    lines = [
+        ("layout", report.layout),
+        ("images", f"{images:,}: {splits} ({origin})"),
+        ("captions", f"{report.captions:,}, {fewest} to {most} per image; {report.different_captions:,} differ"),
+        ("balance", f"{report.most_frequent_images / images:.1%} of the images have {report.most_frequent!r}"),
+        ("ignored", _counted(report.ignored_fields, "no field")),
+        ("unreadable", f"{len(report.unreadable):,} of {images:,}, allowed is {max_unreadable_share:.1%}"),
+        *_some([f"{one.image}: {one.reason}" for one in report.unreadable], UNREADABLE_NAMED),
+        ("same file", f"{len(report.same_file):,}, of which {len(report.same_file_across_splits):,} across splits"),
+        *_pairs(report.same_file_across_splits),
+        ("look alike", f"{len(report.look_alike_across_splits):,} images to measure on look like one to train on"),
+        *_pairs(report.look_alike_across_splits),
+        *_reading_lines(report.reading),
+        ("training", f"would refuse it: {report.refusal}" if report.refusal else "would take it"),
+    ]
+    return "\n".join(f"{name:12}{text}" for name, text in lines)
+
+
+def _reading_lines(reading: Reading | None) -> list[tuple[str, str]]:
+    if reading is None:
+        return [("vocabulary", "name a model with --checkpoint to see whether it can read the captions")]
+    return [
+        ("too long", f"{reading.too_long / reading.captions:.1%} of the captions exceed the {reading.context_length} "
+                     "tokens the model reads; the rest of these is cut off"),
+        ("vocabulary", f"{reading.known_words / max(1, reading.words):.1%} of the words are tokens of their own; the "
+                       f"most frequent others: {_counted(reading.frequent_unknown, 'none')}"),
+    ]  # fmt: skip
+
+
+def _counted(counts: Mapping[str, int], nothing: str) -> str:
+    return ", ".join(f"{name} ({times:,})" for name, times in counts.items()) or nothing
+
+
+def _pairs(pairs: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
+    return _some([f"{one} = {other}" for one, other in pairs], PAIRS_NAMED)
+
+
+def _some(sentences: Sequence[str], limit: int) -> list[tuple[str, str]]:
+    more = [f"and {len(sentences) - limit:,} more: --json names them all"] if len(sentences) > limit else []
+    return [("", sentence) for sentence in [*sentences[:limit], *more]]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Print the table, write the figures if asked, and return 1 if training would refuse the data."""
+    defaults = Hyperparameters()
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("directory", type=Path)
+    parser.add_argument("--checkpoint", type=Path, help="the model to be trained: can it read the sentences?")
+    parser.add_argument("--max-unreadable-share", type=float, default=defaults.max_unreadable_share)
+    parser.add_argument("--json", type=Path, help="where to write the figures")
+    chosen = parser.parse_args(arguments)
+    logging.disable_progress_bar()
+    share = chosen.max_unreadable_share
+    try:
+        base = load_checkpoint(chosen.checkpoint) if chosen.checkpoint else None
+        report = survey(
+            chosen.directory,
+            defaults.model_copy(update={"max_unreadable_share": share}),
+            base.tokenizer if base else None,
+            base.context_length if base else 0,
+        )
+    except (DataError, CheckpointError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    print(table(report, share))
+    if chosen.json:
+        chosen.json.write_text(json.dumps(asdict(report), indent=1, ensure_ascii=False))
+    return 1 if report.refusal else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,88 @@
+"""Replay: part of every batch shows again what the base checkpoint learnt from, so that fine-tuning keeps it.
+
+The shipped base and its descendants learnt from the rendered world, which is drawn on the fly and needs no storage.
+Experience replay against catastrophic forgetting: Robins 1995; for CLIP it is half of every batch.
+"""
+
+import hashlib
+from math import ceil
+
+import torch
+from PIL import Image
+
+from model.checkpoint import CheckpointMetadata
+from model.settings import Hyperparameters
+from model.training.batch import Batch, Examples
+from model.world.examples import WorldExamples
+
+DEFAULT_SHARE = 0.5
+
+
+class Replay:
+    """New images with old ones among them: `share` of a batch. Old images have the rows below zero.
+
+    Whether a new image fits an old sentence, or an old image a new one, nobody has said: such pairs count as false,
+    unless the sentence is among the image's own.
+    """
+
+    def __init__(self, new: Examples, old: Examples, share: float) -> None:
+        self.new = new
+        self.old = old
+        self.share = share
+
+    def __len__(self) -> int:
+        """So many that every new image comes once in an epoch."""
+        return ceil(len(self.new) / (1 - self.share))
+
+    def batch(self, step: int, size: int) -> Batch:
+        """The new images of a step, then its old ones."""
+        replayed = min(round(size * self.share), size - 1)
+        new, old = self.new.batch(step, size - replayed), self.old.batch(step, replayed)
+        rows = (*new.rows, *(~row for row in old.rows))
+        texts = tuple(dict.fromkeys((*new.texts, *old.texts)))
+        column = {text: number for number, text in enumerate(texts)}
+        positives = torch.zeros(len(rows), len(texts), dtype=torch.bool)
+        positives[: len(new.rows), [column[text] for text in new.texts]] = new.positives
+        positives[len(new.rows) :, [column[text] for text in old.texts]] = old.positives
+        return Batch(rows, texts, positives)
+
+    def validation(self) -> Batch:
+        """New images alone: what is kept of the old is measured by tasks."""
+        return self.new.validation()
+
+    def image(self, row: int) -> Image.Image:
+        """The RGB image of a row."""
+        return self.new.image(row) if row >= 0 else self.old.image(~row)
+
+    def sentences(self) -> list[str]:
+        """New and old ones."""
+        return [*self.new.sentences(), *self.old.sentences()]
+
+    def digest(self) -> str:
+        """sha256 of both digests and the share."""
+        return hashlib.sha256(f"{self.new.digest()} {self.old.digest()} {self.share}".encode()).hexdigest()
+
+
+def with_replay(chosen: Hyperparameters, examples: Examples, base: CheckpointMetadata | None) -> Examples:
+    """The examples with the rendered world among them, as far as that was asked for or the base learnt from it."""
+    share = replay_share(chosen, base)
+    if share == 0:
+        return examples
+    return Replay(examples, WorldExamples(chosen.world_images, chosen.captions_per_image, chosen.seed), share)
+
+
+def replay_share(chosen: Hyperparameters, base: CheckpointMetadata | None) -> float:
+    """What was asked for, or half where fine-tuning starts from a checkpoint that learnt from the world."""
+    if chosen.data == "world" or base is None:
+        return 0.0
+    if chosen.replay_share is not None:
+        return chosen.replay_share
+    return DEFAULT_SHARE if learnt_from_world(base) else 0.0
+
+
+def learnt_from_world(metadata: CheckpointMetadata) -> bool:
+    """Whether the run that made a checkpoint showed it the rendered world: as its data, or by replay."""
+    recipe = metadata.metrics.get("hyperparameters")
+    trained = isinstance(recipe, dict) and recipe.get("data") == "world"
+    replayed = metadata.metrics.get("replay_share")
+    return trained or (isinstance(replayed, int | float) and replayed > 0)

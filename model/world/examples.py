@@ -1,0 +1,87 @@
+"""The rendered world as training data: true sentences are known, so no true sentence is ever used as a negative."""
+
+import hashlib
+from functools import lru_cache
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from model.training.batch import Batch, shuffled_rows
+from model.world.drawing import Pixels, draw
+from model.world.scene import FACTS, Scene, Split, sample_scene, scene_at, scene_rng
+from model.world.wording import FACT_NAMES, Caption, caption
+
+WORLD_VERSION = 1
+"""Raised when the same seed would no longer give the same images or sentences."""
+
+VALIDATION_IMAGES = 512
+VOCABULARY_SCENES = 8000
+NOT_SAID = -1
+NOT_A_FACT = -2
+
+
+class WorldExamples:
+    """`images` scenes of the train split, walked through in a new order and with new sentences in every epoch."""
+
+    def __init__(self, images: int, captions_per_image: int, seed: int) -> None:
+        self.images = images
+        self.captions_per_image = captions_per_image
+        self.seed = seed
+
+    def __len__(self) -> int:
+        return self.images
+
+    def batch(self, step: int, size: int) -> Batch:
+        """The `size` images of a step with their texts."""
+        rows = shuffled_rows(self.seed, self.images, step * size, size)
+        rng = np.random.default_rng((self.seed, step))
+        return self._describe("train", rows, rng)
+
+    def validation(self) -> Batch:
+        """Rows below zero stand for the validation split: row -1 is its image 0."""
+        rows = tuple(range(-1, -1 - VALIDATION_IMAGES, -1))
+        return self._describe("validation", rows, np.random.default_rng(self.seed))
+
+    def image(self, row: int) -> Image.Image:
+        """The RGB image of a row."""
+        return Image.fromarray(render(self.seed, "train", row) if row >= 0 else render(self.seed, "validation", ~row))
+
+    def digest(self) -> str:
+        """sha256 of what the images and sentences are a function of."""
+        recipe = f"world {WORLD_VERSION} {self.seed} {self.images} {self.captions_per_image}"
+        return hashlib.sha256(recipe.encode()).hexdigest()
+
+    def sentences(self) -> list[str]:
+        """Two sentences of each of the first scenes: enough for every word to occur often."""
+        rng = np.random.default_rng(self.seed)
+        scenes = [scene_at(self.seed, "train", index) for index in range(VOCABULARY_SCENES)]
+        return [caption(scene, rng).text for scene in scenes for _ in range(2)]
+
+    def _describe(self, split: Split, rows: tuple[int, ...], rng: np.random.Generator) -> Batch:
+        scenes = [scene_at(self.seed, split, row if row >= 0 else ~row) for row in rows]
+        captions = {said.text: said for scene in scenes for said in self._captions(scene, rng)}
+        return Batch(rows, tuple(captions), truth(scenes, list(captions.values())))
+
+    def _captions(self, scene: Scene, rng: np.random.Generator) -> list[Caption]:
+        return [caption(scene, rng) for _ in range(self.captions_per_image)]
+
+
+def truth(scenes: list[Scene], captions: list[Caption]) -> Tensor:
+    """Which caption is true of which scene: bool [scenes, captions]."""
+    had = np.array([[_code(name, scene.fact(name), NOT_A_FACT) for name in FACT_NAMES] for scene in scenes])
+    said = np.array([[_code(name, dict(said.facts).get(name), NOT_SAID) for name in FACT_NAMES] for said in captions])
+    agree = (said[None] == NOT_SAID) | (said[None] == had[:, None])  # [scenes, captions, facts]
+    return torch.from_numpy(agree.all(axis=2))
+
+
+@lru_cache(maxsize=50_000)
+def render(seed: int, split: Split, index: int) -> Pixels:
+    """The pixels of one image, kept in memory: 12 kB each. shape = [64, 64, 3]"""
+    rng = scene_rng(seed, split, index)
+    return draw(sample_scene(rng, split), rng)
+
+
+def _code(name: str, value: str | None, absent: int) -> int:
+    return absent if value is None else FACTS[name].index(value)

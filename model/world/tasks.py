@@ -1,0 +1,106 @@
+"""The world's classification tasks: label sets, and sentences that no caption ever uses.
+
+Every task is asked zero-shot, in two wordings kept out of training: Hugging Face's default template and another one.
+Each label occurs equally often in its task's images.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from model.contract import DEFAULT_HYPOTHESIS_TEMPLATE
+from model.world.scene import (
+    BACKGROUNDS,
+    COLOURS,
+    COUNTS,
+    POSITIONS,
+    SHAPES,
+    SIZES,
+    TEXTURE_MIN_SIDE,
+    TEXTURES,
+    THINGS,
+    Scene,
+    Split,
+    scene_at,
+)
+from model.world.wording import with_article
+
+OTHER_TEMPLATE = "In this one you can see {}."
+TEMPLATES = (DEFAULT_HYPOTHESIS_TEMPLATE, OTHER_TEMPLATE)
+
+
+@dataclass(frozen=True)
+class Task:
+    """One question. `answer` gives a scene's label, or None where the question makes no sense."""
+
+    name: str
+    labels: tuple[str, ...]
+    phrases: tuple[str, ...]
+    answer: Callable[[Scene], str | None]
+    split: Split = "test"
+
+    @property
+    def prompts(self) -> list[list[str]]:
+        """The sentences of each label."""
+        return [[template.format(phrase) for template in TEMPLATES] for phrase in self.phrases]
+
+
+@dataclass(frozen=True)
+class Question:
+    """An image of a task, by its place in the split, and the number of the right label."""
+
+    index: int
+    target: int
+
+
+def ask(task: Task, split: Split, seed: int, scenes: int) -> list[Question]:
+    """Questions about the first `scenes` images of a split: equally many of every label that occurs there."""
+    found: dict[str, list[Question]] = {}
+    for index in range(scenes):
+        answer = task.answer(scene_at(seed, split, index))
+        if answer is not None:
+            found.setdefault(answer, []).append(Question(index, task.labels.index(answer)))
+    fewest = min(map(len, found.values()), default=0)
+    return [question for questions in found.values() for question in questions[:fewest]]
+
+
+def _shape(scene: Scene) -> str | None:
+    return scene.shape if scene.shape in SHAPES else None
+
+
+def _thing(scene: Scene) -> str | None:
+    return scene.shape if scene.shape in THINGS else None
+
+
+def _texture(scene: Scene) -> str | None:
+    """Of objects that are large enough to show one."""
+    return scene.texture if scene.shape in SHAPES and scene.placements[0].side >= TEXTURE_MIN_SIDE else None
+
+
+def _position(scene: Scene) -> str | None:
+    """Of objects that could be elsewhere: a large one is always in the centre."""
+    return None if scene.size == "large" else scene.position
+
+
+def _pair(scene: Scene) -> str | None:
+    return f"{scene.colour} {scene.shape}" if scene.shape in SHAPES else None
+
+
+def _ground(name: str) -> str:
+    return f"something on {name}" if name in ("grass", "sand") else f"something on a {name} background"
+
+
+PAIRS = tuple(f"{colour} {shape}" for shape in SHAPES for colour in COLOURS)
+PAIR_PHRASES = tuple(map(with_article, PAIRS))
+
+TASKS = (
+    Task("shape", SHAPES, tuple(map(with_article, SHAPES)), _shape),
+    Task("thing", THINGS, tuple(map(with_article, THINGS)), _thing),
+    Task("colour", COLOURS, tuple(f"something {name}" for name in COLOURS), lambda scene: scene.colour),
+    Task("count", COUNTS, tuple(f"{n} object{'' if n == 'one' else 's'}" for n in COUNTS), lambda scene: scene.count),
+    Task("texture", TEXTURES, tuple(f"something {name}" for name in TEXTURES), _texture),
+    Task("size", SIZES, tuple(f"something {name}" for name in SIZES), lambda scene: scene.size),
+    Task("background", BACKGROUNDS, tuple(map(_ground, BACKGROUNDS)), lambda scene: scene.background),
+    Task("position", POSITIONS, tuple(f"something in the {name}" for name in POSITIONS), _position),
+    Task("colour_and_shape", PAIRS, PAIR_PHRASES, _pair),
+    Task("colour_and_shape_unseen", PAIRS, PAIR_PHRASES, _pair, split="unseen"),
+)

@@ -1,0 +1,120 @@
+"""Facts to sentences: how a scene is said in training, and the sentences kept back for evaluation.
+
+A caption mentions a random subset of the facts, so that one image is "a red circle", "three things on the grass" and
+"it is striped" to different readers, and no fact is tied to one phrase.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from model.world.scene import COUNTS, FACTS, Scene
+
+FACT_NAMES = tuple(FACTS)
+MENTION_WEIGHTS = {
+    "shape": 4.0, "colour": 1.5, "texture": 1.5, "size": 1.0, "count": 1.5, "position": 1.0, "background": 1.0,
+}  # fmt: skip
+MENTION_COUNTS = (1, 2, 3, 4)
+MENTION_SHARES = (0.35, 0.35, 0.2, 0.1)
+
+OPENERS_ONE = ("", "", "", "a photo of ", "a picture of ", "an image of ", "a drawing of ", "this is ", "there is ")
+OPENERS_MANY = ("", "", "", "a photo of ", "a picture of ", "an image of ", "a drawing of ", "these are ", "there are ")
+NAMELESS = ("object", "thing", "figure")
+
+SIZE_WORDS = {"small": ("small", "little", "tiny"), "medium": ("medium", "medium sized"), "large": ("large", "big")}
+POSITION_PHRASES = {
+    "centre": ("in the centre", "in the middle"),
+    "left": ("on the left", "at the left"),
+    "right": ("on the right", "at the right"),
+    "top": ("at the top", "on top"),
+    "bottom": ("at the bottom", "near the bottom"),
+}
+TEXTURE_PHRASES = {
+    "plain": ("in one plain colour", "without a pattern"),
+    "striped": ("with stripes", "with a striped pattern"),
+    "dotted": ("with dots", "with a dotted pattern"),
+    "checkered": ("with checks", "with a checkered pattern"),
+}
+GROUND_PHRASES = {
+    "sky": ("in the sky", "in front of the sky", "on a sky background"),
+    "grass": ("on grass", "on the grass", "on a grass background"),
+    "sand": ("on sand", "on the sand", "on a sand background"),
+}
+LONE_PHRASES = {
+    "shape": ("{}", "{article}", "it is {article}", "one can see {article}", "the shape of {article}"),
+    "colour": ("{}", "it is {}", "something {}", "the colour is {}", "{} in colour", "the colour {}"),
+    "texture": ("{}", "it is {}", "something {}", "a {} pattern", "the pattern is {}"),
+    "size": ("{}", "it is {}", "something {}", "the size is {}", "a {} one"),
+    "count": ("{}", "{} in number", "the count is {}", "{} of them"),
+    "position": ("{}", "it is on the {}", "the {}", "placed at the {}"),
+    "background": ("{} background", "a {} background", "the background is {}"),
+}
+
+
+@dataclass(frozen=True)
+class Caption:
+    """A sentence and the facts it states; it is true of every scene that has them all."""
+
+    text: str
+    facts: tuple[tuple[str, str], ...]
+
+    def is_true_of(self, scene: Scene) -> bool:
+        """Whether the scene has every stated fact."""
+        return all(scene.fact(name) == value for name, value in self.facts)
+
+
+def caption(scene: Scene, rng: np.random.Generator) -> Caption:
+    """Say one to four facts of the scene in one of the training wordings."""
+    names = [name for name in FACT_NAMES if scene.fact(name) is not None]
+    weights = np.array([MENTION_WEIGHTS[name] for name in names])
+    how_many = int(rng.choice(MENTION_COUNTS, p=MENTION_SHARES))
+    chosen = set(rng.choice(names, how_many, replace=False, p=weights / weights.sum()).tolist())
+    facts = {name: str(scene.fact(name)) for name in FACT_NAMES if name in chosen}
+    alone = len(facts) == 1 and rng.random() < 0.6
+    text = _alone(*next(iter(facts.items())), rng) if alone else _phrase(facts, scene.count, rng)
+    return Caption(text, tuple(facts.items()))
+
+
+def with_article(noun: str) -> str:
+    """`an arrow`, `a circle`."""
+    return f"{'an' if noun[0].lower() in 'aeiou' else 'a'} {noun}"
+
+
+def plural(noun: str) -> str:
+    """The plural of the world's nouns."""
+    irregular = {"fish": "fish", "cross": "crosses"}
+    return irregular.get(noun, noun + "s")
+
+
+def _pick(options: tuple[str, ...], rng: np.random.Generator) -> str:
+    return options[int(rng.integers(len(options)))]
+
+
+def _alone(name: str, value: str, rng: np.random.Generator) -> str:
+    word = _pick(SIZE_WORDS[value], rng) if name == "size" else value
+    return _pick(LONE_PHRASES[name], rng).format(word, article=with_article(word))
+
+
+def _phrase(facts: dict[str, str], count: str, rng: np.random.Generator) -> str:
+    """[opener] [article or number] [size] [texture] [colour] noun [texture] [position] [background]"""
+    many = count != COUNTS[0]
+    noun = facts.get("shape") or _pick(NAMELESS, rng)
+    texture_first = rng.random() < 0.5
+    words = [_pick(SIZE_WORDS[facts["size"]], rng)] if "size" in facts else []
+    words += [facts["texture"]] if "texture" in facts and texture_first else []
+    words += [facts["colour"]] if "colour" in facts else []
+    words += [plural(noun) if many else noun]
+    head = " ".join(words)
+    if "count" in facts:
+        head = f"{count} {head}"
+    elif not many and rng.random() < 0.8:
+        head = with_article(head)
+    tails = [_pick(TEXTURE_PHRASES[facts["texture"]], rng)] if "texture" in facts and not texture_first else []
+    tails += [_pick(POSITION_PHRASES[facts["position"]], rng)] if "position" in facts else []
+    tails += [_ground(facts["background"], rng)] if "background" in facts else []
+    return " ".join([_pick(OPENERS_MANY if many else OPENERS_ONE, rng) + head, *tails])
+
+
+def _ground(name: str, rng: np.random.Generator) -> str:
+    plain = (f"on a {name} background", f"in front of a {name} background", f"on {name}")
+    return _pick(GROUND_PHRASES.get(name, plain), rng)

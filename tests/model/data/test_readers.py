@@ -1,0 +1,208 @@
+"""Datasets in every layout that is understood, as records."""
+
+import io
+import json
+import tarfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from model.data.class_wording import said_in_evaluation, said_in_training
+from model.data.readers import read_dataset, read_records
+from model.data.records import DataError, quarantine
+
+
+def written(directory: Path, lines: Sequence[Mapping[str, object] | str]) -> Path:
+    text = [line if isinstance(line, str) else json.dumps(line) for line in lines]
+    (directory / "manifest.jsonl").write_text("\n".join(text) + "\n")
+    return directory
+
+
+@pytest.mark.parametrize("field", ["captions", "text", "caption"])
+def test_a_sentence_may_stand_under_three_names(tmp_path: Path, field: str) -> None:
+    (record,) = read_records(written(tmp_path, [{"image": "a.png", field: "a  red\tcircle"}]))
+    assert record.captions == ("a red circle",)
+
+
+@pytest.mark.parametrize("mark", ["\u2028", "\u0085"])
+def test_a_line_ends_at_a_line_feed_and_at_nothing_else(tmp_path: Path, mark: str) -> None:
+    lines = [json.dumps({"image": f"{n}.png", "captions": [f"red{mark}circle"]}, ensure_ascii=False) for n in range(2)]
+    assert [record.captions for record in read_records(written(tmp_path, lines))] == [("red circle",)] * 2
+
+
+def test_a_repeated_caption_counts_once(tmp_path: Path) -> None:
+    (record,) = read_records(written(tmp_path, [{"image": "a.png", "captions": ["red", "round", "red"]}]))
+    assert record.captions == ("red", "round")
+
+
+def test_words_that_look_like_nothing_are_captions(tmp_path: Path) -> None:
+    (record,) = read_records(written(tmp_path, [{"image": "a.png", "captions": ["None", "NA", "null", "🙂"]}]))
+    assert record.captions == ("None", "NA", "null", "🙂")
+
+
+@pytest.mark.parametrize(
+    ("line", "sentence"),
+    [
+        ("{not json", "line 2 is not JSON"),
+        ("[" * 100_000, "line 2 is nested too deeply"),
+        ({"image": "a.png"}, "line 2: captions: Field required"),
+        ({"image": "a.png", "captions": []}, "line 2: captions"),
+        ({"image": "a.png", "captions": ["red", ""]}, "none of them empty"),
+        ({"image": "a.png", "captions": [None]}, "give a sentence or a list of sentences"),
+        ({"captions": ["red"]}, "line 2: image"),
+        ('["a.png", "red"]', "line 2 is no JSON object"),
+        ({"image": 3, "captions": ["red"]}, "line 2: image: Input should be a valid string"),
+        ({"image": "ok.png", "captions": ["red"], "split": "test"}, "ok.png is in the splits None and test"),
+        ({"image": "../secret.png", "captions": ["red"]}, "must be a path below"),
+        ({"image": "/etc/passwd", "captions": ["red"]}, "must be a path below"),
+        ({"image": "a.png", "captions": ["red"], "split": "dev"}, "line 2: split"),
+    ],
+)
+def test_a_bad_line_is_named(tmp_path: Path, line: Mapping[str, object] | str, sentence: str) -> None:
+    written(tmp_path, [{"image": "ok.png", "captions": ["red"]}, line])
+    with pytest.raises(DataError, match=sentence):
+        read_records(tmp_path)
+
+
+def test_a_folder_without_a_dataset_is_told_every_layout(tmp_path: Path) -> None:
+    (tmp_path / "1.png").write_bytes(b"")
+    with pytest.raises(DataError, match=r'no \*\.jsonl manifest .*"image".*file_name.*filepath.*\.tar.*class'):
+        read_records(tmp_path)
+    with pytest.raises(DataError, match="holds no dataset"):
+        read_records(tmp_path / "absent")
+
+
+def test_rows_about_one_image_become_one_record(tmp_path: Path) -> None:
+    (tmp_path / "coco.csv").write_text("filepath,title\na.jpg,a red circle\nb.jpg,a fish\na.jpg,something round\n")
+    assert [(r.image, r.captions) for r in read_records(tmp_path)] == [
+        ("a.jpg", ("a red circle", "something round")),
+        ("b.jpg", ("a fish",)),
+    ]
+
+
+def test_fields_that_mean_nothing_here_are_ignored_and_counted(tmp_path: Path) -> None:
+    line = {"image": "a.png", "captions": "red", "id": 7, "weight": 2}
+    dataset = read_dataset(written(tmp_path, [line, {"image": "b.png", "captions": "blue", "id": 8}]))
+    assert dataset.layout == "JSON Lines"
+    assert dataset.ignored_fields == {"id": 2, "weight": 1}
+
+
+def test_hugging_face_metadata_stands_in_the_folder_of_its_split(tmp_path: Path) -> None:
+    for name in ("train", "validation"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "train/metadata.jsonl").write_text('{"file_name": "a.png", "text": "a red circle"}\n')
+    (tmp_path / "validation/metadata.jsonl").write_text('{"file_name": "a.png", "text": "a fish"}\n')
+    assert [(r.image, r.split) for r in read_records(tmp_path)] == [
+        ("train/a.png", "train"),
+        ("validation/a.png", "validation"),
+    ]
+
+
+@pytest.mark.parametrize("name", ["metadata.csv", "data.tsv", "open_clip.csv"])
+def test_tables_are_told_apart_by_their_header(tmp_path: Path, name: str) -> None:
+    tab = "," if name == "metadata.csv" else "\t"
+    columns = ("file_name", "text") if name == "metadata.csv" else ("filepath", "title")
+    said = ["None", "NA", "null", "nan", '"one, two"', "🙂"]
+    rows = [columns, *((f"{n}.jpg", text) for n, text in enumerate(said))]
+    (tmp_path / name).write_text("\ufeff" + "\r\n".join(tab.join(row) for row in rows) + "\r\n")
+    assert [r.captions for r in read_records(tmp_path)] == [(text.strip('"'),) for text in said]
+
+
+@pytest.mark.parametrize(
+    ("table", "sentence"),
+    [
+        ("id,price\n1,2\n", "has the columns id, price: one of image, file_name"),
+        ("", "has the columns of nothing"),
+        ("file_name,text\n", "is empty as a dataset"),
+        ("file_name,text\na.jpg,\n", "line 2: text: .*none of them empty"),
+        ("file_name,text\na.jpg\n", "line 2: text: .*give a sentence"),
+        ("file_name,text\na.jpg,red, round\n", "line 2 has more cells than the header"),
+        ("file_name,text\n/etc/passwd,red\n", "line 2: image '/etc/passwd' must be a path below"),
+        ("file_name,text\na/../../b.jpg,red\n", "must be a path below"),
+        ("file_name,text,split\na.jpg,red,dev\n", "line 2: split"),
+        ("file_name,text\n\udcff.jpg,red\n", "is not UTF-8 text"),
+    ],
+)
+def test_a_bad_table_is_named_with_its_line(tmp_path: Path, table: str, sentence: str) -> None:
+    (tmp_path / "metadata.csv").write_bytes(table.encode(errors="surrogateescape"))
+    with pytest.raises(DataError, match=sentence):
+        read_records(tmp_path)
+
+
+def test_a_table_may_name_splits_and_labels_and_leave_some_out(tmp_path: Path) -> None:
+    (tmp_path / "data.csv").write_text("image,label,split,held_out,price\n1.jpg,owl,test,what an owl,3\n2.jpg,owl,,,\n")
+    dataset = read_dataset(tmp_path)
+    assert [(r.split, r.captions[0], r.held_out[0]) for r in dataset.records] == [
+        ("test", "owl", "what an owl"),
+        (None, "owl", "This is a photo of owl."),
+    ]
+    assert dataset.ignored_fields == {"price": 2}
+
+
+def test_an_s3_address_is_found_by_its_longest_ending(tmp_path: Path) -> None:
+    for path in ("shop/x.jpg", "x.jpg"):
+        (tmp_path / path).parent.mkdir(exist_ok=True)
+        (tmp_path / path).write_bytes(b"")
+    long = "z" * 300
+    keys = ["2026/shop/x.jpg", "elsewhere/x.jpg", "gone/y.jpg", long]
+    lines = [{"source-ref": f"s3://bucket/{key}", "caption": "a cup"} for key in keys]
+    assert [r.image for r in read_records(written(tmp_path, lines))] == ["shop/x.jpg", "x.jpg", "gone/y.jpg", long]
+    with pytest.raises(DataError, match="must be a path below"):
+        read_records(written(tmp_path, [{"source-ref": "s3://bucket/../../etc/passwd", "caption": "a cup"}]))
+
+
+def test_a_ground_truth_class_is_said_in_many_wordings(tmp_path: Path) -> None:
+    line = {"source-ref": "s3://bucket/x.jpg", "kind": 1, "kind-metadata": {"class-name": "fishing_boat"}}
+    (record,) = read_records(written(tmp_path, [line]))
+    assert record.captions == said_in_training("fishing_boat")
+    assert "a photo of a fishing boat" in record.captions
+
+
+@pytest.mark.parametrize("split", ["", "train/"])
+def test_a_folder_per_class_becomes_sentences_with_others_kept_for_validation(tmp_path: Path, split: str) -> None:
+    for path in ("cat/1.JPG", "cat/more/2.png", "owl/3.webp", "owl/notes.md", ".git/x.png"):
+        (tmp_path / split / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / split / path).write_bytes(b"")
+    dataset = read_dataset(tmp_path)
+    assert dataset.layout == "a folder per class" and not dataset.ignored_fields
+    assert [r.image for r in dataset.records] == [split + p for p in ("cat/1.JPG", "cat/more/2.png", "owl/3.webp")]
+    assert dataset.records[2].captions == said_in_training("owl")
+    assert dataset.records[2].held_out == said_in_evaluation("owl")
+    assert {r.split for r in dataset.records} == {"train" if split else None}
+
+
+def sharded(path: Path, files: Mapping[str, bytes]) -> None:
+    with tarfile.open(path, "w") as shard:
+        for name, data in files.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(data)
+            shard.addfile(member, io.BytesIO(data))
+
+
+def png(colour: str) -> bytes:
+    file = io.BytesIO()
+    Image.new("RGB", (8, 8), colour).save(file, "PNG")
+    return file.getvalue()
+
+
+def test_tar_shards_are_read_in_place(tmp_path: Path) -> None:
+    sharded(tmp_path / "0.tar", {"./1.png": png("red"), "./1.txt": b"red", "./1.json": b'{"height": 8}'})
+    sharded(
+        tmp_path / "1.tar",
+        {"a/1.json": b'{"caption": "blue", "url": "x"}', "a/1.png": png("blue")[:30], "a/2.txt": b""},
+    )
+    dataset = read_dataset(tmp_path)
+    assert [(r.image, r.captions) for r in dataset.records] == [("0.tar/1.png", ("red",)), ("1.tar/a/1.png", ("blue",))]
+    assert dataset.ignored_fields == {"url": 1}
+    readable, bad = quarantine(tmp_path, dataset.records, max_share=0.5, threads=1)
+    assert [r.image for r in readable] == ["0.tar/1.png"]
+    assert [one.image for one in bad] == ["1.tar/a/1.png"]
+
+
+def test_a_shard_that_was_cut_off_is_named(tmp_path: Path) -> None:
+    sharded(tmp_path / "0.tar", {"1.txt": b"red", "1.png": png("red"), "2.txt": b"blue", "2.png": png("blue")})
+    (tmp_path / "0.tar").write_bytes((tmp_path / "0.tar").read_bytes()[:1100])
+    with pytest.raises(DataError, match=r"0\.tar is no tar shard, or cut off"):
+        read_records(tmp_path)

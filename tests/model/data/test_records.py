@@ -1,0 +1,73 @@
+"""Images with sentences in batches, and what happens to images that can't be opened."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from model.data.records import DataError, ManifestExamples, Record, membership, quarantine
+
+
+def with_images(directory: Path, count: int) -> list[Record]:
+    for number in range(count):
+        Image.new("RGB", (20, 20), (number, 0, 0)).save(directory / f"{number}.png")
+    return [Record(image=f"{n}.png", captions=(f"number {n}", "a number")) for n in range(count)]
+
+
+def examples(directory: Path, records: Sequence[Record], seed: int = 0) -> ManifestExamples:
+    return ManifestExamples(directory, records, captions_per_image=2, validation_share=0.2, seed=seed)
+
+
+def test_unreadable_images_are_left_out_and_listed(tmp_path: Path) -> None:
+    records = with_images(tmp_path, 20)
+    (tmp_path / "3.png").write_bytes((tmp_path / "3.png").read_bytes()[:40])
+    (tmp_path / "5.png").unlink()
+    readable, bad = quarantine(tmp_path, records, max_share=0.1, threads=1)
+    assert [one.image for one in bad] == ["3.png", "5.png"]
+    assert readable == [record for record in records if record.image not in ("3.png", "5.png")]
+
+
+def test_too_many_unreadable_images_stop_the_run_with_their_names(tmp_path: Path) -> None:
+    records = with_images(tmp_path, 20)
+    (tmp_path / "3.png").write_bytes(b"not an image")
+    with pytest.raises(DataError, match=r"1 of 20 images can't be read, allowed is a share of 0\.01.*3\.png"):
+        quarantine(tmp_path, records, max_share=0.01, threads=1)
+
+
+def test_a_named_split_is_kept(tmp_path: Path) -> None:
+    records = with_images(tmp_path, 6)
+    marked = [r.model_copy(update={"split": "validation" if i == 2 else None}) for i, r in enumerate(records)]
+    assert examples(tmp_path, marked).validation().rows == (2,)
+    assert len(examples(tmp_path, marked)) == 5
+
+
+def test_without_a_split_some_images_are_kept_back_and_never_trained_on(tmp_path: Path) -> None:
+    data = examples(tmp_path, with_images(tmp_path, 60))
+    kept, trained = set(data.validation().rows), {row for step in range(20) for row in data.batch(step, 8).rows}
+    assert 4 < len(kept) < 20
+    assert trained == set(range(60)) - kept
+
+
+def test_a_caption_is_positive_for_every_image_that_has_it(tmp_path: Path) -> None:
+    batch = examples(tmp_path, with_images(tmp_path, 20)).batch(0, 4)
+    shared = batch.texts.index("a number")
+    assert batch.positives[:, shared].tolist() == [True] * 4
+    assert batch.positives.sum().item() == 8
+
+
+def test_membership_marks_captions_of_other_images_too() -> None:
+    assert membership([("red", "round"), ("round",)], ["round", "red"]).tolist() == [[True, True], [True, False]]
+
+
+def test_too_little_data_is_refused_with_what_is_needed(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="at least 2 and 1 are needed"):
+        examples(tmp_path, with_images(tmp_path, 1))
+
+
+def test_sentences_kept_for_validation_are_asked_there_and_never_trained_on(tmp_path: Path) -> None:
+    held_out = [r.model_copy(update={"held_out": (f"this is {r.image}",)}) for r in with_images(tmp_path, 20)]
+    data = examples(tmp_path, held_out)
+    assert all(text.startswith("this is ") for text in data.validation().texts)
+    assert data.validation().positives.sum(dim=1).tolist() == [1] * len(data.validation().rows)
+    assert not any(text.startswith("this is ") for text in data.sentences())

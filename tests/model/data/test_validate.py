@@ -1,0 +1,102 @@
+"""What is said about a dataset before it is trained on."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from model.data.survey import survey
+from model.data.validate import main
+from model.settings import Hyperparameters
+from model.world.examples import render
+from tests.model.conftest import CONTEXT_LENGTH, tiny_tokenizer
+
+PICTURES = 12
+
+
+def dataset(directory: Path, captions: Sequence[str] = ("a red circle",), bad: int = 0) -> Path:
+    lines = []
+    for number in range(PICTURES):
+        name = f"{number}.png"
+        Image.fromarray(render(0, "train", number)).save(directory / name)
+        split = "validation" if number >= 9 else "train"
+        lines.append({"image": name, "captions": [f"number {number}", *captions], "split": split, "id": number})
+        if number < bad:
+            (directory / name).write_bytes(b"no image")
+    (directory / "data.jsonl").write_text("\n".join(map(json.dumps, lines)))
+    return directory
+
+
+def test_a_good_dataset_is_described_and_taken(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([str(dataset(tmp_path))]) == 0
+    printed = capsys.readouterr().out
+    for words in (
+        "JSON Lines",
+        "12: 9 train, 3 validation (as the data says)",
+        "24, 2 to 2 per image; 13 differ",
+        "100.0% of the images have 'a red circle'",
+        "id (12)",
+        "0 of 12, allowed is 1.0%",
+        "name a model with --checkpoint",
+        "would take it",
+    ):
+        assert words in printed
+
+
+def test_every_unreadable_image_is_named_and_too_many_are_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([str(dataset(tmp_path, bad=2))]) == 1
+    printed = capsys.readouterr().out
+    assert "2 of 12" in printed and "0.png: 8 bytes that start with" in printed and "1.png: 8 bytes" in printed
+    assert "would refuse it: 2 of 12 images can't be read" in printed
+    assert main([str(tmp_path), "--max-unreadable-share", "0.2"]) == 0
+
+
+def test_what_is_no_dataset_ends_with_the_sentence_that_training_would_give(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([str(tmp_path)]) == 1
+    assert "holds no dataset" in capsys.readouterr().err
+
+
+def test_too_little_data_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    Image.new("RGB", (8, 8)).save(tmp_path / "1.png")
+    (tmp_path / "data.jsonl").write_text('{"image": "1.png", "text": "black"}')
+    assert main([str(tmp_path)]) == 1
+    assert "at least 2 and 1 are needed" in capsys.readouterr().out
+
+
+def test_pictures_on_both_sides_of_a_split_are_named(tmp_path: Path) -> None:
+    dataset(tmp_path)
+    (tmp_path / "9.png").write_bytes((tmp_path / "0.png").read_bytes())
+    Image.open(tmp_path / "1.png").resize((100, 100)).save(tmp_path / "10.png", "JPEG", quality=80)
+    (tmp_path / "3.png").write_bytes((tmp_path / "2.png").read_bytes())
+    report = survey(tmp_path, Hyperparameters(), None, 0)
+    assert report.same_file == [("2.png", "3.png"), ("0.png", "9.png")]
+    assert report.same_file_across_splits == [("0.png", "9.png")]
+    assert report.look_alike_across_splits == [("9.png", "0.png"), ("10.png", "1.png")]
+
+
+def test_what_the_model_cuts_off_and_cannot_spell_is_counted(tmp_path: Path) -> None:
+    dataset(tmp_path, ["x " * 60, "a b c", "fish fish"])
+    reading = survey(tmp_path, Hyperparameters(), tiny_tokenizer(), CONTEXT_LENGTH).reading
+    assert reading is not None
+    assert (reading.captions, reading.too_long) == (48, 12)
+    assert reading.frequent_unknown == {"fish": 24, "number": 12}
+    assert (reading.words, reading.known_words) == (12 * 66, 12 * 63)
+
+
+def test_the_figures_can_be_had_as_json(tmp_path: Path, checkpoint_dir: Path) -> None:
+    file = tmp_path / "report.json"
+    assert main([str(dataset(tmp_path)), "--checkpoint", str(checkpoint_dir), "--json", str(file)]) == 0
+    figures = json.loads(file.read_text())
+    assert figures["images"] == {"train": 9, "validation": 3}
+    assert figures["reading"]["context_length"] == CONTEXT_LENGTH
+
+
+def test_a_folder_without_a_model_is_told_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([str(dataset(tmp_path)), "--checkpoint", str(tmp_path)]) == 1
+    assert str(tmp_path) in capsys.readouterr().err

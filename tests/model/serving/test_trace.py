@@ -1,0 +1,22 @@
+"""A trace tells how long stages took, and in which one a request ended."""
+
+import pytest
+
+from model.serving.trace import Trace
+
+
+def test_a_finished_stage_has_a_duration() -> None:
+    trace = Trace()
+    with trace.stage("total"), trace.stage("decode"):
+        assert trace.open_stages == {"total", "decode"}
+    assert trace.open_stages == set()
+    assert set(trace.durations_ms) == {"total", "decode"}
+    assert trace.durations_ms["total"] >= trace.durations_ms["decode"] >= 0
+
+
+def test_a_stage_left_by_an_exception_stays_open() -> None:
+    trace = Trace()
+    with pytest.raises(TimeoutError), trace.stage("labels"):
+        raise TimeoutError
+    assert trace.open_stages == {"labels"}
+    assert trace.durations_ms == {}

@@ -1,0 +1,58 @@
+"""Rates, parameter groups and the averaged weights."""
+
+import pytest
+import torch
+from torch.optim import AdamW, Muon
+
+from model.settings import Hyperparameters
+from model.training.optimizer import AveragedWeights, build_optimizers, peak_rate, rate_share
+from tests.model.conftest import tiny_model, tiny_tokenizer
+
+
+def chosen(**values: object) -> Hyperparameters:
+    return Hyperparameters.model_validate(values)
+
+
+def test_the_rate_warms_up_stays_and_cools_down_to_zero() -> None:
+    values = chosen(warmup_steps=9, cooldown_share=0.25)
+    shares = [rate_share(step, 100, values) for step in range(101)]
+    assert shares[0] == pytest.approx(0.1) and shares[9:76] == [1.0] * 67
+    assert shares[87] == pytest.approx(0.52) and shares[100] == 0
+
+
+def test_a_short_run_still_reaches_its_peak_rate() -> None:
+    assert max(rate_share(step, 8, chosen(warmup_steps=60)) for step in range(8)) == 1.0
+
+
+@pytest.mark.parametrize("values", [{"init": "base"}, {"init": "scratch"}])
+def test_every_parameter_belongs_to_exactly_one_group(values: dict[str, object]) -> None:
+    model = tiny_model(tiny_tokenizer())
+    optimizers = build_optimizers(chosen(**values), model)
+    held = [id(weight) for optimizer in optimizers for group in optimizer.param_groups for weight in group["params"]]
+    assert sorted(held) == sorted(map(id, model.parameters()))
+    assert [type(optimizer) for optimizer in optimizers] == ([AdamW] if values["init"] == "base" else [Muon, AdamW])
+
+
+def test_scale_norms_and_embeddings_are_not_decayed() -> None:
+    model = tiny_model(tiny_tokenizer())
+    (optimizer,) = build_optimizers(chosen(weight_decay=0.1), model)
+    decayed = {id(w) for group in optimizer.param_groups if group["weight_decay"] for w in group["params"]}
+    names = {name for name, weight in model.named_parameters() if id(weight) in decayed}
+    assert names and all(name.endswith(".weight") and ".layers." in name and "norm" not in name for name in names)
+
+
+def test_a_small_base_learns_faster_than_a_large_one_and_a_given_rate_wins() -> None:
+    model = tiny_model(tiny_tokenizer())
+    assert peak_rate(chosen(), model) == 3e-4
+    assert peak_rate(chosen(learning_rate=0.5), model) == 0.5
+
+
+def test_averaged_weights_follow_and_do_not_hold_gradients() -> None:
+    model = tiny_model(tiny_tokenizer())
+    averaged = AveragedWeights.of(model, decay=0.9)
+    with torch.no_grad():
+        model.logit_scale.fill_(1.0)
+    for step in range(200):
+        averaged.update(model, step)
+    assert float(averaged.model.logit_scale) == pytest.approx(1.0, abs=1e-3)
+    assert not any(weight.requires_grad for weight in averaged.model.parameters())

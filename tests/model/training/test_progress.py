@@ -1,0 +1,31 @@
+"""Log lines, and the expressions that SageMaker reads them with."""
+
+import re
+
+import pytest
+
+from model.settings import METRIC_DEFINITIONS
+from model.training.progress import Progress, say
+
+
+def found(line: str) -> dict[str, float]:
+    matches = {name: re.search(pattern, line) for name, pattern in METRIC_DEFINITIONS.items()}
+    return {name: float(match.group(1)) for name, match in matches.items() if match}
+
+
+def test_every_training_metric_is_found_in_a_training_line(capsys: pytest.CaptureFixture[str]) -> None:
+    progress = Progress(steps=100)
+    progress.add(1.5, images=64)
+    progress.add(0.5, images=64)
+    progress.report(step=10, learning_rate=1e-5, logit_scale=14.25)
+    metrics = found(capsys.readouterr().out)
+    assert metrics["train:loss"] == 1.0 and metrics["train:logit_scale"] == 14.25
+    assert metrics.keys() == {name for name in METRIC_DEFINITIONS if name.startswith("train:")}
+
+
+def test_every_validation_metric_is_found_in_a_validation_line_and_no_other(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    say(step=10, validation_loss=0.25, validation_accuracy=0.5)
+    metrics = found(capsys.readouterr().out)
+    assert metrics == {"validation:loss": 0.25, "validation:accuracy": 0.5}

@@ -1,0 +1,126 @@
+"""The rendered world among a fine-tuning run's own images."""
+
+from collections.abc import Mapping
+
+import pytest
+import torch
+from PIL import Image
+from pydantic import JsonValue
+
+from model.checkpoint import CheckpointMetadata
+from model.data.records import membership
+from model.settings import Hyperparameters
+from model.training.batch import Batch, shuffled_rows
+from model.training.replay import Replay, learnt_from_world, replay_share, with_replay
+from model.world.examples import WorldExamples
+
+WORLD = WorldExamples(images=100, captions_per_image=2, seed=0)
+CHANNEL, RENDERED = Hyperparameters(), Hyperparameters(data="world")
+
+
+class Letters:
+    """Twelve grey images; each has a letter, and all are on a white background."""
+
+    captions = tuple((f"the letter {letter}", "a white background") for letter in "abcdefghijkl")
+
+    def __len__(self) -> int:
+        return len(self.captions)
+
+    def batch(self, step: int, size: int) -> Batch:
+        rows = shuffled_rows(0, len(self), step * size, size)
+        texts = tuple(dict.fromkeys(text for row in rows for text in self.captions[row]))
+        return Batch(rows, texts, membership([self.captions[row] for row in rows], texts))
+
+    def validation(self) -> Batch:
+        return self.batch(0, 2)
+
+    def image(self, row: int) -> Image.Image:
+        return Image.new("RGB", (8, 8), (row, row, row))
+
+    def sentences(self) -> list[str]:
+        return [text for texts in self.captions for text in texts]
+
+    def digest(self) -> str:
+        return "letters"
+
+
+MIXED = Replay(Letters(), WORLD, 0.5)
+
+
+def base(metrics: Mapping[str, JsonValue]) -> CheckpointMetadata:
+    return CheckpointMetadata(version="base", metrics=dict(metrics))
+
+
+def test_half_of_a_batch_is_new_and_half_is_the_world() -> None:
+    batch = MIXED.batch(3, 8)
+    assert [row >= 0 for row in batch.rows] == [True] * 4 + [False] * 4
+    assert [MIXED.image(row).size for row in batch.rows] == [(8, 8)] * 4 + [(64, 64)] * 4
+    assert batch.positives.shape == (8, len(batch.texts)) and len(set(batch.texts)) == len(batch.texts)
+
+
+def test_each_side_keeps_its_own_truth() -> None:
+    batch, letters, world = MIXED.batch(3, 8), Letters().batch(3, 4), WORLD.batch(3, 4)
+    column = {text: number for number, text in enumerate(batch.texts)}
+    assert torch.equal(batch.positives[:4, [column[text] for text in letters.texts]], letters.positives)
+    assert torch.equal(batch.positives[4:, [column[text] for text in world.texts]], world.positives)
+    own = set(letters.texts) - set(world.texts)
+    assert not batch.positives[4:, [column[text] for text in own]].any()
+
+
+def test_a_sentence_of_both_sides_is_one_text_and_true_on_both() -> None:
+    batch = Replay(Letters(), Letters(), 0.5).batch(0, 24)
+    assert len(batch.texts) == 13
+    assert bool(batch.positives[:, batch.texts.index("a white background")].all())
+
+
+def test_a_batch_depends_on_its_step_alone() -> None:
+    again = Replay(Letters(), WorldExamples(100, 2, 0), 0.5).batch(5, 8)
+    assert (again.rows, again.texts) == (MIXED.batch(5, 8).rows, MIXED.batch(5, 8).texts)
+    assert torch.equal(again.positives, MIXED.batch(5, 8).positives)
+
+
+def test_an_epoch_shows_every_new_image_once() -> None:
+    assert len(MIXED) == 24
+    rows = [row for step in range(3) for row in MIXED.batch(step, 8).rows if row >= 0]
+    assert sorted(rows) == list(range(12))
+
+
+def test_however_small_a_batch_or_large_the_share_there_is_something_new_in_it() -> None:
+    assert sum(row >= 0 for row in Replay(Letters(), WORLD, 0.9).batch(0, 2).rows) == 1
+
+
+def test_validation_is_about_the_new_images_and_the_digest_about_both() -> None:
+    assert all(row >= 0 for row in MIXED.validation().rows)
+    others = (Replay(Letters(), WORLD, 0.25), Replay(Letters(), WorldExamples(100, 2, 1), 0.5))
+    assert len({MIXED.digest(), *(other.digest() for other in others)}) == 3
+    assert "the letter a" in MIXED.sentences()
+
+
+@pytest.mark.parametrize(
+    ("metrics", "share"),
+    [
+        ({}, 0.0),
+        ({"hyperparameters": {"data": "channel"}}, 0.0),
+        ({"hyperparameters": {"data": "world"}}, 0.5),
+        ({"hyperparameters": {"data": "channel"}, "replay_share": 0.5}, 0.5),
+        ({"hyperparameters": {"data": "channel"}, "replay_share": 0.0}, 0.0),
+    ],
+)
+def test_only_a_base_that_learnt_from_the_world_is_shown_it_again(metrics: dict[str, JsonValue], share: float) -> None:
+    assert replay_share(CHANNEL, base(metrics)) == share
+    assert learnt_from_world(base(metrics)) == (share > 0)
+
+
+def test_replay_can_be_asked_for_and_switched_off() -> None:
+    asked, off = Hyperparameters(replay_share=0.2), Hyperparameters(replay_share=0.0)
+    assert replay_share(asked, base({})) == 0.2
+    assert replay_share(off, base({"hyperparameters": {"data": "world"}})) == 0.0
+
+
+def test_without_replay_the_examples_stay_as_they_are() -> None:
+    letters = Letters()
+    assert with_replay(CHANNEL, letters, base({})) is letters
+    assert with_replay(RENDERED, WORLD, base({"hyperparameters": {"data": "world"}})) is WORLD
+    assert with_replay(CHANNEL, letters, None) is letters
+    mixed = with_replay(CHANNEL, letters, base({"hyperparameters": {"data": "world"}}))
+    assert isinstance(mixed, Replay) and len(mixed) == 24

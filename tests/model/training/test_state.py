@@ -1,0 +1,55 @@
+"""States on disk: whole, verified, and of this run."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from model.training.state import ResumeError, StateFolder
+
+
+def saved(directory: Path, *steps: int) -> StateFolder:
+    folder = StateFolder(directory, "run-a")
+    for step in steps:
+        folder.save(step, {"weights": torch.full((3,), float(step))})
+    return folder
+
+
+def test_the_newest_state_comes_back(tmp_path: Path) -> None:
+    newest = saved(tmp_path, 5, 10).newest()
+    assert newest is not None and newest[0] == 10
+    assert newest[1]["weights"].tolist() == [10.0] * 3
+
+
+def test_an_empty_folder_is_a_fresh_start(tmp_path: Path) -> None:
+    assert StateFolder(tmp_path / "absent", "run-a").newest() is None
+
+
+def test_two_states_are_kept(tmp_path: Path) -> None:
+    saved(tmp_path, 1, 2, 3)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "step-00000002.json", "step-00000002.pt", "step-00000003.json", "step-00000003.pt",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("damage", ["truncate", "remove", "unsealed", "seal"])
+def test_a_damaged_newest_state_falls_back_to_the_one_before(tmp_path: Path, damage: str) -> None:
+    folder = saved(tmp_path, 1, 2)
+    weights, seal = tmp_path / "step-00000002.pt", tmp_path / "step-00000002.json"
+    match damage:
+        case "truncate":
+            weights.write_bytes(weights.read_bytes()[:-100])
+        case "remove":
+            weights.unlink()
+        case "unsealed":
+            seal.unlink()
+        case "seal":
+            seal.write_text('{"sha')
+    newest = folder.newest()
+    assert newest is not None and newest[0] == 1
+
+
+def test_a_state_of_another_run_is_refused(tmp_path: Path) -> None:
+    saved(tmp_path, 1)
+    with pytest.raises(ResumeError, match="other hyperparameters, data or base checkpoint"):
+        StateFolder(tmp_path, "run-b").newest()

@@ -1,0 +1,50 @@
+"""The rendered world as training data."""
+
+import torch
+
+from model.world.examples import WorldExamples, truth
+from model.world.scene import Placement, Scene
+from model.world.wording import Caption
+
+EXAMPLES = WorldExamples(images=100, captions_per_image=2, seed=0)
+
+
+def test_a_batch_depends_on_its_step_alone() -> None:
+    again = WorldExamples(images=100, captions_per_image=2, seed=0)
+    first, second = EXAMPLES.batch(7, 16), again.batch(7, 16)
+    assert (first.rows, first.texts) == (second.rows, second.texts)
+    assert torch.equal(first.positives, second.positives)
+
+
+def test_every_image_comes_once_per_epoch_in_a_new_order() -> None:
+    first, second = ([row for step in range(5) for row in EXAMPLES.batch(step + at, 20).rows] for at in (0, 5))
+    assert sorted(first) == sorted(second) == list(range(100))
+    assert first != second
+
+
+def test_texts_are_unique_and_each_is_true_of_some_image() -> None:
+    batch = EXAMPLES.batch(0, 64)
+    assert len(set(batch.texts)) == len(batch.texts)
+    assert batch.positives.shape == (64, len(batch.texts))
+    assert bool(batch.positives.any(dim=0).all()) and bool(batch.positives.any(dim=1).all())
+
+
+def test_a_sentence_is_positive_for_every_image_it_is_true_of() -> None:
+    place = (Placement(0.5, 0.5, 0.7, 0.0),)
+    circle = Scene("circle", "red", "plain", "large", "one", "centre", "white", place)
+    houses = Scene("house", "red", "plain", None, "two", None, "sky", place * 2)
+    said = [
+        Caption("red", (("colour", "red"),)),
+        Caption("a red circle", (("shape", "circle"), ("colour", "red"))),
+        Caption("large", (("size", "large"),)),
+    ]
+    assert truth([circle, houses], said).tolist() == [[True, True, True], [True, False, False]]
+
+
+def test_validation_images_are_not_trained_on() -> None:
+    assert max(EXAMPLES.validation().rows) < 0 <= min(EXAMPLES.batch(0, 16).rows)
+    assert EXAMPLES.image(0).tobytes() != EXAMPLES.image(-1).tobytes()
+
+
+def test_the_digest_tells_one_world_from_another() -> None:
+    assert EXAMPLES.digest() == WorldExamples(100, 2, 0).digest() != WorldExamples(100, 2, 1).digest()

@@ -1,0 +1,47 @@
+"""Scenes as sentences."""
+
+import numpy as np
+
+from model.world.scene import Scene, scene_at
+from model.world.tasks import TASKS
+from model.world.wording import FACT_NAMES, Caption, caption, plural, with_article
+
+
+def said(count: int = 4000) -> list[tuple[Scene, Caption]]:
+    rng = np.random.default_rng(0)
+    scenes = [scene_at(0, "train", index) for index in range(count)]
+    return [(scene, caption(scene, rng)) for scene in scenes]
+
+
+def test_every_caption_is_true_of_its_scene() -> None:
+    assert all(sentence.is_true_of(scene) for scene, sentence in said(1000))
+
+
+def test_a_caption_names_the_facts_it_claims() -> None:
+    for _, sentence in said(1000):
+        facts = dict(sentence.facts)
+        for name in ("shape", "colour"):
+            if name in facts:
+                assert facts[name] in sentence.text
+
+
+def test_captions_differ_in_which_facts_they_mention() -> None:
+    captions = [sentence for _, sentence in said()]
+    assert {name for sentence in captions for name, _ in sentence.facts} == set(FACT_NAMES)
+    assert {len(sentence.facts) for sentence in captions} == {1, 2, 3, 4}
+    assert len({sentence.text for sentence in captions}) > 2000
+
+
+def test_the_sentences_of_the_evaluation_are_never_used_as_captions() -> None:
+    asked = {sentence.lower().rstrip(".") for task in TASKS for prompts in task.prompts for sentence in prompts}
+    assert not asked & {sentence.text for _, sentence in said()}
+
+
+def test_a_caption_is_not_true_of_a_scene_with_another_fact() -> None:
+    scene = scene_at(0, "train", 0)
+    assert not Caption("something", (("colour", "no such colour"),)).is_true_of(scene)
+
+
+def test_nouns_take_their_article_and_plural() -> None:
+    assert [with_article("arrow"), with_article("circle")] == ["an arrow", "a circle"]
+    assert [plural("cross"), plural("fish"), plural("house")] == ["crosses", "fish", "houses"]
