@@ -1,19 +1,22 @@
 """What is said about a dataset before it is trained on."""
 
 import json
+import subprocess
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
+from model.data.__main__ import main
 from model.data.survey import survey
-from model.data.validate import main
 from model.settings import Hyperparameters
 from model.world.examples import render
 from tests.model.conftest import CONTEXT_LENGTH, tiny_tokenizer
 
 PICTURES = 12
+ROOT = Path(__file__).resolve().parents[3]
 
 
 def dataset(directory: Path, captions: Sequence[str] = ("a red circle",), bad: int = 0) -> Path:
@@ -30,7 +33,7 @@ def dataset(directory: Path, captions: Sequence[str] = ("a red circle",), bad: i
 
 
 def test_a_good_dataset_is_described_and_taken(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main([str(dataset(tmp_path))]) == 0
+    assert main(["validate", str(dataset(tmp_path))]) == 0
     printed = capsys.readouterr().out
     for words in (
         "JSON Lines",
@@ -48,24 +51,24 @@ def test_a_good_dataset_is_described_and_taken(tmp_path: Path, capsys: pytest.Ca
 def test_every_unreadable_image_is_named_and_too_many_are_refused(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main([str(dataset(tmp_path, bad=2))]) == 1
+    assert main(["validate", str(dataset(tmp_path, bad=2))]) == 1
     printed = capsys.readouterr().out
     assert "2 of 12" in printed and "0.png: 8 bytes that start with" in printed and "1.png: 8 bytes" in printed
     assert "would refuse it: 2 of 12 images can't be read" in printed
-    assert main([str(tmp_path), "--max-unreadable-share", "0.2"]) == 0
+    assert main(["validate", str(tmp_path), "--max-unreadable-share", "0.2"]) == 0
 
 
 def test_what_is_no_dataset_ends_with_the_sentence_that_training_would_give(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main([str(tmp_path)]) == 1
+    assert main(["validate", str(tmp_path)]) == 1
     assert "holds no dataset" in capsys.readouterr().err
 
 
 def test_too_little_data_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     Image.new("RGB", (8, 8)).save(tmp_path / "1.png")
     (tmp_path / "data.jsonl").write_text('{"image": "1.png", "text": "black"}')
-    assert main([str(tmp_path)]) == 1
+    assert main(["validate", str(tmp_path)]) == 1
     assert "at least 2 and 1 are needed" in capsys.readouterr().out
 
 
@@ -91,12 +94,18 @@ def test_what_the_model_cuts_off_and_cannot_spell_is_counted(tmp_path: Path) -> 
 
 def test_the_figures_can_be_had_as_json(tmp_path: Path, checkpoint_dir: Path) -> None:
     file = tmp_path / "report.json"
-    assert main([str(dataset(tmp_path)), "--checkpoint", str(checkpoint_dir), "--json", str(file)]) == 0
+    assert main(["validate", str(dataset(tmp_path)), "--checkpoint", str(checkpoint_dir), "--json", str(file)]) == 0
     figures = json.loads(file.read_text())
     assert figures["images"] == {"train": 9, "validation": 3}
     assert figures["reading"]["context_length"] == CONTEXT_LENGTH
 
 
 def test_a_folder_without_a_model_is_told_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main([str(dataset(tmp_path)), "--checkpoint", str(tmp_path)]) == 1
+    assert main(["validate", str(dataset(tmp_path)), "--checkpoint", str(tmp_path)]) == 1
     assert str(tmp_path) in capsys.readouterr().err
+
+
+def test_the_command_is_spelled_as_the_readme_says(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "model.data", "validate", str(dataset(tmp_path))]
+    assert "would take it" in subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout
+    assert " ".join(command[1:4]) in (ROOT / "README.md").read_text()

@@ -1,7 +1,7 @@
 """What training would find in a folder of images and sentences, before a machine is paid for it.
 
-    python -m model.data.validate data/
-    python -m model.data.validate data/ --checkpoint model/shipped     also whether the model can read the sentences
+    python -m model.data validate data/
+    python -m model.data validate data/ --checkpoint model/shipped     also whether the model can read the sentences
 
 Ends with status 1 if training would refuse the data.
 """
@@ -75,12 +75,7 @@ def _some(sentences: Sequence[str], limit: int) -> list[tuple[str, str]]:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Print the table, write the figures if asked, and return 1 if training would refuse the data."""
     defaults = Hyperparameters()
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("directory", type=Path)
-    parser.add_argument("--checkpoint", type=Path, help="the model to be trained: can it read the sentences?")
-    parser.add_argument("--max-unreadable-share", type=float, default=defaults.max_unreadable_share)
-    parser.add_argument("--json", type=Path, help="where to write the figures")
-    chosen = parser.parse_args(arguments)
+    chosen = _parser(defaults.max_unreadable_share).parse_args(arguments)
     logging.disable_progress_bar()
     share = chosen.max_unreadable_share
     try:
@@ -98,6 +93,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if chosen.json:
         chosen.json.write_text(json.dumps(asdict(report), indent=1, ensure_ascii=False))
     return 1 if report.refusal else 0
+
+
+def _parser(max_unreadable_share: float) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m model.data", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    validate = parser.add_subparsers(required=True).add_parser("validate", help="what training would find in a folder")
+    validate.add_argument("directory", type=Path)
+    validate.add_argument("--checkpoint", type=Path, help="the model to be trained: can it read the sentences?")
+    validate.add_argument("--max-unreadable-share", type=float, default=max_unreadable_share)
+    validate.add_argument("--json", type=Path, help="where to write the figures")
+    return parser
 
 
 if __name__ == "__main__":
