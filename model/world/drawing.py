@@ -45,11 +45,11 @@ def draw(scene: Scene, rng: np.random.Generator) -> Pixels:
     """The scene as an RGB image. shape = [64, 64, 3]"""
     canvas = _ground(scene.background, rng)
     paint = _mix(PAINTS[scene.colour], rng)
-    fill = _fill(scene, paint, rng)
-    contour = cast(Rgb, tuple(int(c * 0.35) for c in paint)) if rng.random() < 0.3 else None
-    mirrored = rng.random() < 0.5
-    for placement in scene.placements:
-        _stamp(canvas, scene.shape, placement, fill, contour, mirrored)
+    _stamps(canvas, scene.shape, scene.placements, _fill(scene, paint, rng), paint, rng)
+    if scene.companion:
+        paint = _mix(PAINTS[scene.companion.colour], rng)
+        fill = Image.new("RGB", (CANVAS, CANVAS), paint)
+        _stamps(canvas, scene.companion.shape, (scene.companion.placement,), fill, paint, rng)
     return _expose(np.asarray(canvas.reduce(2), dtype=np.float32), rng)
 
 
@@ -96,6 +96,20 @@ def _pattern(
     if texture == "dotted":
         return (x % 1 - 0.5) ** 2 + (y % 1 - 0.5) ** 2 < 0.085
     return cast(NDArray[np.bool_], (np.floor(2 * x) + np.floor(2 * y)) % 2 == 0)
+
+
+def _stamps(
+    canvas: Image.Image,
+    shape: str,
+    places: tuple[Placement, ...],
+    fill: Image.Image,
+    paint: Rgb,
+    rng: np.random.Generator,
+) -> None:
+    contour = cast(Rgb, tuple(int(c * 0.35) for c in paint)) if rng.random() < 0.3 else None
+    mirrored = rng.random() < 0.5
+    for placement in places:
+        _stamp(canvas, shape, placement, fill, contour, mirrored)
 
 
 def _stamp(

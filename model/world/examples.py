@@ -11,9 +11,9 @@ from torch import Tensor
 from model.training.batch import Batch, shuffled_rows
 from model.world.drawing import Pixels, draw
 from model.world.scene import FACTS, Scene, Split, sample_scene, scene_at, scene_rng
-from model.world.wording import FACT_NAMES, Caption, caption
+from model.world.wording import FACT_NAMES, Caption, caption, contradiction
 
-WORLD_VERSION = 1
+WORLD_VERSION = 2
 """Raised when the same seed would no longer give the same images or sentences."""
 
 VALIDATION_IMAGES = 512
@@ -65,15 +65,21 @@ class WorldExamples:
         return Batch(rows, tuple(captions), truth(scenes, list(captions.values())))
 
     def _captions(self, scene: Scene, rng: np.random.Generator) -> list[Caption]:
-        return [caption(scene, rng) for _ in range(self.captions_per_image)]
+        """True sentences, and for each that says how two objects lie another one that says it wrongly."""
+        said = [caption(scene, rng) for _ in range(self.captions_per_image)]
+        wrong = (contradiction(sentence, rng) for sentence in said)
+        return [*said, *(sentence for sentence in wrong if sentence)]
 
 
 def truth(scenes: list[Scene], captions: list[Caption]) -> Tensor:
     """Which caption is true of which scene: bool [scenes, captions]."""
-    had = np.array([[_code(name, scene.fact(name), NOT_A_FACT) for name in FACT_NAMES] for scene in scenes])
+    views = [(number, view) for number, scene in enumerate(scenes) for view in scene.views]
+    had = np.array([[_code(name, view.get(name), NOT_A_FACT) for name in FACT_NAMES] for _, view in views])
     said = np.array([[_code(name, dict(said.facts).get(name), NOT_SAID) for name in FACT_NAMES] for said in captions])
-    agree = (said[None] == NOT_SAID) | (said[None] == had[:, None])  # [scenes, captions, facts]
-    return torch.from_numpy(agree.all(axis=2))
+    agree = ((said[None] == NOT_SAID) | (said[None] == had[:, None])).all(axis=2)  # [views, captions]
+    true = np.zeros((len(scenes), len(captions)), dtype=bool)
+    np.logical_or.at(true, [number for number, _ in views], agree)
+    return torch.from_numpy(true)
 
 
 @lru_cache(maxsize=50_000)

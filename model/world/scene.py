@@ -2,17 +2,18 @@
 
 An image is a pure function of (seed, split, index): the same arguments give the same facts, pixels and captions in any
 process. Ten of the hundred shape-colour combinations never occur outside the `unseen` split; each shape and each colour
-loses one, so that a model which answers on them has put two known words together.
+loses one, so that a model which answers on them has put two known words together. The `relation` split holds pairs of
+different objects only, of a few shapes, so that one label set fits all of its images.
 """
 
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Literal
 
 import numpy as np
 
-Split = Literal["train", "validation", "test", "unseen"]
-SPLITS: tuple[Split, ...] = ("train", "validation", "test", "unseen")
+Split = Literal["train", "validation", "test", "unseen", "relation"]
+SPLITS: tuple[Split, ...] = ("train", "validation", "test", "unseen", "relation")
 
 SHAPES = ("circle", "square", "triangle", "star", "cross", "ring", "heart", "diamond", "arrow", "moon")
 THINGS = ("sun", "tree", "house", "fish", "car", "cup", "face", "flower")
@@ -22,6 +23,7 @@ SIZES = ("small", "medium", "large")
 COUNTS = ("one", "two", "three", "four", "five")
 POSITIONS = ("centre", "left", "right", "top", "bottom")
 BACKGROUNDS = ("white", "black", "grey", "sky", "grass", "sand")
+RELATIONS = ("left of", "right of", "above", "below")
 
 FACTS: dict[str, tuple[str, ...]] = {
     "shape": SHAPES + THINGS,
@@ -31,7 +33,16 @@ FACTS: dict[str, tuple[str, ...]] = {
     "count": COUNTS,
     "position": POSITIONS,
     "background": BACKGROUNDS,
+    "relation": RELATIONS,
+    "other_shape": SHAPES + THINGS,
+    "other_colour": COLOURS,
 }
+"""What can be said of a scene. The last three are about an object and the other one beside it."""
+
+OWN_FACTS = ("shape", "colour", "texture", "size", "count", "position", "background")
+OPPOSITES = {"left of": "right of", "right of": "left of", "above": "below", "below": "above"}
+SIDES = {"left of": "left", "right of": "right", "above": "top", "below": "bottom"}
+RELATION_TEST_SHAPES = (("circle", "square"), ("star", "heart"), ("triangle", "ring"))
 
 UNSEEN_PAIRS = frozenset((shape, COLOURS[(3 * i + 6) % 10]) for i, shape in enumerate(SHAPES))
 INVISIBLE = frozenset({("white", "white"), ("black", "black"), ("green", "grass"), ("yellow", "sand")})
@@ -46,6 +57,7 @@ THING_COLOURS: dict[str, tuple[str, ...]] = {
 SIDE_BY_SIZE = {"small": (0.21, 0.28), "medium": (0.36, 0.46), "large": (0.58, 0.8)}
 SIDE_BY_COUNT = {2: (0.32, 0.42), 3: (0.28, 0.36), 4: (0.25, 0.32), 5: (0.23, 0.29)}
 TEXTURE_MIN_SIDE = 0.27
+PAIR_SHARE = 0.22
 GROUP_SHARE = 0.36
 THING_SHARE = 0.36
 BACKGROUND_SHARES = (0.35, 0.13, 0.13, 0.13, 0.13, 0.13)
@@ -62,8 +74,20 @@ class Placement:
 
 
 @dataclass(frozen=True)
+class Companion:
+    """The second object of a pair, and how the first one lies to it."""
+
+    shape: str
+    colour: str
+    placement: Placement
+    relation: str
+
+
+@dataclass(frozen=True)
 class Scene:
-    """The facts of one image. `size` and `position` are facts of single objects only."""
+    """One object, a group of like ones, or a pair of different ones. `size` and `position` are facts of single objects
+    only; in a pair, `shape` and `colour` are the first one's.
+    """
 
     shape: str
     colour: str
@@ -73,11 +97,33 @@ class Scene:
     position: str | None
     background: str
     placements: tuple[Placement, ...]
+    companion: Companion | None = None
 
-    def fact(self, name: str) -> str | None:
-        """The value of one of `FACTS`."""
-        value: str | None = getattr(self, name)
-        return value
+    @cached_property
+    def views(self) -> tuple[dict[str, str], ...]:
+        """What can be said, each dict of `FACTS` about one thing: a sentence is true if one view has all that it says.
+        A pair can be looked at from either object, or as two objects.
+        """
+        if self.companion is None:
+            facts = {name: getattr(self, name) for name in OWN_FACTS}
+            return ({name: value for name, value in facts.items() if value is not None},)
+        first, second = (self.shape, self.colour), (self.companion.shape, self.companion.colour)
+        relation = self.companion.relation
+        return (
+            self._beside(first, relation, second),
+            self._beside(second, OPPOSITES[relation], first),
+            {"count": self.count, "background": self.background},
+        )
+
+    def _beside(self, one: tuple[str, str], relation: str, other: tuple[str, str]) -> dict[str, str]:
+        return {
+            **dict(zip(("shape", "colour"), one, strict=True)),
+            "texture": self.texture,
+            "position": SIDES[relation],
+            "background": self.background,
+            "relation": relation,
+            **dict(zip(("other_shape", "other_colour"), other, strict=True)),
+        }
 
 
 def scene_rng(seed: int, split: Split, index: int) -> np.random.Generator:
@@ -94,6 +140,8 @@ def scene_at(seed: int, split: Split, index: int) -> Scene:
 def sample_scene(rng: np.random.Generator, split: Split) -> Scene:
     """Draw the facts of an image that the split allows."""
     background = str(rng.choice(BACKGROUNDS, p=BACKGROUND_SHARES))
+    if split == "relation" or (split != "unseen" and rng.random() < PAIR_SHARE):
+        return _sample_pair(rng, split, background)
     shape, colour = _sample_object(rng, split, background)
     grouped = rng.random() < GROUP_SHARE
     size, count, position, placements = _sample_group(rng) if grouped else _sample_single(rng)
@@ -102,14 +150,43 @@ def sample_scene(rng: np.random.Generator, split: Split) -> Scene:
     return Scene(shape, colour, texture, size, count, position, background, placements)
 
 
-def _sample_object(rng: np.random.Generator, split: Split, background: str) -> tuple[str, str]:
+def _sample_object(
+    rng: np.random.Generator, split: Split, background: str, shapes: tuple[str, ...] | None = None
+) -> tuple[str, str]:
     while True:
         things = split != "unseen" and rng.random() < THING_SHARE
-        shape = str(rng.choice(THINGS if things else SHAPES))
+        shape = str(rng.choice(shapes or (THINGS if things else SHAPES)))
         colour = str(rng.choice(THING_COLOURS.get(shape, COLOURS)))
         allowed = ((shape, colour) in UNSEEN_PAIRS) == (split == "unseen")
         if allowed and (colour, background) not in INVISIBLE:
             return shape, colour
+
+
+def _sample_pair(rng: np.random.Generator, split: Split, background: str) -> Scene:
+    """Two plain objects of different shapes and colours, side by side or one above the other."""
+    shapes = RELATION_TEST_SHAPES[int(rng.integers(len(RELATION_TEST_SHAPES)))] if split == "relation" else None
+    shape, colour = other_shape, other_colour = _sample_object(rng, split, background, shapes)
+    while other_shape == shape or other_colour == colour:
+        other_shape, other_colour = _sample_object(rng, split, background, shapes)
+    relation = str(rng.choice(RELATIONS))
+    here, there = _sample_places(rng, relation)
+    companion = Companion(other_shape, other_colour, there, relation)
+    return Scene(shape, colour, "plain", None, "two", None, background, (here,), companion)
+
+
+def _sample_places(rng: np.random.Generator, relation: str) -> tuple[Placement, Placement]:
+    """Centres .4 to .56 of the side apart along one axis and nearly level on the other."""
+    apart = rng.uniform(0.4, 0.56)
+    middle = 0.5 + rng.uniform(-0.04, 0.04)
+    sides = rng.uniform(0.28, 0.4, 2).tolist()
+    level = 0.5 + rng.uniform(-0.2, 0.2) + rng.uniform(-0.06, 0.06, 2)
+    along = (middle - apart / 2, middle + apart / 2)
+    if relation in ("right of", "below"):
+        along = along[::-1]
+    across = relation in ("left of", "right of")
+    places = zip(along, level.tolist(), strict=True)
+    (x, y), (other_x, other_y) = places if across else ((b, a) for a, b in places)
+    return Placement(x, y, sides[0], _turn(rng)), Placement(other_x, other_y, sides[1], _turn(rng))
 
 
 def _sample_single(rng: np.random.Generator) -> tuple[str, str, str, tuple[Placement, ...]]:

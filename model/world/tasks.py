@@ -12,7 +12,9 @@ from model.world.scene import (
     BACKGROUNDS,
     COLOURS,
     COUNTS,
+    OPPOSITES,
     POSITIONS,
+    RELATION_TEST_SHAPES,
     SHAPES,
     SIZES,
     TEXTURE_MIN_SIDE,
@@ -63,6 +65,11 @@ def ask(task: Task, split: Split, seed: int, scenes: int) -> list[Question]:
     return [question for questions in found.values() for question in questions[:fewest]]
 
 
+def _of_one_kind(fact: Callable[[Scene], str | None]) -> Callable[[Scene], str | None]:
+    """Asked of single objects and groups: two different objects have two answers."""
+    return lambda scene: None if scene.companion else fact(scene)
+
+
 def _shape(scene: Scene) -> str | None:
     return scene.shape if scene.shape in SHAPES else None
 
@@ -85,6 +92,19 @@ def _pair(scene: Scene) -> str | None:
     return f"{scene.colour} {scene.shape}" if scene.shape in SHAPES else None
 
 
+def _relation(scene: Scene) -> str | None:
+    """One of the two ways to say it that is among the labels."""
+    if scene.companion is None:
+        return None
+    relation, other = scene.companion.relation, scene.companion.shape
+    said = (_related(scene.shape, relation, other), _related(other, OPPOSITES[relation], scene.shape))
+    return next((label for label in said if label in RELATED), None)
+
+
+def _related(one: str, relation: str, other: str) -> str:
+    return f"{with_article(one)} {relation} {with_article(other)}"
+
+
 def _ground(name: str) -> str:
     return f"something on {name}" if name in ("grass", "sand") else f"something on a {name} background"
 
@@ -92,15 +112,29 @@ def _ground(name: str) -> str:
 PAIRS = tuple(f"{colour} {shape}" for shape in SHAPES for colour in COLOURS)
 PAIR_PHRASES = tuple(map(with_article, PAIRS))
 
+RELATED = tuple(
+    _related(one, relation, other)
+    for pair in RELATION_TEST_SHAPES
+    for one, other in (pair, pair[::-1])
+    for relation in ("left of", "above")
+)
+"""The other two relations are these, said from the other object."""
+
 TASKS = (
-    Task("shape", SHAPES, tuple(map(with_article, SHAPES)), _shape),
-    Task("thing", THINGS, tuple(map(with_article, THINGS)), _thing),
-    Task("colour", COLOURS, tuple(f"something {name}" for name in COLOURS), lambda scene: scene.colour),
-    Task("count", COUNTS, tuple(f"{n} object{'' if n == 'one' else 's'}" for n in COUNTS), lambda scene: scene.count),
-    Task("texture", TEXTURES, tuple(f"something {name}" for name in TEXTURES), _texture),
-    Task("size", SIZES, tuple(f"something {name}" for name in SIZES), lambda scene: scene.size),
+    Task("shape", SHAPES, tuple(map(with_article, SHAPES)), _of_one_kind(_shape)),
+    Task("thing", THINGS, tuple(map(with_article, THINGS)), _of_one_kind(_thing)),
+    Task("colour", COLOURS, tuple(f"something {name}" for name in COLOURS), _of_one_kind(lambda scene: scene.colour)),
+    Task(
+        "count",
+        COUNTS,
+        tuple(f"{n} object{'' if n == 'one' else 's'}" for n in COUNTS),
+        _of_one_kind(lambda scene: scene.count),
+    ),
+    Task("texture", TEXTURES, tuple(f"something {name}" for name in TEXTURES), _of_one_kind(_texture)),
+    Task("size", SIZES, tuple(f"something {name}" for name in SIZES), _of_one_kind(lambda scene: scene.size)),
     Task("background", BACKGROUNDS, tuple(map(_ground, BACKGROUNDS)), lambda scene: scene.background),
-    Task("position", POSITIONS, tuple(f"something in the {name}" for name in POSITIONS), _position),
-    Task("colour_and_shape", PAIRS, PAIR_PHRASES, _pair),
-    Task("colour_and_shape_unseen", PAIRS, PAIR_PHRASES, _pair, split="unseen"),
+    Task("position", POSITIONS, tuple(f"something in the {name}" for name in POSITIONS), _of_one_kind(_position)),
+    Task("colour_and_shape", PAIRS, PAIR_PHRASES, _of_one_kind(_pair)),
+    Task("colour_and_shape_unseen", PAIRS, PAIR_PHRASES, _of_one_kind(_pair), split="unseen"),
+    Task("relation", RELATED, RELATED, _relation, split="relation"),
 )

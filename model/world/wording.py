@@ -8,9 +8,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from model.world.scene import COUNTS, FACTS, Scene
+from model.world.scene import COUNTS, FACTS, RELATIONS, Scene
 
 FACT_NAMES = tuple(FACTS)
+VIEW_SHARES = {1: (1.0,), 3: (0.45, 0.45, 0.1)}
+"""How often a scene is described from each of its views, by how many it has."""
+RELATION_SHARE = 0.8
+"""Of what is said about one object of a pair says where the other one is."""
 MENTION_WEIGHTS = {
     "shape": 4.0, "colour": 1.5, "texture": 1.5, "size": 1.0, "count": 1.5, "position": 1.0, "background": 1.0,
 }  # fmt: skip
@@ -47,8 +51,21 @@ LONE_PHRASES = {
     "size": ("{}", "it is {}", "something {}", "the size is {}", "a {} one"),
     "count": ("{}", "{} in number", "the count is {}", "{} of them"),
     "position": ("{}", "it is on the {}", "the {}", "placed at the {}"),
-    "background": ("{} background", "a {} background", "the background is {}"),
+    "background": ("{} background", "a {} background", "the background is {}", "a photo of a {} background"),
 }
+RELATION_PHRASES = {
+    "left of": ("left of", "to the left of", "on the left of"),
+    "right of": ("right of", "to the right of", "on the right of"),
+    "above": ("above", "over", "higher than"),
+    "below": ("below", "under", "beneath"),
+}
+COMPANION_PHRASES = {
+    "left of": ("to its right", "on the right side"),
+    "right of": ("to its left", "on the left side"),
+    "above": ("below it", "under it"),
+    "below": ("above it", "over it"),
+}
+"""Where the other object is when the first one is left of it, and so on."""
 
 
 @dataclass(frozen=True)
@@ -59,20 +76,67 @@ class Caption:
     facts: tuple[tuple[str, str], ...]
 
     def is_true_of(self, scene: Scene) -> bool:
-        """Whether the scene has every stated fact."""
-        return all(scene.fact(name) == value for name, value in self.facts)
+        """Whether the scene has every stated fact, seen from one and the same of its objects."""
+        return any(all(view.get(name) == value for name, value in self.facts) for view in scene.views)
 
 
 def caption(scene: Scene, rng: np.random.Generator) -> Caption:
-    """Say one to four facts of the scene in one of the training wordings."""
-    names = [name for name in FACT_NAMES if scene.fact(name) is not None]
+    """Say one to four facts of the scene, or how its two objects lie, in one of the training wordings."""
+    view = scene.views[int(rng.choice(len(scene.views), p=VIEW_SHARES[len(scene.views)]))]
+    if "relation" in view and rng.random() < RELATION_SHARE:
+        return _said_of_both(view, rng)
+    names = [name for name in MENTION_WEIGHTS if name in view]
     weights = np.array([MENTION_WEIGHTS[name] for name in names])
-    how_many = int(rng.choice(MENTION_COUNTS, p=MENTION_SHARES))
+    how_many = min(len(names), int(rng.choice(MENTION_COUNTS, p=MENTION_SHARES)))
     chosen = set(rng.choice(names, how_many, replace=False, p=weights / weights.sum()).tolist())
-    facts = {name: str(scene.fact(name)) for name in FACT_NAMES if name in chosen}
+    facts = {name: view[name] for name in FACT_NAMES if name in chosen}
     alone = len(facts) == 1 and rng.random() < 0.6
-    text = _alone(*next(iter(facts.items())), rng) if alone else _phrase(facts, scene.count, rng)
+    many = view.get("count", COUNTS[0]) != COUNTS[0]
+    text = _alone(*next(iter(facts.items())), rng) if alone else _phrase(facts, many, rng)
     return Caption(text, tuple(facts.items()))
+
+
+def contradiction(said: Caption, rng: np.random.Generator) -> Caption | None:
+    """The same about the same two objects, lying another way; None where nothing was said of how they lie.
+
+    Without such sentences beside the true ones, a model does as well by treating a sentence as a bag of words
+    (Yuksekgonul et al. 2023: When and why vision-language models behave like bags-of-words).
+    """
+    facts = dict(said.facts)
+    if "relation" not in facts:
+        return None
+    facts["relation"] = _pick(tuple(relation for relation in RELATIONS if relation != facts["relation"]), rng)
+    return Caption(_relate(facts, rng), tuple(facts.items()))
+
+
+def _said_of_both(view: dict[str, str], rng: np.random.Generator) -> Caption:
+    """Each object by shape, colour or both; at least one of the two by its shape."""
+    named = [("shape",), ("shape",), ("shape", "colour"), ("colour",)]
+    here, there = named[int(rng.integers(4))], named[int(rng.integers(4))]
+    here = ("shape",) if here == there == ("colour",) else here
+    chosen = {*here, "relation", *(f"other_{name}" for name in there)}
+    chosen |= {"background"} if rng.random() < 0.15 else set()
+    facts = {name: view[name] for name in FACT_NAMES if name in chosen}
+    return Caption(_relate(facts, rng), tuple(facts.items()))
+
+
+def _relate(facts: dict[str, str], rng: np.random.Generator) -> str:
+    """[opener] object relation object [background], or: object with object on its … side"""
+    one = _object(facts.get("shape"), facts.get("colour"), rng)
+    other = _object(facts.get("other_shape"), facts.get("other_colour"), rng)
+    if rng.random() < 0.25:
+        text = f"{one} with {other} {_pick(COMPANION_PHRASES[facts['relation']], rng)}"
+    else:
+        text = f"{one} {_pick(RELATION_PHRASES[facts['relation']], rng)} {other}"
+    tail = [_ground(facts["background"], rng)] if "background" in facts else []
+    return " ".join([_pick(OPENERS_ONE, rng) + text, *tail])
+
+
+def _object(shape: str | None, colour: str | None, rng: np.random.Generator) -> str:
+    if shape is None and rng.random() < 0.5:
+        return f"something {colour}"
+    words = " ".join(word for word in (colour, shape or _pick(NAMELESS, rng)) if word)
+    return with_article(words) if rng.random() < 0.85 else words
 
 
 def with_article(noun: str) -> str:
@@ -95,9 +159,8 @@ def _alone(name: str, value: str, rng: np.random.Generator) -> str:
     return _pick(LONE_PHRASES[name], rng).format(word, article=with_article(word))
 
 
-def _phrase(facts: dict[str, str], count: str, rng: np.random.Generator) -> str:
+def _phrase(facts: dict[str, str], many: bool, rng: np.random.Generator) -> str:
     """[opener] [article or number] [size] [texture] [colour] noun [texture] [position] [background]"""
-    many = count != COUNTS[0]
     noun = facts.get("shape") or _pick(NAMELESS, rng)
     texture_first = rng.random() < 0.5
     words = [_pick(SIZE_WORDS[facts["size"]], rng)] if "size" in facts else []
@@ -106,7 +169,7 @@ def _phrase(facts: dict[str, str], count: str, rng: np.random.Generator) -> str:
     words += [plural(noun) if many else noun]
     head = " ".join(words)
     if "count" in facts:
-        head = f"{count} {head}"
+        head = f"{facts['count']} {head}"
     elif not many and rng.random() < 0.8:
         head = with_article(head)
     tails = [_pick(TEXTURE_PHRASES[facts["texture"]], rng)] if "texture" in facts and not texture_first else []

@@ -49,8 +49,9 @@ def test_its_end_token_is_found_by_stock_pooling() -> None:
 def test_it_is_as_good_as_it_claims_and_well_above_chance_on_every_task(clip: Clip) -> None:
     claimed = load_checkpoint(SHIPPED).metadata.metrics["world"]
     assert isinstance(claimed, dict) and clip.calibration.temperature is not None
-    for name, result in evaluate(World(clip, SCENES), clip.calibration.temperature).items():
-        figures = claimed[name]
+    results = evaluate(World(clip, SCENES), clip.calibration.temperature)
+    for name, figures in claimed.items():
+        result = results[name]
         assert isinstance(figures, dict)
         assert result.accuracy == pytest.approx(figures["accuracy"], abs=0.1), name
         assert result.accuracy > result.chance + 0.4, name

@@ -7,7 +7,7 @@ import pytest
 
 from model.world.drawing import IMAGE_SIZE, PAINTS, draw
 from model.world.outlines import OUTLINES
-from model.world.scene import COLOURS, FACTS, Placement, Scene, sample_scene, scene_rng
+from model.world.scene import COLOURS, FACTS, Companion, Placement, Scene, sample_scene, scene_rng
 
 PLAIN = Scene("square", "red", "plain", "large", "one", "centre", "white", (Placement(0.5, 0.5, 0.7, 0.0),))
 
@@ -45,3 +45,10 @@ def test_a_pattern_brings_a_second_paint() -> None:
     for texture in ("striped", "dotted", "checkered"):
         inside = drawn(dataclasses.replace(PLAIN, texture=texture))[16:48, 16:48]
         assert inside.std(axis=(0, 1)).max() > 60
+
+
+def test_both_objects_of_a_pair_are_drawn_where_they_lie() -> None:
+    here, there = Placement(0.25, 0.5, 0.35, 0.0), Placement(0.75, 0.5, 0.35, 0.0)
+    pair = dataclasses.replace(PLAIN, placements=(here,), companion=Companion("circle", "blue", there, "left of"))
+    pixels = np.mean([drawn(pair, seed) for seed in range(10)], axis=0)
+    assert pixels[32, 16].argmax() == 0 and pixels[32, 48].argmax() == 2

@@ -4,7 +4,7 @@ import torch
 
 from model.world.examples import WorldExamples, truth
 from model.world.scene import Placement, Scene
-from model.world.wording import Caption
+from model.world.wording import COMPANION_PHRASES, RELATION_PHRASES, Caption
 
 EXAMPLES = WorldExamples(images=100, captions_per_image=2, seed=0)
 
@@ -22,11 +22,18 @@ def test_every_image_comes_once_per_epoch_in_a_new_order() -> None:
     assert first != second
 
 
-def test_texts_are_unique_and_each_is_true_of_some_image() -> None:
+def test_texts_are_unique_and_every_image_has_a_true_one() -> None:
     batch = EXAMPLES.batch(0, 64)
     assert len(set(batch.texts)) == len(batch.texts)
     assert batch.positives.shape == (64, len(batch.texts))
-    assert bool(batch.positives.any(dim=0).all()) and bool(batch.positives.any(dim=1).all())
+    assert bool(batch.positives.any(dim=1).all())
+
+
+def test_only_sentences_about_how_two_objects_lie_are_also_said_wrongly() -> None:
+    batch = EXAMPLES.batch(0, 64)
+    wrong = [text for text, true in zip(batch.texts, batch.positives.any(dim=0).tolist(), strict=True) if not true]
+    phrases = [phrase for said in (RELATION_PHRASES, COMPANION_PHRASES) for group in said.values() for phrase in group]
+    assert wrong and all(any(phrase in text for phrase in phrases) for text in wrong)
 
 
 def test_a_sentence_is_positive_for_every_image_it_is_true_of() -> None:

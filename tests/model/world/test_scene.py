@@ -1,6 +1,16 @@
 """The world's facts: reproducible, and honest about what is held back."""
 
-from model.world.scene import FACTS, SPLITS, UNSEEN_PAIRS, Scene, Split, sample_scene, scene_at, scene_rng
+from model.world.scene import (
+    FACTS,
+    RELATION_TEST_SHAPES,
+    SPLITS,
+    UNSEEN_PAIRS,
+    Scene,
+    Split,
+    sample_scene,
+    scene_at,
+    scene_rng,
+)
 
 SCENES = 1500
 
@@ -17,7 +27,7 @@ def test_a_scene_depends_on_seed_split_and_index_alone() -> None:
 
 def test_held_back_combinations_occur_in_the_unseen_split_only() -> None:
     for split in SPLITS:
-        pairs = {(scene.shape, scene.colour) for scene in scenes(split)}
+        pairs = {(thing.shape, thing.colour) for scene in scenes(split) for thing in (scene, scene.companion) if thing}
         assert pairs <= UNSEEN_PAIRS if split == "unseen" else not pairs & UNSEEN_PAIRS
 
 
@@ -27,15 +37,16 @@ def test_each_shape_and_each_colour_loses_exactly_one_combination() -> None:
 
 
 def test_every_value_of_every_fact_occurs_in_training() -> None:
+    views = [view for scene in scenes("train") for view in scene.views]
     for name, values in FACTS.items():
-        assert {scene.fact(name) for scene in scenes("train")} - {None} == set(values)
+        assert {view[name] for view in views if name in view} == set(values)
 
 
 def test_size_and_position_are_facts_of_single_objects_only() -> None:
     for scene in scenes("train"):
         single = scene.count == "one"
         assert (scene.size is not None) == (scene.position is not None) == single
-        assert single == (len(scene.placements) == 1)
+        assert single == (len(scene.placements) == 1 and scene.companion is None)
 
 
 def test_objects_of_a_group_do_not_overlap() -> None:
@@ -43,3 +54,30 @@ def test_objects_of_a_group_do_not_overlap() -> None:
         for i, a in enumerate(scene.placements):
             for b in scene.placements[:i]:
                 assert (a.x - b.x) ** 2 + (a.y - b.y) ** 2 > a.side**2
+
+
+def test_a_pair_is_two_different_objects_that_lie_as_its_facts_say() -> None:
+    pairs = [scene for scene in scenes("train") if scene.companion]
+    assert 0.15 < len(pairs) / SCENES < 0.3
+    for scene in pairs:
+        assert scene.companion
+        assert scene.shape != scene.companion.shape and scene.colour != scene.companion.colour
+        here, there = scene.placements[0], scene.companion.placement
+        dx, dy = there.x - here.x, there.y - here.y
+        lies = {"left of": dx, "right of": -dx, "above": dy, "below": -dy}
+        assert max(lies, key=lambda relation: lies[relation]) == scene.companion.relation
+
+
+def test_a_pair_is_seen_from_either_of_its_objects() -> None:
+    scene = next(scene for scene in scenes("train") if scene.companion and scene.companion.relation == "above")
+    first, second, together = scene.views
+    assert (first["relation"], second["relation"]) == ("above", "below")
+    assert (first["position"], second["position"]) == ("top", "bottom")
+    assert (first["shape"], first["colour"]) == (second["other_shape"], second["other_colour"])
+    assert together == {"count": "two", "background": scene.background}
+
+
+def test_the_relation_split_shows_the_shapes_of_its_task_alone() -> None:
+    shown = {frozenset((scene.shape, scene.companion.shape)) for scene in scenes("relation") if scene.companion}
+    assert shown == {frozenset(pair) for pair in RELATION_TEST_SHAPES}
+    assert all(scene.companion for scene in scenes("relation"))

@@ -4,7 +4,7 @@ import numpy as np
 
 from model.world.scene import Scene, scene_at
 from model.world.tasks import TASKS
-from model.world.wording import FACT_NAMES, Caption, caption, plural, with_article
+from model.world.wording import FACT_NAMES, Caption, caption, contradiction, plural, with_article
 
 
 def said(count: int = 4000) -> list[tuple[Scene, Caption]]:
@@ -28,7 +28,7 @@ def test_a_caption_names_the_facts_it_claims() -> None:
 def test_captions_differ_in_which_facts_they_mention() -> None:
     captions = [sentence for _, sentence in said()]
     assert {name for sentence in captions for name, _ in sentence.facts} == set(FACT_NAMES)
-    assert {len(sentence.facts) for sentence in captions} == {1, 2, 3, 4}
+    assert {len(sentence.facts) for sentence in captions} == {1, 2, 3, 4, 5, 6}
     assert len({sentence.text for sentence in captions}) > 2000
 
 
@@ -45,3 +45,25 @@ def test_a_caption_is_not_true_of_a_scene_with_another_fact() -> None:
 def test_nouns_take_their_article_and_plural() -> None:
     assert [with_article("arrow"), with_article("circle")] == ["an arrow", "a circle"]
     assert [plural("cross"), plural("fish"), plural("house")] == ["crosses", "fish", "houses"]
+
+
+def test_a_sentence_about_two_objects_is_true_said_from_either_one() -> None:
+    scene = next(scene for scene, _ in said(100) if scene.companion)
+    for view in scene.views[:2]:
+        assert Caption("…", tuple(view.items())).is_true_of(scene)
+    first, second = scene.views[:2]
+    crossed = (("colour", first["colour"]), ("shape", second["shape"]))
+    assert not Caption("the colour of one, the shape of the other", crossed).is_true_of(scene)
+
+
+def test_a_contradiction_says_of_the_same_objects_that_they_lie_another_way() -> None:
+    rng = np.random.default_rng(0)
+    related = [(scene, sentence) for scene, sentence in said(1000) if "relation" in dict(sentence.facts)]
+    for scene, sentence in related:
+        wrong = contradiction(sentence, rng)
+        assert wrong and not wrong.is_true_of(scene)
+        assert {**dict(wrong.facts), "relation": dict(sentence.facts)["relation"]} == dict(sentence.facts)
+
+
+def test_what_says_nothing_about_two_objects_has_no_contradiction() -> None:
+    assert contradiction(Caption("red", (("colour", "red"),)), np.random.default_rng(0)) is None
