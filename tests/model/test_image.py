@@ -208,3 +208,44 @@ def test_damage_anywhere_ends_in_an_image_or_a_sentence(format: str) -> None:
             assert open_image(bytes(damaged)).mode == "RGB"
         except ProblemError as problem:
             assert problem.detail
+
+
+def photo(width_px: int, height_px: int, **options: Any) -> bytes:
+    """A JPEG with detail at every scale, bright on the left."""
+    noise = np.random.default_rng(0).integers(0, 80, (height_px, width_px, 3))
+    ramp = np.linspace(160, 0, width_px)[None, :, None]
+    return encoded(Image.fromarray((noise + ramp).astype(np.uint8)), "JPEG", quality=90, **options)
+
+
+@pytest.mark.parametrize(
+    ("short_side", "size"), [(None, (640, 480)), (121, (640, 480)), (120, (320, 240)), (32, (160, 120)), (1, (80, 60))]
+)
+def test_a_jpeg_to_be_shrunk_is_decoded_small_but_never_below_twice_the_side(
+    short_side: int | None, size: tuple[int, int]
+) -> None:
+    assert open_image(photo(640, 480), short_side).size == size
+
+
+def test_decoding_small_changes_colours_by_a_few_steps_at_most() -> None:
+    exact, small = (open_image(photo(640, 480), side).resize((80, 60), Image.Resampling.BICUBIC) for side in (None, 60))
+    assert 0 < difference(exact, small) <= 6
+
+
+def test_a_photo_decoded_small_is_upright_too() -> None:
+    exif = Image.Exif()
+    exif[EXIF_ORIENTATION] = 6
+    opened = open_image(photo(640, 480, exif=exif), 60)
+    assert opened.size == (120, 160)
+    assert np.asarray(opened)[:20].mean() > 2 * np.asarray(opened)[-20:].mean()
+
+
+def test_what_is_refused_is_refused_when_decoded_small() -> None:
+    with pytest.raises(PayloadTooLarge, match=r"8000 x 8000 = 64,000,000 pixels"):
+        open_image(encoded(Image.new("L", (8000, 8000)), "JPEG"), 64)
+    with pytest.raises(UnprocessableImage, match="damaged or cut off"):
+        open_image(photo(640, 480)[:9000], 60)
+
+
+@pytest.mark.parametrize("format", [format for format in FORMATS if format != "JPEG"])
+def test_other_formats_are_decoded_whole(format: str) -> None:
+    assert open_image(encoded(picture(), format), 1).size == (WIDTH_PX, HEIGHT_PX)
