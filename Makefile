@@ -10,7 +10,7 @@ export OMP_NUM_THREADS ?= 1
 CDK = cdk --context stage=$(STAGE) $(CONTEXT)
 
 .DEFAULT_GOAL := help
-.PHONY: help local local-status local-logs local-destroy test test-slow check synth diff bootstrap deploy promote destroy api-key train-demo
+.PHONY: help local local-status local-logs local-destroy test test-slow check synth diff bootstrap deploy promote destroy api-key train-demo learn-report
 
 help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -75,6 +75,9 @@ train-demo: .venv/.product ## Train the shipped checkpoint again: 45 minutes, re
 	python -m model.evaluate --checkpoint .train-demo/model
 	@echo "The checkpoint is in .train-demo/model. To ship it: cp .train-demo/model/* model/shipped/; to train anew: rm -r .train-demo"
 
+learn-report: .venv/.benchmarks ## Fine-tune in two new domains by every method: 30 minutes, resumes if stopped
+	python -m benchmarks.learn_report
+
 # Stamps: what was installed, and from which list. A changed list installs again.
 .venv/bin/python:
 	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Wordsight needs Python 3.11 or newer, found " + sys.version.split()[0] + ": make PYTHON=python3.11 ...")'
@@ -84,7 +87,11 @@ train-demo: .venv/.product ## Train the shipped checkpoint again: 45 minutes, re
 	python -m pip install --disable-pip-version-check -r requirements.txt -r model/requirements.txt
 	@touch $@
 
-.venv/.tests: tests/requirements.txt .venv/.product
+.venv/.benchmarks: benchmarks/requirements.txt .venv/.product
+	python -m pip install --disable-pip-version-check -r model/requirements.txt -r benchmarks/requirements.txt
+	@touch $@
+
+.venv/.tests: tests/requirements.txt benchmarks/requirements.txt .venv/.product
 	python -m pip install --disable-pip-version-check -r requirements.txt -r model/requirements.txt -r tests/requirements.txt
 	@touch $@
 
