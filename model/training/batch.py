@@ -12,11 +12,19 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Batch:
-    """Unique texts, and which of them are true of which image. `positives` bool, shape = [rows, texts]"""
+    """Unique texts, and which of them are true of which image: `positives` bool, shape = [rows, texts]
+
+    `known` bool, same shape: for which pairs anybody can say so; None: for all. The others are neither true nor false.
+    """
 
     rows: tuple[int, ...]
     texts: tuple[str, ...]
     positives: Tensor
+    known: Tensor | None = None
+
+    def without_unknown(self, logits: Tensor) -> Tensor:
+        """Logits [rows, texts] in which an unknown pair is no candidate, so that no loss pulls or pushes it."""
+        return logits if self.known is None else logits.masked_fill(~self.known.to(logits.device), float("-inf"))
 
 
 class Examples(Protocol):

@@ -85,7 +85,8 @@ class Loop:
         with torch.autocast(device.type, torch.bfloat16, enabled=multiplies_bf16(device)):
             images, texts = embed_pixels(self.model, pixels), embed_tokens(self.model, tokens)
         cosines = self.ranks.gather(images) @ texts.T
-        return contrastive_loss(self.model.logit_scale.exp() * cosines, batch.positives.to(device))
+        logits = batch.without_unknown(self.model.logit_scale.exp() * cosines)
+        return contrastive_loss(logits, batch.positives.to(device))
 
     def _update(self) -> None:
         for optimizer in self.optimizers:

@@ -21,8 +21,8 @@ DEFAULT_SHARE = 0.5
 class Replay:
     """New images with old ones among them: `share` of a batch. Old images have the rows below zero.
 
-    Whether a new image fits an old sentence, or an old image a new one, nobody has said: such pairs count as false,
-    unless the sentence is among the image's own.
+    Whether a new image fits an old sentence, or an old image a new one, nobody has said, so such pairs are unknown.
+    Taken for false they would unteach what is true of new images too: that it is one thing, that the ground is black.
     """
 
     def __init__(self, new: Examples, old: Examples, share: float) -> None:
@@ -41,10 +41,12 @@ class Replay:
         rows = (*new.rows, *(~row for row in old.rows))
         texts = tuple(dict.fromkeys((*new.texts, *old.texts)))
         column = {text: number for number, text in enumerate(texts)}
-        positives = torch.zeros(len(rows), len(texts), dtype=torch.bool)
-        positives[: len(new.rows), [column[text] for text in new.texts]] = new.positives
-        positives[len(new.rows) :, [column[text] for text in old.texts]] = old.positives
-        return Batch(rows, texts, positives)
+        positives, known = torch.zeros(2, len(rows), len(texts), dtype=torch.bool)
+        for part, where in ((new, slice(len(new.rows))), (old, slice(len(new.rows), None))):
+            columns = [column[text] for text in part.texts]
+            positives[where, columns] = part.positives
+            known[where, columns] = True
+        return Batch(rows, texts, positives, known)
 
     def validation(self) -> Batch:
         """New images alone: what is kept of the old is measured by tasks."""

@@ -11,6 +11,7 @@ from model.checkpoint import CheckpointMetadata
 from model.data.records import membership
 from model.settings import Hyperparameters
 from model.training.batch import Batch, shuffled_rows
+from model.training.loss import contrastive_loss
 from model.training.replay import Replay, learnt_from_world, replay_share, with_replay
 from model.world.examples import WorldExamples
 
@@ -67,9 +68,19 @@ def test_each_side_keeps_its_own_truth() -> None:
     assert not batch.positives[4:, [column[text] for text in own]].any()
 
 
+def test_whether_a_new_image_fits_an_old_sentence_is_unknown_and_changes_no_loss() -> None:
+    batch, letters, world = MIXED.batch(3, 8), Letters().batch(3, 4), WORLD.batch(3, 4)
+    said = [[text in letters.texts for text in batch.texts]] * 4 + [[text in world.texts for text in batch.texts]] * 4
+    assert batch.known is not None and torch.equal(batch.known, torch.tensor(said))
+    logits = torch.randn(batch.positives.shape, requires_grad=True)
+    contrastive_loss(batch.without_unknown(logits), batch.positives).backward()
+    assert logits.grad is not None and not logits.grad[~batch.known].any()
+    assert bool(logits.grad[batch.known].isfinite().all()) and bool(logits.grad[batch.known].any())
+
+
 def test_a_sentence_of_both_sides_is_one_text_and_true_on_both() -> None:
     batch = Replay(Letters(), Letters(), 0.5).batch(0, 24)
-    assert len(batch.texts) == 13
+    assert len(batch.texts) == 13 and batch.known is not None and bool(batch.known.all())
     assert bool(batch.positives[:, batch.texts.index("a white background")].all())
 
 
