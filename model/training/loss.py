@@ -1,13 +1,40 @@
-"""Contrastive loss over unique texts, in which an image may have several true texts and a text several true images.
+"""Losses over unique texts, in which an image may have several true texts and a text several true images.
 
-With exactly one text per image and no repeats it is CLIP's symmetric InfoNCE (Radford et al. 2021). Targets are spread
-evenly over the positives (UniCL, Yang et al. 2022), and the targets' own entropy is subtracted, so that a perfect
-model scores zero however often captions repeat.
+InfoNCE: with exactly one text per image and no repeats it is CLIP's (Radford et al. 2021). Targets are spread evenly
+over the positives (UniCL, Yang et al. 2022), and the targets' own entropy is subtracted, so that a perfect model scores
+zero however often captions repeat. Sigmoid: every pair is a yes-or-no question of its own (SigLIP, Zhai et al. 2023).
 """
+
+from typing import Literal
 
 import torch
 from torch import Tensor
-from torch.nn.functional import log_softmax
+from torch.nn import Module, Parameter
+from torch.nn.functional import log_softmax, logsigmoid
+
+
+class Objective(Module):
+    """The loss of a run and what it learns beside the model: sigmoid's bias, which no artifact needs, because a
+    classifier's softmax does not see it and scores of single labels have a calibration of their own.
+    """
+
+    def __init__(self, loss: Literal["infonce", "sigmoid"]) -> None:
+        super().__init__()
+        self.bias = Parameter(torch.zeros(())) if loss == "sigmoid" else None
+
+    @torch.no_grad()
+    def begin(self, logits: Tensor) -> None:
+        """Set the bias by the first batch so that the probabilities of an image's texts add up to about one, as in the
+        softmax that a base learnt with. SigLIP's own -10 fits batches of 32,768.
+        """
+        if self.bias is not None:
+            self.bias.copy_(-logits.float().logsumexp(dim=1).mean())
+
+    def forward(self, logits: Tensor, positives: Tensor) -> Tensor:
+        """`logits` float [images, texts] (scale x cosine), `positives` bool [images, texts]. shape = []"""
+        if self.bias is None:
+            return contrastive_loss(logits, positives)
+        return sigmoid_loss(logits.float() + self.bias, positives)
 
 
 def contrastive_loss(logits: Tensor, positives: Tensor) -> Tensor:
@@ -16,10 +43,24 @@ def contrastive_loss(logits: Tensor, positives: Tensor) -> Tensor:
     `logits` float [images, texts] (scale x cosine), `positives` bool [images, texts]. Rows and columns without any
     positive do not count. Computed in float32.
     """
-    if logits.shape != positives.shape:
-        raise ValueError(f"logits are {list(logits.shape)} but positives {list(positives.shape)}: they must agree")
+    _check_shapes(logits, positives)
     logits = logits.float()
     return (_divergence(logits, positives) + _divergence(logits.T, positives.T)) / 2
+
+
+def sigmoid_loss(logits: Tensor, positives: Tensor) -> Tensor:
+    """Cross-entropy of every image-text pair, summed over texts and averaged over images, in nats.
+
+    `logits` float [images, texts] (scale x cosine + bias), `positives` bool [images, texts]. Computed in float32.
+    """
+    _check_shapes(logits, positives)
+    signs = torch.where(positives, 1.0, -1.0)
+    return -logsigmoid(signs * logits.float()).sum(dim=1).mean()
+
+
+def _check_shapes(logits: Tensor, positives: Tensor) -> None:
+    if logits.shape != positives.shape:
+        raise ValueError(f"logits are {list(logits.shape)} but positives {list(positives.shape)}: they must agree")
 
 
 def _divergence(logits: Tensor, positives: Tensor) -> Tensor:

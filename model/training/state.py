@@ -22,10 +22,13 @@ class ResumeError(Exception):
 
 @dataclass(frozen=True)
 class StateFolder:
-    """The states of one run. `run_digest` stands for its hyperparameters, data and starting weights."""
+    """The states of one run. `run_digest` stands for its hyperparameters, data and starting weights; with `force`
+    another run's are taken as well.
+    """
 
     directory: Path
     run_digest: str
+    force: bool = False
 
     def save(self, step: int, state: dict[str, Any]) -> None:
         """Write the state after `step` steps and drop all but the newest two."""
@@ -50,10 +53,10 @@ class StateFolder:
             weights = path.with_suffix(".pt")
             if seal is None or not weights.is_file() or _sha256(weights) != seal["sha256"]:
                 continue
-            if seal["run"] != self.run_digest:
+            if seal["run"] != self.run_digest and not self.force:
                 raise ResumeError(
                     f"{path} belongs to a run with other hyperparameters, data or base checkpoint: "
-                    "repeat that run's, or empty the checkpoints folder to start anew"
+                    "repeat that run's, empty the checkpoints folder to start anew, or set resume_force=1 to go on"
                 )
             return int(seal["step"]), torch.load(weights, map_location="cpu", weights_only=True)
         return None
