@@ -202,7 +202,10 @@ class Hyperparameters(BaseModel):
     world_images: int = Field(40_000, ge=64, description="How many different images of the world are trained on")
     seed: int = Field(0, ge=0, lt=2**32, description="Of first weights, order and choice of captions")
     threads: int = Field(default_factory=_half_the_vcpus, ge=1, description="CPU threads per process")
-    evaluation_scenes: int = Field(600, ge=100, description="Rendered images per split that the result is measured on")
+    selection_scenes: int = Field(
+        2000, ge=100, description="Rendered images that forgetting is measured on; fewer leave more to doubt"
+    )
+    evaluation_scenes: int = Field(1000, ge=100, description="Rendered images that the result is measured on")
     log_every_steps: int = Field(10, ge=1, description="Steps between two lines of loss and throughput")
     evaluate_every_steps: int = Field(250, ge=1, description="Steps between two looks at validation images")
     checkpoint_every_s: float = Field(300, ge=0, description="Seconds of work a killed run may lose")

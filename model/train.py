@@ -93,6 +93,7 @@ def run(settings: TrainSettings, chosen: Hyperparameters, ranks: Ranks, stop: Ev
     states = StateFolder(settings.checkpoints_dir, run_digest(chosen, examples, start))
     loop = Loop(chosen, examples, start, ranks)
     before = loop.validate()
+    loop.curve.append({"step": loop.step, **before})
     loop.resume(states.newest())
     if ranks.is_first:
         replayed = replay_share(chosen, start.base)
@@ -120,8 +121,10 @@ def take_steps(loop: Loop, states: StateFolder, stop: Event) -> None:
         stopping = ranks.any(stop.is_set())
         if ranks.is_first and (loop.step % chosen.log_every_steps == 0 or loop.step == loop.steps):
             progress.report(loop.step, loop.rate, loop.scale)
-        if ranks.is_first and loop.step % chosen.evaluate_every_steps == 0 and not stopping:
-            say(step=loop.step, **loop.validate())
+        last = loop.step == loop.steps
+        if ranks.is_first and (last or loop.step % chosen.evaluate_every_steps == 0) and not stopping:
+            loop.curve.append({"step": loop.step, **loop.validate()})
+            say(**loop.curve[-1])
         due = stopping or loop.step == loop.steps or time.monotonic() - saved_s >= chosen.checkpoint_every_s
         if ranks.is_first and due and loop.bad_steps == 0:
             states.save(loop.step, loop.state())

@@ -1,14 +1,14 @@
-"""The README.md of a checkpoint: what it is, how it was made, how good it is and what it can't do."""
+"""The README.md of a checkpoint: what it is, how it was made, how good it is and what it can't do. All of it follows
+from `wordsight.json`.
+"""
 
 import json
-from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from model.checkpoint import CheckpointMetadata
-from model.evaluate import TaskResult, table
-from model.settings import Hyperparameters
-from model.training.interpolate import Interpolation
-from model.training.selector import Choice, base_of, drop
+from model.evaluation.report import changes_table, markdown, tasks_table
+from model.training.curve import CURVE, curve_svg
 
 CARD = "README.md"
 FIRST_STEPS = """```python
@@ -23,31 +23,32 @@ MANY_WRONG = 0.03
 """A task with this share of wrong labels above 0.5 is called out as one where a lone label's score needs care."""
 
 
-def write_card(
-    directory: Path,
-    metadata: CheckpointMetadata,
-    results: Mapping[str, TaskResult],
-    chosen: Hyperparameters,
-    found: Interpolation | None = None,
-) -> None:
-    """Write the card beside the weights it describes."""
-    limits = _limits(results, metadata, chosen)
-    kept = [_kept(results, found)] if found else []
-    parts = [_title(metadata, chosen), _figures(results, metadata), *kept, limits, _recipe(metadata, chosen)]
-    (directory / CARD).write_text("\n\n".join(parts) + "\n")
+def write_card(directory: Path, metadata: CheckpointMetadata) -> None:
+    """Write the card and the learning curve beside the weights they describe."""
+    (directory / CURVE).unlink(missing_ok=True)
+    if curve := metadata.metrics.get("learning_curve"):
+        (directory / CURVE).write_text(curve_svg(curve))  # type: ignore[arg-type]
+    (directory / CARD).write_text(card(metadata))
 
 
-def _title(metadata: CheckpointMetadata, chosen: Hyperparameters) -> str:
+def card(metadata: CheckpointMetadata) -> str:
+    """The card's Markdown."""
+    metrics: dict[str, Any] = metadata.metrics
+    parts = [_title(metadata, metrics), _figures(metadata, metrics), *_new_tasks(metrics), *_kept(metrics)]
+    parts += [*_wording(metrics), _limits(metrics), *_curve(metrics), _recipe(metadata, metrics)]
+    return "\n\n".join(parts) + "\n"
+
+
+def _title(metadata: CheckpointMetadata, metrics: dict[str, Any]) -> str:
     origin = f"fine-tuned from `{metadata.parent}`" if metadata.parent else "trained from scratch"
-    data = (
-        "the rendered world of `model/world/scene.py`" if chosen.data == "world" else "the images of its train channel"
-    )
+    world = metrics["hyperparameters"]["data"] == "world"
+    data = "the rendered world of `model/world/scene.py`" if world else "the images of its train channel"
     steps = FIRST_STEPS.format(directory="path/to/this/folder")
     return f"# {metadata.version}\n\nA CLIP model {origin} on {data}: it scores how well words fit an image.\n\n{steps}"
 
 
-def _figures(results: Mapping[str, TaskResult], metadata: CheckpointMetadata) -> str:
-    if not results:
+def _figures(metadata: CheckpointMetadata, metrics: dict[str, Any]) -> str:
+    if "world" not in metrics:
         return (
             "## Figures\n\nTraining was stopped before its end, so nothing was measured or calibrated, and what "
             "fine-tuning cost elsewhere is not known."
@@ -57,37 +58,67 @@ def _figures(results: Mapping[str, TaskResult], metadata: CheckpointMetadata) ->
         "label is equally frequent, so chance is one over their number. Calibration error is after the temperature "
         f"of {metadata.calibration.temperature or 1:.3g} that is part of the checkpoint. Wordsight divides by it and "
         "the pipeline above does not, so their scores differ, though not the order of the labels. The `unseen` row "
-        "asks for combinations of colour and shape that training never showed.\n\n" + table(results)
+        f"asks for combinations of colour and shape that training never showed.\n\n{tasks_table(metrics['world'])}"
     )
 
 
-def _kept(results: Mapping[str, TaskResult], found: Interpolation) -> str:
-    """What fine-tuning cost, and between which mixtures was chosen."""
-    rows = [
-        f"| {name} | {before.accuracy:.3f} | {results[name].accuracy:.3f} | "
-        f"{results[name].accuracy - before.accuracy:+.3f} |"
-        for name, before in found.base_results.items()
+def _new_tasks(metrics: dict[str, Any]) -> list[str]:
+    """The new domain, where its data names classes."""
+    if not metrics.get("new"):
+        return []
+    changes = changes_table(metrics["new_before"], metrics["new"], metrics["new_change"])
+    return [
+        "## The new domain\n\nOn the data's own images that were kept back from training, in sentences it was never "
+        f"trained on.\n\n{tasks_table(metrics['new'])}\n\nAgainst the base:\n\n{changes}"
     ]
-    changes = "\n".join(["| task | before | after | change |", "| --- | --- | --- | --- |", *rows])
-    return (
-        f"## What fine-tuning changed\n\n{found.choice.sentence}\n\n{changes}\n\nThe mixtures to choose from, measured "
-        "on other images. `new` is the share of the new domain's validation images whose best sentence is a true one; "
-        f"tasks at which the base is hardly better than chance do not count as old.\n\n{_frontier(found.choice)}"
-    )
 
 
-def _frontier(choice: Choice) -> str:
-    lines = ["| fine-tuned share | new | mean drop | largest drop | at | |", "| --- | --- | --- | --- | --- | --- |"]
-    for candidate in choice.frontier:
-        lost = drop(base_of(choice.frontier), candidate)
-        mark = "published" if candidate is choice.picked else ""
-        figures = f"{candidate.alpha:g} | {candidate.new:.3f} | {lost.mean:+.3f} | {lost.worst:+.3f}"
-        lines.append(f"| {figures} | {lost.worst_task or ''} | {mark} |")
-    return "\n".join(lines)
+def _kept(metrics: dict[str, Any]) -> list[str]:
+    """What fine-tuning cost, and between which mixtures was chosen."""
+    if "interpolation" not in metrics:
+        return []
+    found = metrics["interpolation"]
+    changes = changes_table(metrics["world_before"], metrics["world"], metrics["world_change"])
+    return [
+        f"## What fine-tuning changed\n\n{found['sentence']}\n\n{changes}\n\nThe mixtures to choose from, measured on "
+        "other images. `new` is the share of the new domain's validation images whose best sentence is a true one; "
+        "`at most` is the upper end of a one-sided 95 % interval, and what the limits hold for; tasks at which the "
+        f"base is hardly better than chance do not count as old.\n\n{_frontier(found)}"
+    ]
 
 
-def _limits(results: Mapping[str, TaskResult], metadata: CheckpointMetadata, chosen: Hyperparameters) -> str:
-    weak = [name for name, result in results.items() if result.accuracy < result.chance + MARGIN]
+def _frontier(found: dict[str, Any]) -> str:
+    drops = ("mean_drop", "mean_drop_at_most", "worst_drop", "worst_drop_at_most")
+    rows = [
+        [
+            f"{point['alpha']:g}",
+            f"{point['new']:.3f}",
+            *(f"{point[name]:+.3f}" for name in drops),
+            point["worst_task"] or "",
+            "published" if point["alpha"] == found["alpha"] else "",
+        ]
+        for point in found["frontier"]
+    ]
+    header = ["fine-tuned share", "new", "mean drop", "at most", "largest drop", "at most", "at", "decision"]
+    return markdown(header, rows)
+
+
+def _wording(metrics: dict[str, Any]) -> list[str]:
+    if not metrics.get("wording"):
+        return []
+    rows = [
+        [name, f"{said['trained']:.3f}", f"{said['held_out']:.3f}", f"{said['trained'] - said['held_out']:+.3f}"]
+        for name, said in metrics["wording"].items()
+    ]
+    return [
+        "## Wording\n\nMean accuracy of one sentence per label, over the wordings that training uses and over those "
+        f"that it never does.\n\n{markdown(['task', 'trained', 'never trained', 'gap'], rows)}"
+    ]
+
+
+def _limits(metrics: dict[str, Any]) -> str:
+    tasks = {**metrics.get("world", {}), **metrics.get("new", {})}
+    weak = [name for name, figures in tasks.items() if figures["accuracy"] < figures["chance"] + MARGIN]
     known = f"Hardly better than chance at: {', '.join(weak)}. Don't use it for these. " if weak else ""
     world = (
         "It has seen drawings of 64 px and the words of its world only. Photographs, other things and other words are "
@@ -95,22 +126,27 @@ def _limits(results: Mapping[str, TaskResult], metadata: CheckpointMetadata, cho
         "`model/world/wording.py` never uses, such as `a photo of a white background`, can fail too."
     )
     other = "What it was not measured on may have changed too. Compare it with its parent before you rely on it there."
-    return f"## Limits\n\n{known}{world if chosen.init == 'scratch' else other}{_lone_labels(metadata)}"
+    scratch = metrics["hyperparameters"]["init"] == "scratch"
+    return f"## Limits\n\n{known}{world if scratch else other}{_lone_labels(metrics)}"
 
 
-def _lone_labels(metadata: CheckpointMetadata) -> str:
-    shares = metadata.metrics.get("world_wrong_above_half")
-    if not isinstance(shares, dict):
-        return ""
-    many = [f"{name} {share:.0%}" for name, share in shares.items() if isinstance(share, float) and share >= MANY_WRONG]
-    said = "Scored on its own (`multi_label`), a wrong label of the world gets more than 0.5 this often:"
+def _lone_labels(metrics: dict[str, Any]) -> str:
+    shares = {**metrics.get("world_wrong_above_half", {}), **metrics.get("new_wrong_above_half", {})}
+    many = [f"{name} {share:.0%}" for name, share in shares.items() if share >= MANY_WRONG]
+    said = "Scored on its own (`multi_label`), a wrong label gets more than 0.5 this often:"
     return f" {said} {', '.join(many)}." if many else ""
 
 
-def _recipe(metadata: CheckpointMetadata, chosen: Hyperparameters) -> str:
-    given = chosen.model_dump(exclude_unset=True, exclude_none=True)
+def _curve(metrics: dict[str, Any]) -> list[str]:
+    if not metrics.get("learning_curve"):
+        return []
+    return [f"## Learning curve\n\n![Validation loss and accuracy over the steps]({CURVE})"]
+
+
+def _recipe(metadata: CheckpointMetadata, metrics: dict[str, Any]) -> str:
+    given = metrics.get("given_hyperparameters", metrics["hyperparameters"])
     arguments = " ".join(f"{name}={value}" for name, value in given.items())
-    summary = {name: metadata.metrics[name] for name in ("step", "before", "after") if name in metadata.metrics}
+    summary = {name: metrics[name] for name in ("step", "before", "after") if name in metrics}
     return (
         f"## Recipe\n\n```\npython -m model.train {arguments}\n```\n\nData digest `{metadata.data_digest}`.\n\n"
         f"```json\n{json.dumps(summary, indent=2)}\n```"

@@ -1,14 +1,17 @@
 """A run's result: the averaged weights, calibrated and measured, as a checkpoint with its model card."""
 
 from collections.abc import Mapping
+from dataclasses import asdict
 
 import torch
 from pydantic import JsonValue
 
-from model.calibration import fit_calibration
 from model.checkpoint import Calibration, CheckpointMetadata, load_checkpoint, save_checkpoint
-from model.evaluate import TaskResult, World, as_metrics, calibrate, evaluate, wrong_above_half
+from model.evaluation.answers import Answers, as_metrics, result, wrong_above_half
+from model.evaluation.bootstrap import change
+from model.evaluation.world import World
 from model.settings import TrainSettings
+from model.training.calibrate import fitted_calibration
 from model.training.card import write_card
 from model.training.interpolate import Interpolation, interpolate
 from model.training.loop import Loop
@@ -22,32 +25,29 @@ def export(settings: TrainSettings, loop: Loop, before: Mapping[str, float], run
     """Leave a finished run's model in the model folder, calibrated, measured and described. A fine-tuned one is mixed
     with its base first, as far as its limits of forgetting ask for.
     """
-    found = interpolate(loop, load_checkpoint(settings.start_dir, str(loop.ranks.device))) if adapts(loop) else None
+    base = load_checkpoint(settings.start_dir, str(loop.ranks.device)) if adapts(loop) else None
+    found = interpolate(loop, base) if base else None
     after = loop.validate()
     world = World(loop.clip(), loop.chosen.evaluation_scenes)
-    calibration = _calibration(loop, world, found)
-    results = evaluate(world, calibration.temperature or UNFITTED)
-    metrics: dict[str, JsonValue] = {
-        "before": dict(before),
-        "after": dict(after),
-        "world": {name: dict(figures) for name, figures in as_metrics(results).items()},
-        "world_wrong_above_half": dict(wrong_above_half(world, calibration)),
-    }
+    calibration = fitted_calibration(loop, world, found)
+    answers = world.every_answer()
+    metrics: dict[str, JsonValue] = {"before": dict(before), "after": dict(after)}
+    metrics |= _world_metrics(answers, world.clip.logit_scale, calibration)
     name = run_digest[:12]
-    if found:
+    if base and found:
         name += f"-alpha{found.choice.picked.alpha:g}"
-        metrics["world_before"] = {name: dict(figures) for name, figures in as_metrics(found.base_results).items()}
-        metrics["interpolation"] = found.choice.as_metrics()
+        metrics |= _comparison(base.model.logit_scale.exp().item(), found, answers)
     metadata = _metadata(settings, loop, name, metrics, calibration)
-    _save(settings, loop, metadata, results, found)
-    mean = sum(result.accuracy for result in results.values()) / len(results)
+    _save(settings, loop, metadata)
+    accuracies = [float(said.right.float().mean()) for said in answers.values()]
+    mean = sum(accuracies) / len(accuracies)
     say(exported=settings.model_dir, version=metadata.version, step=loop.step, **after, world_accuracy=mean)
 
 
 def export_unfinished(settings: TrainSettings, loop: Loop, run_digest: str) -> None:
     """Leave a usable model at once: between a stop signal and the end there is no time to measure anything."""
     metadata = _metadata(settings, loop, f"{run_digest[:12]}-step{loop.step}", {}, Calibration())
-    _save(settings, loop, metadata, {})
+    _save(settings, loop, metadata)
     say(stopped=settings.model_dir, version=metadata.version, step=loop.step, steps=loop.steps)
 
 
@@ -56,19 +56,26 @@ def adapts(loop: Loop) -> bool:
     return loop.chosen.data == "channel" and loop.chosen.init == "base"
 
 
-def _calibration(loop: Loop, world: World, found: Interpolation | None) -> Calibration:
-    """Where nothing new is published, the base's own, so that its answers stay what they were."""
-    if loop.chosen.data == "world":
-        return calibrate(world)
-    if found and found.choice.picked.alpha == 0 and found.base_calibration.temperature is not None:
-        return found.base_calibration
-    return calibrate_on_validation(loop)
+def _world_metrics(
+    answers: Mapping[str, Answers], logit_scale: float, calibration: Calibration
+) -> dict[str, JsonValue]:
+    results = {name: result(said, logit_scale, calibration.temperature or UNFITTED) for name, said in answers.items()}
+    metrics: dict[str, JsonValue] = {"world": {name: dict(one) for name, one in as_metrics(results).items()}}
+    if curve := calibration.multi_label:
+        metrics["world_wrong_above_half"] = {name: wrong_above_half(said, curve) for name, said in answers.items()}
+    return metrics
 
 
-def calibrate_on_validation(loop: Loop) -> Calibration:
-    """Fit both calibrations on the validation images and all their sentences."""
-    cosines, positives = loop.validation_cosines()
-    return fit_calibration(cosines, positives, loop.clip().logit_scale)
+def _comparison(base_scale: float, found: Interpolation, answers: Mapping[str, Answers]) -> dict[str, JsonValue]:
+    """What the base could do, and what changed."""
+    temperature = found.base_calibration.temperature or UNFITTED
+    results = {name: result(said, base_scale, temperature) for name, said in found.base_answers.items()}
+    changes = {name: asdict(change(said, answers[name])) for name, said in found.base_answers.items()}
+    return {
+        "world_before": {name: dict(one) for name, one in as_metrics(results).items()},
+        "world_change": {name: {key: round(v, 4) for key, v in one.items()} for name, one in changes.items()},
+        "interpolation": found.choice.as_metrics(),
+    }
 
 
 def _metadata(
@@ -81,21 +88,17 @@ def _metadata(
         metrics={
             "step": loop.step,
             "hyperparameters": loop.chosen.model_dump(exclude_none=True),
+            "given_hyperparameters": loop.chosen.model_dump(exclude_unset=True, exclude_none=True),
             "replay_share": replay_share(loop.chosen, loop.start.base),
+            "learning_curve": [dict(point) for point in loop.curve],
             **metrics,
         },
         calibration=calibration,
     )
 
 
-def _save(
-    settings: TrainSettings,
-    loop: Loop,
-    metadata: CheckpointMetadata,
-    results: Mapping[str, TaskResult],
-    found: Interpolation | None = None,
-) -> None:
+def _save(settings: TrainSettings, loop: Loop, metadata: CheckpointMetadata) -> None:
     """Half precision from scratch, where the file is committed; full precision where training may go on."""
     start, dtype = loop.start, torch.float16 if loop.chosen.init == "scratch" else torch.float32
     save_checkpoint(settings.model_dir, loop.averaged.model, start.tokenizer, start.processor, metadata, dtype)
-    write_card(settings.model_dir, metadata, results, loop.chosen, found)
+    write_card(settings.model_dir, metadata)

@@ -3,6 +3,7 @@
 The old tasks are the rendered world's, on images of their own, which neither training nor the reported figures use.
 """
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -11,12 +12,13 @@ from torch import Tensor
 from transformers import CLIPModel
 
 from model.checkpoint import Calibration, Checkpoint
-from model.evaluate import TaskResult, World, evaluate
+from model.evaluation.answers import Answers
+from model.evaluation.bootstrap import CONFIDENCE, losses
+from model.evaluation.world import World
 from model.inference import Clip
 from model.training.loop import Loop
 from model.training.progress import say
-from model.training.selector import ALPHAS, Candidate, Choice, base_of, drop, select
-from model.world.tasks import TASKS
+from model.training.selector import ALPHAS, Candidate, Choice, Drop, select
 
 SELECTION_SEED = 2_000_003
 LEARNT_ABOVE_CHANCE = 0.15
@@ -25,25 +27,30 @@ LEARNT_ABOVE_CHANCE = 0.15
 
 @dataclass(frozen=True)
 class Interpolation:
-    """What was chosen, and what the base can do on the images that the result is reported on."""
+    """What was chosen, the tasks that count as old, and the base: its answers to what the result is reported on, and
+    how they were calibrated.
+    """
 
     choice: Choice
-    base_results: Mapping[str, TaskResult]
+    known: frozenset[str]
+    base_answers: Mapping[str, Answers]
     base_calibration: Calibration
 
 
 def interpolate(loop: Loop, base: Checkpoint) -> Interpolation:
     """Measure the frontier, leave the chosen weights in `loop.averaged`, and say what was decided."""
+    started_s = time.monotonic()
     clip = Clip(base)
-    base_results = evaluate(World(clip, loop.chosen.evaluation_scenes), clip.calibration.temperature or 1.0)
     model = loop.averaged.model
     tuned = [weight.clone() for weight in model.parameters()]
-    first = _measure(loop, base.model, tuned, ALPHAS[0], None)
-    frontier = [first, *(_measure(loop, base.model, tuned, alpha, first.old) for alpha in ALPHAS[1:])]
+    known = _learnt(World(clip, loop.chosen.selection_scenes, SELECTION_SEED).every_answer())
+    frontier = [_measure(loop, base.model, tuned, alpha, known) for alpha in ALPHAS]
     choice = select(frontier, loop.chosen.max_forgetting, loop.chosen.max_task_forgetting)
     mix(model, base.model, tuned, choice.picked.alpha)
-    _report(choice)
-    return Interpolation(choice, base_results, clip.calibration)
+    _report(choice, time.monotonic() - started_s)
+    return Interpolation(
+        choice, frozenset(known), World(clip, loop.chosen.evaluation_scenes).every_answer(), clip.calibration
+    )
 
 
 @torch.no_grad()
@@ -53,29 +60,43 @@ def mix(model: CLIPModel, base: CLIPModel, tuned: list[Tensor], alpha: float) ->
         weight.copy_(torch.lerp(old.to(new.device), new, alpha))
 
 
-def _measure(
-    loop: Loop, base: CLIPModel, tuned: list[Tensor], alpha: float, known: Mapping[str, float] | None
-) -> Candidate:
-    """Accuracies of a mixture, at the tasks that are known or else those that it answers better than by chance."""
-    mix(loop.averaged.model, base, tuned, alpha)
-    results = evaluate(World(loop.clip(), loop.chosen.evaluation_scenes, SELECTION_SEED), 1.0, TASKS)
-    old = {
-        name: result.accuracy
-        for name, result in results.items()
-        if (result.accuracy >= result.chance + LEARNT_ABOVE_CHANCE if known is None else name in known)
+def _learnt(answers: Mapping[str, Answers]) -> dict[str, Answers]:
+    """The tasks that the base can do."""
+    return {
+        name: said
+        for name, said in answers.items()
+        if said.right.float().mean() >= 1 / said.cosines.shape[1] + LEARNT_ABOVE_CHANCE
     }
-    return Candidate(alpha, loop.validate()["validation_accuracy"], old)
 
 
-def _report(choice: Choice) -> None:
-    base = base_of(choice.frontier)
+def _measure(loop: Loop, base: CLIPModel, tuned: list[Tensor], alpha: float, known: Mapping[str, Answers]) -> Candidate:
+    """A mixture beside the base's answers to what it knows."""
+    mix(loop.averaged.model, base, tuned, alpha)
+    new = loop.validate()["validation_accuracy"]
+    if alpha == 0 or not known:
+        nothing = Drop(dict.fromkeys(known, 0.0), 0.0)
+        return Candidate(alpha, new, nothing, nothing)
+    after = World(loop.clip(), loop.chosen.selection_scenes, SELECTION_SEED).every_answer()
+    lost, resampled = losses(known, after)
+    at_most = resampled.quantile(CONFIDENCE, dim=0)
+    mean_at_most = resampled.mean(dim=1).quantile(CONFIDENCE)
+    return Candidate(
+        alpha,
+        new,
+        lost=Drop(dict(zip(known, lost.tolist(), strict=True)), float(lost.mean())),
+        at_most=Drop(dict(zip(known, at_most.tolist(), strict=True)), float(mean_at_most)),
+    )
+
+
+def _report(choice: Choice, selection_s: float) -> None:
     for candidate in choice.frontier:
-        lost = drop(base, candidate)
         say(
             alpha=candidate.alpha,
             new_accuracy=candidate.new,
-            mean_drop=lost.mean,
-            worst_drop=lost.worst,
-            worst_task=lost.worst_task,
+            mean_drop=candidate.lost.mean,
+            mean_drop_at_most=candidate.at_most.mean,
+            worst_drop_at_most=candidate.at_most.worst,
+            worst_task=candidate.at_most.worst_task,
         )
+    say(selected=choice.picked.alpha, selection_s=selection_s)
     print(choice.sentence, flush=True)

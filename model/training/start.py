@@ -17,7 +17,8 @@ from model.world.examples import WorldExamples
 
 MAX_MERGES = 2000
 UNRELATED_TO_TRAINING = {
-    *("threads", "evaluation_scenes", "log_every_steps", "evaluate_every_steps", "checkpoint_every_s"),
+    *("threads", "selection_scenes", "evaluation_scenes"),
+    *("log_every_steps", "evaluate_every_steps", "checkpoint_every_s"),
     *("max_forgetting", "max_task_forgetting"),
 }
 

@@ -19,7 +19,7 @@ def test_the_curve_that_made_the_truth_is_found_again() -> None:
     torch.manual_seed(0)
     cosines = torch.rand(50_000) * 2 - 1
     is_true = torch.rand(50_000) < torch.sigmoid(6 * cosines - 2)
-    curve = fit_multi_label(cosines, is_true)
+    curve = fit_multi_label([(cosines[:, None], is_true[:, None])])
     even = -2 + math.log((~is_true).sum() / is_true.sum())  # what b is where as many pairs are true as false
     assert (curve.a, curve.b) == (pytest.approx(6, rel=0.05), pytest.approx(even, abs=0.1))
 
@@ -29,14 +29,14 @@ def test_a_true_pair_scores_above_half_however_many_false_ones_there_are(images:
     torch.manual_seed(0)
     is_true = torch.eye(images, dtype=torch.bool)
     cosines = 0.15 + 0.05 * torch.randn(images, images) + 0.15 * is_true
-    curve = fit_multi_label(cosines.flatten(), is_true.flatten())
+    curve = fit_multi_label([(cosines, is_true)])
     assert torch.sigmoid(curve.a * cosines[is_true] + curve.b).mean() > 0.8
     assert torch.sigmoid(curve.a * cosines[~is_true] + curve.b).mean() < 0.2
 
 
 @pytest.mark.parametrize("all_are", [True, False])
 def test_pairs_of_one_kind_only_still_give_a_finite_curve(all_are: bool) -> None:
-    curve = fit_multi_label(torch.linspace(-1, 1, 9), torch.full((9,), all_are))
+    curve = fit_multi_label([(torch.linspace(-1, 1, 9)[None], torch.full((1, 9), all_are))])
     assert math.isfinite(curve.a) and math.isfinite(curve.b)
 
 
@@ -46,14 +46,14 @@ def test_an_images_other_true_sentences_are_no_mistakes_to_the_temperature_whate
     first = torch.tensor([True, False]).repeat(20)
     cosines = 0.2 * torch.randn(20, 40) + 0.3 * positives
     fitted = [
-        fit_calibration(torch.where(positives & ~first, others, cosines), positives, logit_scale=20)
+        fit_calibration([(torch.where(positives & ~first, others, cosines), positives)], logit_scale=20)
         for others in (cosines - 0.3, cosines + 0.3)
     ]
     assert fitted[0].temperature == fitted[1].temperature
 
 
 def test_truth_that_a_threshold_separates_still_gives_a_finite_curve() -> None:
-    curve = fit_multi_label(torch.tensor([-1.0, 0.0, 1.0]), torch.tensor([False, False, True]))
+    curve = fit_multi_label([(torch.tensor([[-1.0, 0.0, 1.0]]), torch.tensor([[False, False, True]]))])
     assert 0 < curve.a < 1e4
 
 

@@ -11,10 +11,11 @@ from PIL import Image
 from model.checkpoint import load_checkpoint
 from model.train import main
 from model.training.interpolate import mix
+from model.training.selector import ALPHAS
 from tests.model.conftest import tiny_model, tiny_tokenizer
 
 SHIPPED = Path(__file__).resolve().parents[3] / "model/shipped"
-QUICK = ["steps=12", "batch_size=8", "warmup_steps=0", "evaluation_scenes=120", "threads=1"]
+QUICK = ["steps=12", "batch_size=8", "warmup_steps=0", "evaluation_scenes=120", "selection_scenes=120", "threads=1"]
 
 
 @pytest.fixture
@@ -57,7 +58,7 @@ def test_a_run_that_only_destroys_publishes_the_base_and_says_so(job: Path, caps
     assert ours.metadata.metrics["interpolation"]["alpha"] == 0  # type: ignore[call-overload,index]
     assert ours.metadata.metrics["world"] == ours.metadata.metrics["world_before"]
     card = (job / "model/README.md").read_text()
-    assert "Nothing new is published" in card and "| 0 | " in card and "| +0.000 |" in card
+    assert "Nothing new is published" in card and "| +0.000 to +0.000 |" in card
 
 
 def test_what_is_published_keeps_the_limits_and_the_next_start_may_choose_others(job: Path) -> None:
@@ -66,9 +67,9 @@ def test_what_is_published_keeps_the_limits_and_the_next_start_may_choose_others
         assert main([*QUICK, "learning_rate=0.003", f"max_forgetting={limit}", f"max_task_forgetting={limit}"]) == 0
         found = load_checkpoint(job / "model").metadata.metrics["interpolation"]
         frontier = {point["alpha"]: point for point in found["frontier"]}  # type: ignore[call-overload,index]
-        assert sorted(frontier) == [0, 0.25, 0.5, 0.75, 1] and len(frontier[0]["old"]) == 10
+        assert sorted(frontier) == list(ALPHAS) and len(frontier[0]["drop"]) == 10
         picked = frontier[found["alpha"]]  # type: ignore[call-overload,index]
-        assert picked["mean_drop"] <= float(limit) and picked["worst_drop"] <= float(limit)
+        assert picked["mean_drop_at_most"] <= float(limit) and picked["worst_drop_at_most"] <= float(limit)
         names.append(frontier)
     assert names[0] == names[1]
     assert names[0][1]["mean_drop"] > 0.01

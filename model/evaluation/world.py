@@ -1,0 +1,62 @@
+"""A model's answers about the rendered world, by the code that serves it, in wordings it was never trained on."""
+
+from collections.abc import Sequence
+
+import torch
+from PIL import Image
+from torch import Tensor
+
+from model.evaluation.answers import Answers, mean_accuracy
+from model.evaluation.batches import embed_labels, embed_pictures
+from model.inference import Clip
+from model.world.examples import render
+from model.world.scene import SPLITS, Split
+from model.world.tasks import TASKS, Task, ask
+
+EVALUATION_SEED = 1_000_003
+MANY_LABELS = 50
+SHARED_SPLITS = ("validation", "test")
+
+
+class World:
+    """The first `scenes` images of the splits that many tasks share, and half as many of those that are there for one
+    task; embedded once however many ask about them.
+    """
+
+    def __init__(self, clip: Clip, scenes: int, seed: int = EVALUATION_SEED) -> None:
+        self.clip = clip
+        self.scenes = scenes
+        self.seed = seed
+        self._embeds: dict[Split, Tensor] = {}
+
+    def answers(self, task: Task, split: Split | None = None) -> Answers:
+        """Score a task's labels on the images of a split, by default the task's own; labels are equally frequent."""
+        split = split or task.split
+        questions = ask(task, split, self.seed, self._size(split))
+        places = torch.tensor([question.index for question in questions], dtype=torch.long)
+        cosines = self._images(split)[places] @ embed_labels(self.clip, task.prompts).T
+        targets = torch.tensor([question.target for question in questions], dtype=torch.long)
+        return Answers(cosines, targets, SPLITS.index(split) * self.scenes + places)
+
+    def every_answer(self, tasks: Sequence[Task] = TASKS) -> dict[str, Answers]:
+        """Every task's answers on its own split, by the task's name."""
+        return {task.name: self.answers(task) for task in tasks}
+
+    def validation_answers(self, tasks: Sequence[Task] = TASKS) -> dict[str, Answers]:
+        """What calibrations may be fitted on: images that no result is reported on."""
+        return {task.name: self.answers(task, "validation") for task in tasks if task.split == "test"}
+
+    def _size(self, split: Split) -> int:
+        return self.scenes if split in SHARED_SPLITS else self.scenes // 2
+
+    def _images(self, split: Split) -> Tensor:
+        if split not in self._embeds:
+            images = (Image.fromarray(render(self.seed, split, index)) for index in range(self._size(split)))
+            self._embeds[split] = embed_pictures(self.clip, images)
+        return self._embeds[split]
+
+
+def validation_accuracy(world: World) -> float:
+    """One number to watch: the mean over the tasks that the validation split and a few hundred images can answer."""
+    few = [task for task in TASKS if len(task.labels) < MANY_LABELS]
+    return mean_accuracy({task.name: world.answers(task, "validation") for task in few})
