@@ -6,35 +6,27 @@ read, the endpoint is invoked once, and the answer is arranged in the shape that
 
 from __future__ import annotations
 
-import base64
-import json
 import time
-from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any
 
 from aws_lambda_powertools import Logger, Metrics
-from aws_lambda_powertools.event_handler import APIGatewayRestResolver, CORSConfig, Response
+from aws_lambda_powertools.event_handler import APIGatewayRestResolver, Response
 from aws_lambda_powertools.metrics import MetricUnit
-from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEvent
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from lambdas import openapi, page
 from lambdas.clients import Connect, connect
 from lambdas.endpoint import Endpoint
 from lambdas.invocation import infer
-from lambdas.problems import answer_problems
+from lambdas.responses import body_of, create_resolver, json_response, query_of, request_id_header
 from lambdas.routes import CLASSIFY, EMBED, HEALTH, OPENAPI, PAGE
 from lambdas.settings import ApiSettings
 from lambdas.uploads import read_images
 from model.contract import (
-    EXPOSED_HEADERS,
-    MAX_ANSWER_BYTES,
-    REQUEST_ID_HEADER,
     SDK_CONNECT_TIMEOUT_S,
     SDK_READ_TIMEOUT_S,
     AnswerAttributes,
-    BadRequest,
     Health,
     InvocationAttributes,
     Operation,
@@ -50,20 +42,19 @@ metrics = Metrics(namespace="Wordsight", service="wordsight-api")
 
 def create_app(settings: ApiSettings, connect: Connect) -> APIGatewayRestResolver:
     """The routes, answering for one endpoint and one bucket."""
-    app = APIGatewayRestResolver(cors=_cors(settings.cors_origins))
+    app = create_resolver(settings.cors_origins, logger)
     endpoint = Endpoint(settings.endpoint_name, connect)
-    answer_problems(app, logger)
 
     def answer(operation: Operation) -> Response[str]:
         event = app.current_event
-        request = parse_request(event.headers.get("content-type"), _body(event), _query(event), operation=operation)
+        request = parse_request(event.headers.get("content-type"), body_of(event), query_of(event), operation=operation)
         images = read_images(request.images, settings.data_bucket, connect)
         attributes = InvocationAttributes(
             event.request_context.request_id or "", _deadline_epoch_ms(app.lambda_context)
         )
         body, beside = infer(request, images, lambda kind, data: endpoint.invoke(kind, data, attributes))
         _measure(endpoint.name, operation, len(images), beside)
-        return _json(app, body, beside)
+        return json_response(app, body, beside.headers())
 
     @app.route(CLASSIFY.path, CLASSIFY.method)
     def _classify() -> Response[str]:
@@ -75,34 +66,19 @@ def create_app(settings: ApiSettings, connect: Connect) -> APIGatewayRestResolve
 
     @app.route(HEALTH.path, HEALTH.method)
     def _health() -> Response[str]:
-        return _json(app, Health(status=endpoint.status(), endpoint=endpoint.name))
+        return json_response(app, Health(status=endpoint.status(), endpoint=endpoint.name))
 
     @app.route(OPENAPI.path, OPENAPI.method)
     def _openapi() -> Response[str]:
-        return _json(app, openapi.document())
+        return json_response(app, openapi.document())
 
     @app.route(PAGE.path, PAGE.method)
     def _page() -> Response[str]:
-        return Response(200, "text/html; charset=utf-8", page.html(), {**page.security_headers(), **_request_id(app)})
+        return Response(
+            200, "text/html; charset=utf-8", page.html(), {**page.security_headers(), **request_id_header(app)}
+        )
 
     return app
-
-
-def _cors(origins: Sequence[str]) -> CORSConfig | None:
-    if not origins:
-        return None
-    return CORSConfig(origins[0], extra_origins=list(origins[1:]), expose_headers=list(EXPOSED_HEADERS), max_age=3600)
-
-
-def _body(event: APIGatewayProxyEvent) -> bytes:
-    """API Gateway hands binary media types over as base64 and everything else as text."""
-    body = event.body or ""
-    return base64.b64decode(body) if event.is_base64_encoded else body.encode()
-
-
-def _query(event: APIGatewayProxyEvent) -> Mapping[str, Sequence[str]]:
-    single = event.query_string_parameters or {}
-    return event.multi_value_query_string_parameters or {name: [value] for name, value in single.items()}
 
 
 def _deadline_epoch_ms(context: LambdaContext) -> int:
@@ -120,23 +96,6 @@ def _measure(endpoint: str, operation: str, images: int, beside: AnswerAttribute
     metrics.add_metric("Images", MetricUnit.Count, images)
     metrics.flush_metrics()
     logger.info(operation, images=images, endpoint_ms=endpoint_ms, model_version=beside.model_version)
-
-
-def _json(app: APIGatewayRestResolver, body: Any, beside: AnswerAttributes | None = None) -> Response[str]:
-    text = json.dumps(body, ensure_ascii=False, separators=(",", ":"))
-    # The runtime puts the text into JSON once more, and may write a character beyond ASCII as six.
-    size_bytes = len(json.dumps(text))
-    if size_bytes > MAX_ANSWER_BYTES:
-        raise BadRequest(
-            f"the answer would be {size_bytes:,} bytes, at most {MAX_ANSWER_BYTES:,} can be returned: "
-            "set top_k, or ask for fewer images, labels or texts"
-        )
-    headers = {**_request_id(app), **(beside or AnswerAttributes()).headers()}
-    return Response(200, "application/json", text, headers)
-
-
-def _request_id(app: APIGatewayRestResolver) -> dict[str, str | list[str]]:
-    return {REQUEST_ID_HEADER: app.current_event.request_context.request_id or ""}
 
 
 @cache

@@ -17,6 +17,8 @@ class Route:
     summary: str
     open: bool = False
     """Open routes are throttled but need neither key nor signature; all others are behind the stage's auth mode."""
+    function: Literal["classify", "annotate", "train"] = "classify"
+    """The module of `lambdas/` whose handler answers, with that function's permissions."""
 
 
 CLASSIFY = Route("POST", "/classify", "Which of these labels fit this image?")

@@ -129,6 +129,16 @@ class NotFound(ProblemError):
     status, slug, title = 404, "not-found", "There is no such thing"
 
 
+class Conflict(ProblemError):
+    status, slug, title = 409, "conflict", "It can't be done in the present state"
+
+
+class PreconditionFailed(ProblemError):
+    """An update would have overwritten another one that its writer had not seen."""
+
+    status, slug, title = 412, "precondition-failed", "It was changed meanwhile"
+
+
 class PayloadTooLarge(ProblemError):
     status, slug, title = 413, "payload-too-large", "The request is too large"
 
@@ -167,6 +177,8 @@ PROBLEMS: dict[int, type[ProblemError]] = {
         BadRequest,
         Forbidden,
         NotFound,
+        Conflict,
+        PreconditionFailed,
         PayloadTooLarge,
         UnsupportedMediaType,
         UnprocessableImage,

@@ -1,0 +1,105 @@
+"""JSON documents in a bucket: what the API keeps. Writers that would lose an update are told so."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from lambdas.clients import LOST_CONNECTION, Connect
+from model.contract import PreconditionFailed, ServiceUnavailable
+
+RETRY_AFTER_S = 2
+_READERS = 8  # botocore keeps 10 connections
+_ABSENT = frozenset({"NoSuchKey", "404"})
+_LOST_UPDATE = frozenset({"PreconditionFailed", "ConditionalRequestConflict", "412"})
+"""The second one is S3's word for two conditional writes at the same moment."""
+
+
+@dataclass(frozen=True)
+class Document:
+    """A stored JSON object. `etag` names this state of it, without quotes."""
+
+    key: str
+    value: dict[str, Any]
+    etag: str
+
+
+class Store:
+    """One bucket's JSON documents. Every method raises ServiceUnavailable if S3 is silent."""
+
+    def __init__(self, bucket: str, connect: Connect) -> None:
+        self.bucket = bucket
+        self._connect = connect
+
+    def read(self, key: str) -> Document | None:
+        """The document at a key, or None where there is none."""
+        with _failures_in_words():
+            try:
+                found = self._s3.get_object(Bucket=self.bucket, Key=key)
+            except ClientError as error:
+                if error.response["Error"]["Code"] in _ABSENT:
+                    return None
+                raise
+            return Document(key, json.loads(found["Body"].read()), found["ETag"].strip('"'))
+
+    def read_all(self, keys: Sequence[str]) -> list[Document]:
+        """The documents at some keys in their order; what was deleted meanwhile is left out."""
+        if not keys:
+            return []
+        with ThreadPoolExecutor(min(_READERS, len(keys))) as readers:
+            return [found for found in readers.map(self.read, keys) if found]
+
+    def write(self, key: str, value: dict[str, Any], *, etag: str | None = None, absent: bool = False) -> Document:
+        """Store a document; with `etag` only over that state of it, with `absent` only where there is none.
+
+        Raises PreconditionFailed if another writer came first.
+        """
+        condition = {"IfMatch": etag} if etag else {"IfNoneMatch": "*"} if absent else {}
+        body = json.dumps(value, ensure_ascii=False).encode()
+        with _failures_in_words():
+            try:
+                stored = self._s3.put_object(
+                    Bucket=self.bucket, Key=key, Body=body, ContentType="application/json", **condition
+                )
+            except ClientError as error:
+                if error.response["Error"]["Code"] in _LOST_UPDATE | (_ABSENT if etag else frozenset()):
+                    raise PreconditionFailed("it was changed meanwhile: read it again, and send its new etag") from None
+                raise
+        return Document(key, value, stored["ETag"].strip('"'))
+
+    def delete(self, key: str) -> None:
+        """Remove a document; nothing happens where there is none."""
+        with _failures_in_words():
+            self._s3.delete_object(Bucket=self.bucket, Key=key)
+
+    def keys(self, prefix: str, *, after: str = "") -> Iterator[str]:
+        """The keys that begin with a prefix, in the order of their UTF-8 bytes, beginning behind `after`."""
+        pages = self._s3.get_paginator("list_objects_v2").paginate(
+            Bucket=self.bucket, Prefix=prefix, **({"StartAfter": after} if after else {})
+        )
+        with _failures_in_words():
+            for page in pages:
+                yield from (found["Key"] for found in page.get("Contents", []))
+
+    @property
+    def _s3(self) -> Any:
+        return self._connect("s3")
+
+
+@contextmanager
+def _failures_in_words() -> Iterator[None]:
+    silent = ServiceUnavailable("the store did not answer: try again", retry_after_s=RETRY_AFTER_S)
+    try:
+        yield
+    except LOST_CONNECTION as error:
+        raise silent from error
+    except ClientError as error:
+        if error.response["ResponseMetadata"]["HTTPStatusCode"] < 500:
+            raise
+        raise silent from error

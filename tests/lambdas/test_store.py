@@ -1,0 +1,60 @@
+from typing import Any
+
+import pytest
+
+from lambdas.clients import connect
+from lambdas.store import Store
+from model.contract import PreconditionFailed, ServiceUnavailable
+from tests.lambdas.conftest import SETTINGS
+
+
+@pytest.fixture
+def store(bucket: Any) -> Store:
+    return Store(SETTINGS.data_bucket, lambda service: bucket.meta.client)
+
+
+def test_a_document_is_read_as_it_was_written(store: Store) -> None:
+    written = store.write("tasks/fruit.json", {"labels": ["pear", "Äpfel"]})
+    assert store.read("tasks/fruit.json") == written
+    assert store.read("tasks/none.json") is None
+
+
+def test_a_second_writer_who_has_not_seen_the_first_is_refused(store: Store) -> None:
+    seen = store.write("tasks/fruit.json", {"version": 1}).etag
+    store.write("tasks/fruit.json", {"version": 2}, etag=seen)
+    with pytest.raises(PreconditionFailed, match="changed meanwhile"):
+        store.write("tasks/fruit.json", {"version": 3}, etag=seen)
+    assert store.read("tasks/fruit.json").value == {"version": 2}  # type: ignore[union-attr]
+
+
+def test_what_must_be_new_is_not_written_over_something(store: Store) -> None:
+    store.write("tasks/fruit.json", {"version": 1}, absent=True)
+    with pytest.raises(PreconditionFailed):
+        store.write("tasks/fruit.json", {"version": 2}, absent=True)
+
+
+def test_an_update_of_what_was_deleted_is_refused(store: Store) -> None:
+    seen = store.write("tasks/fruit.json", {}).etag
+    store.delete("tasks/fruit.json")
+    store.delete("tasks/fruit.json")
+    with pytest.raises(PreconditionFailed):
+        store.write("tasks/fruit.json", {}, etag=seen)
+
+
+def test_keys_come_in_order_from_behind_a_key(store: Store) -> None:
+    for name in ("b", "c", "a", "d"):
+        store.write(f"tasks/{name}.json", {"name": name})
+    store.write("other/e.json", {})
+    assert list(store.keys("tasks/", after="tasks/b.json")) == ["tasks/c.json", "tasks/d.json"]
+    assert [found.value["name"] for found in store.read_all(["tasks/c.json", "tasks/x.json", "tasks/a.json"])] == [
+        "c",
+        "a",
+    ]
+
+
+def test_a_silent_store_is_a_503(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", "http://127.0.0.1:1")
+    connect.cache_clear()
+    with pytest.raises(ServiceUnavailable, match="try again"):
+        Store("wordsight-data", connect).read("tasks/fruit.json")
+    connect.cache_clear()
