@@ -177,13 +177,13 @@ class Hyperparameters(BaseModel):
 
     data: Literal["channel", "world"] = Field("channel", description="The train channel, or the rendered world")
     init: Literal["base", "scratch"] = Field("base", description="Fine-tune a checkpoint, or start a small CLIP anew")
-    epochs: int = Field(10, ge=1, le=10_000, description="Passes over the data, and at least 100 steps")
+    epochs: int = Field(10, ge=1, le=10_000, description="Passes over the data, and at least 300 steps")
     steps: int | None = Field(None, ge=1, le=10_000_000, description="Optimiser steps, in place of `epochs`")
     batch_size: int = Field(64, ge=2, le=65_536, description="Images per step and process, as far as there are so many")
     captions_per_image: int = Field(2, ge=1, le=64, description="At most so many captions of an image in one step")
     optimizer: Literal["adamw", "muon"] | None = Field(None, description="None: muon from scratch, else adamw")
     learning_rate: float | None = Field(
-        None, gt=0, le=1, description="None: 2e-3 from scratch, 3e-4 for a small base, 1e-5 from 50 M parameters on"
+        None, gt=0, le=1, description="None: 2e-3 from scratch, 5e-4 for a small base, 1e-5 from 50 M parameters on"
     )
     weight_decay: float = Field(0.05, ge=0, le=1, description="Of the layers' matrices")
     warmup_steps: int = Field(60, ge=0, description="Of linear rise to the learning rate; a quarter of the run at most")

@@ -21,7 +21,7 @@ from model.training.start import Start
 
 MAX_LOG_SCALE = log(100)
 MAX_BAD_STEPS = 10
-MIN_STEPS = 100
+MIN_STEPS = 300
 VALIDATION_SCENES = 800
 
 

@@ -11,7 +11,7 @@ from transformers import CLIPModel
 from model.settings import Hyperparameters
 
 SCRATCH_RATE = 2e-3
-SMALL_BASE_RATE = 3e-4
+SMALL_BASE_RATE = 5e-4
 LARGE_BASE_RATE = 1e-5
 LARGE_PARAMETERS = 50_000_000
 ADAM_SHARE_OF_MUON_RATE = 0.5

@@ -177,9 +177,9 @@ def test_a_resumed_run_ends_in_the_very_same_weights(job: Path, optimizer: str, 
         assert all(torch.equal(a, b) for a, b in zip(ours.parameters(), theirs.parameters(), strict=True))
 
 
-def test_a_small_dataset_takes_smaller_batches_and_still_a_hundred_steps(job: Path) -> None:
+def test_a_small_dataset_takes_smaller_batches_and_still_three_hundred_steps(job: Path) -> None:
     loop = loop_of(job, batch_size=64, steps=None, epochs=1)
-    assert (loop.global_batch, loop.steps) == (36, 100)
+    assert (loop.global_batch, loop.steps) == (36, 300)
 
 
 def test_a_loss_that_is_no_number_is_skipped_and_ends_the_run_when_it_stays(job: Path) -> None:
