@@ -10,7 +10,8 @@ from torch import Tensor
 from model.checkpoint import Checkpoint, CheckpointMetadata
 from model.device import multiplies_bf16
 from model.embedding import embed_pixels, embed_tokens, pixel_values, read_texts
-from model.evaluate import World, embed_pictures, embed_sentences, mean_accuracy
+from model.evaluation.batches import embed_pictures, embed_sentences
+from model.evaluation.world import World, validation_accuracy
 from model.inference import Clip
 from model.settings import Hyperparameters
 from model.training.batch import Batch, Examples
@@ -43,6 +44,7 @@ class Loop:
         self.global_batch = min(chosen.batch_size, max(2, len(examples) // ranks.count)) * ranks.count
         self.steps = chosen.steps or max(MIN_STEPS, chosen.epochs * ceil(len(examples) / self.global_batch))
         self.step = 0
+        self.curve: list[dict[str, float]] = []
         self.bad_steps = 0
         self._reader = ThreadPoolExecutor(1, thread_name_prefix="reader")
         self._next: tuple[int, Future[tuple[Batch, Tensor]]] | None = None
@@ -128,7 +130,7 @@ class Loop:
         best = logits.argmax(dim=1, keepdim=True)
         accuracy = float(positives.gather(1, best).float().mean())
         if self.chosen.data == "world":
-            accuracy = mean_accuracy(World(self.clip(), VALIDATION_SCENES), "validation")
+            accuracy = validation_accuracy(World(self.clip(), VALIDATION_SCENES))
         return {"validation_loss": float(contrastive_loss(logits, positives)), "validation_accuracy": accuracy}
 
     @torch.no_grad()
@@ -144,6 +146,7 @@ class Loop:
             "model": self.model.state_dict(),
             "averaged": self.averaged.model.state_dict(),
             "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
+            "curve": self.curve,
         }
 
     def resume(self, saved: tuple[int, dict[str, Any]] | None) -> None:
@@ -154,6 +157,7 @@ class Loop:
         self.bad_steps = 0
         self.model.load_state_dict(state["model"])
         self.averaged.model.load_state_dict(state["averaged"])
+        self.curve = state["curve"]
         for optimizer, values in zip(self.optimizers, state["optimizers"], strict=True):
             optimizer.load_state_dict(values)
 
