@@ -102,6 +102,15 @@ def load_checkpoint(directory: Path, device: str = "cpu", dtype: torch.dtype = t
     return Checkpoint(model.to(device).eval(), tokenizer, processor, load_metadata(directory))
 
 
+def load_processor(directory: Path) -> CLIPImageProcessorPil:
+    """How the checkpoint's images are prepared, without its weights. Raises CheckpointError."""
+    _check_files(directory)
+    try:
+        return CLIPImageProcessorPil.from_pretrained(directory, local_files_only=True)
+    except (OSError, ValueError, KeyError) as error:
+        raise CheckpointError(f"{directory / PROCESSOR} can't be read: {error}") from error
+
+
 def load_metadata(directory: Path) -> CheckpointMetadata:
     """Read `wordsight.json`; a checkpoint without one is called by the digest of its weights."""
     path = directory / METADATA

@@ -108,6 +108,7 @@ METRIC_DEFINITIONS: dict[str, str] = {
     "train:loss": r" loss=(\S+)",
     "train:images_per_s": r" images_per_s=(\S+)",
     "train:logit_scale": r" logit_scale=(\S+)",
+    "train:data_wait": r" data_wait=(\S+)",
     "validation:accuracy": r" validation_accuracy=(\S+)",
     "validation:loss": r" validation_loss=(\S+)",
 }
@@ -131,6 +132,11 @@ class TrainSettings(ContainerSettings):
         None,
         alias="SM_CHANNEL_BASE",
         description="A checkpoint to fine-tune in place of the image's own; None: the base channel, if it is mounted",
+    )
+    pixels_dir: Path | None = Field(
+        None,
+        alias="PIXELS_DIR",
+        description="Keep decoded images here for other runs and processes; None: until this process ends",
     )
     job_name: str | None = Field(None, alias="TRAINING_JOB_NAME", description="Becomes the model's version")
 
@@ -192,6 +198,9 @@ class Hyperparameters(BaseModel):
     max_grad_norm: float = Field(1.0, gt=0, description="Longer gradients are cut to this length")
     validation_share: float = Field(0.1, gt=0, lt=1, description="Kept back where the manifest names no split")
     max_unreadable_share: float = Field(0.01, ge=0, le=1, description="Of the images; beyond it the run stops")
+    kept_pixels_bytes: int = Field(
+        10_000_000_000, ge=0, description="Decoded images are kept on disk, if all fit into this; else decoded anew"
+    )
     replay_share: float | None = Field(
         None, ge=0, le=0.9, description="Of a batch shows the rendered world; None: half if the base learnt from it"
     )

@@ -117,7 +117,7 @@ def take_steps(loop: Loop, states: StateFolder, stop: Event) -> None:
     saved_s = time.monotonic()
     while loop.step < loop.steps:
         loss = loop.take_step()
-        progress.add(loss, loop.global_batch)
+        progress.add(loss, loop.global_batch, loop.reader.waited_s)
         stopping = ranks.any(stop.is_set())
         if ranks.is_first and (loop.step % chosen.log_every_steps == 0 or loop.step == loop.steps):
             progress.report(loop.step, loop.rate, loop.scale)

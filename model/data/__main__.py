@@ -29,12 +29,16 @@ def table(report: Report, max_unreadable_share: float) -> str:
     images = sum(report.images.values())
     fewest, most = report.captions_per_image
     origin = "as the data says" if report.splits_named else "no split is named: kept back by a hash of the path"
+    shortest, median, longest = report.words_per_caption
     splits = ", ".join(f"{count:,} {split}" for split, count in report.images.items())
     lines = [
         ("layout", report.layout),
         ("images", f"{images:,}: {splits} ({origin})"),
         ("captions", f"{report.captions:,}, {fewest} to {most} per image; {report.different_captions:,} differ"),
+        ("", f"of {shortest} to {longest} words, half of them up to {median}"),
         ("balance", f"{report.most_frequent_images / images:.1%} of the images have {report.most_frequent!r}"),
+        *_label_lines(report.labels, images),
+        ("weights", f"{report.weights[0]:g} to {report.weights[1]:g}"),
         ("ignored", _counted(report.ignored_fields, "no field")),
         ("unreadable", f"{len(report.unreadable):,} of {images:,}, allowed is {max_unreadable_share:.1%}"),
         *_some([f"{one.image}: {one.reason}" for one in report.unreadable], UNREADABLE_NAMED),
@@ -46,6 +50,19 @@ def table(report: Report, max_unreadable_share: float) -> str:
         ("training", f"would refuse it: {report.refusal}" if report.refusal else "would take it"),
     ]
     return "\n".join(f"{name:12}{text}" for name, text in lines)
+
+
+def _label_lines(labels: Mapping[str, Mapping[str, int]], images: int) -> list[tuple[str, str]]:
+    """A line per task; its labels come with the most frequent first."""
+    lines = []
+    for task, counts in labels.items():
+        first, *_, last = (*counts.items(), *counts.items())
+        without = images - sum(counts.values())
+        lines.append(
+            ("labels", f"{task}: {len(counts):,}, {first[0]!r} ({first[1]:,}) to {last[0]!r} ({last[1]:,}); "
+                       f"{without:,} images have none")
+        )  # fmt: skip
+    return lines
 
 
 def _reading_lines(reading: Reading | None) -> list[tuple[str, str]]:

@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from model.data.records import CAPTION_FIELDS, IMAGE_FIELDS, LABEL_FIELD, OPTIONAL_FIELDS, DataError, Split
-from model.data.shards import SHARD, file_bytes, shard_index
+from model.data.shards import SHARD, members_bytes, shard_index
 
 SPLIT_FOLDERS: dict[str, Split] = {
     "train": "train", "training": "train", "validation": "validation", "valid": "validation", "val": "validation",
@@ -19,6 +19,8 @@ SPLIT_FOLDERS: dict[str, Split] = {
 IMAGE_SUFFIXES = (
     ".jpg", ".jpeg", ".jfif", ".png", ".gif", ".webp", ".bmp", ".tif", ".tiff", ".avif", ".heic", ".heif",
 )  # fmt: skip
+TEXT_SUFFIXES = (".txt", ".json")
+"""Beside an image in a shard, the preferred one first."""
 TABLE_SUFFIXES = (".csv", ".tsv")
 MAX_CELL_CHARS = 1_000_000
 HERE = PurePosixPath()
@@ -91,6 +93,7 @@ def _shard(directory: Path, path: Path) -> Iterator[Row]:
     name, _, split = _whereabouts(directory, path)
     try:
         members = [PurePosixPath(member) for member in shard_index(path)]
+        texts = dict(members_bytes(path, [str(m) for m in members if m.suffix.lower() in TEXT_SUFFIXES]))
     except (tarfile.TarError, OSError) as error:
         raise DataError(f"{name} is no tar shard, or cut off: {error}") from None
     samples: dict[PurePosixPath, dict[str, PurePosixPath]] = {}
@@ -102,16 +105,15 @@ def _shard(directory: Path, path: Path) -> Iterator[Row]:
         if image is None:
             continue
         place = f"{name} sample {key}"
-        fields = _said_beside(directory, name, files, place)
-        yield Row(place, {**fields, IMAGE_FIELDS[0]: f"{name}/{image}"}, split=split)
+        yield Row(place, {**_said_beside(files, texts, place), IMAGE_FIELDS[0]: f"{name}/{image}"}, split=split)
 
 
-def _said_beside(directory: Path, shard: str, files: Mapping[str, PurePosixPath], place: str) -> Fields:
-    for suffix in (".txt", ".json"):
+def _said_beside(files: Mapping[str, PurePosixPath], texts: Mapping[str, bytes], place: str) -> Fields:
+    for suffix in TEXT_SUFFIXES:
         if suffix not in files:
             continue
         try:
-            text = file_bytes(directory, f"{shard}/{files[suffix]}").decode()
+            text = texts[files[suffix].as_posix()].decode()
         except UnicodeDecodeError:
             raise DataError(f"{place}: {files[suffix].name} is not UTF-8 text") from None
         said = _json_object(text, place) if suffix == ".json" else {CAPTION_FIELDS[0]: text}

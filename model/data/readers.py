@@ -6,7 +6,8 @@ table        *.csv or *.tsv with a header: `file_name,text` (Hugging Face) or `f
 shards       *.tar (webdataset): 1.jpg beside 1.txt, or beside 1.json with a caption
 classes      one folder of images per class, also in train/, validation/ and test/
 
-Rows about the same image become one record. A row with a `label` in place of a caption is said as a class is.
+Rows about the same image become one record. A row may have a `label`, or `labels` by task, such as {"animal": "owl"};
+without a caption these are said as classes are. See `model.data.records.Record` for `split`, `weight` and `id`.
 Paths are relative to the file that names them; an s3:// address is looked for by its longest ending that exists.
 """
 
@@ -14,14 +15,24 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from pydantic import ValidationError
 
 from model.data.class_wording import said_in_evaluation, said_in_training
 from model.data.layouts import LAYOUTS, Fields, Row
-from model.data.records import CAPTION_FIELDS, IMAGE_FIELDS, LABEL_FIELD, OPTIONAL_FIELDS, DataError, Record
+from model.data.records import (
+    CAPTION_FIELDS,
+    IMAGE_FIELDS,
+    LABEL_FIELD,
+    LABELS_FIELD,
+    OPTIONAL_FIELDS,
+    DataError,
+    Record,
+)
 
 S3 = "s3://"
+JOB_SUFFIX = "-metadata"
 
 
 @dataclass(frozen=True)
@@ -60,20 +71,32 @@ def read_dataset(directory: Path) -> Dataset:
 
 
 def merged(records: Iterator[Record]) -> list[Record]:
-    """One record per image, with all that is said of it. Raises DataError for an image in two splits."""
+    """One record per image, with all that is said of it. Raises DataError for an image with two splits or weights."""
     found: dict[str, Record] = {}
     for record in records:
         known = found.setdefault(record.image, record)
         if known is record:
             continue
-        if known.split != record.split:
-            raise DataError(f"{record.image} is in the splits {known.split} and {record.split}: an image has one")
+        _check_agreement(known, record)
         said = {
             name: tuple(dict.fromkeys((*getattr(known, name), *getattr(record, name))))
             for name in ("captions", "held_out")
         }
-        found[record.image] = known.model_copy(update=said)
+        found[record.image] = known.model_copy(update={**said, "labels": _common_labels(known, record)})
     return list(found.values())
+
+
+def _check_agreement(known: Record, record: Record) -> None:
+    if known.split != record.split:
+        raise DataError(f"{record.image} is in the splits {known.split} and {record.split}: an image has one")
+    if known.weight != record.weight:
+        raise DataError(f"{record.image} has the weights {known.weight:g} and {record.weight:g}: an image has one")
+
+
+def _common_labels(known: Record, record: Record) -> dict[str, str]:
+    """Of both; an image that has two labels in a task has none of its own there, but is still said to be both."""
+    differing = {task for task, label in record.labels.items() if known.labels.get(task, label) != label}
+    return {task: label for task, label in (known.labels | record.labels).items() if task not in differing}
 
 
 def _record(directory: Path, row: Row, ignored: Counter[str]) -> Record:
@@ -81,9 +104,12 @@ def _record(directory: Path, row: Row, ignored: Counter[str]) -> Record:
     said_field = next((name for name in CAPTION_FIELDS if name in row.fields), None)
     used = {image_field, said_field, *OPTIONAL_FIELDS}
     fields = {name: value for name, value in row.fields.items() if name in used}
-    if said_field is None and (label := _label(row.fields)):
-        fields = {CAPTION_FIELDS[0]: said_in_training(label), "held_out": said_in_evaluation(label)} | fields
-        used |= {LABEL_FIELD}
+    if labels := _labels(row.fields):
+        fields[LABELS_FIELD] = labels
+        used |= {LABEL_FIELD, LABELS_FIELD, *(f"{task}{JOB_SUFFIX}" for task in labels)}
+    if said_field is None and labels and all(isinstance(label, str) for label in labels.values()):
+        fields[CAPTION_FIELDS[0]] = [said for label in labels.values() for said in said_in_training(label)]
+        fields.setdefault("held_out", [said for label in labels.values() for said in said_in_evaluation(label)])
     if fields.get("split") is None:
         fields["split"] = row.split
     ignored.update(name for name in row.fields if name not in used)
@@ -95,13 +121,14 @@ def _record(directory: Path, row: Row, ignored: Counter[str]) -> Record:
     return record.model_copy(update={"image": _below(directory, record.image, row)})
 
 
-def _label(fields: Fields) -> str | None:
-    """The class of a row: its `label`, or what a SageMaker Ground Truth job calls class-name."""
-    if isinstance(fields.get(LABEL_FIELD), str) and fields[LABEL_FIELD].strip():
-        return str(fields[LABEL_FIELD])
-    jobs = (value for name, value in fields.items() if name.endswith("-metadata") and isinstance(value, dict))
-    names = (job.get("class-name") for job in jobs)
-    return next((name for name in names if isinstance(name, str) and name.strip()), None)
+def _labels(fields: Fields) -> dict[str, Any]:
+    """A row's class by task: its `labels`, its `label`, or what SageMaker Ground Truth jobs call class-name."""
+    if isinstance(fields.get(LABELS_FIELD), dict):
+        return dict(fields[LABELS_FIELD])
+    jobs = {name.removesuffix(JOB_SUFFIX): job for name, job in fields.items() if name.endswith(JOB_SUFFIX)}
+    named = {name: job.get("class-name") for name, job in jobs.items() if isinstance(job, dict)}
+    named |= {LABEL_FIELD: fields.get(LABEL_FIELD)}
+    return {task: label for task, label in named.items() if isinstance(label, str) and label.strip()}
 
 
 def _below(directory: Path, image: str, row: Row) -> str:

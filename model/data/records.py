@@ -1,30 +1,23 @@
-"""Images with sentences as training sees them: records, without those whose image can't be opened, in batches.
+"""Images with sentences as training sees them: records, and batches of them.
 
 Records come from `model.data.readers`. Where none names a split, a fixed share is kept back for validation.
 """
 
 import hashlib
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
 import torch
-from PIL import Image
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, field_validator
 from torch import Tensor
 
-from model.contract import ProblemError
-from model.data.shards import file_bytes
-from model.image import open_image
-from model.training.batch import Batch, shuffled_rows
+from model.data.pictures import Picture, Pictures
+from model.training.batch import Batch, weighted_rows
 
 Split = Literal["train", "validation", "test"]
 
 VALIDATION_IMAGES = 1000
-NAMED_FILES = 5
 
 
 class DataError(Exception):
@@ -34,14 +27,19 @@ class DataError(Exception):
 IMAGE_FIELDS = ("image", "file_name", "filepath", "source-ref")
 CAPTION_FIELDS = ("captions", "text", "caption", "title")
 LABEL_FIELD = "label"
-OPTIONAL_FIELDS = ("split", "held_out")
-"""How datasets name the image and what is said of it, the preferred name first; a class in place of a caption; and what
-may be absent.
+LABELS_FIELD = "labels"
+OPTIONAL_FIELDS = ("split", "held_out", "weight", "id")
+"""How datasets name the image and what is said of it, the preferred name first; a class, or one per task, which may
+stand in place of a caption; and what may be absent.
 """
 
 
 class Record(BaseModel):
-    """An image, what is said of it in training, and what is only asked of it in validation."""
+    """An image, what is said of it in training, and what is only asked of it in validation.
+
+    `labels` is its class in each of several tasks. `weight`: an image of weight 2 is shown twice as often in training
+    as one of weight 1, and of weight 0 never; validation counts all alike. `id` is the dataset's own name of it.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -49,6 +47,9 @@ class Record(BaseModel):
     captions: tuple[str, ...] = Field(min_length=1, validation_alias=AliasChoices(*CAPTION_FIELDS))
     held_out: tuple[str, ...] = ()
     split: Split | None = None
+    labels: dict[str, Annotated[str, Field(min_length=1)]] = {}
+    weight: float = Field(1.0, ge=0, allow_inf_nan=False)
+    id: str | None = None
 
     @field_validator("captions", "held_out", mode="before")
     @classmethod
@@ -60,72 +61,31 @@ class Record(BaseModel):
             raise ValueError("give a sentence or a list of sentences, none of them empty")
         return tuple(dict.fromkeys(" ".join(said.split()) for said in sentences))
 
-
-@dataclass(frozen=True)
-class Unreadable:
-    """An image that was left out, and why."""
-
-    image: str
-    reason: str
-
-
-def quarantine(
-    directory: Path, records: Sequence[Record], max_share: float, threads: int
-) -> tuple[list[Record], list[Unreadable]]:
-    """Open every image once and part the records into those to train on and those to leave out.
-
-    Raises DataError when more than `max_share` of the images can't be read.
-    """
-    with ThreadPoolExecutor(threads) as pool:
-        reasons = list(pool.map(lambda record: _unreadable(directory, record), records))
-    bad = [Unreadable(record.image, why) for record, why in zip(records, reasons, strict=True) if why is not None]
-    check_share(bad, len(records), max_share)
-    return [record for record, why in zip(records, reasons, strict=True) if why is None], bad
-
-
-def check_share(bad: Sequence[Unreadable], images: int, max_share: float) -> None:
-    """Raises DataError, naming the first files, when more than `max_share` of the images can't be read."""
-    if len(bad) > max_share * images:
-        named = "; ".join(f"{one.image}: {one.reason}" for one in bad[:NAMED_FILES])
-        raise DataError(
-            f"{len(bad)} of {images} images can't be read, allowed is a share of {max_share:g}: repair or remove "
-            f"them, or raise max_unreadable_share. The first: {named}"
-        )
-
-
-def _unreadable(directory: Path, record: Record) -> str | None:
-    try:
-        open_image(file_bytes(directory, record.image))
-    except (OSError, ProblemError) as error:
-        return str(error)
-    return None
+    @field_validator("id", mode="before")
+    @classmethod
+    def _number_or_name(cls, value: object) -> object:
+        return str(value) if isinstance(value, int | float) else value
 
 
 class ManifestExamples:
     """The readable images of a dataset. A sentence is true of every image that has it among its captions."""
 
     def __init__(
-        self, directory: Path, records: Sequence[Record], captions_per_image: int, validation_share: float, seed: int
+        self, pictures: Pictures, records: Sequence[Record], captions_per_image: int, validation_share: float, seed: int
     ) -> None:
-        self.directory = directory
+        self.pictures = pictures
         self.records = tuple(records)
         self.captions_per_image = captions_per_image
         self.seed = seed
-        splits = splits_of(records, validation_share, seed)
-        self.train_rows = [row for row, split in enumerate(splits) if split == "train"]
-        self.validation_rows = [row for row, split in enumerate(splits) if split == "validation"][:VALIDATION_IMAGES]
-        if len(self.train_rows) < 2 or not self.validation_rows:
-            raise DataError(
-                f"{len(self.train_rows)} images to train on and {len(self.validation_rows)} for validation: at least "
-                "2 and 1 are needed; add images, or mark some with a split"
-            )
+        self.train_rows, self.validation_rows = training_rows(records, validation_share, seed)
+        self.weights = np.array([self.records[row].weight for row in self.train_rows])
 
     def __len__(self) -> int:
         return len(self.train_rows)
 
     def batch(self, step: int, size: int) -> Batch:
         """The `size` images of a step with some of their captions."""
-        places = shuffled_rows(self.seed, len(self), step * size, size)
+        places = weighted_rows(self.seed, self.weights, step * size, size)
         rows = tuple(self.train_rows[place] for place in places)
         rng = np.random.default_rng((self.seed, step))
         texts = [text for row in rows for text in self._some_captions(row, rng)]
@@ -137,9 +97,9 @@ class ManifestExamples:
         said = [self.records[row].held_out or self.records[row].captions for row in rows]
         return _describe(rows, said, [text for sentences in said for text in sentences])
 
-    def image(self, row: int) -> Image.Image:
-        """The RGB image of a row, as the server would see it."""
-        return open_image(file_bytes(self.directory, self.records[row].image))
+    def image(self, row: int) -> Picture:
+        """The RGB image of a row, or what it was resized to."""
+        return self.pictures.picture(self.records[row].image)
 
     def sentences(self) -> list[str]:
         """The captions that are trained on."""
@@ -168,6 +128,19 @@ def membership(captions: Sequence[Sequence[str]], texts: Sequence[str]) -> Tenso
     for row, sentences in enumerate(captions):
         positives[row, [column[said] for said in sentences if said in column]] = True
     return positives
+
+
+def training_rows(records: Sequence[Record], validation_share: float, seed: int) -> tuple[list[int], list[int]]:
+    """Which records are trained on, and which the training is watched on. Raises DataError for too few of either."""
+    splits = splits_of(records, validation_share, seed)
+    train = [row for row, split in enumerate(splits) if split == "train" and records[row].weight > 0]
+    validation = [row for row, split in enumerate(splits) if split == "validation"][:VALIDATION_IMAGES]
+    if len(train) < 2 or not validation:
+        raise DataError(
+            f"{len(train)} images to train on and {len(validation)} for validation: at least 2 and 1 are needed; add "
+            "images, or mark some with a split"
+        )
+    return train, validation
 
 
 def splits_of(records: Sequence[Record], validation_share: float, seed: int) -> list[Split]:

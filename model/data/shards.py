@@ -2,7 +2,8 @@
 
 import os
 import tarfile
-from functools import cache
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import cache, partial
 from pathlib import Path, PurePosixPath
 
 SHARD = ".tar"
@@ -10,17 +11,45 @@ SHARD = ".tar"
 
 def file_bytes(directory: Path, name: str) -> bytes:
     """The bytes of `images/1.jpg`, or of `shard-0.tar/1.jpg`: the member 1.jpg of a shard. Raises OSError."""
+    path, member = _whereabouts(directory, name)
+    if member is None:
+        return path.read_bytes()
+    if member not in shard_index(path):
+        raise FileNotFoundError(f"{path.name} has no member {member!r}")
+    return next(data for _, data in members_bytes(path, [member]))
+
+
+def in_reading_order(directory: Path, names: Iterable[str]) -> Iterator[tuple[str, Callable[[], bytes]]]:
+    """Each name with what reads its bytes, like `file_bytes`. What lies in shards comes last and is already in memory:
+    a shard is read once from front to back, as storage behind a network wants it.
+    """
+    by_shard: dict[Path, dict[str, str]] = {}
+    for name in names:
+        path, member = _whereabouts(directory, name)
+        if member is not None and member in shard_index(path):
+            by_shard.setdefault(path, {})[member] = name
+        else:
+            yield name, partial(file_bytes, directory, name)
+    for path, wanted in by_shard.items():
+        for member, data in members_bytes(path, list(wanted)):
+            yield wanted[member], partial(bytes, data)
+
+
+def members_bytes(path: Path, members: Sequence[str]) -> Iterator[tuple[str, bytes]]:
+    """Members of a shard in the order in which they lie there. Raises OSError, and KeyError for one that is absent."""
+    index = shard_index(path)
+    with path.open("rb") as file:
+        for member in sorted(members, key=lambda member: index[member]):
+            offset, size_bytes = index[member]
+            file.seek(offset)
+            yield member, file.read(size_bytes)
+
+
+def _whereabouts(directory: Path, name: str) -> tuple[Path, str | None]:
+    """The file that holds a name, and which of its members it is if that is a shard."""
     shard, mark, member = name.partition(SHARD + "/")
     path = directory / (shard + SHARD)
-    if not mark or not path.is_file():
-        return (directory / name).read_bytes()
-    place = shard_index(path).get(member)
-    if place is None:
-        raise FileNotFoundError(f"{path.name} has no member {member!r}")
-    offset, size_bytes = place
-    with path.open("rb") as file:
-        file.seek(offset)
-        return file.read(size_bytes)
+    return (path, member) if mark and path.is_file() else (directory / name, None)
 
 
 @cache

@@ -4,18 +4,16 @@ import hashlib
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
+from statistics import median_low
 from typing import get_args
 
 from transformers import PreTrainedTokenizerBase
 
-from model.contract import ProblemError
+from model.data.quarantine import Unreadable, check_share, look_at_each
 from model.data.readers import read_dataset
-from model.data.records import DataError, ManifestExamples, Record, Split, Unreadable, check_share, splits_of
-from model.data.shards import file_bytes
+from model.data.records import DataError, Record, Split, splits_of, training_rows
 from model.data.similarity import Look, look_alikes, look_of
 from model.image import open_image
 from model.settings import Hyperparameters
@@ -39,16 +37,21 @@ class Reading:
 
 @dataclass(frozen=True)
 class Report:
-    """What was found in a dataset. Pairs are the names of two images."""
+    """What was found in a dataset. Pairs are the names of two images, `labels` is task to label to number of images,
+    and the words of captions are those of the shortest, the median and the longest one.
+    """
 
     layout: str
     images: dict[str, int]
     splits_named: bool
     captions: int
     captions_per_image: tuple[int, int]
+    words_per_caption: tuple[int, int, int]
     different_captions: int
     most_frequent: str
     most_frequent_images: int
+    labels: dict[str, dict[str, int]]
+    weights: tuple[float, float]
     ignored_fields: dict[str, int]
     unreadable: list[Unreadable]
     same_file: list[tuple[str, str]]
@@ -64,13 +67,14 @@ def survey(
     """Look at every image and sentence. Raises DataError where the folder can't be read as a dataset at all."""
     dataset = read_dataset(directory)
     records = dataset.records
-    with ThreadPoolExecutor(chosen.threads) as pool:
-        seen = list(pool.map(partial(_see, directory), records))
-    splits = dict(zip(records, splits_of(records, chosen.validation_share, chosen.seed), strict=True))
-    looks = {record: one for record, one in zip(records, seen, strict=True) if isinstance(one, Seen)}
+    seen = look_at_each(directory, records, _see, chosen.threads)
+    names = [record.image for record in records]
+    splits = dict(zip(names, splits_of(records, chosen.validation_share, chosen.seed), strict=True))
+    looks = {name: one for name, one in zip(names, seen, strict=True) if isinstance(one, Seen)}
     unreadable = [one for one in seen if isinstance(one, Unreadable)]
     same = _same_files(looks)
     said = Counter(sentence for record in records for sentence in record.captions)
+    words = [len(sentence.split()) for sentence in said.elements()]
     per_image = [len(record.captions) for record in records]
     frequent, times = said.most_common(1)[0]
     return Report(
@@ -79,16 +83,19 @@ def survey(
         splits_named=any(record.split for record in records),
         captions=sum(per_image),
         captions_per_image=(min(per_image), max(per_image)),
+        words_per_caption=(min(words), median_low(words), max(words)),
         different_captions=len(said),
         most_frequent=frequent,
         most_frequent_images=times,
+        labels=label_counts(records),
+        weights=(min(record.weight for record in records), max(record.weight for record in records)),
         ignored_fields=dict(dataset.ignored_fields),
         unreadable=unreadable,
-        same_file=[(one.image, other.image) for one, other in same],
-        same_file_across_splits=[(one.image, other.image) for one, other in same if splits[one] != splits[other]],
+        same_file=same,
+        same_file_across_splits=[(one, other) for one, other in same if splits[one] != splits[other]],
         look_alike_across_splits=_look_alikes(looks, splits),
         reading=None if tokenizer is None else read(tokenizer, context_length, said),
-        refusal=_refusal(directory, list(looks), unreadable, chosen),
+        refusal=_refusal([record for record in records if record.image in looks], unreadable, chosen),
     )
 
 
@@ -100,34 +107,37 @@ class Seen:
     look: Look
 
 
-def _see(directory: Path, record: Record) -> Seen | Unreadable:
-    try:
-        data = file_bytes(directory, record.image)
-        return Seen(hashlib.sha256(data).hexdigest(), look_of(open_image(data)))
-    except (OSError, ProblemError) as error:
-        return Unreadable(record.image, str(error))
+def _see(_: str, data: bytes) -> Seen:
+    return Seen(hashlib.sha256(data).hexdigest(), look_of(open_image(data)))
 
 
-def _same_files(seen: Mapping[Record, Seen]) -> list[tuple[Record, Record]]:
-    first: dict[str, Record] = {}
-    pairs = ((first.setdefault(one.digest, record), record) for record, one in seen.items())
-    return [(one, other) for one, other in pairs if one is not other]
+def _same_files(seen: Mapping[str, Seen]) -> list[tuple[str, str]]:
+    first: dict[str, str] = {}
+    pairs = ((first.setdefault(one.digest, name), name) for name, one in seen.items())
+    return [(one, other) for one, other in pairs if one != other]
 
 
-def _look_alikes(seen: Mapping[Record, Seen], splits: Mapping[Record, str]) -> list[tuple[str, str]]:
+def _look_alikes(seen: Mapping[str, Seen], splits: Mapping[str, str]) -> list[tuple[str, str]]:
     """Images to measure on that look like one to train on. Exactly equal files are among them."""
-    train = [record for record in seen if splits[record] == "train"]
-    kept = [record for record in seen if splits[record] != "train"]
-    pairs = look_alikes([seen[record].look for record in kept], [seen[record].look for record in train])
-    return [(kept[number].image, train[other].image) for number, other in pairs]
+    train = [name for name in seen if splits[name] == "train"]
+    kept = [name for name in seen if splits[name] != "train"]
+    pairs = look_alikes([seen[name].look for name in kept], [seen[name].look for name in train])
+    return [(kept[number], train[other]) for number, other in pairs]
 
 
-def _refusal(
-    directory: Path, readable: Sequence[Record], bad: Sequence[Unreadable], chosen: Hyperparameters
-) -> str | None:
+def label_counts(records: Sequence[Record]) -> dict[str, dict[str, int]]:
+    """Task to label to how many images have it, the most frequent first."""
+    counts: dict[str, Counter[str]] = {}
+    for record in records:
+        for task, label in record.labels.items():
+            counts.setdefault(task, Counter())[label] += 1
+    return {task: dict(found.most_common()) for task, found in counts.items()}
+
+
+def _refusal(readable: Sequence[Record], bad: Sequence[Unreadable], chosen: Hyperparameters) -> str | None:
     try:
         check_share(bad, len(bad) + len(readable), chosen.max_unreadable_share)
-        ManifestExamples(directory, readable, chosen.captions_per_image, chosen.validation_share, chosen.seed)
+        training_rows(readable, chosen.validation_share, chosen.seed)
     except DataError as error:
         return str(error)
     return None

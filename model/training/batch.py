@@ -39,8 +39,8 @@ class Examples(Protocol):
     def validation(self) -> Batch:
         """Images and texts that are never trained on."""
 
-    def image(self, row: int) -> Image.Image:
-        """The RGB image of a row."""
+    def image(self, row: int) -> Image.Image | NDArray[np.uint8]:
+        """The RGB image of a row, or what `model.embedding.resized` made of it."""
 
     def sentences(self) -> list[str]:
         """What a vocabulary can be learnt from."""
@@ -54,6 +54,25 @@ def shuffled_rows(seed: int, count: int, start: int, size: int) -> tuple[int, ..
     return tuple(
         int(_permutation(seed, count, position // count)[position % count]) for position in range(start, start + size)
     )
+
+
+def weighted_rows(seed: int, weights: NDArray[np.float64], start: int, size: int) -> tuple[int, ...]:
+    """The same of rows that come in proportion to their weights, in epochs as long as there are rows: each comes as
+    often as its share of an epoch says, rounded up or down by chance. Equal weights are `shuffled_rows`.
+    """
+    places = shuffled_rows(seed, len(weights), start, size)
+    if np.all(weights == weights[0]):
+        return places
+    epochs = [position // len(weights) for position in range(start, start + size)]
+    drawn = {epoch: _drawn(seed, weights, epoch) for epoch in set(epochs)}
+    return tuple(int(drawn[epoch][place]) for epoch, place in zip(epochs, places, strict=True))
+
+
+def _drawn(seed: int, weights: NDArray[np.float64], epoch: int) -> NDArray[np.int64]:
+    """Systematic sampling (Madow & Madow 1944): steps of equal length over the rows laid end to end."""
+    ends = np.cumsum(weights) * (len(weights) / np.sum(weights))
+    first = np.random.default_rng((seed, epoch, 1)).random()
+    return np.searchsorted(ends, first + np.arange(len(weights)), side="right").clip(max=len(weights) - 1)
 
 
 @lru_cache(maxsize=4)

@@ -1,6 +1,5 @@
 """The training loop's one step, and everything that changes with it."""
 
-from concurrent.futures import Future, ThreadPoolExecutor
 from math import ceil, log
 from typing import Any
 
@@ -9,8 +8,8 @@ from torch import Tensor
 
 from model.checkpoint import Checkpoint, CheckpointMetadata
 from model.device import multiplies_bf16
-from model.embedding import embed_pixels, embed_tokens, pixel_values, read_texts
-from model.evaluation.batches import embed_pictures, embed_sentences
+from model.embedding import embed_pixels, embed_tokens, read_texts
+from model.evaluation.batches import BATCH, embed_sentences
 from model.evaluation.world import World, validation_accuracy
 from model.inference import Clip
 from model.settings import Hyperparameters
@@ -18,6 +17,7 @@ from model.training.batch import Batch, Examples
 from model.training.distributed import Ranks
 from model.training.loss import contrastive_loss
 from model.training.optimizer import AveragedWeights, build_optimizers, rate_share, set_rates
+from model.training.reader import Reader
 from model.training.start import Start
 
 MAX_LOG_SCALE = log(100)
@@ -46,8 +46,7 @@ class Loop:
         self.step = 0
         self.curve: list[dict[str, float]] = []
         self.bad_steps = 0
-        self._reader = ThreadPoolExecutor(1, thread_name_prefix="reader")
-        self._next: tuple[int, Future[tuple[Batch, Tensor]]] | None = None
+        self.reader = Reader(examples, start.processor, ranks, chosen.threads)
 
     @property
     def rate(self) -> float:
@@ -66,7 +65,7 @@ class Loop:
 
     def take_step(self) -> float:
         """Learn from the next batch and return its loss. A step that is not finite changes nothing. Raises Diverged."""
-        batch, pixels = self._read()
+        batch, pixels = self.reader.read(self.step, self.global_batch)
         set_rates(self.optimizers, rate_share(self.step, self.steps, self.chosen))
         loss = self._loss(batch, pixels)
         loss.backward()  # type: ignore[no-untyped-call]
@@ -105,19 +104,6 @@ class Loop:
                 f"lower learning_rate (now {self.rate:g}) or raise warmup_steps"
             )
 
-    def _read(self) -> tuple[Batch, Tensor]:
-        """This step's batch, prepared while the last step was computed, and the start of the next."""
-        if self._next is None or self._next[0] != self.step:
-            self._next = (self.step, self._reader.submit(self._prepare, self.step))
-        ready = self._next[1].result()
-        self._next = (self.step + 1, self._reader.submit(self._prepare, self.step + 1))
-        return ready
-
-    def _prepare(self, step: int) -> tuple[Batch, Tensor]:
-        batch = self.examples.batch(step, self.global_batch)
-        images = [self.examples.image(row) for row in self.ranks.share(batch.rows)]
-        return batch, pixel_values(self.start.processor, images)
-
     @torch.no_grad()
     def validate(self) -> dict[str, float]:
         """Loss and accuracy of the averaged weights on validation images.
@@ -137,7 +123,8 @@ class Loop:
     def validation_cosines(self) -> tuple[Tensor, Tensor]:
         """Cosines of the averaged weights, and the truth; both shapes = [images, texts]"""
         batch, clip = self.examples.validation(), self.clip()
-        images = embed_pictures(clip, (self.examples.image(row) for row in batch.rows))
+        parts = (self.reader.pixels(batch.rows[first : first + BATCH]) for first in range(0, len(batch.rows), BATCH))
+        images = torch.cat([clip.embed_images(pixels) for pixels in parts])
         return images @ embed_sentences(clip, batch.texts).T, batch.positives
 
     def state(self) -> dict[str, Any]:
@@ -163,4 +150,4 @@ class Loop:
 
     def close(self) -> None:
         """Stop reading ahead."""
-        self._reader.shutdown(cancel_futures=True)
+        self.reader.close()

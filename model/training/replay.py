@@ -7,7 +7,9 @@ Experience replay against catastrophic forgetting: Robins 1995; for CLIP it is h
 import hashlib
 from math import ceil
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from PIL import Image
 
 from model.checkpoint import CheckpointMetadata
@@ -52,8 +54,8 @@ class Replay:
         """New images alone: what is kept of the old is measured by tasks."""
         return self.new.validation()
 
-    def image(self, row: int) -> Image.Image:
-        """The RGB image of a row."""
+    def image(self, row: int) -> Image.Image | NDArray[np.uint8]:
+        """The RGB image of a row, or what it was resized to."""
         return self.new.image(row) if row >= 0 else self.old.image(~row)
 
     def sentences(self) -> list[str]:

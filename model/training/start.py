@@ -6,9 +6,11 @@ from dataclasses import asdict, dataclass
 
 from transformers import CLIPImageProcessorPil, CLIPModel, PreTrainedTokenizerBase
 
-from model.checkpoint import CheckpointMetadata, load_checkpoint
+from model.checkpoint import CheckpointMetadata, load_checkpoint, load_processor
+from model.data.pictures import pictures_of
+from model.data.quarantine import quarantine
 from model.data.readers import read_records
-from model.data.records import ManifestExamples, quarantine
+from model.data.records import ManifestExamples
 from model.settings import Hyperparameters, TrainSettings
 from model.training.architecture import CONTEXT_LENGTH, small_clip, small_processor
 from model.training.batch import Examples
@@ -19,7 +21,7 @@ MAX_MERGES = 2000
 UNRELATED_TO_TRAINING = {
     *("threads", "selection_scenes", "evaluation_scenes"),
     *("log_every_steps", "evaluate_every_steps", "checkpoint_every_s"),
-    *("max_forgetting", "max_task_forgetting"),
+    *("max_forgetting", "max_task_forgetting", "kept_pixels_bytes"),
 }
 
 
@@ -42,14 +44,17 @@ def load_examples(settings: TrainSettings, chosen: Hyperparameters) -> Examples:
     """The rendered world, or the train channel without its unreadable images, which are listed in a file."""
     if chosen.data == "world":
         return WorldExamples(chosen.world_images, chosen.captions_per_image, chosen.seed)
+    processor = small_processor() if chosen.init == "scratch" else load_processor(settings.start_dir)
     records = read_records(settings.train_dir)
-    readable, bad = quarantine(settings.train_dir, records, chosen.max_unreadable_share, chosen.threads)
+    pictures = pictures_of(settings.train_dir, processor, len(records), chosen.kept_pixels_bytes, settings.pixels_dir)
+    with pictures.filling():
+        readable, bad = quarantine(
+            settings.train_dir, records, pictures.see, chosen.max_unreadable_share, chosen.threads
+        )
     if bad:
         settings.quarantine_file.parent.mkdir(parents=True, exist_ok=True)
         settings.quarantine_file.write_text("".join(json.dumps(asdict(one)) + "\n" for one in bad))
-    return ManifestExamples(
-        settings.train_dir, readable, chosen.captions_per_image, chosen.validation_share, chosen.seed
-    )
+    return ManifestExamples(pictures, readable, chosen.captions_per_image, chosen.validation_share, chosen.seed)
 
 
 def load_start(settings: TrainSettings, chosen: Hyperparameters, examples: Examples) -> Start:

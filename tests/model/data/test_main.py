@@ -25,7 +25,7 @@ def dataset(directory: Path, captions: Sequence[str] = ("a red circle",), bad: i
         name = f"{number}.png"
         Image.fromarray(render(0, "train", number)).save(directory / name)
         split = "validation" if number >= 9 else "train"
-        lines.append({"image": name, "captions": [f"number {number}", *captions], "split": split, "id": number})
+        lines.append({"image": name, "captions": [f"number {number}", *captions], "split": split, "url": number})
         if number < bad:
             (directory / name).write_bytes(b"no image")
     (directory / "data.jsonl").write_text("\n".join(map(json.dumps, lines)))
@@ -40,7 +40,7 @@ def test_a_good_dataset_is_described_and_taken(tmp_path: Path, capsys: pytest.Ca
         "12: 9 train, 3 validation (as the data says)",
         "24, 2 to 2 per image; 13 differ",
         "100.0% of the images have 'a red circle'",
-        "id (12)",
+        "url (12)",
         "0 of 12, allowed is 1.0%",
         "name a model with --checkpoint",
         "would take it",

@@ -10,8 +10,10 @@ import pytest
 from PIL import Image
 
 from model.data.class_wording import said_in_evaluation, said_in_training
+from model.data.quarantine import quarantine
 from model.data.readers import read_dataset, read_records
-from model.data.records import DataError, quarantine
+from model.data.records import DataError
+from model.image import open_image
 
 
 def written(directory: Path, lines: Sequence[Mapping[str, object] | str]) -> Path:
@@ -83,10 +85,10 @@ def test_rows_about_one_image_become_one_record(tmp_path: Path) -> None:
 
 
 def test_fields_that_mean_nothing_here_are_ignored_and_counted(tmp_path: Path) -> None:
-    line = {"image": "a.png", "captions": "red", "id": 7, "weight": 2}
-    dataset = read_dataset(written(tmp_path, [line, {"image": "b.png", "captions": "blue", "id": 8}]))
+    line = {"image": "a.png", "captions": "red", "url": 7, "height": 2, "label": 3}
+    dataset = read_dataset(written(tmp_path, [line, {"image": "b.png", "captions": "blue", "url": 8}]))
     assert dataset.layout == "JSON Lines"
-    assert dataset.ignored_fields == {"id": 2, "weight": 1}
+    assert dataset.ignored_fields == {"url": 2, "height": 1, "label": 1}
 
 
 def test_hugging_face_metadata_stands_in_the_folder_of_its_split(tmp_path: Path) -> None:
@@ -196,7 +198,7 @@ def test_tar_shards_are_read_in_place(tmp_path: Path) -> None:
     dataset = read_dataset(tmp_path)
     assert [(r.image, r.captions) for r in dataset.records] == [("0.tar/1.png", ("red",)), ("1.tar/a/1.png", ("blue",))]
     assert dataset.ignored_fields == {"url": 1}
-    readable, bad = quarantine(tmp_path, dataset.records, max_share=0.5, threads=1)
+    readable, bad = quarantine(tmp_path, dataset.records, lambda _, data: open_image(data), max_share=0.5, threads=1)
     assert [r.image for r in readable] == ["0.tar/1.png"]
     assert [one.image for one in bad] == ["1.tar/a/1.png"]
 

@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from model.data.records import DataError, ManifestExamples, Record, membership, quarantine
+from model.data.pictures import Pictures
+from model.data.records import DataError, ManifestExamples, Record, membership
+from tests.model.conftest import tiny_processor
 
 
 def with_images(directory: Path, count: int) -> list[Record]:
@@ -16,23 +18,9 @@ def with_images(directory: Path, count: int) -> list[Record]:
 
 
 def examples(directory: Path, records: Sequence[Record], seed: int = 0) -> ManifestExamples:
-    return ManifestExamples(directory, records, captions_per_image=2, validation_share=0.2, seed=seed)
-
-
-def test_unreadable_images_are_left_out_and_listed(tmp_path: Path) -> None:
-    records = with_images(tmp_path, 20)
-    (tmp_path / "3.png").write_bytes((tmp_path / "3.png").read_bytes()[:40])
-    (tmp_path / "5.png").unlink()
-    readable, bad = quarantine(tmp_path, records, max_share=0.1, threads=1)
-    assert [one.image for one in bad] == ["3.png", "5.png"]
-    assert readable == [record for record in records if record.image not in ("3.png", "5.png")]
-
-
-def test_too_many_unreadable_images_stop_the_run_with_their_names(tmp_path: Path) -> None:
-    records = with_images(tmp_path, 20)
-    (tmp_path / "3.png").write_bytes(b"not an image")
-    with pytest.raises(DataError, match=r"1 of 20 images can't be read, allowed is a share of 0\.01.*3\.png"):
-        quarantine(tmp_path, records, max_share=0.01, threads=1)
+    return ManifestExamples(
+        Pictures(directory, tiny_processor()), records, captions_per_image=2, validation_share=0.2, seed=seed
+    )
 
 
 def test_a_named_split_is_kept(tmp_path: Path) -> None:

@@ -15,8 +15,8 @@ def found(line: str) -> dict[str, float]:
 
 def test_every_training_metric_is_found_in_a_training_line(capsys: pytest.CaptureFixture[str]) -> None:
     progress = Progress(steps=100)
-    progress.add(1.5, images=64)
-    progress.add(0.5, images=64)
+    progress.add(1.5, images=64, waited_s=0.0)
+    progress.add(0.5, images=64, waited_s=0.0)
     progress.report(step=10, learning_rate=1e-5, logit_scale=14.25)
     metrics = found(capsys.readouterr().out)
     assert metrics["train:loss"] == 1.0 and metrics["train:logit_scale"] == 14.25
