@@ -1,24 +1,30 @@
 """The training loop's one step, and everything that changes with it."""
 
+from collections.abc import Sequence
 from math import ceil, log
 from typing import Any
 
 import torch
 from torch import Tensor
+from transformers import CLIPModel
 
 from model.checkpoint import Checkpoint, CheckpointMetadata
-from model.device import multiplies_bf16
-from model.embedding import embed_pixels, embed_tokens, read_texts
 from model.evaluation.batches import BATCH, embed_sentences
 from model.evaluation.world import World, validation_accuracy
 from model.inference import Clip
 from model.settings import Hyperparameters
+from model.training.averaged import AveragedWeights
 from model.training.batch import Batch, Examples
+from model.training.distill import Teacher
 from model.training.distributed import Ranks
-from model.training.loss import contrastive_loss
-from model.training.optimizer import AveragedWeights, build_optimizers, rate_share, set_rates
+from model.training.loss import Objective
+from model.training.optimizer import build_optimizers, rate_share, set_rates
+from model.training.precision import picks_bf16
 from model.training.reader import Reader
 from model.training.start import Start
+from model.training.state import ResumeError
+from model.training.towers import Towers
+from model.training.trainable import restrict
 
 MAX_LOG_SCALE = log(100)
 MAX_BAD_STEPS = 10
@@ -40,13 +46,23 @@ class Loop:
         self.ranks = ranks
         self.model = start.model.to(ranks.device).train()
         self.averaged = AveragedWeights.of(self.model, chosen.ema_decay)
-        self.optimizers = build_optimizers(chosen, self.model)
+        self.teacher = Teacher.of(chosen, start)
+        restrict(chosen, self.model)
+        self.objective = Objective(chosen.loss).to(ranks.device)
+        self.learning = [weight for weight in self.model.parameters() if weight.requires_grad]
+        self.learning += self.objective.parameters()
+        self.optimizers = build_optimizers(chosen, self.model, self.objective.parameters())
         self.global_batch = min(chosen.batch_size, max(2, len(examples) // ranks.count)) * ranks.count
-        self.steps = chosen.steps or max(MIN_STEPS, chosen.epochs * ceil(len(examples) / self.global_batch))
+        self.bf16: bool | None = None
         self.step = 0
-        self.curve: list[dict[str, float]] = []
         self.bad_steps = 0
+        self.curve: list[dict[str, float]] = []
         self.reader = Reader(examples, start.processor, ranks, chosen.threads)
+
+    @property
+    def steps(self) -> int:
+        """How many the run takes in all."""
+        return self.chosen.steps or max(MIN_STEPS, self.chosen.epochs * ceil(len(self.examples) / self.global_batch))
 
     @property
     def rate(self) -> float:
@@ -66,28 +82,56 @@ class Loop:
     def take_step(self) -> float:
         """Learn from the next batch and return its loss. A step that is not finite changes nothing. Raises Diverged."""
         batch, pixels = self.reader.read(self.step, self.global_batch)
+        if self.bf16 is None:
+            self.bf16 = self._picks_bf16(batch, pixels)
         set_rates(self.optimizers, rate_share(self.step, self.steps, self.chosen))
-        loss = self._loss(batch, pixels)
-        loss.backward()  # type: ignore[no-untyped-call]
-        self.ranks.average_gradients(self.model.parameters())
-        norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.chosen.max_grad_norm)
-        finite = bool(torch.isfinite(loss.detach() + norm))
+        loss = self.gradients(batch, pixels, self.bf16)
+        norm = torch.nn.utils.clip_grad_norm_(self.learning, self.chosen.max_grad_norm)
+        finite = bool(torch.isfinite(loss + norm))
         if finite:
             self._update()
-        for optimizer in self.optimizers:
-            optimizer.zero_grad(set_to_none=True)
+        self._forget_gradients()
         self._watch(finite)
         self.step += 1
-        return float(loss.detach())
+        return float(loss)
 
-    def _loss(self, batch: Batch, pixels: Tensor) -> Tensor:
-        device = self.ranks.device
-        tokens = read_texts(self.start.tokenizer, batch.texts, self.model.config.text_config.max_position_embeddings)
-        with torch.autocast(device.type, torch.bfloat16, enabled=multiplies_bf16(device)):
-            images, texts = embed_pixels(self.model, pixels), embed_tokens(self.model, tokens)
-        cosines = self.ranks.gather(images) @ texts.T
-        logits = batch.without_unknown(self.model.logit_scale.exp() * cosines)
-        return contrastive_loss(logits, batch.positives.to(device))
+    def gradients(self, batch: Batch, pixels: Tensor, bf16: bool) -> Tensor:
+        """Leave the gradients of the whole batch in every parameter, and return its loss. `pixels`: this rank's part"""
+        loss = self._loss(batch, pixels, bf16)
+        loss.backward()  # type: ignore[no-untyped-call]
+        self.ranks.average_gradients(iter(self.learning))
+        return loss.detach()
+
+    def _picks_bf16(self, batch: Batch, pixels: Tensor) -> bool:
+        """Whether this run computes in bfloat16: decided once, by all ranks, and kept in the state."""
+
+        def trial(bf16: bool) -> None:
+            self.gradients(batch, pixels, bf16)
+            self._forget_gradients()
+
+        return not self.ranks.any(not picks_bf16(self.chosen.precision, self.ranks.device, trial))
+
+    def _loss(self, batch: Batch, pixels: Tensor, bf16: bool) -> Tensor:
+        texts = self.teacher.texts(self.step, batch.texts) if self.teacher else batch.texts
+        cosines = self._cosines(self.model, pixels, texts, bf16)
+        logits = batch.without_unknown(self.model.logit_scale.exp() * cosines[:, : len(batch.texts)])
+        if self.step == 0:
+            self.objective.begin(logits)
+        loss: Tensor = self.objective(logits, batch.positives.to(logits.device))
+        if self.teacher is None:
+            return loss
+        with torch.no_grad():
+            answers = self._cosines(self.teacher.model, pixels, texts, bf16)
+        return loss + self.teacher.loss(cosines, answers)
+
+    def _cosines(self, model: CLIPModel, pixels: Tensor, texts: Sequence[str], bf16: bool) -> Tensor:
+        """All ranks' images with the texts. shape = [images, texts]"""
+        towers = Towers(model, self.start.tokenizer, bf16, self.chosen.chunk_size)
+        return self.ranks.gather(towers.embed_images(pixels)) @ towers.embed_texts(texts).T
+
+    def _forget_gradients(self) -> None:
+        for optimizer in self.optimizers:
+            optimizer.zero_grad(set_to_none=True)
 
     def _update(self) -> None:
         for optimizer in self.optimizers:
@@ -117,7 +161,8 @@ class Loop:
         accuracy = float(positives.gather(1, best).float().mean())
         if self.chosen.data == "world":
             accuracy = validation_accuracy(World(self.clip(), VALIDATION_SCENES))
-        return {"validation_loss": float(contrastive_loss(logits, positives)), "validation_accuracy": accuracy}
+        loss = self.objective(logits.to(self.ranks.device), positives.to(self.ranks.device))
+        return {"validation_loss": float(loss), "validation_accuracy": accuracy}
 
     @torch.no_grad()
     def validation_cosines(self) -> tuple[Tensor, Tensor]:
@@ -128,25 +173,47 @@ class Loop:
         return images @ embed_sentences(clip, batch.texts).T, batch.positives
 
     def state(self) -> dict[str, Any]:
-        """What `resume` needs."""
+        """What `resume` needs. The size of the batch is part of it: other ranks share the same batches."""
         return {
             "model": self.model.state_dict(),
             "averaged": self.averaged.model.state_dict(),
+            "objective": self.objective.state_dict(),
             "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
+            "global_batch": self.global_batch,
+            "bf16": self.bf16,
             "curve": self.curve,
         }
 
     def resume(self, saved: tuple[int, dict[str, Any]] | None) -> None:
-        """Go on from a state and the number of steps that led to it; None leaves the start as it is."""
+        """Go on from a state and the number of steps that led to it; None leaves the start as it is.
+
+        Raises ResumeError if the state is of another model, or its batch can't be shared equally by these ranks.
+        """
         if saved is None:
             return
-        self.step, state = saved
-        self.bad_steps = 0
+        step, state = saved
+        try:
+            self._take_over(state)
+        except (KeyError, RuntimeError, ValueError) as error:
+            raise ResumeError(
+                f"the state after step {step} does not fit this run's model and optimiser ({error}): repeat the "
+                "hyperparameters that it was saved with, or empty the checkpoints folder to start anew"
+            ) from error
+        if self.global_batch % self.ranks.count:
+            raise ResumeError(
+                f"the run was started with {self.global_batch} images per step, which {self.ranks.count} processes "
+                "can't share equally: go on with as many as before, or with a divisor of it"
+            )
+        self.step, self.bad_steps = step, 0
+
+    def _take_over(self, state: dict[str, Any]) -> None:
         self.model.load_state_dict(state["model"])
         self.averaged.model.load_state_dict(state["averaged"])
-        self.curve = state["curve"]
+        self.objective.load_state_dict(state["objective"])
         for optimizer, values in zip(self.optimizers, state["optimizers"], strict=True):
             optimizer.load_state_dict(values)
+        self.global_batch, self.bf16 = state["global_batch"], state["bf16"]
+        self.curve = state["curve"]
 
     def close(self) -> None:
         """Stop reading ahead."""

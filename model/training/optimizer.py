@@ -1,10 +1,12 @@
-"""Which parameter is stepped by what, at which rate, and the average that is exported."""
+"""Which parameter is stepped by what, and at which rate."""
 
-import copy
-from dataclasses import dataclass
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from typing import Any
 
-import torch
 from torch import Tensor
+from torch.nn import Parameter
 from torch.optim import AdamW, Muon, Optimizer
 from transformers import CLIPModel
 
@@ -15,6 +17,8 @@ SMALL_BASE_RATE = 5e-4
 LARGE_BASE_RATE = 1e-5
 LARGE_PARAMETERS = 50_000_000
 ADAM_SHARE_OF_MUON_RATE = 0.5
+LORA_RATES = 10
+"""Low-rank updates start at zero and want about ten times the rate of whole matrices."""
 
 
 def peak_rate(chosen: Hyperparameters, model: CLIPModel) -> float:
@@ -24,30 +28,57 @@ def peak_rate(chosen: Hyperparameters, model: CLIPModel) -> float:
     if chosen.init == "scratch":
         return SCRATCH_RATE
     large = sum(weight.numel() for weight in model.parameters()) >= LARGE_PARAMETERS
-    return LARGE_BASE_RATE if large else SMALL_BASE_RATE
+    whole = LARGE_BASE_RATE if large else SMALL_BASE_RATE
+    return whole if chosen.lora_rank is None else whole * LORA_RATES
 
 
-def build_optimizers(chosen: Hyperparameters, model: CLIPModel) -> list[Optimizer]:
-    """AdamW for everything, or Muon (Jordan et al. 2024) for the layers' matrices and AdamW for the rest.
+def build_optimizers(
+    chosen: Hyperparameters, model: CLIPModel, of_the_loss: Iterable[Parameter] = ()
+) -> list[Optimizer]:
+    """AdamW for everything, or Muon (Jordan et al. 2024) for the layers' matrices and AdamW for the rest, as far as it
+    is not locked.
 
-    Embeddings, biases, norms and the logit scale take no weight decay. Each group's `initial_lr` is its peak.
+    Embeddings, biases, norms, the logit scale and the loss's own parameters take no weight decay. Each group's
+    `initial_lr` is its peak.
     """
     rate = peak_rate(chosen, model)
-    muon = (chosen.optimizer or ("muon" if chosen.init == "scratch" else "adamw")) == "muon"
-    named = dict(model.named_parameters())
-    matrices = [weight for name, weight in named.items() if _is_matrix(name, weight)]
-    others = [weight for name, weight in named.items() if not _is_matrix(name, weight)]
-    adam_rate = rate * ADAM_SHARE_OF_MUON_RATE if muon else rate
-    groups = [{"params": others, "lr": adam_rate, "initial_lr": adam_rate, "weight_decay": 0.0}]
-    if muon:
-        hidden = [{"params": matrices, "lr": rate, "initial_lr": rate}]
-        decay = chosen.weight_decay
-        return [
-            Muon(hidden, lr=rate, weight_decay=decay, adjust_lr_fn="match_rms_adamw"),
-            AdamW(groups, lr=adam_rate, betas=(0.9, 0.98), eps=1e-6),
-        ]
-    groups.append({"params": matrices, "lr": rate, "initial_lr": rate, "weight_decay": chosen.weight_decay})
-    return [AdamW(groups, lr=rate, betas=(0.9, 0.98), eps=1e-6)]
+    free = {name: weight for name, weight in model.named_parameters() if weight.requires_grad}
+    matrices = {name: weight for name, weight in free.items() if _is_matrix(name, weight)}
+    others = {name: weight for name, weight in free.items() if name not in matrices}
+    others |= {f"loss.{number}": weight for number, weight in enumerate(of_the_loss)}
+    if chosen.muon:
+        hidden = [{"params": list(matrices.values()), "lr": rate, "initial_lr": rate}]
+        muon = Muon(hidden, lr=rate, weight_decay=chosen.weight_decay, adjust_lr_fn="match_rms_adamw")
+        return [muon, _adamw(_groups(others, rate * ADAM_SHARE_OF_MUON_RATE, 0.0, chosen, model))]
+    decayed = _groups(matrices, rate, chosen.weight_decay, chosen, model)
+    return [_adamw([*_groups(others, rate, 0.0, chosen, model), *decayed])]
+
+
+def _adamw(groups: list[dict[str, Any]]) -> AdamW:
+    return AdamW(groups, betas=(0.9, 0.98), eps=1e-6)
+
+
+def _groups(
+    named: Mapping[str, Tensor], rate: float, weight_decay: float, chosen: Hyperparameters, model: CLIPModel
+) -> list[dict[str, Any]]:
+    """A group for each learning rate that occurs: one, unless the rate decays from layer to layer."""
+    by_rate: dict[float, list[Tensor]] = defaultdict(list)
+    for name, weight in named.items():
+        by_rate[rate * chosen.layer_decay ** layers_above(name, model)].append(weight)
+    return [
+        {"params": weights, "lr": own, "initial_lr": own, "weight_decay": weight_decay}
+        for own, weights in by_rate.items()
+    ]
+
+
+def layers_above(name: str, model: CLIPModel) -> int:
+    """How far below a tower's head a parameter is: 0 for what comes after the last layer, 1 for the last layer, and
+    one more than there are layers for the embeddings (Clark et al. 2020).
+    """
+    tower = model.vision_model if name.startswith("vision_model.") else model.text_model
+    if layer := re.search(r"encoder\.layers\.(\d+)\.", name):
+        return len(tower.encoder.layers) - int(layer[1])
+    return len(tower.encoder.layers) + 1 if "embeddings." in name or "pre_layrnorm." in name else 0
 
 
 def _is_matrix(name: str, weight: Tensor) -> bool:
@@ -69,23 +100,3 @@ def set_rates(optimizers: list[Optimizer], share: float) -> None:
     for optimizer in optimizers:
         for group in optimizer.param_groups:
             group["lr"] = group["initial_lr"] * share
-
-
-@dataclass
-class AveragedWeights:
-    """Exponential moving average of a model's weights; young averages forget faster."""
-
-    model: CLIPModel
-    decay: float
-
-    @classmethod
-    def of(cls, model: CLIPModel, decay: float) -> "AveragedWeights":
-        """Start from the model's present weights."""
-        return cls(copy.deepcopy(model).eval().requires_grad_(False), decay)
-
-    @torch.no_grad()
-    def update(self, model: CLIPModel, step: int) -> None:
-        """Take in the weights after a step."""
-        decay = min(self.decay, (1 + step) / (10 + step))
-        for mean, weight in zip(self.model.parameters(), model.parameters(), strict=True):
-            mean.lerp_(weight, 1 - decay)

@@ -2,9 +2,9 @@
 
 import pytest
 import torch
-from torch.nn.functional import cross_entropy, normalize
+from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy, normalize
 
-from model.training.loss import contrastive_loss
+from model.training.loss import Objective, contrastive_loss, sigmoid_loss
 
 
 def test_it_is_infonce_when_all_captions_differ() -> None:
@@ -60,3 +60,34 @@ def test_texts_and_images_without_a_positive_do_not_count() -> None:
 def test_shapes_that_disagree_are_named() -> None:
     with pytest.raises(ValueError, match=r"\[2, 3\] but positives \[3, 2\]"):
         contrastive_loss(torch.zeros(2, 3), torch.zeros(3, 2, dtype=torch.bool))
+
+
+def test_the_sigmoid_loss_is_a_yes_or_no_question_for_every_pair() -> None:
+    torch.manual_seed(0)
+    logits, positives = torch.randn(5, 7) * 5, torch.rand(5, 7) < 0.4
+    asked = binary_cross_entropy_with_logits(logits, positives.float(), reduction="sum") / 5
+    assert torch.allclose(sigmoid_loss(logits, positives), asked, atol=1e-5)
+
+
+def test_an_unknown_pair_pulls_and_pushes_nothing_in_the_sigmoid_loss_either() -> None:
+    logits = torch.tensor([[3.0, 1.0], [0.0, 2.0]], requires_grad=True)
+    known = torch.tensor([[True, False], [True, True]])
+    objective = Objective("sigmoid")
+    masked = logits.masked_fill(~known, float("-inf"))
+    objective.begin(masked)
+    objective(masked, torch.eye(2, dtype=torch.bool)).backward()
+    assert objective.bias is not None and objective.bias.grad is not None and bool(objective.bias.grad.isfinite())
+    assert logits.grad is not None and logits.grad[0, 1] == 0 and bool(logits.grad[known].all())
+
+
+def test_the_sigmoids_bias_begins_where_an_images_probabilities_add_up_to_about_one() -> None:
+    torch.manual_seed(0)
+    logits, objective = torch.randn(16, 64), Objective("sigmoid")
+    objective.begin(logits)
+    assert objective.bias is not None
+    total = (logits + objective.bias.detach()).sigmoid().sum(dim=1).mean()
+    assert float(total) == pytest.approx(1, abs=0.1)
+
+
+def test_infonce_has_nothing_of_its_own_to_learn() -> None:
+    assert not list(Objective("infonce").parameters()) and len(list(Objective("sigmoid").parameters())) == 1

@@ -1,11 +1,10 @@
 """Rates, parameter groups and the averaged weights."""
 
 import pytest
-import torch
 from torch.optim import AdamW, Muon
 
 from model.settings import Hyperparameters
-from model.training.optimizer import AveragedWeights, build_optimizers, peak_rate, rate_share
+from model.training.optimizer import build_optimizers, peak_rate, rate_share
 from tests.model.conftest import tiny_model, tiny_tokenizer
 
 
@@ -45,14 +44,3 @@ def test_a_small_base_learns_faster_than_a_large_one_and_a_given_rate_wins() -> 
     model = tiny_model(tiny_tokenizer())
     assert peak_rate(chosen(), model) == 5e-4
     assert peak_rate(chosen(learning_rate=0.5), model) == 0.5
-
-
-def test_averaged_weights_follow_and_do_not_hold_gradients() -> None:
-    model = tiny_model(tiny_tokenizer())
-    averaged = AveragedWeights.of(model, decay=0.9)
-    with torch.no_grad():
-        model.logit_scale.fill_(1.0)
-    for step in range(200):
-        averaged.update(model, step)
-    assert float(averaged.model.logit_scale) == pytest.approx(1.0, abs=1e-3)
-    assert not any(weight.requires_grad for weight in averaged.model.parameters())
