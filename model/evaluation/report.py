@@ -51,6 +51,15 @@ def changes_table(
     return markdown(["task", "before", "after", "change", "95 % interval"], rows)
 
 
+def wording_table(wording: Mapping[str, Mapping[str, JsonValue]]) -> str:
+    """Mean accuracy of single wordings, of trained ones and of others."""
+    rows = [
+        [name, _figure(said["trained"]), _figure(said["held_out"]), _signed(said["gap"])]
+        for name, said in wording.items()
+    ]
+    return markdown(["task", "trained wordings", "never trained", "gap"], rows)
+
+
 def _figure(value: JsonValue) -> str:
     return f"{value:.3f}" if isinstance(value, float) else str(value)
 

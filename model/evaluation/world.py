@@ -7,14 +7,17 @@ from PIL import Image
 from torch import Tensor
 
 from model.evaluation.answers import Answers, mean_accuracy
-from model.evaluation.batches import embed_labels, embed_pictures
+from model.evaluation.batches import embed_pictures
+from model.evaluation.material import Material, Prompts, WordingGap, wording_gap
 from model.inference import Clip
 from model.world.examples import render
 from model.world.scene import SPLITS, Split
 from model.world.tasks import TASKS, Task, ask
+from model.world.wording import LONE_PHRASES, with_article
 
 EVALUATION_SEED = 1_000_003
 MANY_LABELS = 50
+FACT_OF_TASK = {"thing": "shape"}
 SHARED_SPLITS = ("validation", "test")
 
 
@@ -30,13 +33,22 @@ class World:
         self._embeds: dict[Split, Tensor] = {}
 
     def answers(self, task: Task, split: Split | None = None) -> Answers:
-        """Score a task's labels on the images of a split, by default the task's own; labels are equally frequent."""
+        """Score a task's labels on the images of a split, by default the task's own."""
+        return self.material(task, split).answers(self.clip, task.prompts)
+
+    def material(self, task: Task, split: Split | None = None) -> Material:
+        """The images that a task asks about, every label equally often."""
         split = split or task.split
         questions = ask(task, split, self.seed, self._size(split))
         places = torch.tensor([question.index for question in questions], dtype=torch.long)
-        cosines = self._images(split)[places] @ embed_labels(self.clip, task.prompts).T
         targets = torch.tensor([question.target for question in questions], dtype=torch.long)
-        return Answers(cosines, targets, SPLITS.index(split) * self.scenes + places)
+        # the pictures of two splits are not the same
+        return Material(self._images(split)[places], targets, SPLITS.index(split) * self.scenes + places)
+
+    def wording_gap(self, task: Task) -> WordingGap | None:
+        """None where training has no wordings for the task's labels alone."""
+        trained = trained_wordings(task)
+        return wording_gap(self.clip, self.material(task), trained, task.prompts) if trained else None
 
     def every_answer(self, tasks: Sequence[Task] = TASKS) -> dict[str, Answers]:
         """Every task's answers on its own split, by the task's name."""
@@ -54,6 +66,14 @@ class World:
             images = (Image.fromarray(render(self.seed, split, index)) for index in range(self._size(split)))
             self._embeds[split] = embed_pictures(self.clip, images)
         return self._embeds[split]
+
+
+def trained_wordings(task: Task) -> Prompts | None:
+    """How training says the task's labels where it says nothing else."""
+    phrases = LONE_PHRASES.get(FACT_OF_TASK.get(task.name, task.name))
+    if phrases is None:
+        return None
+    return [[phrase.format(label, article=with_article(label)) for phrase in phrases] for label in task.labels]
 
 
 def validation_accuracy(world: World) -> float:

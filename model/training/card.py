@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from model.checkpoint import CheckpointMetadata
-from model.evaluation.report import changes_table, markdown, tasks_table
+from model.evaluation.report import changes_table, markdown, tasks_table, wording_table
 from model.training.curve import CURVE, curve_svg
 
 CARD = "README.md"
@@ -106,13 +106,9 @@ def _frontier(found: dict[str, Any]) -> str:
 def _wording(metrics: dict[str, Any]) -> list[str]:
     if not metrics.get("wording"):
         return []
-    rows = [
-        [name, f"{said['trained']:.3f}", f"{said['held_out']:.3f}", f"{said['trained'] - said['held_out']:+.3f}"]
-        for name, said in metrics["wording"].items()
-    ]
     return [
         "## Wording\n\nMean accuracy of one sentence per label, over the wordings that training uses and over those "
-        f"that it never does.\n\n{markdown(['task', 'trained', 'never trained', 'gap'], rows)}"
+        f"that it never does.\n\n{wording_table(metrics['wording'])}"
     ]
 
 

@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 import torch
+from PIL import Image
 from torch.nn.functional import normalize
 
 from model.calibration import fit_calibration
-from model.checkpoint import load_checkpoint
+from model.checkpoint import CheckpointMetadata, load_checkpoint, save_checkpoint
 from model.evaluate import main
 from model.evaluation.answers import result
 from model.evaluation.batches import embed_labels
@@ -17,6 +18,7 @@ from model.evaluation.world import World
 from model.inference import Clip
 from model.world.scene import UNSEEN_PAIRS, scene_at
 from model.world.tasks import TASKS, ask
+from tests.model.conftest import tiny_model, tiny_processor, tiny_tokenizer
 
 BY_NAME = {task.name: task for task in TASKS}
 
@@ -60,9 +62,55 @@ def test_a_model_that_learnt_nothing_is_near_chance_and_calibrated_to_say_so(che
 def test_the_command_prints_a_table_and_writes_the_figures(
     checkpoint_dir: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    figures = tmp_path / "metrics.json"
-    assert main(["--checkpoint", str(checkpoint_dir), "--scenes", "120", "--json", str(figures)]) == 0
-    printed, written = capsys.readouterr().out, json.loads(figures.read_text())
+    path = tmp_path / "metrics.json"
+    assert main(["--checkpoint", str(checkpoint_dir), "--scenes", "120", "--json", str(path)]) == 0
+    printed, written = capsys.readouterr().out, json.loads(path.read_text())
     for name in BY_NAME:
-        assert f"| {name} " in printed
-        assert set(written[name]) == {"accuracy", "chance", "images", "calibration_error"}
+        assert f"| {name} " in printed and f"\ntask={name} accuracy=" in printed
+        figures = {"accuracy", "macro_recall", "chance", "images", "calibration_error", "raw_calibration_error"}
+        assert set(written["tasks"][name]) == figures
+    assert written["checkpoint"] == "tiny-1" and written["wording"].keys() <= BY_NAME.keys()
+
+
+@pytest.fixture
+def shades(tmp_path: Path) -> Path:
+    """Two classes, a task about them, and another checkpoint that answers otherwise."""
+    for name, shade in {"light": 200, "dark": 40}.items():
+        (tmp_path / "data" / name).mkdir(parents=True)
+        for number in range(4):
+            image = Image.new("RGB", (32, 32), (shade, shade + 8 * number, shade - 9 * number))
+            image.save(tmp_path / "data" / name / f"{number}.png")
+    tasks = [{"name": "shade", "labels": ["light", "dark"], "data": "data"}]
+    (tmp_path / "tasks.json").write_text(json.dumps(tasks))
+    tokenizer = tiny_tokenizer()
+    metadata = CheckpointMetadata(version="other-1")
+    save_checkpoint(tmp_path / "other", tiny_model(tokenizer, 3), tokenizer, tiny_processor(), metadata)
+    return tmp_path
+
+
+def test_labelled_folders_are_asked_compared_and_searched(
+    checkpoint_dir: Path, shades: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = ["--tasks", str(shades / "tasks.json"), "--retrieval", str(shades / "data"), "--scenes", "0"]
+    path = shades / "figures.json"
+    assert (
+        main(["--checkpoint", str(shades / "other"), "--base", str(checkpoint_dir), *given, "--json", str(path)]) == 0
+    )
+    printed, written = capsys.readouterr().out, json.loads(path.read_text())
+    assert (written["checkpoint"], written["base"]) == ("other-1", "tiny-1")
+    after, before, changed = (written[name]["shade"] for name in ("tasks", "base_tasks", "changes"))
+    assert changed["estimate"] == pytest.approx(after["accuracy"] - before["accuracy"], abs=1e-4)
+    assert changed["low"] <= changed["estimate"] <= changed["high"] and after["images"] == 8
+    assert "task=shade accuracy=" in printed and " change_low=" in printed
+    found = written["retrieval"][str(shades / "data")]
+    assert found.keys() == {f"{way}_recall_at_{k}" for way in ("image_to_text", "text_to_image") for k in (1, 5)}
+
+
+def test_what_is_wrong_with_a_checkpoint_or_a_task_is_one_sentence(
+    checkpoint_dir: Path, shades: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["--checkpoint", str(shades), "--scenes", "0"]) == 1
+    assert "holds no config.json" in capsys.readouterr().err
+    twice = ["--tasks", str(shades / "tasks.json"), str(shades / "tasks.json"), "--scenes", "0"]
+    assert main(["--checkpoint", str(checkpoint_dir), *twice]) == 1
+    assert "two tasks called 'shade'" in capsys.readouterr().err

@@ -1,0 +1,138 @@
+"""Classification tasks about labelled images in a folder: given in a file, or found in the data itself."""
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from PIL import Image
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from torch import Tensor
+
+from model.contract import Labels, ProblemError, Templates
+from model.data.class_wording import HELD_OUT_WORDINGS, said_in_evaluation, said_in_training, spoken
+from model.data.records import LABEL_FIELD, DataError, Record
+from model.data.shards import file_bytes
+from model.evaluation.batches import embed_pictures
+from model.evaluation.material import Material, Prompts
+from model.image import open_image
+from model.inference import Clip
+
+FIRST = 5
+
+
+class TaskFile(BaseModel):
+    """One task of a tasks file. `data` is a folder in any layout of `model/data/readers.py`, relative to the file;
+    an image's label is its own under the task's name, or the class it has where it has but one.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str = Field(min_length=1)
+    labels: Labels = Field(min_length=2)
+    templates: Templates = Field(default=list(HELD_OUT_WORDINGS), min_length=1)
+    data: Path
+
+
+@dataclass(frozen=True)
+class LabelledTask:
+    """A task's name, its labels, and the sentences that each is asked in."""
+
+    name: str
+    labels: tuple[str, ...]
+    prompts: Prompts
+
+    @property
+    def trained(self) -> Prompts:
+        """The sentences that training on labels says them in."""
+        return [said_in_training(label) for label in self.labels]
+
+    def label_of(self, record: Record) -> str | None:
+        """What a record is in this task, as words."""
+        label = record.labels.get(self.name, record.labels.get(LABEL_FIELD))
+        return None if label is None else spoken(label)
+
+
+class Pictures:
+    """Images of a folder that can be opened, embedded once however many tasks ask about them."""
+
+    def __init__(self, clip: Clip, directory: Path, records: Sequence[Record]) -> None:
+        self.records: list[Record] = []
+        self.embeds = embed_pictures(clip, self._opened(directory, records))
+        self.unreadable = len(records) - len(self.records)
+
+    def _opened(self, directory: Path, records: Sequence[Record]) -> Iterator[Image.Image]:
+        for record in records:
+            try:
+                image = open_image(file_bytes(directory, record.image))
+            except (OSError, ProblemError):
+                continue
+            self.records.append(record)
+            yield image
+        if not self.records:
+            raise DataError(f"none of the {len(records)} images of {directory} that are asked about can be opened")
+
+    def material(self, task: LabelledTask) -> Material:
+        """The images that have one of the task's labels. Raises DataError if there are none."""
+        number = {spoken(label): place for place, label in enumerate(task.labels)}
+        said = [task.label_of(record) for record in self.records]
+        rows = [row for row, label in enumerate(said) if label in number]
+        if not rows:
+            found = ", ".join(sorted({label for label in said if label})[:FIRST]) or "none"
+            raise DataError(
+                f"no image has a label of the task {task.name!r}: its labels begin with "
+                f"{', '.join(task.labels[:FIRST])}; those of the images are {found}"
+            )
+        targets = torch.tensor([number[label] for row in rows if (label := said[row]) is not None])
+        return Material(self.embeds[rows], targets, torch.tensor(rows))
+
+
+def read_tasks(path: Path) -> list[tuple[LabelledTask, Path]]:
+    """The tasks of a JSON file, one or a list, with their folders. Raises DataError."""
+    try:
+        given = json.loads(path.read_bytes())
+        tasks = [TaskFile.model_validate(each) for each in (given if isinstance(given, list) else [given])]
+    except (OSError, ValueError) as error:
+        fault = error.errors(include_url=False)[0] if isinstance(error, ValidationError) else None
+        why = f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" if fault else str(error)
+        needed = '{"name": "animal", "labels": ["cat", "dog"], "data": "folder"}, or a list of such'
+        raise DataError(f"{path} is no file of tasks: {why}; needed is {needed}") from None
+    return [(_labelled(task), path.parent / task.data) for task in tasks]
+
+
+def own_tasks(records: Sequence[Record]) -> list[LabelledTask]:
+    """A task for each kind of label that the records carry, asked in the wordings kept out of training."""
+    names = dict.fromkeys(name for record in records for name in record.labels)
+    found = {name: sorted({record.labels[name] for record in records if name in record.labels}) for name in names}
+    return [
+        LabelledTask(name, tuple(labels), [said_in_evaluation(label) for label in labels])
+        for name, labels in found.items()
+        if len(labels) > 1
+    ]
+
+
+def records_to_ask(records: Sequence[Record]) -> list[Record]:
+    """The test images, or else those for validation, or else all."""
+    for split in ("test", "validation"):
+        if asked := [record for record in records if record.split == split]:
+            return asked
+    return list(records)
+
+
+def _labelled(task: TaskFile) -> LabelledTask:
+    prompts = [
+        label.annotations or [template.replace("{}", label.label) for template in task.templates]
+        for label in task.labels
+    ]
+    return LabelledTask(task.name, tuple(label.label for label in task.labels), prompts)
+
+
+def captions_truth(records: Sequence[Record]) -> tuple[list[str], Tensor]:
+    """The different captions, and which image has which: bool [images, texts]"""
+    texts = list(dict.fromkeys(said for record in records for said in record.captions))
+    column = {text: number for number, text in enumerate(texts)}
+    truth = torch.zeros(len(records), len(texts), dtype=torch.bool)
+    for row, record in enumerate(records):
+        truth[row, [column[said] for said in record.captions]] = True
+    return texts, truth

@@ -1,0 +1,28 @@
+"""A task's figures."""
+
+import pytest
+import torch
+
+from model.checkpoint import MultiLabelCalibration
+from model.evaluation.answers import Answers, result, wrong_above_half
+
+
+def test_macro_recall_counts_a_rare_label_as_much_as_a_frequent_one() -> None:
+    targets = torch.tensor([0] * 9 + [1])
+    always_first = Answers(torch.tensor([[0.5, 0.1, 0.2]]).expand(10, 3), targets, torch.arange(10))
+    found = result(always_first, logit_scale=10, temperature=1)
+    assert (found.accuracy, found.macro_recall, found.images) == (pytest.approx(0.9), 0.5, 10)
+    assert found.chance == pytest.approx(1 / 3)
+
+
+def test_the_temperature_changes_one_calibration_error_and_not_the_other() -> None:
+    cosines = torch.tensor([[0.3, 0.1]]).expand(10, 2)
+    said = Answers(cosines, torch.tensor([0] * 6 + [1] * 4), torch.arange(10))
+    cold, warm = (result(said, logit_scale=20, temperature=temperature) for temperature in (1.0, 10.0))
+    assert cold.raw_calibration_error == warm.raw_calibration_error == cold.calibration_error
+    assert warm.calibration_error < 0.02 < cold.calibration_error
+
+
+def test_wrong_labels_above_half_are_counted_among_wrong_ones() -> None:
+    said = Answers(torch.tensor([[0.9, 0.6, 0.1], [0.6, 0.9, 0.1]]), torch.tensor([0, 1]), torch.arange(2))
+    assert wrong_above_half(said, MultiLabelCalibration(a=10, b=-5)) == 0.5
