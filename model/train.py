@@ -22,6 +22,8 @@ import time
 import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from threading import Event
 
 import torch
@@ -65,7 +67,9 @@ def main(arguments: Sequence[str] = ()) -> int:
         chosen = read_hyperparameters(settings, arguments)
         cluster = Cluster.read(settings.resource_file)
         if cluster.processes > 1 and not is_worker(os.environ):
-            return run_workers(cluster.torchrun(arguments))
+            with TemporaryDirectory(prefix="wordsight-") as scratch:  # one file of decoded images for all of this host
+                shared = TrainSettings(pixels_dir=settings.pixels_dir or Path(scratch))
+                return run_workers(cluster.torchrun(arguments), os.environ | shared.to_env())
         with stop_signal() as stop, joined_ranks(settings.expect_gpu) as ranks:
             run(settings, chosen, ranks, stop)
     except CALLERS_FAULTS as error:

@@ -107,9 +107,10 @@ def _record(directory: Path, row: Row, ignored: Counter[str]) -> Record:
     if labels := _labels(row.fields):
         fields[LABELS_FIELD] = labels
         used |= {LABEL_FIELD, LABELS_FIELD, *(f"{task}{JOB_SUFFIX}" for task in labels)}
-    if said_field is None and labels and all(isinstance(label, str) for label in labels.values()):
-        fields[CAPTION_FIELDS[0]] = [said for label in labels.values() for said in said_in_training(label)]
-        fields.setdefault("held_out", [said for label in labels.values() for said in said_in_evaluation(label)])
+    if said_field is None and labels:
+        classes = list(map(str, labels.values()))  # what is no text is refused below
+        fields[CAPTION_FIELDS[0]] = [said for label in classes for said in said_in_training(label)]
+        fields.setdefault("held_out", [said for label in classes for said in said_in_evaluation(label)])
     if fields.get("split") is None:
         fields["split"] = row.split
     ignored.update(name for name in row.fields if name not in used)

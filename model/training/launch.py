@@ -54,8 +54,10 @@ def is_worker(environ: Mapping[str, str]) -> bool:
     return "RANK" in environ
 
 
-def run_workers(command: Sequence[str]) -> int:
-    """Run torchrun to its end and return its status; a SIGTERM goes on to it, and so to every worker."""
+def run_workers(command: Sequence[str], environ: Mapping[str, str] | None = None) -> int:
+    """Run torchrun to its end and return its status; a SIGTERM goes on to it, and so to every worker. None: they see
+    the environment of this process.
+    """
     workers: subprocess.Popen[bytes] | None = None
     stopped = False
 
@@ -67,7 +69,7 @@ def run_workers(command: Sequence[str]) -> int:
 
     previous = signal.signal(signal.SIGTERM, stop)  # first: a signal that finds no handler would leave orphans
     try:
-        workers = subprocess.Popen(command)  # noqa: S603 - our own interpreter and module
+        workers = subprocess.Popen(command, env=environ)  # noqa: S603 - our own interpreter and module
         if stopped:
             workers.terminate()
         return workers.wait()

@@ -39,7 +39,9 @@ def test_a_good_dataset_is_described_and_taken(tmp_path: Path, capsys: pytest.Ca
         "JSON Lines",
         "12: 9 train, 3 validation (as the data says)",
         "24, 2 to 2 per image; 13 differ",
+        "of 2 to 3 words, half of them up to 2",
         "100.0% of the images have 'a red circle'",
+        "1 to 1",
         "url (12)",
         "0 of 12, allowed is 1.0%",
         "name a model with --checkpoint",
@@ -90,6 +92,23 @@ def test_what_the_model_cuts_off_and_cannot_spell_is_counted(tmp_path: Path) -> 
     assert (reading.captions, reading.too_long) == (48, 12)
     assert reading.frequent_unknown == {"fish": 24, "number": 12}
     assert (reading.words, reading.known_words) == (12 * 66, 12 * 63)
+
+
+def test_the_balance_of_labels_is_told_task_by_task(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    manifest = dataset(tmp_path) / "data.jsonl"
+    lines = [json.loads(line) for line in manifest.read_text().splitlines()]
+    for number, line in enumerate(lines):
+        line["labels"] = {"size": "small" if number < 9 else "large"}
+        if number < 2:
+            line |= {"labels": line["labels"] | {"shape": "round"}, "weight": 3}
+    manifest.write_text("\n".join(map(json.dumps, lines)))
+    assert main(["validate", str(tmp_path)]) == 0
+    printed = capsys.readouterr().out
+    assert "size: 2, 'small' (9) to 'large' (3); 0 images have none" in printed
+    assert "shape: 1, 'round' (2) to 'round' (2); 10 images have none" in printed
+    assert "weights     1 to 3" in printed
+    report = survey(tmp_path, Hyperparameters(), None, 0)
+    assert report.labels == {"size": {"small": 9, "large": 3}, "shape": {"round": 2}}
 
 
 def test_the_figures_can_be_had_as_json(tmp_path: Path, checkpoint_dir: Path) -> None:

@@ -60,6 +60,11 @@ def test_words_that_look_like_nothing_are_captions(tmp_path: Path) -> None:
         ({"image": "../secret.png", "captions": ["red"]}, "must be a path below"),
         ({"image": "/etc/passwd", "captions": ["red"]}, "must be a path below"),
         ({"image": "a.png", "captions": ["red"], "split": "dev"}, "line 2: split"),
+        ({"image": "a.png", "captions": ["red"], "weight": -1}, "line 2: weight: .* greater than or equal to 0"),
+        ({"image": "a.png", "captions": ["red"], "weight": "heavy"}, "line 2: weight"),
+        ({"image": "a.png", "captions": ["red"], "weight": float("inf")}, "line 2: weight"),
+        ({"image": "a.png", "labels": {"animal": 3}}, "line 2: labels.animal"),
+        ({"image": "a.png", "captions": ["red"], "labels": {"animal": ""}}, "line 2: labels.animal"),
     ],
 )
 def test_a_bad_line_is_named(tmp_path: Path, line: Mapping[str, object] | str, sentence: str) -> None:
@@ -89,6 +94,36 @@ def test_fields_that_mean_nothing_here_are_ignored_and_counted(tmp_path: Path) -
     dataset = read_dataset(written(tmp_path, [line, {"image": "b.png", "captions": "blue", "url": 8}]))
     assert dataset.layout == "JSON Lines"
     assert dataset.ignored_fields == {"url": 2, "height": 1, "label": 1}
+
+
+def test_labels_by_task_are_kept_and_said_where_there_is_no_caption(tmp_path: Path) -> None:
+    labels = {"animal": "snowy_owl", "setting": "forest"}
+    said, unsaid = read_records(
+        written(
+            tmp_path, [{"image": "a.png", "text": "an owl", "labels": labels}, {"image": "b.png", "labels": labels}]
+        )
+    )
+    assert said.labels == unsaid.labels == labels
+    assert said.captions == ("an owl",) and said.held_out == ()
+    assert unsaid.captions == (*said_in_training("snowy_owl"), *said_in_training("forest"))
+    assert unsaid.held_out == (*said_in_evaluation("snowy_owl"), *said_in_evaluation("forest"))
+
+
+def test_weight_and_id_are_read_from_lines_and_tables(tmp_path: Path) -> None:
+    written(tmp_path, [{"image": "a.png", "text": "red", "weight": 2, "id": 7}, {"image": "b.png", "text": "blue"}])
+    assert [(r.weight, r.id) for r in read_records(tmp_path)] == [(2, "7"), (1, None)]
+    (tmp_path / "manifest.jsonl").unlink()
+    (tmp_path / "data.csv").write_text("image,text,weight,id\na.png,red,0.5,x\nb.png,blue,,\n")
+    assert [(r.weight, r.id) for r in read_records(tmp_path)] == [(0.5, "x"), (1, None)]
+
+
+def test_rows_about_one_image_share_their_labels_and_differ_in_no_weight(tmp_path: Path) -> None:
+    row = {"image": "a.png", "text": "red"}
+    labels = [{"shape": "circle"}, {"colour": "red", "shape": "disc"}]
+    (record,) = read_records(written(tmp_path, [{**row, "labels": each, "id": n} for n, each in enumerate(labels)]))
+    assert record.labels == {"colour": "red"} and record.id == "0"  # of two shapes neither is the image's own
+    with pytest.raises(DataError, match=r"a\.png has the weights 1 and 2: an image has one"):
+        read_records(written(tmp_path, [row, {**row, "weight": 2}]))
 
 
 def test_hugging_face_metadata_stands_in_the_folder_of_its_split(tmp_path: Path) -> None:
@@ -159,6 +194,7 @@ def test_a_ground_truth_class_is_said_in_many_wordings(tmp_path: Path) -> None:
     line = {"source-ref": "s3://bucket/x.jpg", "kind": 1, "kind-metadata": {"class-name": "fishing_boat"}}
     (record,) = read_records(written(tmp_path, [line]))
     assert record.captions == said_in_training("fishing_boat")
+    assert record.labels == {"kind": "fishing_boat"}
     assert "a photo of a fishing boat" in record.captions
 
 
@@ -172,6 +208,7 @@ def test_a_folder_per_class_becomes_sentences_with_others_kept_for_validation(tm
     assert [r.image for r in dataset.records] == [split + p for p in ("cat/1.JPG", "cat/more/2.png", "owl/3.webp")]
     assert dataset.records[2].captions == said_in_training("owl")
     assert dataset.records[2].held_out == said_in_evaluation("owl")
+    assert [r.labels for r in dataset.records] == [{"label": "cat"}, {"label": "cat"}, {"label": "owl"}]
     assert {r.split for r in dataset.records} == {"train" if split else None}
 
 

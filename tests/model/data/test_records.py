@@ -1,5 +1,6 @@
 """Images with sentences in batches, and what happens to images that can't be opened."""
 
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -59,3 +60,18 @@ def test_sentences_kept_for_validation_are_asked_there_and_never_trained_on(tmp_
     assert all(text.startswith("this is ") for text in data.validation().texts)
     assert data.validation().positives.sum(dim=1).tolist() == [1] * len(data.validation().rows)
     assert not any(text.startswith("this is ") for text in data.sentences())
+
+
+def test_an_image_of_more_weight_is_shown_more_often_and_one_of_none_never(tmp_path: Path) -> None:
+    weights = (0, 1, 2, 0.5, 1, 1.5)
+    records = [
+        record.model_copy(update={"weight": weight, "split": "train"})
+        for record, weight in zip(with_images(tmp_path, 6), weights, strict=True)
+    ]
+    kept = [record.model_copy(update={"split": "validation", "weight": 0.0}) for record in with_images(tmp_path, 7)[6:]]
+    data = examples(tmp_path, [*records, *kept])
+    assert (len(data), data.validation().rows) == (5, (6,))
+    shown = Counter(row for step in range(120) for row in data.batch(step, 5).rows)
+    assert set(shown) == {1, 2, 3, 4, 5}
+    for row, weight in enumerate(weights):
+        assert shown[row] == pytest.approx(100 * weight, abs=25)

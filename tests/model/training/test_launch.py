@@ -35,6 +35,11 @@ def test_the_status_of_the_workers_is_passed_on() -> None:
     assert run_workers([sys.executable, "-c", "raise SystemExit(3)"]) == 3
 
 
+def test_workers_see_the_environment_that_is_given() -> None:
+    command = [sys.executable, "-c", "import os; raise SystemExit(int(os.environ['STATUS']))"]
+    assert run_workers(command, {"STATUS": "4"}) == 4
+
+
 @pytest.fixture
 def _survives_sigterm() -> Iterator[None]:
     """A signal that nobody takes would end the tests and not just fail one."""
