@@ -21,7 +21,7 @@ MAX_MERGES = 2000
 UNRELATED_TO_TRAINING = {
     *("threads", "selection_scenes", "evaluation_scenes"),
     *("log_every_steps", "evaluate_every_steps", "checkpoint_every_s"),
-    *("max_forgetting", "max_task_forgetting", "kept_pixels_bytes"),
+    *("max_forgetting", "max_task_forgetting", "chunk_size", "resume_force", "kept_pixels_bytes"),
 }
 
 
