@@ -94,7 +94,7 @@ def run(settings: TrainSettings, chosen: Hyperparameters, ranks: Ranks, stop: Ev
     examples = load_examples(settings, chosen)
     start = load_start(settings, chosen, examples)
     examples = with_replay(chosen, examples, start.base)
-    states = StateFolder(settings.checkpoints_dir, run_digest(chosen, examples, start))
+    states = StateFolder(settings.checkpoints_dir, run_digest(chosen, examples, start), chosen.resume_force)
     loop = Loop(chosen, examples, start, ranks)
     before = loop.validate()
     loop.curve.append({"step": loop.step, **before})
