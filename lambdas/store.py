@@ -16,7 +16,7 @@ from model.contract import PreconditionFailed, ServiceUnavailable
 
 RETRY_AFTER_S = 2
 _READERS = 8  # botocore keeps 10 connections
-_ABSENT = frozenset({"NoSuchKey", "404"})
+ABSENT = frozenset({"NoSuchKey", "404"})
 _LOST_UPDATE = frozenset({"PreconditionFailed", "ConditionalRequestConflict", "412"})
 """The second one is S3's word for two conditional writes at the same moment."""
 
@@ -39,11 +39,11 @@ class Store:
 
     def read(self, key: str) -> Document | None:
         """The document at a key, or None where there is none."""
-        with _failures_in_words():
+        with failures_in_words():
             try:
                 found = self._s3.get_object(Bucket=self.bucket, Key=key)
             except ClientError as error:
-                if error.response["Error"]["Code"] in _ABSENT:
+                if error.response["Error"]["Code"] in ABSENT:
                     return None
                 raise
             return Document(key, json.loads(found["Body"].read()), found["ETag"].strip('"'))
@@ -62,28 +62,36 @@ class Store:
         """
         condition = {"IfMatch": etag} if etag else {"IfNoneMatch": "*"} if absent else {}
         body = json.dumps(value, ensure_ascii=False).encode()
-        with _failures_in_words():
+        with failures_in_words():
             try:
                 stored = self._s3.put_object(
                     Bucket=self.bucket, Key=key, Body=body, ContentType="application/json", **condition
                 )
             except ClientError as error:
-                if error.response["Error"]["Code"] in _LOST_UPDATE | (_ABSENT if etag else frozenset()):
-                    raise PreconditionFailed("it was changed meanwhile: read it again, and send its new etag") from None
+                if error.response["Error"]["Code"] in _LOST_UPDATE | (ABSENT if etag else frozenset()):
+                    raise _changed_meanwhile() from None
                 raise
         return Document(key, value, stored["ETag"].strip('"'))
 
-    def delete(self, key: str) -> None:
-        """Remove a document; nothing happens where there is none."""
-        with _failures_in_words():
-            self._s3.delete_object(Bucket=self.bucket, Key=key)
+    def delete(self, key: str, *, etag: str | None = None) -> None:
+        """Remove a document, with `etag` only in that state of it; nothing happens where there is none.
+
+        Raises PreconditionFailed if another writer came first.
+        """
+        with failures_in_words():
+            try:
+                self._s3.delete_object(Bucket=self.bucket, Key=key, **({"IfMatch": etag} if etag else {}))
+            except ClientError as error:
+                if error.response["Error"]["Code"] not in _LOST_UPDATE:
+                    raise
+                raise _changed_meanwhile() from None
 
     def keys(self, prefix: str, *, after: str = "") -> Iterator[str]:
         """The keys that begin with a prefix, in the order of their UTF-8 bytes, beginning behind `after`."""
         pages = self._s3.get_paginator("list_objects_v2").paginate(
             Bucket=self.bucket, Prefix=prefix, **({"StartAfter": after} if after else {})
         )
-        with _failures_in_words():
+        with failures_in_words():
             for page in pages:
                 yield from (found["Key"] for found in page.get("Contents", []))
 
@@ -92,8 +100,13 @@ class Store:
         return self._connect("s3")
 
 
+def _changed_meanwhile() -> PreconditionFailed:
+    return PreconditionFailed("it was changed meanwhile: read it again, and send its new etag")
+
+
 @contextmanager
-def _failures_in_words() -> Iterator[None]:
+def failures_in_words() -> Iterator[None]:
+    """Raise ServiceUnavailable instead of what the client says when S3 is silent."""
     silent = ServiceUnavailable("the store did not answer: try again", retry_after_s=RETRY_AFTER_S)
     try:
         yield
