@@ -161,6 +161,11 @@ class TrainSettings(ContainerSettings):
         return self.base_dir / "output/failure"
 
     @property
+    def tensorboard_dir(self) -> Path:
+        """SageMaker's default for a training job's TensorBoardOutputConfig."""
+        return self.base_dir / "output/tensorboard"
+
+    @property
     def quarantine_file(self) -> Path:
         """The records that were left out, as JSON Lines."""
         return self.base_dir / "output/data/quarantine.jsonl"

@@ -38,6 +38,7 @@ from model.training.launch import Cluster, is_worker, run_workers
 from model.training.loop import Diverged, Loop
 from model.training.progress import Progress, say
 from model.training.replay import replay_share, with_replay
+from model.training.scalars import Scalars
 from model.training.start import load_examples, load_start, run_digest
 from model.training.state import ResumeError, StateFolder
 
@@ -102,8 +103,11 @@ def run(settings: TrainSettings, chosen: Hyperparameters, ranks: Ranks, stop: Ev
     if ranks.is_first:
         replayed = replay_share(chosen, start.base)
         say(run=states.run_digest[:12], images=len(examples), replay=replayed, steps=loop.steps, first_step=loop.step)
-    take_steps(loop, states, stop)
+    scalars = Scalars(settings.tensorboard_dir) if ranks.is_first else None
+    take_steps(loop, states, stop, scalars)
     loop.close()
+    if scalars:
+        scalars.close()
     if not ranks.is_first:
         return
     if loop.step < loop.steps:
@@ -112,7 +116,7 @@ def run(settings: TrainSettings, chosen: Hyperparameters, ranks: Ranks, stop: Ev
         export(settings, loop, before, states.run_digest)
 
 
-def take_steps(loop: Loop, states: StateFolder, stop: Event) -> None:
+def take_steps(loop: Loop, states: StateFolder, stop: Event, scalars: Scalars | None = None) -> None:
     """Train until the last step or a stop signal, saving states on the way; none amid bad steps, whose cause may be in
     the weights. Raises Diverged.
     """
@@ -124,11 +128,16 @@ def take_steps(loop: Loop, states: StateFolder, stop: Event) -> None:
         progress.add(loss, loop.global_batch, loop.reader.waited_s)
         stopping = ranks.any(stop.is_set())
         if ranks.is_first and (loop.step % chosen.log_every_steps == 0 or loop.step == loop.steps):
-            progress.report(loop.step, loop.rate, loop.scale)
+            figures = progress.report(loop.step, loop.rate, loop.scale)
+            if scalars:
+                scalars.add("train", loop.step, figures)
         last = loop.step == loop.steps
         if ranks.is_first and (last or loop.step % chosen.evaluate_every_steps == 0) and not stopping:
-            loop.curve.append({"step": loop.step, **loop.validate()})
-            say(**loop.curve[-1])
+            found = loop.validate()
+            loop.curve.append({"step": loop.step, **found})
+            say(step=loop.step, **found)
+            if scalars:
+                scalars.add("validation", loop.step, found)
         due = stopping or loop.step == loop.steps or time.monotonic() - saved_s >= chosen.checkpoint_every_s
         if ranks.is_first and due and loop.bad_steps == 0:
             states.save(loop.step, loop.state())

@@ -1,5 +1,8 @@
-"""What a run prints: one `key=value` line at a time, which SageMaker's metric definitions read."""
+"""What a run prints: one `key=value` line at a time, which SageMaker's metric definitions read, or at a terminal a line
+for a person.
+"""
 
+import sys
 import time
 
 
@@ -26,19 +29,28 @@ class Progress:
         self.images += images
         self.waited_s = waited_s
 
-    def report(self, step: int, learning_rate: float, logit_scale: float) -> None:
-        """Print the line and begin anew."""
+    def report(self, step: int, learning_rate: float, logit_scale: float) -> dict[str, float]:
+        """Print the line, begin anew, and return what was printed."""
         elapsed_s = max(time.monotonic() - self.since_s, 1e-6)
-        say(
-            step=step,
-            loss=sum(self.losses) / len(self.losses),
-            learning_rate=learning_rate,
-            logit_scale=logit_scale,
-            images_per_s=self.images / elapsed_s,
-            data_wait=(self.waited_s - self.waited_before_s) / elapsed_s,
-            left_s=round((self.steps - step) * elapsed_s / len(self.losses)),
-        )
+        values = {
+            "loss": sum(self.losses) / len(self.losses),
+            "learning_rate": learning_rate,
+            "logit_scale": logit_scale,
+            "images_per_s": self.images / elapsed_s,
+            "data_wait": (self.waited_s - self.waited_before_s) / elapsed_s,
+            "left_s": round((self.steps - step) * elapsed_s / len(self.losses)),
+        }
+        if sys.stdout.isatty():
+            print(self._line(step, **values), flush=True)
+        else:
+            say(step=step, **values)
         self._reset()
+        return values
+
+    def _line(self, step: int, loss: float, images_per_s: float, left_s: float, **_: float) -> str:
+        minutes, seconds = divmod(round(left_s), 60)
+        share = f"{step / self.steps:4.0%}  step {step:,} of {self.steps:,}"
+        return f"{share}  loss {loss:.3f}  {images_per_s:,.0f} images/s  {minutes}:{seconds:02} left"
 
     def _reset(self) -> None:
         self.losses: list[float] = []

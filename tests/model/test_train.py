@@ -84,6 +84,9 @@ def test_a_finished_model_says_where_it_comes_from_and_how_good_it_is(job: Path)
     card = (job / "model/README.md").read_text()
     assert "fine-tuned from `tiny-1`" in card and "| colour " in card
     assert "Wordsight divides by it and the pipeline above does not" in card
+    assert "(learning_curve.svg)" in card and (job / "model/learning_curve.svg").read_text().startswith("<svg ")
+    assert [point["step"] for point in metadata.metrics["learning_curve"]] == [0, 24]  # type: ignore[index,union-attr]
+    assert list((job / "output/tensorboard").glob("events.*"))
 
 
 def test_replay_asked_for_is_done_recorded_and_counted_in_the_epochs(job: Path) -> None:

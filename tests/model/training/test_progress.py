@@ -1,6 +1,8 @@
 """Log lines, and the expressions that SageMaker reads them with."""
 
+import os
 import re
+import sys
 
 import pytest
 
@@ -29,3 +31,16 @@ def test_every_validation_metric_is_found_in_a_validation_line_and_no_other(
     say(step=10, validation_loss=0.25, validation_accuracy=0.5)
     metrics = found(capsys.readouterr().out)
     assert metrics == {"validation:loss": 0.25, "validation:accuracy": 0.5}
+
+
+def test_at_a_terminal_a_person_reads_how_fast_it_goes_and_how_long_it_will_take(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    ends = os.openpty()
+    with os.fdopen(ends[0]) as ours, os.fdopen(ends[1], "w") as screen:
+        monkeypatch.setattr(sys, "stdout", screen)
+        progress = Progress(steps=1000)
+        progress.add(0.5, images=64, waited_s=0.0)
+        progress.report(step=250, learning_rate=1e-5, logit_scale=14.25)
+        line = os.read(ours.fileno(), 1000).decode().strip()
+    assert re.fullmatch(r"25%  step 250 of 1,000  loss 0\.500  [\d,]+ images/s  \d+:\d\d left", line)
