@@ -22,11 +22,14 @@ from lambdas.invocation import infer
 from lambdas.responses import body_of, create_resolver, json_response, query_of, request_id_header
 from lambdas.routes import CLASSIFY, EMBED, HEALTH, OPENAPI, PAGE
 from lambdas.settings import ApiSettings
+from lambdas.store import Store
+from lambdas.tasks import saved_questions
 from lambdas.uploads import read_images
 from model.contract import (
     SDK_CONNECT_TIMEOUT_S,
     SDK_READ_TIMEOUT_S,
     AnswerAttributes,
+    ClassifyRequest,
     Health,
     InvocationAttributes,
     Operation,
@@ -44,10 +47,13 @@ def create_app(settings: ApiSettings, connect: Connect) -> APIGatewayRestResolve
     """The routes, answering for one endpoint and one bucket."""
     app = create_resolver(settings.cors_origins, logger)
     endpoint = Endpoint(settings.endpoint_name, connect)
+    store = Store(settings.data_bucket, connect)
 
     def answer(operation: Operation) -> Response[str]:
         event = app.current_event
         request = parse_request(event.headers.get("content-type"), body_of(event), query_of(event), operation=operation)
+        if isinstance(request, ClassifyRequest) and (names := request.parameters.task_names):
+            request = request.with_saved_tasks(saved_questions(store, names))
         images = read_images(request.images, settings.data_bucket, connect)
         attributes = InvocationAttributes(
             event.request_context.request_id or "", _deadline_epoch_ms(app.lambda_context)

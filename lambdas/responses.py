@@ -51,9 +51,19 @@ def json_response(
     return Response(status, "application/json", text, {**request_id_header(app), **(headers or {})})
 
 
+def no_content(app: APIGatewayRestResolver) -> Response[str]:
+    """The answer to a deletion: it is done, and there is nothing to say."""
+    return Response(204, headers=request_id_header(app))
+
+
 def request_id_header(app: APIGatewayRestResolver) -> dict[str, str | list[str]]:
     """The header by which a request is found in the logs."""
     return {REQUEST_ID_HEADER: app.current_event.request_context.request_id or ""}
+
+
+def quoted(etag: str) -> str:
+    """A document's etag as a header's entity tag (RFC 9110, 8.8.3)."""
+    return f'"{etag}"'
 
 
 def _cors(origins: Sequence[str]) -> CORSConfig | None:

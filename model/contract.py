@@ -14,9 +14,10 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+import re
 import secrets
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from email.parser import BytesHeaderParser
 from email.utils import collapse_rfc2231_value
 from typing import Annotated, Any, ClassVar, Literal, Self, TypedDict, TypeVar
@@ -54,6 +55,7 @@ MAX_TASKS = 32
 MAX_TEXTS = 500
 """Texts to embed: as vectors of 768 numbers they just fit into MAX_ANSWER_BYTES."""
 MAX_TEXT_CHARS = 1_000
+MAX_TASK_NAME_CHARS = 63
 
 UPLOADS_PREFIX = "uploads/"
 """Where in the data bucket an `s3_key` may point."""
@@ -225,6 +227,16 @@ def _with_place_for_label(template: str) -> str:
     return template
 
 
+def check_task_name(name: str) -> str:
+    """The name itself. Raises ValueError for one that no saved task may have."""
+    if not _TASK_NAME.fullmatch(name):
+        raise ValueError(
+            f"a saved task's name has 1 to {MAX_TASK_NAME_CHARS} lower-case letters, digits, _ and -, "
+            f"a letter or digit first, got {_shorten(name)!r}"
+        )
+    return name
+
+
 def _split_labels(value: object) -> object:
     """`"cat, dog"` -> `["cat", "dog"]`; a plain string in a list is a label without annotations."""
     if isinstance(value, str):
@@ -242,7 +254,10 @@ def _listed(value: object) -> object:
     return [value] if isinstance(value, str) else value
 
 
+_TASK_NAME = re.compile(f"[a-z0-9][a-z0-9_-]{{0,{MAX_TASK_NAME_CHARS - 1}}}")
+
 Text = Annotated[str, StringConstraints(max_length=MAX_TEXT_CHARS), AfterValidator(_not_blank)]
+TaskName = Annotated[str, AfterValidator(check_task_name)]
 Template = Annotated[Text, AfterValidator(_with_place_for_label)]
 
 
@@ -277,6 +292,9 @@ class Question(_Strict):
     multi_label: bool = Field(default=False, description="Score each label on its own instead of against the others")
     top_k: int | None = Field(default=None, ge=1, description="Answer only the best k labels")
     threshold: float | None = Field(default=None, ge=0, le=1, description="Answer only labels that score at least this")
+    thresholds: dict[Text, Annotated[float, Field(ge=0, le=1)]] = Field(
+        default={}, max_length=MAX_LABELS, description="By label, for those that need another threshold than the others"
+    )
 
     @model_validator(mode="after")
     def _labels_can_be_told_apart(self) -> Self:
@@ -290,7 +308,13 @@ class Question(_Strict):
                 f"a lone label ({_shorten(next(iter(seen)))!r}) would always score 1.0: "
                 "add a second label or set multi_label"
             )
+        if seen and (unknown := [label for label in self.thresholds if label not in seen]):
+            raise ValueError(f"thresholds names {_shorten(unknown[0])!r}, which is not one of the candidate_labels")
         return self
+
+    def threshold_of(self, label: str) -> float:
+        """What `label` must score to be answered."""
+        return self.thresholds.get(label, self.threshold or 0.0)
 
     def prompts(self, label: Label) -> list[str]:
         """The sentences whose mean embedding stands for `label`."""
@@ -304,11 +328,18 @@ class Question(_Strict):
 _SHARED_BY_TASKS = ("hypothesis_template", "multi_label", "top_k", "threshold")
 
 
+def check_prompts(questions: Iterable[Question]) -> None:
+    """Raises ValueError if the questions have more sentences together than are embedded for one request."""
+    prompts = sum(len(asked.prompts(label)) for asked in questions for label in asked.candidate_labels)
+    if prompts > MAX_PROMPTS:
+        raise ValueError(f"{prompts} prompts (labels x annotations or templates), at most {MAX_PROMPTS} are allowed")
+
+
 class Parameters(Question):
-    """The parameters of /classify: one question, or several named ones in `tasks`, never both.
+    """The parameters of /classify: one question, several named ones in `tasks`, or saved ones by name in `task`.
 
     What is said beside `tasks` (a template, `multi_label`, `top_k`, `threshold`) holds for every task that does not say
-    otherwise.
+    otherwise. What is said beside `task` comes before what was saved.
     """
 
     candidate_labels: Labels = Field(
@@ -316,6 +347,9 @@ class Parameters(Question):
     )
     tasks: dict[Text, Question] = Field(
         default={}, max_length=MAX_TASKS, description="Several questions about one image, instead of candidate_labels"
+    )
+    task: TaskName | Annotated[list[TaskName], Field(min_length=1, max_length=MAX_TASKS)] | None = Field(
+        default=None, description="A saved task by its name, or a list of them, instead of candidate_labels"
     )
 
     @model_validator(mode="before")
@@ -329,23 +363,40 @@ class Parameters(Question):
 
     @model_validator(mode="after")
     def _asks_one_way(self) -> Self:
-        if self.candidate_labels and self.tasks:
-            raise ValueError("candidate_labels and tasks are given together: give one of them")
-        if not self.candidate_labels and not self.tasks:
+        ways = {"candidate_labels": self.candidate_labels, "tasks": self.tasks, "task": self.task}
+        given = [name for name, value in ways.items() if value]
+        if len(given) > 1:
+            raise ValueError(f"{' and '.join(given)} are given together: give one of them")
+        if not given:
             raise ValueError('candidate_labels is missing: give at least two, such as ["cat", "dog"]')
-        prompts = sum(
-            len(asked.prompts(label)) for asked in self.questions.values() for label in asked.candidate_labels
-        )
-        if prompts > MAX_PROMPTS:
-            raise ValueError(
-                f"{prompts} prompts (labels x annotations or templates), at most {MAX_PROMPTS} are allowed"
-            )
+        if self.tasks and self.thresholds:
+            raise ValueError("thresholds name the labels of one question: give them inside each of the tasks")
+        check_prompts(self.questions.values())
         return self
 
     @property
     def questions(self) -> dict[str, Question]:
-        """Every question by its task's name; a lone `candidate_labels` question has the name ""."""
-        return self.tasks or {"": self}
+        """Every question by its task's name; a lone `candidate_labels` question has the name "".
+
+        Saved tasks have none before `with_saved`.
+        """
+        return self.tasks or ({} if self.task else {"": self})
+
+    @property
+    def task_names(self) -> list[str]:
+        """The saved tasks that are asked for."""
+        return [self.task] if isinstance(self.task, str) else self.task or []
+
+    def with_saved(self, saved: Mapping[str, Mapping[str, Any]]) -> Parameters:
+        """The same with the questions of its saved tasks in their places, each given by name as JSON.
+
+        Raises BadRequest if together they are more than one request may ask.
+        """
+        beside = self.model_dump(exclude_unset=True, exclude={"task"})
+        questions = {name: {**saved[name], **beside} for name in self.task_names}
+        if isinstance(self.task, str):
+            return validate(Parameters, questions[self.task])
+        return validate(Parameters, {"tasks": questions})
 
 
 def _fits_s3(key: str) -> str:
@@ -372,6 +423,10 @@ def _check_sources(value: object) -> object:
                 got = _shorten(json.dumps(source, default=str))
                 raise ValueError(f'an image is base64 text or {{"s3_key": "{UPLOADS_PREFIX}…"}}, got {got}')
     return value
+
+
+ImageField = Annotated[str | S3Object, BeforeValidator(_check_sources)]
+"""One image of a JSON body."""
 
 
 class ClassifyBody(_Strict):
@@ -425,6 +480,10 @@ class ClassifyRequest:
         """Everything but the images, as form fields holding JSON."""
         return {"parameters": self.parameters.model_dump(exclude_unset=True)}
 
+    def with_saved_tasks(self, saved: Mapping[str, Mapping[str, Any]]) -> ClassifyRequest:
+        """The same request with `Parameters.with_saved`. Raises BadRequest."""
+        return replace(self, parameters=self.parameters.with_saved(saved))
+
 
 @dataclass(frozen=True)
 class EmbedRequest:
@@ -471,17 +530,30 @@ def parse_request(
         if query:
             raise BadRequest(f"the parameters of a JSON request go in its body, got {', '.join(query)} in the query")
         request = _from_json(body, operation)
-    elif media_type == "multipart/form-data":
+    else:
+        request = _from_fields(*read_fields(content_type, body, query), operation)
+    if operation is None and isinstance(request, ClassifyRequest) and request.parameters.task:
+        raise BadRequest("the model knows no saved tasks: the API looks them up, send candidate_labels or tasks here")
+    check_bytes(request.images, max_image_bytes)
+    return request
+
+
+def read_fields(
+    content_type: str | None, body: bytes, query: Mapping[str, Sequence[str]]
+) -> tuple[list[bytes], Mapping[str, Sequence[str]]]:
+    """Images and text fields of a form, or of one image as it is; a field may also stand in the query.
+
+    Raises BadRequest or UnsupportedMediaType.
+    """
+    media_type = (content_type or "").split(";", 1)[0].strip().lower()
+    if media_type == "multipart/form-data":
         images, fields = _read_form(content_type or "", body)
-        request = _from_fields(images, _merge(fields, query), operation)
-    elif media_type.startswith("image/") or media_type == "application/octet-stream":
+        return images, _merge(fields, query)
+    if media_type.startswith("image/") or media_type == "application/octet-stream":
         if not body:
             raise BadRequest("the body is empty: send the image's bytes (curl: --data-binary @image.jpg)")
-        request = _from_fields([body], query, operation)
-    else:
-        raise UnsupportedMediaType(_advise_media_type(media_type))
-    _check_bytes(request, max_image_bytes)
-    return request
+        return [body], query
+    raise UnsupportedMediaType(_advise_media_type(media_type))
 
 
 def _advise_media_type(media_type: str) -> str:
@@ -494,8 +566,9 @@ def _advise_media_type(media_type: str) -> str:
     return f"{got}, allowed are application/json, image/*, application/octet-stream and multipart/form-data"
 
 
-def _check_bytes(request: Request, max_image_bytes: int) -> None:
-    size = sum(len(image) for image in request.images if isinstance(image, bytes))
+def check_bytes(images: Iterable[ImageSource], max_image_bytes: int = MAX_INLINE_IMAGE_BYTES) -> None:
+    """Raises PayloadTooLarge if the images that were sent are larger together than one request may be."""
+    size = sum(len(image) for image in images if isinstance(image, bytes))
     if size > max_image_bytes:
         raise PayloadTooLarge(
             f"{size:,} bytes of images, at most {max_image_bytes:,} are allowed in one request: shrink them to 1024 px "
@@ -504,22 +577,27 @@ def _check_bytes(request: Request, max_image_bytes: int) -> None:
 
 
 def _from_json(body: bytes, operation: Operation | None) -> Request:
+    data = _json_object(body)
+    if operation is None:
+        operation = _check_operation(data.pop("operation", "classify"))
+    if operation == "embed":
+        embed = validate(EmbedBody, data).inputs
+        return EmbedRequest([source_or_problem(source) for source in embed.images], embed.texts)
+    classify = validate(ClassifyBody, data)
+    if isinstance(classify.inputs, list):
+        images = [source_or_problem(source) for source in classify.inputs]
+        return ClassifyRequest(images, classify.parameters, listed=True)
+    return ClassifyRequest([_decode(classify.inputs)], classify.parameters)
+
+
+def _json_object(body: bytes) -> dict[str, Any]:
     try:
         data = json.loads(body)
     except (ValueError, RecursionError) as error:
         raise BadRequest(f"the body is not valid JSON: {_shorten(str(error), 120)}") from None
     if not isinstance(data, dict):
         raise BadRequest(f"the body must be a JSON object, got {_shorten(json.dumps(data))}")
-    if operation is None:
-        operation = _check_operation(data.pop("operation", "classify"))
-    if operation == "embed":
-        embed = _validate(EmbedBody, data).inputs
-        return EmbedRequest([_decode_or_problem(source) for source in embed.images], embed.texts)
-    classify = _validate(ClassifyBody, data)
-    if isinstance(classify.inputs, list):
-        images = [_decode_or_problem(source) for source in classify.inputs]
-        return ClassifyRequest(images, classify.parameters, listed=True)
-    return ClassifyRequest([_decode(classify.inputs)], classify.parameters)
+    return data
 
 
 def _decode(source: str | S3Object) -> bytes | S3Object:
@@ -542,7 +620,8 @@ def _decode(source: str | S3Object) -> bytes | S3Object:
     return image
 
 
-def _decode_or_problem(source: str | S3Object) -> ImageSource:
+def source_or_problem(source: str | S3Object) -> ImageSource:
+    """What an image of a JSON body stands for; one that is no base64 becomes its problem."""
     try:
         return _decode(source)
     except ProblemError as problem:
@@ -555,7 +634,17 @@ def _check_operation(value: object) -> Operation:
     raise BadRequest(f"operation {_shorten(str(value))!r} is unknown, allowed are 'classify' and 'embed'")
 
 
-def _validate(model: type[Model], data: object) -> Model:
+def parse_json(model: type[Model], content_type: str | None, body: bytes) -> Model:
+    """The body of a request that is JSON only. Raises BadRequest or UnsupportedMediaType."""
+    media_type = (content_type or "").split(";", 1)[0].strip().lower()
+    if media_type != "application/json":
+        got = f"content-type {media_type!r}" if media_type else "no content-type"
+        raise UnsupportedMediaType(f"{got}, allowed is application/json: add -H 'content-type: application/json'")
+    return validate(model, _json_object(body))
+
+
+def validate(model: type[Model], data: object) -> Model:
+    """`data` as a model of this contract. Raises BadRequest with a sentence for each of the first faults."""
     try:
         return model.model_validate(data)
     except ValidationError as error:
@@ -588,7 +677,7 @@ def _shorten(text: str, chars: int = 60) -> str:
 # --- forms -----------------------------------------------------------------
 
 _IMAGE_PARTS = ("image", "inputs")
-_FIELDS = ("parameters", "candidate_labels", "tasks", *_SHARED_BY_TASKS)
+_FIELDS = ("parameters", *Parameters.model_fields)
 
 
 def _from_fields(images: list[bytes], fields: Mapping[str, Sequence[str]], operation: Operation | None) -> Request:
@@ -599,19 +688,19 @@ def _from_fields(images: list[bytes], fields: Mapping[str, Sequence[str]], opera
         texts = remaining.pop("texts", None)
         if remaining:
             raise BadRequest(f"{', '.join(remaining)}: not a known field, allowed are image and texts")
-        embed = _validate(EmbedInputs, {"texts": _json_or_list(texts, "texts") if texts else []})
+        embed = validate(EmbedInputs, {"texts": _json_or_list(texts, "texts") if texts else []})
         return EmbedRequest(list(images), embed.texts)
     if unknown := [name for name in remaining if name not in _FIELDS]:
         raise BadRequest(f"{', '.join(unknown)}: not a known field, allowed are image, {', '.join(_FIELDS)}")
-    return ClassifyRequest(list(images), _validate(Parameters, _parameters(remaining)), listed=len(images) > 1)
+    return ClassifyRequest(list(images), validate(Parameters, _parameters(remaining)), listed=len(images) > 1)
 
 
 def _parameters(fields: Mapping[str, Sequence[str]]) -> dict[str, Any]:
     data: dict[str, Any] = {}
     for name, values in fields.items():
-        if name in ("candidate_labels", "hypothesis_template"):
+        if name in ("candidate_labels", "hypothesis_template", "task"):
             data[name] = _json_or_list(values, name)
-        elif name in ("tasks", "parameters"):
+        elif name in ("tasks", "thresholds", "parameters"):
             data[name] = _json(_only(values, name), name)
         else:
             data[name] = _only(values, name)

@@ -62,10 +62,10 @@ def score(
 
 
 def rank(question: Question, scores: torch.Tensor) -> list[LabelScore]:
-    """One image's scores [L] as answers, best first, cut by `top_k` and `threshold`; equal scores keep their order."""
+    """One image's scores [L] as answers, best first, cut by `top_k` and thresholds; equal scores keep their order."""
     values, order = torch.sort(scores, descending=True, stable=True)
     answers = [
         LabelScore(label=question.candidate_labels[index].label, score=value)
         for index, value in zip(order.tolist()[: question.top_k], values.tolist(), strict=False)
     ]
-    return [answer for answer in answers if answer["score"] >= (question.threshold or 0.0)]
+    return [answer for answer in answers if answer["score"] >= question.threshold_of(answer["label"])]

@@ -7,7 +7,7 @@ from constructs import Construct
 
 from lambdas.routes import API_KEY_HEADER, ROUTES, STAGE_NAME, Route
 from model.contract import API_TIMEOUT_S, EXPOSED_HEADERS
-from stacks.api_function import ApiFunction
+from stacks.api_function import Surroundings, api_functions
 from stacks.config import StageConfig
 from stacks.data import DataStack
 from stacks.gateway_responses import add_gateway_responses
@@ -21,30 +21,23 @@ REQUEST_HEADERS = ("content-type", "authorization", "x-amz-date", "x-amz-securit
 
 
 class ApiStack(Stack):
-    """A regional REST API in front of one function. Its address is the output `ApiUrl`."""
+    """A regional REST API in front of one function per permission boundary. Its address is the output `ApiUrl`."""
 
     def __init__(
         self, scope: Construct, id: str, *, config: StageConfig, data: DataStack, serving: ServingStack
     ) -> None:
         super().__init__(scope, id, description="Wordsight: the REST API")
         self.add_stack_dependency(serving)  # callers find an endpoint as soon as they find the API
-        function = ApiFunction(
-            self,
-            "Function",
-            config=config,
-            endpoint_name=serving.endpoint_name,
-            endpoint_arn=serving.endpoint_arn,
-            data_bucket=data.data,
-        )
         api = self._rest_api(config)
-        integration = apigateway.LambdaIntegration(
-            function,
-            timeout=Duration.seconds(API_TIMEOUT_S),
-            scope_permission_to_method=False,
-        )
+        integrations = {
+            module: apigateway.LambdaIntegration(
+                function, timeout=Duration.seconds(API_TIMEOUT_S), scope_permission_to_method=False
+            )
+            for module, function in api_functions(self, Surroundings(config, data, serving)).items()
+        }
         api.node.try_remove_child("Endpoint")  # the library's own output of the address, with another spelling
         for route in ROUTES:
-            _add_route(api, route, integration, config)
+            _add_route(api, route, integrations[route.function], config)
         add_gateway_responses(api, config)
         self._keep_execution_logs(api, config)
         if config.auth == "api_key":

@@ -1,70 +1,79 @@
-"""The Lambda function behind the API: its code, its environment and exactly what it may do."""
+"""The functions behind the API, one per permission boundary: what each is told and exactly what it may do."""
 
-from aws_cdk import Aws, Duration, IgnoreMode
-from aws_cdk import aws_iam as iam
-from aws_cdk import aws_lambda as lambda_
-from aws_cdk import aws_s3 as s3
+from collections.abc import Callable
+from dataclasses import dataclass
+
 from constructs import Construct
 
+from lambdas.routes import ROUTES
 from lambdas.settings import ApiSettings
-from model.contract import LAMBDA_TIMEOUT_S, UPLOADS_PREFIX
-from stacks.config import POWERTOOLS_LAYER_VERSION, StageConfig
-from stacks.images import REPOSITORY_ROOT
-from stacks.log_groups import log_group
+from model.contract import UPLOADS_PREFIX
+from model.resources.idempotency import IDEMPOTENCY_PREFIX
+from model.resources.tasks import TASKS_PREFIX
+from stacks.config import StageConfig
+from stacks.data import DataStack
+from stacks.handler_function import HandlerFunction
+from stacks.serving import ServingStack
 
-CODE = ("/*", "!/lambdas", "!/model", "/model/*", "!/model/__init__.py", "!/model/contract.py", "__pycache__")
-"""What of the repository a function holds, as .gitignore patterns: the handlers and the contract."""
-
-MEMORY_MB = 1024
-"""Lambda's CPU grows with memory: enough to decode 4 MB of base64 in a few milliseconds."""
-
-POWERTOOLS_ACCOUNT = "017000801446"
+READ = ["s3:GetObject"]
+KEEP = ["s3:GetObject", "s3:PutObject", "s3:DeleteObject"]
 
 
-class ApiFunction(lambda_.Function):
-    """Answers every route. May call one endpoint, look at its status, and read uploaded images."""
+@dataclass(frozen=True)
+class Surroundings:
+    """What the API's functions are built from: the stage and the stacks that they reach into."""
 
-    def __init__(
-        self,
-        scope: Construct,
-        id: str,
-        *,
-        config: StageConfig,
-        endpoint_name: str,
-        endpoint_arn: str,
-        data_bucket: s3.IBucket,
-    ) -> None:
-        logs = log_group(scope, f"{id}Logs", config)
-        # A role of our own: the one that the library makes may write to every log group of the account.
-        role = iam.Role(scope, f"{id}Role", assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"))
-        logs.grant_write(role)
-        settings = ApiSettings(
-            endpoint_name=endpoint_name, data_bucket=data_bucket.bucket_name, cors_origins=config.cors_origins
-        )
-        super().__init__(
-            scope,
-            id,
-            description="Wordsight: answers the API's routes",
-            runtime=lambda_.Runtime.PYTHON_3_14,
-            architecture=lambda_.Architecture.ARM_64,
-            handler="lambdas.classify.handler",
-            code=lambda_.Code.from_asset(str(REPOSITORY_ROOT), exclude=list(CODE), ignore_mode=IgnoreMode.GIT),
-            environment=settings.to_env(),
-            layers=[lambda_.LayerVersion.from_layer_version_arn(scope, f"{id}Powertools", _powertools_layer_arn())],
-            timeout=Duration.seconds(LAMBDA_TIMEOUT_S),
-            memory_size=MEMORY_MB,
-            role=role,
-            log_group=logs,
-            tracing=lambda_.Tracing.ACTIVE,
-        )
-        for actions, resource in (
-            (["sagemaker:InvokeEndpoint", "sagemaker:DescribeEndpoint"], endpoint_arn),
-            (["s3:GetObject"], data_bucket.arn_for_objects(f"{UPLOADS_PREFIX}*")),
-        ):
-            self.add_to_role_policy(iam.PolicyStatement(actions=actions, resources=[resource]))
+    config: StageConfig
+    data: DataStack
+    serving: ServingStack
 
 
-def _powertools_layer_arn() -> str:
-    """https://docs.aws.amazon.com/powertools/python/latest/getting-started/install/#lambda-layer"""
-    layer = f"AWSLambdaPowertoolsPythonV3-python314-arm64:{POWERTOOLS_LAYER_VERSION}"
-    return f"arn:{Aws.PARTITION}:lambda:{Aws.REGION}:{POWERTOOLS_ACCOUNT}:layer:{layer}"
+def api_functions(scope: Construct, around: Surroundings) -> dict[str, HandlerFunction]:
+    """The function of every module that a route names, by that name."""
+    return {module: _BUILDERS[module](scope, around) for module in sorted({route.function for route in ROUTES})}
+
+
+def _classify(scope: Construct, around: Surroundings) -> HandlerFunction:
+    """May ask one endpoint and for its status, and read uploads and saved tasks."""
+    function = HandlerFunction(
+        scope,
+        "ClassifyFunction",
+        config=around.config,
+        module="classify",
+        description="answers questions about images",
+        environment=_settings(around).to_env(),
+    )
+    function.allow(["sagemaker:InvokeEndpoint", "sagemaker:DescribeEndpoint"], around.serving.endpoint_arn)
+    function.allow_objects(around.data.data, READ, UPLOADS_PREFIX, TASKS_PREFIX)
+    function.allow_listing(around.data.data)
+    return function
+
+
+def _annotate(scope: Construct, around: Surroundings) -> HandlerFunction:
+    """May keep tasks and what was answered before, and take in uploads, which callers send with its signature."""
+    function = HandlerFunction(
+        scope,
+        "AnnotateFunction",
+        config=around.config,
+        module="annotate",
+        description="keeps tasks and annotations",
+        environment=_settings(around).to_env(),
+    )
+    function.allow_objects(around.data.data, KEEP, TASKS_PREFIX, IDEMPOTENCY_PREFIX)
+    function.allow_objects(around.data.data, ["s3:PutObject"], UPLOADS_PREFIX)
+    function.allow_listing(around.data.data)
+    return function
+
+
+_BUILDERS: dict[str, Callable[[Construct, Surroundings], HandlerFunction]] = {
+    "classify": _classify,
+    "annotate": _annotate,
+}
+
+
+def _settings(around: Surroundings) -> ApiSettings:
+    return ApiSettings(
+        endpoint_name=around.serving.endpoint_name,
+        data_bucket=around.data.data.bucket_name,
+        cors_origins=around.config.cors_origins,
+    )

@@ -7,6 +7,7 @@ from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
 from model.contract import UPLOADS_PREFIX
+from model.resources.idempotency import IDEMPOTENCY_DAYS, IDEMPOTENCY_PREFIX
 from stacks.config import StageConfig
 
 TRAINING_PREFIXES = ("annotations/", "images/", "snapshots/")
@@ -28,9 +29,8 @@ class DataStack(Stack):
             cors=_cors(config),
             lifecycle_rules=[
                 s3.LifecycleRule(abort_incomplete_multipart_upload_after=Duration.days(1)),
-                s3.LifecycleRule(
-                    prefix=UPLOADS_PREFIX, expiration=Duration.days(1), noncurrent_version_expiration=Duration.days(1)
-                ),
+                _passing(UPLOADS_PREFIX, 1),
+                _passing(IDEMPOTENCY_PREFIX, IDEMPOTENCY_DAYS),
                 s3.LifecycleRule(noncurrent_version_expiration=Duration.days(30), expired_object_delete_marker=True),
             ],
         )
@@ -59,6 +59,12 @@ def _bucket(scope: Construct, id: str, config: StageConfig, **properties: Any) -
         auto_delete_objects=not config.retain_data,
         **properties,
     )
+
+
+def _passing(prefix: str, days: int) -> s3.LifecycleRule:
+    """What lies here is needed for some days only."""
+    gone = Duration.days(days)
+    return s3.LifecycleRule(prefix=prefix, expiration=gone, noncurrent_version_expiration=gone)
 
 
 def _cors(config: StageConfig) -> list[s3.CorsRule] | None:

@@ -14,6 +14,8 @@ from cdk_nag import AwsSolutionsChecks
 from constructs import IConstruct
 
 from model.contract import UPLOADS_PREFIX
+from model.resources.idempotency import IDEMPOTENCY_PREFIX
+from model.resources.tasks import TASKS_PREFIX
 from stacks.config import StageConfig
 from stacks.data import CHECKPOINTS_PREFIX, MODELS_PREFIX, TRAINING_PREFIXES
 
@@ -98,12 +100,17 @@ def _accepted_in_serving(stack: str, config: StageConfig) -> Iterator[Accepted]:
 
 
 def _accepted_in_api(stack: str, config: StageConfig) -> Iterator[Accepted]:
-    yield Accepted(
-        f"{stack}/FunctionRole",
-        (_objects(config, _DATA_ARN, UPLOADS_PREFIX),),
-        "an uploaded image may have any name under this prefix",
-    )
-    yield Accepted(f"{stack}/FunctionRole", (_resource("*"),), "X-Ray's actions know no resources")
+    kept = {
+        "Classify": (UPLOADS_PREFIX, TASKS_PREFIX),
+        "Annotate": (UPLOADS_PREFIX, TASKS_PREFIX, IDEMPOTENCY_PREFIX),
+    }
+    for function, prefixes in kept.items():
+        yield Accepted(
+            f"{stack}/{function}FunctionRole",
+            tuple(_objects(config, _DATA_ARN, prefix) for prefix in prefixes),
+            "callers name what is kept under these prefixes",
+        )
+        yield Accepted(f"{stack}/{function}FunctionRole", (_resource("*"),), "X-Ray's actions know no resources")
     yield Accepted(
         f"{stack}/Api/CloudWatchRole",
         (_managed_policy("AmazonAPIGatewayPushToCloudWatchLogs"),),

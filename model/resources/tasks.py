@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import json
 from typing import Annotated, Any, Self, TypedDict
 
 from pydantic import Field, StringConstraints, model_validator
 
-from model.contract import MAX_TEXT_CHARS, TASK_NAME, BadRequest, Question, check_prompts, validate
+from model.contract import MAX_TEXT_CHARS, BadRequest, PayloadTooLarge, Question, check_prompts, check_task_name
 
 TASKS_PREFIX = "tasks/"
 """Where in the data bucket they are: one JSON document each."""
-MAX_LISTED_TASKS = 1000
+MAX_TASK_BYTES = 1_000_000
+"""One task as JSON in ASCII: it is read for every request that names it."""
+MAX_LISTED_TASKS = 100
 """Tasks answered by one GET /tasks; `after` asks for those behind them."""
 
 
 class Task(Question):
-    """The body of PUT /tasks/{task}, and what GET answers."""
+    """The body of PUT /tasks/{task}, and what GET answers: a question, and a description for people."""
 
     description: Annotated[str, StringConstraints(max_length=MAX_TEXT_CHARS)] = Field(
         default="", description="What it is for, in words for people"
@@ -26,17 +29,20 @@ class Task(Question):
         check_prompts([self])
         return self
 
-    def question(self) -> dict[str, Any]:
-        """What POST /classify is asked in its place, as JSON."""
-        return self.model_dump(exclude_unset=True, exclude={"description"})
+    def document(self) -> dict[str, Any]:
+        """What is stored and answered, JSON-ready. Raises PayloadTooLarge beyond MAX_TASK_BYTES."""
+        members = self.model_dump(exclude_unset=True)
+        if (size := len(json.dumps(members))) > MAX_TASK_BYTES:
+            raise PayloadTooLarge(f"the task is {size:,} bytes, at most {MAX_TASK_BYTES:,} are kept: use fewer labels")
+        return members
 
 
 class TaskSummary(TypedDict):
-    """One entry of GET /tasks."""
+    """One entry of GET /tasks; `labels` is their number."""
 
     name: str
     etag: str
-    labels: list[str]
+    labels: int
     multi_label: bool
     description: str
 
@@ -50,17 +56,12 @@ class TaskList(TypedDict):
 
 def task_key(name: str) -> str:
     """Where in the data bucket the task is. Raises BadRequest for a name that no task may have."""
-    if not TASK_NAME.fullmatch(name):
-        raise BadRequest(f"the task's name is {name!r}, allowed: {TASK_NAME_IN_WORDS}")
-    return f"{TASKS_PREFIX}{name}.json"
+    try:
+        return f"{TASKS_PREFIX}{check_task_name(name)}.json"
+    except ValueError as error:
+        raise BadRequest(str(error)) from None
 
 
-def summary(name: str, etag: str, task: Task) -> TaskSummary:
-    """A task as the list shows it."""
-    return TaskSummary(
-        name=name,
-        etag=etag,
-        labels=[label.label for label in task.candidate_labels],
-        multi_label=task.multi_label,
-        description=task.description,
-    )
+def task_name(key: str) -> str:
+    """The name of the task that is stored at `key`."""
+    return key.removeprefix(TASKS_PREFIX).removesuffix(".json")

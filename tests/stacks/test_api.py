@@ -31,6 +31,19 @@ def test_the_api_has_exactly_the_routes_of_the_table(dev: Assembly) -> None:
     assert methods(dev).keys() == {(route.method, route.path) for route in ROUTES}
 
 
+def test_every_route_leads_to_its_function(dev: Assembly) -> None:
+    found = methods(dev)
+    for route in ROUTES:
+        integration = dict(found[route.method, route.path]["Integration"])  # type: ignore[call-overload]
+        assert f"${{{route.function.capitalize()}Function" in flat(integration["Uri"]), route.path
+
+
+def test_the_api_may_call_every_function(dev: Assembly) -> None:
+    permissions = dev.api.of_type("AWS::Lambda::Permission").values()
+    called = {flat(each["Properties"]["FunctionName"]).removesuffix(".Arn}").removeprefix("${") for each in permissions}
+    assert called == dev.api.of_type("AWS::Lambda::Function").keys()
+
+
 @pytest.mark.parametrize("mode", ["api_key", "iam", "none"])
 def test_open_routes_are_open_and_all_others_follow_the_auth_mode(synthesize: Synthesize, mode: str) -> None:
     found = methods(synthesize(auth=mode))
@@ -66,7 +79,8 @@ def test_images_and_forms_arrive_as_they_were_sent_and_json_as_text(dev: Assembl
 
 def test_the_api_is_regional_and_waits_longer_than_the_function_runs(dev: Assembly) -> None:
     assert dev.api.the("AWS::ApiGateway::RestApi")["EndpointConfiguration"] == {"Types": ["REGIONAL"]}
-    function_timeout_s = dev.api.the("AWS::Lambda::Function")["Timeout"]
+    functions = dev.api.of_type("AWS::Lambda::Function").values()
+    function_timeout_s = max(function["Properties"]["Timeout"] for function in functions)
     for method in methods(dev).values():
         integration = dict(method["Integration"])  # type: ignore[call-overload]
         assert integration["TimeoutInMillis"] == API_TIMEOUT_S * 1000 > function_timeout_s * 1000

@@ -58,7 +58,7 @@ def test_nothing_unfinished_or_temporary_is_paid_for_long(assembly: Assembly) ->
         rules = bucket["Properties"]["LifecycleConfiguration"]["Rules"]
         assert {"DaysAfterInitiation": 1} in [rule.get("AbortIncompleteMultipartUpload") for rule in rules], id
         expiring |= {rule["Prefix"]: rule["ExpirationInDays"] for rule in rules if "Prefix" in rule}
-    assert expiring == {"uploads/": 1, "checkpoints/": 30}
+    assert expiring == {"uploads/": 1, "idempotency/": 1, "checkpoints/": 30}
 
 
 def test_old_versions_go_after_a_month_and_those_of_uploads_after_a_day(assembly: Assembly) -> None:

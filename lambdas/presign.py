@@ -1,0 +1,54 @@
+"""POST /uploads: forms that let a caller send images straight to the data bucket."""
+
+from __future__ import annotations
+
+from uuid import uuid4
+
+from aws_lambda_powertools.event_handler import APIGatewayRestResolver, Response
+
+from lambdas.clients import Connect
+from lambdas.idempotency import once
+from lambdas.responses import body_of, json_response
+from lambdas.routes import UPLOAD
+from lambdas.store import Store
+from model.contract import MAX_INVOCATION_BYTES, UPLOADS_PREFIX, parse_json
+from model.resources.uploads import UPLOAD_EXPIRES_IN_S, Upload, Uploads, UploadsBody
+
+
+def add_upload_routes(app: APIGatewayRestResolver, store: Store, connect: Connect) -> None:
+    """POST /uploads."""
+
+    @app.route(UPLOAD.rule, UPLOAD.method)
+    def _upload() -> Response[str]:
+        event = app.current_event
+        body = body_of(event)
+        asked = parse_json(UploadsBody, event.headers.get("content-type"), body) if body else UploadsBody()
+
+        def permit(_: str) -> Response[str]:
+            uploads = [_permission(store.bucket, asked.content_type, connect) for _ in range(asked.count)]
+            return json_response(app, Uploads(uploads=uploads), status=201)
+
+        return once(app, store, permit)
+
+
+def _permission(bucket: str, content_type: str | None, connect: Connect) -> Upload:
+    """One form, signed. S3 refuses other keys, larger files and other types, whoever sends it."""
+    key = f"{UPLOADS_PREFIX}{uuid4()}"
+    kind = {"Content-Type": content_type} if content_type else {}
+    form = connect("s3").generate_presigned_post(
+        bucket,
+        key,
+        Fields=kind,
+        Conditions=[
+            kind or ["starts-with", "$Content-Type", "image/"],
+            ["content-length-range", 1, MAX_INVOCATION_BYTES],
+        ],
+        ExpiresIn=UPLOAD_EXPIRES_IN_S,
+    )
+    return Upload(
+        url=form["url"],
+        fields=form["fields"],
+        s3_key=key,
+        max_bytes=MAX_INVOCATION_BYTES,
+        expires_in_s=UPLOAD_EXPIRES_IN_S,
+    )

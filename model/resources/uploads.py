@@ -1,0 +1,45 @@
+"""POST /uploads: permissions to send images straight to the data bucket, for images too large for the API."""
+
+from __future__ import annotations
+
+from typing import Annotated, TypedDict
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from model.contract import MAX_IMAGES
+
+UPLOAD_EXPIRES_IN_S = 900
+"""How long a permission lasts. What was sent with it stays for a day."""
+
+
+def _is_image(media_type: str) -> str:
+    if not media_type.isascii() or not media_type.startswith("image/") or not media_type[6:].strip():
+        raise ValueError(f"content_type is an image's, such as image/jpeg, got {media_type[:60]!r}")
+    return media_type
+
+
+class UploadsBody(BaseModel):
+    """The body of POST /uploads."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    count: int = Field(default=1, ge=1, le=MAX_IMAGES, description="How many images will be sent")
+    content_type: Annotated[str, AfterValidator(_is_image)] | None = Field(
+        default=None, max_length=100, description="Send it with every image; without it any image/* goes"
+    )
+
+
+class Upload(TypedDict):
+    """A form to POST to `url`: `fields` first, then the image, as `file`. From then on `s3_key` names it."""
+
+    url: str
+    fields: dict[str, str]
+    s3_key: str
+    max_bytes: int
+    expires_in_s: int
+
+
+class Uploads(TypedDict):
+    """The answer of POST /uploads."""
+
+    uploads: list[Upload]
