@@ -10,7 +10,7 @@ export OMP_NUM_THREADS ?= 1
 CDK = cdk --context stage=$(STAGE) $(CONTEXT)
 
 .DEFAULT_GOAL := help
-.PHONY: help local local-status local-logs local-destroy test test-slow check synth diff bootstrap deploy promote destroy api-key train-demo learn-report
+.PHONY: help local local-status local-logs local-destroy test test-slow check synth diff bootstrap deploy promote destroy api-key train-demo learn-report bench-train
 
 help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -77,6 +77,14 @@ train-demo: .venv/.product ## Train the shipped checkpoint again: 45 minutes, re
 
 learn-report: .venv/.benchmarks ## Fine-tune in two new domains by every method: 30 minutes, resumes if stopped
 	python -m benchmarks.learn_report
+
+bench-train: .venv/.product .bench/site ## Measure training beside two common training loops: 15 minutes
+	python -m benchmarks.train_throughput
+
+# Apart from .venv and without dependencies: these would bring torchvision, which replaces torch.
+.bench/site: benchmarks/train_others.txt .venv/.product
+	python -m pip install --disable-pip-version-check --no-deps --upgrade --target $@ -r benchmarks/train_others.txt
+	@touch $@
 
 # Stamps: what was installed, and from which list. A changed list installs again.
 .venv/bin/python:

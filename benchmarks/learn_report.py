@@ -22,7 +22,7 @@ from model.checkpoint import load_checkpoint
 
 SHIPPED = ROOT / "model/shipped"
 WORK = ROOT / ".bench/learn"
-SHARES = (0.25, 0.5, 0.75, 1.0)
+SHARES = (0.5, 0.75, 1.0)
 """Of the fine-tuned weights: the points of the frontier, measured on test images."""
 
 COMMON = {"threads": "1", "evaluate_every_steps": "25"}
