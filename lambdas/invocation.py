@@ -9,6 +9,7 @@ from model.contract import (
     AnswerAttributes,
     BadGateway,
     EmbedRequest,
+    InspectRequest,
     PayloadTooLarge,
     ProblemError,
     Request,
@@ -39,7 +40,7 @@ def infer(request: Request, images: Sequence[bytes | ProblemError], invoke: Invo
     if isinstance(request, EmbedRequest):
         answer, attributes = invoke(content_type, body)
         return {**answer, "images": _in_places(images, answer["images"])}, attributes
-    if len(readable) > 1:
+    if len(readable) > 1 or isinstance(request, InspectRequest):
         answers, attributes = invoke(content_type, body)
     else:
         answers, attributes = _lone(invoke, content_type, body, listed=request.listed)

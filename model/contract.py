@@ -20,7 +20,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from email.parser import BytesHeaderParser
 from email.utils import collapse_rfc2231_value
-from typing import Annotated, Any, ClassVar, Literal, Self, TypedDict, TypeVar
+from typing import Annotated, Any, ClassVar, Literal, Self, TypedDict, TypeVar, get_args
 from urllib.parse import parse_qsl, urlencode
 
 from pydantic import (
@@ -453,6 +453,12 @@ class EmbedBody(_Strict):
     inputs: EmbedInputs
 
 
+class InspectBody(_Strict):
+    """What the Lambda asks of images before it keeps them, as JSON."""
+
+    inputs: Annotated[list[str | S3Object], BeforeValidator(_check_sources)]
+
+
 ImageSource = bytes | S3Object | ProblemError
 """Where an image comes from, or why it can't: one bad image of a list must not lose the others."""
 
@@ -467,8 +473,7 @@ class ClassifyRequest:
     listed: bool = False
 
     def __post_init__(self) -> None:
-        if not 1 <= len(self.images) <= MAX_IMAGES:
-            raise BadRequest(f"{len(self.images)} images, between 1 and {MAX_IMAGES} are allowed in one request")
+        _check_count(self.images)
         scores = len(self.images) * sum(q.answered_labels for q in self.parameters.questions.values())
         if scores > MAX_SCORES:
             raise BadRequest(
@@ -505,8 +510,29 @@ class EmbedRequest:
         return {"texts": self.texts}
 
 
-Request = ClassifyRequest | EmbedRequest
-Operation = Literal["classify", "embed"]
+@dataclass(frozen=True)
+class InspectRequest:
+    """What the API asks the container about images before it keeps them. No route asks it."""
+
+    operation: ClassVar[str] = "inspect"
+    images: list[ImageSource]
+    listed: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        _check_count(self.images)
+
+    def fields(self) -> dict[str, Any]:
+        """Nothing is asked but by the images."""
+        return {}
+
+
+Request = ClassifyRequest | EmbedRequest | InspectRequest
+Operation = Literal["classify", "embed", "inspect"]
+
+
+def _check_count(images: Sequence[ImageSource]) -> None:
+    if not 1 <= len(images) <= MAX_IMAGES:
+        raise BadRequest(f"{len(images)} images, between 1 and {MAX_IMAGES} are allowed in one request")
 
 
 def parse_request(
@@ -577,7 +603,7 @@ def check_bytes(images: Iterable[ImageSource], max_image_bytes: int = MAX_INLINE
 
 
 def _from_json(body: bytes, operation: Operation | None) -> Request:
-    data = _json_object(body)
+    data = json_object(body)
     if operation is None:
         operation = _check_operation(data.pop("operation", "classify"))
     if operation == "embed":
@@ -590,7 +616,8 @@ def _from_json(body: bytes, operation: Operation | None) -> Request:
     return ClassifyRequest([_decode(classify.inputs)], classify.parameters)
 
 
-def _json_object(body: bytes) -> dict[str, Any]:
+def json_object(body: bytes) -> dict[str, Any]:
+    """A body as the JSON object it must be. Raises BadRequest."""
     try:
         data = json.loads(body)
     except (ValueError, RecursionError) as error:
@@ -629,9 +656,9 @@ def source_or_problem(source: str | S3Object) -> ImageSource:
 
 
 def _check_operation(value: object) -> Operation:
-    if value == "classify" or value == "embed":
+    if value == "classify" or value == "embed" or value == "inspect":
         return value
-    raise BadRequest(f"operation {_shorten(str(value))!r} is unknown, allowed are 'classify' and 'embed'")
+    raise BadRequest(f"operation {_shorten(str(value))!r} is unknown, allowed are {', '.join(get_args(Operation))}")
 
 
 def parse_json(model: type[Model], content_type: str | None, body: bytes) -> Model:
@@ -640,7 +667,7 @@ def parse_json(model: type[Model], content_type: str | None, body: bytes) -> Mod
     if media_type != "application/json":
         got = f"content-type {media_type!r}" if media_type else "no content-type"
         raise UnsupportedMediaType(f"{got}, allowed is application/json: add -H 'content-type: application/json'")
-    return validate(model, _json_object(body))
+    return validate(model, json_object(body))
 
 
 def validate(model: type[Model], data: object) -> Model:
@@ -690,6 +717,10 @@ def _from_fields(images: list[bytes], fields: Mapping[str, Sequence[str]], opera
             raise BadRequest(f"{', '.join(remaining)}: not a known field, allowed are image and texts")
         embed = validate(EmbedInputs, {"texts": _json_or_list(texts, "texts") if texts else []})
         return EmbedRequest(list(images), embed.texts)
+    if operation == "inspect":
+        if remaining:
+            raise BadRequest(f"{', '.join(remaining)}: not a known field, allowed is image")
+        return InspectRequest(list(images))
     if unknown := [name for name in remaining if name not in _FIELDS]:
         raise BadRequest(f"{', '.join(unknown)}: not a known field, allowed are image, {', '.join(_FIELDS)}")
     return ClassifyRequest(list(images), validate(Parameters, _parameters(remaining)), listed=len(images) > 1)
@@ -808,6 +839,17 @@ class Embeddings(TypedDict):
 
     images: list[list[float]]
     texts: list[list[float]]
+
+
+class Inspection(TypedDict):
+    """What "inspect" answers of one image. `perceptual_hash`: see `model.resources.perceptual_hash`."""
+
+    sha256: str
+    size_bytes: int
+    media_type: str
+    width: int
+    height: int
+    perceptual_hash: str
 
 
 class Health(TypedDict):

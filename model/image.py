@@ -86,6 +86,12 @@ def open_image(data: bytes, short_side: int | None = None) -> Image.Image:
     return _to_rgb(_upright(image))
 
 
+def media_type_of(data: bytes) -> str:
+    """What an image file is, such as image/jpeg, by its header. Raises what `open_image` raises."""
+    kind = _open(data).format
+    return Image.MIME["JPEG" if kind == "MPO" else str(kind)]
+
+
 def _open(data: bytes) -> ImageFile.ImageFile:
     try:
         return Image.open(io.BytesIO(data), formats=FORMATS)

@@ -22,6 +22,7 @@ from model.contract import (
     ClassifyRequest,
     EmbedRequest,
     ImageSource,
+    InspectRequest,
     LabelScore,
     ProblemError,
     Request,
@@ -33,6 +34,7 @@ from model.device import describe_cuda, pick_device
 from model.image import open_image
 from model.inference import IMAGE_BATCH, Clip, TextEmbedding
 from model.scoring import prompts_of, rank, score
+from model.serving.inspection import inspect
 from model.serving.label_cache import LabelCache
 from model.serving.trace import Trace
 from model.settings import ServeSettings
@@ -64,7 +66,7 @@ def load_engine(settings: ServeSettings) -> Engine:
 
 
 class Engine:
-    """Answers classify and embed requests with one model."""
+    """Answers classify, embed and inspect requests with one model."""
 
     def __init__(self, clip: Clip, decode_threads: int, label_cache_rows: int, wedged_s: float = WEDGED_S) -> None:
         self.clip = clip
@@ -92,8 +94,9 @@ class Engine:
 
         Raises ProblemError if there is nothing else to answer; a bad image in a list does not.
         """
-        with trace.stage("decode"):
-            opened = await asyncio.gather(*(self.in_pool(self._open, source) for source in request.images))
+        if isinstance(request, InspectRequest):
+            return orjson.dumps(arrange(await self._read(inspect, request, trace), listed=True))
+        opened: list[Opened] = await self._read(self._preprocess, request, trace)
         if isinstance(request, EmbedRequest):
             return await self._embed(request, opened, trace)
         return await self._classify(request, opened, trace)
@@ -128,15 +131,17 @@ class Engine:
         answer = {"images": arrange(items, listed=True), "texts": [texts[text].numpy() for text in request.texts]}
         return orjson.dumps(answer, option=orjson.OPT_SERIALIZE_NUMPY)
 
-    def _open(self, source: ImageSource) -> Opened:
-        if isinstance(source, ProblemError):
-            return source
-        if isinstance(source, S3Object):
-            return BadRequest(f"{source.s3_key!r} names an object in a bucket, and the model is sent bytes only")
-        try:
-            return self.clip.preprocess(open_image(source))
-        except ProblemError as problem:
-            return problem
+    async def _read(
+        self, work: Callable[[bytes], Result], request: Request, trace: Trace
+    ) -> list[Result | ProblemError]:
+        """What `work` makes of every image of `request`, or its problem."""
+        with trace.stage("decode"):
+            reading = (self.in_pool(_result_or_problem, work, source) for source in request.images)
+            read: list[Result | ProblemError] = await asyncio.gather(*reading)
+        return read
+
+    def _preprocess(self, data: bytes) -> torch.Tensor:
+        return self.clip.preprocess(open_image(data))
 
     async def _image_embeds(self, opened: Sequence[Opened], trace: Trace) -> list[Opened]:
         good = [each for each in opened if isinstance(each, torch.Tensor)]
@@ -169,3 +174,14 @@ class Engine:
             raise
         finally:
             self._device_busy_since_s = None
+
+
+def _result_or_problem(work: Callable[[bytes], Result], source: ImageSource) -> Result | ProblemError:
+    if isinstance(source, ProblemError):
+        return source
+    if isinstance(source, S3Object):
+        return BadRequest(f"{source.s3_key!r} names an object in a bucket, and the model is sent bytes only")
+    try:
+        return work(source)
+    except ProblemError as problem:
+        return problem

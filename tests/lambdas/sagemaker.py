@@ -18,6 +18,8 @@ from model.contract import (
     MAX_INVOCATION_BYTES,
     AnswerAttributes,
     ClassifyRequest,
+    Inspection,
+    InspectRequest,
     LabelScore,
     ProblemError,
     Question,
@@ -27,6 +29,7 @@ from model.contract import (
     parse_request,
     render_classify,
 )
+from model.resources.perceptual_hash import COLOURS, encode
 
 JPEG_START = b"\xff\xd8\xff"
 Failure = Exception | tuple[int, str, dict[str, Any]]
@@ -88,6 +91,8 @@ def infer(request: Request) -> Any:
         questions = request.parameters.questions.items()
         answers = [_or_problem(image) or {name: _scores(image, q) for name, q in questions} for image in request.images]
         return render_classify(request, answers)
+    if isinstance(request, InspectRequest):
+        return arrange([_or_problem(image) or _inspection(image) for image in request.images], listed=True)
     vectors = [_or_problem(image) or _vector(image) for image in request.images]
     return {"images": arrange(vectors, listed=True), "texts": [_vector(text.encode()) for text in request.texts]}
 
@@ -106,6 +111,19 @@ def _scores(image: Any, question: Question) -> list[LabelScore]:
         for label, weight in zip(question.candidate_labels, weights, strict=True)
     ]
     return sorted(scores, key=lambda each: -each["score"])[: question.top_k]
+
+
+def _inspection(image: Any) -> Inspection:
+    """Images look the same here if their bytes are the same."""
+    digest = sha256(image)
+    return Inspection(
+        sha256=digest.hexdigest(),
+        size_bytes=len(image),
+        media_type="image/jpeg",
+        width=8,
+        height=8,
+        perceptual_hash=encode(int.from_bytes(digest.digest()[:8], "big"), digest.digest() * (COLOURS // 32)),
+    )
 
 
 def _vector(content: Any) -> list[float]:

@@ -1,12 +1,16 @@
-"""The engine knows when its device will not come back."""
+"""The engine: what needs no device, and how it knows that its device will not come back."""
 
 import asyncio
+import io
+import json
 import threading
 from collections.abc import Sequence
 from pathlib import Path
 
+from PIL import Image
+
 from model.checkpoint import Checkpoint, load_checkpoint
-from model.contract import EmbedRequest
+from model.contract import BadRequest, EmbedRequest, InspectRequest
 from model.inference import Clip, TextEmbedding
 from model.serving.engine import Engine
 from model.serving.trace import Trace
@@ -47,3 +51,13 @@ def test_a_request_of_texts_alone_needs_no_image(checkpoint_dir: Path) -> None:
     assert asyncio.run(engine.answer(EmbedRequest([], ["a cat"]), trace)).startswith(b'{"images":[],"texts":[[')
     assert trace.open_stages == set()
     assert {"decode", "labels", "render"} <= set(trace.durations_ms)
+
+
+def test_inspections_keep_the_places_of_their_images_and_need_no_device(checkpoint_dir: Path) -> None:
+    Image.new("RGB", (8, 8), "red").save(file := io.BytesIO(), "PNG")
+    png = file.getvalue()
+    engine = Engine(SilentDevice(load_checkpoint(checkpoint_dir)), decode_threads=2, label_cache_rows=10)
+    request = InspectRequest([png, b"no image", BadRequest("it was none before"), png])
+    first, broken, bad, last = json.loads(asyncio.run(engine.answer(request, Trace())))
+    assert first == last and (first["width"], first["height"]) == (8, 8)
+    assert [broken["status"], bad["status"]] == [422, 400]

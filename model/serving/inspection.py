@@ -1,0 +1,22 @@
+"""The "inspect" operation: is it an image, and which one? Only the container opens images, so the API asks it."""
+
+from __future__ import annotations
+
+import hashlib
+
+from model.contract import Inspection
+from model.data.similarity import look_of
+from model.image import media_type_of, open_image
+
+
+def inspect(data: bytes) -> Inspection:
+    """What is to be known of an image file before it is kept. Raises what `open_image` raises."""
+    image = open_image(data)
+    return Inspection(
+        sha256=hashlib.sha256(data).hexdigest(),
+        size_bytes=len(data),
+        media_type=media_type_of(data),
+        width=image.width,
+        height=image.height,
+        perceptual_hash=look_of(image).perceptual_hash,
+    )
