@@ -1,5 +1,6 @@
 """A tiny CLIP with random weights, built in code: everything a real checkpoint has, in a fraction of a second."""
 
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,9 @@ import torch
 from transformers import CLIPConfig, CLIPImageProcessorPil, CLIPModel, CLIPTokenizer
 
 from model.checkpoint import Calibration, CheckpointMetadata, MultiLabelCalibration, save_checkpoint
+from model.training.distributed import Ranks
+from model.training.loop import Loop
+from tests.model.loops import QUICK, build_loop, lay_out_job
 
 IMAGE_SIDE_PX = 32
 CONTEXT_LENGTH = 48
@@ -71,3 +75,26 @@ def calibrated_checkpoint_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     metadata = CheckpointMetadata(version="tiny-2", parent="tiny-1", calibration=calibration)
     save_checkpoint(directory, tiny_model(tokenizer), tokenizer, tiny_processor(), metadata)
     return directory
+
+
+@pytest.fixture
+def coloured_job(tmp_path: Path, checkpoint_dir: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A job that teaches four colours to the tiny CLIP."""
+    monkeypatch.setenv("SAGEMAKER_BASE_DIR", str(tmp_path))
+    monkeypatch.setenv("BASE_MODEL_DIR", str(checkpoint_dir))
+    lay_out_job(tmp_path, QUICK)
+    return tmp_path
+
+
+@pytest.fixture
+def loop_of(coloured_job: Path) -> Iterator[Callable[..., Loop]]:
+    """Loops of that job in this process."""
+    loops: list[Loop] = []
+
+    def build(**values: object) -> Loop:
+        loops.append(build_loop(Ranks(0, 1, torch.device("cpu")), **values))
+        return loops[-1]
+
+    yield build
+    for loop in loops:
+        loop.close()

@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from threading import Event
 
@@ -17,42 +18,18 @@ from PIL import Image
 from transformers import AutoImageProcessor, AutoTokenizer, CLIPModel
 
 from model.checkpoint import load_checkpoint
-from model.settings import Hyperparameters, SettingsError, TrainSettings
+from model.settings import Hyperparameters, SettingsError
 from model.train import main, take_steps
-from model.training.distributed import joined_ranks
 from model.training.loop import Diverged, Loop
-from model.training.replay import with_replay
-from model.training.start import load_examples, load_start
 from model.training.state import StateFolder
+from tests.model.loops import COLOURS, QUICK, tell
 
-COLOURS = {"red": (220, 20, 20), "green": (20, 200, 20), "blue": (20, 20, 220), "white": (240, 240, 240)}
 ROOT = Path(__file__).resolve().parents[2]
-QUICK = {
-    **{"steps": "24", "batch_size": "8", "learning_rate": "0.003", "warmup_steps": "2"},
-    **{"evaluation_scenes": "100", "selection_scenes": "100"},
-}
 
 
 @pytest.fixture
-def job(tmp_path: Path, checkpoint_dir: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A /opt/ml with forty coloured images, four of them for validation, and quick hyperparameters."""
-    lines = []
-    channel = tmp_path / "input/data/train"
-    channel.mkdir(parents=True)
-    for number, (name, colour) in enumerate(list(COLOURS.items()) * 10):
-        Image.new("RGB", (40, 40), tuple(max(0, part - number) for part in colour)).save(channel / f"{number}.png")
-        split = "validation" if number < 4 else "train"
-        lines.append({"image": f"{number}.png", "captions": [name, f"a {name} one"], "split": split})
-    (channel / "manifest.jsonl").write_text("\n".join(map(json.dumps, lines)))
-    monkeypatch.setenv("SAGEMAKER_BASE_DIR", str(tmp_path))
-    monkeypatch.setenv("BASE_MODEL_DIR", str(checkpoint_dir))
-    hyperparameters(tmp_path, QUICK)
-    return tmp_path
-
-
-def hyperparameters(job: Path, values: dict[str, str]) -> None:
-    (job / "input/config").mkdir(exist_ok=True)
-    (job / "input/config/hyperparameters.json").write_text(json.dumps(values))
+def job(coloured_job: Path) -> Path:
+    return coloured_job
 
 
 def failure(job: Path) -> str:
@@ -89,8 +66,8 @@ def test_a_finished_model_says_where_it_comes_from_and_how_good_it_is(job: Path)
     assert list((job / "output/tensorboard").glob("events.*"))
 
 
-def test_replay_asked_for_is_done_recorded_and_counted_in_the_epochs(job: Path) -> None:
-    assert len(loop_of(job, replay_share=0.5).examples) == 2 * len(loop_of(job).examples)
+def test_replay_asked_for_is_done_recorded_and_counted_in_the_epochs(job: Path, loop_of: Callable[..., Loop]) -> None:
+    assert len(loop_of(replay_share=0.5).examples) == 2 * len(loop_of().examples)
     assert main(["replay_share=0.5", "steps=2"]) == 0
     assert load_checkpoint(job / "model").metadata.metrics["replay_share"] == 0.5
 
@@ -118,7 +95,7 @@ def test_the_world_trains_a_model_from_scratch(job: Path) -> None:
 
 
 def test_every_bad_hyperparameter_is_named_with_what_is_allowed(job: Path) -> None:
-    hyperparameters(job, {"batch_size": "many", "epochs": "0", "learning_rat": "0.1"})
+    tell(job, {"batch_size": "many", "epochs": "0", "learning_rat": "0.1"})
     assert main() == 1
     for words in ("batch_size is 'many'", "epochs is '0'", "greater than or equal to 1", "'learning_rat' is no"):
         assert words in failure(job)
@@ -155,18 +132,11 @@ def test_a_few_unreadable_images_are_left_out_and_listed(job: Path) -> None:
     assert json.loads(line)["image"] == "7.png"
 
 
-def loop_of(job: Path, **values: object) -> Loop:
-    chosen = Hyperparameters.model_validate({**QUICK, **values})
-    settings = TrainSettings.from_env(os.environ)
-    examples = load_examples(settings, chosen)
-    start = load_start(settings, chosen, examples)
-    with joined_ranks() as ranks:
-        return Loop(chosen, with_replay(chosen, examples, start.base), start, ranks)
-
-
 @pytest.mark.parametrize(("optimizer", "replay_share"), [("adamw", 0.0), ("muon", 0.0), ("adamw", 0.5)])
-def test_a_resumed_run_ends_in_the_very_same_weights(job: Path, optimizer: str, replay_share: float) -> None:
-    whole, broken, resumed = (loop_of(job, optimizer=optimizer, replay_share=replay_share) for _ in range(3))
+def test_a_resumed_run_ends_in_the_very_same_weights(
+    job: Path, loop_of: Callable[..., Loop], optimizer: str, replay_share: float
+) -> None:
+    whole, broken, resumed = (loop_of(optimizer=optimizer, replay_share=replay_share) for _ in range(3))
     for _ in range(12):
         whole.take_step()
     for _ in range(6):
@@ -180,13 +150,37 @@ def test_a_resumed_run_ends_in_the_very_same_weights(job: Path, optimizer: str, 
         assert all(torch.equal(a, b) for a, b in zip(ours.parameters(), theirs.parameters(), strict=True))
 
 
-def test_a_small_dataset_takes_smaller_batches_and_still_three_hundred_steps(job: Path) -> None:
-    loop = loop_of(job, batch_size=64, steps=None, epochs=1)
+def test_a_small_dataset_takes_smaller_batches_and_still_three_hundred_steps(loop_of: Callable[..., Loop]) -> None:
+    loop = loop_of(batch_size=64, steps=None, epochs=1)
     assert (loop.global_batch, loop.steps) == (36, 300)
 
 
-def test_a_loss_that_is_no_number_is_skipped_and_ends_the_run_when_it_stays(job: Path) -> None:
-    loop = loop_of(job)
+@pytest.mark.parametrize(("gradient", "scale"), [(-1.0, 100.0), (1.0, 1.0)])
+def test_the_scale_stays_between_one_and_a_hundred(loop_of: Callable[..., Loop], gradient: float, scale: float) -> None:
+    loop = loop_of(learning_rate=1.0, warmup_steps=0, cooldown_share=0)
+    loop.model.logit_scale.register_hook(lambda given: torch.full_like(given, gradient))
+    for _ in range(4):
+        loop.take_step()
+    assert loop.scale == pytest.approx(scale, rel=1e-5)
+
+
+def test_the_sigmoid_loss_leaves_a_plain_model_that_tells_things_apart(
+    job: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["loss=sigmoid", "log_every_steps=4", "max_forgetting=1", "max_task_forgetting=1"]) == 0
+    losses = [float(loss) for loss in re.findall(r" loss=(\S+)", capsys.readouterr().out)]
+    assert losses[-1] < 0.7 * losses[0]
+    model, tokenizer = CLIPModel.from_pretrained(job / "model"), AutoTokenizer.from_pretrained(job / "model")
+    pixels = AutoImageProcessor.from_pretrained(job / "model")(
+        images=[Image.new("RGB", (50, 50), colour) for colour in COLOURS.values()], return_tensors="pt"
+    )
+    with torch.no_grad():
+        scores = model(**tokenizer(list(COLOURS), padding=True, return_tensors="pt"), **pixels).logits_per_image
+    assert scores.argmax(dim=1).tolist() == [0, 1, 2, 3]
+
+
+def test_a_loss_that_is_no_number_is_skipped_and_ends_the_run_when_it_stays(loop_of: Callable[..., Loop]) -> None:
+    loop = loop_of()
     with torch.no_grad():
         loop.model.logit_scale.fill_(float("nan"))
     weights = [weight.clone() for weight in loop.model.visual_projection.parameters()]
@@ -197,8 +191,10 @@ def test_a_loss_that_is_no_number_is_skipped_and_ends_the_run_when_it_stays(job:
     assert all(torch.equal(a, b) for a, b in zip(weights, loop.model.visual_projection.parameters(), strict=True))
 
 
-def test_a_gradient_that_is_no_number_is_skipped_and_no_state_is_saved_until_it_is_one(job: Path) -> None:
-    loop = loop_of(job, steps=4, checkpoint_every_s=0, evaluate_every_steps=100)
+def test_a_gradient_that_is_no_number_is_skipped_and_no_state_is_saved_until_it_is_one(
+    job: Path, loop_of: Callable[..., Loop]
+) -> None:
+    loop = loop_of(steps=4, checkpoint_every_s=0, evaluate_every_steps=100)
     states = StateFolder(job / "checkpoints", "run")
     weights = [weight.clone() for weight in loop.averaged.model.parameters()]
     hook = loop.model.visual_projection.weight.register_hook(lambda gradient: gradient * float("inf"))
@@ -233,7 +229,7 @@ def test_a_mounted_base_channel_needs_no_environment(job: Path, calibrated_check
 
 def test_a_stop_signal_leaves_a_usable_model_and_the_next_start_goes_on(job: Path) -> None:
     command = [sys.executable, "-m", "model", "train"]
-    hyperparameters(job, {**QUICK, "steps": "100000", "threads": "1"})
+    tell(job, {**QUICK, "steps": "100000", "threads": "1"})
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, env=os.environ.copy()) as run:
         assert run.stdout is not None
         seen = next(line for line in run.stdout if line.startswith("step="))
