@@ -25,6 +25,9 @@ _INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", PROCESS_MARK)
 LogSink = Callable[[str, str, list[str]], None]
 """Takes a log group, a log stream and lines; CloudWatch Logs in the emulator."""
 
+Listener = Callable[[list[str]], None]
+"""Takes lines as they come."""
+
 
 class Container:
     """One running program. Its output goes to `log_path`, and every whole line to `sink`."""
@@ -35,7 +38,7 @@ class Container:
         directory: Path,
         environment: Mapping[str, str],
         log_path: Path,
-        sink: Callable[[list[str]], None],
+        sink: Listener,
     ) -> None:
         self._log_path = log_path
         with log_path.open("ab") as log:
@@ -43,7 +46,8 @@ class Container:
             self._process = subprocess.Popen(  # noqa: S603 (the program that our own Dockerfile names)
                 command, cwd=directory, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log
             )
-        threading.Thread(target=self._ship, args=(sink,), daemon=True).start()
+        self._shipping = threading.Thread(target=self._ship, args=(sink,), daemon=True)
+        self._shipping.start()
 
     @property
     def exit_code(self) -> int | None:
@@ -54,6 +58,10 @@ class Container:
         """Return when the program has ended, or after `timeout_s`."""
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(timeout_s)
+
+    def wait_for_log(self) -> None:
+        """Return when the last line of a program that has ended is in `sink`."""
+        self._shipping.join()
 
     def stop(self, grace_s: float) -> None:
         """SIGTERM, `grace_s` seconds to finish, SIGKILL."""
@@ -72,7 +80,7 @@ class Container:
             log.seek(position)
             return log.read()
 
-    def _ship(self, sink: Callable[[list[str]], None]) -> None:
+    def _ship(self, sink: Listener) -> None:
         position, ended = self._log_start, False
         while not ended:
             ended = self.exit_code is not None
@@ -106,9 +114,16 @@ class Images:
         environment: Mapping[str, str],
         log_group: str,
         log_stream: str,
+        listen: Listener | None = None,
     ) -> Container:
-        """Run the ENTRYPOINT with `argument` ("serve" or "train"); `base` is its /opt/ml."""
+        """Run the ENTRYPOINT with `argument` ("serve" or "train"); `base` is its /opt/ml. `listen` gets every line."""
         self.logs.mkdir(parents=True, exist_ok=True)
+
+        def take(lines: list[str]) -> None:
+            if listen:
+                listen(lines)
+            self.sink(log_group, log_stream, lines)
+
         return Container(
             command=[*program.command, argument],
             directory=program.directory,
@@ -122,5 +137,5 @@ class Images:
                 "SAGEMAKER_BASE_DIR": str(base),
             },
             log_path=self.logs / f"{base.name}.log",
-            sink=lambda lines: self.sink(log_group, log_stream, lines),
+            sink=take,
         )

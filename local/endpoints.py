@@ -1,9 +1,11 @@
 """SageMaker's serving side: models, endpoint configurations, endpoints with blue/green updates, invocations."""
 
+import contextlib
 import http.client
 import itertools
 import threading
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from boto3.exceptions import Boto3Error
@@ -31,6 +33,8 @@ class Endpoints:
         self._configs = Table("endpoint-config", "EndpointConfig")
         self._endpoints = Table("endpoint", "Endpoint")
         self._serving: dict[str, InferenceContainer] = {}
+        self._in_flight: Counter[InferenceContainer] = Counter()
+        self._routing = threading.Condition()
         self._deployments: dict[str, threading.Thread] = {}
         self._numbers = itertools.count(1)
 
@@ -79,8 +83,10 @@ class Endpoints:
 
     def delete_endpoint(self, name: str) -> None:
         self.settle(name)
-        if serving := self._serving.pop(name, None):
-            serving.stop()
+        with self._routing:
+            serving = self._serving.pop(name, None)
+        if serving:
+            self._retire(serving)
         self._endpoints.remove(name)
 
     def settle(self, name: str) -> Record:
@@ -91,18 +97,38 @@ class Endpoints:
 
     def invoke(self, name: str, body: bytes, headers: Mapping[str, str]) -> Answer:
         """The container's answer if it is a success; raises ApiError (ModelError, 424) if it is not."""
-        serving = self._serving.get(name)
-        if serving is None:
-            raise ApiError("ValidationError", f"Endpoint {name} of account {ACCOUNT} not found.")
         if len(headers.get("x-amzn-sagemaker-custom-attributes", "")) > MAX_CUSTOM_ATTRIBUTES_CHARACTERS:
             raise ApiError("ValidationError", "CustomAttributes must be at most 1024 characters long.")
         try:
-            answer = serving.invoke(body, headers)
+            with self._routed(name) as serving:
+                answer = serving.invoke(body, headers)
         except (OSError, http.client.HTTPException) as error:
             raise _model_error(0, f"Your invocation timed out or its connection broke: {error!r}") from None
         if answer.status >= 300:
             raise _model_error(answer.status, answer.body.decode("utf-8", "replace"))
         return answer
+
+    @contextlib.contextmanager
+    def _routed(self, name: str) -> Iterator[InferenceContainer]:
+        """The container that a request of now goes to; until the request is answered, an update lets it run."""
+        with self._routing:
+            serving = self._serving.get(name)
+            if serving is None:
+                raise ApiError("ValidationError", f"Endpoint {name} of account {ACCOUNT} not found.")
+            self._in_flight[serving] += 1
+        try:
+            yield serving
+        finally:
+            with self._routing:
+                self._in_flight[serving] -= 1
+                self._routing.notify_all()
+
+    def _retire(self, serving: InferenceContainer) -> None:
+        """End a container that nothing is routed to any more, once it has answered what it was asked."""
+        with self._routing:
+            self._routing.wait_for(lambda: not self._in_flight[serving])
+            del self._in_flight[serving]
+        serving.stop()
 
     def stop_all(self) -> None:
         for serving in self._serving.values():
@@ -123,13 +149,14 @@ class Endpoints:
         except (ContainerFailed, ApiError, ImageError, OSError, Boto3Error, BotoCoreError, ClientError) as error:
             endpoint.update(EndpointStatus="InService" if old else "Failed", FailureReason=str(error))
             return
-        self._serving[name] = new
+        with self._routing:
+            self._serving[name] = new
         endpoint.pop("FailureReason", None)
         endpoint.update(
             EndpointStatus="InService", EndpointConfigName=config_name, ProductionVariants=[_summary(variant)]
         )
         if old:
-            old.stop()
+            self._retire(old)
 
     def _serve(self, endpoint_name: str, variant: Record) -> InferenceContainer:
         """A healthy container of the variant's model; raises ContainerFailed and leaves no process behind."""

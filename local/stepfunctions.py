@@ -1,9 +1,12 @@
-"""Step Functions in the emulator: the optimized integration that runs a training job."""
+"""Step Functions in the emulator: the integration that runs a training job, what a stopped execution leaves running,
+and the names of a function's errors."""
 
+import contextvars
 import json
+import re
 from typing import Any
 
-from ministack.services import stepfunctions
+from ministack.services import lambda_svc, stepfunctions
 
 from local.api import ApiError, Record
 from local.sagemaker import SageMaker
@@ -11,24 +14,77 @@ from local.sagemaker import SageMaker
 NEEDED = (
     (stepfunctions, "_SERVICE_DISPATCH"),
     (stepfunctions, "_ExecutionError"),
+    (stepfunctions, "_execute_task"),
+    (stepfunctions, "_fail_execution"),
+    (lambda_svc, "_execute_function_with_config_scope"),
 )
-"""What of ministack this module fills or uses, as (module, name)."""
+"""What of ministack this module fills, wraps or uses, as (module, name)."""
 
 CREATE_TRAINING_JOB = "arn:aws:states:::sagemaker:createTrainingJob"
+UNNAMED_ERROR = "Runtime.HandlerError"
+"""What ministack calls every exception of a function."""
+
+_execution: contextvars.ContextVar[Record] = contextvars.ContextVar("execution")
+"""The execution whose task runs on this thread."""
 
 
 def extend(sagemaker: SageMaker) -> None:
-    """Register the integration in ministack's table."""
+    """Register the integration in ministack's table, and wrap its functions."""
+    stepfunctions._SERVICE_DISPATCH[CREATE_TRAINING_JOB] = _training_job_integration(sagemaker)
+    _know_the_execution()
+    _keep_aborted_what_was_aborted()
+    _name_errors_after_their_class()
 
+
+def _training_job_integration(sagemaker: SageMaker) -> Any:
     def create_training_job(resource: str, request: Record) -> Any:
+        execution = _execution.get()
         try:
             if not resource.endswith(".sync"):
                 return sagemaker.create_training_job(request)
-            job = sagemaker.run_training_job(request)
+            # StopExecution ends the job that its state waits for.
+            job = sagemaker.run_training_job(request, lambda: execution["status"] == "RUNNING")
         except ApiError as error:
             raise stepfunctions._ExecutionError("SageMaker.AmazonSageMakerException", error.message) from None
         if job["TrainingJobStatus"] != "Completed":
             raise stepfunctions._ExecutionError("States.TaskFailed", json.dumps(job))
         return job
 
-    stepfunctions._SERVICE_DISPATCH[CREATE_TRAINING_JOB] = create_training_job
+    return create_training_job
+
+
+def _know_the_execution() -> None:
+    inner = stepfunctions._execute_task
+
+    def execute(state: Any, task_input: Any, execution: Record, context: Any) -> Any:
+        _execution.set(execution)
+        return inner(state, task_input, execution, context)
+
+    stepfunctions._execute_task = execute
+
+
+def _keep_aborted_what_was_aborted() -> None:
+    """A task that fails after StopExecution would turn ABORTED into FAILED."""
+    inner = stepfunctions._fail_execution
+
+    def fail(execution: Record, error: str, cause: str) -> None:
+        if execution["status"] == "RUNNING":
+            inner(execution, error, cause)
+
+    stepfunctions._fail_execution = fail
+
+
+def _name_errors_after_their_class() -> None:
+    """Retry and Catch match a Lambda task's error by its exception's class, which ends the traceback in the log."""
+    inner = lambda_svc._execute_function_with_config_scope
+
+    def execute(*arguments: Any, **options: Any) -> Any:
+        result = inner(*arguments, **options)
+        body = result.get("body")
+        if result.get("error") and isinstance(body, dict) and body.get("errorType") == UNNAMED_ERROR:
+            text = re.escape(body["errorMessage"])
+            if raised := re.search(rf"^(?:\w+\.)*(\w+)(?:: {text})?\s*\Z", result.get("log") or "", re.MULTILINE):
+                body["errorType"] = raised[1]
+        return result
+
+    lambda_svc._execute_function_with_config_scope = execute

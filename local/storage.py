@@ -1,7 +1,11 @@
 """What SageMaker does with S3 around a container: folders come down before it starts, go up while it runs and after."""
 
+import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
+
+from botocore.exceptions import ClientError
 
 S3Client = Any
 """boto3's clients are made at run time and have no static type."""
@@ -28,11 +32,36 @@ def download_prefix(s3: S3Client, uri: str, directory: Path) -> int:
     bucket, prefix = split_s3_uri(uri)
     folder = prefix[: prefix.rfind("/") + 1]
     keys = keys_under(s3, uri)
-    for key in keys:
-        target = directory / key.removeprefix(folder)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        s3.download_file(bucket, key, str(target))
+    _download(s3, bucket, folder, (key.removeprefix(folder) for key in keys), directory)
     return len(keys)
+
+
+def download_manifest(s3: S3Client, uri: str, directory: Path) -> int:
+    """Copy the objects that a ManifestFile lists, and nothing else; returns how many there were.
+
+    The manifest is [{"prefix": "s3://bucket/…"}, "rest of a key", …]; a file's path is that rest. Raises ValueError for
+    any other, FileNotFoundError for an object that is not there.
+    https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_S3DataSource.html
+    """
+    bucket, key = split_s3_uri(uri)
+    manifest = json.load(s3.get_object(Bucket=bucket, Key=key)["Body"])
+    match manifest:
+        case [{"prefix": str(prefix)}, *names] if names and all(isinstance(name, str) for name in names):
+            listed_bucket, folder = split_s3_uri(prefix)
+        case _:
+            raise ValueError(f'ClientError: {uri} is no manifest: it must be [{{"prefix": "s3://…"}}, "key", …].')
+    _download(s3, listed_bucket, folder, names, directory)
+    return len(names)
+
+
+def _download(s3: S3Client, bucket: str, folder: str, names: Iterable[str], directory: Path) -> None:
+    for name in names:
+        target = directory / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            s3.download_file(bucket, folder + name, str(target))
+        except ClientError as error:
+            raise FileNotFoundError(f"ClientError: s3://{bucket}/{folder}{name} cannot be read: {error}") from None
 
 
 class Upload:

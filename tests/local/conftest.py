@@ -41,6 +41,9 @@ class Handler(BaseHTTPRequestHandler):
             os._exit(3)
         if body == "refuse":
             return self.answer(422, b"not an image")
+        if body == "slow":
+            (base / "asked").touch()
+            time.sleep(1)
         seen = {"environment": dict(os.environ), "headers": {k.lower(): v for k, v in self.headers.items()},
                 "model": sorted(path.name for path in (base / "model").iterdir())}
         self.answer(200, json.dumps(seen).encode())
@@ -54,9 +57,11 @@ def serve():
 
 def train():
     hyperparameters = json.loads((base / "input/config/hyperparameters.json").read_text())
+    (base / "pid").write_text(str(os.getpid()))
     checkpoint = base / "checkpoints" / "step"
     step = int(checkpoint.read_text()) if checkpoint.exists() else 0
-    images = sorted(path.name for path in (base / "input/data/train").rglob("*") if path.is_file())
+    train = base / "input/data/train"
+    images = sorted(path.relative_to(train).as_posix() for path in train.rglob("*") if path.is_file())
     (base / "model" / "result.json").write_text(json.dumps({"step": step + 1, "images": images}))
     checkpoint.write_text(str(step + 1))
     print("step=" + str(step + 1), flush=True)
@@ -64,7 +69,8 @@ def train():
         (base / "output").mkdir(exist_ok=True)
         (base / "output/failure").write_text("the data is no good")
         sys.exit(1)
-    time.sleep(float(hyperparameters.get("seconds", 0)))
+    if step == 0:
+        time.sleep(float(hyperparameters.get("seconds", 0)))
 
 
 {"serve": serve, "train": train}[sys.argv[1]]()

@@ -1,10 +1,13 @@
 """What local mode adds to the emulator, over HTTP as the CDK CLI, the functions and a caller meet it."""
 
 import base64
+import io
 import json
 import shutil
+import time
 import urllib.error
 import urllib.request
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,6 +21,8 @@ from local import emulator, restapi, supervisor
 from local.environment import client_environment
 from local.settings import LocalSettings
 from tests.local.conftest import IMAGE, ROOT, free_port
+from tests.local.test_training import request as training_request
+from tests.local.test_training import wait_for
 
 FUNCTION = """
 import time
@@ -32,6 +37,28 @@ def handler(event, context):
         time.sleep(35)
     return {"statusCode": 200, "body": str(len(event["body"] or ""))}
 """
+
+FAILING = """
+class Overloaded(Exception):
+    pass
+
+
+def handler(event, context):
+    raise Overloaded("come back\\nlater")
+"""
+
+SOON = {"Delay": 0.1, "MaxAttempts": 600}
+"""Boto's waiters look every 30 s by themselves."""
+
+ROLE = "arn:aws:iam::000000000000:role/any"
+
+
+def zipped(source: str) -> bytes:
+    """A function's code as Lambda takes it."""
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w") as files:
+        files.writestr("index.py", source)
+    return archive.getvalue()
 
 
 @pytest.fixture(scope="module")
@@ -129,7 +156,7 @@ def post(system: LocalSettings, aws: Any) -> Iterator[Any]:
     """Posts to the API of the template above; answers with status and JSON."""
     stacks = aws("cloudformation")
     stacks.create_stack(StackName="api", TemplateBody=api(), Capabilities=["CAPABILITY_IAM"])
-    stacks.get_waiter("stack_create_complete").wait(StackName="api")
+    stacks.get_waiter("stack_create_complete").wait(StackName="api", WaiterConfig=SOON)
     api_id = stacks.describe_stacks(StackName="api")["Stacks"][0]["Outputs"][0]["OutputValue"]
 
     def send(path: str, body: bytes = b"", content_type: str = "image/png") -> tuple[int, Any]:
@@ -143,7 +170,7 @@ def post(system: LocalSettings, aws: Any) -> Iterator[Any]:
 
     yield send
     stacks.delete_stack(StackName="api")
-    stacks.get_waiter("stack_delete_complete").wait(StackName="api")
+    stacks.get_waiter("stack_delete_complete").wait(StackName="api", WaiterConfig=SOON)
 
 
 def test_the_pinned_release_has_everything_the_extensions_need() -> None:
@@ -158,31 +185,58 @@ def test_a_stack_with_an_endpoint_serves_updates_rolls_back_and_leaves_nothing(s
         return str(json.load(answer["Body"])["environment"]["COLOUR"])
 
     stacks.create_stack(StackName="serving", TemplateBody=serving(COLOUR="red"))
-    stacks.get_waiter("stack_create_complete").wait(StackName="serving")
+    stacks.get_waiter("stack_create_complete").wait(StackName="serving", WaiterConfig=SOON)
     assert sagemaker.describe_endpoint(EndpointName="clip")["EndpointStatus"] == "InService"
     assert colour() == "red"
 
     stacks.update_stack(StackName="serving", TemplateBody=serving(COLOUR="green"))
-    stacks.get_waiter("stack_update_complete").wait(StackName="serving")
+    stacks.get_waiter("stack_update_complete").wait(StackName="serving", WaiterConfig=SOON)
     assert colour() == "green"
 
     stacks.update_stack(StackName="serving", TemplateBody=serving(COLOUR="blue", REFUSE_TO_START="1"))
     with pytest.raises(WaiterError):
-        stacks.get_waiter("stack_update_complete").wait(StackName="serving")
+        stacks.get_waiter("stack_update_complete").wait(StackName="serving", WaiterConfig=SOON)
     assert stacks.describe_stacks(StackName="serving")["Stacks"][0]["StackStatus"] == "UPDATE_ROLLBACK_COMPLETE"
     assert colour() == "green"
 
     stacks.delete_stack(StackName="serving")
-    stacks.get_waiter("stack_delete_complete").wait(StackName="serving")
+    stacks.get_waiter("stack_delete_complete").wait(StackName="serving", WaiterConfig=SOON)
     with pytest.raises(ClientError, match="Could not find endpoint"):
         sagemaker.describe_endpoint(EndpointName="clip")
     assert list(system.programs.iterdir()) == []
 
 
+def parametrized_serving() -> str:
+    """The same with its colour as a parameter, and a role, as the serving stack has one."""
+    template = json.loads(serving(COLOUR="red"))
+    template["Parameters"] = {"Colour": {"Type": "String", "Default": "red"}}
+    template["Resources"]["Model"]["Properties"]["PrimaryContainer"]["Environment"]["COLOUR"] = {"Ref": "Colour"}
+    template["Resources"]["Role"] = json.loads(api())["Resources"]["Role"]
+    return json.dumps(template)
+
+
+def test_an_update_with_the_previous_template_needs_the_stacks_capabilities_and_is_seen_under_way(aws: Any) -> None:
+    stacks = aws("cloudformation")
+    green = {"ParameterKey": "Colour", "ParameterValue": "green"}
+    update = {"StackName": "serving", "UsePreviousTemplate": True, "Parameters": [green]}
+    created = {"TemplateBody": parametrized_serving(), "Capabilities": ["CAPABILITY_IAM"]}
+    stacks.create_stack(StackName="serving", **created)
+    stacks.get_waiter("stack_create_complete").wait(StackName="serving", WaiterConfig=SOON)
+    with pytest.raises(ClientError, match="Requires capabilities"):
+        stacks.update_stack(**update)
+    stacks.update_stack(**update, Capabilities=["CAPABILITY_IAM"])
+    assert stacks.describe_stacks(StackName="serving")["Stacks"][0]["StackStatus"] == "UPDATE_IN_PROGRESS"
+    stacks.get_waiter("stack_update_complete").wait(StackName="serving", WaiterConfig=SOON)
+    answer = aws("sagemaker-runtime").invoke_endpoint(EndpointName="clip", Body=b"x")
+    assert json.load(answer["Body"])["environment"]["COLOUR"] == "green"
+    stacks.delete_stack(StackName="serving")
+    stacks.get_waiter("stack_delete_complete").wait(StackName="serving", WaiterConfig=SOON)
+
+
 def test_a_containers_refusal_is_a_model_error_to_boto3(aws: Any) -> None:
     stacks, runtime = aws("cloudformation"), aws("sagemaker-runtime")
     stacks.create_stack(StackName="serving", TemplateBody=serving())
-    stacks.get_waiter("stack_create_complete").wait(StackName="serving")
+    stacks.get_waiter("stack_create_complete").wait(StackName="serving", WaiterConfig=SOON)
     answer = runtime.invoke_endpoint(EndpointName="clip", Body=b"x", CustomAttributes="id=1")
     assert answer["CustomAttributes"].startswith("process=")
     with pytest.raises(runtime.exceptions.ModelError) as refusal:
@@ -190,7 +244,7 @@ def test_a_containers_refusal_is_a_model_error_to_boto3(aws: Any) -> None:
     assert refusal.value.response["OriginalStatusCode"] == 422
     assert refusal.value.response["OriginalMessage"] == "not an image"
     stacks.delete_stack(StackName="serving")
-    stacks.get_waiter("stack_delete_complete").wait(StackName="serving")
+    stacks.get_waiter("stack_delete_complete").wait(StackName="serving", WaiterConfig=SOON)
 
 
 def test_a_bucket_keeps_the_tags_of_its_template(aws: Any) -> None:
@@ -200,7 +254,7 @@ def test_a_bucket_keeps_the_tags_of_its_template(aws: Any) -> None:
     }
     stacks = aws("cloudformation")
     stacks.create_stack(StackName="data", TemplateBody=json.dumps({"Resources": {"Bucket": bucket}}))
-    stacks.get_waiter("stack_create_complete").wait(StackName="data")
+    stacks.get_waiter("stack_create_complete").wait(StackName="data", WaiterConfig=SOON)
     name = stacks.describe_stack_resource(StackName="data", LogicalResourceId="Bucket")["StackResourceDetail"]
     tags = aws("s3").get_bucket_tagging(Bucket=name["PhysicalResourceId"])["TagSet"]
     assert {"Key": "aws-cdk:auto-delete-objects", "Value": "true"} in tags
@@ -221,6 +275,56 @@ def test_a_body_over_the_limits_of_api_gateway_or_lambda_never_reaches_the_funct
 @pytest.mark.slow
 def test_a_function_that_outlasts_api_gateway_is_a_504(post: Any) -> None:
     assert post("sleep") == (504, {"detail": "Endpoint request timed out"})
+
+
+def start(aws: Any, name: str, state: dict[str, Any]) -> str:
+    """Start a state machine of one state; returns the execution's ARN."""
+    definition = json.dumps({"StartAt": "Only", "States": {"Only": {**state, "End": True}}})
+    machines = aws("stepfunctions")
+    machine = machines.create_state_machine(name=name, definition=definition, roleArn=ROLE)["stateMachineArn"]
+    return str(machines.start_execution(stateMachineArn=machine)["executionArn"])
+
+
+def ended(aws: Any, execution: str) -> Any:
+    deadline = time.monotonic() + 60
+    while (state := aws("stepfunctions").describe_execution(executionArn=execution))["status"] == "RUNNING":
+        assert time.monotonic() < deadline, "the execution did not end"
+        time.sleep(0.1)
+    return state
+
+
+def test_a_stopped_execution_stops_the_training_job_it_waits_for(aws: Any) -> None:
+    aws("s3").create_bucket(Bucket="training")
+    aws("s3").put_object(Bucket="training", Key="set/cat.png", Body=b"cat")
+    job = training_request("one", HyperParameters={"seconds": "60"})
+    job["InputDataConfig"][0]["DataSource"]["S3DataSource"]["S3Uri"] = "s3://training/set/"
+    job["OutputDataConfig"]["S3OutputPath"] = "s3://training/models/"
+    job["CheckpointConfig"]["S3Uri"] = "s3://training/checkpoints/"
+    resource = "arn:aws:states:::sagemaker:createTrainingJob.sync"
+    execution = start(aws, "training", {"Type": "Task", "Resource": resource, "Parameters": job})
+
+    sagemaker = aws("sagemaker")
+
+    def described() -> Any:
+        return sagemaker.describe_training_job(TrainingJobName="one")
+
+    wait_for(lambda: bool(aws("s3").list_objects_v2(Bucket="training", Prefix="checkpoints/").get("Contents")))
+    aws("stepfunctions").stop_execution(executionArn=execution)
+    wait_for(lambda: described()["TrainingJobStatus"] == "Stopped")
+    assert ended(aws, execution)["status"] == "ABORTED"
+
+
+def test_a_functions_error_has_its_classs_name_in_a_state_machine(aws: Any) -> None:
+    function = aws("lambda").create_function(
+        FunctionName="fails",
+        Runtime="python3.14",
+        Role=ROLE,
+        Handler="index.handler",
+        Code={"ZipFile": zipped(FAILING)},
+    )
+    invoke = {"FunctionName": function["FunctionArn"], "Payload.$": "$"}
+    task = {"Type": "Task", "Resource": "arn:aws:states:::lambda:invoke", "Parameters": invoke}
+    assert ended(aws, start(aws, "failing", task))["error"] == "Overloaded"
 
 
 def test_an_operation_that_local_mode_does_not_have_is_named(aws: Any) -> None:

@@ -3,6 +3,7 @@ import os
 import signal
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -117,6 +118,21 @@ def test_an_update_replaces_the_container_and_ends_the_old_one(endpoints: Endpoi
     with pytest.raises(ProcessLookupError):
         os.kill(old, signal.SIGTERM)
     assert len(list((tmp_path / "programs").iterdir())) == 1
+
+
+def test_a_request_that_an_update_meets_is_answered(endpoints: Endpoints, tmp_path: Path) -> None:
+    configure(endpoints, "one")
+    configure(endpoints, "two")
+    endpoints.create_endpoint(request("one"))
+    endpoints.settle("clip")
+    with ThreadPoolExecutor() as pool:
+        slow = pool.submit(endpoints.invoke, "clip", b"slow", {})
+        deadline = time.monotonic() + 30
+        while not (tmp_path / "programs/clip-1/asked").exists():
+            assert time.monotonic() < deadline, "the container was not asked"
+        endpoints.update_endpoint(request("two"))
+        assert slow.result().status == 200
+    assert endpoints.settle("clip")["EndpointConfigName"] == "two"
 
 
 def test_a_failed_update_names_the_containers_last_words_and_keeps_the_old_one_answering(endpoints: Endpoints) -> None:

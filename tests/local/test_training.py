@@ -1,4 +1,6 @@
 import json
+import os
+import signal
 import time
 from pathlib import Path
 from typing import Any
@@ -34,8 +36,22 @@ def request(name: str, **changes: Any) -> Record:
     }
 
 
-def channel(uri: str) -> Record:
-    return {"ChannelName": "train", "DataSource": {"S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": uri}}}
+def channel(uri: str, data_type: str = "S3Prefix") -> Record:
+    return {"ChannelName": "train", "DataSource": {"S3DataSource": {"S3DataType": data_type, "S3Uri": uri}}}
+
+
+def manifest_channel(s3: Any, *names: str) -> Record:
+    """A channel of exactly these objects of the set."""
+    s3.put_object(Bucket="bucket", Key="list", Body=json.dumps([{"prefix": "s3://bucket/sets/one/"}, *names]))
+    return channel("s3://bucket/list", "ManifestFile")
+
+
+def result_of(s3: Any, name: str) -> Any:
+    return json.load(s3.get_object(Bucket="bucket", Key=f"models/{name}/output/model/result.json")["Body"])
+
+
+def statuses(job: Record) -> list[str]:
+    return [transition["Status"] for transition in job["SecondaryStatusTransitions"]]
 
 
 def keys(s3: Any, prefix: str) -> list[str]:
@@ -46,16 +62,100 @@ def test_a_job_turns_its_channel_into_an_uncompressed_artifact(sagemaker: SageMa
     job = sagemaker.run_training_job(request("one"))
     assert (job["TrainingJobStatus"], job["SecondaryStatus"]) == ("Completed", "Completed")
     assert job["ModelArtifacts"] == {"S3ModelArtifacts": "s3://bucket/models/one/output/model"}
-    result = json.load(s3.get_object(Bucket="bucket", Key="models/one/output/model/result.json")["Body"])
-    assert result == {"step": 1, "images": ["cat.png"]}
+    assert result_of(s3, "one") == {"step": 1, "images": ["images/cat.png"]}
 
 
 def test_a_second_job_goes_on_from_the_checkpoint_of_the_first(sagemaker: SageMaker, s3: Any) -> None:
     sagemaker.run_training_job(request("one"))
     assert keys(s3, "checkpoints/") == ["checkpoints/one/step"]
     sagemaker.run_training_job(request("two"))
-    result = json.load(s3.get_object(Bucket="bucket", Key="models/two/output/model/result.json")["Body"])
-    assert result["step"] == 2
+    assert result_of(s3, "two")["step"] == 2
+
+
+def test_a_manifest_brings_the_objects_that_it_lists_and_no_other(sagemaker: SageMaker, s3: Any) -> None:
+    s3.put_object(Bucket="bucket", Key="sets/one/images/dog.png", Body=b"dog")
+    s3.put_object(Bucket="bucket", Key="sets/one/lines.jsonl", Body=b"{}")
+    listed = manifest_channel(s3, "images/dog.png", "lines.jsonl")
+    sagemaker.run_training_job(request("one", InputDataConfig=[listed]))
+    assert result_of(s3, "one")["images"] == ["images/dog.png", "lines.jsonl"]
+
+
+def test_a_manifest_with_an_object_that_is_not_there_fails_by_naming_it(sagemaker: SageMaker, s3: Any) -> None:
+    job = sagemaker.run_training_job(request("one", InputDataConfig=[manifest_channel(s3, "images/cow.png")]))
+    assert job["TrainingJobStatus"] == "Failed"
+    assert "s3://bucket/sets/one/images/cow.png cannot be read" in job["FailureReason"]
+
+
+def test_what_is_no_manifest_fails_by_saying_what_one_is(sagemaker: SageMaker) -> None:
+    wrong = channel("s3://bucket/sets/one/images/", "ManifestFile")
+    wrong["DataSource"]["S3DataSource"]["S3Uri"] = "s3://bucket/sets/one/manifest"
+    sagemaker._s3.put_object(Bucket="bucket", Key="sets/one/manifest", Body=b'["images/cat.png"]')
+    job = sagemaker.run_training_job(request("one", InputDataConfig=[wrong]))
+    assert 'it must be [{"prefix": "s3://…"}, "key", …]' in job["FailureReason"]
+
+
+def test_the_log_gives_the_metrics_that_the_job_defines(sagemaker: SageMaker) -> None:
+    wanted = request("one")
+    wanted["AlgorithmSpecification"]["MetricDefinitions"] = [{"Name": "train:step", "Regex": r"step=(\S+)"}]
+    (metric,) = sagemaker.run_training_job(wanted)["FinalMetricDataList"]
+    assert (metric["MetricName"], metric["Value"]) == ("train:step", 1.0)
+
+
+def test_every_secondary_status_ends_when_the_next_begins(sagemaker: SageMaker) -> None:
+    job = sagemaker.run_training_job(request("one"))
+    assert statuses(job) == ["Starting", "Downloading", "Training", "Uploading", "Completed"]
+    transitions = job["SecondaryStatusTransitions"]
+    ends = [transition["EndTime"] for transition in transitions[:-1]]
+    assert ends == [transition["StartTime"] for transition in transitions[1:]]
+    assert "EndTime" not in transitions[-1]
+
+
+def kill_once_it_has_a_checkpoint(s3: Any, directory: Path, name: str) -> None:
+    wait_for(lambda: bool(keys(s3, "checkpoints/")))
+    os.kill(int((directory / "programs" / name / "pid").read_text()), signal.SIGKILL)
+
+
+def test_a_killed_program_fails_its_job(sagemaker: SageMaker, s3: Any, tmp_path: Path) -> None:
+    sagemaker.create_training_job(request("one", HyperParameters={"seconds": "60"}))
+    kill_once_it_has_a_checkpoint(s3, tmp_path, "one")
+    wait_for(lambda: "FailureReason" in sagemaker.describe_training_job({"TrainingJobName": "one"}))
+    job = sagemaker.describe_training_job({"TrainingJobName": "one"})
+    assert job["FailureReason"].endswith("exit code: 137")
+
+
+def test_a_killed_spot_job_goes_on_from_its_checkpoint_on_an_empty_disk(
+    sagemaker: SageMaker, s3: Any, tmp_path: Path
+) -> None:
+    limits = {"MaxRuntimeInSeconds": 3600, "MaxWaitTimeInSeconds": 3600}
+    spot = {"EnableManagedSpotTraining": True, "StoppingCondition": limits}
+    sagemaker.create_training_job(request("one", HyperParameters={"seconds": "60"}, **spot))
+    left = tmp_path / "programs/one/output/failure"
+    wait_for(lambda: left.parent.exists())
+    left.write_text("of the first instance")
+    kill_once_it_has_a_checkpoint(s3, tmp_path, "one")
+    wait_for(lambda: "TrainingEndTime" in sagemaker.describe_training_job({"TrainingJobName": "one"}))
+    job = sagemaker.describe_training_job({"TrainingJobName": "one"})
+    first, second = statuses(job)[:3], statuses(job)[3:]
+    assert first == ["Starting", "Downloading", "Training"]
+    assert second == ["Interrupted", "Starting", "Downloading", "Training", "Uploading", "Completed"]
+    assert result_of(s3, "one")["step"] == 2
+    assert not left.exists()
+
+
+@pytest.mark.parametrize(
+    ("spot", "limits"), [(True, {}), (True, {"MaxWaitTimeInSeconds": 60}), (False, {"MaxWaitTimeInSeconds": 9000})]
+)
+def test_the_time_to_wait_belongs_to_spot_jobs(sagemaker: SageMaker, spot: bool, limits: Record) -> None:
+    condition = {"MaxRuntimeInSeconds": 3600, **limits}
+    with pytest.raises(ApiError, match="MaxWaitTimeInSeconds"):
+        sagemaker.create_training_job(request("one", EnableManagedSpotTraining=spot, StoppingCondition=condition))
+
+
+def test_a_job_that_is_no_longer_wanted_is_stopped(sagemaker: SageMaker, s3: Any) -> None:
+    lasting = request("one", HyperParameters={"seconds": "60"})
+    job = sagemaker.run_training_job(lasting, is_wanted=lambda: not keys(s3, "checkpoints/"))
+    assert job["TrainingJobStatus"] == "Stopped"
+    assert keys(s3, "checkpoints/") == ["checkpoints/one/step"]
 
 
 def test_a_failed_job_says_what_the_program_wrote_for_its_caller(sagemaker: SageMaker, s3: Any) -> None:
@@ -98,6 +198,21 @@ def test_a_request_that_sagemaker_would_refuse_is_refused(sagemaker: SageMaker) 
         sagemaker.create_training_job(request("one", HyperParameters={"epochs": "1"}, EpochCount=3))
     with pytest.raises(ApiError, match=r"HyperParameters\.epochs.*str"):
         sagemaker.create_training_job(request("one", HyperParameters={"epochs": 1}))
+
+
+def test_metrics_that_cannot_be_read_are_refused(sagemaker: SageMaker) -> None:
+    for regex in ("step=(", "step="):
+        wanted = request("one")
+        wanted["AlgorithmSpecification"]["MetricDefinitions"] = [{"Name": "train:step", "Regex": regex}]
+        with pytest.raises(ApiError, match="metric train:step"):
+            sagemaker.create_training_job(wanted)
+
+
+def test_an_image_that_is_not_the_apps_is_refused(sagemaker: SageMaker) -> None:
+    with pytest.raises(ApiError, match="No build context for elsewhere:1"):
+        sagemaker.create_training_job(
+            request("one", AlgorithmSpecification={"TrainingImage": "elsewhere:1", "TrainingInputMode": "File"})
+        )
 
 
 def test_a_name_is_used_once(sagemaker: SageMaker) -> None:
