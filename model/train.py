@@ -4,10 +4,11 @@
     python -m model.train data=world init=scratch    a small CLIP from nothing, on rendered images
     make train-demo                                  the checkpoint that ships with the repository
 
-Fine-tuning keeps what its base knew: a base that learnt from rendered images sees more of them (replay_share), and
-weights between the base's and the tuned ones are published, the best on the new validation images that cost the world's
-tasks no more than max_forgetting and max_task_forgetting; where there are none, the base's. Limits may be changed and
-the run started again: only the choice is repeated.
+Fine-tuning keeps what its base knew: a base that learnt from rendered images sees more of them (replay_share), any
+other is held to its answers over a bank of texts (distillation_weight). Weights between the base's and the tuned ones
+are published, the best on the new validation images that cost the world's tasks no more than max_forgetting and
+max_task_forgetting; where there are none, the base's. Limits may be changed and the run started again: only the choice
+is repeated.
 
 Channels and models have their places below SAGEMAKER_BASE_DIR, by default /opt/ml.
 Hyperparameters come from /opt/ml/input/config/hyperparameters.json, or as name=value. A run that is started again
@@ -32,6 +33,7 @@ from model.checkpoint import CheckpointError
 from model.data.records import DataError
 from model.device import DeviceError
 from model.settings import Hyperparameters, SettingsError, TrainSettings
+from model.training.distill import distillation_weight
 from model.training.distributed import Ranks, joined_ranks
 from model.training.export import export, export_unfinished
 from model.training.launch import Cluster, is_worker, run_workers
@@ -101,8 +103,8 @@ def run(settings: TrainSettings, chosen: Hyperparameters, ranks: Ranks, stop: Ev
     loop.curve.append({"step": loop.step, **before})
     loop.resume(states.newest())
     if ranks.is_first:
-        replayed = replay_share(chosen, start.base)
-        say(run=states.run_digest[:12], images=len(examples), replay=replayed, steps=loop.steps, first_step=loop.step)
+        kept = {"replay": replay_share(chosen, start.base), "distillation": distillation_weight(chosen, start.base)}
+        say(run=states.run_digest[:12], images=len(examples), **kept, steps=loop.steps, first_step=loop.step)
     scalars = Scalars(settings.tensorboard_dir) if ranks.is_first else None
     take_steps(loop, states, stop, scalars)
     loop.close()
