@@ -19,14 +19,14 @@ Pairs = tuple[Tensor, Tensor]
 
 
 def fit_calibration(tasks: Sequence[Pairs], logit_scale: float, weights: Sequence[float] | None = None) -> Calibration:
-    """Both calibrations from several tasks, each of which weighs the same unless told otherwise, however many images
-    and labels it has.
+    """Both calibrations from several tasks, each of which weighs the same, however many images and labels it has; for
+    the multi-label curve they may be weighed otherwise.
 
     For the temperature an image is asked for its first true label among the false ones; what its other true ones score
     is no mistake.
     """
     asked = [_asked(cosines * logit_scale, positives) for cosines, positives in tasks]
-    return Calibration(temperature=fit_temperature(asked, weights), multi_label=fit_multi_label(tasks, weights))
+    return Calibration(temperature=fit_temperature(asked), multi_label=fit_multi_label(tasks, weights))
 
 
 def _asked(logits: Tensor, positives: Tensor) -> tuple[Tensor, Tensor]:
@@ -35,14 +35,11 @@ def _asked(logits: Tensor, positives: Tensor) -> tuple[Tensor, Tensor]:
     return logits.masked_fill(also_true, -torch.inf), first
 
 
-def fit_temperature(tasks: Sequence[tuple[Tensor, Tensor]], weights: Sequence[float] | None = None) -> float:
+def fit_temperature(tasks: Sequence[tuple[Tensor, Tensor]]) -> float:
     """The temperature with the least mean cross-entropy over tasks of (logits [images, labels], targets [images])."""
     candidates = torch.logspace(-1.5, 1.5, 241)
     losses = [
-        sum(
-            weight * cross_entropy(logits / temperature, targets).item()
-            for weight, (logits, targets) in zip(weights or [1.0] * len(tasks), tasks, strict=True)
-        )
+        sum(cross_entropy(logits / temperature, targets).item() for logits, targets in tasks)
         for temperature in candidates
     ]
     return float(candidates[losses.index(min(losses))])

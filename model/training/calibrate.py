@@ -1,15 +1,20 @@
 """The calibration that an exported checkpoint carries, fitted on images that no result is reported on."""
 
-from model.calibration import Pairs, fit_calibration
+from model.calibration import fit_calibration
 from model.checkpoint import Calibration
 from model.evaluation.world import World
 from model.training.interpolate import Interpolation
 from model.training.loop import Loop
+from model.training.new_domain import NewDomain
 
 
-def fitted_calibration(loop: Loop, world: World, found: Interpolation | None) -> Calibration:
-    """One temperature and one curve for everything the model is asked: the new domain weighs as much as all old tasks
-    together. Where nothing new is published it is the base's own, so that its answers stay what they were.
+def fitted_calibration(loop: Loop, world: World, found: Interpolation | None, domain: NewDomain | None) -> Calibration:
+    """One temperature and one curve for everything the model is asked, fitted on the old tasks and the new domain
+    together. The new domain is asked for its labels as users will, or for its captions where it has only these.
+
+    Every task weighs the same in the temperature; in the curve the new domain weighs as much as all old tasks together,
+    which left fewer wrong labels above 0.5 on both sides. Where nothing new is published it is the base's calibration,
+    so that its answers stay what they were.
     """
     if found and found.choice.picked.alpha == 0 and found.base_calibration.temperature is not None:
         return found.base_calibration
@@ -19,6 +24,6 @@ def fitted_calibration(loop: Loop, world: World, found: Interpolation | None) ->
         for name, said in world.validation_answers().items()
         if loop.chosen.data == "world" or (known and name in known)
     ]
-    new: list[Pairs] = [] if loop.chosen.data == "world" else [loop.validation_cosines()]
+    new = domain.pairs(world.clip) if domain else [loop.validation_cosines()] if loop.chosen.data == "channel" else []
     weights = [1 / len(group) for group in (old, new) for _ in group]
     return fit_calibration([*old, *new], world.clip.logit_scale, weights)

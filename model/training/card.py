@@ -63,14 +63,17 @@ def _figures(metadata: CheckpointMetadata, metrics: dict[str, Any]) -> str:
 
 
 def _new_tasks(metrics: dict[str, Any]) -> list[str]:
-    """The new domain, where its data names classes."""
-    if not metrics.get("new"):
+    """The new domain, where its data names labels."""
+    if "new" not in metrics:
         return []
-    changes = changes_table(metrics["new_before"], metrics["new"], metrics["new_change"])
-    return [
-        "## The new domain\n\nOn the data's own images that were kept back from training, in sentences it was never "
-        f"trained on.\n\n{tasks_table(metrics['new'])}\n\nAgainst the base:\n\n{changes}"
-    ]
+    section = (
+        f"## The new domain\n\nOn the data's own {metrics['new_reported_on']} images, which were kept back from "
+        f"training, in sentences it was never trained on.\n\n{tasks_table(metrics['new'])}"
+    )
+    if "new_change" in metrics:
+        changes = changes_table(metrics["new_before"], metrics["new"], metrics["new_change"])
+        section += f"\n\nAgainst the base:\n\n{changes}"
+    return [section]
 
 
 def _kept(metrics: dict[str, Any]) -> list[str]:
@@ -104,11 +107,12 @@ def _frontier(found: dict[str, Any]) -> str:
 
 
 def _wording(metrics: dict[str, Any]) -> list[str]:
-    if not metrics.get("wording"):
+    gaps = {**metrics.get("new_wording", {}), **metrics.get("wording", {})}
+    if not gaps:
         return []
     return [
         "## Wording\n\nMean accuracy of one sentence per label, over the wordings that training uses and over those "
-        f"that it never does.\n\n{wording_table(metrics['wording'])}"
+        f"that it never does.\n\n{wording_table(gaps)}"
     ]
 
 

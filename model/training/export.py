@@ -10,15 +10,16 @@ from model.checkpoint import Calibration, CheckpointMetadata, load_checkpoint, s
 from model.evaluation.answers import Answers, as_metrics, result, wrong_above_half
 from model.evaluation.bootstrap import change
 from model.evaluation.world import World
+from model.inference import Clip
 from model.settings import TrainSettings
 from model.training.calibrate import fitted_calibration
 from model.training.card import write_card
 from model.training.interpolate import Interpolation, interpolate
 from model.training.loop import Loop
+from model.training.new_domain import UNFITTED, NewDomain
 from model.training.progress import say
 from model.training.replay import replay_share
-
-UNFITTED = 1.0
+from model.world.tasks import TASKS
 
 
 def export(settings: TrainSettings, loop: Loop, before: Mapping[str, float], run_digest: str) -> None:
@@ -29,10 +30,14 @@ def export(settings: TrainSettings, loop: Loop, before: Mapping[str, float], run
     found = interpolate(loop, base) if base else None
     after = loop.validate()
     world = World(loop.clip(), loop.chosen.evaluation_scenes)
-    calibration = fitted_calibration(loop, world, found)
+    domain = NewDomain.of(settings.train_dir, loop.chosen) if loop.chosen.data == "channel" else None
+    calibration = fitted_calibration(loop, world, found, domain)
     answers = world.every_answer()
     metrics: dict[str, JsonValue] = {"before": dict(before), "after": dict(after)}
     metrics |= _world_metrics(answers, world.clip.logit_scale, calibration)
+    metrics["wording"] = {task.name: dict(gap.as_metrics()) for task in TASKS if (gap := world.wording_gap(task))}
+    if domain:
+        metrics |= domain.metrics(world.clip, calibration, Clip(base) if base else None)
     name = run_digest[:12]
     if base and found:
         name += f"-alpha{found.choice.picked.alpha:g}"

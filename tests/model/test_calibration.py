@@ -62,3 +62,24 @@ def test_honest_confidence_has_no_calibration_error_and_boasting_has_much() -> N
     honest, boasting = torch.tensor([[0.75, 0.25]]), torch.tensor([[0.99, 0.01]])
     assert expected_calibration_error(honest.expand(100, 2), targets) == pytest.approx(0, abs=1e-6)
     assert expected_calibration_error(boasting.expand(100, 2), targets) == pytest.approx(0.24, abs=1e-6)
+
+
+def test_a_task_weighs_the_same_however_many_images_it_has() -> None:
+    torch.manual_seed(0)
+    logits = torch.randn(2000, 5) * 3
+    sharp, flat = (torch.multinomial((logits / t).softmax(dim=1), 1).squeeze(1) for t in (1.0, 3.0))
+    even = fit_temperature([(logits, sharp), (logits, flat)])
+    uneven = fit_temperature([(logits.repeat(20, 1), sharp.repeat(20)), (logits, flat)])
+    assert uneven == pytest.approx(even) and 1.2 < even < 2.8
+
+
+def test_the_curve_follows_the_task_that_weighs_more() -> None:
+    truth = torch.eye(50, dtype=torch.bool)
+    torch.manual_seed(0)
+    noise = 0.02 * torch.randn(50, 50)
+    low, high = (shift + 0.1 * truth + noise for shift in (0.0, 0.3))
+    thresholds = [
+        -curve.b / curve.a
+        for curve in (fit_multi_label([(low, truth), (high, truth)], weights) for weights in ([20, 1], None, [1, 20]))
+    ]
+    assert thresholds[0] < thresholds[1] < thresholds[2]

@@ -7,11 +7,12 @@ import torch
 from PIL import Image
 from transformers import AutoTokenizer, CLIPModel, CLIPProcessor
 
-from model.checkpoint import load_checkpoint
+from model.checkpoint import load_checkpoint, load_metadata
 from model.evaluation.answers import result
 from model.evaluation.world import World
 from model.inference import Clip
 from model.scoring import mean_direction
+from model.training.card import CARD, card
 
 ROOT = Path(__file__).resolve().parents[2]
 SHIPPED = ROOT / "model/shipped"
@@ -27,6 +28,11 @@ def clip() -> Clip:
 
 def test_it_is_small_enough_to_live_in_a_repository() -> None:
     assert sum(path.stat().st_size for path in SHIPPED.iterdir()) < MAX_WEIGHTS_BYTES
+
+
+def test_its_card_is_what_its_figures_say() -> None:
+    """After a change of either: `write_card(Path("model/shipped"), load_metadata(Path("model/shipped")))`."""
+    assert (SHIPPED / CARD).read_text() == card(load_metadata(SHIPPED))
 
 
 def test_it_loads_in_stock_transformers_and_gives_the_scores_of_ours(clip: Clip) -> None:

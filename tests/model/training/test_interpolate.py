@@ -3,6 +3,7 @@
 import copy
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -73,3 +74,24 @@ def test_what_is_published_keeps_the_limits_and_the_next_start_may_choose_others
         names.append(frontier)
     assert names[0] == names[1]
     assert names[0][1]["mean_drop"] > 0.01
+
+
+def test_labelled_data_is_a_task_of_its_own_with_figures_before_and_after_and_in_other_words(
+    job: Path, tmp_path: Path
+) -> None:
+    channel = tmp_path / "input/data/train"
+    (channel / "manifest.jsonl").unlink()
+    for number, picture in enumerate(sorted(channel.glob("*.png"), key=lambda path: int(path.stem))):
+        split = ("train", "train", "validation", "test")[number // 2 % 4]
+        name = ("blicket", "dax")[number % 2]
+        (channel / split / name).mkdir(parents=True, exist_ok=True)
+        picture.rename(channel / split / name / picture.name)
+    assert main([*QUICK, "learning_rate=0.003", "max_forgetting=1", "max_task_forgetting=1"]) == 0
+    metrics: dict[str, Any] = load_checkpoint(job / "model").metadata.metrics  # type: ignore[assignment]
+    (name,) = metrics["new"]
+    assert metrics["new_reported_on"] == "test" and metrics["new"][name]["images"] == 6
+    gained = metrics["new"][name]["accuracy"] - metrics["new_before"][name]["accuracy"]
+    assert metrics["new_change"][name]["estimate"] == pytest.approx(gained, abs=1e-4)
+    assert {"trained", "held_out", "gap"} == metrics["new_wording"][name].keys()
+    card = (job / "model/README.md").read_text()
+    assert "## The new domain" in card and "test images" in card and "## Wording" in card

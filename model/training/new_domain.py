@@ -1,0 +1,90 @@
+"""The new domain's own classification tasks, where its data names labels: asked of images kept back from training."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+from pydantic import JsonValue
+
+from model.calibration import Pairs
+from model.checkpoint import Calibration
+from model.data.readers import read_records
+from model.data.records import Record, splits_of
+from model.evaluation.answers import Answers, as_metrics, result, wrong_above_half
+from model.evaluation.bootstrap import change
+from model.evaluation.labelled import LabelledTask, Pictures, own_tasks
+from model.evaluation.material import wording_gap
+from model.inference import Clip
+from model.settings import Hyperparameters
+
+MAX_IMAGES = 2000
+UNFITTED = 1.0
+
+
+@dataclass(frozen=True)
+class NewDomain:
+    """`fitting` are validation images, on which calibrations are fitted; `reported` test images, or where the data has
+    none the validation images again.
+    """
+
+    directory: Path
+    tasks: tuple[LabelledTask, ...]
+    fitting: tuple[Record, ...]
+    reported: tuple[Record, ...]
+
+    @classmethod
+    def of(cls, directory: Path, chosen: Hyperparameters) -> "NewDomain | None":
+        """None where the data has no labels, or keeps no image of them back."""
+        records = read_records(directory)
+        splits = splits_of(records, chosen.validation_share, chosen.seed)
+        kept = {
+            split: [record for record, its in zip(records, splits, strict=True) if its == split and record.labels]
+            for split in ("validation", "test")
+        }
+        tasks, fitting = own_tasks(records), _some(kept["validation"], chosen.seed)
+        if not tasks or not fitting:
+            return None
+        return cls(directory, tuple(tasks), fitting, _some(kept["test"], chosen.seed) or fitting)
+
+    def pairs(self, clip: Clip) -> list[Pairs]:
+        """What a calibration is fitted on."""
+        pictures = Pictures(clip, self.directory, self.fitting)
+        said = [pictures.material(task).answers(clip, task.prompts) for task in self.tasks]
+        return [(answers.cosines, answers.truth) for answers in said]
+
+    def metrics(self, clip: Clip, calibration: Calibration, base: Clip | None) -> dict[str, JsonValue]:
+        """Figures of every task, what its wording costs, and what changed against the base."""
+        pictures = Pictures(clip, self.directory, self.reported)
+        materials = {task.name: pictures.material(task) for task in self.tasks}
+        after = {task.name: materials[task.name].answers(clip, task.prompts) for task in self.tasks}
+        gaps = {task.name: wording_gap(clip, materials[task.name], task.trained, task.prompts) for task in self.tasks}
+        found: dict[str, JsonValue] = {
+            "new": _figures(after, clip, calibration),
+            "new_wording": {name: dict(gap.as_metrics()) for name, gap in gaps.items()},
+            "new_reported_on": "test" if self.reported is not self.fitting else "validation",
+        }
+        if curve := calibration.multi_label:
+            found["new_wrong_above_half"] = {name: wrong_above_half(said, curve) for name, said in after.items()}
+        return found | (self._comparison(base, after) if base else {})
+
+    def _comparison(self, base: Clip, after: dict[str, Answers]) -> dict[str, JsonValue]:
+        pictures = Pictures(base, self.directory, self.reported)
+        before = {task.name: pictures.material(task).answers(base, task.prompts) for task in self.tasks}
+        changes = {name: asdict(change(said, after[name])) for name, said in before.items()}
+        return {
+            "new_before": _figures(before, base, base.calibration),
+            "new_change": {name: {key: round(v, 4) for key, v in one.items()} for name, one in changes.items()},
+        }
+
+
+def _figures(answers: dict[str, Answers], clip: Clip, calibration: Calibration) -> JsonValue:
+    temperature = calibration.temperature or UNFITTED
+    results = {name: result(said, clip.logit_scale, temperature) for name, said in answers.items()}
+    return {name: dict(one) for name, one in as_metrics(results).items()}
+
+
+def _some(records: Sequence[Record], seed: int) -> tuple[Record, ...]:
+    """At most so many, of all classes alike: in a folder per class they are sorted by class."""
+    order = np.random.default_rng(seed).permutation(len(records))[:MAX_IMAGES]
+    return tuple(records[place] for place in sorted(order.tolist()))
