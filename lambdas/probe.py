@@ -1,0 +1,89 @@
+"""Asks the endpoint what it serves: its version, and the golden questions of the checkpoint that should be there."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Sequence, Set
+from typing import Any
+
+from lambdas.artifacts import Artifacts
+from lambdas.endpoint import Endpoint
+from lambdas.invocation import infer
+from model.contract import (
+    SDK_READ_TIMEOUT_S,
+    AnswerAttributes,
+    GatewayTimeout,
+    InvocationAttributes,
+    ProblemError,
+    ServiceUnavailable,
+    parse_request,
+)
+from model.resources.models import GOLDEN, GOLDEN_TOLERANCE, NO_MODEL_URI, Promotion
+
+Question = dict[str, Any]
+"""The body of POST /classify about one image, and beside it "scores": the answer of the checkpoint when it was made."""
+
+RED_SQUARE_BASE64 = (
+    "iVBORw0KGgoAAAANSUhEUgAAAAgAAAAICAIAAABLbSncAAAAFUlEQVR42mO8IyfHgA0wMeAAg1MCAOBWAShOAhDlAAAAAElFTkSuQmCC"
+)
+ANY_QUESTION: Question = {
+    "inputs": RED_SQUARE_BASE64,
+    "parameters": {"candidate_labels": ["a red square", "a blue square"]},
+}
+"""For a checkpoint without golden questions: any answer tells the version."""
+
+
+def fault_of(promotion: Promotion, others: Set[str], artifacts: Artifacts, endpoint: Endpoint) -> str | None:
+    """What is wrong with the model behind the endpoint, or None if it is the promoted one and answers as it should.
+
+    `others` are the names that the endpoint gives to other models: a model without a name must at least not be called
+    like one of them. Raises ServiceUnavailable or GatewayTimeout if the endpoint is too busy to tell.
+    """
+    for question in golden_questions(promotion.artifact_s3_uri, artifacts):
+        expected = question.pop("scores", [])
+        try:
+            answer, beside = _ask(endpoint, question, promotion.id)
+        except (ServiceUnavailable, GatewayTimeout):
+            raise
+        except ProblemError as problem:
+            return f"the endpoint does not answer a golden question: {problem.detail}"
+        if fault := _wrong_version(promotion, others, beside.model_version) or _wrong_scores(expected, answer):
+            return fault
+    return None
+
+
+def golden_questions(artifact_s3_uri: str, artifacts: Artifacts) -> list[Question]:
+    """Those of a checkpoint, or one whose answer tells the version only."""
+    lines = b""
+    if artifact_s3_uri != NO_MODEL_URI:
+        lines = artifacts.read(artifacts.prefix_of(artifact_s3_uri) + GOLDEN) or b""
+    return [json.loads(line) for line in lines.splitlines() if line] or [dict(ANY_QUESTION)]
+
+
+def _ask(endpoint: Endpoint, question: Question, request_id: str) -> tuple[Any, AnswerAttributes]:
+    request = parse_request("application/json", json.dumps(question).encode(), operation="classify")
+    images = [image for image in request.images if isinstance(image, bytes)]
+    deadline_epoch_ms = int(1000 * (time.time() + SDK_READ_TIMEOUT_S))
+    attributes = InvocationAttributes(request_id, deadline_epoch_ms)
+    return infer(request, images, lambda kind, body: endpoint.invoke(kind, body, attributes))
+
+
+def _wrong_version(promotion: Promotion, others: Set[str], served: str) -> str | None:
+    if promotion.served_version is not None and served != promotion.served_version:
+        return f"the endpoint serves {served!r} and not {promotion.served_version!r}"
+    if promotion.served_version is None and served in others:
+        return f"the endpoint serves {served!r}, which is another model than {promotion.version!r}"
+    return None
+
+
+def _wrong_scores(expected: Sequence[dict[str, Any]], answer: Sequence[dict[str, Any]]) -> str | None:
+    given = {each["label"]: each["score"] for each in answer}
+    for each in expected:
+        label, score = each["label"], each["score"]
+        if abs(given.get(label, -1.0) - score) > GOLDEN_TOLERANCE:
+            return (
+                f"the endpoint's answers are not the checkpoint's: {label!r} scores {given.get(label)} where it scored "
+                f"{score:.4f} when the model was made, and {GOLDEN_TOLERANCE} is allowed"
+            )
+    return None
