@@ -92,14 +92,18 @@ def _claim(
 
 def _remember(store: Store, reserved: Document, work: Work) -> Response[str]:
     remembered = cast(Remembered, reserved.value)
+    done = False
     try:
         response = work(remembered["id"])
+        done = True
     except ProblemError as problem:
         if problem.status < 500:  # nothing was created: the caller may send something better with the same key
             store.delete(reserved.key)
-        else:
-            store.write(reserved.key, {**remembered, "busy_until_epoch_s": 0})
+            done = True
         raise
+    finally:
+        if not done:  # the next attempt need not wait
+            store.write(reserved.key, {**remembered, "busy_until_epoch_s": 0})
     headers = {name: str(response.headers[name]) for name in _REPLAYED_HEADERS if name in response.headers}
     answer = Answer(status=response.status_code, body=response.body or "", headers=headers)
     store.write(reserved.key, {**remembered, "answer": answer})

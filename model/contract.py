@@ -609,6 +609,8 @@ def _from_json(body: bytes, operation: Operation | None) -> Request:
     if operation == "embed":
         embed = validate(EmbedBody, data).inputs
         return EmbedRequest([source_or_problem(source) for source in embed.images], embed.texts)
+    if operation == "inspect":
+        return InspectRequest([source_or_problem(source) for source in validate(InspectBody, data).inputs])
     classify = validate(ClassifyBody, data)
     if isinstance(classify.inputs, list):
         images = [source_or_problem(source) for source in classify.inputs]

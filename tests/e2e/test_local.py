@@ -214,10 +214,18 @@ def test_the_readmes_examples_work_when_pasted(system: System, printed: str) -> 
     setting, *commands = [code for language, code in blocks if language == "sh"]
     (script,) = [code for language, code in blocks if language == "python"]
     for command in commands:
-        answer = json.loads(paste(["bash", "-c", f"set -e\n{setting}\n{command}"]))
+        *_, answer = json_values(paste(["bash", "-c", f"set -e\n{setting}\n{command}"]))
         answers = answer.values() if isinstance(answer, dict) else [answer]
         assert [best["label"] for best, *_ in answers] in (["fish"], ["fish", "warm"])
     assert "label='fish'" in paste([sys.executable, "-c", script])
+
+
+def json_values(text: str) -> Iterator[Any]:
+    """What several commands answered, one after the other."""
+    while text := text.strip():
+        value, end = json.JSONDecoder().raw_decode(text)
+        yield value
+        text = text[end:]
 
 
 def paste(command: list[str]) -> str:

@@ -6,6 +6,7 @@ import boto3
 import pytest
 from moto import mock_aws
 
+from lambdas import annotate as annotate_module
 from lambdas.classify import create_app
 from lambdas.settings import ApiSettings
 from tests.lambdas.gateway import Answer, Event, Resolve
@@ -51,6 +52,13 @@ def resolve(sagemaker: SageMaker) -> Resolve:
 @pytest.fixture
 def call(resolve: Resolve) -> Call:
     return lambda event: Answer(resolve(event))
+
+
+@pytest.fixture
+def annotate(sagemaker: SageMaker, bucket: Any) -> Call:
+    """The function that keeps things, over an empty bucket."""
+    app = annotate_module.create_app(SETTINGS, sagemaker.connect)
+    return lambda event: Answer(app.resolve(event, CONTEXT))  # type: ignore[arg-type]
 
 
 @pytest.fixture(scope="module")

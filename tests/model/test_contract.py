@@ -2,6 +2,7 @@
 
 import base64
 import json
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -13,6 +14,7 @@ from model.contract import (
     BadRequest,
     ClassifyRequest,
     EmbedRequest,
+    InspectRequest,
     InvocationAttributes,
     PayloadTooLarge,
     ProblemError,
@@ -31,6 +33,14 @@ JSON = "application/json"
 
 def encoded(image: bytes = IMAGE) -> str:
     return base64.b64encode(image).decode()
+
+
+def as_named(**parameters: object) -> ClassifyRequest:
+    """The API's request, before its saved tasks were looked up."""
+    body = {"inputs": encoded(), "parameters": parameters}
+    request = parse_request(JSON, json.dumps(body).encode(), operation="classify")
+    assert isinstance(request, ClassifyRequest)
+    return request
 
 
 def as_json(inputs: object, **parameters: object) -> ClassifyRequest:
@@ -121,6 +131,14 @@ class TestEncodings:
         sent = parse_request(JSON, json.dumps({"inputs": {"texts": ["a", "[b"]}}).encode(), operation="embed")
         assert parse_request(*to_multipart(sent, [IMAGE])) == EmbedRequest([IMAGE], ["a", "[b"])
 
+    def test_images_to_inspect_survive_the_way_to_the_container(self) -> None:
+        assert parse_request(*to_multipart(InspectRequest([IMAGE]), [IMAGE])) == InspectRequest([IMAGE])
+        as_json = {"operation": "inspect", "inputs": [encoded(), "*"]}
+        image, problem = parse_request(JSON, json.dumps(as_json).encode()).images
+        assert image == IMAGE and isinstance(problem, BadRequest)
+        with pytest.raises(BadRequest, match="between 1 and 64"):
+            InspectRequest([])
+
     def test_tasks_survive_the_way_to_the_container(self) -> None:
         sent = as_json(encoded(), multi_label=True, tasks={"t": {"candidate_labels": "a,b", "multi_label": False}})
         received = parse_request(*to_multipart(sent, [IMAGE]))
@@ -148,6 +166,25 @@ class TestParameters:
         assert list(request.parameters.questions) == ["animal", "mood"]
         assert all(q.hypothesis_template == ["a {}"] and q.top_k == 1 for q in request.parameters.questions.values())
 
+    def test_saved_tasks_become_questions_and_what_is_said_beside_them_comes_first(self) -> None:
+        saved = {"animal": {"candidate_labels": "cat, dog", "top_k": 2}, "mood": {"candidate_labels": "calm, wild"}}
+        lone = as_named(task="animal", top_k=1).parameters.with_saved(saved)
+        assert list(lone.questions) == [""] and lone.top_k == 1 and len(lone.candidate_labels) == 2
+        both = as_named(task=["mood", "animal"], threshold=0.5).with_saved_tasks(saved).parameters
+        assert list(both.questions) == ["mood", "animal"] and not both.task_names
+        assert [(q.top_k, q.threshold) for q in both.questions.values()] == [(None, 0.5), (2, 0.5)]
+
+    def test_the_limits_hold_for_saved_tasks_too(self) -> None:
+        saved = {name: {"candidate_labels": [f"{n}" for n in range(9_000)]} for name in "abc"}
+        with pytest.raises(BadRequest, match="27000 prompts"):
+            as_named(task=list("abc")).with_saved_tasks(saved)
+        with pytest.raises(BadRequest, match="54000 scores"):
+            replace(as_named(task="a"), images=[IMAGE] * 6).with_saved_tasks(saved)
+
+    def test_the_container_knows_no_saved_task(self) -> None:
+        with pytest.raises(BadRequest, match="the model knows no saved tasks"):
+            as_json(encoded(), task="animal")
+
     def test_annotations_stand_for_their_label_and_templates_for_the_others(self) -> None:
         described = {"label": "cat", "annotations": ["a small furry pet", "it purrs"]}
         parameters = as_json(
@@ -172,6 +209,12 @@ class TestParameters:
             ({"candidate_labels": "a,b", "threshold": 1.5}, "threshold: .* got 1.5"),
             ({"candidate_labels": "a,b", "labels": 1}, "parameters.labels: is not a known field"),
             ({"tasks": {"t": {"candidate_labels": "cat"}}}, "parameters.tasks.t: a lone label"),
+            ({"candidate_labels": "a,b", "thresholds": {"c": 0.5}}, "thresholds names 'c'"),
+            ({"candidate_labels": "a,b", "thresholds": {"b": 2}}, "thresholds.b: .* got 2"),
+            ({"tasks": {"t": {"candidate_labels": "a,b"}}, "thresholds": {"a": 0.5}}, "inside each of the tasks"),
+            ({"candidate_labels": "a,b", "task": "t"}, "candidate_labels and task are given together"),
+            ({"task": []}, "task: "),
+            ({"task": ["a", "B"]}, "a saved task's name has 1 to 63 .* got 'B'"),
         ],
     )
     def test_a_bad_parameter_is_named_with_what_is_allowed(self, asked: dict[str, object], words: str) -> None:

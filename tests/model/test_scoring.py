@@ -101,5 +101,11 @@ def test_answers_come_best_first_and_cut_by_top_k_and_threshold() -> None:
     assert rank(ask("a", "b", "c", threshold=0.9), row) == []
 
 
+def test_a_label_with_a_threshold_of_its_own_is_held_to_that_and_not_to_the_common_one() -> None:
+    row = torch.tensor([0.1, 0.6, 0.3])
+    question = ask("a", "b", "c", threshold=0.5, thresholds={"a": 0.05, "b": 0.7})
+    assert [a["label"] for a in rank(question, row)] == ["a"]
+
+
 def test_equal_scores_keep_the_order_they_were_asked_in() -> None:
     assert [a["label"] for a in rank(ask("z", "a", "m"), torch.full((3,), 0.5))] == ["z", "a", "m"]
