@@ -20,6 +20,7 @@ from model.training.text_bank import some_sentences
 BANK_TEXTS = 64
 """Of a step, beside the batch's own captions."""
 DEFAULT_WEIGHT = 1.0
+"""At 4 the small base learnt no digit in 60 steps; at 1 it learnt them and kept more than without."""
 
 
 def distillation_weight(chosen: Hyperparameters, base: CheckpointMetadata | None) -> float:
