@@ -32,5 +32,9 @@ def connect(service: str) -> Any:
             read_timeout=STORAGE_TIMEOUT_S if service == "s3" else SDK_READ_TIMEOUT_S,
             retries={"total_max_attempts": SDK_MAX_ATTEMPTS},
             tcp_keepalive=True,
+            # What is signed for others must be so as every region takes it, and lead to the bucket's own region: by
+            # default forms carry the old signature in us-east-1, and lead there from everywhere else.
+            signature_version="s3v4" if service == "s3" else None,
+            s3={"addressing_style": "virtual"},
         ),
     )

@@ -14,6 +14,9 @@ from lambdas.store import Store
 from model.contract import MAX_INVOCATION_BYTES, UPLOADS_PREFIX, parse_json
 from model.resources.uploads import UPLOAD_EXPIRES_IN_S, Upload, Uploads, UploadsBody
 
+_ANY_IMAGE = "image/*"
+"""What a form says as long as nobody says more; the model looks at the bytes."""
+
 
 def add_upload_routes(app: APIGatewayRestResolver, store: Store, connect: Connect) -> None:
     """POST /uploads."""
@@ -34,13 +37,12 @@ def add_upload_routes(app: APIGatewayRestResolver, store: Store, connect: Connec
 def _permission(bucket: str, content_type: str | None, connect: Connect) -> Upload:
     """One form, signed. S3 refuses other keys, larger files and other types, whoever sends it."""
     key = f"{UPLOADS_PREFIX}{uuid4()}"
-    kind = {"Content-Type": content_type} if content_type else {}
     form = connect("s3").generate_presigned_post(
         bucket,
         key,
-        Fields=kind,
+        Fields={"Content-Type": content_type or _ANY_IMAGE},
         Conditions=[
-            kind or ["starts-with", "$Content-Type", "image/"],
+            {"Content-Type": content_type} if content_type else ["starts-with", "$Content-Type", "image/"],
             ["content-length-range", 1, MAX_INVOCATION_BYTES],
         ],
         ExpiresIn=UPLOAD_EXPIRES_IN_S,

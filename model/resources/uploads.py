@@ -25,7 +25,7 @@ class UploadsBody(BaseModel):
 
     count: int = Field(default=1, ge=1, le=MAX_IMAGES, description="How many images will be sent")
     content_type: Annotated[str, AfterValidator(_is_image)] | None = Field(
-        default=None, max_length=100, description="Send it with every image; without it any image/* goes"
+        default=None, max_length=100, description="What the images are; without it any image/* goes"
     )
 
 

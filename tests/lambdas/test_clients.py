@@ -24,3 +24,13 @@ def test_a_silent_bucket_leaves_the_model_its_time():
 
 def test_a_client_is_made_once():
     assert connect("s3") is connect("s3")
+
+
+@pytest.mark.parametrize("region, host", [("us-east-1", "s3"), ("eu-central-1", "s3.eu-central-1")])
+def test_a_signed_form_is_taken_by_every_region_and_leads_to_the_buckets_own(
+    monkeypatch: pytest.MonkeyPatch, region: str, host: str
+):
+    monkeypatch.setenv("AWS_DEFAULT_REGION", region)
+    form = connect.__wrapped__("s3").generate_presigned_post("a-bucket", "uploads/1")
+    assert form["url"] == f"https://a-bucket.{host}.amazonaws.com/"
+    assert form["fields"]["x-amz-algorithm"] == "AWS4-HMAC-SHA256"

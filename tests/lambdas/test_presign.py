@@ -24,6 +24,7 @@ def test_a_form_takes_one_image_to_one_key(annotate: Call) -> None:
     assert {"key": upload["s3_key"]} in policy(upload) and {"bucket": SETTINGS.data_bucket} in policy(upload)
     assert ["content-length-range", 1, upload["max_bytes"]] in policy(upload)
     assert ["starts-with", "$Content-Type", "image/"] in policy(upload)
+    assert upload["fields"]["Content-Type"].startswith("image/")
     assert upload["max_bytes"] == MAX_INVOCATION_BYTES and SETTINGS.data_bucket in upload["url"]
 
 

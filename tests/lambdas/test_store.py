@@ -41,6 +41,16 @@ def test_an_update_of_what_was_deleted_is_refused(store: Store) -> None:
         store.write("tasks/fruit.json", {}, etag=seen)
 
 
+def test_what_was_changed_since_it_was_seen_is_not_removed(store: Store) -> None:
+    seen = store.write("tasks/fruit.json", {"version": 1}).etag
+    newest = store.write("tasks/fruit.json", {"version": 2})
+    with pytest.raises(PreconditionFailed):
+        store.delete("tasks/fruit.json", etag=seen)
+    assert store.read("tasks/fruit.json") == newest
+    store.delete("tasks/fruit.json", etag=newest.etag)
+    assert store.read("tasks/fruit.json") is None
+
+
 def test_keys_come_in_order_from_behind_a_key(store: Store) -> None:
     for name in ("b", "c", "a", "d"):
         store.write(f"tasks/{name}.json", {"name": name})
