@@ -23,7 +23,9 @@ class JobError(Exception):
 
 @dataclass(frozen=True)
 class Job:
-    """A finished job. `curve`: step, and the share of the new validation images that are answered rightly."""
+    """A finished job. `cpu_s`: NaN if it was interrupted. `curve`: step, and the share of the new validation images
+    that are answered rightly.
+    """
 
     directory: Path
     cpu_s: float
@@ -49,43 +51,33 @@ class Job:
 def run_job(directory: Path, train_dir: Path, base_dir: Path, hyperparameters: Mapping[str, str]) -> Job:
     """Run `python -m model.train` to its end, unless that has been done before. Raises JobError.
 
-    An interrupted job goes on from its newest checkpoint, and its CPU seconds add up. What another program, base or
-    hyperparameter has left in the folder is removed first.
+    An interrupted job goes on from its newest checkpoint; what it has cost in all is then not known. What another
+    program, base or hyperparameter has left in the folder is removed first.
     """
-    begun, spent, done = directory / "fingerprint", directory / "cpu_s", directory / "done"
+    begun, log, done = directory / "fingerprint", directory / "log.txt", directory / "cpu_s"
     fingerprint = _fingerprint(base_dir, hyperparameters)
     if not begun.is_file() or begun.read_text() != fingerprint:
         shutil.rmtree(directory, ignore_errors=True)
         (directory / "input/config").mkdir(parents=True)
         (directory / "input/config/hyperparameters.json").write_text(json.dumps(dict(hyperparameters)))
-        spent.write_text("0")
         begun.write_text(fingerprint)
     if not done.is_file():
-        before_s = _children_cpu_s()
-        status = _train(directory, train_dir, base_dir)
-        spent.write_text(str(float(spent.read_text()) + _children_cpu_s() - before_s))
-        if status:
-            raise JobError(f"training in {directory} failed: {_log(directory).strip().splitlines()[-1]}")
-        done.touch()
-    return _finished(directory, float(spent.read_text()))
+        resumed, before_s = log.is_file(), _children_cpu_s()
+        if _train(directory, train_dir, base_dir, log):
+            raise JobError(f"training in {directory} failed: {log.read_text().strip().splitlines()[-1]}")
+        done.write_text("nan" if resumed else str(_children_cpu_s() - before_s))
+    curve = {int(step): float(accuracy) for step, accuracy in VALIDATION.findall(log.read_text())}
+    newest = max((directory / "checkpoints").glob("step-*.json"))
+    steps = json.loads(newest.read_bytes())["step"]
+    return Job(directory, float(done.read_text()), steps, tuple(sorted(curve.items())))
 
 
-def _train(directory: Path, train_dir: Path, base_dir: Path) -> int:
+def _train(directory: Path, train_dir: Path, base_dir: Path, log: Path) -> int:
     places = {"SAGEMAKER_BASE_DIR": directory, "SM_CHANNEL_TRAIN": train_dir, "SM_CHANNEL_BASE": base_dir}
     environ = os.environ | {name: str(path.resolve()) for name, path in places.items()}
     command = [sys.executable, "-m", "model.train"]
-    with (directory / "log.txt").open("a") as log:
-        return subprocess.run(command, cwd=ROOT, env=environ, stdout=log, stderr=subprocess.STDOUT).returncode  # noqa: S603 - our own program
-
-
-def _finished(directory: Path, cpu_s: float) -> Job:
-    curve = {int(step): float(accuracy) for step, accuracy in VALIDATION.findall(_log(directory))}
-    newest = max((directory / "checkpoints").glob("step-*.json"))
-    return Job(directory, cpu_s, json.loads(newest.read_bytes())["step"], tuple(sorted(curve.items())))
-
-
-def _log(directory: Path) -> str:
-    return (directory / "log.txt").read_text()
+    with log.open("a") as lines:
+        return subprocess.run(command, cwd=ROOT, env=environ, stdout=lines, stderr=subprocess.STDOUT).returncode  # noqa: S603 - our own program
 
 
 def _fingerprint(base_dir: Path, hyperparameters: Mapping[str, str]) -> str:

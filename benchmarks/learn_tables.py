@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from numpy import nansum
+
 from benchmarks.chart import Axis, Series, line_chart
 from benchmarks.domains import DOMAINS
 from benchmarks.findings import Findings, Method
@@ -18,7 +20,7 @@ def write_report(findings: Sequence[Findings], base: str, folder: Path = FOLDER)
     for found in findings:
         (folder / f"learning-{found.domain}-frontier.svg").write_text(frontier_chart(found))
         (folder / f"learning-{found.domain}-curves.svg").write_text(curve_chart(found))
-    cpu_s = sum(training.job.cpu_s for found in findings for training in found.trainings)
+    cpu_s = nansum([training.job.cpu_s for found in findings for training in found.trainings])
     parts = [_head(base, cpu_s), *(_section(found) for found in findings)]
     (folder / REPORT.name).write_text("\n\n".join(parts) + "\n")
 
@@ -27,7 +29,7 @@ def _head(base: str, cpu_s: float) -> str:
     return f"""# What fine-tuning gains, and what it forgets
 
 `make learn-report` wrote this file. Base: `{base}`. {machine()}; one thread.
-The training program took {cpu_s / 60:.0f} CPU minutes in all.
+The training program took {cpu_s / 60:.0f} CPU minutes in all; `nan` marks a job that was stopped and went on.
 
 Each domain is a folder of images per class, as `python -m model.train` takes it, with that program's defaults: no
 hyperparameter is fitted to a domain. `plain` has neither replay nor distillation; `low learning rate` is plain at 1e-4;
@@ -65,7 +67,11 @@ def _cells(method: Method, base: Outcome) -> list[str]:
     job = method.training.job if method.training else None
     return [
         *(method.name, f"{method.share:g}", f"{said.trained_wording:.3f}", f"{said.unseen_wording:.3f}"),
-        *(f"{said.old_mean:.3f}", f"{-said.forgotten(base):+.3f}", f"{task} {-lost:+.3f}" if lost > 0 else "none"),
+        *(
+            f"{said.old_mean:.3f}",
+            f"{said.old_mean - base.old_mean:+.3f}",
+            f"{task} {-lost:+.3f}" if lost > 0 else "none",
+        ),
         *((str(job.steps), f"{job.cpu_s:.0f}") if job else ("", "")),
     ]
 

@@ -1,0 +1,49 @@
+"""The learning report's tables and charts."""
+
+from pathlib import Path
+
+from benchmarks.findings import Findings, Published, Training
+from benchmarks.job import Job
+from benchmarks.learn_tables import methods_table, task_table, write_report
+from benchmarks.outcome import Outcome
+
+BASE = Outcome(0.1, 0.1, {"shape": 0.9, "count": 1.0})
+PLAIN = Outcome(0.95, 0.9, {"shape": 0.7, "count": 0.4})
+KEPT = Outcome(0.9, 0.82, {"shape": 0.88, "count": 0.92})
+
+
+def training(name: str, tuned: Outcome, published: Published) -> Training:
+    job = Job(Path(name), 90.0, 300, ((25, 0.3), (50, 0.6)))
+    return Training(name, job, {0.0: BASE, 1.0: tuned}, published)
+
+
+FOUND = Findings(
+    "digits",
+    BASE,
+    [training("plain", PLAIN, Published(0.0, BASE)), training("replay", KEPT, Published(0.75, KEPT))],
+)
+
+
+def cells(table: str) -> dict[str, list[str]]:
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines()[2:]]
+    return {name: rest for name, *rest in rows}
+
+
+def test_every_method_has_what_it_gained_and_what_it_cost() -> None:
+    rows = cells(methods_table(FOUND))
+    assert rows["zero-shot"] == ["0", "0.100", "0.100", "0.950", "+0.000", "none", "", ""]
+    assert rows["plain"] == ["1", "0.950", "0.900", "0.550", "-0.400", "count -0.600", "300", "90"]
+    assert rows["plain + interpolation"][:4] == ["0", "0.100", "0.100", "0.950"]
+    assert rows["replay + interpolation (the default)"][0] == "0.75"
+
+
+def test_every_old_task_is_there_before_and_after() -> None:
+    assert cells(task_table(FOUND))["count"] == ["1.000", "0.400", "1.000", "0.920", "0.920"]
+
+
+def test_the_report_says_how_much_of_plains_gain_and_forgetting_is_left(tmp_path: Path) -> None:
+    write_report([FOUND], "base-1", tmp_path)
+    report = (tmp_path / "learning.md").read_text()
+    assert "| replay | 90% | 12% |" in report and "`base-1`" in report and "3 CPU minutes" in report
+    for chart in ("learning-digits-frontier.svg", "learning-digits-curves.svg"):
+        assert f"]({chart})" in report and (tmp_path / chart).read_text().startswith("<svg")
