@@ -229,7 +229,7 @@ class Hyperparameters(BaseModel):
     max_forgetting: float = Field(
         0.02, ge=0, le=1, description="What publishing may cost the old tasks in the mean, in accuracy"
     )
-    max_task_forgetting: float = Field(0.05, ge=0, le=1, description="And any one of them")
+    max_task_forgetting: float = Field(0.1, ge=0, le=1, description="And any one of them")
     world_images: int = Field(40_000, ge=64, description="How many different images of the world are trained on")
     seed: int = Field(0, ge=0, lt=2**32, description="Of first weights, order and choice of captions")
     threads: int = Field(default_factory=_half_the_vcpus, ge=1, description="CPU threads per process")
