@@ -6,7 +6,6 @@ read, the endpoint is invoked once, and the answer is arranged in the shape that
 
 from __future__ import annotations
 
-import time
 from functools import cache
 from typing import Any
 
@@ -18,7 +17,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from lambdas import openapi, page
 from lambdas.clients import Connect, connect
 from lambdas.endpoint import Endpoint
-from lambdas.invocation import infer
+from lambdas.invocation import attributes_of, infer
 from lambdas.responses import body_of, create_resolver, json_response, query_of, request_id_header
 from lambdas.routes import CLASSIFY, EMBED, HEALTH, OPENAPI, PAGE
 from lambdas.settings import ApiSettings
@@ -26,18 +25,12 @@ from lambdas.store import Store
 from lambdas.tasks import saved_questions
 from lambdas.uploads import read_images
 from model.contract import (
-    SDK_CONNECT_TIMEOUT_S,
-    SDK_READ_TIMEOUT_S,
     AnswerAttributes,
     ClassifyRequest,
     Health,
-    InvocationAttributes,
     Operation,
     parse_request,
 )
-
-ANSWERING_MS = 500
-"""What the function keeps for itself to hand an answer on."""
 
 logger = Logger(service="wordsight-api", serialize_stacktrace=False)
 metrics = Metrics(namespace="Wordsight", service="wordsight-api")
@@ -55,9 +48,7 @@ def create_app(settings: ApiSettings, connect: Connect) -> APIGatewayRestResolve
         if isinstance(request, ClassifyRequest) and (names := request.parameters.task_names):
             request = request.with_saved_tasks(saved_questions(store, names))
         images = read_images(request.images, settings.data_bucket, connect)
-        attributes = InvocationAttributes(
-            event.request_context.request_id or "", _deadline_epoch_ms(app.lambda_context)
-        )
+        attributes = attributes_of(app)
         body, beside = infer(request, images, lambda kind, data: endpoint.invoke(kind, data, attributes))
         _measure(endpoint.name, operation, len(images), beside)
         return json_response(app, body, beside.headers())
@@ -85,13 +76,6 @@ def create_app(settings: ApiSettings, connect: Connect) -> APIGatewayRestResolve
         )
 
     return app
-
-
-def _deadline_epoch_ms(context: LambdaContext) -> int:
-    """When the SDK stops listening, or shortly before the function is stopped if that comes first."""
-    left_ms = context.get_remaining_time_in_millis() - ANSWERING_MS
-    left_ms = min(left_ms, 1000 * (SDK_CONNECT_TIMEOUT_S + SDK_READ_TIMEOUT_S))
-    return int(time.time() * 1000) + left_ms
 
 
 def _measure(endpoint: str, operation: str, images: int, beside: AnswerAttributes) -> None:

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from aws_lambda_powertools.event_handler import APIGatewayRestResolver
+
 from model.contract import (
+    SDK_CONNECT_TIMEOUT_S,
+    SDK_READ_TIMEOUT_S,
     AnswerAttributes,
     BadGateway,
     EmbedRequest,
     InspectRequest,
+    InvocationAttributes,
     PayloadTooLarge,
     ProblemError,
     Request,
@@ -19,11 +25,24 @@ from model.contract import (
     to_multipart,
 )
 
+ANSWERING_MS = 500
+"""What a function keeps for itself to hand an answer on."""
+
 Invoke = Callable[[str, bytes], tuple[Any, AnswerAttributes]]
 """From a content type and a body to the endpoint's answer."""
 
 _IMAGE_PROBLEMS = (PayloadTooLarge, UnprocessableImage, UnsupportedMediaType)
 """What the container says of an image rather than of a request."""
+
+
+def attributes_of(app: APIGatewayRestResolver) -> InvocationAttributes:
+    """What the container is told beside the app's current request: its id, and until when an answer is waited for.
+
+    That is when the SDK stops listening, or shortly before the function is stopped if that comes first.
+    """
+    left_ms = app.lambda_context.get_remaining_time_in_millis() - ANSWERING_MS
+    left_ms = min(left_ms, 1000 * (SDK_CONNECT_TIMEOUT_S + SDK_READ_TIMEOUT_S))
+    return InvocationAttributes(app.current_event.request_context.request_id or "", int(time.time() * 1000) + left_ms)
 
 
 def infer(request: Request, images: Sequence[bytes | ProblemError], invoke: Invoke) -> tuple[Any, AnswerAttributes]:

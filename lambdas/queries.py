@@ -12,13 +12,17 @@ def page_of(query: Mapping[str, Sequence[str]], most: int, *others: str) -> tupl
 
     Raises BadRequest for any other field, and for a limit that is not a number between 1 and `most`.
     """
-    allowed = ("limit", "after", *others)
-    if unknown := [name for name in query if name not in allowed]:
-        raise BadRequest(f"{', '.join(unknown)}: not a known field of the query, allowed are {', '.join(allowed)}")
+    known_fields(query, "limit", "after", *others)
     limit = one_of(query, "limit") or str(most)
     if not (limit.isascii() and limit.isdecimal() and 1 <= int(limit[:9]) <= most and len(limit) < 9):
         raise BadRequest(f"limit is {limit[:60]!r}, allowed is a number from 1 to {most}")
     return int(limit), one_of(query, "after")
+
+
+def known_fields(query: Mapping[str, Sequence[str]], *allowed: str) -> None:
+    """Raises BadRequest for a field that is none of the `allowed`."""
+    if unknown := [name for name in query if name not in allowed]:
+        raise BadRequest(f"{', '.join(unknown)}: not a known field of the query, allowed are {', '.join(allowed)}")
 
 
 def one_of(query: Mapping[str, Sequence[str]], name: str) -> str:

@@ -17,8 +17,10 @@ from model.contract import PreconditionFailed, ServiceUnavailable
 RETRY_AFTER_S = 2
 _READERS = 8  # botocore keeps 10 connections
 ABSENT = frozenset({"NoSuchKey", "404"})
-_LOST_UPDATE = frozenset({"PreconditionFailed", "ConditionalRequestConflict", "412"})
-"""The second one is S3's word for two conditional writes at the same moment."""
+_BEHIND_THE_END = "InvalidRange"
+_AT_THE_SAME_MOMENT = "ConditionalRequestConflict"
+"""S3's word for two conditional writes of which it can't tell yet which came first."""
+_LOST_UPDATE = frozenset({"PreconditionFailed", _AT_THE_SAME_MOMENT, "412"})
 
 
 @dataclass(frozen=True)
@@ -85,6 +87,62 @@ class Store:
                 if error.response["Error"]["Code"] not in _LOST_UPDATE:
                     raise
                 raise _changed_meanwhile() from None
+
+    def put(self, key: str, content: bytes, content_type: str) -> None:
+        """Store bytes, in place of what may be there."""
+        with failures_in_words():
+            self._s3.put_object(Bucket=self.bucket, Key=key, Body=content, ContentType=content_type)
+
+    def keep(self, key: str, content: bytes, content_type: str) -> None:
+        """Store bytes under a name that only they have; nothing happens where they are already."""
+        with failures_in_words():
+            try:
+                self._s3.put_object(
+                    Bucket=self.bucket, Key=key, Body=content, ContentType=content_type, IfNoneMatch="*"
+                )
+            except ClientError as error:
+                if error.response["Error"]["Code"] not in _LOST_UPDATE:
+                    raise
+                if error.response["Error"]["Code"] == _AT_THE_SAME_MOMENT:
+                    self.put(key, content, content_type)
+
+    def erase(self, prefix: str) -> int:
+        """Remove every object under a prefix with all of its former versions; how many there were at the end."""
+        pages = self._s3.get_paginator("list_object_versions").paginate(Bucket=self.bucket, Prefix=prefix)
+        present = 0
+        with failures_in_words():
+            for page in pages:
+                versions = page.get("Versions", [])
+                present += sum(each["IsLatest"] for each in versions)
+                for each in (*versions, *page.get("DeleteMarkers", [])):
+                    self._s3.delete_object(Bucket=self.bucket, Key=each["Key"], VersionId=each["VersionId"])
+        return present
+
+    def lines(self, key: str, offset_bytes: int = 0) -> Iterator[bytes]:
+        """The lines of an object from an offset on, with their ends; none where there is no object."""
+        with failures_in_words():
+            try:
+                found = self._s3.get_object(Bucket=self.bucket, Key=key, Range=f"bytes={offset_bytes}-")
+            except ClientError as error:
+                if error.response["Error"]["Code"] not in ABSENT | {_BEHIND_THE_END}:
+                    raise
+                return
+            with found["Body"] as body:
+                yield from body.iter_lines(keepends=True)
+
+    def files(self, prefix: str) -> Iterator[str]:
+        """The keys that begin with a prefix and have no slash behind it."""
+        pages = self._s3.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=prefix, Delimiter="/")
+        with failures_in_words():
+            for page in pages:
+                yield from (found["Key"] for found in page.get("Contents", []))
+
+    def folders(self, prefix: str) -> Iterator[str]:
+        """The names between a prefix and the next slash."""
+        pages = self._s3.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=prefix, Delimiter="/")
+        with failures_in_words():
+            for page in pages:
+                yield from (found["Prefix"].removeprefix(prefix)[:-1] for found in page.get("CommonPrefixes", []))
 
     def keys(self, prefix: str, *, after: str = "") -> Iterator[str]:
         """The keys that begin with a prefix, in the order of their UTF-8 bytes, beginning behind `after`."""
