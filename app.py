@@ -21,9 +21,9 @@ def build(app: App) -> None:
     config = from_context(app.node.get_all_context())
     stage = config.stage
     data = DataStack(app, f"WordsightData-{stage}", config=config)
-    TrainingStack(app, f"WordsightTraining-{stage}", config=config, data=data)
-    serving = ServingStack(app, f"WordsightServing-{stage}", config=config, data=data)
-    ApiStack(app, f"WordsightApi-{stage}", config=config, data=data, serving=serving)
+    training = TrainingStack(app, f"WordsightTraining-{stage}", config=config, data=data)
+    serving = ServingStack(app, config.serving_stack_name, config=config, data=data)
+    ApiStack(app, f"WordsightApi-{stage}", config=config, data=data, training=training, serving=serving)
     for key, value in config.tags.items():
         Tags.of(app).add(key, value)
     if str(app.node.try_get_context("nag")).lower() == "true":

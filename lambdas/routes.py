@@ -38,9 +38,31 @@ PUT_TASK = Route("PUT", "/tasks/{task}", "Save a task: a question with a name", 
 DELETE_TASK = Route("DELETE", "/tasks/{task}", "Forget a saved task", function="annotate")
 UPLOAD = Route("POST", "/uploads", "Where to send images that are used later by their s3_key", function="annotate")
 
+POST_ANNOTATIONS = Route("POST", "/annotations", "Say something of images, to learn from", function="annotate")
+LIST_ANNOTATIONS = Route("GET", "/annotations", "A dataset's annotations and their balance", function="annotate")
+ERASE_IMAGE = Route("DELETE", "/annotations", "Forget an image and all that is said of it", function="annotate")
+GET_ANNOTATION = Route("GET", "/annotations/{id}", "One annotation", function="annotate")
+PUT_ANNOTATION = Route("PUT", "/annotations/{id}", "Let an annotation say something else", function="annotate")
+DELETE_ANNOTATION = Route("DELETE", "/annotations/{id}", "Forget an annotation", function="annotate")
+POST_IMPORT = Route("POST", "/annotations/imports", "Take in many annotations from uploaded files", function="annotate")
+GET_IMPORT = Route("GET", "/annotations/imports/{id}", "How far an import is", function="annotate")
+
+START_TRAINING = Route("POST", "/trainings", "Teach the model what a dataset says", function="train")
+LIST_TRAININGS = Route("GET", "/trainings", "The trainings, the newest first", function="train")
+GET_TRAINING = Route("GET", "/trainings/{training}", "How a training is", function="train")
+STOP_TRAINING = Route("DELETE", "/trainings/{training}", "Stop a training", function="train")
+LIST_MODELS = Route("GET", "/models", "The versions of the model, and which one is live", function="train")
+GET_MODEL = Route("GET", "/models/{version}", "One version with its figures", function="train")
+ADD_MODEL = Route("POST", "/models", "Bring along a CLIP checkpoint", function="train")
+PROMOTE_MODEL = Route("POST", "/models/{version}/promote", "Let a version go live", function="train")
+
 ROUTES = (
     *(CLASSIFY, EMBED, HEALTH, OPENAPI, PAGE),
     *(LIST_TASKS, GET_TASK, PUT_TASK, DELETE_TASK, UPLOAD),
+    *(POST_ANNOTATIONS, LIST_ANNOTATIONS, ERASE_IMAGE, GET_ANNOTATION, PUT_ANNOTATION, DELETE_ANNOTATION),
+    *(POST_IMPORT, GET_IMPORT),
+    *(START_TRAINING, LIST_TRAININGS, GET_TRAINING, STOP_TRAINING),
+    *(LIST_MODELS, GET_MODEL, ADD_MODEL, PROMOTE_MODEL),
 )
 
 STAGE_NAME = "v1"

@@ -86,6 +86,21 @@ class ApiSettings(Settings):
 
 
 @dataclass(frozen=True, kw_only=True)
+class AnnotateSettings(ApiSettings):
+    """What the function needs to know that keeps annotations: also the machine that imports many."""
+
+    import_machine_arn: str = _variable("IMPORT_MACHINE_ARN", *_MACHINE_ARN)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImporterSettings(Variables):
+    """What the worker of imports needs to know."""
+
+    endpoint_name: str = _variable("ENDPOINT_NAME", *_ENDPOINT_NAME)
+    data_bucket: str = _variable("DATA_BUCKET", *_BUCKET_NAME)
+
+
+@dataclass(frozen=True, kw_only=True)
 class ServedModel(Variables):
     """What every function needs to know that has to do with models: where they are, and which stack serves one."""
 
@@ -107,6 +122,13 @@ class TrainSettings(Settings, ServedModel):
     usd_per_hour: float = _variable(
         "USD_PER_HOUR", r"\d+(\.\d+)?", "what a training's machines cost, 0 if that is not known", float
     )
+
+
+@dataclass(frozen=True, kw_only=True)
+class SnapshotSettings(Variables):
+    """What the function needs to know that writes down what a training learns from."""
+
+    data_bucket: str = _variable("DATA_BUCKET", *_BUCKET_NAME)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,24 +7,37 @@ from constructs import Construct
 
 from lambdas.routes import API_KEY_HEADER, ROUTES, STAGE_NAME, Route
 from model.contract import API_TIMEOUT_S, EXPOSED_HEADERS
+from model.resources.idempotency import IDEMPOTENCY_HEADER
 from stacks.api_function import Surroundings, api_functions
 from stacks.config import StageConfig
 from stacks.data import DataStack
 from stacks.gateway_responses import add_gateway_responses
 from stacks.log_groups import log_group
 from stacks.serving import ServingStack
+from stacks.training import TrainingStack
 
 BINARY_MEDIA_TYPES = ("image/*", "multipart/form-data", "application/octet-stream")
 """Reach the function as they were sent. Never */*: preflight requests would fail, and JSON would come as base64."""
 
-REQUEST_HEADERS = ("content-type", "authorization", "x-amz-date", "x-amz-security-token", API_KEY_HEADER)
+REQUEST_HEADERS = (
+    *("content-type", "if-match", "if-none-match", IDEMPOTENCY_HEADER),
+    *("authorization", "x-amz-date", "x-amz-security-token", API_KEY_HEADER),
+)
+"""What scripts of other origins may send."""
 
 
 class ApiStack(Stack):
     """A regional REST API in front of one function per permission boundary. Its address is the output `ApiUrl`."""
 
     def __init__(
-        self, scope: Construct, id: str, *, config: StageConfig, data: DataStack, serving: ServingStack
+        self,
+        scope: Construct,
+        id: str,
+        *,
+        config: StageConfig,
+        data: DataStack,
+        training: TrainingStack,
+        serving: ServingStack,
     ) -> None:
         super().__init__(scope, id, description="Wordsight: the REST API")
         self.add_stack_dependency(serving)  # callers find an endpoint as soon as they find the API
@@ -33,7 +46,7 @@ class ApiStack(Stack):
             module: apigateway.LambdaIntegration(
                 function, timeout=Duration.seconds(API_TIMEOUT_S), scope_permission_to_method=False
             )
-            for module, function in api_functions(self, Surroundings(config, data, serving)).items()
+            for module, function in api_functions(self, Surroundings(config, data, training, serving)).items()
         }
         api.node.try_remove_child("Endpoint")  # the library's own output of the address, with another spelling
         for route in ROUTES:

@@ -3,17 +3,23 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from aws_cdk import ArnFormat, Stack
+from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
 from lambdas.routes import ROUTES
-from lambdas.settings import ApiSettings
+from lambdas.settings import ApiSettings, TrainSettings
 from model.contract import UPLOADS_PREFIX
 from model.resources.idempotency import IDEMPOTENCY_PREFIX
+from model.resources.models import MODELS_PREFIX, PROMOTIONS_PREFIX, REGISTRY_PREFIX
 from model.resources.tasks import TASKS_PREFIX
+from model.resources.trainings import TRAININGS_PREFIX
 from stacks.config import StageConfig
 from stacks.data import DataStack
 from stacks.handler_function import HandlerFunction
+from stacks.rollout import serving_stack_arn
 from stacks.serving import ServingStack
+from stacks.training import TrainingStack
 
 READ = ["s3:GetObject"]
 KEEP = ["s3:GetObject", "s3:PutObject", "s3:DeleteObject"]
@@ -25,6 +31,7 @@ class Surroundings:
 
     config: StageConfig
     data: DataStack
+    training: TrainingStack
     serving: ServingStack
 
 
@@ -65,9 +72,59 @@ def _annotate(scope: Construct, around: Surroundings) -> HandlerFunction:
     return function
 
 
+def _train(scope: Construct, around: Surroundings) -> HandlerFunction:
+    """May start and stop trainings and promotions, and look at everything that tells how they are."""
+    config, data = around.config, around.data
+    machines = (around.training.machine, around.training.rollout.machine)
+    function = HandlerFunction(
+        scope,
+        "TrainFunction",
+        config=config,
+        module="train",
+        description="starts trainings and promotions",
+        environment=TrainSettings(
+            cors_origins=config.cors_origins,
+            data_bucket=data.data.bucket_name,
+            artifacts_bucket=data.artifacts.bucket_name,
+            serving_stack=config.serving_stack_name,
+            training_machine_arn=machines[0].state_machine_arn,
+            promotion_machine_arn=machines[1].state_machine_arn,
+            job_name_prefix=f"{config.name}-",
+            max_run_s=config.max_run_s,
+            max_wait_s=config.max_wait_s,
+            spot=config.spot,
+            usd_per_hour=config.training_usd_per_hour,
+        ).to_env(),
+    )
+    function.allow_objects(data.data, KEEP, IDEMPOTENCY_PREFIX)
+    function.allow_objects(data.data, ["s3:GetObject", "s3:PutObject"], TRAININGS_PREFIX)
+    function.allow_listing(data.data)
+    function.allow_objects(data.artifacts, READ, MODELS_PREFIX, REGISTRY_PREFIX, PROMOTIONS_PREFIX)
+    function.allow_objects(data.artifacts, ["s3:PutObject"], REGISTRY_PREFIX, PROMOTIONS_PREFIX)
+    function.allow_listing(data.artifacts)
+    stack = Stack.of(scope)
+    jobs = stack.format_arn(service="sagemaker", resource="training-job", resource_name=f"{config.name}-*")
+    function.allow(["sagemaker:DescribeTrainingJob", "sagemaker:StopTrainingJob"], jobs)
+    function.allow(["states:StartExecution"], *(machine.state_machine_arn for machine in machines))
+    function.allow(["states:DescribeExecution", "states:StopExecution"], _executions_of(machines[0], stack))
+    function.allow(["cloudformation:DescribeStacks"], serving_stack_arn(scope, config))
+    return function
+
+
+def _executions_of(machine: sfn.StateMachine, stack: Stack) -> str:
+    """The ARN pattern of a machine's executions."""
+    return stack.format_arn(
+        service="states",
+        resource="execution",
+        resource_name=f"{machine.state_machine_name}:*",
+        arn_format=ArnFormat.COLON_RESOURCE_NAME,
+    )
+
+
 _BUILDERS: dict[str, Callable[[Construct, Surroundings], HandlerFunction]] = {
     "classify": _classify,
     "annotate": _annotate,
+    "train": _train,
 }
 
 

@@ -18,14 +18,15 @@ from lambdas.settings import ORIGIN
 POWERTOOLS_LAYER_VERSION = 36
 """The public layer that carries aws-lambda-powertools and pydantic at the versions of requirements.txt."""
 
-ENDPOINT_USD_PER_HOUR = {
+USD_PER_HOUR = {
     "ml.c5.xlarge": 0.204,
     "ml.c7i.xlarge": 0.214,
+    "ml.c7i.2xlarge": 0.428,
     "ml.g4dn.xlarge": 0.7364,
     "ml.g6.xlarge": 1.1267,
     "ml.g5.xlarge": 1.408,
 }
-"""On-demand price of one endpoint instance in us-east-1, as of 2026."""
+"""On-demand price of one instance in us-east-1, as of 2026: the same for an endpoint and for training."""
 HOURS_PER_MONTH = 730
 
 AUTH_MODES = ("api_key", "iam", "none")
@@ -108,6 +109,16 @@ class StageConfig:
         return f"wordsight-{self.stage}"
 
     @property
+    def serving_stack_name(self) -> str:
+        """The stack that serves: those that update it know it by its name only."""
+        return f"WordsightServing-{self.stage}"
+
+    @property
+    def training_usd_per_hour(self) -> float:
+        """What a training's instances cost on demand; 0 if that is not known here."""
+        return USD_PER_HOUR.get(self.training_instance_type, 0.0) * self.training_instance_count
+
+    @property
     def tags(self) -> dict[str, str]:
         """What everything that costs carries, so that a bill can be read by application and stage."""
         return {"application": "wordsight", "stage": self.stage}
@@ -124,7 +135,7 @@ class StageConfig:
     def cost(self) -> str:
         """What the idle deployment costs, in a sentence. The endpoint's instances are nearly all of it."""
         instances = f"{self.endpoint_instance_count} x {self.endpoint_instance_type}"
-        price_usd = ENDPOINT_USD_PER_HOUR.get(self.endpoint_instance_type)
+        price_usd = USD_PER_HOUR.get(self.endpoint_instance_type)
         if price_usd is None:
             return f"the endpoint runs on {instances}: https://aws.amazon.com/sagemaker/ai/pricing says what that costs"
         usd_per_hour = price_usd * self.endpoint_instance_count

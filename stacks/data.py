@@ -7,12 +7,13 @@ from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
 from model.contract import UPLOADS_PREFIX
+from model.resources.annotations import ANNOTATIONS_PREFIX, IMAGES_PREFIX
 from model.resources.idempotency import IDEMPOTENCY_DAYS, IDEMPOTENCY_PREFIX
+from model.resources.trainings import SNAPSHOTS_PREFIX
 from stacks.config import StageConfig
 
-TRAINING_PREFIXES = ("annotations/", "images/", "snapshots/")
+TRAINING_PREFIXES = (ANNOTATIONS_PREFIX, IMAGES_PREFIX, SNAPSHOTS_PREFIX)
 """Where in the data bucket a training job may read."""
-MODELS_PREFIX = "models/"
 CHECKPOINTS_PREFIX = "checkpoints/"
 
 

@@ -14,14 +14,18 @@ from cdk_nag import AwsSolutionsChecks
 from constructs import IConstruct
 
 from model.contract import UPLOADS_PREFIX
+from model.resources.annotations import ANNOTATIONS_PREFIX
 from model.resources.idempotency import IDEMPOTENCY_PREFIX
+from model.resources.models import MODELS_PREFIX, PROMOTIONS_PREFIX, REGISTRY_PREFIX
 from model.resources.tasks import TASKS_PREFIX
+from model.resources.trainings import SNAPSHOTS_PREFIX, TRAININGS_PREFIX
 from stacks.config import StageConfig
-from stacks.data import CHECKPOINTS_PREFIX, MODELS_PREFIX, TRAINING_PREFIXES
+from stacks.data import CHECKPOINTS_PREFIX, TRAINING_PREFIXES
 
 _DATA_ARN = "PublishOutputFnGetAttData666C94C7Arn14D6E0D7"
 _ARTIFACTS_ARN = "PublishOutputFnGetAttArtifacts82DD59A1Arn203AF0AE"
-"""The data stack's outputs that the library makes for references from other stacks: the buckets' ARNs."""
+_MACHINE_NAME = "PublishOutputFnGetAttStateMachine2E01A3A5Name28275593"
+"""Outputs that the library makes for references from other stacks: the buckets' ARNs, the training machine's name."""
 
 
 @dataclass(frozen=True)
@@ -82,6 +86,25 @@ def _accepted_in_training(stack: str, config: StageConfig) -> Iterator[Accepted]
         (_resource("*"),),
         "log delivery, X-Ray and sagemaker:ListTags are granted for all resources, as Step Functions documents",
     )
+    kept = {
+        "SnapshotFunction": [(_DATA_ARN, ANNOTATIONS_PREFIX), (_DATA_ARN, SNAPSHOTS_PREFIX)],
+        "GateFunction": [(_ARTIFACTS_ARN, prefix) for prefix in _OF_MODELS],
+        "Rollout/Function": [(_ARTIFACTS_ARN, prefix) for prefix in _OF_MODELS],
+    }
+    for function, places in kept.items():
+        yield Accepted(
+            f"{stack}/{function}Role",
+            tuple(_objects(config, bucket, prefix) for bucket, prefix in places),
+            "each training and promotion has documents of its own under these prefixes",
+        )
+        yield Accepted(f"{stack}/{function}Role", (_resource("*"),), "X-Ray's actions know no resources")
+    for function in ("GateFunction", "Rollout/Function"):
+        yield Accepted(f"{stack}/{function}Role", (_serving_stack(config),), _STACK_IDS)
+    yield Accepted(
+        f"{stack}/Rollout/MachineRole",
+        (_resource("*"),),
+        "log delivery and X-Ray are granted for all resources, as Step Functions documents",
+    )
 
 
 def _accepted_in_serving(stack: str, config: StageConfig) -> Iterator[Accepted]:
@@ -111,6 +134,7 @@ def _accepted_in_api(stack: str, config: StageConfig) -> Iterator[Accepted]:
             "callers name what is kept under these prefixes",
         )
         yield Accepted(f"{stack}/{function}FunctionRole", (_resource("*"),), "X-Ray's actions know no resources")
+    yield from _accepted_in_train_function(f"{stack}/TrainFunctionRole", config)
     yield Accepted(
         f"{stack}/Api/CloudWatchRole",
         (_managed_policy("AmazonAPIGatewayPushToCloudWatchLogs"),),
@@ -133,6 +157,24 @@ def _accepted_in_api(stack: str, config: StageConfig) -> Iterator[Accepted]:
     )
 
 
+def _accepted_in_train_function(role: str, config: StageConfig) -> Iterator[Accepted]:
+    yield Accepted(
+        role,
+        (
+            *(_objects(config, _DATA_ARN, prefix) for prefix in (TRAININGS_PREFIX, IDEMPOTENCY_PREFIX)),
+            *(_objects(config, _ARTIFACTS_ARN, prefix) for prefix in _OF_MODELS),
+            _resource(f"{_arn('sagemaker')}:training-job/{config.name}-*"),
+            _resource(f"{_arn('states')}:execution:{_output(f'WordsightTraining-{config.stage}', _MACHINE_NAME)}:*"),
+        ),
+        "every training, model and promotion has a name of its own; the prefixes are this stage's",
+    )
+    yield Accepted(role, (_serving_stack(config),), _STACK_IDS)
+    yield Accepted(role, (_resource("*"),), "X-Ray's actions know no resources")
+
+
+_OF_MODELS = (MODELS_PREFIX, REGISTRY_PREFIX, PROMOTIONS_PREFIX)
+_STACK_IDS = "a stack's ARN ends with an id that changes when it is made anew; its name is fixed"
+
 _ACTIONS_WITHOUT_RESOURCES = (
     "ecr:GetAuthorizationToken and cloudwatch:PutMetricData know no resources; the latter is held to one namespace"
 )
@@ -150,13 +192,15 @@ def _arn(service: str) -> str:
     return f"arn:<AWS::Partition>:{service}:<AWS::Region>:<AWS::AccountId>"
 
 
+def _serving_stack(config: StageConfig) -> str:
+    return _resource(f"{_arn('cloudformation')}:stack/{config.serving_stack_name}/*")
+
+
 def _objects(config: StageConfig, output: str, prefix: str) -> str:
     """A bucket's objects, as cdk-nag spells a reference to another stack."""
-    reference = {
-        "Fn::GetStackOutput": {
-            "StackName": f"WordsightData-{config.stage}",
-            "Region": {"Ref": "AWS::Region"},
-            "OutputName": output,
-        }
-    }
-    return _resource(f"{json.dumps(reference, separators=(',', ':'))}/{prefix}*")
+    return _resource(f"{_output(f'WordsightData-{config.stage}', output)}/{prefix}*")
+
+
+def _output(stack: str, name: str) -> str:
+    reference = {"Fn::GetStackOutput": {"StackName": stack, "Region": {"Ref": "AWS::Region"}, "OutputName": name}}
+    return json.dumps(reference, separators=(",", ":"))

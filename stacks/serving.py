@@ -14,16 +14,14 @@ from aws_cdk import aws_logs as logs
 from aws_cdk import aws_sagemaker as sagemaker
 from constructs import Construct
 
+from model.resources.models import MODEL_URI_PARAMETER, MODELS_PREFIX, NO_MODEL_URI
 from model.settings import ServeSettings
 from stacks.config import StageConfig
-from stacks.data import MODELS_PREFIX, DataStack
+from stacks.data import DataStack
 from stacks.execution_role import ExecutionRole
 from stacks.guardrails import DOWNLOAD_TIMEOUT_S, VARIANT_NAME, autoscaling, deployment_config, rollback_alarms
 from stacks.images import ContainerImage
 from stacks.log_groups import retention
-
-NO_MODEL_URI = "s3://none/"
-"""Stands for the base weights in the image. Not empty: CDK's own checks put a default where an S3 URI must be."""
 
 
 class ServingStack(Stack):
@@ -75,7 +73,7 @@ class ServingStack(Stack):
     def _model_data_source(self) -> Any:
         model_uri = CfnParameter(
             self,
-            "ModelUri",
+            MODEL_URI_PARAMETER,
             default=NO_MODEL_URI,
             allowed_pattern=r"^s3://[a-z0-9][a-z0-9.-]+/(.*/)?$",
             constraint_description="an S3 prefix that ends with a slash, such as s3://bucket/models/attempt-1/",

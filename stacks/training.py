@@ -1,5 +1,7 @@
 """Training: the image, the role and the state machine that runs one SageMaker training job per execution.
 
+POST /trainings starts executions; a training job alone can be started by hand:
+
     aws stepfunctions start-execution --state-machine-arn … --name attempt-1 \\
         --input '{"dataset_s3_uri": "s3://<data bucket>/snapshots/<name>/", "hyperparameters": {"epochs": "5"}}'
 
@@ -14,15 +16,27 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
+from lambdas.settings import GateSettings, SnapshotSettings
+from model.resources.annotations import ANNOTATIONS_PREFIX
+from model.resources.models import MODELS_PREFIX, PROMOTIONS_PREFIX, REGISTRY_PREFIX
+from model.resources.trainings import SNAPSHOTS_PREFIX
 from stacks.config import StageConfig
-from stacks.data import CHECKPOINTS_PREFIX, MODELS_PREFIX, TRAINING_PREFIXES, DataStack
+from stacks.data import CHECKPOINTS_PREFIX, TRAINING_PREFIXES, DataStack
 from stacks.execution_role import ExecutionRole
+from stacks.handler_function import HandlerFunction
 from stacks.images import ContainerImage
+from stacks.lambda_task import allow_calls
 from stacks.log_groups import log_group
+from stacks.revision import git_revision
+from stacks.rollout import Rollout, serving_stack_arn
+from stacks.training_definition import Parts, definition
 from stacks.training_job import create_training_job_state
 
 LOG_GROUP_NAME = "/aws/sagemaker/TrainingJobs"
 """SageMaker's, shared by all training jobs of the account: written to, never managed."""
+
+SNAPSHOT_TIMEOUT_S = 600
+"""For some hundred thousand annotations, each an object of its own."""
 
 
 class TrainingStack(Stack):
@@ -41,11 +55,19 @@ class TrainingStack(Stack):
             models_s3_uri=data.artifacts.s3_url_for_object(MODELS_PREFIX),
             checkpoints_s3_uri=data.artifacts.s3_url_for_object(CHECKPOINTS_PREFIX),
         )
-        machine = sfn.StateMachine(
+        self.rollout = Rollout(self, "Rollout", config=config, data=data)
+        parts = Parts(
+            job=job,
+            snapshot=self._snapshot(config, data),
+            gate=self._gate(config, data),
+            promotion_machine=self.rollout.machine,
+            dataset_s3_uris=tuple(data.data.s3_url_for_object(prefix) for prefix in TRAINING_PREFIXES),
+        )
+        self.machine = sfn.StateMachine(
             self,
             "StateMachine",
-            definition_body=sfn.DefinitionBody.from_chainable(self._definition(job, data)),
-            role=self._machine_role(config, role),
+            definition_body=sfn.DefinitionBody.from_chainable(definition(self, config, parts)),
+            role=self._machine_role(config, role, parts),
             tracing_enabled=True,
             logs=sfn.LogOptions(
                 destination=log_group(self, "StateMachineLogs", config),
@@ -54,20 +76,56 @@ class TrainingStack(Stack):
             ),
         )
         # Deleting the machine waits for its executions, and their jobs still need what the role's policy grants.
-        machine.node.add_dependency(role)
-        CfnOutput(self, "StateMachineArn", value=machine.state_machine_arn)
+        self.machine.node.add_dependency(role)
+        CfnOutput(self, "StateMachineArn", value=self.machine.state_machine_arn)
 
     def _execution_role(self, data: DataStack) -> ExecutionRole:
         role = ExecutionRole(
             self, "ExecutionRole", log_group_name=LOG_GROUP_NAME, metric_namespace="/aws/sagemaker/TrainingJobs"
         )
         role.allow_read(data.data, *TRAINING_PREFIXES)
-        role.allow_read(data.artifacts, CHECKPOINTS_PREFIX)
+        role.allow_read(data.artifacts, CHECKPOINTS_PREFIX, MODELS_PREFIX)  # models: to go on from one
         role.allow_write(data.artifacts, MODELS_PREFIX, CHECKPOINTS_PREFIX)
         return role
 
-    def _machine_role(self, config: StageConfig, execution_role: iam.IRole) -> iam.Role:
-        """What `createTrainingJob.sync` needs: a raw state brings no permissions of its own.
+    def _snapshot(self, config: StageConfig, data: DataStack) -> HandlerFunction:
+        """May read a dataset's annotations and write down what a training learns from."""
+        function = HandlerFunction(
+            self,
+            "SnapshotFunction",
+            config=config,
+            module="snapshot",
+            description="writes down what a training learns from",
+            environment=SnapshotSettings(data_bucket=data.data.bucket_name).to_env(),
+            timeout_s=SNAPSHOT_TIMEOUT_S,
+        )
+        function.allow_objects(data.data, ["s3:GetObject"], ANNOTATIONS_PREFIX)
+        function.allow_objects(data.data, ["s3:PutObject"], SNAPSHOTS_PREFIX)
+        function.allow_listing(data.data)
+        return function
+
+    def _gate(self, config: StageConfig, data: DataStack) -> HandlerFunction:
+        """May read a checkpoint's figures, register it, ask for its promotion, and look at what is live."""
+        function = HandlerFunction(
+            self,
+            "GateFunction",
+            config=config,
+            module="gate",
+            description="judges and registers models",
+            environment=GateSettings(
+                artifacts_bucket=data.artifacts.bucket_name,
+                serving_stack=config.serving_stack_name,
+                git_revision=git_revision(),
+            ).to_env(),
+        )
+        function.allow_objects(data.artifacts, ["s3:GetObject"], MODELS_PREFIX)
+        function.allow_objects(data.artifacts, ["s3:PutObject"], REGISTRY_PREFIX, PROMOTIONS_PREFIX)
+        function.allow_listing(data.artifacts)
+        function.allow(["cloudformation:DescribeStacks"], serving_stack_arn(self, config))
+        return function
+
+    def _machine_role(self, config: StageConfig, execution_role: iam.IRole, parts: Parts) -> iam.Role:
+        """Beside our functions, what `createTrainingJob.sync` needs: a raw state brings no permissions of its own.
 
         https://docs.aws.amazon.com/step-functions/latest/dg/connect-sagemaker.html
         """
@@ -95,91 +153,10 @@ class TrainingStack(Stack):
             iam.PolicyStatement(
                 actions=["events:PutTargets", "events:PutRule", "events:DescribeRule"], resources=[rule]
             ),
+            iam.PolicyStatement(
+                actions=["states:StartExecution"], resources=[parts.promotion_machine.state_machine_arn]
+            ),
         ):
             role.add_to_policy(statement)
+        allow_calls(role, [parts.snapshot, parts.gate])
         return role
-
-    def _definition(self, job: sfn.CustomState, data: DataStack) -> sfn.IChainable:
-        """Check the input, fill in what may be left out, train; whatever is not Completed fails with a sentence."""
-        prefixes = [data.data.s3_url_for_object(prefix) for prefix in TRAINING_PREFIXES]
-        has_dataset = sfn.Condition.and_(
-            sfn.Condition.is_string("$.dataset_s3_uri"),
-            sfn.Condition.or_(*(sfn.Condition.string_matches("$.dataset_s3_uri", f"{each}*") for each in prefixes)),
-        )
-        no_dataset = sfn.Fail(
-            self,
-            "NoDataset",
-            error="Wordsight.NoDataset",
-            cause=f"dataset_s3_uri is missing or not allowed: give an S3 prefix under {' or '.join(prefixes)}",
-        )
-        no_hyperparameters = sfn.Pass(
-            self, "NoHyperparameters", result=sfn.Result.from_object({}), result_path="$.hyperparameters"
-        )
-        not_completed = self._explain_ending()
-        job.add_catch(self._explain_failure(not_completed), errors=["States.ALL"], result_path="$.error")
-        job.next(
-            sfn.Choice(self, "IsCompleted")
-            .when(sfn.Condition.string_equals("$.job.TrainingJobStatus", "Completed"), self._answer())
-            .otherwise(not_completed)
-        )
-        return (
-            sfn.Choice(self, "CheckInput")
-            .when(sfn.Condition.not_(sfn.Condition.is_present("$.dataset_s3_uri")), no_dataset)
-            .when(sfn.Condition.not_(has_dataset), no_dataset)
-            .when(sfn.Condition.is_present("$.hyperparameters"), job)
-            .otherwise(no_hyperparameters.next(job))
-        )
-
-    def _answer(self) -> sfn.IChainable:
-        """The execution's output. SageMaker does not promise the slash that an endpoint needs after a folder."""
-
-        def answer(id: str, artifact_s3_uri: str) -> sfn.Pass:
-            members = {"training_job_name.$": "$.job.TrainingJobName", "artifact_s3_uri.$": artifact_s3_uri}
-            return sfn.Pass(self, id, parameters=members)
-
-        artifact = "$.job.ModelArtifacts.S3ModelArtifacts"
-        return (
-            sfn.Choice(self, "EndsWithSlash")
-            .when(sfn.Condition.string_matches(artifact, "*/"), answer("Answer", artifact))
-            .otherwise(answer("AnswerWithSlash", f"States.Format('{{}}/', {artifact})"))
-        )
-
-    def _explain_ending(self) -> sfn.Choice:
-        """A job that failed says why; one that was stopped, or took longer than it may, says no more than that."""
-        failed = sfn.Fail(
-            self,
-            "TrainingFailed",
-            error="Wordsight.TrainingFailed",
-            cause_path="States.Format('training job {} failed: {}', $.job.TrainingJobName, $.job.FailureReason)",
-        )
-        stopped = sfn.Fail(
-            self,
-            "TrainingStopped",
-            error="Wordsight.TrainingStopped",
-            cause_path=(
-                "States.Format('training job {} ended as {} ({}), so it left no finished model: "
-                "start another; raise max_run_s if the runtime was exceeded', "
-                "$.job.TrainingJobName, $.job.TrainingJobStatus, $.job.SecondaryStatus)"
-            ),
-        )
-        return (
-            sfn.Choice(self, "HasReason")
-            .when(sfn.Condition.is_present("$.job.FailureReason"), failed)
-            .otherwise(stopped)
-        )
-
-    def _explain_failure(self, not_completed: sfn.Choice) -> sfn.IChainable:
-        """The cause of a job that ran is its whole description as JSON, of one that was refused a sentence: show that.
-
-        Whether a stopped job arrives here or as a result is not documented; either way `not_completed` reads it.
-        """
-        read_description = sfn.Pass(self, "ReadDescription", parameters={"job.$": "States.StringToJson($.error.Cause)"})
-        refused = sfn.Fail(self, "TrainingNotRun", error_path="$.error.Error", cause_path="$.error.Cause")
-        return (
-            sfn.Choice(self, "IsDescription")
-            .when(
-                sfn.Condition.string_matches("$.error.Cause", '*"TrainingJobStatus":*'),
-                read_description.next(not_completed),
-            )
-            .otherwise(refused)
-        )

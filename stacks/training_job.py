@@ -10,6 +10,7 @@ from aws_cdk import Aws
 from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
+from model.resources.trainings import TRAIN_CHANNEL
 from model.settings import METRIC_DEFINITIONS, TrainSettings
 from stacks.config import StageConfig
 
@@ -23,7 +24,10 @@ def create_training_job_state(
     models_s3_uri: str,
     checkpoints_s3_uri: str,
 ) -> sfn.CustomState:
-    """Create a training job named after the execution and wait for it; its description becomes `$.job`."""
+    """Create a training job named after the execution and wait for it; its description becomes `$.job`.
+
+    What differs between jobs is at `$.job_request`, as lambdas/job_request.py writes it, or `plain_job_request`.
+    """
     parameters = {
         # The name of an execution is its caller's or a UUID: with it, whoever starts one knows its job and its model.
         "TrainingJobName.$": f"States.Format('{config.name}-{{}}', $$.Execution.Name)",
@@ -33,8 +37,8 @@ def create_training_job_state(
             "TrainingInputMode": "File",
             "MetricDefinitions": [{"Name": name, "Regex": regex} for name, regex in METRIC_DEFINITIONS.items()],
         },
-        "HyperParameters.$": "$.hyperparameters",
-        "InputDataConfig": [_channel("train", "$.dataset_s3_uri")],
+        "HyperParameters.$": "$.job_request.HyperParameters",
+        "InputDataConfig.$": "$.job_request.InputDataConfig",
         # Uncompressed, an artifact is a folder that an endpoint loads as it is.
         "OutputDataConfig": {"S3OutputPath": models_s3_uri, "CompressionType": "NONE"},
         "CheckpointConfig": {"S3Uri.$": f"States.Format('{checkpoints_s3_uri}{{}}/', $$.Execution.Name)"},
@@ -43,8 +47,8 @@ def create_training_job_state(
             "InstanceCount": config.training_instance_count,
             "VolumeSizeInGB": config.training_volume_gb,
         },
-        "StoppingCondition": _stopping_condition(config),
-        "EnableManagedSpotTraining": config.spot,
+        "StoppingCondition.$": "$.job_request.StoppingCondition",
+        "EnableManagedSpotTraining.$": "$.job_request.EnableManagedSpotTraining",
         "EnableNetworkIsolation": True,
         "Environment": TrainSettings(expect_gpu=config.training_has_gpu).to_env(),
         # The stacks' tags do not reach what a state machine makes, and a job is what costs.
@@ -63,9 +67,19 @@ def create_training_job_state(
     )
 
 
-def _channel(name: str, s3_uri_path: str) -> dict[str, Any]:
-    source = {"S3DataType": "S3Prefix", "S3DataDistributionType": "FullyReplicated", "S3Uri.$": s3_uri_path}
-    return {"ChannelName": name, "DataSource": {"S3DataSource": source}}
+def plain_job_request(config: StageConfig) -> dict[str, Any]:
+    """The members of `$.job_request` for an execution that is given a dataset and hyperparameters by hand."""
+    source = {
+        "S3DataType": "S3Prefix",
+        "S3DataDistributionType": "FullyReplicated",
+        "S3Uri.$": "$.dataset_s3_uri",
+    }
+    return {
+        "HyperParameters.$": "$.hyperparameters",
+        "InputDataConfig": [{"ChannelName": TRAIN_CHANNEL, "DataSource": {"S3DataSource": source}}],
+        "StoppingCondition": _stopping_condition(config),
+        "EnableManagedSpotTraining": config.spot,
+    }
 
 
 def _stopping_condition(config: StageConfig) -> dict[str, int]:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from lambdas.routes import ROUTES
 from model import contract
-from stacks.config import ENDPOINT_USD_PER_HOUR, STAGES
+from stacks.config import USD_PER_HOUR, STAGES
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -61,7 +61,7 @@ def test_every_route_is_mentioned() -> None:
 
 def test_the_stages_cost_what_the_configuration_says() -> None:
     for stage in STAGES.values():
-        usd_per_hour = ENDPOINT_USD_PER_HOUR[stage.endpoint_instance_type]
+        usd_per_hour = USD_PER_HOUR[stage.endpoint_instance_type]
         assert f"`{stage.endpoint_instance_type}`, about ${usd_per_hour:.2f} an hour" in README
 
 

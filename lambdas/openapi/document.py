@@ -6,14 +6,16 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from lambdas.openapi.inference import INFERENCE
+from lambdas.openapi.models import MODELS
 from lambdas.openapi.parts import SCHEMAS, Schema, problem, typed_dict_schema
 from lambdas.openapi.service import SERVICE
 from lambdas.openapi.tasks import TASKS
+from lambdas.openapi.trainings import TRAININGS
 from lambdas.openapi.uploads import UPLOADS
 from lambdas.routes import API_KEY_HEADER, ROUTES, STAGE_NAME, Route
 from model.contract import MAX_INLINE_IMAGE_BYTES, Problem
 
-RESOURCES = (INFERENCE, SERVICE, TASKS, UPLOADS)
+RESOURCES = (INFERENCE, SERVICE, TASKS, UPLOADS, TRAININGS, MODELS)
 
 
 def document() -> Schema:

@@ -1,0 +1,146 @@
+"""The services that say what is deployed and what runs, as far as the functions ask them: small and hand-written.
+
+Every request is checked against botocore's model of the service, so that a misspelt parameter fails here as on AWS.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import botocore.session
+from botocore.exceptions import ClientError
+from botocore.validate import ParamValidator
+
+SERVING_STACK = "WordsightServing-test"
+NO_MODEL_URI = "s3://none/"
+
+
+def client_error(operation: str, code: str, message: str, status: int = 400) -> ClientError:
+    members: Any = {"Error": {"Code": code, "Message": message}, "ResponseMetadata": {"HTTPStatusCode": status}}
+    return ClientError(members, operation)
+
+
+def check(service: str, operation: str, request: dict[str, Any]) -> None:
+    shape = botocore.session.get_session().get_service_model(service).operation_model(operation).input_shape
+    report = ParamValidator().validate(request, shape)
+    assert not report.has_errors(), report.generate_report()
+
+
+class CloudFormation:
+    """One stack. An update takes `polls` looks until it is over; it fails for the URIs in `broken`."""
+
+    def __init__(self, polls: int = 1) -> None:
+        self.model_uri, self.status = NO_MODEL_URI, "CREATE_COMPLETE"
+        self.polls = polls
+        self.broken: dict[str, str] = {}
+        self.updates: list[dict[str, Any]] = []
+        self.events: list[dict[str, Any]] = []
+        self._wanted, self._left = "", 0
+
+    def describe_stacks(self, **request: Any) -> dict[str, Any]:
+        check("cloudformation", "DescribeStacks", request)
+        self._go_on()
+        stack = {
+            "StackName": SERVING_STACK,
+            "StackStatus": self.status,
+            "Capabilities": ["CAPABILITY_IAM"],
+            "Parameters": [
+                {"ParameterKey": "ModelUri", "ParameterValue": self.model_uri},
+                {"ParameterKey": "BootstrapVersion", "ParameterValue": "/cdk-bootstrap/version"},
+            ],
+        }
+        return {"Stacks": [stack]}
+
+    def update_stack(self, **request: Any) -> dict[str, Any]:
+        check("cloudformation", "UpdateStack", request)
+        if self.status.endswith("_IN_PROGRESS"):
+            message = f"Stack:{SERVING_STACK} is in {self.status} state and can not be updated."
+            raise client_error("UpdateStack", "ValidationError", message)
+        parameters = {each["ParameterKey"]: each.get("ParameterValue") for each in request["Parameters"]}
+        if parameters["ModelUri"] == self.model_uri:
+            raise client_error("UpdateStack", "ValidationError", "No updates are to be performed.")
+        self.updates.append(request)
+        self._wanted, self._left, self.status = parameters["ModelUri"], self.polls, "UPDATE_IN_PROGRESS"
+        self._happened(SERVING_STACK, "UPDATE_IN_PROGRESS", "User Initiated")
+        return {"StackId": "stack-id"}
+
+    def get_paginator(self, operation: str) -> Any:
+        assert operation == "describe_stack_events"
+        return self
+
+    def paginate(self, **request: Any) -> Iterator[dict[str, Any]]:
+        check("cloudformation", "DescribeStackEvents", request)
+        yield {"StackEvents": self.events[::-1]}
+
+    def _happened(self, id: str, status: str, reason: str = "") -> None:
+        self.events.append({"LogicalResourceId": id, "ResourceStatus": status, "ResourceStatusReason": reason})
+
+    def _go_on(self) -> None:
+        if self.status != "UPDATE_IN_PROGRESS":
+            return
+        self._left -= 1
+        if self._left >= 0:
+            return
+        if reason := self.broken.get(self._wanted):
+            self._happened("Endpoint", "UPDATE_FAILED", reason)
+            self._happened("LogRetention", "UPDATE_FAILED", "Resource update cancelled")
+            self.status = "UPDATE_ROLLBACK_COMPLETE"
+        else:
+            self.model_uri, self.status = self._wanted, "UPDATE_COMPLETE"
+        self._happened(SERVING_STACK, self.status)
+
+
+class StepFunctions:
+    """Executions by their ARN, which run until a test says otherwise."""
+
+    class exceptions:  # noqa: N801 - as botocore's clients have it
+        class ExecutionAlreadyExists(Exception):  # noqa: N818
+            pass
+
+        class ExecutionDoesNotExist(Exception):  # noqa: N818
+            pass
+
+    def __init__(self) -> None:
+        self.executions: dict[str, dict[str, Any]] = {}
+
+    def start_execution(self, **request: Any) -> dict[str, Any]:
+        check("stepfunctions", "StartExecution", request)
+        arn = f"{request['stateMachineArn'].replace(':stateMachine:', ':execution:')}:{request['name']}"
+        if arn in self.executions:
+            raise self.exceptions.ExecutionAlreadyExists
+        self.executions[arn] = {"status": "RUNNING", "input": json.loads(request["input"]), "arn": arn}
+        return {"executionArn": arn}
+
+    def describe_execution(self, **request: Any) -> dict[str, Any]:
+        check("stepfunctions", "DescribeExecution", request)
+        if request["executionArn"] not in self.executions:
+            raise self.exceptions.ExecutionDoesNotExist
+        return self.executions[request["executionArn"]]
+
+    def stop_execution(self, **request: Any) -> dict[str, Any]:
+        check("stepfunctions", "StopExecution", request)
+        self.executions[request["executionArn"]].update(status="ABORTED", cause=request["cause"])
+        return {}
+
+
+class TrainingJobs:
+    """SageMaker's jobs by their names."""
+
+    def __init__(self) -> None:
+        self.jobs: dict[str, dict[str, Any]] = {}
+
+    def describe_training_job(self, **request: Any) -> dict[str, Any]:
+        check("sagemaker", "DescribeTrainingJob", request)
+        return self._job("DescribeTrainingJob", request)
+
+    def stop_training_job(self, **request: Any) -> dict[str, Any]:
+        check("sagemaker", "StopTrainingJob", request)
+        self._job("StopTrainingJob", request).update(TrainingJobStatus="Stopping", SecondaryStatus="Stopping")
+        return {}
+
+    def _job(self, operation: str, request: dict[str, Any]) -> dict[str, Any]:
+        if request["TrainingJobName"] not in self.jobs:
+            raise client_error(operation, "ValidationException", "Requested resource not found.")
+        return self.jobs[request["TrainingJobName"]]
