@@ -10,6 +10,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from lambdas.clients import LOST_CONNECTION, Connect
+from lambdas.store import ABSENT
 from model.contract import (
     MAX_INVOCATION_BYTES,
     ImageSource,
@@ -22,9 +23,6 @@ from model.contract import (
 
 _READERS = 8  # botocore keeps 10 connections
 _RETRY_AFTER_S = 2
-
-_ABSENT = frozenset({"NoSuchKey", "AccessDenied"})
-"""S3 says AccessDenied of a missing key to a role that may not list the bucket, and this one need not list it."""
 
 
 class _Allowance:
@@ -70,7 +68,7 @@ def _read(s3: Any, bucket: str, key: str, allowance: _Allowance) -> bytes | NotF
     except LOST_CONNECTION as error:
         raise _silent() from error
     except ClientError as error:
-        if error.response["Error"]["Code"] in _ABSENT:
+        if error.response["Error"]["Code"] in ABSENT:
             return NotFound(f"no object with the s3_key {key!r} in the data bucket: upload it first")
         if error.response["ResponseMetadata"]["HTTPStatusCode"] < 500:
             raise

@@ -76,7 +76,10 @@ MODEL_VERSION_HEADER = "x-model-version"
 REQUEST_ID_HEADER = "x-request-id"
 SERVER_TIMING_HEADER = "server-timing"
 WARNING_HEADER = "warning"
-EXPOSED_HEADERS = (MODEL_VERSION_HEADER, REQUEST_ID_HEADER, SERVER_TIMING_HEADER, WARNING_HEADER, "retry-after")
+EXPOSED_HEADERS = (
+    *(MODEL_VERSION_HEADER, REQUEST_ID_HEADER, SERVER_TIMING_HEADER, WARNING_HEADER),
+    *("etag", "location", "retry-after"),
+)
 """What scripts of other origins may read of a response."""
 PROBLEM_MEDIA_TYPE = "application/problem+json"
 

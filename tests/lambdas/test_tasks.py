@@ -4,9 +4,13 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+from aws_lambda_powertools import Logger
+from aws_lambda_powertools.event_handler import APIGatewayRestResolver
 
-from lambdas.annotate import create_app
 from lambdas.clients import connect
+from lambdas.responses import create_resolver
+from lambdas.store import Store
+from lambdas.tasks import add_task_routes
 from tests.lambdas.conftest import CONTEXT, SETTINGS, Call
 from tests.lambdas.gateway import Answer, proxy_event
 from tests.lambdas.sagemaker import SageMaker
@@ -23,6 +27,13 @@ def put(name: str, task: object, **conditions: str) -> dict[str, Any]:
 
 def get(name: str = "", query: str = "") -> dict[str, Any]:
     return proxy_event("GET", f"/tasks/{name}".rstrip("/"), query=query)
+
+
+def tasks_over(s3: Any) -> APIGatewayRestResolver:
+    """The routes alone, with another client of S3."""
+    app = create_resolver((), Logger(service="test"))
+    add_task_routes(app, Store(SETTINGS.data_bucket, lambda _: s3))
+    return app
 
 
 class TestOneTask:
@@ -105,7 +116,7 @@ class TestWriters:
                 bucket.put_object(Key="tasks/weather.json", Body=b'{"candidate_labels": ["faster"]}')
                 return connect("s3").put_object(**request)
 
-        app = create_app(SETTINGS, lambda _: Raced())
+        app = tasks_over(Raced())
         for expected in (412, 412):  # where there was none, and over an older state
             assert app.resolve(put("weather", WEATHER), CONTEXT)["statusCode"] == expected  # type: ignore[arg-type]
             bucket.put_object(Key="tasks/weather.json", Body=b'{"candidate_labels": ["a", "b"]}')
@@ -116,7 +127,7 @@ class TestWriters:
 
         def ask(event: dict[str, Any]) -> Answer:
             if not hasattr(own, "app"):  # as on AWS, where each concurrent request has a process of its own
-                own.app = create_app(SETTINGS, lambda _: s3)
+                own.app = tasks_over(s3)
             return Answer(own.app.resolve(event, CONTEXT))
 
         def add(label: str) -> int:

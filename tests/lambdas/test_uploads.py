@@ -3,7 +3,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError, ReadTimeoutError
+from botocore.exceptions import ReadTimeoutError
 
 from lambdas.classify import create_app
 from lambdas.clients import connect
@@ -72,15 +72,6 @@ def test_images_too_large_together_are_refused_before_they_are_read(bucket: Any)
 def test_without_uploads_s3_is_not_asked():
     problem = BadRequest("no base64")
     assert read_images([JPEG, problem], SETTINGS.data_bucket, lambda service: pytest.fail(service)) == [JPEG, problem]
-
-
-def test_a_missing_upload_is_not_found_for_a_role_that_may_not_list_the_bucket(bucket: Any):
-    def refuse(**_: Any) -> None:
-        metadata = {"HTTPStatusCode": 403}
-        raise ClientError({"Error": {"Code": "AccessDenied"}, "ResponseMetadata": metadata}, "GetObject")
-
-    (missing,) = read_images([S3Object(s3_key="uploads/1")], "a-bucket", lambda _: SimpleNamespace(get_object=refuse))
-    assert isinstance(missing, NotFound)
 
 
 def test_a_silent_bucket_is_a_fault_of_the_moment(bucket: Any):
