@@ -28,7 +28,7 @@ NEEDED = (
 
 SETTLE_WAIT_S = 20
 SETTLE_POLL_S = 0.05
-CDK_CLI_USER_AGENT = "aws-cdk/"
+CDK_CLI_USER_AGENT = " aws-cdk"
 
 Created = tuple[str, Record]
 """What a create handler returns: the physical id and the attributes for Fn::GetAtt."""

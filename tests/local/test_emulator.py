@@ -14,7 +14,7 @@ from typing import Any
 
 import boto3
 import pytest
-from botocore.client import ClientError
+from botocore.client import ClientError, Config
 from botocore.exceptions import WaiterError
 
 from local import emulator, restapi, supervisor
@@ -79,7 +79,7 @@ def aws(system: LocalSettings, cloud_assembly: Path) -> Any:
     session = boto3.Session(
         environment["AWS_ACCESS_KEY_ID"], environment["AWS_SECRET_ACCESS_KEY"], region_name=environment["AWS_REGION"]
     )
-    return lambda service: session.client(service, endpoint_url=system.endpoint_url)
+    return lambda service, **more: session.client(service, endpoint_url=system.endpoint_url, **more)
 
 
 def serving(**environment: str) -> str:
@@ -215,7 +215,9 @@ def parametrized_serving() -> str:
     return json.dumps(template)
 
 
-def test_an_update_with_the_previous_template_needs_the_stacks_capabilities_and_is_seen_under_way(aws: Any) -> None:
+def test_an_update_needs_the_stacks_capabilities_is_seen_under_way_and_waited_for_by_the_cdk_cli_alone(
+    aws: Any,
+) -> None:
     stacks = aws("cloudformation")
     green = {"ParameterKey": "Colour", "ParameterValue": "green"}
     update = {"StackName": "serving", "UsePreviousTemplate": True, "Parameters": [green]}
@@ -229,6 +231,11 @@ def test_an_update_with_the_previous_template_needs_the_stacks_capabilities_and_
     stacks.get_waiter("stack_update_complete").wait(StackName="serving", WaiterConfig=SOON)
     answer = aws("sagemaker-runtime").invoke_endpoint(EndpointName="clip", Body=b"x")
     assert json.load(answer["Body"])["environment"]["COLOUR"] == "green"
+
+    green["ParameterValue"] = "blue"
+    stacks.update_stack(**update, Capabilities=["CAPABILITY_IAM"])
+    as_the_cdk_cli = aws("cloudformation", config=Config(user_agent_extra="aws-cdk"))
+    assert as_the_cdk_cli.describe_stacks(StackName="serving")["Stacks"][0]["StackStatus"] == "UPDATE_COMPLETE"
     stacks.delete_stack(StackName="serving")
     stacks.get_waiter("stack_delete_complete").wait(StackName="serving", WaiterConfig=SOON)
 
