@@ -17,7 +17,7 @@ Labelled = Iterator[tuple[Image.Image, str]]
 
 DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 DIGITS_TRAIN = 1200
-PICTOGRAMS_TRAIN, PICTOGRAMS_TEST = 500, 500
+PICTOGRAMS_TRAIN, PICTOGRAMS_TEST = 500, 300
 SHOWN_PX = 64
 INK_LEVELS = 16
 
@@ -40,7 +40,7 @@ def digits() -> tuple[Labelled, Labelled]:
 
 
 def pictograms() -> tuple[Labelled, Labelled]:
-    """Ten everyday things that the world lacks, in pen strokes: 500 drawings to train on and 500 others to test."""
+    """Ten everyday things that the world lacks, in pen strokes: 500 drawings to train on and 300 others to test."""
     train = (pictogram(0, index) for index in range(PICTOGRAMS_TRAIN))
     return train, (pictogram(1, index) for index in range(PICTOGRAMS_TEST))
 

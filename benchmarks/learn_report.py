@@ -25,7 +25,9 @@ WORK = ROOT / ".bench/learn"
 SHARES = (0.5, 0.75, 1.0)
 """Of the fine-tuned weights: the points of the frontier, measured on test images."""
 
-COMMON = {"threads": "1", "evaluate_every_steps": "25"}
+COMMON = {"threads": "1", "evaluate_every_steps": "25", "evaluation_scenes": "100"}
+"""The program's own last measurement is kept short: the report measures more, and every mixture."""
+
 UNDEFENDED = {"replay_share": "0", "distillation_weight": "0"}
 TRAININGS: dict[str, Mapping[str, str]] = {
     "plain": UNDEFENDED,
