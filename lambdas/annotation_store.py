@@ -111,7 +111,7 @@ class AnnotationStore:
         """Records in the order of their ids, those behind `after`; the first page has the dataset's counts."""
         behind = annotation_key(dataset, after) if after else ""
         keys = list(islice(self._store.keys(dataset_prefix(dataset), after=behind), limit + 1))
-        records = [found.value for found in self._store.read_all(keys[:limit])]
+        records = [Annotation.model_validate(found.value) for found in self._store.read_all(keys[:limit])]
         return AnnotationList(
             annotations=records,
             next=annotation_of_key(keys[limit - 1]) if len(keys) > limit else None,

@@ -61,7 +61,7 @@ def add_annotation_routes(app: APIGatewayRestResolver, store: Store, connect: Co
     @app.route(LIST_ANNOTATIONS.rule, LIST_ANNOTATIONS.method)
     def _list() -> Response[str]:
         limit, after = page_of(query_of(app.current_event), MAX_LISTED_ANNOTATIONS, "dataset")
-        return json_response(app, annotations.page(dataset(), limit, after))
+        return json_response(app, annotations.page(dataset(), limit, after).model_dump(mode="json"))
 
     @app.route(ERASE_IMAGE.rule, ERASE_IMAGE.method)
     def _erase() -> Response[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
+from lambdas.openapi.annotations import ANNOTATIONS
 from lambdas.openapi.inference import INFERENCE
 from lambdas.openapi.models import MODELS
 from lambdas.openapi.parts import SCHEMAS, Schema, problem, typed_dict_schema
@@ -15,7 +16,7 @@ from lambdas.openapi.uploads import UPLOADS
 from lambdas.routes import API_KEY_HEADER, ROUTES, STAGE_NAME, Route
 from model.contract import MAX_INLINE_IMAGE_BYTES, Problem
 
-RESOURCES = (INFERENCE, SERVICE, TASKS, UPLOADS, TRAININGS, MODELS)
+RESOURCES = (INFERENCE, SERVICE, TASKS, UPLOADS, ANNOTATIONS, TRAININGS, MODELS)
 
 
 def document() -> Schema:

@@ -36,7 +36,7 @@ _RESPONSE_HEADERS = {
 }
 
 
-def _body(model: str, fields: dict[str, Schema], examples: Schema) -> Schema:
+def image_body(model: str, fields: dict[str, Schema], examples: Schema) -> Schema:
     """One JSON object, or a form with the same names, or one image as it is."""
     image = {"type": "array", "maxItems": MAX_IMAGES, "items": {"contentMediaType": "application/octet-stream"}}
     form = {"type": "object", "properties": {"image": image, **fields}, "additionalProperties": False}
@@ -131,11 +131,11 @@ INFERENCE = Resource(
     {
         CLASSIFY: {
             "parameters": [_query_parameter(name, schema) for name, schema in _classify_fields().items()],
-            "requestBody": _body("ClassifyBody", _classify_fields(), _CLASSIFY_EXAMPLES),
+            "requestBody": image_body("ClassifyBody", _classify_fields(), _CLASSIFY_EXAMPLES),
             "responses": answers(reference("Classification"), headers=_RESPONSE_HEADERS),
         },
         EMBED: {
-            "requestBody": _body("EmbedBody", {"texts": _embed_texts()}, _EMBED_EXAMPLES),
+            "requestBody": image_body("EmbedBody", {"texts": _embed_texts()}, _EMBED_EXAMPLES),
             "responses": answers(reference("Embeddings"), headers=_RESPONSE_HEADERS),
         },
     },

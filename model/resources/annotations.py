@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from typing import Annotated, Any, Literal, Self, TypedDict
+from typing import Annotated, Literal, Self, TypedDict
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
 
@@ -85,13 +85,6 @@ class NewAnnotation(Said):
     image: ImageField = Field(description='Base64, or {"s3_key": …} of an image that was uploaded before')
     dataset: Dataset = DEFAULT_DATASET
 
-    @model_validator(mode="before")
-    @classmethod
-    def _image_may_be_a_key(cls, data: Any) -> Any:
-        if isinstance(data, dict) and "s3_key" in data and "image" not in data:
-            return {"image": {"s3_key": data["s3_key"]}, **{key: data[key] for key in data if key != "s3_key"}}
-        return data
-
 
 class AnnotationsBody(BaseModel):
     """Many images at once. A bad one becomes a problem in its place."""
@@ -121,27 +114,21 @@ class StoredAnnotation(TypedDict):
     new: bool
 
 
-class Counts(TypedDict):
-    """How many `records` a dataset has, and the balance of the first `counted`: by split, and by task and label.
+class Counts(BaseModel):
+    """How much a dataset has, and its balance."""
 
-    "" stands for no split and for no task. Ids begin with a hash of the image, so the first ones are a fair sample.
-    """
-
-    records: int
-    counted: int
-    splits: dict[str, int]
-    labels: dict[str, dict[str, int]]
+    records: int = Field(description=f"So many there are; {LISTED_KEYS:,} stand for more")
+    counted: int = Field(description="The balance is of so many: a fair sample, for ids begin with a hash of the image")
+    splits: dict[str, int] = Field(description='"" stands for no split')
+    labels: dict[str, dict[str, int]] = Field(description='By task; "" stands for no task')
 
 
-class AnnotationList(TypedDict):
-    """The answer of GET /annotations. `next`: what to send as `after`, null at the end.
+class AnnotationList(BaseModel):
+    """The answer of GET /annotations, in the order of ids."""
 
-    `counts` is null on all pages but the first.
-    """
-
-    annotations: list[dict[str, Any]]
-    next: str | None
-    counts: Counts | None
+    annotations: list[Annotation]
+    next: str | None = Field(description="What to send as `after`; null at the end")
+    counts: Counts | None = Field(description="Of the dataset, on its first page")
 
 
 class Erased(TypedDict):

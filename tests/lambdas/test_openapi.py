@@ -116,3 +116,17 @@ def test_every_operation_has_a_name_of_its_own_and_describes_its_paths_parameter
 def test_it_is_served_to_everybody(call: Call):
     answer = call(event("openapi"))
     assert answer.status == 200 and answer.json == DOCUMENT
+
+
+def test_answers_about_annotations_are_what_it_says(annotate: Call):
+    headers = {"content-type": "application/json"}
+    good = {"image": base64.b64encode(JPEG).decode(), "label": "cat"}
+    for body in (good, {"annotations": [good, {"image": "?", "label": "cat"}]}):
+        made = proxy_event("POST", "/annotations", headers=headers, body=json.dumps(body).encode())
+        stored = annotate(made).json
+        assert conforms(body, "AnnotationsRequest") and conforms(stored, "AnnotationsAnswer")
+    assert conforms(annotate(proxy_event("GET", "/annotations")).json, "AnnotationList")
+    (kept, _) = stored
+    assert conforms(annotate(proxy_event("GET", f"/annotations/{kept['id']}")).json, "Annotation")
+    assert conforms(annotate(proxy_event("DELETE", "/annotations", query=f"image={kept['image']}")).json, "Erased")
+    assert not conforms({"label": "cat"}, "AnnotationsRequest") and not conforms({"id": "1"}, "AnnotationsAnswer")
