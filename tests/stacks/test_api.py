@@ -1,4 +1,5 @@
 import json
+import re
 
 import pytest
 
@@ -127,6 +128,12 @@ def test_browsers_of_other_sites_are_let_in_only_where_origins_are_configured(de
 
 def test_a_preflight_request_needs_neither_key_nor_signature(prod: Assembly) -> None:
     assert {auth(method) for (verb, _), method in methods(prod).items() if verb == "OPTIONS"} == {"none"}
+
+
+def test_browsers_may_send_conditions_and_idempotency_keys_and_read_etags(prod: Assembly) -> None:
+    preflight = json.dumps(methods(prod)["OPTIONS", "/tasks/{task}"])
+    for header in ("if-match", "if-none-match", "idempotency-key", "x-api-key", "etag"):
+        assert re.search(rf"\b{header}\b", preflight), header
 
 
 def test_the_address_has_no_slash_at_its_end(dev: Assembly) -> None:
