@@ -13,7 +13,7 @@ from model.world.drawing import Pixels, draw
 from model.world.scene import FACTS, Scene, Split, sample_scene, scene_at, scene_rng
 from model.world.wording import FACT_NAMES, Caption, caption, contradiction
 
-WORLD_VERSION = 2
+WORLD_VERSION = 3
 """Raised when the same seed would no longer give the same images or sentences."""
 
 VALIDATION_IMAGES = 512
@@ -65,7 +65,7 @@ class WorldExamples:
         return Batch(rows, tuple(captions), truth(scenes, list(captions.values())))
 
     def _captions(self, scene: Scene, rng: np.random.Generator) -> list[Caption]:
-        """True sentences, and for each that says how two objects lie another one that says it wrongly."""
+        """True sentences, and for each that says where its objects are another one that says it wrongly."""
         said = [caption(scene, rng) for _ in range(self.captions_per_image)]
         wrong = (contradiction(sentence, rng) for sentence in said)
         return [*said, *(sentence for sentence in wrong if sentence)]

@@ -8,13 +8,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from model.world.scene import COUNTS, FACTS, RELATIONS, Scene
+from model.world.scene import COUNTS, FACTS, OPPOSITES, SIDES, Scene
 
 FACT_NAMES = tuple(FACTS)
+ACROSS = {SIDES[relation]: SIDES[opposite] for relation, opposite in OPPOSITES.items()}
 VIEW_SHARES = {1: (1.0,), 3: (0.45, 0.45, 0.1)}
 """How often a scene is described from each of its views, by how many it has."""
-RELATION_SHARE = 0.8
-"""Of what is said about one object of a pair says where the other one is."""
+RELATION_SHARE = 0.5
+SIDE_SHARE = 0.4
+"""Of what is said about one object of a pair says where the other one is, or on which side it is itself. The second is
+what the first is learnt from: it binds an object to its place without asking for the order of words.
+"""
 MENTION_WEIGHTS = {
     "shape": 4.0, "colour": 1.5, "texture": 1.5, "size": 1.0, "count": 1.5, "position": 1.0, "background": 1.0,
 }  # fmt: skip
@@ -83,8 +87,8 @@ class Caption:
 def caption(scene: Scene, rng: np.random.Generator) -> Caption:
     """Say one to four facts of the scene, or how its two objects lie, in one of the training wordings."""
     view = scene.views[int(rng.choice(len(scene.views), p=VIEW_SHARES[len(scene.views)]))]
-    if "relation" in view and rng.random() < RELATION_SHARE:
-        return _said_of_both(view, rng)
+    if "relation" in view and (chance := rng.random()) < RELATION_SHARE + SIDE_SHARE:
+        return _said_of_both(view, rng) if chance < RELATION_SHARE else _said_of_one(view, rng)
     names = [name for name in MENTION_WEIGHTS if name in view]
     weights = np.array([MENTION_WEIGHTS[name] for name in names])
     how_many = min(len(names), int(rng.choice(MENTION_COUNTS, p=MENTION_SHARES)))
@@ -97,16 +101,27 @@ def caption(scene: Scene, rng: np.random.Generator) -> Caption:
 
 
 def contradiction(said: Caption, rng: np.random.Generator) -> Caption | None:
-    """The same about the same two objects, lying another way; None where nothing was said of how they lie.
+    """The same about the same objects, lying the other way round; None where nothing was said of where they are.
 
     Without such sentences beside the true ones, a model does as well by treating a sentence as a bag of words
     (Yuksekgonul et al. 2023: When and why vision-language models behave like bags-of-words).
     """
     facts = dict(said.facts)
-    if "relation" not in facts:
-        return None
-    facts["relation"] = _pick(tuple(relation for relation in RELATIONS if relation != facts["relation"]), rng)
-    return Caption(_relate(facts, rng), tuple(facts.items()))
+    if "relation" in facts:
+        facts["relation"] = OPPOSITES[facts["relation"]]
+        return Caption(_relate(facts, rng), tuple(facts.items()))
+    is_of_one = facts.get("count", COUNTS[0]) == COUNTS[0] and ("shape" in facts or "colour" in facts)
+    if is_of_one and facts.get("position") in ACROSS:
+        facts["position"] = ACROSS[facts["position"]]
+        return Caption(_phrase(facts, False, rng), tuple(facts.items()))
+    return None
+
+
+def _said_of_one(view: dict[str, str], rng: np.random.Generator) -> Caption:
+    """One object of a pair by shape, colour or both, and its side."""
+    named = (("shape",), ("shape", "colour"), ("colour",))[int(rng.integers(3))]
+    facts = {name: view[name] for name in FACT_NAMES if name in (*named, "position")}
+    return Caption(_phrase(facts, False, rng), tuple(facts.items()))
 
 
 def _said_of_both(view: dict[str, str], rng: np.random.Generator) -> Caption:

@@ -4,7 +4,7 @@ import torch
 
 from model.world.examples import WorldExamples, truth
 from model.world.scene import Placement, Scene
-from model.world.wording import COMPANION_PHRASES, RELATION_PHRASES, Caption
+from model.world.wording import COMPANION_PHRASES, POSITION_PHRASES, RELATION_PHRASES, Caption
 
 EXAMPLES = WorldExamples(images=100, captions_per_image=2, seed=0)
 
@@ -29,10 +29,15 @@ def test_texts_are_unique_and_every_image_has_a_true_one() -> None:
     assert bool(batch.positives.any(dim=1).all())
 
 
-def test_only_sentences_about_how_two_objects_lie_are_also_said_wrongly() -> None:
+def test_only_sentences_about_where_objects_are_are_also_said_wrongly() -> None:
     batch = EXAMPLES.batch(0, 64)
     wrong = [text for text, true in zip(batch.texts, batch.positives.any(dim=0).tolist(), strict=True) if not true]
-    phrases = [phrase for said in (RELATION_PHRASES, COMPANION_PHRASES) for group in said.values() for phrase in group]
+    phrases = [
+        phrase
+        for said in (RELATION_PHRASES, COMPANION_PHRASES, POSITION_PHRASES)
+        for group in said.values()
+        for phrase in group
+    ]
     assert wrong and all(any(phrase in text for phrase in phrases) for text in wrong)
 
 

@@ -56,14 +56,25 @@ def test_a_sentence_about_two_objects_is_true_said_from_either_one() -> None:
     assert not Caption("the colour of one, the shape of the other", crossed).is_true_of(scene)
 
 
-def test_a_contradiction_says_of_the_same_objects_that_they_lie_another_way() -> None:
+def test_a_contradiction_says_of_the_same_objects_that_they_lie_the_other_way_round() -> None:
     rng = np.random.default_rng(0)
-    related = [(scene, sentence) for scene, sentence in said(1000) if "relation" in dict(sentence.facts)]
-    for scene, sentence in related:
+    changed = set()
+    for scene, sentence in said(2000):
         wrong = contradiction(sentence, rng)
-        assert wrong and not wrong.is_true_of(scene)
-        assert {**dict(wrong.facts), "relation": dict(sentence.facts)["relation"]} == dict(sentence.facts)
+        if wrong is None:
+            continue
+        assert not wrong.is_true_of(scene)
+        (name,) = (name for name, value in wrong.facts if dict(sentence.facts)[name] != value)
+        changed.add(name)
+        assert wrong.text != sentence.text
+    assert changed == {"relation", "position"}
 
 
-def test_what_says_nothing_about_two_objects_has_no_contradiction() -> None:
+def test_the_opposite_of_above_is_below_whatever_else_is_said() -> None:
+    above = Caption("", (("shape", "sun"), ("relation", "above"), ("other_shape", "house")))
+    wrong = contradiction(above, np.random.default_rng(0))
+    assert wrong and dict(wrong.facts) == {"shape": "sun", "relation": "below", "other_shape": "house"}
+
+
+def test_what_does_not_say_where_an_object_is_has_no_contradiction() -> None:
     assert contradiction(Caption("red", (("colour", "red"),)), np.random.default_rng(0)) is None
