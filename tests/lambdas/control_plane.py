@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from functools import cache
 from typing import Any
 
 import botocore.session
 from botocore.exceptions import ClientError
+from botocore.model import ServiceModel
 from botocore.validate import ParamValidator
 
 SERVING_STACK = "WordsightServing-test"
@@ -22,9 +24,13 @@ def client_error(operation: str, code: str, message: str, status: int = 400) -> 
     return ClientError(members, operation)
 
 
+@cache
+def service_model(service: str) -> ServiceModel:
+    return botocore.session.get_session().get_service_model(service)
+
+
 def check(service: str, operation: str, request: dict[str, Any]) -> None:
-    shape = botocore.session.get_session().get_service_model(service).operation_model(operation).input_shape
-    report = ParamValidator().validate(request, shape)
+    report = ParamValidator().validate(request, service_model(service).operation_model(operation).input_shape)
     assert not report.has_errors(), report.generate_report()
 
 
@@ -95,11 +101,11 @@ class CloudFormation:
 class StepFunctions:
     """Executions by their ARN, which run until a test says otherwise."""
 
-    class exceptions:  # noqa: N801 - as botocore's clients have it
-        class ExecutionAlreadyExists(Exception):  # noqa: N818
+    class exceptions:
+        class ExecutionAlreadyExists(Exception):
             pass
 
-        class ExecutionDoesNotExist(Exception):  # noqa: N818
+        class ExecutionDoesNotExist(Exception):
             pass
 
     def __init__(self) -> None:

@@ -32,6 +32,7 @@ from model.contract import (
 from model.resources.perceptual_hash import COLOURS, encode
 
 JPEG_START = b"\xff\xd8\xff"
+PNG_START = b"\x89PNG"
 Failure = Exception | tuple[int, str, dict[str, Any]]
 """What happens instead of an answer: an exception of botocore's transport, or (HTTP status, error type, members)."""
 
@@ -98,7 +99,7 @@ def infer(request: Request) -> Any:
 
 
 def _or_problem(image: Any) -> ProblemError | None:
-    return None if image.startswith(JPEG_START) else UnprocessableImage("the image is not one: send a JPEG")
+    return None if image.startswith((JPEG_START, PNG_START)) else UnprocessableImage("it is none: send a JPEG")
 
 
 def _scores(image: Any, question: Question) -> list[LabelScore]:

@@ -59,7 +59,10 @@ def test_the_bases_own_weights_are_nothing_new() -> None:
     ("after", "said"),
     [
         ({"colour": 0.95, "shape": 0.84}, "the old task 'shape' lost 0.060 of accuracy, and max_task_forgetting is"),
-        ({"colour": 0.92, "shape": 0.87}, "the mean over the 2 old tasks lost 0.030 of accuracy, and max_forgetting is"),
+        (
+            {"colour": 0.92, "shape": 0.87},
+            "the mean over the 2 old tasks lost 0.030 of accuracy, and max_forgetting is",
+        ),
     ],
 )
 def test_forgetting_beyond_a_limit_is_refused(after: dict[str, float], said: str) -> None:
