@@ -1,7 +1,8 @@
+from dataclasses import fields
 from pathlib import Path
 
 from lambdas.routes import ROUTES
-from lambdas.settings import ApiSettings
+from lambdas.settings import AnnotateSettings, ApiSettings, TrainSettings
 from model.contract import (
     API_TIMEOUT_S,
     LAMBDA_TIMEOUT_S,
@@ -32,7 +33,11 @@ def granted(api: Template, function: str) -> dict[str, set[str]]:
 
 
 def test_there_is_one_function_for_every_module_that_routes_name_and_no_other(dev: Assembly) -> None:
-    handlers = {each["Properties"]["Handler"] for each in dev.api.of_type("AWS::Lambda::Function").values()}
+    handlers = {
+        each["Properties"]["Handler"]
+        for id, each in dev.api.of_type("AWS::Lambda::Function").items()
+        if not id.startswith("Imports")
+    }
     assert handlers == {f"lambdas.{route.function}.handler" for route in ROUTES}
 
 
@@ -45,13 +50,18 @@ def test_who_classifies_may_ask_one_endpoint_and_read_uploads_and_tasks_and_noth
     }
 
 
-def test_who_annotates_may_keep_tasks_and_what_it_answered_and_take_in_uploads(dev: Assembly) -> None:
-    kept = {f"{DATA}/tasks/*", f"{DATA}/idempotency/*"}
+def test_who_annotates_may_keep_what_users_give_and_start_imports_and_nothing_else(dev: Assembly) -> None:
+    kept = {f"{DATA}/{name}/*" for name in ("tasks", "idempotency", "annotations")}
+    (machine,) = dev.api.of_type("AWS::StepFunctions::StateMachine")
     assert granted(dev.api, "Annotate") == {
-        "s3:GetObject": kept,
-        "s3:PutObject": kept | {f"{DATA}/uploads/*"},
+        "s3:GetObject": kept | {f"{DATA}/uploads/*", f"{DATA}/imports/*"},
+        "s3:PutObject": kept | {f"{DATA}/uploads/*", f"{DATA}/imports/*", f"{DATA}/images/*"},
         "s3:DeleteObject": kept,
+        "s3:DeleteObjectVersion": {f"{DATA}/annotations/*", f"{DATA}/images/*"},
         "s3:ListBucket": {DATA},
+        "s3:ListBucketVersions": {DATA},
+        "sagemaker:InvokeEndpoint": {ENDPOINT},
+        "states:StartExecution": {f"${{{machine}}}"},
     }
 
 
@@ -67,10 +77,14 @@ def test_its_environment_is_what_it_reads(prod: Assembly) -> None:
     assert settings.cors_origins == ("https://one.example", "https://two.example")
 
 
+SETTINGS = {"classify": ApiSettings, "annotate": AnnotateSettings, "train": TrainSettings}
+
+
 def test_every_function_is_told_what_it_reads(dev: Assembly) -> None:
     for function in dev.api.of_type("AWS::Lambda::Function").values():
-        environment = function["Properties"]["Environment"]["Variables"]
-        assert ApiSettings.from_env({**environment, "DATA_BUCKET": "data-bucket"}).endpoint_name == "wordsight-dev"
+        settings = SETTINGS[function["Properties"]["Handler"].split(".")[1]]
+        told = function["Properties"]["Environment"]["Variables"].keys()
+        assert told == {each.metadata["name"] for each in fields(settings)}
 
 
 def test_each_step_gives_up_before_the_one_that_waits_for_it(dev: Assembly) -> None:
