@@ -1,6 +1,7 @@
 """A container, locally: the image's program with SageMaker's environment, a folder in place of /opt/ml, and a log."""
 
 import contextlib
+import json
 import os
 import subprocess
 import threading
@@ -71,9 +72,11 @@ class Container:
             self._process.kill()
             self.wait()
 
-    def log_tail(self) -> str:
-        """The end of what this program wrote."""
-        return self._log_from(self._log_start).decode("utf-8", "replace")[-LOG_TAIL_CHARACTERS:].strip()
+    def last_words(self) -> str:
+        """The last error of a program that logs JSON lines, the end of what any other wrote."""
+        written = self._log_from(self._log_start).decode("utf-8", "replace")
+        errors = [text for line in written.splitlines() if (text := _error_message(line))]
+        return (errors[-1] if errors else written)[-LOG_TAIL_CHARACTERS:].strip()
 
     def _log_from(self, position: int) -> bytes:
         with self._log_path.open("rb") as log:
@@ -91,6 +94,16 @@ class Container:
                 sink(lines)
             if not ended:
                 self.wait(LOG_PAUSE_S)
+
+
+def _error_message(line: str) -> str:
+    """What a line like {"level": "ERROR", "message": …} says, or nothing."""
+    try:
+        entry = json.loads(line)
+    except ValueError:
+        return ""
+    is_error = isinstance(entry, dict) and entry.get("level") in ("ERROR", "CRITICAL")
+    return str(entry.get("message", "")) if is_error else ""
 
 
 @dataclass(frozen=True)

@@ -51,11 +51,11 @@ class InferenceContainer:
         while not self._ping():
             code = self._container.exit_code
             if code is not None:
-                raise ContainerFailed(f"The serve program ended with code {code}: {self._container.log_tail()}")
+                raise ContainerFailed(f"The serve program ended with code {code}: {self._container.last_words()}")
             if time.monotonic() > deadline:
                 raise ContainerFailed(
                     f"The primary container did not pass the ping health check within {timeout_s:g} s: "
-                    + self._container.log_tail()
+                    + self._container.last_words()
                 )
             time.sleep(0.1)
         threading.Thread(target=self._keep_alive, daemon=True).start()

@@ -161,7 +161,7 @@ class TrainingJob:
 
     def _failure(self, container: Container) -> str:
         written = self._base / "output/failure"
-        return written.read_text(errors="replace") if written.exists() else container.log_tail()
+        return written.read_text(errors="replace") if written.exists() else container.last_words()
 
     def _restore_checkpoints(self) -> Callable[[], None]:
         """Bring back what an earlier job of the same S3Uri left; returns what sends up the news."""

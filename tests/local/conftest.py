@@ -50,6 +50,10 @@ class Handler(BaseHTTPRequestHandler):
 
 
 def serve():
+    if "LOG_AND_REFUSE" in os.environ:
+        for level, message in (("CRITICAL", "no such weights"), ("INFO", "shutting down")):
+            print(json.dumps({"level": level, "message": message}))
+        sys.exit(1)
     if "REFUSE_TO_START" in os.environ:
         sys.exit("this container refuses to start")
     ThreadingHTTPServer(("127.0.0.1", int(os.environ["SAGEMAKER_BIND_TO_PORT"])), Handler).serve_forever()
