@@ -1,6 +1,7 @@
 """The server over real HTTP: SageMaker's contract, our shapes, and what a bad day looks like."""
 
 import base64
+import hashlib
 import io
 import json
 import os
@@ -218,6 +219,14 @@ def test_embeddings_are_unit_vectors_and_bad_images_problems(client: Client) -> 
     for each in [vector, *answer["texts"]]:
         assert sum(x * x for x in each) == pytest.approx(1, abs=1e-5)
     assert answer["texts"][0] == answer["texts"][2] != answer["texts"][1]
+
+
+def test_an_inspection_knows_each_image_and_the_problem_of_a_bad_one(client: Client) -> None:
+    image = jpeg()
+    body = {"operation": "inspect", "inputs": [as_base64(image), as_base64(b"no image")]}
+    seen, problem = client.post(json.dumps(body).encode()).json
+    assert (seen["sha256"], seen["media_type"]) == (hashlib.sha256(image).hexdigest(), "image/jpeg")
+    assert problem["status"] == 422
 
 
 def test_the_answer_tells_its_version_its_timings_and_what_was_cut_off(client: Client) -> None:
