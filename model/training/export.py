@@ -14,6 +14,8 @@ from model.inference import Clip
 from model.settings import TrainSettings
 from model.training.calibrate import fitted_calibration
 from model.training.card import write_card
+from model.training.gain import gain
+from model.training.golden import write_golden
 from model.training.interpolate import Interpolation, interpolate
 from model.training.loop import Loop
 from model.training.new_domain import UNFITTED, NewDomain
@@ -42,8 +44,10 @@ def export(settings: TrainSettings, loop: Loop, before: Mapping[str, float], run
     if base and found:
         name += f"-alpha{found.choice.picked.alpha:g}"
         metrics |= _comparison(base.model.logit_scale.exp().item(), found, answers)
+        metrics["gain"] = dict(gain(loop, Clip(base)))
     metadata = _metadata(settings, loop, name, metrics, calibration)
     _save(settings, loop, metadata)
+    write_golden(settings.model_dir, loop.clip(), calibration)
     accuracies = [float(said.right.float().mean()) for said in answers.values()]
     mean = sum(accuracies) / len(accuracies)
     say(exported=settings.model_dir, version=metadata.version, step=loop.step, **after, world_accuracy=mean)

@@ -165,9 +165,9 @@ class Loop:
         return {"validation_loss": float(loss), "validation_accuracy": accuracy}
 
     @torch.no_grad()
-    def validation_cosines(self) -> tuple[Tensor, Tensor]:
-        """Cosines of the averaged weights, and the truth; both shapes = [images, texts]"""
-        batch, clip = self.examples.validation(), self.clip()
+    def validation_cosines(self, clip: Clip | None = None) -> tuple[Tensor, Tensor]:
+        """Cosines of `clip` or else the averaged weights, and the truth; both shapes = [images, texts]"""
+        batch, clip = self.examples.validation(), clip or self.clip()
         parts = (self.reader.pixels(batch.rows[first : first + BATCH]) for first in range(0, len(batch.rows), BATCH))
         images = torch.cat([clip.embed_images(pixels) for pixels in parts])
         return images @ embed_sentences(clip, batch.texts).T, batch.positives

@@ -1,0 +1,31 @@
+"""Golden questions, asked of the code that serves."""
+
+import asyncio
+import json
+from pathlib import Path
+
+from model.checkpoint import load_checkpoint
+from model.contract import parse_request
+from model.inference import Clip
+from model.resources.models import GOLDEN
+from model.serving.engine import Engine
+from model.serving.trace import Trace
+from model.training.golden import QUESTIONS, write_golden
+
+
+def test_the_served_checkpoint_answers_as_is_written_down(calibrated_checkpoint_dir: Path, tmp_path: Path) -> None:
+    clip = Clip(load_checkpoint(calibrated_checkpoint_dir))
+    write_golden(tmp_path, clip, clip.calibration)
+    lines = (tmp_path / GOLDEN).read_text().splitlines()
+    assert len(lines) == QUESTIONS
+    engine = Engine(clip, decode_threads=1, label_cache_rows=100)
+    tops = set()
+    for line in lines:
+        question = json.loads(line)
+        scores = {each["label"]: each["score"] for each in question.pop("scores")}
+        request = parse_request("application/json", json.dumps(question).encode())
+        answered = {each["label"]: each["score"] for each in json.loads(asyncio.run(engine.answer(request, Trace())))}
+        assert answered.keys() == scores.keys()
+        assert max(abs(answered[label] - scores[label]) for label in scores) < 1e-5
+        tops.add(max(scores.values()))
+    assert len(tops) > 2  # the questions tell images apart
