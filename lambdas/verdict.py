@@ -8,15 +8,13 @@ Kept: the drops in accuracy at the old tasks, which training measures, are withi
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from math import comb
 from typing import Any
 
 from model.resources.models import Gate
 
 SIGNIFICANCE = 0.05
-LEARNT_ABOVE_CHANCE = 0.15
-"""A base that is nearer to chance at a task has not learnt it, and can't forget it."""
 ROUNDING = 1e-4
 """Figures are rounded to four digits."""
 
@@ -77,8 +75,7 @@ def _forgotten(metrics: Mapping[str, Any], figures: dict[str, Any]) -> Iterator[
     if not before or not after.keys() >= before.keys():
         yield "it was not measured what the model has forgotten"
         return
-    known = [task for task in before if before[task] >= _chance(metrics, task) + LEARNT_ABOVE_CHANCE]
-    drops = {task: before[task] - after[task] for task in known}
+    drops = {task: before[task] - after[task] for task in before if task in _old_tasks(metrics, before)}
     if not drops:
         figures["old_tasks"] = 0
         return
@@ -103,9 +100,11 @@ def _accuracies(metrics: Mapping[str, Any], name: str) -> dict[str, float]:
     return {task: found for task in tasks if isinstance(found := _member(tasks, task, "accuracy"), int | float)}
 
 
-def _chance(metrics: Mapping[str, Any], task: str) -> float:
-    chance = _member(metrics["world_before"], task, "chance")
-    return chance if isinstance(chance, int | float) else 0.0
+def _old_tasks(metrics: Mapping[str, Any], measured: Collection[str]) -> Collection[str]:
+    """Those that training found the base able to do, as it lists what each mixture lost; without such a list all."""
+    frontier = _member(metrics, "interpolation", "frontier")
+    lost = _member(frontier[0], "drop") if isinstance(frontier, list) and frontier else None
+    return lost.keys() if isinstance(lost, Mapping) else measured
 
 
 def _member(metrics: Mapping[str, Any], *path: str) -> Any:

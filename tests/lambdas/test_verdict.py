@@ -7,7 +7,7 @@ from lambdas.verdict import judge, sign_test
 
 def metrics(**changes: Any) -> dict[str, Any]:
     """Of a model that learnt much and forgot little."""
-    frontier = [{"alpha": alpha} for alpha in (0, 0.5, 1)]
+    frontier = [{"alpha": alpha, "drop": {"colour": 0.0, "shape": 0.0}} for alpha in (0, 0.5, 1)]
     world = {"colour": (0.95, 0.94), "shape": (0.9, 0.89), "unlearnt": (0.12, 0.0)}
     return {
         "gain": {"images": 40, "won": 20, "lost": 1},
@@ -46,7 +46,7 @@ def test_what_luck_may_have_done_is_refused_with_the_counts() -> None:
 def test_the_more_mixtures_there_were_to_choose_from_the_more_must_be_won() -> None:
     close = {"images": 40, "won": 6, "lost": 0}  # p = 1/64
     assert judge(metrics(gain=close)).passed
-    many = {**metrics()["interpolation"], "frontier": [{}] * 6}
+    many = {**metrics()["interpolation"], "frontier": 2 * metrics()["interpolation"]["frontier"]}
     assert "not better than its base for sure" in reason(gain=close, interpolation=many)
 
 

@@ -22,6 +22,7 @@ def test_a_job_reads_what_users_gave_and_writes_models_and_checkpoints_and_nothi
         "s3:GetObject": {
             *(f"{DATA}/{prefix}/*" for prefix in ("annotations", "images", "snapshots")),
             f"{ARTIFACTS}/checkpoints/*",
+            f"{ARTIFACTS}/models/*",
         },
         "s3:PutObject": {f"{ARTIFACTS}/models/*", f"{ARTIFACTS}/checkpoints/*"},
     }
@@ -35,7 +36,7 @@ def test_a_job_lists_only_what_it_may_read(dev: Assembly) -> None:
     }
     assert listing == {
         (DATA,): {"StringLike": {"s3:prefix": ["annotations/*", "images/*", "snapshots/*"]}},
-        (ARTIFACTS,): {"StringLike": {"s3:prefix": ["checkpoints/*"]}},
+        (ARTIFACTS,): {"StringLike": {"s3:prefix": ["checkpoints/*", "models/*"]}},
     }
 
 
@@ -67,13 +68,13 @@ def test_the_state_machine_may_do_what_step_functions_documents_for_training_job
 
 
 def test_every_step_is_logged_and_traced(dev: Assembly) -> None:
-    machine = dev.training.the("AWS::StepFunctions::StateMachine")
+    machine = dev.training.the("AWS::StepFunctions::StateMachine", "StateMachine")
     assert machine["LoggingConfiguration"]["Level"] == "ALL"
     assert machine["TracingConfiguration"] == {"Enabled": True}
 
 
 def definition(assembly: Assembly) -> dict[str, dict[str, object]]:
-    text = flat(assembly.training.the("AWS::StepFunctions::StateMachine")["DefinitionString"])
+    text = flat(assembly.training.the("AWS::StepFunctions::StateMachine", "StateMachine")["DefinitionString"])
     states: dict[str, dict[str, object]] = json.loads(text)["States"]
     return states
 
@@ -163,7 +164,8 @@ def test_hyperparameters_may_be_left_out(dev: Assembly) -> None:
 
 
 def test_a_job_keeps_its_permissions_for_as_long_as_there_is_a_state_machine(dev: Assembly) -> None:
-    (machine,) = dev.training.of_type("AWS::StepFunctions::StateMachine").values()
+    machines = dev.training.of_type("AWS::StepFunctions::StateMachine")
+    (machine,) = (each for id, each in machines.items() if id.startswith("StateMachine"))
     (policy,) = (id for id in dev.training.of_type("AWS::IAM::Policy") if id.startswith("ExecutionRole"))
     assert policy in machine["DependsOn"]
 

@@ -1,5 +1,6 @@
 import json
 import re
+from collections.abc import Callable
 from typing import Any
 
 import botocore.session
@@ -7,35 +8,67 @@ import pytest
 from botocore.model import Shape
 from botocore.validate import ParamValidator
 
+from lambdas.job_request import job_request
+from model.resources.trainings import Training
 from model.settings import METRIC_DEFINITIONS, TrainSettings
 from tests.stacks.conftest import Assembly, Synthesize, flat
 
 INPUT = {"dataset_s3_uri": "s3://data/snapshots/first/", "hyperparameters": {"epochs": "3"}}
 EXECUTION_NAME = "attempt-1"
+TRAINING = Training(
+    id=EXECUTION_NAME,
+    created="2026-11-22T12:00:00+00:00",
+    version="wordsight-dev-attempt-1",
+    dataset="welds",
+    base_version="one",
+    base_s3_uri="s3://artifacts/models/one/output/model/",
+    hyperparameters={"epochs": "3"},
+    max_runtime_s=3600,
+    spot=True,
+)
+
+
+def states(assembly: Assembly) -> dict[str, Any]:
+    text = flat(assembly.training.the("AWS::StepFunctions::StateMachine", "StateMachine")["DefinitionString"])
+    found: dict[str, Any] = json.loads(text)["States"]
+    return found
 
 
 def task(assembly: Assembly) -> dict[str, Any]:
-    text = flat(assembly.training.the("AWS::StepFunctions::StateMachine")["DefinitionString"])
-    state: dict[str, Any] = json.loads(text)["States"]["TrainingJob"]
+    state: dict[str, Any] = states(assembly)["TrainingJob"]
     return state
 
 
-def request(value: Any) -> Any:
+def by_hand(assembly: Assembly) -> Any:
+    """The request of an execution that is started without the API."""
+    asked = sent(states(assembly)["AsRequest"]["Parameters"], INPUT)
+    return sent(task(assembly)["Parameters"], {"job_request": asked})
+
+
+def by_the_api(assembly: Assembly, training: Training = TRAINING) -> Any:
+    """The request of one that POST /trainings starts."""
+    return sent(task(assembly)["Parameters"], {"job_request": job_request(training, "data", 7200)})
+
+
+def sent(value: Any, given: dict[str, Any]) -> Any:
     """What Step Functions would send: `name.$` becomes `name` with the value that its path selects."""
     if isinstance(value, list):
-        return [request(each) for each in value]
+        return [sent(each, given) for each in value]
     if not isinstance(value, dict):
         return value
     return {
-        name.removesuffix(".$"): selected(each) if name.endswith(".$") else request(each)
+        name.removesuffix(".$"): selected(each, given) if name.endswith(".$") else sent(each, given)
         for name, each in value.items()
     }
 
 
-def selected(path: str) -> Any:
+def selected(path: str, given: dict[str, Any]) -> Any:
     if formatted := re.fullmatch(r"States\.Format\('(.*)', \$\$\.Execution\.Name\)", path):
         return formatted[1].replace("{}", EXECUTION_NAME)
-    return INPUT[path.removeprefix("$.")]
+    found: Any = given
+    for name in path.removeprefix("$.").split("."):
+        found = found[name]
+    return found
 
 
 def outside_of_enums(shape: Shape, value: Any, name: str = "") -> list[str]:
@@ -59,11 +92,17 @@ def assembly(request: pytest.FixtureRequest) -> Assembly:
     return found
 
 
-def test_the_parameters_are_ones_that_create_training_job_takes(assembly: Assembly) -> None:
+SPOTS = [TRAINING, TRAINING.model_copy(update={"spot": False, "base_s3_uri": "s3://none/"})]
+
+
+@pytest.mark.parametrize("build", [by_hand, by_the_api, lambda assembly: by_the_api(assembly, SPOTS[1])])
+def test_the_parameters_are_ones_that_create_training_job_takes(
+    assembly: Assembly, build: Callable[[Assembly], Any]
+) -> None:
     shape = (
         botocore.session.get_session().get_service_model("sagemaker").operation_model("CreateTrainingJob").input_shape
     )
-    parameters = request(task(assembly)["Parameters"])
+    parameters = build(assembly)
     assert ParamValidator().validate(parameters, shape).generate_report() == ""
     assert outside_of_enums(shape, parameters) == []
 
@@ -72,7 +111,7 @@ def test_the_check_above_would_notice_a_misspelt_field(dev: Assembly) -> None:
     shape = (
         botocore.session.get_session().get_service_model("sagemaker").operation_model("CreateTrainingJob").input_shape
     )
-    parameters = request(task(dev)["Parameters"])
+    parameters = by_hand(dev)
     parameters["OutputDataConfig"]["CompressionType"] = "none"
     assert outside_of_enums(shape, parameters) == [".OutputDataConfig.CompressionType is 'none'"]
     parameters["ResourceConfig"]["VolumeSizeInGb"] = 1
@@ -80,7 +119,7 @@ def test_the_check_above_would_notice_a_misspelt_field(dev: Assembly) -> None:
 
 
 def test_a_job_is_named_after_its_execution_within_what_sagemaker_allows(assembly: Assembly) -> None:
-    name = request(task(assembly)["Parameters"])["TrainingJobName"]
+    name = by_hand(assembly)["TrainingJobName"]
     assert name.endswith(f"-{EXECUTION_NAME}")
     longest = name.replace(
         EXECUTION_NAME, "8f1c2d3e-0a4b-4c5d-9e6f-708192a3b4c5"
@@ -89,17 +128,27 @@ def test_a_job_is_named_after_its_execution_within_what_sagemaker_allows(assembl
 
 
 def test_spot_jobs_say_how_long_they_wait_and_others_must_not(dev: Assembly, prod: Assembly) -> None:
-    on_demand, spot = task(dev)["Parameters"], task(prod)["Parameters"]
+    on_demand, spot = by_hand(dev), by_hand(prod)
     assert on_demand["EnableManagedSpotTraining"] is False
     assert on_demand["StoppingCondition"] == {"MaxRuntimeInSeconds": 7200}
     assert spot["EnableManagedSpotTraining"] is True
     assert spot["StoppingCondition"] == {"MaxRuntimeInSeconds": 7200, "MaxWaitTimeInSeconds": 14400}
+    asked, not_asked = (by_the_api(dev, training) for training in SPOTS)
+    assert asked["StoppingCondition"] == {"MaxRuntimeInSeconds": 3600, "MaxWaitTimeInSeconds": 7200}
+    assert not_asked["StoppingCondition"] == {"MaxRuntimeInSeconds": 3600}
+
+
+def test_a_training_of_the_api_reads_its_snapshot_and_its_base(dev: Assembly) -> None:
+    channels = {each["ChannelName"]: each["DataSource"]["S3DataSource"] for each in by_the_api(dev)["InputDataConfig"]}
+    assert channels["train"]["S3Uri"] == f"s3://data/snapshots/{EXECUTION_NAME}/channel.manifest"
+    assert channels["train"]["S3DataType"] == "ManifestFile"
+    assert channels["base"]["S3Uri"] == TRAINING.base_s3_uri
+    (only,) = by_the_api(dev, SPOTS[1])["InputDataConfig"]
+    assert only["ChannelName"] == "train"
 
 
 def test_a_job_keeps_checkpoints_of_its_own(assembly: Assembly) -> None:
-    assert request(task(assembly)["Parameters"])["CheckpointConfig"]["S3Uri"].endswith(
-        f"/checkpoints/{EXECUTION_NAME}/"
-    )
+    assert by_hand(assembly)["CheckpointConfig"]["S3Uri"].endswith(f"/checkpoints/{EXECUTION_NAME}/")
 
 
 def test_the_container_is_cut_off_from_the_network(assembly: Assembly) -> None:
@@ -124,7 +173,7 @@ def test_sagemaker_reads_every_metric_that_training_prints(dev: Assembly) -> Non
 
 
 def test_hyperparameters_and_dataset_are_the_executions(dev: Assembly) -> None:
-    parameters = request(task(dev)["Parameters"])
+    parameters = by_hand(dev)
     assert parameters["HyperParameters"] == INPUT["hyperparameters"]
     (channel,) = parameters["InputDataConfig"]
     assert channel["ChannelName"] == "train"
