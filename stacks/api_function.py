@@ -1,19 +1,22 @@
 """The functions behind the API, one per permission boundary: what each is told and exactly what it may do."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from aws_cdk import ArnFormat, Stack
 from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
 from lambdas.routes import ROUTES
-from lambdas.settings import ApiSettings, TrainSettings
+from lambdas.settings import AnnotateSettings, ApiSettings, TrainSettings
 from model.contract import UPLOADS_PREFIX
+from model.resources.annotations import ANNOTATIONS_PREFIX, IMAGES_PREFIX
 from model.resources.idempotency import IDEMPOTENCY_PREFIX
+from model.resources.imports import IMPORTS_PREFIX
 from model.resources.models import MODELS_PREFIX, PROMOTIONS_PREFIX, REGISTRY_PREFIX
 from model.resources.tasks import TASKS_PREFIX
 from model.resources.trainings import TRAININGS_PREFIX
+from stacks.bulk import Imports
 from stacks.config import StageConfig
 from stacks.data import DataStack
 from stacks.handler_function import HandlerFunction
@@ -57,18 +60,28 @@ def _classify(scope: Construct, around: Surroundings) -> HandlerFunction:
 
 
 def _annotate(scope: Construct, around: Surroundings) -> HandlerFunction:
-    """May keep tasks and what was answered before, and take in uploads, which callers send with its signature."""
+    """May keep tasks, annotations and what was answered before, have images looked at and forget them, start imports,
+    and take in uploads, which callers send with its signature.
+    """
+    data = around.data.data
+    imports = Imports(scope, "Imports", config=around.config, data=around.data, serving=around.serving)
     function = HandlerFunction(
         scope,
         "AnnotateFunction",
         config=around.config,
         module="annotate",
         description="keeps tasks and annotations",
-        environment=_settings(around).to_env(),
+        environment=AnnotateSettings(
+            **asdict(_settings(around)), import_machine_arn=imports.machine.state_machine_arn
+        ).to_env(),
     )
-    function.allow_objects(around.data.data, KEEP, TASKS_PREFIX, IDEMPOTENCY_PREFIX)
-    function.allow_objects(around.data.data, ["s3:PutObject"], UPLOADS_PREFIX)
-    function.allow_listing(around.data.data)
+    function.allow_objects(data, KEEP, TASKS_PREFIX, IDEMPOTENCY_PREFIX, ANNOTATIONS_PREFIX)
+    function.allow_objects(data, ["s3:GetObject", "s3:PutObject"], UPLOADS_PREFIX, IMPORTS_PREFIX)
+    function.allow_objects(data, ["s3:PutObject"], IMAGES_PREFIX)
+    function.allow_objects(data, ["s3:DeleteObjectVersion"], ANNOTATIONS_PREFIX, IMAGES_PREFIX)
+    function.allow(["s3:ListBucket", "s3:ListBucketVersions"], data.bucket_arn)
+    function.allow(["sagemaker:InvokeEndpoint"], around.serving.endpoint_arn)
+    function.allow(["states:StartExecution"], imports.machine.state_machine_arn)
     return function
 
 

@@ -28,15 +28,24 @@ BACKOFF_RATE = 2
 
 
 def lambda_task(
-    scope: Construct, id: str, function: HandlerFunction, payload: Mapping[str, Any], result_path: str
+    scope: Construct,
+    id: str,
+    function: HandlerFunction,
+    payload: Mapping[str, Any],
+    result_path: str,
+    retries_of_any_failure: int = 0,
 ) -> sfn.CustomState:
-    """Call `function` with `payload`; what passes by itself is tried again for about two minutes."""
-    retry = {
+    """Call `function` with `payload`; what passes by itself is tried again for about two minutes.
+
+    A function that goes on where it was killed may also be called again after any failure.
+    """
+    silent = {
         "ErrorEquals": [*TRANSIENT, *SILENCE],
         "IntervalSeconds": INTERVAL_S,
         "MaxAttempts": MAX_ATTEMPTS,
         "BackoffRate": BACKOFF_RATE,
     }
+    any_failure = {"ErrorEquals": ["States.ALL"], "MaxAttempts": retries_of_any_failure}
     return sfn.CustomState(
         scope,
         id,
@@ -45,7 +54,7 @@ def lambda_task(
             "Resource": function.function_arn,
             "Parameters": dict(payload),
             "ResultPath": result_path,
-            "Retry": [retry],
+            "Retry": [silent, any_failure] if retries_of_any_failure else [silent],
         },
     )
 

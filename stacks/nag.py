@@ -14,8 +14,9 @@ from cdk_nag import AwsSolutionsChecks
 from constructs import IConstruct
 
 from model.contract import UPLOADS_PREFIX
-from model.resources.annotations import ANNOTATIONS_PREFIX
+from model.resources.annotations import ANNOTATIONS_PREFIX, IMAGES_PREFIX
 from model.resources.idempotency import IDEMPOTENCY_PREFIX
+from model.resources.imports import IMPORTS_PREFIX
 from model.resources.models import MODELS_PREFIX, PROMOTIONS_PREFIX, REGISTRY_PREFIX
 from model.resources.tasks import TASKS_PREFIX
 from model.resources.trainings import SNAPSHOTS_PREFIX, TRAININGS_PREFIX
@@ -125,7 +126,8 @@ def _accepted_in_serving(stack: str, config: StageConfig) -> Iterator[Accepted]:
 def _accepted_in_api(stack: str, config: StageConfig) -> Iterator[Accepted]:
     kept = {
         "Classify": (UPLOADS_PREFIX, TASKS_PREFIX),
-        "Annotate": (UPLOADS_PREFIX, TASKS_PREFIX, IDEMPOTENCY_PREFIX),
+        "Annotate": (UPLOADS_PREFIX, TASKS_PREFIX, IDEMPOTENCY_PREFIX, *_OF_ANNOTATIONS),
+        "Imports/": (UPLOADS_PREFIX, *_OF_ANNOTATIONS),
     }
     for function, prefixes in kept.items():
         yield Accepted(
@@ -134,6 +136,11 @@ def _accepted_in_api(stack: str, config: StageConfig) -> Iterator[Accepted]:
             "callers name what is kept under these prefixes",
         )
         yield Accepted(f"{stack}/{function}FunctionRole", (_resource("*"),), "X-Ray's actions know no resources")
+    yield Accepted(
+        f"{stack}/Imports/MachineRole",
+        (_resource("*"),),
+        "log delivery and X-Ray are granted for all resources, as Step Functions documents",
+    )
     yield from _accepted_in_train_function(f"{stack}/TrainFunctionRole", config)
     yield Accepted(
         f"{stack}/Api/CloudWatchRole",
@@ -172,6 +179,7 @@ def _accepted_in_train_function(role: str, config: StageConfig) -> Iterator[Acce
     yield Accepted(role, (_resource("*"),), "X-Ray's actions know no resources")
 
 
+_OF_ANNOTATIONS = (ANNOTATIONS_PREFIX, IMAGES_PREFIX, IMPORTS_PREFIX)
 _OF_MODELS = (MODELS_PREFIX, REGISTRY_PREFIX, PROMOTIONS_PREFIX)
 _STACK_IDS = "a stack's ARN ends with an id that changes when it is made anew; its name is fixed"
 

@@ -11,14 +11,12 @@ from typing import Any
 
 from model.data.records import CAPTION_FIELDS, IMAGE_FIELDS, LABEL_FIELD, OPTIONAL_FIELDS, DataError, Split
 from model.data.shards import SHARD, members_bytes, shard_index
+from model.resources.annotations import SPLIT_NAMES
+from model.resources.imports import IMAGE_SUFFIXES
+from model.resources.trainings import SNAPSHOTS_PREFIX
 
-SPLIT_FOLDERS: dict[str, Split] = {
-    "train": "train", "training": "train", "validation": "validation", "valid": "validation", "val": "validation",
-    "dev": "validation", "test": "test", "testing": "test",
-}  # fmt: skip
-IMAGE_SUFFIXES = (
-    ".jpg", ".jpeg", ".jfif", ".png", ".gif", ".webp", ".bmp", ".tif", ".tiff", ".avif", ".heic", ".heif",
-)  # fmt: skip
+SNAPSHOTS = SNAPSHOTS_PREFIX.rstrip("/")
+"""The folder of a channel whose manifest lies where the API wrote it, and whose images lie elsewhere."""
 TEXT_SUFFIXES = (".txt", ".json")
 """Beside an image in a shard, the preferred one first."""
 TABLE_SUFFIXES = (".csv", ".tsv")
@@ -124,8 +122,8 @@ def _said_beside(files: Mapping[str, PurePosixPath], texts: Mapping[str, bytes],
 def read_classes(directory: Path) -> Iterator[Row] | None:
     """A row per image in folders named after classes, or None where there are fewer than two such folders."""
     folders = {path.name: path for path in _folders(directory)}
-    if folders and folders.keys() <= SPLIT_FOLDERS.keys():
-        groups: list[tuple[Path, Split | None]] = [(path, SPLIT_FOLDERS[name]) for name, path in folders.items()]
+    if folders and folders.keys() <= SPLIT_NAMES.keys():
+        groups: list[tuple[Path, Split | None]] = [(path, SPLIT_NAMES[name]) for name, path in folders.items()]
     else:
         groups = [(directory, None)]
     rows = [
@@ -151,8 +149,9 @@ LAYOUTS: dict[str, Callable[[Path], Iterator[Row] | None]] = {
 
 
 def _files(directory: Path, suffixes: Sequence[str]) -> list[Path]:
-    """Files with one of the suffixes, in the folder and in its folders that are named after splits."""
-    places = [directory, *(path for path in _folders(directory) if path.name in SPLIT_FOLDERS)]
+    """Files with one of the suffixes, in the folder, in its folders that are named after splits, and in a snapshot."""
+    splits = [path for path in _folders(directory) if path.name in SPLIT_NAMES]
+    places = [directory, *splits, *_folders(directory / SNAPSHOTS)]
     return [
         path
         for place in places
@@ -171,7 +170,7 @@ def _folders(directory: Path) -> list[Path]:
 def _whereabouts(directory: Path, path: Path) -> tuple[str, PurePosixPath, Split | None]:
     """A file's name and folder below the dataset's, and the split its folder is named after."""
     name = PurePosixPath(path.relative_to(directory).as_posix())
-    return name.as_posix(), name.parent, SPLIT_FOLDERS.get(name.parent.name)
+    return name.as_posix(), name.parent, SPLIT_NAMES.get(name.parent.name)
 
 
 def _text(path: Path) -> str:

@@ -8,11 +8,16 @@ from moto import mock_aws
 
 from lambdas import annotate as annotate_module
 from lambdas.classify import create_app
-from lambdas.settings import ApiSettings
+from lambdas.settings import AnnotateSettings, ApiSettings
 from tests.lambdas.gateway import Answer, Event, Resolve
 from tests.lambdas.sagemaker import SageMaker
 
 SETTINGS = ApiSettings(endpoint_name="wordsight-test", data_bucket="wordsight-data")
+ANNOTATE_SETTINGS = AnnotateSettings(
+    endpoint_name=SETTINGS.endpoint_name,
+    data_bucket=SETTINGS.data_bucket,
+    import_machine_arn="arn:aws:states:us-east-1:123456789012:stateMachine:imports",
+)
 
 CONTEXT = SimpleNamespace(
     function_name="wordsight-api",
@@ -57,7 +62,7 @@ def call(resolve: Resolve) -> Call:
 @pytest.fixture
 def annotate(sagemaker: SageMaker, bucket: Any) -> Call:
     """The function that keeps things, over an empty bucket."""
-    app = annotate_module.create_app(SETTINGS, sagemaker.connect)
+    app = annotate_module.create_app(ANNOTATE_SETTINGS, sagemaker.connect)
     return lambda event: Answer(app.resolve(event, CONTEXT))  # type: ignore[arg-type]
 
 

@@ -2,7 +2,7 @@ from dataclasses import fields
 from pathlib import Path
 
 from lambdas.routes import ROUTES
-from lambdas.settings import AnnotateSettings, ApiSettings, TrainSettings
+from lambdas.settings import AnnotateSettings, ApiSettings, ImporterSettings, TrainSettings
 from model.contract import (
     API_TIMEOUT_S,
     LAMBDA_TIMEOUT_S,
@@ -77,7 +77,12 @@ def test_its_environment_is_what_it_reads(prod: Assembly) -> None:
     assert settings.cors_origins == ("https://one.example", "https://two.example")
 
 
-SETTINGS = {"classify": ApiSettings, "annotate": AnnotateSettings, "train": TrainSettings}
+SETTINGS = {
+    "classify": ApiSettings,
+    "annotate": AnnotateSettings,
+    "train": TrainSettings,
+    "importer": ImporterSettings,
+}
 
 
 def test_every_function_is_told_what_it_reads(dev: Assembly) -> None:
