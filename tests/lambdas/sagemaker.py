@@ -99,7 +99,8 @@ def infer(request: Request) -> Any:
 
 
 def _or_problem(image: Any) -> ProblemError | None:
-    return None if image.startswith((JPEG_START, PNG_START)) else UnprocessableImage("it is none: send a JPEG")
+    known = image.startswith((JPEG_START, PNG_START))
+    return None if known else UnprocessableImage("the image is not one: send a JPEG")
 
 
 def _scores(image: Any, question: Question) -> list[LabelScore]:
