@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -127,7 +127,7 @@ class Store:
                 if error.response["Error"]["Code"] not in ABSENT | {_BEHIND_THE_END}:
                     raise
                 return
-            with found["Body"] as body:
+            with closing(found["Body"]) as body:  # which enters as the connection below it, without lines
                 yield from body.iter_lines(keepends=True)
 
     def files(self, prefix: str) -> Iterator[str]:
