@@ -38,6 +38,10 @@ class Row:
 def find_layout(store: Store, asked: AnnotationImportBody) -> Layout:
     """Which of the known layouts lies there. Raises BadRequest if it is none."""
     if asked.s3_key is not None:
+        if asked.s3_key not in store.keys(asked.s3_key):
+            raise BadRequest(
+                f"there is no {asked.s3_key!r} in the data bucket: upload it first, uploads stay for a day"
+            )
         return Layout(manifests=[asked.s3_key])
     prefix = _folder(asked)
     folders = list(store.folders(prefix))
