@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from concurrent.futures import ThreadPoolExecutor
 
 from lambdas.clients import Connect
@@ -102,7 +101,7 @@ class Trainings:
             dataset=body.dataset,
             base_version=version,
             base_s3_uri=s3_uri,
-            hyperparameters={name: _text(value) for name, value in body.hyperparameters.items()},
+            hyperparameters=body.hyperparameter_strings,
             promote=body.promote,
             max_runtime_s=self._max_runtime_s(body),
             spot=self._settings.spot if body.spot is None else body.spot,
@@ -145,8 +144,3 @@ class Trainings:
                 f"give at least {least_usd:.2f}, or max_runtime_s"
             )
         return runtime_s
-
-
-def _text(value: str | bool | int | float) -> str:
-    """A hyperparameter as SageMaker takes it."""
-    return value if isinstance(value, str) else json.dumps(value)

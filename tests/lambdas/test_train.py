@@ -25,6 +25,8 @@ TRAIN_SETTINGS = TrainSettings(
     serving_stack=SERVING_STACK,
     training_machine_arn=f"{MACHINE}Training",
     promotion_machine_arn=f"{MACHINE}Promotion",
+    batch_machine_arn=f"{MACHINE}Batches",
+    batch_machine_arn=f"{MACHINE}Batch",
     job_name_prefix="wordsight-test-",
     max_run_s=7200,
     max_wait_s=14400,
@@ -150,6 +152,9 @@ def test_a_training_runs_for_as_long_as_is_paid_for(stage: Stage) -> None:
         ({"max_spend_usd": 1, "max_runtime_s": 3600}, 400, "give one of them"),
         ({"promote": "maybe"}, 400, "promote"),
         ({"hyperparameters": {"epochs": [1]}}, 400, "epochs"),
+        ({"hyperparameters": {"epochs": 0}}, 400, "hyperparameter epochs is '0': input should be greater than"),
+        ({"hyperparameters": {"epoch": 3}}, 400, "'epoch' is no hyperparameter: allowed are data, init, epochs"),
+        ({"hyperparameters": {"lora_rank": 8, "init": "scratch"}}, 400, "lora_rank adapts what a base has learnt"),
         ({"epochs": 5}, 400, "epochs"),
     ],
 )
