@@ -25,7 +25,6 @@ TRAIN_SETTINGS = TrainSettings(
     serving_stack=SERVING_STACK,
     training_machine_arn=f"{MACHINE}Training",
     promotion_machine_arn=f"{MACHINE}Promotion",
-    batch_machine_arn=f"{MACHINE}Batches",
     batch_machine_arn=f"{MACHINE}Batch",
     job_name_prefix="wordsight-test-",
     max_run_s=7200,
