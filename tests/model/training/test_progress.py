@@ -22,7 +22,13 @@ def test_every_training_metric_is_found_in_a_training_line(capsys: pytest.Captur
     progress.report(step=10, learning_rate=1e-5, logit_scale=14.25)
     metrics = found(capsys.readouterr().out)
     assert metrics["train:loss"] == 1.0 and metrics["train:logit_scale"] == 14.25
-    assert metrics.keys() == {name for name in METRIC_DEFINITIONS if name.startswith("train:")}
+    assert metrics["train:step"] == 10
+    assert metrics.keys() == {name for name in METRIC_DEFINITIONS if name.startswith("train:")} - {"train:steps"}
+
+
+def test_how_many_steps_a_run_takes_is_found_in_its_first_line(capsys: pytest.CaptureFixture[str]) -> None:
+    say(run="0123abcd", images=40, steps=300, first_step=7)
+    assert found(capsys.readouterr().out) == {"train:steps": 300}
 
 
 def test_every_validation_metric_is_found_in_a_validation_line_and_no_other(
@@ -30,7 +36,7 @@ def test_every_validation_metric_is_found_in_a_validation_line_and_no_other(
 ) -> None:
     say(step=10, validation_loss=0.25, validation_accuracy=0.5)
     metrics = found(capsys.readouterr().out)
-    assert metrics == {"validation:loss": 0.25, "validation:accuracy": 0.5}
+    assert metrics == {"train:step": 10, "validation:loss": 0.25, "validation:accuracy": 0.5}
 
 
 def test_at_a_terminal_a_person_reads_how_fast_it_goes_and_how_long_it_will_take(
