@@ -32,23 +32,10 @@ def assign_splits(annotations: Sequence[Annotation], validation_share: float) ->
 
 
 def _groups(hashes: Mapping[str, str]) -> Iterator[list[str]]:
-    """Images that look the same, or are joined by a chain of such; each group in the order of its sha256s."""
+    """Images that look the same, each group in the order of its sha256s."""
     images = sorted(hashes)
-    leader = list(range(len(images)))
-
-    def leader_of(place: int) -> int:
-        while leader[place] != place:
-            leader[place] = leader[leader[place]]
-            place = leader[place]
-        return place
-
-    for one, other in look_alikes([hashes[image] for image in images]):
-        first, second = sorted((leader_of(one), leader_of(other)))
-        leader[second] = first
-    groups: dict[int, list[str]] = defaultdict(list)
-    for place, image in enumerate(images):
-        groups[leader_of(place)].append(image)
-    yield from groups.values()
+    for group in look_alikes([hashes[image] for image in images]):
+        yield [images[place] for place in group]
 
 
 def _strictest(given: Iterable[set[Split]]) -> Split | None:

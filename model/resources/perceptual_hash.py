@@ -7,7 +7,7 @@ since flat colour has none; with the colours none of 79,800 does. `model.data.si
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from itertools import product
 
 SIDE = 8
@@ -33,19 +33,31 @@ def encode(gradients: int, colours: bytes) -> str:
     return f"{gradients:0{GRADIENT_DIGITS}x}{colours.hex()}"
 
 
-def look_alikes(hashes: Sequence[str]) -> Iterator[tuple[int, int]]:
-    """The places (earlier, later) of every two pictures that look the same."""
+def look_alikes(hashes: Sequence[str]) -> list[list[int]]:
+    """The places of pictures that look the same, or are joined by a chain of such: each place is in one group."""
     gradients = [int(each[:GRADIENT_DIGITS], 16) for each in hashes]
     colours = [bytes.fromhex(each[GRADIENT_DIGITS:]) for each in hashes]
     drawer_of = _drawers(colours)
     drawers: dict[tuple[int, ...], list[int]] = {}
+    groups = [[place] for place in range(len(hashes))]
     for later, (bits, seen) in enumerate(zip(gradients, colours, strict=True)):
         drawer = drawer_of(seen)
         for step in product((-1, 0, 1), repeat=len(drawer)):
             for earlier in drawers.get(tuple(map(sum, zip(drawer, step, strict=True))), ()):
+                if groups[later] is groups[earlier]:  # of a thousand pictures of one scene, most need no comparison
+                    continue
                 if (bits ^ gradients[earlier]).bit_count() <= NEAR_BITS and _near(seen, colours[earlier]):
-                    yield earlier, later
+                    _join(groups, earlier, later)
         drawers.setdefault(drawer, []).append(later)
+    return [sorted(group) for group in {id(group): group for group in groups}.values()]
+
+
+def _join(groups: list[list[int]], one: int, other: int) -> None:
+    """Let all places of the smaller group share the list of the larger one."""
+    small, large = sorted((groups[one], groups[other]), key=len)
+    large.extend(small)
+    for place in small:
+        groups[place] = large
 
 
 def _near(one: bytes, other: bytes) -> bool:
