@@ -12,9 +12,14 @@ UPLOAD_EXPIRES_IN_S = 900
 """How long a permission lasts. What was sent with it stays for a day."""
 
 
-def _is_image(media_type: str) -> str:
-    if not media_type.isascii() or not media_type.startswith("image/") or not media_type[6:].strip():
-        raise ValueError(f"content_type is an image's, such as image/jpeg, got {media_type[:60]!r}")
+JSON_LINES = "application/jsonl"
+"""What an import of annotations reads, the one kind of upload that is no image."""
+
+
+def _is_image_or_lines(media_type: str) -> str:
+    is_image = media_type.isascii() and media_type.startswith("image/") and media_type[6:].strip()
+    if not is_image and media_type != JSON_LINES:
+        raise ValueError(f"content_type is an image's, such as image/jpeg, or {JSON_LINES}, got {media_type[:60]!r}")
     return media_type
 
 
@@ -24,7 +29,7 @@ class UploadsBody(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     count: int = Field(default=1, ge=1, le=MAX_IMAGES, description="How many images will be sent")
-    content_type: Annotated[str, AfterValidator(_is_image)] | None = Field(
+    content_type: Annotated[str, AfterValidator(_is_image_or_lines)] | None = Field(
         default=None, max_length=100, description="What the images are; without it any image/* goes"
     )
 

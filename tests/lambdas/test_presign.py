@@ -34,6 +34,11 @@ def test_a_type_that_is_named_is_insisted_on(annotate: Call) -> None:
     assert {"Content-Type": "image/png"} in policy(upload)
 
 
+def test_the_lines_of_an_import_may_be_sent_too(annotate: Call) -> None:
+    (upload,) = annotate(post("/uploads", {"content_type": "application/jsonl"})).json["uploads"]
+    assert {"Content-Type": "application/jsonl"} in policy(upload)
+
+
 def test_several_forms_have_a_key_each(annotate: Call) -> None:
     uploads = annotate(post("/uploads", {"count": 3})).json["uploads"]
     assert len({upload["s3_key"] for upload in uploads}) == 3

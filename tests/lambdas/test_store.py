@@ -68,3 +68,39 @@ def test_a_silent_store_is_a_503(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ServiceUnavailable, match="try again"):
         Store("wordsight-data", connect).read("tasks/fruit.json")
     connect.cache_clear()
+
+
+def test_bytes_are_kept_once_under_the_name_that_only_they_have(store: Store, bucket: Any) -> None:
+    bucket.Versioning().enable()
+    for _ in range(2):
+        store.keep("images/1", b"picture", "image/png")
+    (version,) = bucket.object_versions.all()
+    assert version.get()["Body"].read() == b"picture" and version.get()["ContentType"] == "image/png"
+    bucket.object_versions.delete()
+
+
+def test_what_is_erased_has_no_former_version_either(store: Store, bucket: Any) -> None:
+    bucket.Versioning().enable()
+    for name in ("a/1", "a/1", "a/2", "b/1"):
+        store.write(name, {"name": name})
+    store.delete("a/2")
+    assert store.erase("a/") == 1
+    assert [version.object_key for version in bucket.object_versions.all()] == ["b/1"]
+    assert store.erase("a/") == 0
+    bucket.object_versions.delete()
+
+
+def test_lines_are_read_from_any_of_them_on(store: Store) -> None:
+    store.put("uploads/list", "eins\nzwei ü\n\nvier".encode(), "application/jsonl")
+    lines = [line.decode() for line in store.lines("uploads/list")]
+    assert lines == ["eins\n", "zwei ü\n", "\n", "vier"]
+    behind_two = sum(len(line.encode()) for line in lines[:2])
+    assert [*store.lines("uploads/list", behind_two)] == [b"\n", b"vier"]
+    assert [*store.lines("uploads/list", 10_000)] == [*store.lines("uploads/none")] == []
+
+
+def test_a_folder_has_files_and_folders(store: Store) -> None:
+    for name in ("a", "b/c", "b/d/e", "f/g"):
+        store.put(f"uploads/{name}", b"-", "text/plain")
+    assert [*store.files("uploads/")] == ["uploads/a"]
+    assert [*store.folders("uploads/")] == ["b", "f"]
