@@ -1,6 +1,7 @@
 """A dataset in any of the usual layouts, recognised by looking at the folder, as records.
 
-JSON Lines   *.jsonl, also in train/, validation/ and test/: {"image": "1.jpg", "captions": ["a red circle", "round"]}.
+JSON Lines   *.jsonl, also in train/, validation/, test/ and snapshots/*/:
+             {"image": "1.jpg", "captions": ["a red circle", "round"]}.
              Hugging Face's `file_name` and `text` (metadata.jsonl) and SageMaker's `source-ref` are the same to it.
 table        *.csv or *.tsv with a header: `file_name,text` (Hugging Face) or `filepath`, `title` (open_clip)
 shards       *.tar (webdataset): 1.jpg beside 1.txt, or beside 1.json with a caption

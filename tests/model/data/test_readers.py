@@ -190,6 +190,16 @@ def test_an_s3_address_is_found_by_its_longest_ending(tmp_path: Path) -> None:
         read_records(written(tmp_path, [{"source-ref": "s3://bucket/../../etc/passwd", "caption": "a cup"}]))
 
 
+def test_a_snapshots_manifest_names_images_that_lie_elsewhere_in_the_channel(tmp_path: Path) -> None:
+    (tmp_path / "images").mkdir()
+    (tmp_path / "images/0a").write_bytes(b"")
+    folder = tmp_path / "snapshots/20260101000000-00000a"
+    folder.mkdir(parents=True)
+    written(folder, [{"image": "s3://bucket/images/0a", "captions": "x", "split": "test"}])
+    (record,) = read_records(tmp_path)
+    assert (record.image, record.split) == ("images/0a", "test")
+
+
 def test_a_ground_truth_class_is_said_in_many_wordings(tmp_path: Path) -> None:
     line = {"source-ref": "s3://bucket/x.jpg", "kind": 1, "kind-metadata": {"class-name": "fishing_boat"}}
     (record,) = read_records(written(tmp_path, [line]))
