@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache
@@ -23,13 +23,13 @@ from lambdas.clients import Connect, connect
 from lambdas.endpoint import Endpoint
 from lambdas.import_source import Row, find_layout, rows
 from lambdas.inspection import inspector
+from lambdas.packs import packs
 from lambdas.settings import ImporterSettings
 from lambdas.store import Document, Store
 from lambdas.uploads import read_images
 from model.contract import (
     CONTAINER_TIMEOUT_S,
     MAX_IMAGES,
-    MAX_INVOCATION_BYTES,
     BadRequest,
     ImageSource,
     InvocationAttributes,
@@ -93,7 +93,7 @@ class Importer:
         importing = _state(document)
         kept = [
             result
-            for pack in _packs(zip(batch, self._images(batch), strict=True))
+            for pack in packs(zip(batch, self._images(batch), strict=True))
             for result in self._keep_pack(importing.id, *zip(*pack, strict=True))
         ]
         problems = [
@@ -151,23 +151,6 @@ class Importer:
 
 def _state(document: Document) -> AnnotationImport:
     return AnnotationImport.model_validate(document.value)
-
-
-def _packs(
-    pairs: Iterable[tuple[Row, bytes | ProblemError]],
-) -> Iterator[list[tuple[Row, bytes | ProblemError]]]:
-    """The pairs in their order, as many together as one invocation takes."""
-    pack: list[tuple[Row, bytes | ProblemError]] = []
-    size_bytes = 0
-    for row, image in pairs:
-        image_bytes = len(image) if isinstance(image, bytes) else 0
-        if pack and size_bytes + image_bytes > MAX_INVOCATION_BYTES:
-            yield pack
-            pack, size_bytes = [], 0
-        pack.append((row, image))
-        size_bytes += image_bytes
-    if pack:
-        yield pack
 
 
 @cache

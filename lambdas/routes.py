@@ -56,6 +56,12 @@ GET_MODEL = Route("GET", "/models/{version}", "One version with its figures", fu
 ADD_MODEL = Route("POST", "/models", "Bring along a CLIP checkpoint", function="train")
 PROMOTE_MODEL = Route("POST", "/models/{version}/promote", "Let a version go live", function="train")
 
+START_BATCH = Route("POST", "/batches", "Classify many stored images", function="train")
+LIST_BATCHES = Route("GET", "/batches", "The batches, the newest first", function="train")
+GET_BATCH = Route("GET", "/batches/{batch}", "How far a batch is", function="train")
+STOP_BATCH = Route("DELETE", "/batches/{batch}", "Stop a batch", function="train")
+RESUME_BATCH = Route("POST", "/batches/{batch}/resume", "Go on with a batch that failed or stopped", function="train")
+
 ROUTES = (
     *(CLASSIFY, EMBED, HEALTH, OPENAPI, PAGE),
     *(LIST_TASKS, GET_TASK, PUT_TASK, DELETE_TASK, UPLOAD),
@@ -63,6 +69,7 @@ ROUTES = (
     *(POST_IMPORT, GET_IMPORT),
     *(START_TRAINING, LIST_TRAININGS, GET_TRAINING, STOP_TRAINING),
     *(LIST_MODELS, GET_MODEL, ADD_MODEL, PROMOTE_MODEL),
+    *(START_BATCH, LIST_BATCHES, GET_BATCH, STOP_BATCH, RESUME_BATCH),
 )
 
 STAGE_NAME = "v1"

@@ -101,6 +101,14 @@ class ImporterSettings(Variables):
 
 
 @dataclass(frozen=True, kw_only=True)
+class BatchSettings(Variables):
+    """What the worker of batches needs to know."""
+
+    endpoint_name: str = _variable("ENDPOINT_NAME", *_ENDPOINT_NAME)
+    data_bucket: str = _variable("DATA_BUCKET", *_BUCKET_NAME)
+
+
+@dataclass(frozen=True, kw_only=True)
 class ServedModel(Variables):
     """What every function needs to know that has to do with models: where they are, and which stack serves one."""
 
@@ -110,11 +118,12 @@ class ServedModel(Variables):
 
 @dataclass(frozen=True, kw_only=True)
 class TrainSettings(Settings, ServedModel):
-    """What the function needs to know that starts trainings and promotions: their machines, and a job's limits."""
+    """What the function needs to know that starts trainings, promotions and batches: their machines, and limits."""
 
     data_bucket: str = _variable("DATA_BUCKET", *_BUCKET_NAME)
     training_machine_arn: str = _variable("TRAINING_MACHINE_ARN", *_MACHINE_ARN)
     promotion_machine_arn: str = _variable("PROMOTION_MACHINE_ARN", *_MACHINE_ARN)
+    batch_machine_arn: str = _variable("BATCH_MACHINE_ARN", *_MACHINE_ARN)
     job_name_prefix: str = _variable("JOB_NAME_PREFIX", r"[a-z][a-z0-9-]{1,40}-", "what all jobs are called first")
     max_run_s: int = _variable("MAX_RUN_S", *_SECONDS)
     max_wait_s: int = _variable("MAX_WAIT_S", *_SECONDS)

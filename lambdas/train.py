@@ -1,4 +1,4 @@
-"""The function that teaches: trainings, the models they make, and which of them is live.
+"""The function that teaches: trainings, the models they make, which of them is live, and batches for it.
 
 API Gateway calls `handler` with every request of these routes. What takes long is done by state machines.
 """
@@ -12,6 +12,7 @@ from aws_lambda_powertools import Logger
 from aws_lambda_powertools.event_handler import APIGatewayRestResolver, Response
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from lambdas.batches import Batches
 from lambdas.clients import Connect, connect
 from lambdas.idempotency import once
 from lambdas.models import Models
@@ -19,18 +20,24 @@ from lambdas.queries import page_of
 from lambdas.responses import body_of, create_resolver, json_response, query_of
 from lambdas.routes import (
     ADD_MODEL,
+    GET_BATCH,
     GET_MODEL,
     GET_TRAINING,
+    LIST_BATCHES,
     LIST_MODELS,
     LIST_TRAININGS,
     PROMOTE_MODEL,
+    RESUME_BATCH,
+    START_BATCH,
     START_TRAINING,
+    STOP_BATCH,
     STOP_TRAINING,
 )
 from lambdas.settings import TrainSettings
 from lambdas.store import Store
 from lambdas.trainings import Trainings
 from model.contract import parse_json
+from model.resources.batches import MAX_LISTED_BATCHES, BatchBody
 from model.resources.models import ImportBody, PromoteBody
 from model.resources.trainings import MAX_LISTED_TRAININGS, TrainingBody
 
@@ -43,6 +50,7 @@ def create_app(settings: TrainSettings, connect: Connect) -> APIGatewayRestResol
     data = Store(settings.data_bucket, connect)
     _add_training_routes(app, data, Trainings(settings, connect))
     _add_model_routes(app, data, Models(settings, connect))
+    _add_batch_routes(app, data, Batches(settings, connect))
     return app
 
 
@@ -92,6 +100,31 @@ def _add_model_routes(app: APIGatewayRestResolver, data: Store, models: Models) 
             return json_response(app, models.promote(id, version, force=body.force).model_dump(), status=202)
 
         return once(app, data, promote)
+
+
+def _add_batch_routes(app: APIGatewayRestResolver, data: Store, batches: Batches) -> None:
+    @app.route(START_BATCH.rule, START_BATCH.method)
+    def _start() -> Response[str]:
+        event = app.current_event
+        body = parse_json(BatchBody, event.headers.get("content-type"), body_of(event))
+        return once(app, data, lambda id: json_response(app, batches.begin(id, body).model_dump(), status=202))
+
+    @app.route(LIST_BATCHES.rule, LIST_BATCHES.method)
+    def _list() -> Response[str]:
+        limit, after = page_of(query_of(app.current_event), MAX_LISTED_BATCHES)
+        return json_response(app, batches.page(limit, after).model_dump())
+
+    @app.route(GET_BATCH.rule, GET_BATCH.method)
+    def _get(batch: str) -> Response[str]:
+        return json_response(app, batches.get(batch).model_dump())
+
+    @app.route(STOP_BATCH.rule, STOP_BATCH.method)
+    def _stop(batch: str) -> Response[str]:
+        return json_response(app, batches.stop(batch).model_dump())
+
+    @app.route(RESUME_BATCH.rule, RESUME_BATCH.method)
+    def _resume(batch: str) -> Response[str]:
+        return once(app, data, lambda _: json_response(app, batches.resume(batch).model_dump(), status=202))
 
 
 @cache

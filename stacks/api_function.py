@@ -11,11 +11,13 @@ from lambdas.routes import ROUTES
 from lambdas.settings import AnnotateSettings, ApiSettings, TrainSettings
 from model.contract import UPLOADS_PREFIX
 from model.resources.annotations import ANNOTATIONS_PREFIX, IMAGES_PREFIX
+from model.resources.batches import BATCHES_PREFIX
 from model.resources.idempotency import IDEMPOTENCY_PREFIX
 from model.resources.imports import IMPORTS_PREFIX
 from model.resources.models import MODELS_PREFIX, PROMOTIONS_PREFIX, REGISTRY_PREFIX
 from model.resources.tasks import TASKS_PREFIX
 from model.resources.trainings import TRAININGS_PREFIX
+from stacks.batches import Batches
 from stacks.bulk import Imports
 from stacks.config import StageConfig
 from stacks.data import DataStack
@@ -86,15 +88,16 @@ def _annotate(scope: Construct, around: Surroundings) -> HandlerFunction:
 
 
 def _train(scope: Construct, around: Surroundings) -> HandlerFunction:
-    """May start and stop trainings and promotions, and look at everything that tells how they are."""
+    """May start and stop trainings, promotions and batches, and look at everything that tells how they are."""
     config, data = around.config, around.data
-    machines = (around.training.machine, around.training.rollout.machine)
+    batches = Batches(scope, "Batches", config=config, data=data, serving=around.serving)
+    machines = (around.training.machine, around.training.rollout.machine, batches.machine)
     function = HandlerFunction(
         scope,
         "TrainFunction",
         config=config,
         module="train",
-        description="starts trainings and promotions",
+        description="starts trainings, promotions and batches",
         environment=TrainSettings(
             cors_origins=config.cors_origins,
             data_bucket=data.data.bucket_name,
@@ -102,6 +105,7 @@ def _train(scope: Construct, around: Surroundings) -> HandlerFunction:
             serving_stack=config.serving_stack_name,
             training_machine_arn=machines[0].state_machine_arn,
             promotion_machine_arn=machines[1].state_machine_arn,
+            batch_machine_arn=machines[2].state_machine_arn,
             job_name_prefix=f"{config.name}-",
             max_run_s=config.max_run_s,
             max_wait_s=config.max_wait_s,
@@ -110,7 +114,8 @@ def _train(scope: Construct, around: Surroundings) -> HandlerFunction:
         ).to_env(),
     )
     function.allow_objects(data.data, KEEP, IDEMPOTENCY_PREFIX)
-    function.allow_objects(data.data, ["s3:GetObject", "s3:PutObject"], TRAININGS_PREFIX)
+    function.allow_objects(data.data, ["s3:GetObject", "s3:PutObject"], TRAININGS_PREFIX, BATCHES_PREFIX)
+    function.allow_objects(data.data, READ, TASKS_PREFIX)
     function.allow_listing(data.data)
     function.allow_objects(data.artifacts, READ, MODELS_PREFIX, REGISTRY_PREFIX, PROMOTIONS_PREFIX)
     function.allow_objects(data.artifacts, ["s3:PutObject"], REGISTRY_PREFIX, PROMOTIONS_PREFIX)
@@ -119,7 +124,8 @@ def _train(scope: Construct, around: Surroundings) -> HandlerFunction:
     jobs = stack.format_arn(service="sagemaker", resource="training-job", resource_name=f"{config.name}-*")
     function.allow(["sagemaker:DescribeTrainingJob", "sagemaker:StopTrainingJob"], jobs)
     function.allow(["states:StartExecution"], *(machine.state_machine_arn for machine in machines))
-    function.allow(["states:DescribeExecution", "states:StopExecution"], _executions_of(machines[0], stack))
+    stoppable = [_executions_of(machine, stack) for machine in (machines[0], machines[2])]
+    function.allow(["states:DescribeExecution", "states:StopExecution"], *stoppable)
     function.allow(["cloudformation:DescribeStacks"], serving_stack_arn(scope, config))
     return function
 

@@ -77,6 +77,9 @@ class StageConfig:
     max_wait_s: int = 4 * 3600
     """Waiting for spot capacity and running, together. Used with `spot` only."""
 
+    batch_concurrency: int = 2
+    """Shards of a batch that are classified at once. More than the endpoint can take only wait for it."""
+
     model_id: str = ""
     """The CLIP checkpoint baked into the images, from the Hugging Face hub; empty: the Dockerfile's own default."""
     model_revision: str = ""
@@ -191,6 +194,7 @@ _RULES = {
     "training_volume_gb": _between(10, 16_384),
     "max_run_s": _between(600, 28 * 86_400),
     "max_wait_s": _between(600, 28 * 86_400),
+    "batch_concurrency": _between(1, 1000),
     "model_id": _match(r"([\w.-]+/[\w.-]+)?", "empty, or owner/name on the Hugging Face hub"),
     "model_revision": _match(r"([0-9a-f]{40})?", "empty, or a commit of 40 hexadecimal digits"),
     "serve_base_image": _match(f"({_BASE_IMAGE})?", "empty, or an image reference such as python:3.12-slim"),
@@ -241,6 +245,7 @@ STAGES = {
         auth="iam",
         throttling_rate_rps=50.0,
         throttling_burst=32,
+        batch_concurrency=8,
         retain_data=True,
         log_retention_days=90,
     ),

@@ -15,6 +15,7 @@ from constructs import IConstruct
 
 from model.contract import UPLOADS_PREFIX
 from model.resources.annotations import ANNOTATIONS_PREFIX, IMAGES_PREFIX
+from model.resources.batches import BATCHES_PREFIX, SOURCE_PREFIXES
 from model.resources.idempotency import IDEMPOTENCY_PREFIX
 from model.resources.imports import IMPORTS_PREFIX
 from model.resources.models import MODELS_PREFIX, PROMOTIONS_PREFIX, REGISTRY_PREFIX
@@ -27,6 +28,8 @@ _DATA_ARN = "PublishOutputFnGetAttData666C94C7Arn14D6E0D7"
 _ARTIFACTS_ARN = "PublishOutputFnGetAttArtifacts82DD59A1Arn203AF0AE"
 _MACHINE_NAME = "PublishOutputFnGetAttStateMachine2E01A3A5Name28275593"
 """Outputs that the library makes for references from other stacks: the buckets' ARNs, the training machine's name."""
+_BATCH_MACHINE = "BatchesMachine8B5CD8AA"
+"""What the template calls it."""
 
 
 @dataclass(frozen=True)
@@ -128,6 +131,7 @@ def _accepted_in_api(stack: str, config: StageConfig) -> Iterator[Accepted]:
         "Classify": (UPLOADS_PREFIX, TASKS_PREFIX),
         "Annotate": (UPLOADS_PREFIX, TASKS_PREFIX, IDEMPOTENCY_PREFIX, *_OF_ANNOTATIONS),
         "Imports/": (UPLOADS_PREFIX, *_OF_ANNOTATIONS),
+        "Batches/": (*SOURCE_PREFIXES, BATCHES_PREFIX),
     }
     for function, prefixes in kept.items():
         yield Accepted(
@@ -136,10 +140,17 @@ def _accepted_in_api(stack: str, config: StageConfig) -> Iterator[Accepted]:
             "callers name what is kept under these prefixes",
         )
         yield Accepted(f"{stack}/{function}FunctionRole", (_resource("*"),), "X-Ray's actions know no resources")
+    for machine in ("Imports", "Batches"):
+        yield Accepted(
+            f"{stack}/{machine}/MachineRole",
+            (_resource("*"),),
+            "log delivery and X-Ray are granted for all resources, as Step Functions documents",
+        )
+    shards_of = f"{_arn('states')}:execution:{_name_in_arn(_BATCH_MACHINE)}"
     yield Accepted(
-        f"{stack}/Imports/MachineRole",
-        (_resource("*"),),
-        "log delivery and X-Ray are granted for all resources, as Step Functions documents",
+        f"{stack}/Batches/Machine/DistributedMapPolicy",
+        (_resource(f"{shards_of}:*"), _resource(f"{shards_of}/Shards:*")),
+        "a distributed map watches and stops its own executions, one per shard, whose names Step Functions makes up",
     )
     yield from _accepted_in_train_function(f"{stack}/TrainFunctionRole", config)
     yield Accepted(
@@ -168,18 +179,20 @@ def _accepted_in_train_function(role: str, config: StageConfig) -> Iterator[Acce
     yield Accepted(
         role,
         (
-            *(_objects(config, _DATA_ARN, prefix) for prefix in (TRAININGS_PREFIX, IDEMPOTENCY_PREFIX)),
+            *(_objects(config, _DATA_ARN, prefix) for prefix in _OF_TRAIN_FUNCTION),
             *(_objects(config, _ARTIFACTS_ARN, prefix) for prefix in _OF_MODELS),
             _resource(f"{_arn('sagemaker')}:training-job/{config.name}-*"),
             _resource(f"{_arn('states')}:execution:{_output(f'WordsightTraining-{config.stage}', _MACHINE_NAME)}:*"),
+            _resource(f"{_arn('states')}:execution:<{_BATCH_MACHINE}.Name>:*"),
         ),
-        "every training, model and promotion has a name of its own; the prefixes are this stage's",
+        "every training, model, promotion and batch has a name of its own; the prefixes are this stage's",
     )
     yield Accepted(role, (_serving_stack(config),), _STACK_IDS)
     yield Accepted(role, (_resource("*"),), "X-Ray's actions know no resources")
 
 
 _OF_ANNOTATIONS = (ANNOTATIONS_PREFIX, IMAGES_PREFIX, IMPORTS_PREFIX)
+_OF_TRAIN_FUNCTION = (TRAININGS_PREFIX, BATCHES_PREFIX, TASKS_PREFIX, IDEMPOTENCY_PREFIX)
 _OF_MODELS = (MODELS_PREFIX, REGISTRY_PREFIX, PROMOTIONS_PREFIX)
 _STACK_IDS = "a stack's ARN ends with an id that changes when it is made anew; its name is fixed"
 
@@ -190,6 +203,11 @@ _ACTIONS_WITHOUT_RESOURCES = (
 
 def _resource(arn: str) -> str:
     return f"IAM5[Resource::{arn}]"
+
+
+def _name_in_arn(machine: str) -> str:
+    """A state machine's name, as the library cuts it out of its ARN."""
+    return json.dumps({"Fn::Select": [6, {"Fn::Split": [":", {"Ref": machine}]}]}, separators=(",", ":"))
 
 
 def _managed_policy(name: str) -> str:

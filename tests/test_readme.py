@@ -6,7 +6,8 @@ from pathlib import Path
 
 from lambdas.routes import ROUTES
 from model import contract
-from stacks.config import USD_PER_HOUR, STAGES
+from model.resources.batches import MAX_BATCH_IMAGES, SHARD_IMAGES
+from stacks.config import STAGES, USD_PER_HOUR
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -23,6 +24,7 @@ LIMITS = {
     "scores in one answer: images x labels, or images x `top_k`": f"{contract.MAX_SCORES:,}",
     "texts to embed in one request": f"{contract.MAX_TEXTS:,}",
     "characters of a text": f"{contract.MAX_TEXT_CHARS:,}",
+    "images in one batch": f"{MAX_BATCH_IMAGES:,}",
     "seconds until an answer": f"{contract.API_TIMEOUT_S}",
 }
 
@@ -74,6 +76,10 @@ def test_the_small_checkpoints_figures_are_its_own() -> None:
     figures = {word: world[task]["accuracy"] for word, task in tasks.items()}
     figures["hundred"] = world["colour_and_shape_unseen"]["accuracy"]
     assert {word: float(figure) for word, figure in quoted.items()} == {k: round(v, 2) for k, v in figures.items()}
+
+
+def test_a_shard_has_as_many_images_as_it_says() -> None:
+    assert f"single shards of {SHARD_IMAGES} images" in README.replace("\n", " ")
 
 
 def test_links_lead_somewhere() -> None:

@@ -6,6 +6,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from lambdas.openapi.annotations import ANNOTATIONS
+from lambdas.openapi.batches import BATCHES
 from lambdas.openapi.inference import INFERENCE
 from lambdas.openapi.models import MODELS
 from lambdas.openapi.parts import SCHEMAS, Schema, problem, typed_dict_schema
@@ -16,7 +17,7 @@ from lambdas.openapi.uploads import UPLOADS
 from lambdas.routes import API_KEY_HEADER, ROUTES, STAGE_NAME, Route
 from model.contract import MAX_INLINE_IMAGE_BYTES, Problem
 
-RESOURCES = (INFERENCE, SERVICE, TASKS, UPLOADS, ANNOTATIONS, TRAININGS, MODELS)
+RESOURCES = (INFERENCE, SERVICE, TASKS, UPLOADS, ANNOTATIONS, TRAININGS, MODELS, BATCHES)
 
 
 def document() -> Schema:

@@ -2,7 +2,7 @@ from dataclasses import fields
 from pathlib import Path
 
 from lambdas.routes import ROUTES
-from lambdas.settings import AnnotateSettings, ApiSettings, ImporterSettings, TrainSettings
+from lambdas.settings import AnnotateSettings, ApiSettings, BatchSettings, ImporterSettings, TrainSettings
 from model.contract import (
     API_TIMEOUT_S,
     LAMBDA_TIMEOUT_S,
@@ -36,7 +36,7 @@ def test_there_is_one_function_for_every_module_that_routes_name_and_no_other(de
     handlers = {
         each["Properties"]["Handler"]
         for id, each in dev.api.of_type("AWS::Lambda::Function").items()
-        if not id.startswith("Imports")
+        if not id.startswith(("Imports", "Batches"))
     }
     assert handlers == {f"lambdas.{route.function}.handler" for route in ROUTES}
 
@@ -52,7 +52,7 @@ def test_who_classifies_may_ask_one_endpoint_and_read_uploads_and_tasks_and_noth
 
 def test_who_annotates_may_keep_what_users_give_and_start_imports_and_nothing_else(dev: Assembly) -> None:
     kept = {f"{DATA}/{name}/*" for name in ("tasks", "idempotency", "annotations")}
-    (machine,) = dev.api.of_type("AWS::StepFunctions::StateMachine")
+    (machine,) = (id for id in dev.api.of_type("AWS::StepFunctions::StateMachine") if id.startswith("Imports"))
     assert granted(dev.api, "Annotate") == {
         "s3:GetObject": kept | {f"{DATA}/uploads/*", f"{DATA}/imports/*"},
         "s3:PutObject": kept | {f"{DATA}/uploads/*", f"{DATA}/imports/*", f"{DATA}/images/*"},
@@ -82,6 +82,7 @@ SETTINGS = {
     "annotate": AnnotateSettings,
     "train": TrainSettings,
     "importer": ImporterSettings,
+    "batch": BatchSettings,
 }
 
 

@@ -26,7 +26,7 @@ def test_the_machine_may_call_the_worker_and_nothing_else(dev: Assembly) -> None
 
 
 def test_the_machine_calls_again_while_there_is_more_and_reports_what_can_not_go_on(dev: Assembly) -> None:
-    states = json.loads(flat(dev.api.the("AWS::StepFunctions::StateMachine")["DefinitionString"]))["States"]
+    states = json.loads(flat(dev.api.the("AWS::StepFunctions::StateMachine", "Imports")["DefinitionString"]))["States"]
     assert states["Import"]["Parameters"] == {"id.$": "$.id"}
     assert states["Import"]["Next"] == "IsRunning"
     assert [(each["StringEquals"], each["Next"]) for each in states["IsRunning"]["Choices"]] == [("running", "Import")]
@@ -37,7 +37,7 @@ def test_the_machine_calls_again_while_there_is_more_and_reports_what_can_not_go
 
 
 def test_the_function_that_starts_imports_knows_the_machine(dev: Assembly) -> None:
-    (machine,) = dev.api.of_type("AWS::StepFunctions::StateMachine")
+    (machine,) = (id for id in dev.api.of_type("AWS::StepFunctions::StateMachine") if id.startswith("Imports"))
     annotate = dev.api.the("AWS::Lambda::Function", "Annotate")["Environment"]["Variables"]
     assert annotate["IMPORT_MACHINE_ARN"] == {"Ref": machine}
     worker = dev.api.the("AWS::Lambda::Function", "Imports")
