@@ -60,6 +60,28 @@ def stop_signal() -> Iterator[Event]:
         signal.signal(signal.SIGTERM, previous)
 
 
+class Stopped(Exception):
+    """The stop signal came after the last step."""
+
+
+@contextmanager
+def ended_by(stop: Event) -> Iterator[None]:
+    """Raise Stopped on a stop signal, and at once if it has come: what takes minutes but changes no weights need not
+    be finished.
+    """
+
+    def end(*_: object) -> None:
+        raise Stopped
+
+    previous = signal.signal(signal.SIGTERM, end)
+    try:
+        if stop.is_set():
+            raise Stopped
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, previous)
+
+
 def main(arguments: Sequence[str] = ()) -> int:
     """Run the job and return its exit status; a failure leaves one sentence where SageMaker shows it."""
     if "--help" in arguments:
@@ -112,10 +134,14 @@ def run(settings: TrainSettings, chosen: Hyperparameters, ranks: Ranks, stop: Ev
         scalars.close()
     if not ranks.is_first:
         return
-    if loop.step < loop.steps:
+    try:
+        if loop.step < loop.steps:
+            raise Stopped
+        with ended_by(stop):
+            export(settings, loop, before, states.run_digest)
+    except Stopped:
+        loop.resume(states.newest())  # measuring may have mixed the weights with the base's
         export_unfinished(settings, loop, states.run_digest)
-    else:
-        export(settings, loop, before, states.run_digest)
 
 
 def take_steps(loop: Loop, states: StateFolder, stop: Event, scalars: Scalars | None = None) -> None:

@@ -227,6 +227,18 @@ def test_a_mounted_base_channel_needs_no_environment(job: Path, calibrated_check
     assert load_checkpoint(job / "model").metadata.parent == "tiny-2"
 
 
+def test_a_stop_signal_while_the_result_is_measured_ends_the_run_with_what_was_learnt(job: Path) -> None:
+    command = [sys.executable, "-m", "model", "train"]
+    tell(job, {**QUICK, "steps": "1", "threads": "1", "selection_scenes": "10000"})
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, env=os.environ.copy()) as run:
+        assert run.stdout is not None
+        assert any("validation_accuracy=" in line for line in run.stdout)
+        run.send_signal(signal.SIGTERM)
+        rest = run.stdout.read()
+    assert (run.returncode, "stopped=" in rest, "alpha=" in rest) == (0, True, False)
+    assert load_checkpoint(job / "model").metadata.metrics["step"] == 1
+
+
 def test_a_stop_signal_leaves_a_usable_model_and_the_next_start_goes_on(job: Path) -> None:
     command = [sys.executable, "-m", "model", "train"]
     tell(job, {**QUICK, "steps": "100000", "threads": "1"})
