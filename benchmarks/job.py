@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from model.checkpoint import METADATA
+from model.resources.checkpoint_files import METADATA
 
 ROOT = Path(__file__).resolve().parent.parent
 VALIDATION = re.compile(r"^step=(\d+) .*validation_accuracy=(\S+)", re.MULTILINE)

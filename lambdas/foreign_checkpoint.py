@@ -12,11 +12,8 @@ from typing import Any
 
 from lambdas.artifacts import MAX_FILE_BYTES, Artifacts
 from model.contract import BadRequest
-from model.resources.models import METADATA
+from model.resources.checkpoint_files import CONFIG, METADATA, PROCESSOR, TOKENIZERS, WEIGHTS
 
-CONFIG, WEIGHTS, SHARDS = "config.json", "model.safetensors", "model.safetensors.index.json"
-TOKENIZERS = ("tokenizer.json", "vocab.json")
-PROCESSOR = "preprocessor_config.json"
 PICKLES = (".bin", ".pt", ".pth", ".pkl", ".ckpt")
 
 TENSORS = (
@@ -59,7 +56,7 @@ def _check_files(names: Iterable[str], prefix: str) -> None:
         raise BadRequest(f"{pickles[0]} is a pickle, which runs code when it is loaded: leave safetensors files only")
     for kind, allowed in (
         ("a configuration", (CONFIG,)),
-        ("weights", (WEIGHTS, SHARDS)),
+        ("weights", WEIGHTS),
         ("a tokenizer", TOKENIZERS),
         ("image sizes", (PROCESSOR,)),
     ):
@@ -69,12 +66,13 @@ def _check_files(names: Iterable[str], prefix: str) -> None:
 
 
 def _weight_files(artifacts: Artifacts, prefix: str, names: Iterable[str]) -> list[str]:
-    if WEIGHTS in names:
-        return [WEIGHTS]
-    placed = _json_file(artifacts, prefix, SHARDS).get("weight_map")
+    whole, index = WEIGHTS
+    if whole in names:
+        return [whole]
+    placed = _json_file(artifacts, prefix, index).get("weight_map")
     files = sorted(set(placed.values())) if isinstance(placed, dict) else []
     if absent := [name for name in files if name not in names]:
-        raise BadRequest(f"{SHARDS} names {absent[0]}, which is not there")
+        raise BadRequest(f"{index} names {absent[0]}, which is not there")
     return files
 
 

@@ -21,8 +21,9 @@ from lambdas.settings import GateSettings
 from lambdas.store import Store
 from lambdas.verdict import judge
 from model.contract import Conflict
+from model.resources.checkpoint_files import METADATA
 from model.resources.ids import now
-from model.resources.models import METADATA, Gate, Model, Promotion
+from model.resources.models import Gate, Model, Promotion
 from model.resources.trainings import Training
 
 UNKEPT_METRICS = ("learning_curve",)

@@ -19,7 +19,8 @@ from model.contract import (
     ServiceUnavailable,
     parse_request,
 )
-from model.resources.models import GOLDEN, GOLDEN_TOLERANCE, NO_MODEL_URI, Promotion
+from model.resources.checkpoint_files import GOLDEN
+from model.resources.models import GOLDEN_TOLERANCE, NO_MODEL_URI, Promotion
 
 Question = dict[str, Any]
 """The body of POST /classify about one image, and beside it "scores": the answer of the checkpoint when it was made."""

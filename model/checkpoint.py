@@ -21,11 +21,7 @@ from safetensors import SafetensorError
 from transformers import AutoTokenizer, CLIPImageProcessorPil, CLIPModel, PreTrainedTokenizerBase
 from transformers.utils.logging import disable_progress_bar
 
-CONFIG = "config.json"
-WEIGHTS = ("model.safetensors", "model.safetensors.index.json")
-TOKENIZERS = ("tokenizer.json", "vocab.json")
-METADATA = "wordsight.json"
-PROCESSOR = "preprocessor_config.json"
+from model.resources.checkpoint_files import CONFIG, METADATA, PROCESSOR, TOKENIZERS, WEIGHTS
 
 
 class CheckpointError(Exception):

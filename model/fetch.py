@@ -12,7 +12,8 @@ import torch
 from huggingface_hub import HfApi, snapshot_download
 from safetensors.torch import save_file
 
-from model.checkpoint import METADATA, WEIGHTS, CheckpointMetadata, load_checkpoint
+from model.checkpoint import CheckpointMetadata, load_checkpoint
+from model.resources.checkpoint_files import METADATA, WEIGHTS
 
 PICKLED_WEIGHTS = "pytorch_model.bin"
 TEXT_FILES = ("*.json", "*.txt", "README.md")

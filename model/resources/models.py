@@ -22,10 +22,6 @@ NO_MODEL_URI = "s3://none/"
 MODEL_URI_PARAMETER = "ModelUri"
 """Of the serving stack: names the checkpoint's folder that is served."""
 
-METADATA = "wordsight.json"
-"""Of a checkpoint: its version, where it comes from, and how good it was found to be."""
-GOLDEN = "golden.jsonl"
-"""Of a checkpoint: questions with the scores it gave when it was trained, so that an endpoint can be asked them."""
 GOLDEN_TOLERANCE = 0.02
 """How far an endpoint's scores may be from these: other hardware and reduced precision round differently."""
 

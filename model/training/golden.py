@@ -18,7 +18,7 @@ from model.checkpoint import Calibration
 from model.contract import Question
 from model.image import open_image
 from model.inference import Clip
-from model.resources.models import GOLDEN
+from model.resources.checkpoint_files import GOLDEN
 from model.scoring import prompts_of, rank, score
 from model.world.examples import render
 from model.world.scene import COLOURS, SHAPES, THINGS

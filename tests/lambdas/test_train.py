@@ -16,6 +16,7 @@ from model.resources.models import NO_MODEL_URI, Gate, Model, Promotion
 from tests.lambdas.conftest import CONTEXT, SETTINGS
 from tests.lambdas.control_plane import SERVING_STACK, CloudFormation, StepFunctions, TrainingJobs
 from tests.lambdas.gateway import Answer, proxy_event
+from tests.lambdas.test_openapi import conforms
 
 SHIPPED = Path(__file__).parents[2] / "model/shipped"
 MACHINE = "arn:aws:states:us-east-1:123456789012:stateMachine:"
@@ -388,3 +389,14 @@ def test_shards_are_looked_at_one_by_one(uploaded: Stage) -> None:
     index["weight_map"]["other"] = "model-2.safetensors"
     uploaded.bucket.put_object(Key="models/mine/model.safetensors.index.json", Body=json.dumps(index))
     assert "names model-2.safetensors, which is not there" in add(uploaded, version="mine-2").detail
+
+
+def test_answers_are_what_the_openapi_document_says(stage: Stage) -> None:
+    view = stage.started()
+    stage.trained(version=view["version"])
+    assert conforms(view, "TrainingView")
+    assert conforms(stage.ask("GET", "/trainings").json, "TrainingList")
+    assert conforms(stage.ask("GET", "/models").json, "ModelList")
+    assert conforms(stage.ask("GET", f"/models/{view['version']}").json, "ModelView")
+    assert conforms(stage.ask("POST", f"/models/{view['version']}/promote").json, "Promotion")
+    assert not conforms({**view, "state": "asleep"}, "TrainingView")

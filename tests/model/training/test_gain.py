@@ -8,7 +8,7 @@ import torch
 
 from model.checkpoint import load_checkpoint
 from model.inference import Clip
-from model.resources.models import GOLDEN
+from model.resources.checkpoint_files import GOLDEN
 from model.train import main
 from model.training.gain import gain
 from model.training.loop import Loop

@@ -7,7 +7,7 @@ from pathlib import Path
 from model.checkpoint import load_checkpoint
 from model.contract import parse_request
 from model.inference import Clip
-from model.resources.models import GOLDEN
+from model.resources.checkpoint_files import GOLDEN
 from model.serving.engine import Engine
 from model.serving.trace import Trace
 from model.training.golden import QUESTIONS, write_golden
