@@ -15,6 +15,10 @@ from model.resources.trainings import STEP_METRIC, STEPS_METRIC, Training, Train
 BEGINS_WITHIN_S = 60
 """A request without an execution that is older was cut off, or ended so long ago that it is forgotten."""
 FORGOTTEN = "nothing is known of it any more: it never began, or ended more than 90 days ago; start another"
+NOT_COMPARED = (
+    "it passed, but was not promoted: another model than its base is live by now, with which it was not compared; "
+    "POST /models/{version}/promote lets it go live all the same"
+)
 
 Description = Mapping[str, Any]
 
@@ -51,7 +55,7 @@ def _state(
     promotion: Promotion | None,
 ) -> tuple[TrainingState, str | None]:
     if model and model.gate:
-        return _after_the_gate(model.gate, promotion)
+        return _after_the_gate(model.gate, promotion, training.promote)
     if execution is None:
         age_s = (datetime.now(UTC) - datetime.fromisoformat(training.created)).total_seconds()
         return ("queued", None) if age_s < BEGINS_WITHIN_S else ("failed", FORGOTTEN)
@@ -62,11 +66,11 @@ def _state(
     return "stopped" if stopped else "failed", cause
 
 
-def _after_the_gate(gate: Gate, promotion: Promotion | None) -> tuple[TrainingState, str | None]:
+def _after_the_gate(gate: Gate, promotion: Promotion | None, promote: str) -> tuple[TrainingState, str | None]:
     if not gate.passed:
         return "refused", "; ".join(gate.reasons)
     if promotion is None:
-        return "done", None
+        return "done", NOT_COMPARED if promote == "auto" else None
     if promotion.state not in ENDED:
         return "promoting", None
     return "done", promotion.reason

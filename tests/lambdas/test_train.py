@@ -195,7 +195,8 @@ def test_a_passed_gate_a_refusal_and_a_promotion_are_told_apart(stage: Stage) ->
     view = stage.started(promote="auto")
     path = f"/trainings/{view['id']}"
     stage.trained(version=view["version"])
-    assert stage.ask("GET", path).json["state"] == "done"
+    seen = stage.ask("GET", path).json
+    assert seen["state"] == "done" and "another model than its base is live by now" in seen["reason"]
     promotion = Promotion(id=view["id"], version=view["version"], artifact_s3_uri=MODEL_URI, created="2026")
     stage.registry.put(promotion)
     assert stage.ask("GET", path).json["state"] == "promoting"
