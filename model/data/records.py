@@ -5,7 +5,7 @@ Records come from `model.data.readers`. Where none names a split, a fixed share 
 
 import hashlib
 from collections.abc import Sequence
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeVar
 
 import numpy as np
 import torch
@@ -16,6 +16,7 @@ from model.data.pictures import Picture, Pictures
 from model.training.batch import Batch, weighted_rows
 
 Split = Literal["train", "validation", "test"]
+T = TypeVar("T")
 
 VALIDATION_IMAGES = 1000
 
@@ -134,13 +135,20 @@ def training_rows(records: Sequence[Record], validation_share: float, seed: int)
     """Which records are trained on, and which the training is watched on. Raises DataError for too few of either."""
     splits = splits_of(records, validation_share, seed)
     train = [row for row, split in enumerate(splits) if split == "train" and records[row].weight > 0]
-    validation = [row for row, split in enumerate(splits) if split == "validation"][:VALIDATION_IMAGES]
+    kept = [row for row, split in enumerate(splits) if split == "validation"]
+    validation = some_of(kept, VALIDATION_IMAGES, seed)
     if len(train) < 2 or not validation:
         raise DataError(
             f"{len(train)} images to train on and {len(validation)} for validation: at least 2 and 1 are needed; add "
             "images, or mark some with a split"
         )
     return train, validation
+
+
+def some_of(items: Sequence[T], most: int, seed: int) -> list[T]:
+    """At most so many, in their order, of all classes alike: in a folder per class they are sorted by class."""
+    places = np.random.default_rng(seed).permutation(len(items))[:most]
+    return [items[place] for place in sorted(places.tolist())]
 
 
 def splits_of(records: Sequence[Record], validation_share: float, seed: int) -> list[Split]:

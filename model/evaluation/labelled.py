@@ -1,7 +1,7 @@
 """Classification tasks about labelled images in a folder: given in a file, or found in the data itself."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -53,6 +53,11 @@ class LabelledTask:
         label = record.labels.get(self.name, record.labels.get(LABEL_FIELD))
         return None if label is None else spoken(label)
 
+    def is_about(self, records: Iterable[Record]) -> bool:
+        """Whether any of the records has one of its labels."""
+        known = {spoken(label) for label in self.labels}
+        return any(self.label_of(record) in known for record in records)
+
 
 class Pictures:
     """Images of a folder that can be opened, embedded once however many tasks ask about them."""
@@ -102,9 +107,13 @@ def read_tasks(path: Path) -> list[tuple[LabelledTask, Path]]:
 
 
 def own_tasks(records: Sequence[Record]) -> list[LabelledTask]:
-    """A task for each kind of label that the records carry, asked in the wordings kept out of training."""
+    """A task for each kind of label that the records carry, asked in the wordings kept out of training. Labels that are
+    said alike are one.
+    """
     names = dict.fromkeys(name for record in records for name in record.labels)
-    found = {name: sorted({record.labels[name] for record in records if name in record.labels}) for name in names}
+    found = {
+        name: sorted({spoken(record.labels[name]) for record in records if name in record.labels}) for name in names
+    }
     return [
         LabelledTask(name, tuple(labels), [said_in_evaluation(label) for label in labels])
         for name, labels in found.items()

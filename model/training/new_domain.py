@@ -1,16 +1,14 @@
 """The new domain's own classification tasks, where its data names labels: asked of images kept back from training."""
 
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import numpy as np
 from pydantic import JsonValue
 
 from model.calibration import Pairs
 from model.checkpoint import Calibration
 from model.data.readers import read_records
-from model.data.records import Record, splits_of
+from model.data.records import Record, some_of, splits_of
 from model.evaluation.answers import Answers, as_metrics, result, wrong_above_half
 from model.evaluation.bootstrap import change
 from model.evaluation.labelled import LabelledTask, Pictures, own_tasks
@@ -35,17 +33,17 @@ class NewDomain:
 
     @classmethod
     def of(cls, directory: Path, chosen: Hyperparameters) -> "NewDomain | None":
-        """None where the data has no labels, or keeps no image of them back."""
+        """With the tasks of which both kinds of images are kept back; None where the data has none."""
         records = read_records(directory)
         splits = splits_of(records, chosen.validation_share, chosen.seed)
         kept = {
             split: [record for record, its in zip(records, splits, strict=True) if its == split and record.labels]
             for split in ("validation", "test")
         }
-        tasks, fitting = own_tasks(records), _some(kept["validation"], chosen.seed)
-        if not tasks or not fitting:
-            return None
-        return cls(directory, tuple(tasks), fitting, _some(kept["test"], chosen.seed) or fitting)
+        fitting, test = (tuple(some_of(kept[split], MAX_IMAGES, chosen.seed)) for split in ("validation", "test"))
+        reported = test or fitting
+        tasks = [task for task in own_tasks(records) if task.is_about(fitting) and task.is_about(reported)]
+        return cls(directory, tuple(tasks), fitting, reported) if tasks else None
 
     def pairs(self, clip: Clip) -> list[Pairs]:
         """What a calibration is fitted on."""
@@ -82,9 +80,3 @@ def _figures(answers: dict[str, Answers], clip: Clip, calibration: Calibration) 
     temperature = calibration.temperature or UNFITTED
     results = {name: result(said, clip.logit_scale, temperature) for name, said in answers.items()}
     return {name: dict(one) for name, one in as_metrics(results).items()}
-
-
-def _some(records: Sequence[Record], seed: int) -> tuple[Record, ...]:
-    """At most so many, of all classes alike: in a folder per class they are sorted by class."""
-    order = np.random.default_rng(seed).permutation(len(records))[:MAX_IMAGES]
-    return tuple(records[place] for place in sorted(order.tolist()))

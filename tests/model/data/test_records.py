@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from model.data.pictures import Pictures
-from model.data.records import DataError, ManifestExamples, Record, membership
+from model.data.records import VALIDATION_IMAGES, DataError, ManifestExamples, Record, membership, training_rows
 from tests.model.conftest import tiny_processor
 
 
@@ -75,3 +75,16 @@ def test_an_image_of_more_weight_is_shown_more_often_and_one_of_none_never(tmp_p
     assert set(shown) == {1, 2, 3, 4, 5}
     for row, weight in enumerate(weights):
         assert shown[row] == pytest.approx(100 * weight, abs=25)
+
+
+def test_what_training_is_watched_on_is_of_every_class_however_the_images_are_sorted() -> None:
+    kept = [
+        Record(image=f"{label}/{n}.png", captions=(label,), split="validation")
+        for label in "abc"
+        for n in range(VALIDATION_IMAGES)
+    ]
+    train = [Record(image=f"{n}.png", captions=("a",), split="train") for n in range(2)]
+    _, rows = training_rows([*kept, *train], validation_share=0.1, seed=0)
+    shown = Counter(kept[row].captions[0] for row in rows)
+    assert len(set(rows)) == VALIDATION_IMAGES and rows == training_rows([*kept, *train], 0.1, seed=0)[1]
+    assert set(shown) == set("abc") and min(shown.values()) > VALIDATION_IMAGES / 4

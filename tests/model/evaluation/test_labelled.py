@@ -83,7 +83,7 @@ def test_a_task_whose_labels_no_image_has_says_which_they_have(shades: Path, cli
 def test_the_datas_own_labels_are_a_task_in_wordings_kept_out_of_training(shades: Path) -> None:
     records = read_records(shades)
     (task,) = own_tasks(records)
-    assert task.labels == ("dark_grey", "light_grey")
+    assert task.labels == ("dark grey", "light grey")
     said = {sentence for record in records for sentence in record.captions}
     assert not said & {sentence for prompts in task.prompts for sentence in prompts}
     assert all(set(prompts) <= said for prompts in task.trained)
