@@ -13,7 +13,7 @@ Paths are relative to the file that names them; an s3:// address is looked for b
 """
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -73,18 +73,22 @@ def read_dataset(directory: Path) -> Dataset:
 
 def merged(records: Iterator[Record]) -> list[Record]:
     """One record per image, with all that is said of it. Raises DataError for an image with two splits or weights."""
-    found: dict[str, Record] = {}
+    found: dict[str, list[Record]] = {}
     for record in records:
-        known = found.setdefault(record.image, record)
-        if known is record:
-            continue
-        _check_agreement(known, record)
-        said = {
-            name: tuple(dict.fromkeys((*getattr(known, name), *getattr(record, name))))
-            for name in ("captions", "held_out")
-        }
-        found[record.image] = known.model_copy(update={**said, "labels": _common_labels(known, record)})
-    return list(found.values())
+        alike = found.setdefault(record.image, [])
+        alike.append(record)
+        _check_agreement(alike[0], record)
+    return [_merged(alike) for alike in found.values()]
+
+
+def _merged(alike: Sequence[Record]) -> Record:
+    """All records of one image as one."""
+    first = alike[0]
+    if len(alike) == 1:
+        return first
+    captions = tuple(dict.fromkeys(said for record in alike for said in record.captions))
+    held_out = tuple(dict.fromkeys(said for record in alike for said in record.held_out))
+    return first.model_copy(update={"captions": captions, "held_out": held_out, "labels": _common_labels(alike)})
 
 
 def _check_agreement(known: Record, record: Record) -> None:
@@ -94,10 +98,13 @@ def _check_agreement(known: Record, record: Record) -> None:
         raise DataError(f"{record.image} has the weights {known.weight:g} and {record.weight:g}: an image has one")
 
 
-def _common_labels(known: Record, record: Record) -> dict[str, str]:
-    """Of both; an image that has two labels in a task has none of its own there, but is still said to be both."""
-    differing = {task for task, label in record.labels.items() if known.labels.get(task, label) != label}
-    return {task: label for task, label in (known.labels | record.labels).items() if task not in differing}
+def _common_labels(alike: Sequence[Record]) -> dict[str, str]:
+    """Of all; an image that has several labels in a task has none of its own there, but is still said to be each."""
+    said: dict[str, set[str]] = {}
+    for record in alike:
+        for task, label in record.labels.items():
+            said.setdefault(task, set()).add(label)
+    return {task: label for task, (label, *others) in said.items() if not others}
 
 
 def _record(directory: Path, row: Row, ignored: Counter[str]) -> Record:

@@ -122,6 +122,8 @@ def test_rows_about_one_image_share_their_labels_and_differ_in_no_weight(tmp_pat
     labels = [{"shape": "circle"}, {"colour": "red", "shape": "disc"}]
     (record,) = read_records(written(tmp_path, [{**row, "labels": each, "id": n} for n, each in enumerate(labels)]))
     assert record.labels == {"colour": "red"} and record.id == "0"  # of two shapes neither is the image's own
+    (record,) = read_records(written(tmp_path, [{"image": "a.png", "label": label} for label in "abc"]))
+    assert record.labels == {} and {"a", "b", "c"} <= set(record.captions)  # nor of three the last
     with pytest.raises(DataError, match=r"a\.png has the weights 1 and 2: an image has one"):
         read_records(written(tmp_path, [row, {**row, "weight": 2}]))
 
