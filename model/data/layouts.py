@@ -3,7 +3,6 @@
 import csv
 import io
 import json
-import tarfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -92,8 +91,8 @@ def _shard(directory: Path, path: Path) -> Iterator[Row]:
     try:
         members = [PurePosixPath(member) for member in shard_index(path)]
         texts = dict(members_bytes(path, [str(m) for m in members if m.suffix.lower() in TEXT_SUFFIXES]))
-    except (tarfile.TarError, OSError) as error:
-        raise DataError(f"{name} is no tar shard, or cut off: {error}") from None
+    except OSError as error:
+        raise DataError(f"{name} can't be read: {error}") from None
     samples: dict[PurePosixPath, dict[str, PurePosixPath]] = {}
     for member in members:
         stem, _, suffix = member.name.partition(".")

@@ -26,7 +26,7 @@ def in_reading_order(directory: Path, names: Iterable[str]) -> Iterator[tuple[st
     by_shard: dict[Path, dict[str, str]] = {}
     for name in names:
         path, member = _whereabouts(directory, name)
-        if member is not None and member in shard_index(path):
+        if member is not None and _holds(path, member):
             by_shard.setdefault(path, {})[member] = name
         else:
             yield name, partial(file_bytes, directory, name)
@@ -45,6 +45,14 @@ def members_bytes(path: Path, members: Sequence[str]) -> Iterator[tuple[str, byt
             yield member, file.read(size_bytes)
 
 
+def _holds(path: Path, member: str) -> bool:
+    """Whether a shard has a member; one that can't be read has none."""
+    try:
+        return member in shard_index(path)
+    except OSError:
+        return False
+
+
 def _whereabouts(directory: Path, name: str) -> tuple[Path, str | None]:
     """The file that holds a name, and which of its members it is if that is a shard."""
     shard, mark, member = name.partition(SHARD + "/")
@@ -54,11 +62,14 @@ def _whereabouts(directory: Path, name: str) -> tuple[Path, str | None]:
 
 @cache
 def shard_index(path: Path) -> dict[str, tuple[int, int]]:
-    """Where each file of a tar begins, and its size in bytes; only the headers are read. Raises tarfile.TarError."""
-    with path.open("rb") as file:
-        file.seek(-min(tarfile.BLOCKSIZE, path.stat().st_size), os.SEEK_END)
-        if any(file.read()):  # tarfile takes a tar that was cut off between two files for a shorter one
-            raise tarfile.ReadError("the empty block that ends every tar is missing")
-    with tarfile.open(path, "r:") as shard:
-        files = (member for member in shard if member.isreg())
-        return {PurePosixPath(file.name).as_posix(): (file.offset_data, file.size) for file in files}
+    """Where each file of a tar begins, and its size in bytes; only the headers are read. Raises OSError."""
+    try:
+        with path.open("rb") as file:
+            file.seek(-min(tarfile.BLOCKSIZE, path.stat().st_size), os.SEEK_END)
+            if any(file.read()):  # tarfile takes a tar that was cut off between two files for a shorter one
+                raise tarfile.ReadError("the empty block that ends every tar is missing")
+        with tarfile.open(path, "r:") as shard:
+            files = (member for member in shard if member.isreg())
+            return {PurePosixPath(file.name).as_posix(): (file.offset_data, file.size) for file in files}
+    except tarfile.TarError as error:
+        raise OSError(f"{path.name} is no tar shard, or cut off: {error}") from None

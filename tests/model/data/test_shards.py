@@ -55,3 +55,12 @@ def test_a_shard_is_read_member_by_member_and_not_held_in_memory(directory: Path
     members = members_bytes(directory / "0.tar", ["a.jpg", "z.jpg"])
     assert next(members) == ("z.jpg", b"z.jpg")
     assert next(members) == ("a.jpg", b"a.jpg")
+
+
+def test_a_broken_shards_members_are_told_so_and_the_others_are_read(directory: Path) -> None:
+    whole = (directory / "1.tar").read_bytes()
+    (directory / "1.tar").write_bytes(whole[:600])
+    reads = dict(in_reading_order(directory, ["1.tar/z.jpg", "0.tar/a.jpg"]))
+    assert reads["0.tar/a.jpg"]() == b"a.jpg"
+    with pytest.raises(OSError, match=r"1\.tar is no tar shard, or cut off"):
+        reads["1.tar/z.jpg"]()
