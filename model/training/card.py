@@ -125,9 +125,11 @@ def _limits(metrics: dict[str, Any]) -> str:
         "beyond it: fine-tune it, or start from a public CLIP checkpoint. Known words in a pattern that "
         "`model/world/wording.py` never uses, such as `a photo of a white background`, can fail too."
     )
-    other = "What it was not measured on may have changed too. Compare it with its parent before you rely on it there."
-    scratch = metrics["hyperparameters"]["init"] == "scratch"
-    return f"## Limits\n\n{known}{world if scratch else other}{_lone_labels(metrics)}"
+    channel = "It has seen the images and words of its train channel only. Anything else is beyond it."
+    tuned = "What it was not measured on may have changed too. Compare it with its parent before you rely on it there."
+    recipe = metrics["hyperparameters"]
+    limits = tuned if recipe["init"] == "base" else world if recipe["data"] == "world" else channel
+    return f"## Limits\n\n{known}{limits}{_lone_labels(metrics)}"
 
 
 def _lone_labels(metrics: dict[str, Any]) -> str:

@@ -14,6 +14,7 @@ from model.inference import Clip
 from model.settings import TrainSettings
 from model.training.calibrate import fitted_calibration
 from model.training.card import write_card
+from model.training.distill import distillation_weight
 from model.training.gain import gain
 from model.training.golden import write_golden
 from model.training.interpolate import Interpolation, interpolate
@@ -99,6 +100,7 @@ def _metadata(
             "hyperparameters": loop.chosen.model_dump(exclude_none=True),
             "given_hyperparameters": loop.chosen.model_dump(exclude_unset=True, exclude_none=True),
             "replay_share": replay_share(loop.chosen, loop.start.base),
+            "distillation_weight": distillation_weight(loop.chosen, loop.start.base),
             "learning_curve": [dict(point) for point in loop.curve],
             **metrics,
         },

@@ -1,13 +1,15 @@
 """The base's answers, kept while something else is learnt."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 import torch
 from torch.nn.functional import normalize
 
-from model.checkpoint import CheckpointMetadata
+from model.checkpoint import CheckpointMetadata, load_metadata
 from model.settings import Hyperparameters
+from model.train import main
 from model.training.distill import BANK_TEXTS, DEFAULT_WEIGHT, Teacher, distillation_weight
 from model.training.loop import Loop
 from model.training.text_bank import WORDS, some_sentences
@@ -29,6 +31,14 @@ def test_it_is_the_default_where_nothing_old_can_be_shown_again() -> None:
 def test_it_can_be_asked_for_beside_replay_and_switched_off() -> None:
     assert distillation_weight(Hyperparameters(distillation_weight=0.5), SHIPPED) == 0.5
     assert distillation_weight(Hyperparameters(distillation_weight=0), FOREIGN) == 0
+
+
+@pytest.mark.parametrize(("asked", "weight"), [([], DEFAULT_WEIGHT), (["distillation_weight=0.5"], 0.5)])
+def test_what_a_run_distilled_with_stands_in_its_checkpoint(
+    coloured_job: Path, asked: list[str], weight: float
+) -> None:
+    assert main(["steps=1", *asked]) == 0
+    assert load_metadata(coloured_job / "model").metrics["distillation_weight"] == weight
 
 
 def test_equal_answers_cost_nothing_and_others_are_pulled_to_the_bases() -> None:
