@@ -1,0 +1,27 @@
+"""What a step's loss is made of."""
+
+from collections.abc import Callable
+
+import pytest
+import torch
+
+from model.training.batch import Batch
+from model.training.loop import Loop
+
+
+@pytest.mark.parametrize("loss", ["infonce", "sigmoid"])
+def test_pairs_of_which_nobody_knows_the_truth_are_left_out_of_the_loss(
+    loop_of: Callable[..., Loop], loss: str
+) -> None:
+    loop = loop_of(loss=loss, distillation_weight=0)
+    loop.step = 1  # the first would set the sigmoid's bias by its own batch
+    rows, texts, true = (0, 1, 2, 3), ("red", "green", "blue", "white"), torch.eye(4).bool()
+    pixels = loop.reader.pixels(rows)
+    known = torch.block_diag(torch.ones(2, 2), torch.ones(2, 2)).bool()
+    halves = [
+        loop.gradients(Batch(rows[half], texts[half], true[half, half]), pixels[half], bf16=False)
+        for half in (slice(2), slice(2, 4))
+    ]
+    together = loop.gradients(Batch(rows, texts, true, known), pixels, bf16=False)
+    assert float(together) == pytest.approx(float(sum(halves)) / 2, rel=1e-4)
+    assert float(together) != pytest.approx(float(loop.gradients(Batch(rows, texts, true), pixels, False)), rel=1e-3)
