@@ -55,7 +55,7 @@ def _not_better(metrics: Mapping[str, Any], figures: dict[str, Any]) -> Iterator
         return
     p = sign_test(won, lost)
     limit = SIGNIFICANCE / _mixtures(metrics)
-    figures |= {"images": images, "won": won, "lost": lost, "p": round(p, 6), "p_below": round(limit, 6)}
+    figures |= {"images": images, "won": won, "lost": lost, "p": float(f"{p:.2g}"), "p_below": float(f"{limit:.2g}")}
     if p >= limit:
         yield (
             f"it is not better than its base for sure: of {images} validation images it wins {won} and loses {lost}, "
