@@ -112,6 +112,10 @@ class Hyperparameters(BaseModel):
                 self.distillation_weight and (self.init == "scratch" or self.data == "world"),
                 "distillation_weight keeps a base's answers on a channel's images: set init=base and data=channel",
             ),
+            (
+                self.replay_share and (self.init == "scratch" or self.data == "world"),
+                "replay_share mixes what a base has learnt into a channel's images: set init=base and data=channel",
+            ),
         ):
             if wrong:
                 raise ValueError(sentence)

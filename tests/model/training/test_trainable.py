@@ -117,6 +117,8 @@ def test_deeper_layers_learn_more_slowly(loop_of: Callable[..., Loop]) -> None:
         ({"lora_rank": "4", "optimizer": "muon"}, "lora_rank is for optimizer=adamw"),
         ({"layer_decay": "0.9", "optimizer": "muon"}, "layer_decay is for optimizer=adamw"),
         ({"distillation_weight": "1", "data": "world"}, "set init=base and data=channel"),
+        ({"replay_share": "0.5", "init": "scratch"}, "replay_share mixes what a base has learnt"),
+        ({"replay_share": "0.5", "data": "world"}, "replay_share mixes what a base has learnt"),
     ],
 )
 def test_what_contradicts_itself_is_refused_in_a_sentence(values: dict[str, str], sentence: str) -> None:
