@@ -42,6 +42,8 @@ def create_training_job_state(
         # Uncompressed, an artifact is a folder that an endpoint loads as it is.
         "OutputDataConfig": {"S3OutputPath": models_s3_uri, "CompressionType": "NONE"},
         "CheckpointConfig": {"S3Uri.$": f"States.Format('{checkpoints_s3_uri}{{}}/', $$.Execution.Name)"},
+        # The curves of TrainSettings.tensorboard_dir, in a folder of the job's name.
+        "TensorBoardOutputConfig": {"S3OutputPath": checkpoints_s3_uri},
         "ResourceConfig": {
             "InstanceType": config.training_instance_type,
             "InstanceCount": config.training_instance_count,

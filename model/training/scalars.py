@@ -1,4 +1,6 @@
-"""A run's curves as TensorBoard shows them: `tensorboard --logdir /opt/ml/output/tensorboard`."""
+"""A run's curves as TensorBoard shows them: `tensorboard --logdir /opt/ml/output/tensorboard`, or of the folder in S3
+to which the training job's TensorBoardOutputConfig hands it up.
+"""
 
 from pathlib import Path
 

@@ -147,6 +147,13 @@ def test_a_training_of_the_api_reads_its_snapshot_and_its_base(dev: Assembly) ->
     assert only["ChannelName"] == "train"
 
 
+def test_a_jobs_curves_are_handed_up_to_where_it_may_write(assembly: Assembly) -> None:
+    request = by_hand(assembly)
+    checkpoints = request["CheckpointConfig"]["S3Uri"].removesuffix(f"{EXECUTION_NAME}/")
+    assert request["TensorBoardOutputConfig"] == {"S3OutputPath": checkpoints}
+    assert str(TrainSettings().tensorboard_dir) == "/opt/ml/output/tensorboard"  # the API's default for LocalPath
+
+
 def test_a_job_keeps_checkpoints_of_its_own(assembly: Assembly) -> None:
     assert by_hand(assembly)["CheckpointConfig"]["S3Uri"].endswith(f"/checkpoints/{EXECUTION_NAME}/")
 
