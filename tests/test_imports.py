@@ -34,12 +34,13 @@ ALLOWED = {
     "stacks": STACK,
     "app.py": STACK,
     "local": LOCAL,
+    "wordsight": {"model.contract", "model.resources", "wordsight"},
 }
 """Beside the standard library; the longest matching path decides."""
 
 
 def sources() -> list[Path]:
-    folders = [ROOT / "app.py", *(ROOT / name for name in ("model", "lambdas", "stacks", "local"))]
+    folders = [ROOT / "app.py", *(ROOT / name for name in ("model", "lambdas", "stacks", "local", "wordsight"))]
     return [path for folder in folders for path in ([folder] if folder.is_file() else sorted(folder.rglob("*.py")))]
 
 
@@ -74,6 +75,7 @@ READERS_OF_THE_ENVIRONMENT = {
     "model/training/distributed.py": "torchrun's rank variables",
     "model/serve.py": "hands it to ServeSettings.from_env",
     "model/train.py": "hands it to TrainSettings.from_env",
+    "wordsight/__main__.py": "hands it to wordsight.connection",
 }
 """local/ builds environments for its children and is free to read its own."""
 

@@ -83,14 +83,14 @@ def served(resolve: Resolve) -> Iterator[str]:
             headers = dict(self.headers.items())
             made = proxy_event(self.command, path, body=body, headers=headers, query=url.query)
             answer = Answer(resolve(made))
-            content = answer.text.encode()
+            content = (answer.text or "").encode()
             self.send_response(answer.status)
             for name, value in {**answer.headers, "content-length": str(len(content))}.items():
                 self.send_header(name, value)
             self.end_headers()
             self.wfile.write(content)
 
-        do_GET = do_POST = do_PUT = do_OPTIONS = _pass_on
+        do_GET = do_POST = do_PUT = do_DELETE = do_OPTIONS = _pass_on
 
         def log_message(self, *_: Any) -> None:
             """Keep the tests' output to the tests."""

@@ -1,0 +1,108 @@
+"""The command line against the API's real functions, served over HTTP."""
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from lambdas import annotate, classify, train
+from lambdas.registry import Registry
+from lambdas.routes import ROUTES
+from lambdas.store import Store
+from tests.lambdas.conftest import (  # noqa: F401, the fixtures that the ones here need
+    ANNOTATE_SETTINGS,
+    CONTEXT,
+    SETTINGS,
+    _account_that_is_nobodys,
+    _s3,
+    bucket,
+)
+from tests.lambdas.control_plane import CloudFormation, StepFunctions, TrainingJobs
+from tests.lambdas.gateway import Event, served
+from tests.lambdas.sagemaker import SageMaker
+from tests.lambdas.test_train import TRAIN_SETTINGS
+from wordsight.__main__ import main
+
+FUNCTIONS = {route.path.split("/")[1]: route.function for route in ROUTES}
+KEY = "the-key"
+OF_THE_FUNCTIONS = ('{"level"', '{"_aws"')
+"""How their logs and metrics begin, which here go to the same place."""
+
+
+@dataclass
+class System:
+    """Everything behind the API, and what was sent to it."""
+
+    bucket: Any
+    sagemaker: SageMaker = field(default_factory=SageMaker)
+    stepfunctions: StepFunctions = field(default_factory=StepFunctions)
+    cloudformation: CloudFormation = field(default_factory=CloudFormation)
+    jobs: TrainingJobs = field(default_factory=TrainingJobs)
+    events: list[Event] = field(default_factory=list)
+
+    def connect(self, service: str) -> Any:
+        own = {
+            "s3": self.bucket.meta.client,
+            "stepfunctions": self.stepfunctions,
+            "cloudformation": self.cloudformation,
+            "sagemaker": self.jobs,
+        }
+        return own.get(service) or self.sagemaker.client(service)
+
+    def resolve(self, event: Event) -> dict[str, Any]:
+        self.events.append(event)
+        apps = {
+            "classify": lambda: classify.create_app(SETTINGS, self.connect),
+            "annotate": lambda: annotate.create_app(ANNOTATE_SETTINGS, self.connect),
+            "train": lambda: train.create_app(TRAIN_SETTINGS, self.connect),
+        }
+        app = apps[FUNCTIONS.get(event["path"].split("/")[1], "classify")]()
+        answer: dict[str, Any] = app.resolve(event, CONTEXT)  # type: ignore[arg-type]
+        return answer
+
+    @property
+    def store(self) -> Store:
+        return Store(self.bucket.name, self.connect)
+
+    @property
+    def registry(self) -> Registry:
+        return Registry(self.store)
+
+
+@dataclass(frozen=True)
+class Ran:
+    """What a command left on the terminal."""
+
+    status: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+
+Shell = Callable[..., Ran]
+
+
+@pytest.fixture
+def system(bucket: Any) -> System:  # noqa: F811
+    return System(bucket)
+
+
+@pytest.fixture
+def shell(system: System, capsys: pytest.CaptureFixture[str]) -> Iterator[Shell]:
+    """Runs a command against the served API."""
+    with served(system.resolve) as url:
+
+        def run(*argv: object) -> Ran:
+            status = main([*map(str, argv)], {"WORDSIGHT_URL": url, "WORDSIGHT_API_KEY": KEY})
+            captured = capsys.readouterr()
+            out = "".join(
+                line for line in captured.out.splitlines(keepends=True) if not line.startswith(OF_THE_FUNCTIONS)
+            )
+            return Ran(status, out, captured.err)
+
+        yield run

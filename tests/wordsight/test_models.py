@@ -1,0 +1,63 @@
+from typing import Any
+
+import pytest
+
+from model.resources.models import Gate, Model
+from tests.lambdas.conftest import SETTINGS
+from tests.lambdas.control_plane import StepFunctions
+from tests.wordsight.conftest import Shell, System
+
+
+@pytest.fixture
+def one(system: System) -> Model:
+    model = Model(
+        version="one",
+        parent="base",
+        artifact_s3_uri=f"s3://{SETTINGS.data_bucket}/models/one/",
+        created="2026-11-22T12:00:00+00:00",
+        source="training",
+        gate=Gate(passed=False, reasons=["it is no better"]),
+    )
+    system.registry.add(model)
+    return model
+
+
+class Ends(StepFunctions):
+    """Promotions end as soon as they begin."""
+
+    def __init__(self, system: System, **outcome: Any) -> None:
+        super().__init__()
+        self._system, self._outcome = system, outcome
+
+    def start_execution(self, **request: Any) -> dict[str, Any]:
+        promotion = self._system.registry.promotion(request["name"])
+        assert promotion is not None
+        self._system.registry.put(promotion.model_copy(update=self._outcome))
+        return super().start_execution(**request)
+
+
+def test_the_versions_are_listed_with_the_one_that_is_live(shell: Shell, one: Model) -> None:
+    heads, base, trained = shell("models").out.splitlines()
+    assert heads.split()[:2] == ["VERSION", "LIVE"]
+    assert base.split()[:2] == ["base", "live"] and trained.split()[:3] == ["one", "-", "refused"]
+    assert [each["version"] for each in shell("models", "--json").json["models"]] == ["base", "one"]
+    assert shell("models", "one").json["gate"]["reasons"] == ["it is no better"]
+    assert "there is no model 'two'" in shell("models", "two").err
+
+
+def test_a_version_that_the_gate_refused_goes_live_by_force_only(shell: Shell, system: System, one: Model) -> None:
+    refused = shell("promote", "one")
+    assert refused.status == 1 and "the gate refused" in refused.err
+    system.stepfunctions = Ends(system, state="live")
+    ran = shell("promote", "one", "--force")
+    assert (ran.status, ran.out) == (0, "one is live\n")
+
+
+def test_a_promotion_that_failed_says_why(shell: Shell, system: System, one: Model) -> None:
+    system.stepfunctions = Ends(system, state="failed", reason="the endpoint did not come up")
+    ran = shell("promote", "one", "--force")
+    assert ran.status == 1 and "one did not go live: the endpoint did not come up" in ran.err
+
+
+def test_who_does_not_wait_is_told_that_it_was_requested(shell: Shell, one: Model) -> None:
+    assert shell("promote", "one", "--force", "--no-wait").out == "one is requested\n"

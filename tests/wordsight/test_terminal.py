@@ -1,0 +1,37 @@
+import io
+
+from wordsight.terminal import Progress, bar, share_line, table
+from wordsight.watch import watch
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_a_bar_is_as_full_as_the_share() -> None:
+    assert (bar(0), bar(0.5), bar(1.2)) == ("░" * 30, "█" * 15 + "░" * 15, "█" * 30)
+
+
+def test_a_table_is_aligned_and_shows_what_is_missing() -> None:
+    assert table([("A", "LONGER"), ("wide one", None)]) == "A         LONGER\nwide one  -"
+
+
+def test_progress_replaces_its_line_on_a_terminal_and_adds_lines_elsewhere() -> None:
+    for stream, expected in ((Terminal(), "\r\x1b[Ka\r\x1b[Kb\n"), (io.StringIO(), "a\nb\n")):
+        progress = Progress(stream)
+        for text in ("a", "a", "b"):
+            progress.show(text)
+        progress.end()
+        assert stream.getvalue() == expected
+
+
+def test_how_far_something_is_needs_to_be_known_to_be_drawn() -> None:
+    assert share_line(0, None, "planning") == "planning"
+    assert share_line(1500, 2000, "running").endswith(" 1,500/2,000 running")
+
+
+def test_watching_looks_until_it_is_over() -> None:
+    states, pauses_s = iter(["running", "running", "done"]), []
+    assert watch(lambda: next(states), str, "done".__eq__, pauses_s.append) == "done"
+    assert len(pauses_s) == 2

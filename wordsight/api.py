@@ -1,0 +1,118 @@
+"""The API as the commands see it: JSON goes in, JSON comes out, and a refusal is raised as the API's own sentence."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import time
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from http.client import HTTPException
+from typing import Any
+from urllib.error import HTTPError, URLError
+from urllib.parse import urlencode
+from urllib.request import Request, urlopen
+
+from model.contract import API_TIMEOUT_S
+from model.resources.idempotency import IDEMPOTENCY_HEADER
+
+API_KEY_HEADER = "x-api-key"
+MAX_ATTEMPTS = 5
+_TRY_AGAIN = frozenset({429, 503})
+_PAUSE_S = 2.0
+_UPLOAD_TIMEOUT_S = 300
+
+
+class CommandError(Exception):
+    """What a person is told before the command ends with 1."""
+
+
+@dataclass(frozen=True)
+class Api:
+    """One deployment. `pause` waits, in seconds, before what was too much at once is tried again."""
+
+    url: str
+    key: str
+    pause: Callable[[float], None] = time.sleep
+
+    def get(self, path: str, **query: object) -> Any:
+        """What is there. Raises CommandError."""
+        return self.ask("GET", path, query={name: str(value) for name, value in query.items() if value is not None})
+
+    def create(self, path: str, body: Any = None) -> Any:
+        """POST something that is to be done once, however often it has to be sent. Raises CommandError."""
+        return self.ask("POST", path, body, headers={IDEMPOTENCY_HEADER: str(uuid.uuid4())})
+
+    def ask(
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        *,
+        query: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Any:
+        """The answer's JSON, None if it has none. Raises CommandError with the API's sentence."""
+        content = None if body is None else json.dumps(body).encode()
+        media_type = {"content-type": "application/json"} if content else {}
+        sent = {API_KEY_HEADER: self.key, **media_type, **(headers or {})}
+        url = f"{self.url.rstrip('/')}{path}" + (f"?{urlencode(query)}" if query else "")
+        for left in reversed(range(MAX_ATTEMPTS)):
+            try:
+                return _json(send(url, content, sent, method, API_TIMEOUT_S + 1))
+            except HTTPError as error:
+                if error.code not in _TRY_AGAIN or not left:
+                    raise CommandError(_sentence(error)) from None
+                self.pause(float(error.headers.get("retry-after") or _PAUSE_S))
+        raise AssertionError  # the last attempt returns or raises
+
+    def upload(self, image: bytes, form: Mapping[str, Any]) -> None:
+        """Send an image where POST /uploads said, by its form. Raises CommandError."""
+        boundary = secrets.token_hex(16)
+        head = "".join(
+            f'--{boundary}\r\ncontent-disposition: form-data; name="{name}"\r\n\r\n{value}\r\n'
+            for name, value in form["fields"].items()
+        )
+        head += f'--{boundary}\r\ncontent-disposition: form-data; name="file"; filename="image"\r\n\r\n'
+        content = head.encode() + image + f"\r\n--{boundary}--\r\n".encode()
+        headers = {"content-type": f"multipart/form-data; boundary={boundary}"}
+        try:
+            send(form["url"], content, headers, "POST", _UPLOAD_TIMEOUT_S)
+        except HTTPError as error:
+            raise CommandError(f"the data bucket did not take the image: {error.code} {error.reason}") from None
+
+
+def send(url: str, content: bytes | None, headers: Mapping[str, str], method: str, timeout_s: float) -> bytes:
+    """The body of the answer. Raises HTTPError if it is no success, CommandError if there is none."""
+    if not url.startswith(("http://", "https://")):
+        raise CommandError(f"the address is {url!r}, allowed is one that begins with https:// or http://")
+    request = Request(url, content, dict(headers), method=method)  # noqa: S310, checked above
+    try:
+        with urlopen(request, timeout=timeout_s) as response:  # noqa: S310
+            answer: bytes = response.read()
+            return answer
+    except HTTPError:
+        raise
+    except (URLError, HTTPException, OSError) as error:
+        reason = error.reason if isinstance(error, URLError) else error
+        raise CommandError(f"nothing answers at {request.host}: {reason}") from None
+
+
+def _json(content: bytes) -> Any:
+    if not content:
+        return None
+    try:
+        return json.loads(content)
+    except ValueError:
+        raise CommandError("what answers there is not the API: its answer is no JSON") from None
+
+
+def _sentence(error: HTTPError) -> str:
+    """What the API says of it; something else may stand before the API and answer in its place."""
+    try:
+        said = json.loads(error.read())
+    except ValueError:
+        said = None
+    detail = said.get("detail") if isinstance(said, dict) else None
+    return str(detail or f"{error.code} {error.reason}: this does not look like the API's own answer")

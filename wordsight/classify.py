@@ -1,0 +1,53 @@
+"""`classify`: which labels fit these images?"""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from wordsight import images
+from wordsight.api import Api, CommandError
+from wordsight.questions import add_question, parameters_of
+from wordsight.terminal import bar, raw
+
+
+def add(parser: ArgumentParser) -> None:
+    parser.add_argument("images", nargs="+", type=Path, metavar="IMAGE")
+    add_question(parser)
+
+
+def run(api: Api, arguments: Namespace) -> None:
+    """Print the answers. Raises CommandError after all of them if an image can't be read."""
+    answers = dict(_answers(api, arguments.images, parameters_of(arguments)))
+    if arguments.json:
+        print(raw(list(answers.values())))
+    else:
+        print("\n\n".join(f"{path}\n{_rendered(answer)}" for path, answer in answers.items()))
+    if bad := [str(path) for path, answer in answers.items() if _is_problem(answer)]:
+        raise CommandError(f"{len(bad)} of {len(answers)} images were not classified: {', '.join(bad)}")
+
+
+def _answers(api: Api, paths: list[Path], parameters: dict[str, Any]) -> Iterator[tuple[Path, Any]]:
+    for pack in images.packs((path, images.read(path)) for path in paths):
+        inputs = [images.source(api, image) for _, image in pack]
+        answers = api.ask("POST", "/classify", {"inputs": inputs, "parameters": parameters})
+        yield from zip((path for path, _ in pack), answers, strict=True)
+
+
+def _is_problem(answer: Any) -> bool:
+    return isinstance(answer, dict) and isinstance(answer.get("status"), int)  # by task, every member is a list
+
+
+def _rendered(answer: Any) -> str:
+    if _is_problem(answer):
+        return f"  {answer['detail']}"
+    if isinstance(answer, dict):
+        return "\n".join(f"  {task}\n{_scores(scores)}" for task, scores in answer.items())
+    return _scores(answer)
+
+
+def _scores(scores: list[dict[str, Any]]) -> str:
+    width = max((len(each["label"]) for each in scores), default=0)
+    return "\n".join(f"  {each['label']:{width}}  {each['score']:6.1%}  {bar(each['score'])}" for each in scores)

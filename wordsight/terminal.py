@@ -1,0 +1,60 @@
+"""What people see: bars, tables, and one line that tells how far something is."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Sequence
+from typing import Any, TextIO
+
+BAR_CHARS = 30
+_FULL, _EMPTY = "█", "░"
+
+
+def bar(share: float) -> str:
+    """A share between 0 and 1 as a bar of BAR_CHARS characters."""
+    filled = round(BAR_CHARS * min(max(share, 0.0), 1.0))
+    return _FULL * filled + _EMPTY * (BAR_CHARS - filled)
+
+
+def table(rows: Iterable[Sequence[object]]) -> str:
+    """Rows with their columns aligned; None is a dash."""
+    texts = [["-" if cell is None else str(cell) for cell in row] for row in rows]
+    widths = [max(map(len, column)) for column in zip(*texts, strict=True)]
+    return "\n".join("  ".join(map(str.ljust, row, widths)).rstrip() for row in texts)
+
+
+def raw(answer: Any) -> str:
+    """An answer as the API gave it."""
+    return json.dumps(answer, indent=2, ensure_ascii=False)
+
+
+class Progress:
+    """A line that changes on a terminal; elsewhere every change is a line of its own."""
+
+    def __init__(self, stream: TextIO | None = None) -> None:
+        self._stream = stream or sys.stderr
+        self._shown = ""
+
+    def show(self, text: str) -> None:
+        """Replace what was shown."""
+        if text == self._shown:
+            return
+        if self._stream.isatty():
+            self._stream.write(f"\r\x1b[K{text}")
+        else:
+            self._stream.write(f"{text}\n")
+        self._stream.flush()
+        self._shown = text
+
+    def end(self) -> None:
+        """Leave the line as it is."""
+        if self._shown and self._stream.isatty():
+            self._stream.write("\n")
+
+
+def share_line(done: int, total: int | None, what: str) -> str:
+    """How far something is: a bar, numbers and words."""
+    if not total:
+        return what
+    return f"{bar(done / total)} {done:,}/{total:,} {what}".rstrip()

@@ -1,0 +1,105 @@
+"""`train` and `trainings`: teach the model, and see how that goes."""
+
+from __future__ import annotations
+
+import json
+from argparse import ArgumentParser, ArgumentTypeError, Namespace
+from typing import Any
+
+from model.resources.annotations import DEFAULT_DATASET
+from model.resources.trainings import LIVE
+from wordsight.api import Api, CommandError
+from wordsight.terminal import raw, share_line, table
+from wordsight.watch import watch
+
+OVER = frozenset({"done", "refused", "failed", "stopped"})
+
+
+def add_train(parser: ArgumentParser) -> None:
+    parser.add_argument("--dataset", default=DEFAULT_DATASET, metavar="NAME")
+    parser.add_argument(
+        "--base", default=LIVE, metavar="VERSION", help="the model to start from, else the one that is live"
+    )
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        type=_setting,
+        metavar="NAME=VALUE",
+        help="a hyperparameter, such as epochs=5",
+    )
+    parser.add_argument("--promote", choices=("manual", "auto"), help="auto: it goes live if the gate lets it pass")
+    parser.add_argument("--max-runtime-s", type=int, metavar="S")
+    parser.add_argument("--max-spend-usd", type=float, metavar="USD")
+    parser.add_argument("--spot", action="store_true", default=None, help="on spare capacity, which is cheaper")
+    parser.add_argument("--watch", action="store_true", help="wait until it is over, and show how it goes")
+
+
+def add_trainings(parser: ArgumentParser) -> None:
+    parser.add_argument("id", nargs="?", help="one of them; without it all are listed")
+    parser.add_argument("--watch", action="store_true", help="wait until it is over, and show how it goes")
+    parser.add_argument("--stop", action="store_true", help="end it; what it has saved is kept")
+
+
+def train(api: Api, arguments: Namespace) -> None:
+    """Start a training. With --watch, raises CommandError if it ends without a model that may go live."""
+    asked = {
+        "dataset": arguments.dataset,
+        "base_version": arguments.base,
+        "hyperparameters": dict(arguments.set),
+        "promote": arguments.promote,
+        "max_runtime_s": arguments.max_runtime_s,
+        "max_spend_usd": arguments.max_spend_usd,
+        "spot": arguments.spot,
+    }
+    begun = api.create("/trainings", {name: value for name, value in asked.items() if value is not None})
+    _show(api, begun, arguments)
+
+
+def trainings(api: Api, arguments: Namespace) -> None:
+    """List them, or tell of one."""
+    if arguments.id is None:
+        if arguments.stop or arguments.watch:
+            raise CommandError("which training? give its id")
+        listed = api.get("/trainings")
+        rows = [(each["id"], each["state"], each["dataset"], each["version"]) for each in listed["trainings"]]
+        print(raw(listed) if arguments.json else table([("ID", "STATE", "DATASET", "VERSION"), *rows]))
+        return
+    path = f"/trainings/{arguments.id}"
+    _show(api, api.ask("DELETE", path) if arguments.stop else api.get(path), arguments)
+
+
+def line(training: dict[str, Any]) -> str:
+    """How far a training is: a bar and the newest metrics."""
+    state = training["state"] + (f" ({training['status']})" if training["status"] and not training["step"] else "")
+    metrics = [f"{name.removeprefix('train:')} {value:.4g}" for name, value in sorted(training["metrics"].items())]
+    return "  ".join([share_line(training["step"] or 0, training["steps"], state), *metrics])
+
+
+def _show(api: Api, training: dict[str, Any], arguments: Namespace) -> None:
+    if arguments.watch:
+        training = watch(lambda: api.get(f"/trainings/{training['id']}"), line, lambda found: found["state"] in OVER)
+    print(raw(training) if arguments.json else _summary(training))
+    if arguments.watch and training["state"] != "done":
+        raise CommandError(f"the training {training['id']} is {training['state']}: {training['reason']}")
+
+
+def _summary(training: dict[str, Any]) -> str:
+    rows = [("training", training["id"]), ("version", training["version"]), ("state", line(training))]
+    if training["gate"]:
+        rows.append(("gate", "passed" if training["gate"]["passed"] else "refused"))
+    if training["promotion"]:
+        rows.append(("promotion", training["promotion"]["state"]))
+    if training["reason"]:
+        rows.append(("reason", training["reason"]))
+    return table(rows)
+
+
+def _setting(text: str) -> tuple[str, Any]:
+    name, separator, value = text.partition("=")
+    if not (name and separator):
+        raise ArgumentTypeError(f"{text!r} is no NAME=VALUE, such as epochs=5")
+    try:
+        return name, json.loads(value)
+    except ValueError:
+        return name, value
