@@ -115,14 +115,18 @@ class Loop:
         texts = self.teacher.texts(self.step, batch.texts) if self.teacher else batch.texts
         cosines = self._cosines(self.model, pixels, texts, bf16)
         logits = batch.without_unknown(self.model.logit_scale.exp() * cosines[:, : len(batch.texts)])
-        if self.step == 0:
-            self.objective.begin(logits)
-        loss: Tensor = self.objective(logits, batch.positives.to(logits.device))
+        loss = self._objective_loss(logits, batch.positives.to(logits.device))
         if self.teacher is None:
             return loss
         with torch.no_grad():
             answers = self._cosines(self.teacher.model, pixels, texts, bf16)
         return loss + self.teacher.loss(cosines, answers)
+
+    def _objective_loss(self, logits: Tensor, positives: Tensor) -> Tensor:
+        if self.step == self.bad_steps:  # nothing has been learnt yet
+            self.objective.begin(logits)
+        loss: Tensor = self.objective(logits, positives)
+        return loss
 
     def _cosines(self, model: CLIPModel, pixels: Tensor, texts: Sequence[str], bf16: bool) -> Tensor:
         """All ranks' images with the texts. shape = [images, texts]"""
@@ -161,7 +165,7 @@ class Loop:
         accuracy = float(positives.gather(1, best).float().mean())
         if self.chosen.data == "world":
             accuracy = validation_accuracy(World(self.clip(), VALIDATION_SCENES))
-        loss = self.objective(logits.to(self.ranks.device), positives.to(self.ranks.device))
+        loss = self._objective_loss(logits.to(self.ranks.device), positives.to(self.ranks.device))
         return {"validation_loss": float(loss), "validation_accuracy": accuracy}
 
     @torch.no_grad()

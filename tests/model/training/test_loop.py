@@ -1,5 +1,6 @@
 """What a step's loss is made of."""
 
+import math
 from collections.abc import Callable
 
 import pytest
@@ -7,6 +8,7 @@ import torch
 
 from model.training.batch import Batch
 from model.training.loop import Loop
+from model.training.loss import Objective
 
 
 @pytest.mark.parametrize("loss", ["infonce", "sigmoid"])
@@ -25,3 +27,23 @@ def test_pairs_of_which_nobody_knows_the_truth_are_left_out_of_the_loss(
     together = loop.gradients(Batch(rows, texts, true, known), pixels, bf16=False)
     assert float(together) == pytest.approx(float(sum(halves)) / 2, rel=1e-4)
     assert float(together) != pytest.approx(float(loop.gradients(Batch(rows, texts, true), pixels, False)), rel=1e-3)
+
+
+def test_the_first_look_at_validation_images_begins_the_loss_as_the_first_step_does(
+    loop_of: Callable[..., Loop],
+) -> None:
+    loop, begun = loop_of(loss="sigmoid"), Objective("sigmoid")
+    cosines, positives = loop.validation_cosines()
+    logits = cosines * loop.scale
+    begun.begin(logits)
+    assert loop.validate()["validation_loss"] == pytest.approx(float(begun(logits, positives).detach()), rel=1e-4)
+
+
+def test_a_first_step_that_is_not_finite_does_not_spoil_the_losss_bias(loop_of: Callable[..., Loop]) -> None:
+    loop = loop_of(loss="sigmoid")
+    scale = loop.model.logit_scale.detach().clone()
+    loop.model.logit_scale.data.fill_(float("nan"))
+    loop.take_step()
+    loop.model.logit_scale.data.copy_(scale)
+    assert (loop.step, loop.bad_steps) == (1, 1)
+    assert math.isfinite(loop.take_step()) and loop.bad_steps == 0
