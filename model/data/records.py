@@ -1,6 +1,6 @@
 """Images with sentences as training sees them: records, and batches of them.
 
-Records come from `model.data.readers`. Where none names a split, a fixed share is kept back for validation.
+Records come from `model.data.readers`. Where none is for validation, a fixed share is kept back.
 """
 
 import hashlib
@@ -152,9 +152,19 @@ def some_of(items: Sequence[T], most: int, seed: int) -> list[T]:
 
 
 def splits_of(records: Sequence[Record], validation_share: float, seed: int) -> list[Split]:
-    """As the records say, or by a hash of the path, so that an image keeps its side when others are added."""
-    if any(record.split for record in records):
-        return [record.split or "train" for record in records]
-    hashes = (hashlib.sha256(f"{seed} {record.image}".encode()).digest() for record in records)
-    draws = (int.from_bytes(digest[:8]) / 2**64 for digest in hashes)
-    return ["validation" if draw < validation_share else "train" for draw in draws]
+    """As the records say. Where none is for validation, a share of those to train on is, by a hash of the path, so that
+    an image keeps its side when others are added: train and test folders alone are a usual layout.
+    """
+    given: list[Split] = [record.split or "train" for record in records]
+    if "validation" in given:
+        return given
+    return [
+        "validation" if split == "train" and _draw(seed, record.image) < validation_share else split
+        for split, record in zip(given, records, strict=True)
+    ]
+
+
+def _draw(seed: int, image: str) -> float:
+    """A number from 0 to 1 that belongs to a path."""
+    return int.from_bytes(hashlib.sha256(f"{seed} {image}".encode()).digest()[:8]) / 2**64
+

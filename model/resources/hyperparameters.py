@@ -63,7 +63,7 @@ class Hyperparameters(BaseModel):
         None, ge=1, le=256, description="Learn low-rank updates of the layers' matrices alone, merged at export"
     )
     max_grad_norm: float = Field(1.0, gt=0, description="Longer gradients are cut to this length")
-    validation_share: float = Field(0.1, gt=0, lt=1, description="Kept back where the manifest names no split")
+    validation_share: float = Field(0.1, gt=0, lt=1, description="Of the training images, where none is for validation")
     max_unreadable_share: float = Field(0.01, ge=0, le=1, description="Of the images; beyond it the run stops")
     kept_pixels_bytes: int = Field(
         10_000_000_000, ge=0, description="Decoded images are kept on disk, if all fit into this; else decoded anew"
