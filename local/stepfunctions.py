@@ -13,6 +13,8 @@ from local.sagemaker import SageMaker
 
 NEEDED = (
     (stepfunctions, "_SERVICE_DISPATCH"),
+    (stepfunctions, "_executions"),
+    (stepfunctions, "_map_runs"),
     (stepfunctions, "_ExecutionError"),
     (stepfunctions, "_execute_task"),
     (stepfunctions, "_fail_execution"),
@@ -33,6 +35,7 @@ def extend(sagemaker: SageMaker) -> None:
     stepfunctions._SERVICE_DISPATCH[CREATE_TRAINING_JOB] = _training_job_integration(sagemaker)
     _know_the_execution()
     _keep_aborted_what_was_aborted()
+    _end_the_children_of_what_was_stopped()
     _name_errors_after_their_class()
 
 
@@ -72,6 +75,19 @@ def _keep_aborted_what_was_aborted() -> None:
             inner(execution, error, cause)
 
     stepfunctions._fail_execution = fail
+
+
+def _end_the_children_of_what_was_stopped() -> None:
+    """A distributed map begins no further task once its own execution has ended; ministack would do them all."""
+    inner = stepfunctions._execute_task
+
+    def execute(state: Any, task_input: Any, execution: Record, context: Any) -> Any:
+        run = stepfunctions._map_runs.get(execution.get("mapRunArn") or "")
+        if run and stepfunctions._executions[run["executionArn"]]["status"] != "RUNNING":
+            raise stepfunctions._ExecutionError("States.TaskFailed", "the execution was stopped")
+        return inner(state, task_input, execution, context)
+
+    stepfunctions._execute_task = execute
 
 
 def _name_errors_after_their_class() -> None:
