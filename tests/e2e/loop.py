@@ -1,0 +1,166 @@
+"""What the test of the loop asks of the API, and the two kinds of images that it shows."""
+
+import base64
+import io
+import json
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from PIL import Image
+
+from benchmarks.pictograms import pictogram
+from local import sample
+from model.contract import MAX_IMAGES
+from model.world.examples import render
+from model.world.tasks import TASKS, TEMPLATES, Task, ask
+from tests.e2e.test_local import System
+
+JSON_HEADERS = {"content-type": "application/json"}
+POLL_S = 1.0
+ATTEMPTS = 5
+"""A machine that trains at the same time answers late now and then."""
+
+TRICKLE_PAUSE_S = 0.1
+WORLD_SEED = 31
+WORLD_SCENES = 400
+Labelled = list[tuple[bytes, str]]
+
+
+@dataclass(frozen=True)
+class Api:
+    """The API of a local system, by HTTP alone."""
+
+    system: System
+
+    def ask(self, method: str, path: str, body: Any = None, **headers: str) -> tuple[int, Any]:
+        """The status and the JSON of the answer; a 503 is asked again when it says so."""
+        content = b"" if body is None else json.dumps(body).encode()
+        for _ in range(ATTEMPTS):
+            status, answer = self.system.send(method, path, content, JSON_HEADERS | headers)
+            if status != 503:
+                break
+            time.sleep(answer["retry_after_s"])
+        return status, answer
+
+    def get(self, path: str) -> Any:
+        """What is there."""
+        status, answer = self.ask("GET", path)
+        assert status == 200, answer
+        return answer
+
+    def begin(self, path: str, body: Any = None) -> Any:
+        """POST something that goes on by itself; returns the 202's body."""
+        status, answer = self.ask("POST", path, body, **{"idempotency-key": str(uuid.uuid4())})
+        assert status == 202, answer
+        return answer
+
+    def wait(self, path: str, is_over: Callable[[Any], bool], timeout_s: float) -> Any:
+        """Look there until it is over."""
+        deadline = time.monotonic() + timeout_s
+        while not is_over(found := self.get(path)):
+            assert time.monotonic() < deadline, f"not over after {timeout_s:g} s: {found}"
+            time.sleep(POLL_S)
+        return found
+
+    def promote(self, version: str, timeout_s: float, **body: bool) -> Any:
+        """Let a version go live; returns what became of the promotion."""
+        id = self.begin(f"models/{version}/promote", body or None)["id"]
+
+        def is_over(model: Any) -> bool:
+            return model["promotion"]["id"] == id and model["promotion"]["state"] in ("live", "failed")
+
+        return self.wait(f"models/{version}", is_over, timeout_s)["promotion"]
+
+    def best_labels(self, images: Sequence[bytes], parameters: Any) -> list[str]:
+        """The label that fits each image best."""
+        found = []
+        for start in range(0, len(images), MAX_IMAGES):
+            inputs = [base64.b64encode(image).decode() for image in images[start : start + MAX_IMAGES]]
+            status, answers = self.ask("POST", "classify", {"inputs": inputs, "parameters": {**parameters, "top_k": 1}})
+            assert status == 200, answers
+            found += [answer[0]["label"] for answer in answers]
+        return found
+
+    def accuracy(self, labelled: Labelled, parameters: Any) -> float:
+        """How many are answered rightly."""
+        images, labels = zip(*labelled, strict=True)
+        answers = self.best_labels(images, parameters)
+        return sum(answer == label for answer, label in zip(answers, labels, strict=True)) / len(labels)
+
+    def world_accuracy(self) -> dict[str, float]:
+        """How well the shipped checkpoint's tasks are answered, on images that no training and no evaluation uses."""
+        return {task.name: self.accuracy(world_images(task), world_question(task)) for task in TASKS}
+
+
+def pictograms(seed: int, count: int) -> Labelled:
+    """Drawings of a domain that the shipped checkpoint has never seen, each with its label."""
+    drawn = (pictogram(seed, index) for index in range(count))
+    return [(png(image), label) for image, label in drawn]
+
+
+def world_images(task: Task) -> Labelled:
+    """Images of a task that the shipped checkpoint has learnt, each with the right phrase."""
+    questions = ask(task, task.split, WORLD_SEED, WORLD_SCENES)
+    return [
+        (png(Image.fromarray(render(WORLD_SEED, task.split, question.index))), task.phrases[question.target])
+        for question in questions
+    ]
+
+
+def world_question(task: Task) -> dict[str, Any]:
+    """A task's labels, as its evaluation words them."""
+    return {"candidate_labels": list(task.phrases), "hypothesis_template": list(TEMPLATES)}
+
+
+def png(image: Image.Image) -> bytes:
+    """The image as a file."""
+    file = io.BytesIO()
+    image.save(file, "png")
+    return file.getvalue()
+
+
+@dataclass
+class Trickle:
+    """What a caller saw who asked all the time: the model versions in their order, and every failure."""
+
+    versions: list[str] = field(default_factory=list)
+    failures: list[str] = field(default_factory=list)
+    answers: int = 0
+
+    def ask(self, system: System) -> None:
+        """One request."""
+        try:
+            _, headers = system.post(f"classify?candidate_labels={','.join(sample.LABELS)}", IMAGE, "image/png")
+        except OSError as error:
+            self.failures.append(repr(error))
+            return
+        self.answers += 1
+        version = str(headers["x-model-version"])
+        if self.versions[-1:] != [version]:
+            self.versions.append(version)
+
+
+IMAGE = sample.IMAGE.read_bytes()
+
+
+@contextmanager
+def trickle(system: System) -> Iterator[Trickle]:
+    """Ask all the time, from another thread."""
+    seen, done = Trickle(), threading.Event()
+
+    def run() -> None:
+        while not done.wait(TRICKLE_PAUSE_S):
+            seen.ask(system)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    try:
+        yield seen
+    finally:
+        done.set()
+        thread.join()

@@ -1,0 +1,201 @@
+"""The loop through the API: annotated, trained, judged, live, and back. The tests share one system, in their order.
+
+What is imported lies in the bucket first, where a user's own tools put it; everything else is one HTTP request after
+the other.
+"""
+
+import json
+import os
+import random
+import re
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from local import processes
+from local.settings import LocalSettings
+from model.checkpoint import METADATA
+from tests.e2e.loop import Api, Labelled, pictograms, trickle
+from tests.e2e.test_local import UNHURRIED, System
+from tests.local.conftest import ROOT, free_port
+
+GAIN = 0.25
+MEAN_FORGOTTEN = 0.02
+MOST_FORGOTTEN = 0.05
+"""In accuracy: what the new domain wins at least, and what the old tasks lose at most, in the mean and each."""
+
+IMPORTED = 300
+HELD_OUT = 200
+CLASSES = 10
+"""Of the pictograms, which take turns."""
+TASK = "pictogram"
+SENTENCE = "somebody drew {} with a pen"
+RECIPE = {"threads": 1, "checkpoint_every_s": 10, "max_task_forgetting": MOST_FORGOTTEN}
+"""The defaults, on one thread, saved often enough to be killed, and stricter about what one old task may lose."""
+
+IMPORT_TIMEOUT_S = 300
+TRAINING_TIMEOUT_S = 2400
+PROMOTION_TIMEOUT_S = 300
+STOPPED_WITHIN_S = 30
+BASE = "base"
+
+
+@pytest.fixture(scope="module")
+def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
+    directory = tmp_path_factory.mktemp("loop") / "local"
+    system = System(LocalSettings(ROOT, directory, free_port()))
+    up = system.run("up", *UNHURRIED)
+    assert up.returncode == 0, up.stdout + up.stderr
+    yield system
+    system.run("destroy")
+    processes.stop(directory)
+
+
+@pytest.fixture(scope="module")
+def api(system: System) -> Api:
+    return Api(system)
+
+
+@pytest.fixture(scope="module")
+def question(api: Api) -> Any:
+    """The saved task: how /classify is asked about the new domain."""
+    labels = sorted({label for _, label in pictograms(seed=1, count=HELD_OUT)})
+    asked = {"candidate_labels": labels, "hypothesis_template": SENTENCE}
+    status, answer = api.ask("PUT", f"tasks/{TASK}", asked)
+    assert status in (200, 201), answer
+    return {"task": TASK}
+
+
+def import_images(api: Api, dataset: str, labelled: Labelled) -> Any:
+    """Annotate images by a label and a sentence each, every fifth one of a class for validation."""
+    s3, bucket = api.system.client("s3"), api.system.output("DataBucketName")
+    lines = []
+    for number, (image, label) in enumerate(labelled):
+        s3.put_object(Bucket=bucket, Key=f"uploads/{dataset}/{number}.png", Body=image, ContentType="image/png")
+        split = "train" if number // CLASSES % 5 else "validation"
+        said = {"label": label, "text": SENTENCE.format(label), "split": split}
+        lines.append(json.dumps({"file_name": f"{number}.png", **said}))
+    s3.put_object(Bucket=bucket, Key=f"uploads/{dataset}/metadata.jsonl", Body="\n".join(lines).encode())
+    body = {"s3_prefix": f"uploads/{dataset}/", "dataset": dataset, "task": TASK}
+    id = api.begin("annotations/imports", body)["id"]
+    return api.wait(f"annotations/imports/{id}", lambda found: found["state"] != "running", IMPORT_TIMEOUT_S)
+
+
+def train(api: Api, dataset: str, **wishes: Any) -> str:
+    """The id of a training that has begun."""
+    return str(api.begin("trainings", {"dataset": dataset, "hyperparameters": RECIPE, **wishes})["id"])
+
+
+def result(api: Api, training: str) -> Any:
+    """What became of it."""
+    over = ("done", "refused", "failed", "stopped")
+    return api.wait(f"trainings/{training}", lambda found: found["state"] in over, TRAINING_TIMEOUT_S)
+
+
+def wait_for_step(api: Api, training: str) -> None:
+    """Return once it has learnt something."""
+    api.wait(f"trainings/{training}", lambda found: (found["step"] or 0) > 0, TRAINING_TIMEOUT_S)
+
+
+def program_of(system: System) -> int:
+    """The process of the training that runs."""
+    (found,) = [pid for pid in processes.running(system.settings.directory) if is_training(pid)]
+    return found
+
+
+def is_training(pid: int) -> bool:
+    command = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+    return b"train" in command
+
+
+def test_an_import_keeps_every_annotation(api: Api) -> None:
+    imported = import_images(api, "pictograms", pictograms(seed=0, count=IMPORTED))
+    assert (imported["state"], imported["stored"], imported["problem_records"]) == ("done", IMPORTED, 0), imported
+    counts = api.get("annotations?dataset=pictograms")["counts"]
+    assert (counts["records"], counts["splits"]) == (IMPORTED, {"train": 240, "validation": 60})
+    assert sum(counts["labels"][TASK].values()) == IMPORTED
+
+
+def test_a_training_that_is_deleted_has_stopped_soon_and_keeps_what_it_learnt(api: Api, system: System) -> None:
+    training = train(api, "pictograms")
+    wait_for_step(api, training)
+    status, answer = api.ask("DELETE", f"trainings/{training}")
+    assert status == 200, answer
+    stopped_after_s = time.monotonic() + STOPPED_WITHIN_S
+    while any(map(is_training, processes.running(system.settings.directory))):
+        assert time.monotonic() < stopped_after_s, f"the program goes on after {STOPPED_WITHIN_S} s"
+        time.sleep(0.5)
+    assert result(api, training)["state"] == "stopped"
+    bucket, prefix = system.output("ArtifactsBucketName"), f"checkpoints/{training}/"
+    kept = system.client("s3").list_objects_v2(Bucket=bucket, Prefix=prefix)
+    assert [item["Key"] for item in kept.get("Contents", []) if item["Key"].endswith(".pt")]
+    assert api.ask("DELETE", f"trainings/{training}")[0] == 409
+
+
+def test_a_broken_model_never_goes_live(api: Api, system: System) -> None:
+    before, headers = system.classify()
+    s3, bucket = system.client("s3"), system.output("ArtifactsBucketName")
+    for path in (ROOT / "model/shipped").iterdir():
+        if path.name == METADATA:  # a second model that is called like the base would be taken for it
+            continue
+        content = b"{}" if path.name == "tokenizer.json" else path.read_bytes()
+        s3.put_object(Bucket=bucket, Key=f"models/broken/{path.name}", Body=content)
+    body = {"s3_uri": f"s3://{bucket}/models/broken/", "version": "broken"}
+    assert api.ask("POST", "models", body, **{"idempotency-key": "broken"})[0] == 201
+    with trickle(system) as seen:
+        promotion = api.promote("broken", PROMOTION_TIMEOUT_S)
+    assert promotion["state"] == "failed"
+    assert "can't be loaded" in promotion["reason"]
+    assert (seen.failures, seen.versions) == ([], [headers["x-model-version"]])
+    assert system.classify()[0] == before
+    assert [model["version"] for model in api.get("models")["models"] if model["live"]] == [BASE]
+
+
+@pytest.mark.slow
+def test_a_new_domain_is_learnt_although_the_program_is_killed_goes_live_and_goes_back(
+    api: Api, system: System, question: Any
+) -> None:
+    held_out = pictograms(seed=1, count=HELD_OUT)
+    scores, headers = system.classify()
+    new_before, old_before = api.accuracy(held_out, question), api.world_accuracy()
+
+    training = train(api, "pictograms", spot=True)
+    wait_for_step(api, training)
+    os.kill(program_of(system), signal.SIGKILL)
+    learnt = result(api, training)
+    assert learnt["state"] == "done", learnt
+    assert learnt["step"] == learnt["steps"]
+    first_steps = re.findall(r"first_step=(\d+)", (system.settings.logs / f"{learnt['version']}.log").read_text())
+    assert len(first_steps) == 2 and int(first_steps[1]) > 0, first_steps
+
+    with trickle(system) as seen:
+        assert api.promote(learnt["version"], PROMOTION_TIMEOUT_S)["state"] == "live"
+    assert (seen.failures, seen.versions) == ([], [headers["x-model-version"], learnt["version"]])
+    new_after, old_after = api.accuracy(held_out, question), api.world_accuracy()
+    drops = {task: old_before[task] - old_after[task] for task in old_before}
+    figures = f"new {new_before:.3f} -> {new_after:.3f}, drops {drops}"
+    assert new_after - new_before >= GAIN, figures
+    assert sum(drops.values()) / len(drops) <= MEAN_FORGOTTEN, figures
+    assert max(drops.values()) <= MOST_FORGOTTEN, figures
+
+    with trickle(system) as seen:
+        assert api.promote(BASE, PROMOTION_TIMEOUT_S)["state"] == "live"
+    assert (seen.failures, seen.versions) == ([], [learnt["version"], headers["x-model-version"]])
+    assert system.classify()[0] == scores
+
+
+@pytest.mark.slow
+def test_what_was_learnt_from_shuffled_labels_is_refused_and_cannot_go_live(api: Api) -> None:
+    images, labels = zip(*pictograms(seed=0, count=IMPORTED), strict=True)
+    shuffled = random.Random(0).sample(labels, len(labels))
+    import_images(api, "shuffled", list(zip(images, shuffled, strict=True)))
+    refused = result(api, train(api, "shuffled"))
+    assert (refused["state"], refused["gate"]["passed"]) == ("refused", False)
+    assert refused["reason"]
+    status, problem = api.ask("POST", f"models/{refused['version']}/promote", None, **{"idempotency-key": "no-force"})
+    assert status == 409
+    assert "the gate refused" in problem["detail"]
