@@ -167,4 +167,3 @@ def splits_of(records: Sequence[Record], validation_share: float, seed: int) -> 
 def _draw(seed: int, image: str) -> float:
     """A number from 0 to 1 that belongs to a path."""
     return int.from_bytes(hashlib.sha256(f"{seed} {image}".encode()).digest()[:8]) / 2**64
-
