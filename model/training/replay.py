@@ -15,7 +15,7 @@ from PIL import Image
 from model.checkpoint import CheckpointMetadata
 from model.settings import Hyperparameters
 from model.training.batch import Batch, Examples
-from model.world.examples import WorldExamples
+from model.world.examples import world_of
 
 DEFAULT_SHARE = 0.5
 
@@ -72,7 +72,7 @@ def with_replay(chosen: Hyperparameters, examples: Examples, base: CheckpointMet
     share = replay_share(chosen, base)
     if share == 0:
         return examples
-    return Replay(examples, WorldExamples(chosen.world_images, chosen.captions_per_image, chosen.seed), share)
+    return Replay(examples, world_of(chosen), share)
 
 
 def replay_share(chosen: Hyperparameters, base: CheckpointMetadata | None) -> float:

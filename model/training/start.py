@@ -15,7 +15,7 @@ from model.settings import Hyperparameters, TrainSettings
 from model.training.architecture import CONTEXT_LENGTH, small_clip, small_processor
 from model.training.batch import Examples
 from model.training.vocabulary import learn_tokenizer
-from model.world.examples import WorldExamples
+from model.world.examples import world_of
 
 MAX_MERGES = 2000
 UNRELATED_TO_TRAINING = {
@@ -43,7 +43,7 @@ class Start:
 def load_examples(settings: TrainSettings, chosen: Hyperparameters) -> Examples:
     """The rendered world, or the train channel without its unreadable images, which are listed in a file."""
     if chosen.data == "world":
-        return WorldExamples(chosen.world_images, chosen.captions_per_image, chosen.seed)
+        return world_of(chosen)
     processor = small_processor() if chosen.init == "scratch" else load_processor(settings.start_dir)
     records = read_records(settings.train_dir)
     pictures = pictures_of(settings.train_dir, processor, len(records), chosen.kept_pixels_bytes, settings.pixels_dir)

@@ -8,12 +8,13 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from model.settings import Hyperparameters
 from model.training.batch import Batch, shuffled_rows
 from model.world.drawing import Pixels, draw
 from model.world.scene import FACTS, Scene, Split, sample_scene, scene_at, scene_rng
 from model.world.wording import FACT_NAMES, Caption, caption, contradiction
 
-WORLD_VERSION = 3
+WORLD_VERSION = 1
 """Raised when the same seed would no longer give the same images or sentences."""
 
 VALIDATION_IMAGES = 512
@@ -23,12 +24,15 @@ NOT_A_FACT = -2
 
 
 class WorldExamples:
-    """`images` scenes of the train split, walked through in a new order and with new sentences in every epoch."""
+    """`images` scenes of the train split, walked through in a new order and with new sentences in every epoch; a
+    `pair_share` of them are of the split `pairs`.
+    """
 
-    def __init__(self, images: int, captions_per_image: int, seed: int) -> None:
+    def __init__(self, images: int, captions_per_image: int, seed: int, pair_share: float = 0.0) -> None:
         self.images = images
         self.captions_per_image = captions_per_image
         self.seed = seed
+        self.pairs = round(pair_share * images)
 
     def __len__(self) -> int:
         return self.images
@@ -37,38 +41,53 @@ class WorldExamples:
         """The `size` images of a step with their texts."""
         rows = shuffled_rows(self.seed, self.images, step * size, size)
         rng = np.random.default_rng((self.seed, step))
-        return self._describe("train", rows, rng)
+        return self._describe(rows, rng)
 
     def validation(self) -> Batch:
         """Rows below zero stand for the validation split: row -1 is its image 0."""
         rows = tuple(range(-1, -1 - VALIDATION_IMAGES, -1))
-        return self._describe("validation", rows, np.random.default_rng(self.seed))
+        return self._describe(rows, np.random.default_rng(self.seed))
 
     def image(self, row: int) -> Image.Image:
         """The RGB image of a row."""
-        return Image.fromarray(render(self.seed, "train", row) if row >= 0 else render(self.seed, "validation", ~row))
+        return Image.fromarray(render(self.seed, *self._place(row)))
 
     def digest(self) -> str:
         """sha256 of what the images and sentences are a function of."""
         recipe = f"world {WORLD_VERSION} {self.seed} {self.images} {self.captions_per_image}"
+        recipe += f" {self.pairs} pairs" if self.pairs else ""
         return hashlib.sha256(recipe.encode()).hexdigest()
 
     def sentences(self) -> list[str]:
         """Two sentences of each of the first scenes: enough for every word to occur often."""
         rng = np.random.default_rng(self.seed)
-        scenes = [scene_at(self.seed, "train", index) for index in range(VOCABULARY_SCENES)]
+        scenes = [scene_at(self.seed, *self._place(row)) for row in range(self.pairs, self.pairs + VOCABULARY_SCENES)]
+        scenes += [scene_at(self.seed, "pairs", index) for index in range(VOCABULARY_SCENES if self.pairs else 0)]
         return [caption(scene, rng).text for scene in scenes for _ in range(2)]
 
-    def _describe(self, split: Split, rows: tuple[int, ...], rng: np.random.Generator) -> Batch:
-        scenes = [scene_at(self.seed, split, row if row >= 0 else ~row) for row in rows]
+    def _place(self, row: int) -> tuple[Split, int]:
+        """The split of a row and its number there: below zero validation, then pairs, then what else is trained on."""
+        if row < 0:
+            return "validation", ~row
+        return ("pairs", row) if row < self.pairs else ("train", row - self.pairs)
+
+    def _describe(self, rows: tuple[int, ...], rng: np.random.Generator) -> Batch:
+        scenes = [scene_at(self.seed, *self._place(row)) for row in rows]
         captions = {said.text: said for scene in scenes for said in self._captions(scene, rng)}
         return Batch(rows, tuple(captions), truth(scenes, list(captions.values())))
 
     def _captions(self, scene: Scene, rng: np.random.Generator) -> list[Caption]:
-        """True sentences, and for each that says where its objects are another one that says it wrongly."""
+        """True sentences, and for each that says where an object of a pair is another one that says it wrongly."""
         said = [caption(scene, rng) for _ in range(self.captions_per_image)]
+        if scene.companion is None:
+            return said
         wrong = (contradiction(sentence, rng) for sentence in said)
         return [*said, *(sentence for sentence in wrong if sentence)]
+
+
+def world_of(chosen: Hyperparameters) -> WorldExamples:
+    """The world as a run's hyperparameters ask for it."""
+    return WorldExamples(chosen.world_images, chosen.captions_per_image, chosen.seed, chosen.pair_share)
 
 
 def truth(scenes: list[Scene], captions: list[Caption]) -> Tensor:

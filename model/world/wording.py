@@ -12,8 +12,8 @@ from model.world.scene import COUNTS, FACTS, OPPOSITES, SIDES, Scene
 
 FACT_NAMES = tuple(FACTS)
 ACROSS = {SIDES[relation]: SIDES[opposite] for relation, opposite in OPPOSITES.items()}
-VIEW_SHARES = {1: (1.0,), 3: (0.45, 0.45, 0.1)}
-"""How often a scene is described from each of its views, by how many it has."""
+VIEW_SHARES = (0.45, 0.45, 0.1)
+"""How often a pair is described from each of its views."""
 RELATION_SHARE = 0.5
 SIDE_SHARE = 0.4
 """Of what is said about one object of a pair says where the other one is, or on which side it is itself. The second is
@@ -55,7 +55,7 @@ LONE_PHRASES = {
     "size": ("{}", "it is {}", "something {}", "the size is {}", "a {} one"),
     "count": ("{}", "{} in number", "the count is {}", "{} of them"),
     "position": ("{}", "it is on the {}", "the {}", "placed at the {}"),
-    "background": ("{} background", "a {} background", "the background is {}", "a photo of a {} background"),
+    "background": ("{} background", "a {} background", "the background is {}"),
 }
 RELATION_PHRASES = {
     "left of": ("left of", "to the left of", "on the left of"),
@@ -86,7 +86,7 @@ class Caption:
 
 def caption(scene: Scene, rng: np.random.Generator) -> Caption:
     """Say one to four facts of the scene, or how its two objects lie, in one of the training wordings."""
-    view = scene.views[int(rng.choice(len(scene.views), p=VIEW_SHARES[len(scene.views)]))]
+    view = scene.views[int(rng.choice(len(VIEW_SHARES), p=VIEW_SHARES))] if scene.companion else scene.views[0]
     if "relation" in view and (chance := rng.random()) < RELATION_SHARE + SIDE_SHARE:
         return _said_of_both(view, rng) if chance < RELATION_SHARE else _said_of_one(view, rng)
     names = [name for name in MENTION_WEIGHTS if name in view]

@@ -30,7 +30,7 @@ def test_texts_are_unique_and_every_image_has_a_true_one() -> None:
 
 
 def test_only_sentences_about_where_objects_are_are_also_said_wrongly() -> None:
-    batch = EXAMPLES.batch(0, 64)
+    batch = WorldExamples(images=100, captions_per_image=2, seed=0, pair_share=0.5).batch(0, 64)
     wrong = [text for text, true in zip(batch.texts, batch.positives.any(dim=0).tolist(), strict=True) if not true]
     phrases = [
         phrase
@@ -56,6 +56,17 @@ def test_a_sentence_is_positive_for_every_image_it_is_true_of() -> None:
 def test_validation_images_are_not_trained_on() -> None:
     assert max(EXAMPLES.validation().rows) < 0 <= min(EXAMPLES.batch(0, 16).rows)
     assert EXAMPLES.image(0).tobytes() != EXAMPLES.image(-1).tobytes()
+
+
+def test_a_share_of_the_images_shows_pairs_where_that_is_asked_for() -> None:
+    with_pairs = WorldExamples(images=100, captions_per_image=2, seed=0, pair_share=0.3)
+    assert {with_pairs.image(row).tobytes() for row in range(30)}.isdisjoint(
+        EXAMPLES.image(n).tobytes() for n in range(99)
+    )
+    assert [with_pairs.image(row).tobytes() for row in (30, 99)] == [EXAMPLES.image(n).tobytes() for n in (0, 69)]
+    assert EXAMPLES.digest() != with_pairs.digest()
+    assert any("left of" in sentence for sentence in with_pairs.sentences())
+    assert not any("left of" in sentence for sentence in EXAMPLES.sentences())
 
 
 def test_the_digest_tells_one_world_from_another() -> None:

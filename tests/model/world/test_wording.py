@@ -9,7 +9,7 @@ from model.world.wording import FACT_NAMES, Caption, caption, contradiction, plu
 
 def said(count: int = 4000) -> list[tuple[Scene, Caption]]:
     rng = np.random.default_rng(0)
-    scenes = [scene_at(0, "train", index) for index in range(count)]
+    scenes = [scene_at(0, "train" if index % 4 else "pairs", index) for index in range(count)]
     return [(scene, caption(scene, rng)) for scene in scenes]
 
 
