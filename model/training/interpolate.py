@@ -43,7 +43,7 @@ def interpolate(loop: Loop, base: Checkpoint) -> Interpolation:
     clip = Clip(base)
     model = loop.averaged.model
     tuned = [weight.clone() for weight in model.parameters()]
-    known = _learnt(World(clip, loop.chosen.selection_scenes, SELECTION_SEED).every_answer())
+    known = learnt(World(clip, loop.chosen.selection_scenes, SELECTION_SEED).every_answer())
     frontier = [_measure(loop, base.model, tuned, alpha, known) for alpha in ALPHAS]
     choice = select(frontier, loop.chosen.max_forgetting, loop.chosen.max_task_forgetting)
     mix(model, base.model, tuned, choice.picked.alpha)
@@ -60,8 +60,8 @@ def mix(model: CLIPModel, base: CLIPModel, tuned: list[Tensor], alpha: float) ->
         weight.copy_(torch.lerp(old.to(new.device), new, alpha))
 
 
-def _learnt(answers: Mapping[str, Answers]) -> dict[str, Answers]:
-    """The tasks that the base can do."""
+def learnt(answers: Mapping[str, Answers]) -> dict[str, Answers]:
+    """The tasks that a model can do."""
     return {
         name: said
         for name, said in answers.items()
