@@ -12,10 +12,10 @@ def fitted_calibration(loop: Loop, world: World, found: Interpolation | None, do
     """One temperature and one curve for everything the model is asked, fitted on the old tasks and the new domain
     together. The new domain is asked for its labels as users will, or for its captions where it has only these.
 
-    A task that the model can't do is left out: it would take all confidence away from the others. Each of the rest weighs
-    the same in the temperature; in the curve the new domain weighs as much as all old tasks together, which left fewer
-    wrong labels above 0.5 on both sides. Where nothing new is published it is the base's calibration, so that its answers
-    stay what they were.
+    A task that the model can't do is left out: it would take all confidence away from the others. Each of the rest
+    weighs the same in the temperature; in the curve the new domain weighs as much as all old tasks together, which left
+    fewer wrong labels above 0.5 on both sides. Where nothing new is published it is the base's calibration, so that its
+    answers stay what they were.
     """
     if found and found.choice.picked.alpha == 0 and found.base_calibration.temperature is not None:
         return found.base_calibration
