@@ -61,14 +61,14 @@ def test_nothing_unfinished_or_temporary_is_paid_for_long(assembly: Assembly) ->
     assert expiring == {"uploads/": 1, "idempotency/": 1, "checkpoints/": 30}
 
 
-def test_old_versions_go_after_a_month_and_those_of_uploads_after_a_day(assembly: Assembly) -> None:
+def test_old_versions_go_after_a_month_and_those_of_what_is_kept_briefly_after_a_day(assembly: Assembly) -> None:
     rules = assembly.data.the("AWS::S3::Bucket", "Data")["LifecycleConfiguration"]["Rules"]
     days = {
         rule.get("Prefix"): rule["NoncurrentVersionExpiration"]["NoncurrentDays"]
         for rule in rules
         if "NoncurrentVersionExpiration" in rule
     }
-    assert days == {None: 30, "uploads/": 1}
+    assert days == {None: 30, "uploads/": 1, "idempotency/": 1}
 
 
 def test_browsers_reach_the_data_bucket_only_from_origins_that_are_configured(dev: Assembly, prod: Assembly) -> None:

@@ -61,7 +61,7 @@ def test_images_that_were_pushed_before_need_no_docker(synthesize: Synthesize) -
     assert images(assembly, "Serving") == images(assembly, "Training") == []
     container = assembly.serving.the("AWS::SageMaker::Model")["PrimaryContainer"]
     assert container["Image"] == f"{registry}/team/serve:7"
-    machine = assembly.training.the("AWS::StepFunctions::StateMachine")
+    machine = assembly.training.the("AWS::StepFunctions::StateMachine", "StateMachine")
     assert f"{registry}/team/train:7" in flat(machine["DefinitionString"])
 
 
