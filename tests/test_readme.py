@@ -29,6 +29,9 @@ LIMITS = {
 }
 
 
+DOMAINS_OF_THE_REPORT = ("Digits", "Pictograms")
+
+
 def section(title: str) -> str:
     return re.split(r"\n#+ ", README.split(f"# {title}\n", 1)[1], maxsplit=1)[0]
 
@@ -85,3 +88,22 @@ def test_a_shard_has_as_many_images_as_it_says() -> None:
 def test_links_lead_somewhere() -> None:
     for target in re.findall(r"\]\((?!http)([^)#]+)\)", README):
         assert (ROOT / target).exists(), target
+
+
+def table_rows(text: str) -> dict[str, list[str]]:
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines() if line[:1] == "|"]
+    return {name: cells for name, *cells in rows}
+
+
+def test_what_fine_tuning_is_worth_is_what_the_report_says() -> None:
+    report = (ROOT / "benchmarks/learning.md").read_text(encoding="utf-8")
+    digits, pictograms = (
+        table_rows(report.split(f"## {name}\n")[1].split("\n\n|")[1]) for name in DOMAINS_OF_THE_REPORT
+    )
+    quoted = table_rows(section("Bring a dataset").split("learning.md)")[1])
+    methods = [name for name in quoted if name in digits and name not in ("method", "---")]
+    assert len(methods) == 5
+    for name in methods:
+        _, _, new, old, *_ = digits[name]
+        _, _, other_new, other_old, *_ = pictograms[name]
+        assert quoted[name] == [new, old, other_new, other_old]
