@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Sequence, Set
+from collections.abc import Sequence
 from typing import Any
 
 from lambdas.artifacts import Artifacts
@@ -35,11 +35,11 @@ ANY_QUESTION: Question = {
 """For a checkpoint without golden questions: any answer tells the version."""
 
 
-def fault_of(promotion: Promotion, others: Set[str], artifacts: Artifacts, endpoint: Endpoint) -> str | None:
+def fault_of(promotion: Promotion, replaced: str | None, artifacts: Artifacts, endpoint: Endpoint) -> str | None:
     """What is wrong with the model behind the endpoint, or None if it is the promoted one and answers as it should.
 
-    `others` are the names that the endpoint gives to other models: a model without a name must at least not be called
-    like one of them. Raises ServiceUnavailable or GatewayTimeout if the endpoint is too busy to tell.
+    `replaced` is what the endpoint called the model that was live before: one whose own name is not known must at least
+    be called otherwise. Raises ServiceUnavailable or GatewayTimeout if the endpoint is too busy to tell.
     """
     for question in golden_questions(promotion.artifact_s3_uri, artifacts):
         expected = question.pop("scores", [])
@@ -49,7 +49,7 @@ def fault_of(promotion: Promotion, others: Set[str], artifacts: Artifacts, endpo
             raise
         except ProblemError as problem:
             return f"the endpoint does not answer a golden question: {problem.detail}"
-        if fault := _wrong_version(promotion, others, beside.model_version) or _wrong_scores(expected, answer):
+        if fault := _wrong_version(promotion, replaced, beside.model_version) or _wrong_scores(expected, answer):
             return fault
     return None
 
@@ -70,11 +70,11 @@ def _ask(endpoint: Endpoint, question: Question, request_id: str) -> tuple[Any, 
     return infer(request, images, lambda kind, body: endpoint.invoke(kind, body, attributes))
 
 
-def _wrong_version(promotion: Promotion, others: Set[str], served: str) -> str | None:
+def _wrong_version(promotion: Promotion, replaced: str | None, served: str) -> str | None:
     if promotion.served_version is not None and served != promotion.served_version:
         return f"the endpoint serves {served!r} and not {promotion.served_version!r}"
-    if promotion.served_version is None and served in others:
-        return f"the endpoint serves {served!r}, which is another model than {promotion.version!r}"
+    if promotion.served_version is None and served == replaced:
+        return f"the endpoint still serves {served!r}, which is another model than {promotion.version!r}"
     return None
 
 

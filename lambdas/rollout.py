@@ -81,12 +81,19 @@ class Rollout:
 
     def _verify(self, promotion: Promotion) -> Answer:
         promotion = self._note(promotion, state="verifying")
-        others = {each.served_version for each in self._registry.models() if each.version != promotion.version}
-        fault = fault_of(promotion, {name for name in others if name}, self._artifacts, self._endpoint)
+        fault = fault_of(promotion, self._replaced_version(promotion), self._artifacts, self._endpoint)
         if fault is None:
             self._note(promotion, state="live")
             return _answer("live")
         return self._restore(promotion, fault)
+
+    def _replaced_version(self, promotion: Promotion) -> str | None:
+        """What the endpoint called the model that was live before, if that was another one and is known."""
+        previous = promotion.previous_s3_uri
+        if previous is None or previous == promotion.artifact_s3_uri:
+            return None
+        model = self._registry.at(previous)
+        return model.served_version if model else None
 
     def _restore(self, promotion: Promotion, fault: str) -> Answer:
         """Bring back what was live before; if that is what was promoted, there is nothing to go back to."""

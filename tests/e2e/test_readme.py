@@ -25,7 +25,7 @@ CLASSES = 10
 
 FIVE_EPOCHS = "--set epochs=5 --watch"
 TWO_STEPS = "--set steps=2 --set selection_scenes=100 --set evaluation_scenes=100 --watch && exit 2 || [ $? = 1 ]"
-"""Five epochs are as many minutes, which are not waited for here. Two steps teach nothing: the gate refuses the model."""
+"""Five epochs are as many minutes, which nobody waits for here. Two steps teach nothing: the gate refuses the model."""
 
 AWS = """
 aws() { .venv/bin/python - "$3" "$4" <<'END'

@@ -114,9 +114,22 @@ def test_an_endpoint_that_serves_another_version_is_found_out_and_the_old_one_br
     assert stage.cloudformation.model_uri == OLD_URI
 
 
-def test_a_model_without_a_name_must_not_answer_by_the_name_of_another(stage: Stage) -> None:
+def registered(stage: Stage, uri: str, served_version: str) -> None:
+    stage.registry.add(
+        Model(version="twin", artifact_s3_uri=uri, served_version=served_version, created="2026", source="import")
+    )
+
+
+def test_a_model_without_a_name_must_not_answer_by_the_name_of_the_one_it_replaces(stage: Stage) -> None:
+    stage.cloudformation.model_uri = OLD_URI.replace("old", "twin")
+    registered(stage, stage.cloudformation.model_uri, served_version="new")
     promotion = stage.promote(version="imported", artifact_s3_uri=NEW_URI, served_version=None)
-    assert str(promotion.reason).startswith("the endpoint serves 'new', which is another model than 'imported'")
+    assert str(promotion.reason).startswith("the endpoint still serves 'new', which is another model than 'imported'")
+
+
+def test_a_copy_of_the_base_does_not_stand_in_the_bases_way(stage: Stage) -> None:
+    registered(stage, OLD_URI.replace("old", "twin"), served_version="base-1234")
+    assert stage.promote(version="base", artifact_s3_uri=NO_MODEL_URI, served_version=None).state == "live"
 
 
 def golden_scores() -> list[dict[str, Any]]:
