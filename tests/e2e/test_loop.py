@@ -37,6 +37,9 @@ SENTENCE = "somebody drew {} with a pen"
 RECIPE = {"threads": 1, "checkpoint_every_s": 10, "max_task_forgetting": MOST_FORGOTTEN}
 """The defaults, on one thread, saved often enough to be killed, and stricter about what one old task may lose."""
 
+NOT_LEARNT = ("relation",)
+"""What the small checkpoint answers by chance can't be forgotten: benchmarks/relations.md."""
+
 IMPORT_TIMEOUT_S = 300
 TRAINING_TIMEOUT_S = 2400
 PROMOTION_TIMEOUT_S = 300
@@ -112,15 +115,22 @@ def is_training(pid: int) -> bool:
     return b"train" in command
 
 
-def test_an_import_keeps_every_annotation(api: Api) -> None:
-    imported = import_images(api, "pictograms", pictograms(seed=0, count=IMPORTED))
+@pytest.fixture(scope="module")
+def imported(api: Api) -> Any:
+    """What the import of the new domain's images answered when it was done."""
+    return import_images(api, "pictograms", pictograms(seed=0, count=IMPORTED))
+
+
+def test_an_import_keeps_every_annotation(api: Api, imported: Any) -> None:
     assert (imported["state"], imported["stored"], imported["problem_records"]) == ("done", IMPORTED, 0), imported
     counts = api.get("annotations?dataset=pictograms")["counts"]
     assert (counts["records"], counts["splits"]) == (IMPORTED, {"train": 240, "validation": 60})
     assert sum(counts["labels"][TASK].values()) == IMPORTED
 
 
-def test_a_training_that_is_deleted_has_stopped_soon_and_keeps_what_it_learnt(api: Api, system: System) -> None:
+def test_a_training_that_is_deleted_has_stopped_soon_and_keeps_what_it_learnt(
+    api: Api, system: System, imported: Any
+) -> None:
     training = train(api, "pictograms")
     wait_for_step(api, training)
     status, answer = api.ask("DELETE", f"trainings/{training}")
@@ -157,7 +167,7 @@ def test_a_broken_model_never_goes_live(api: Api, system: System) -> None:
 
 @pytest.mark.slow
 def test_a_new_domain_is_learnt_although_the_program_is_killed_goes_live_and_goes_back(
-    api: Api, system: System, question: Any
+    api: Api, system: System, question: Any, imported: Any
 ) -> None:
     held_out = pictograms(seed=1, count=HELD_OUT)
     scores, headers = system.classify()
@@ -176,7 +186,7 @@ def test_a_new_domain_is_learnt_although_the_program_is_killed_goes_live_and_goe
         assert api.promote(learnt["version"], PROMOTION_TIMEOUT_S)["state"] == "live"
     assert (seen.failures, seen.versions) == ([], [headers["x-model-version"], learnt["version"]])
     new_after, old_after = api.accuracy(held_out, question), api.world_accuracy()
-    drops = {task: old_before[task] - old_after[task] for task in old_before}
+    drops = {task: old_before[task] - old_after[task] for task in old_before if task not in NOT_LEARNT}
     figures = f"new {new_before:.3f} -> {new_after:.3f}, drops {drops}"
     assert new_after - new_before >= GAIN, figures
     assert sum(drops.values()) / len(drops) <= MEAN_FORGOTTEN, figures
