@@ -104,6 +104,21 @@ def wait_for_step(api: Api, training: str) -> None:
     api.wait(f"trainings/{training}", lambda found: (found["step"] or 0) > 0, TRAINING_TIMEOUT_S)
 
 
+def checkpoints(system: System, training: str) -> list[str]:
+    """The states of a training that are in the bucket."""
+    bucket, prefix = system.output("ArtifactsBucketName"), f"checkpoints/{training}/"
+    found = system.client("s3").list_objects_v2(Bucket=bucket, Prefix=prefix)
+    return [item["Key"] for item in found.get("Contents", []) if item["Key"].endswith(".pt")]
+
+
+def wait_for_checkpoint(system: System, training: str) -> None:
+    """Return once something is saved that a restarted program can go on from."""
+    deadline_s = time.monotonic() + TRAINING_TIMEOUT_S
+    while not checkpoints(system, training):
+        assert time.monotonic() < deadline_s, "no checkpoint was saved"
+        time.sleep(0.5)
+
+
 def program_of(system: System) -> int:
     """The process of the training that runs."""
     (found,) = [pid for pid in processes.running(system.settings.directory) if is_training(pid)]
@@ -140,9 +155,7 @@ def test_a_training_that_is_deleted_has_stopped_soon_and_keeps_what_it_learnt(
         assert time.monotonic() < stopped_after_s, f"the program goes on after {STOPPED_WITHIN_S} s"
         time.sleep(0.5)
     assert result(api, training)["state"] == "stopped"
-    bucket, prefix = system.output("ArtifactsBucketName"), f"checkpoints/{training}/"
-    kept = system.client("s3").list_objects_v2(Bucket=bucket, Prefix=prefix)
-    assert [item["Key"] for item in kept.get("Contents", []) if item["Key"].endswith(".pt")]
+    assert checkpoints(system, training)
     assert api.ask("DELETE", f"trainings/{training}")[0] == 409
 
 
@@ -174,7 +187,7 @@ def test_a_new_domain_is_learnt_although_the_program_is_killed_goes_live_and_goe
     new_before, old_before = api.accuracy(held_out, question), api.world_accuracy()
 
     training = train(api, "pictograms", spot=True)
-    wait_for_step(api, training)
+    wait_for_checkpoint(system, training)
     os.kill(program_of(system), signal.SIGKILL)
     learnt = result(api, training)
     assert learnt["state"] == "done", learnt
