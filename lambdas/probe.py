@@ -10,6 +10,7 @@ from typing import Any
 from lambdas.artifacts import Artifacts
 from lambdas.endpoint import Endpoint
 from lambdas.invocation import infer
+from lambdas.red_square import RED_SQUARE_BASE64
 from model.contract import (
     SDK_READ_TIMEOUT_S,
     AnswerAttributes,
@@ -25,9 +26,6 @@ from model.resources.models import GOLDEN_TOLERANCE, NO_MODEL_URI, Promotion
 Question = dict[str, Any]
 """The body of POST /classify about one image, and beside it "scores": the answer of the checkpoint when it was made."""
 
-RED_SQUARE_BASE64 = (
-    "iVBORw0KGgoAAAANSUhEUgAAAAgAAAAICAIAAABLbSncAAAAFUlEQVR42mO8IyfHgA0wMeAAg1MCAOBWAShOAhDlAAAAAElFTkSuQmCC"
-)
 ANY_QUESTION: Question = {
     "inputs": RED_SQUARE_BASE64,
     "parameters": {"candidate_labels": ["a red square", "a blue square"]},

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from lambdas.openapi.inference import RED_SQUARE_BASE64, image_body
+from lambdas.openapi.inference import image_body
 from lambdas.openapi.parts import IDEMPOTENCY_KEY, Resource, Schema, answer, json_body, page, parameter, reference
+from lambdas.red_square import RED_SQUARE_BASE64
 from lambdas.routes import (
     DELETE_ANNOTATION,
     ERASE_IMAGE,

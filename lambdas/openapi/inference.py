@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from lambdas.openapi.parts import SCHEMAS, Resource, Schema, answers, reference, typed_dict_schema
+from lambdas.red_square import RED_SQUARE_BASE64
 from lambdas.routes import CLASSIFY, EMBED
 from model.contract import (
     MAX_IMAGES,
@@ -18,11 +19,6 @@ from model.contract import (
     Parameters,
     Problem,
 )
-
-RED_SQUARE_BASE64 = (
-    "iVBORw0KGgoAAAANSUhEUgAAAAgAAAAICAIAAABLbSncAAAAFUlEQVR42mO8IyfHgA0wMeAAg1MCAOBWAShOAhDlAAAAAElFTkSuQmCC"
-)
-"""A PNG small enough to read, so that the examples can be sent as they are."""
 
 _RAW_IMAGES = ("image/*", "application/octet-stream")
 _REPEATED = ("candidate_labels", "hypothesis_template", "task", "texts")

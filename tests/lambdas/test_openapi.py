@@ -8,7 +8,7 @@ from jsonschema import Draft202012Validator
 from openapi_spec_validator import validate
 
 from lambdas import openapi
-from lambdas.openapi.inference import RED_SQUARE_BASE64
+from lambdas.red_square import RED_SQUARE_BASE64
 from lambdas.routes import API_KEY_HEADER, CLASSIFY, EMBED, PUT_TASK, ROUTES, UPLOAD, Route
 from model.contract import Parameters, Problem, parse_request
 from tests.lambdas.conftest import Call
