@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
 import torch
 
 from model.cuda_compat import COMPAT_DIR
+
+SYSTEM_CPUS = Path("/sys/devices/system/cpu")
 
 
 class DeviceError(Exception):
@@ -41,6 +46,14 @@ REMEDY = (
 def multiplies_bf16(device: torch.device) -> bool:
     """Whether the device has units for bfloat16. A T4 (compute capability 7.5) has none, and emulating them is slow."""
     return device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
+
+
+def free_cores() -> int:
+    """On how many cores this process may run. Of vCPUs that share a core only one counts: they share its arithmetic."""
+    if not hasattr(os, "sched_getaffinity"):  # macOS, which shares none
+        return os.cpu_count() or 1
+    topology = (SYSTEM_CPUS / f"cpu{cpu}/topology/thread_siblings_list" for cpu in os.sched_getaffinity(0))
+    return len({path.read_text() if path.is_file() else str(path) for path in topology})
 
 
 def describe_cuda() -> str:

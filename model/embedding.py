@@ -5,41 +5,9 @@ Shapes: B images, T texts, N tokens, D width of the shared space.
 
 from collections.abc import Sequence
 
-import numpy as np
-import torch
-from numpy.typing import NDArray
-from PIL import Image
 from torch import Tensor
 from torch.nn.functional import normalize
-from transformers import BatchEncoding, CLIPImageProcessorPil, CLIPModel, PreTrainedTokenizerBase
-
-
-def pixel_values(processor: CLIPImageProcessorPil, images: Sequence[Image.Image]) -> Tensor:
-    """Resize, crop and normalize RGB images as `preprocessor_config.json` says: [B, 3, height, width], fp32."""
-    return torch.as_tensor(processor(images=list(images), return_tensors="pt")["pixel_values"])
-
-
-def resized(processor: CLIPImageProcessorPil, image: Image.Image) -> NDArray[np.uint8]:
-    """The first half of `pixel_values`, for one RGB image: resized and cropped, uint8 [3, height, width]."""
-    pixels = processor(images=[image], do_rescale=False, do_normalize=False)["pixel_values"][0]
-    return np.asarray(pixels, dtype=np.uint8)
-
-
-def normalized(processor: CLIPImageProcessorPil, pixels: NDArray[np.uint8]) -> Tensor:
-    """The second half, for a batch [B, 3, height, width] of that: fp32, the very numbers that `pixel_values` gives.
-
-    The processor itself says what becomes of each of the 256 values; looking that up takes a third of the time.
-    """
-    ramp = np.broadcast_to(np.arange(256, dtype=np.uint8), (3, 1, 256))
-    unsized = {"do_resize": False, "do_center_crop": False, "do_convert_rgb": False}
-    table = processor(images=[ramp], input_data_format="channels_first", **unsized)["pixel_values"][0][:, 0]
-    return torch.from_numpy(np.stack([table[channel][pixels[:, channel]] for channel in range(3)], axis=1))
-
-
-def short_side(processor: CLIPImageProcessorPil) -> int:
-    """To how many pixels the shorter side of an image is resized."""
-    size = processor.size
-    return int(size.shortest_edge or min(size.height, size.width))
+from transformers import BatchEncoding, CLIPModel, PreTrainedTokenizerBase
 
 
 def embed_pixels(model: CLIPModel, pixels: Tensor) -> Tensor:

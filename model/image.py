@@ -73,8 +73,14 @@ def open_image(data: bytes, short_side: int | None = None) -> Image.Image:
     Raises UnsupportedMediaType for HEIC (and AVIF where this Pillow lacks it), PayloadTooLarge for too many pixels and
     UnprocessableImage for everything else that can't be decoded.
     """
+    return open_shrunk(data, short_side)[0]
+
+
+def open_shrunk(data: bytes, short_side: int | None) -> tuple[Image.Image, int]:
+    """`open_image`, and by how much the file's pixels per side were shrunk while they were decoded: 1, 2, 4 or 8."""
     image = _open(data)
     _check_size(image.size)
+    full_width = image.width
     try:
         if short_side is not None:
             image.draft(None, (DRAFT_OVERSIZE * short_side, DRAFT_OVERSIZE * short_side))
@@ -83,7 +89,7 @@ def open_image(data: bytes, short_side: int | None = None) -> Image.Image:
         raise UnprocessableImage(
             f"the {image.format} file is damaged or cut off ({_reason(error)}): send it again"
         ) from None
-    return _to_rgb(_upright(image))
+    return _to_rgb(_upright(image)), round(full_width / image.width)
 
 
 def media_type_of(data: bytes) -> str:

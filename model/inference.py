@@ -13,10 +13,9 @@ import torch
 from PIL import Image
 
 from model.checkpoint import Checkpoint
-from model.embedding import embed_pixels, embed_tokens, pixel_values, read_texts
-
-IMAGE_BATCH = 16
-"""Bounds one turn on the device, so that a request of many images can't hold up those behind it."""
+from model.embedding import embed_pixels, embed_tokens, read_texts
+from model.image import open_shrunk
+from model.preprocessing import Normalization, resized, short_side
 
 
 @dataclass(frozen=True)
@@ -28,31 +27,75 @@ class TextEmbedding:
 
 
 class Clip:
-    """The two encoders of a checkpoint. Its methods may run in any thread; the encoders want one at a time."""
+    """The two encoders of a checkpoint. Its methods may run in any thread; the encoders want one at a time.
 
-    def __init__(self, checkpoint: Checkpoint) -> None:
+    `exact`: images are prepared as transformers does, to the last bit. Else in a fraction of the time and not quite:
+    large JPEGs are shrunk while they are decoded, and torch resizes (see `open_image` and `resized`).
+    """
+
+    def __init__(self, checkpoint: Checkpoint, *, exact: bool = True) -> None:
+        self.model = checkpoint.model
         self.version = checkpoint.metadata.version
         self.calibration = checkpoint.metadata.calibration
         self.context_length = checkpoint.context_length
         self.logit_scale = float(checkpoint.model.logit_scale.detach().float().exp())
-        self._model = checkpoint.model
+        self.normalization = Normalization.of(checkpoint.processor, self.device)
         self._tokenizer = checkpoint.tokenizer
         self._processor = checkpoint.processor
+        self._exact = exact
+
+    @property
+    def device(self) -> torch.device:
+        """Where the encoders are."""
+        device: torch.device = self.model.logit_scale.device
+        return device
+
+    @property
+    def parameters(self) -> int:
+        """How many numbers the encoders have learnt."""
+        return sum(parameter.numel() for parameter in self.model.parameters())
+
+    def reserved_bytes(self) -> int:
+        """GPU memory that torch holds for this process."""
+        return torch.cuda.memory_reserved(self.device)
+
+    def convert(self, dtype: torch.dtype) -> None:
+        """Compute in another precision from now on; the vectors stay fp32."""
+        self.model.to(dtype)
+
+    def keep_text_tower(self) -> None:
+        """Give up the image tower's weights, which something else has taken over."""
+        del self.model.vision_model, self.model.visual_projection
+
+    def open(self, data: bytes) -> tuple[Image.Image, int]:
+        """An image file's RGB image as far as `preprocess` needs it, and by how much it was shrunk per side.
+
+        Raises what `open_image` raises.
+        """
+        return open_shrunk(data, None if self._exact else short_side(self._processor))
 
     def preprocess(self, image: Image.Image) -> torch.Tensor:
-        """Resize, crop and normalize an RGB image as `preprocessor_config.json` says: [3, height, width], fp32."""
-        return pixel_values(self._processor, [image])[0]
+        """Resize and crop an RGB image as `preprocessor_config.json` says: uint8 [3, height, width]."""
+        return torch.from_numpy(resized(self._processor, image, exact=self._exact))
+
+    def blank_pixels(self, images: int = 1) -> torch.Tensor:
+        """Preprocessed black images, for a first try. shape = [B, 3, height, width]"""
+        return self.preprocess(Image.new("RGB", (1, 1))).expand(images, -1, -1, -1).contiguous()
+
+    def encode_images(self, pixels: torch.Tensor) -> torch.Tensor:
+        """Preprocessed images [B, 3, height, width] as unit vectors [B, D], fp32, both where the model is."""
+        return embed_pixels(self.model, self.normalization(pixels))
 
     @torch.inference_mode()
     def embed_images(self, pixels: torch.Tensor) -> torch.Tensor:
-        """One batch of preprocessed images [B, 3, height, width] as unit vectors [B, D], fp32, on the CPU."""
-        return embed_pixels(self._model, pixels).cpu()
+        """The same for one batch of any size, from the CPU to the CPU."""
+        return self.encode_images(pixels.to(self.device)).cpu()
 
     @torch.inference_mode()
     def embed_texts(self, texts: Sequence[str]) -> list[TextEmbedding]:
         """One batch of texts as unit vectors, in order; what exceeds `context_length` tokens is cut off and said so."""
         tokens = read_texts(self._tokenizer, texts, self.context_length)
         # cloned: a view would keep the whole batch in memory for as long as one of its texts is cached
-        vectors = [vector.clone() for vector in embed_tokens(self._model, tokens).cpu()]
+        vectors = [vector.clone() for vector in embed_tokens(self.model, tokens).cpu()]
         cut = [bool(encoding.overflowing) for encoding in tokens.encodings]
         return [TextEmbedding(vector, truncated) for vector, truncated in zip(vectors, cut, strict=True)]

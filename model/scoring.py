@@ -6,6 +6,7 @@ Shapes: B images, L labels, P prompts (sentences that stand for labels), D width
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 import torch
 from torch.nn.functional import normalize
@@ -39,26 +40,35 @@ def mean_direction(groups: Sequence[Sequence[torch.Tensor]]) -> torch.Tensor:
     return normalize(sums, dim=-1)
 
 
+@dataclass(frozen=True)
+class LabelEmbeds:
+    """A question's labels as unit vectors [L, D], and with `multi_label` its neutral prompt as another [1, D]."""
+
+    labels: torch.Tensor
+    neutral: torch.Tensor | None
+
+
+def label_embeds(question: Question, text_embeds: Mapping[str, torch.Tensor]) -> LabelEmbeds:
+    """What images are compared with. text_embeds holds a unit vector for each of `prompts_of(question)`."""
+    groups = [[text_embeds[prompt] for prompt in question.prompts(label)] for label in question.candidate_labels]
+    neutral = [[text_embeds[prompt] for prompt in neutral_prompts(question)]] if question.multi_label else None
+    return LabelEmbeds(mean_direction(groups), None if neutral is None else mean_direction(neutral))
+
+
 def score(
-    question: Question,
-    image_embeds: torch.Tensor,
-    text_embeds: Mapping[str, torch.Tensor],
-    logit_scale: float,
-    calibration: Calibration,
+    embeds: LabelEmbeds, image_embeds: torch.Tensor, logit_scale: float, calibration: Calibration
 ) -> torch.Tensor:
     """Scores [B, L] of a question's labels for image_embeds [B, D].
 
     Softmax over the labels, or with `multi_label` each label on its own: calibrated sigmoid(a * cosine + b), else
-    against a neutral prompt. text_embeds holds a unit vector for each of `prompts_of(question)`.
+    against a neutral prompt.
     """
-    groups = [[text_embeds[prompt] for prompt in question.prompts(label)] for label in question.candidate_labels]
-    cosines = image_embeds @ mean_direction(groups).T  # [B, L]
-    if not question.multi_label:
+    cosines = image_embeds @ embeds.labels.T  # [B, L]
+    if embeds.neutral is None:
         return torch.softmax(logit_scale * cosines / (calibration.temperature or 1.0), dim=-1)
     if calibration.multi_label is not None:
         return torch.sigmoid(calibration.multi_label.a * cosines + calibration.multi_label.b)
-    neutral = mean_direction([[text_embeds[prompt] for prompt in neutral_prompts(question)]])  # [1, D]
-    return torch.sigmoid(logit_scale * (cosines - image_embeds @ neutral.T))  # [B, L] - [B, 1]
+    return torch.sigmoid(logit_scale * (cosines - image_embeds @ embeds.neutral.T))  # [B, L] - [B, 1]
 
 
 def rank(question: Question, scores: torch.Tensor) -> list[LabelScore]:

@@ -36,7 +36,7 @@ from model.contract import (
     ServiceUnavailable,
 )
 from model.serving.logs import log_as_json
-from model.serving.service import Service
+from model.serving.service import ClientLeft, Service
 from model.serving.trace import Trace
 from model.settings import ServeSettings, SettingsError
 
@@ -46,18 +46,32 @@ DRAIN_S = 25
 KEEP_ALIVE_S = 75
 """Longer than whoever calls keeps idle connections, so that no request meets a closing one."""
 
+FAULT_SHOWN_S = 15
+"""Three of SageMaker's pings."""
+
+CLIENT_LEFT_STATUS = 499
+"""nginx's word in logs for an answer that nobody was there to take."""
+
 log = logging.getLogger(__name__)
 
 
-def create_app(service: Service, on_loaded: Callable[[asyncio.Task[None]], None]) -> Starlette:
-    """The routes over `service`. Start-up begins to load the model, does not wait for it, and tells `on_loaded`."""
+def create_app(
+    service: Service, on_loaded: Callable[[asyncio.Task[None]], None], on_fault: Callable[[str], None] = log.critical
+) -> Starlette:
+    """The routes over `service`.
+
+    Start-up begins to load the model, does not wait for it, and tells `on_loaded`. `on_fault` hears of a service that
+    will not recover, when `/ping` has said so for FAULT_SHOWN_S.
+    """
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         loading = asyncio.create_task(service.load())
         loading.add_done_callback(on_loaded)
+        watching = asyncio.create_task(_watch(service, on_fault))
         yield
         loading.cancel()
+        watching.cancel()
 
     async def ping(request: Request) -> Response:
         if service.unhealthy is not None:
@@ -75,6 +89,8 @@ def create_app(service: Service, on_loaded: Callable[[asyncio.Task[None]], None]
             response = Response(await service.invoke(request, attributes, trace), media_type="application/json")
         except ProblemError as problem:
             response = _problem_response(problem, request_id)
+        except ClientLeft:
+            response = Response(status_code=CLIENT_LEFT_STATUS)
         response.headers[CUSTOM_ATTRIBUTES_HEADER] = service.describe(trace).encode()
         service.metrics.answered(response.status_code, trace.durations_ms)
         log.info("answered", extra={"request_id": request_id, "status": response.status_code, "ms": trace.durations_ms})
@@ -93,6 +109,14 @@ def create_app(service: Service, on_loaded: Callable[[asyncio.Task[None]], None]
         exception_handlers={HTTPException: _no_such_route, Exception: failed},
         lifespan=lifespan,
     )
+
+
+async def _watch(service: Service, on_fault: Callable[[str], None]) -> None:
+    shown_s = 0
+    while shown_s < FAULT_SHOWN_S:
+        await asyncio.sleep(1)
+        shown_s = shown_s + 1 if service.fault else 0
+    on_fault(f"{service.fault}: the process ends, so that another one takes its place")
 
 
 async def _no_such_route(request: Request, error: Exception) -> Response:
@@ -122,8 +146,13 @@ def main() -> int:
             failures.append(error)
             server.should_exit = True
 
+    def on_fault(fault: str) -> None:
+        log.critical(fault)
+        server.should_exit = True
+
+    service = Service(settings)
     config = uvicorn.Config(
-        create_app(Service(settings), on_loaded),
+        create_app(service, on_loaded, on_fault),
         host=settings.bind_host,
         port=settings.port,
         log_config=None,
@@ -135,6 +164,8 @@ def main() -> int:
     )
     server = uvicorn.Server(config)
     server.run()
+    if service.fault:
+        os._exit(1)  # an orderly end would wait for the thread that does not come back
     return 1 if failures else 0
 
 

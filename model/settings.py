@@ -9,13 +9,13 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Self
+from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from model.resources.hyperparameters import Hyperparameters as Hyperparameters
 from model.resources.hyperparameters import SettingsError as SettingsError
-from model.resources.hyperparameters import half_the_vcpus, sentence
+from model.resources.hyperparameters import sentence
 from model.resources.trainings import STEP_METRIC, STEPS_METRIC
 
 
@@ -63,33 +63,60 @@ class ContainerSettings(Settings):
     expect_gpu: bool = Field(False, alias="EXPECT_GPU", description="Fail instead of being silently slow without CUDA")
 
 
+def free_vcpus() -> int:
+    """How many this process may run on. Where nobody can tell (macOS), all."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 class ServeSettings(ContainerSettings):
     """What the inference server may be told beside that. The first name is SageMaker's, the others ours."""
 
     port: int = Field(8080, alias="SAGEMAKER_BIND_TO_PORT", ge=0, le=65535, description="0 takes any free port")
     bind_host: str = Field("0.0.0.0", alias="BIND_HOST")  # noqa: S104 - SageMaker calls from outside
     run_as_user: str = Field("", alias="RUN_AS_USER", description="Whom to become, if root, before taking requests")
-    model_threads: int = Field(
-        default_factory=half_the_vcpus,
-        alias="MODEL_THREADS",
+    exact: bool = Field(
+        False,
+        alias="EXACT",
+        description="Answer what transformers does to 1e-4: in fp32, from images that are decoded and resized its way",
+    )
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = Field(
+        "auto",
+        alias="PRECISION",
+        description="Of the towers' arithmetic; auto: fp16 on a GPU, bf16 on a CPU that has it for a large model",
+    )
+    model_workers: int | None = Field(
+        None,
+        alias="MODEL_WORKERS",
         ge=1,
-        description="Threads of the model worker on a CPU; torch collapses when they outnumber the free cores",
+        description="Batches that are computed at a time; None: two on a GPU, else one per core, each with one thread",
     )
     decode_threads: int = Field(
-        default_factory=lambda: os.cpu_count() or 1,
+        default_factory=free_vcpus,
         alias="DECODE_THREADS",
         ge=1,
         description="Threads that open images",
     )
-    queue_limit: int = Field(
-        32,
-        alias="QUEUE_LIMIT",
+    queue_budget_ms: int = Field(
+        500,
+        alias="QUEUE_BUDGET_MS",
         ge=1,
-        description="Requests admitted and not yet answered; one more is refused with 429",
+        description="A request that would have to wait longer for its turn is refused with 429",
+    )
+    max_bytes_in_flight: int = Field(
+        256_000_000,
+        alias="MAX_BYTES_IN_FLIGHT",
+        ge=1,
+        description="Bodies kept in memory at a time; what would exceed that is refused with 429",
     )
     label_cache_rows: int = Field(
         50_000, alias="LABEL_CACHE_ROWS", ge=1, description="Prompts whose embeddings are kept; 2 kB each at width 512"
     )
+
+    @model_validator(mode="after")
+    def _fit_together(self) -> Self:
+        if self.exact and self.precision not in ("auto", "fp32"):
+            raise ValueError(f"EXACT is 1 and PRECISION {self.precision!r}: exact is fp32, leave PRECISION out")
+        return self
 
 
 # Training: where SageMaker mounts things, what may be set per run, and what a run prints.

@@ -1,7 +1,7 @@
 """The images of a dataset as training takes them: opened the server's way, and kept as pixels where they all fit.
 
-Kept are the pixels that `model.embedding.resized` makes, in one file of equal rows that is mapped into memory. A row is
-found by the sha256 of the image file, so an image is decoded once: in the pass that looks for unreadable ones.
+Kept are the pixels that `model.preprocessing.resized` makes, in one file of equal rows that is mapped into memory. A
+row is found by the sha256 of the image file, so an image is decoded once: in the pass that looks for unreadable ones.
 """
 
 import fcntl
@@ -17,13 +17,14 @@ from threading import Lock
 
 import numpy as np
 import PIL
+import torch
 from numpy.typing import NDArray
 from PIL import Image
 from transformers import CLIPImageProcessorPil
 
 from model.data.shards import file_bytes
-from model.embedding import resized, short_side
 from model.image import open_image
+from model.preprocessing import resized, short_side
 
 Picture = Image.Image | NDArray[np.uint8]
 """An RGB image, or what it was resized to: [3, height, width]"""
@@ -68,7 +69,7 @@ class KeptPictures(Pictures):
     ) -> None:
         super().__init__(directory, processor)
         self._folder = folder
-        recipe = f"{processor.to_json_string()} {PIL.__version__}"
+        recipe = f"{processor.to_json_string()} {PIL.__version__} {torch.__version__}"
         self._name = f"{hashlib.sha256(recipe.encode()).hexdigest()[:16]}.pixels"
         self._shape = resized(processor, Image.new("RGB", (1, 1))).shape
         self._images = images

@@ -17,11 +17,12 @@ class SettingsError(ValueError):
 
 
 def sentence(fault: Mapping[str, object]) -> str:
-    """What pydantic found wrong with one setting."""
+    """What pydantic found wrong with one setting, or with several that do not fit together."""
     location = fault["loc"]
-    name = location[0] if isinstance(location, tuple) and location else "the settings"
     message = str(fault["msg"]).removeprefix("Value error, ")
-    return f"{name} is {fault['input']!r}: {message[0].lower()}{message[1:]}"
+    if not (isinstance(location, tuple) and location):
+        return message
+    return f"{location[0]} is {fault['input']!r}: {message[0].lower()}{message[1:]}"
 
 
 def half_the_vcpus() -> int:
@@ -146,6 +147,4 @@ class Hyperparameters(BaseModel):
             location = fault["loc"]
             name = location[0] if isinstance(location, tuple) else location
             return f"{name!r} is no hyperparameter: allowed are {', '.join(cls.model_fields)}"
-        if not fault["loc"]:
-            return str(fault["msg"]).removeprefix("Value error, ")
-        return f"hyperparameter {sentence(fault)}"
+        return f"hyperparameter {sentence(fault)}" if fault["loc"] else sentence(fault)

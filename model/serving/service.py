@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Coroutine
+from contextlib import ExitStack
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from starlette.requests import ClientDisconnect, Request
 
@@ -25,6 +26,7 @@ from model.contract import (
     parse_request,
 )
 from model.contract import Request as InvocationRequest
+from model.serving.admission import Admission
 from model.serving.metrics import Metrics
 from model.serving.privileges import drop_root
 from model.serving.trace import Trace
@@ -32,6 +34,8 @@ from model.settings import ServeSettings
 
 if TYPE_CHECKING:
     from model.serving.engine import Engine
+    from model.serving.label_cache import LabelCache
+    from model.serving.label_sets import LabelSets
 
 MAX_BODY_BYTES = 2 * MAX_INVOCATION_BYTES
 """Base64 makes a third more of the images; the rest is room for labels."""
@@ -40,42 +44,56 @@ RETRY_AFTER_S = 1
 
 log = logging.getLogger(__name__)
 
+Load = Callable[[ServeSettings, Metrics], "tuple[Engine, float] | str"]
+"""An engine and how many seconds an image takes, or why there is none."""
+
+
+class ClientLeft(Exception):
+    """Nobody waits for the answer any more."""
+
 
 class Service:
     """One model at work for HTTP. Lives on one event loop; `load` makes its engine, or says why it can't."""
 
-    def __init__(self, settings: ServeSettings, load: Callable[[ServeSettings], Engine | str] | None = None) -> None:
+    def __init__(self, settings: ServeSettings, load: Load | None = None) -> None:
         self.settings = settings
+        self.metrics = Metrics()
+        self.admission = Admission(settings.queue_budget_ms / 1000, settings.max_bytes_in_flight)
         self._load = load or load_engine
-        self._in_flight = 0
-        self.metrics = Metrics(lambda: self._in_flight)
         self._engine: Engine | None = None
         self._not_ready = "the model is loading"
+        self._show_admission()
 
     async def load(self) -> None:
         """Load the model beside the event loop; the service is healthy from then on.
 
         Raises CheckpointError. A GPU that is expected and absent stays the reason for being unhealthy.
         """
-        engine = await asyncio.to_thread(self._load, self.settings)
-        if isinstance(engine, str):
-            self._not_ready = engine
-            log.critical("unhealthy: %s", engine)
+        loaded = await asyncio.to_thread(self._load, self.settings, self.metrics)
+        if isinstance(loaded, str):
+            self._not_ready = loaded
+            log.critical("unhealthy: %s", loaded)
             return
         if self.settings.run_as_user:
             drop_root(self.settings.run_as_user)
-        self._engine = engine
-        self.metrics.watch_label_cache(lambda: (engine.labels.hits, engine.labels.misses))
+        self._engine, s_per_image = loaded
+        self.admission.expect(s_per_image)
+        self._show_engine(self._engine)
 
     @property
     def unhealthy(self) -> str | None:
         """Why requests should not come here, or None. Overload is no reason: SageMaker would replace the instance."""
         return self._not_ready if self._engine is None else self._engine.fault
 
+    @property
+    def fault(self) -> str | None:
+        """Why this process will never answer again although it has loaded the model, or None."""
+        return None if self._engine is None else self._engine.fault
+
     async def invoke(self, request: Request, attributes: InvocationAttributes, trace: Trace) -> bytes:
         """Answer one invocation with a JSON body.
 
-        Raises ProblemError, also for overload (429) and for answers that would come too late (504).
+        Raises ProblemError, also for overload (429) and for answers that would come too late (504), and ClientLeft.
         """
         try:
             async with asyncio.timeout(_seconds_left(attributes)):
@@ -84,15 +102,23 @@ class Service:
             raise self._too_late(trace) from None
 
     async def _invoke(self, request: Request, trace: Trace) -> bytes:
-        admitted = self._admit()
-        if isinstance(admitted, ProblemError):
-            await _receive(request, keep_bytes=0)
-            raise admitted
-        with self._slot(), trace.stage("total"):
-            body = await _receive(request, keep_bytes=MAX_BODY_BYTES)
-            with trace.stage("parse"):
-                parsed = await admitted.in_pool(_parse, request, body)
-            return await admitted.answer(parsed, trace)
+        with ExitStack() as held:
+            try:
+                engine = self._admit()
+                held.enter_context(self.admission.holding(_announced_bytes(request)))
+            except ProblemError:
+                await _receive(request, keep_bytes=0)
+                raise
+            with trace.stage("total"):
+                body = await _receive(request, keep_bytes=MAX_BODY_BYTES)
+                return await _while_connected(request, self._answer(engine, request, body, trace))
+
+    async def _answer(self, engine: Engine, request: Request, body: bytes, trace: Trace) -> bytes:
+        self.admission.check_wait()  # others have come while the body did
+        with self.admission.working_on(1):
+            parsed = await engine.parse(partial(_parse, request, body), trace)
+            with self.admission.working_on(parsed.images - 1):
+                return await engine.answer(parsed, trace)
 
     def describe(self, trace: Trace) -> AnswerAttributes:
         """What goes back beside a body."""
@@ -101,23 +127,30 @@ class Service:
         clip = self._engine.clip
         return AnswerAttributes(clip.version, trace.truncated_prompts, clip.context_length, trace.durations_ms)
 
-    @contextmanager
-    def _slot(self) -> Iterator[None]:
-        self._in_flight += 1
-        try:
-            yield
-        finally:
-            self._in_flight -= 1
-
-    def _admit(self) -> Engine | ProblemError:
+    def _admit(self) -> Engine:
         if self._engine is None:
-            return ServiceUnavailable(self._not_ready, retry_after_s=RETRY_AFTER_S)
-        if self._in_flight < self.settings.queue_limit:
-            return self._engine
-        return TooManyRequests(
-            f"{self._in_flight} requests are being answered, as many as are taken at once: try again later",
-            retry_after_s=RETRY_AFTER_S,
+            raise ServiceUnavailable(self._not_ready, retry_after_s=RETRY_AFTER_S)
+        self.admission.check_wait()
+        return self._engine
+
+    def _show_admission(self) -> None:
+        admission, watch = self.admission, self.metrics.watch
+        watch("wordsight_requests_in_flight", "Invocations admitted, not answered", lambda: admission.requests)
+        watch("wordsight_images_in_flight", "Images of those, as far as they have come", lambda: admission.images)
+        watch("wordsight_bytes_in_flight", "Bodies in memory", lambda: admission.bytes)
+        watch("wordsight_wait_seconds", "How long a new request would wait for its turn", lambda: admission.wait_s)
+        self.metrics.watch_counts(
+            "wordsight_refusals", "Invocations refused for overload", "reason", lambda: admission.refusals
         )
+
+    def _show_engine(self, engine: Engine) -> None:
+        for name, text, cache in (
+            ("wordsight_label_cache_lookups", "Prompts looked up", engine.labels),
+            ("wordsight_label_set_lookups", "Label sets looked up", engine.label_sets),
+        ):
+            self.metrics.watch_counts(name, text, "result", partial(_lookups, cache))
+        if engine.clip.device.type == "cuda":
+            self.metrics.watch("wordsight_gpu_memory_bytes", "GPU memory that torch holds", engine.clip.reserved_bytes)
 
     def _too_late(self, trace: Trace) -> ProblemError:
         if self._engine is not None and "labels" in trace.open_stages:
@@ -131,16 +164,20 @@ class Service:
         return GatewayTimeout("the answer would have come too late, so it was given up: send less at once or try again")
 
 
-def load_engine(settings: ServeSettings) -> Engine | str:
+def load_engine(settings: ServeSettings, metrics: Metrics) -> tuple[Engine, float] | str:
     """The engine, or why this machine can't run it. Raises CheckpointError."""
     # imported here, in a thread: torch takes seconds, and the port is to be open before that
     from model.device import DeviceError
-    from model.serving import engine
+    from model.serving import load
 
     try:
-        return engine.load_engine(settings)
+        return load.load_engine(settings, metrics)
     except DeviceError as error:
         return str(error)
+
+
+def _lookups(cache: LabelCache | LabelSets) -> dict[str, float]:
+    return {"hit": cache.hits, "miss": cache.misses}
 
 
 def _seconds_left(attributes: InvocationAttributes) -> float:
@@ -148,6 +185,25 @@ def _seconds_left(attributes: InvocationAttributes) -> float:
         return CONTAINER_TIMEOUT_S
     left_ms = attributes.deadline_epoch_ms - int(time.time() * 1000)  # whole numbers: any caller's number fits
     return min(CONTAINER_TIMEOUT_S * 1000, left_ms) / 1000
+
+
+def _announced_bytes(request: Request) -> int:
+    """How large the body will be; as large as may be if its sender does not say."""
+    announced = request.headers.get("content-length", "")
+    return min(int(announced), MAX_BODY_BYTES) if announced.isdecimal() else MAX_BODY_BYTES
+
+
+async def _while_connected(request: Request, work: Coroutine[Any, Any, bytes]) -> bytes:
+    """What `work` returns. Raises ClientLeft, and gives the work up, if the client closes its connection first."""
+    working, leaving = asyncio.ensure_future(work), asyncio.ensure_future(request.receive())
+    try:
+        await asyncio.wait((working, leaving), return_when=asyncio.FIRST_COMPLETED)
+        if not working.done():  # after the body, a client has nothing to say but that it leaves
+            raise ClientLeft
+        return working.result()
+    finally:
+        working.cancel()
+        leaving.cancel()
 
 
 async def _receive(request: Request, keep_bytes: int) -> bytes:

@@ -23,3 +23,9 @@ class Trace:
         yield
         self.durations_ms[name] = round((time.perf_counter() - started_s) * 1000, 3)
         self.open_stages.remove(name)
+
+    def split(self, name: str, first: str, first_s: float) -> None:
+        """Call the first part of a stage that has ended otherwise."""
+        first_ms = round(first_s * 1000, 3)
+        self.durations_ms[first] = first_ms
+        self.durations_ms[name] = round(self.durations_ms[name] - first_ms, 3)

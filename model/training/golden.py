@@ -19,7 +19,7 @@ from model.contract import Question
 from model.image import open_image
 from model.inference import Clip
 from model.resources.checkpoint_files import GOLDEN
-from model.scoring import prompts_of, rank, score
+from model.scoring import label_embeds, prompts_of, rank, score
 from model.world.examples import render
 from model.world.scene import COLOURS, SHAPES, THINGS
 
@@ -48,7 +48,7 @@ def golden(clip: Clip, calibration: Calibration) -> Iterator[dict[str, Any]]:
         prompts = list(prompts_of(question))
         texts = {prompt: each.vector for prompt, each in zip(prompts, clip.embed_texts(prompts), strict=True)}
         image = clip.embed_images(torch.stack([clip.preprocess(open_image(png.getvalue()))]))
-        scores = score(question, image, texts, clip.logit_scale, calibration)[0]
+        scores = score(label_embeds(question, texts), image, clip.logit_scale, calibration)[0]
         yield {
             "inputs": base64.b64encode(png.getvalue()).decode(),
             "parameters": parameters,

@@ -173,7 +173,7 @@ class Loop:
         """Cosines of `clip` or else the averaged weights, and the truth; both shapes = [images, texts]"""
         batch, clip = self.examples.validation(), clip or self.clip()
         parts = (self.reader.pixels(batch.rows[first : first + BATCH]) for first in range(0, len(batch.rows), BATCH))
-        images = torch.cat([clip.embed_images(pixels) for pixels in parts])
+        images = torch.cat([clip.embed_images(torch.from_numpy(pixels)) for pixels in parts])
         return images @ embed_sentences(clip, batch.texts).T, batch.positives
 
     def state(self) -> dict[str, Any]:

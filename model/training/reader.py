@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from transformers import CLIPImageProcessorPil
 
-from model.embedding import normalized, resized
+from model.preprocessing import normalized, resized
 from model.training.batch import Batch, Examples
 from model.training.distributed import Ranks
 
@@ -35,9 +35,9 @@ class Reader:
         self._next = (step + 1, self._ahead.submit(self._prepare, step + 1, size))
         return ready
 
-    def pixels(self, rows: tuple[int, ...]) -> Tensor:
-        """The images of rows as the model takes them: [rows, 3, height, width], fp32"""
-        return normalized(self.processor, np.stack(list(self._decoders.map(self._resized, rows))))
+    def pixels(self, rows: tuple[int, ...]) -> NDArray[np.uint8]:
+        """The images of rows, resized and cropped: [rows, 3, height, width]"""
+        return np.stack(list(self._decoders.map(self._resized, rows)))
 
     def close(self) -> None:
         """Stop reading ahead; `pixels` goes on to answer."""
@@ -45,7 +45,7 @@ class Reader:
 
     def _prepare(self, step: int, size: int) -> tuple[Batch, Tensor]:
         batch = self.examples.batch(step, size)
-        return batch, self.pixels(self.ranks.share(batch.rows))
+        return batch, normalized(self.processor, self.pixels(self.ranks.share(batch.rows)))
 
     def _resized(self, row: int) -> NDArray[np.uint8]:
         picture = self.examples.image(row)

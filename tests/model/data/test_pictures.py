@@ -12,7 +12,7 @@ from transformers import CLIPImageProcessorPil
 
 from model.contract import UnprocessableImage
 from model.data.pictures import KeptPictures, Pictures, pictures_of
-from model.embedding import resized
+from model.preprocessing import resized
 from tests.model.conftest import IMAGE_SIDE_PX, tiny_processor
 
 ROW_BYTES = 3 * IMAGE_SIDE_PX * IMAGE_SIDE_PX

@@ -12,7 +12,7 @@ from PIL import Image
 
 from model.data.pictures import KeptPictures, Pictures
 from model.data.records import ManifestExamples, Record
-from model.embedding import pixel_values
+from model.preprocessing import pixel_values
 from model.training.distributed import Ranks
 from model.training.reader import Reader
 from tests.model.conftest import tiny_processor

@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 from transformers import CLIPImageProcessorPil
 
-from model.embedding import normalized, pixel_values, resized, short_side
+from model.preprocessing import normalized, pixel_values, resized, short_side
 
 PROCESSORS = {
     "a CLIP's own": CLIPImageProcessorPil(size={"shortest_edge": 48}, crop_size={"height": 48, "width": 48}),

@@ -1,0 +1,87 @@
+"""From settings to an engine that is ready: device, precision, tower, and everything used once."""
+
+from __future__ import annotations
+
+import io
+import logging
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import torch
+from PIL import Image
+
+from model.checkpoint import is_checkpoint, load_checkpoint
+from model.device import describe_cuda, free_cores, pick_device
+from model.inference import Clip
+from model.serving.engine import Engine
+from model.serving.image_tower import ImageTower
+from model.serving.label_cache import TEXT_BATCH
+from model.serving.metrics import Metrics
+from model.serving.openvino_tower import OpenVinoTower
+from model.serving.precision import DTYPES, Precision, pick_precision
+from model.serving.torch_tower import TorchTower
+from model.settings import ServeSettings
+
+GPU_WORKERS = 2
+"""One copies and launches while the other computes."""
+
+CPU_LARGEST_BATCH = 8
+"""Of 8 images each takes half the time of one alone where a CPU has matrix units (AMX), and a tenth less elsewhere."""
+
+log = logging.getLogger(__name__)
+
+
+def load_engine(settings: ServeSettings, metrics: Metrics) -> tuple[Engine, float]:
+    """Load the checkpoint in `model_dir`, or else the base checkpoint, and use everything once: first calls are slow.
+
+    The engine, and how many seconds an image takes by itself. Raises CheckpointError, or DeviceError if a GPU is
+    expected and does not compute, or if the device lacks the precision.
+    """
+    device = pick_device(settings.expect_gpu)
+    torch.set_num_threads(1)  # of every worker and every decoder: with more of them than cores all stand still
+    directory = settings.model_dir if is_checkpoint(settings.model_dir) else settings.base_model_dir
+    clip = Clip(load_checkpoint(directory, device), exact=settings.exact)
+    precision = pick_precision(settings, device, clip.parameters)
+    tower = _build_tower(settings, clip, precision)
+    engine = Engine(
+        clip, tower, metrics, decode_threads=settings.decode_threads, label_cache_rows=settings.label_cache_rows
+    )
+    image_s = _warm_up(clip, tower)
+    facts = {
+        "version": clip.version,
+        "directory": str(directory),
+        "device": describe_cuda(),
+        "precision": precision,
+        "exact": settings.exact,
+        "workers": tower.workers,
+        "decode_threads": settings.decode_threads,
+        "image_ms": round(image_s * 1000, 1),
+    }
+    log.info("model loaded", extra=facts)
+    return engine, image_s
+
+
+def _build_tower(settings: ServeSettings, clip: Clip, precision: Precision) -> ImageTower:
+    """The image tower as this device runs it best; the Clip's own text tower is put into the same precision."""
+    if clip.device.type == "cuda":
+        clip.convert(DTYPES[precision])
+        return TorchTower(clip, settings.model_workers or GPU_WORKERS)
+    tower = OpenVinoTower(clip, precision, settings.model_workers or free_cores(), CPU_LARGEST_BATCH)
+    clip.keep_text_tower()
+    clip.convert(DTYPES[precision])
+    return tower
+
+
+def _warm_up(clip: Clip, tower: ImageTower) -> float:
+    """Use what requests will use, every batch size in every worker at once; what one image takes then, in seconds."""
+    Image.init()
+    Image.new("RGB", (640, 480)).save(file := io.BytesIO(), "JPEG")
+    clip.embed_texts(["a photo of something"] * TEXT_BATCH)
+    workers = [tower.worker() for _ in range(tower.workers)]
+    with ThreadPoolExecutor(tower.workers) as pool:
+        for size in tower.batch_sizes:
+            batch = clip.blank_pixels(size)
+            list(pool.map(lambda embed, batch=batch: embed(batch), workers))
+    started_s = time.perf_counter()
+    workers[0](clip.preprocess(clip.open(file.getvalue())[0]).unsqueeze(0))
+    return time.perf_counter() - started_s

@@ -1,0 +1,148 @@
+"""The threads that run the model. Each takes what waits as soon as it is free, as much as its tower takes at a time.
+
+No timer holds an image back so that others may join it: a batch grows while the one before it is computed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TypeVar
+
+import torch
+from torch import Tensor
+
+from model.inference import TextEmbedding
+from model.serving.image_tower import Embed, ImageTower
+
+WEDGED_S = 60
+"""No batch takes this long; a device that has been silent for it will not come back."""
+
+Result = TypeVar("Result")
+Place = tuple[Awaitable[Tensor], int, float]
+"""The batch of an image, its row in it, and how long the image has waited for it, in seconds."""
+
+
+@dataclass(frozen=True)
+class Embedded:
+    """An image as a unit vector [D], and how long it had to wait for a worker."""
+
+    vector: Tensor
+    waited_s: float
+
+
+@dataclass(eq=False)
+class _Image:
+    pixels: Tensor
+    place: asyncio.Future[Place]
+    since_s: float
+
+
+@dataclass(eq=False)
+class _Texts:
+    encode: Callable[[], list[TextEmbedding]]
+    batch: asyncio.Future[Awaitable[list[TextEmbedding]]]
+    since_s: float
+
+
+class Workers:
+    """A thread for each worker of an image tower; they also encode texts. Lives on one event loop, so it needs no lock.
+
+    `observe_batch` is told how many images each batch had.
+    """
+
+    def __init__(
+        self,
+        tower: ImageTower,
+        encode_texts: Callable[[Sequence[str]], list[TextEmbedding]],
+        observe_batch: Callable[[int], None] = lambda images: None,
+        wedged_s: float = WEDGED_S,
+    ) -> None:
+        self._encode_texts = encode_texts
+        self._observe_batch = observe_batch
+        self._largest_batch = tower.batch_sizes[-1]
+        self._wedged_s = wedged_s
+        self._pool = ThreadPoolExecutor(tower.workers, "worker")
+        self._idle: list[Embed] = [tower.worker() for _ in range(tower.workers)]
+        self._images: deque[_Image] = deque()
+        self._texts: deque[_Texts] = deque()
+        self._running_since_s: dict[object, float] = {}
+        self._failure: str | None = None
+
+    @property
+    def fault(self) -> str | None:
+        """Why this process should be replaced, or None: the device failed, or makes no progress."""
+        oldest_s = min(self._running_since_s.values(), default=None)
+        if oldest_s is not None and time.perf_counter() - oldest_s > self._wedged_s:
+            return f"the model has made no progress for more than {self._wedged_s} s"
+        return self._failure
+
+    async def embed_image(self, pixels: Tensor) -> Embedded:
+        """One preprocessed image, uint8 [3, height, width]. Who has left before a worker comes costs nothing."""
+        image = _Image(pixels, asyncio.get_running_loop().create_future(), time.perf_counter())
+        self._images.append(image)
+        self._start()
+        batch, row, waited_s = await image.place
+        return Embedded((await asyncio.shield(batch))[row], waited_s)
+
+    async def embed_texts(self, texts: Sequence[str]) -> list[TextEmbedding]:
+        """One batch of texts, which no image is part of."""
+        loop = asyncio.get_running_loop()
+        waiting = _Texts(lambda: self._encode_texts(texts), loop.create_future(), time.perf_counter())
+        self._texts.append(waiting)
+        self._start()
+        return await asyncio.shield(await waiting.batch)
+
+    def _start(self) -> None:
+        """Give idle workers what has waited longest."""
+        while self._idle and (self._images or self._texts):
+            if self._texts and not (self._images and self._images[0].since_s < self._texts[0].since_s):
+                self._start_texts(self._texts.popleft())
+            elif images := self._taken():
+                self._start_images(images)
+
+    def _taken(self) -> list[_Image]:
+        """This worker's share of the images, if the other idle ones take theirs, without those nobody waits for."""
+        share = min(-(-len(self._images) // len(self._idle)), self._largest_batch)
+        taken: list[_Image] = []
+        while self._images and len(taken) < share:
+            image = self._images.popleft()
+            if not image.place.done():
+                taken.append(image)
+        return taken
+
+    def _start_images(self, images: Sequence[_Image]) -> None:
+        embed = self._idle.pop()
+        batch = self._run(embed, lambda: embed(torch.stack([image.pixels for image in images])))
+        self._observe_batch(len(images))
+        now_s = time.perf_counter()
+        for row, image in enumerate(images):
+            image.place.set_result((batch, row, now_s - image.since_s))
+
+    def _start_texts(self, texts: _Texts) -> None:
+        if not texts.batch.done():
+            texts.batch.set_result(self._run(self._idle.pop(), texts.encode))
+
+    def _run(self, worker: Embed, work: Callable[[], Result]) -> asyncio.Future[Result]:
+        """`work` on a thread; the worker is idle again when it has ended."""
+        running = asyncio.get_running_loop().run_in_executor(self._pool, self._watched, work)
+
+        def ended(batch: asyncio.Future[Result]) -> None:
+            del self._running_since_s[batch]
+            self._idle.append(worker)
+            self._start()
+
+        self._running_since_s[running] = time.perf_counter()
+        running.add_done_callback(ended)
+        return running
+
+    def _watched(self, work: Callable[[], Result]) -> Result:
+        try:
+            return work()
+        except torch.AcceleratorError as error:  # after one of these a CUDA context answers nothing any more
+            self._failure = f"the device failed: {error}"
+            raise
