@@ -29,7 +29,8 @@ def pixel_values(processor: CLIPImageProcessorPil, images: Sequence[Image.Image]
 def resized(processor: CLIPImageProcessorPil, image: Image.Image, *, exact: bool = False) -> NDArray[np.uint8]:
     """The first half of `pixel_values`, for one RGB image: resized and cropped, uint8 [3, height, width].
 
-    `exact`: the processor itself resizes. Else torch does, and no value differs by more than 1 of 255.
+    `exact`: the processor itself resizes. Else torch does, and no value differs by more than 1 of 255, but where
+    bicubic interpolation overshoots black or white.
     """
     if not exact and (pixels := _resized_by_torch(processor, image)) is not None:
         return pixels

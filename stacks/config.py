@@ -94,7 +94,7 @@ class StageConfig:
     throttling_rate_rps: float = 10.0
     """What callers may ask together. The endpoint is the real limit, so it grows with type and count of instances."""
     throttling_burst: int = 20
-    """How many may come at once; what an instance can't queue (QUEUE_LIMIT) it would only refuse itself."""
+    """How many may come at once; who would wait too long (QUEUE_BUDGET_MS) the endpoint refuses itself."""
     cors_origins: tuple[str, ...] = ()
 
     retain_data: bool = False

@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parent.parent
 CONTRACT = {"pydantic"}
 CONTAINER = {
     *("torch", "transformers", "safetensors", "tokenizers", "numpy", "PIL", "pydantic"),
-    *("starlette", "uvicorn", "orjson", "prometheus_client", "model"),
+    *("starlette", "uvicorn", "orjson", "prometheus_client", "openvino", "model"),
 }
 RESOURCES = CONTRACT | {"model.contract", "model.resources"}
 LAMBDA = {"boto3", "botocore", "aws_lambda_powertools", "pydantic", "lambdas", "model.contract", "model.resources"}

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 
 from model.contract import TooManyRequests
 
-MEMORY_S = 2.0
+MEMORY_S = 1.0
 """For how long past speed counts: by then its weight is down to 1/e."""
 
 

@@ -6,15 +6,15 @@ come in batches, for which torch is as fast, so the text tower stays with it.
 
 from __future__ import annotations
 
-import openvino
+import warnings
+
 import torch
-from openvino.frontend import FrontEndManager
-from openvino.frontend.pytorch.ts_decoder import TorchScriptPythonDecoder
 from torch import Tensor, nn
 
 from model.inference import Clip
 from model.serving.image_tower import Embed
 from model.serving.precision import Precision
+from model.serving.quiet_openvino import openvino
 
 HINTS = {"fp32": "f32", "bf16": "bf16"}
 """What OpenVINO calls them."""
@@ -48,15 +48,11 @@ class OpenVinoTower:
 
 
 def _converted(clip: Clip) -> openvino.Model:
-    """The tower as OpenVINO's graph.
-
-    By the frontend itself: `openvino.convert_model` does the same, but tells Google Analytics of it.
-    """
-    with torch.inference_mode():
-        traced = torch.jit.trace(_Encoder(clip), clip.blank_pixels())  # type: ignore[no-untyped-call]
-    frontend = FrontEndManager().load_by_framework("pytorch")
-    decoder = TorchScriptPythonDecoder(traced)  # the frontend keeps no reference of its own
-    model = frontend.convert(frontend.load(decoder))
+    """The tower as OpenVINO's graph."""
+    with torch.inference_mode(), warnings.catch_warnings():
+        # the tracer looks at every attribute of the model, those that warn of their end included, and warns of its own
+        warnings.simplefilter("ignore")
+        model = openvino.convert_model(_Encoder(clip), example_input=clip.blank_pixels())
     model.reshape([-1, *clip.blank_pixels().shape[1:]])
     return model
 

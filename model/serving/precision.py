@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Literal
 
-import openvino
 import torch
 
 from model.device import DeviceError, multiplies_bf16
+from model.serving.quiet_openvino import openvino
 from model.settings import ServeSettings
 
 Precision = Literal["fp32", "bf16", "fp16"]

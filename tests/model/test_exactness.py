@@ -16,10 +16,12 @@ from transformers import CLIPConfig, CLIPImageProcessorPil, CLIPModel, CLIPProce
 from model.checkpoint import Checkpoint, CheckpointMetadata, load_checkpoint, save_checkpoint
 from model.contract import ClassifyRequest, Parameters
 from model.image import EXIF_ORIENTATION, open_image
-from model.inference import Clip
 from model.serving.engine import Engine
-from model.serving.trace import Trace
+from model.serving.load import load_engine
+from model.serving.metrics import Metrics
+from model.settings import ServeSettings
 from model.training.architecture import small_clip, small_processor
+from tests.model.serving.test_engine import answer
 
 LABELS = ["cat", "dog", "a red bicycle", "rain on a window", "the number five"]
 MAX_DIFFERENCE = 1e-4
@@ -73,19 +75,19 @@ def expected_scores(checkpoint: Checkpoint, image: Image.Image) -> dict[str, flo
     return dict(zip(LABELS, probabilities.tolist(), strict=True))
 
 
-async def answer(engine: Engine, image: bytes) -> dict[str, float]:
-    request = ClassifyRequest([image], Parameters(candidate_labels=LABELS))
-    scores = json.loads(await engine.answer(request, Trace()))
+async def scores_of(engine: Engine, image: bytes) -> dict[str, float]:
+    scores = json.loads(await answer(engine, ClassifyRequest([image], Parameters(candidate_labels=LABELS))))
     return {each["label"]: each["score"] for each in scores}
 
 
 def largest_difference(directory: Path) -> float:
     checkpoint = load_checkpoint(directory)
-    engine = Engine(Clip(checkpoint), decode_threads=1, label_cache_rows=100)
+    settings = ServeSettings(base_model_dir=directory, model_dir=Path("/nowhere"), exact=True, model_workers=1)
+    engine, _ = load_engine(settings, Metrics())
     differences = []
     for make in FILES.values():
         data = make()
-        got, expected = asyncio.run(answer(engine, data)), expected_scores(checkpoint, open_image(data))
+        got, expected = asyncio.run(scores_of(engine, data)), expected_scores(checkpoint, open_image(data))
         differences += [abs(got[label] - expected[label]) for label in LABELS]
     return max(differences)
 

@@ -11,9 +11,8 @@ from transformers import CLIPProcessor, pipeline
 
 from model.checkpoint import load_checkpoint
 from model.contract import Question
-from model.image import open_image
 from model.inference import Clip
-from model.scoring import rank, score
+from model.scoring import label_embeds, rank, score
 
 TEXTS = ["a cat", "a dog on a red sofa", "rain", "This is a photo of a bicycle."]
 
@@ -85,9 +84,8 @@ def test_answers_equal_transformers_own_pipeline(clip: Clip, checkpoint_dir: Pat
     text_embeds = {prompt: found.vector for prompt, found in zip(prompts, clip.embed_texts(prompts), strict=True)}
     for image in PICTURES:
         expected = classify(image, candidate_labels=[label.label for label in question.candidate_labels])
-        answers = rank(
-            question, score(question, embed(clip, [image]), text_embeds, clip.logit_scale, clip.calibration)[0]
-        )
+        embeds = label_embeds(question, text_embeds)
+        answers = rank(question, score(embeds, embed(clip, [image]), clip.logit_scale, clip.calibration)[0])
         assert [answer["label"] for answer in answers] == [answer["label"] for answer in expected]
         assert [a["score"] for a in answers] == pytest.approx([a["score"] for a in expected], abs=1e-5)
 
@@ -99,7 +97,7 @@ def test_a_files_pixels_equal_what_the_processor_makes_of_the_picture(clip: Clip
         picture.putalpha(Image.linear_gradient("L").resize(picture.size))
     buffer = io.BytesIO()
     picture.save(buffer, "TIFF" if mode == "CMYK" else "PNG")
-    assert torch.allclose(clip.preprocess(open_image(buffer.getvalue())), clip.preprocess(picture), atol=1e-6)
+    assert torch.equal(clip.preprocess(clip.open(buffer.getvalue())[0]), clip.preprocess(picture))
 
 
 def test_text_beyond_the_context_is_cut_off_and_said_so(clip: Clip) -> None:

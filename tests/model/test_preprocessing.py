@@ -1,11 +1,12 @@
-"""The two halves of preprocessing give what the processor gives in one."""
+"""The two halves of preprocessing give what the processor gives in one, to the last bit or to a 255th."""
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 from transformers import CLIPImageProcessorPil
 
-from model.preprocessing import normalized, pixel_values, resized, short_side
+from model.preprocessing import Normalization, normalized, pixel_values, resized, short_side
 
 PROCESSORS = {
     "a CLIP's own": CLIPImageProcessorPil(size={"shortest_edge": 48}, crop_size={"height": 48, "width": 48}),
@@ -16,16 +17,45 @@ PROCESSORS = {
 }
 
 
-def images() -> list[Image.Image]:
+def images(darkest: int = 0, brightest: int = 255) -> list[Image.Image]:
     rng = np.random.default_rng(0)
     sizes = ((70, 50), (48, 48), (1, 1), (300, 20))
-    return [Image.fromarray(rng.integers(0, 256, (*size, 3), dtype=np.uint8)) for size in sizes]
+    return [Image.fromarray(rng.integers(darkest, brightest + 1, (*size, 3), dtype=np.uint8)) for size in sizes]
 
 
 @pytest.mark.parametrize("processor", PROCESSORS.values(), ids=PROCESSORS)
 def test_resized_and_then_normalized_is_bit_equal_to_the_processor(processor: CLIPImageProcessorPil) -> None:
-    halves = normalized(processor, np.stack([resized(processor, image) for image in images()]))
+    halves = normalized(processor, np.stack([resized(processor, image, exact=True) for image in images()]))
     assert np.array_equal(halves.numpy(), pixel_values(processor, images()).numpy())
+
+
+@pytest.mark.parametrize("processor", PROCESSORS.values(), ids=PROCESSORS)
+def test_resized_by_torch_no_value_differs_by_more_than_one(processor: CLIPImageProcessorPil) -> None:
+    for image in images(darkest=64, brightest=192):
+        fast, exact = resized(processor, image), resized(processor, image, exact=True)
+        assert fast.shape == exact.shape
+        assert np.abs(fast.astype(int) - exact).max() <= 1
+
+
+@pytest.mark.parametrize(
+    "processor",
+    [
+        CLIPImageProcessorPil(size={"shortest_edge": 32}, crop_size={"height": 48, "width": 48}),
+        CLIPImageProcessorPil(do_resize=False, crop_size={"height": 48, "width": 48}),
+        CLIPImageProcessorPil(size={"shortest_edge": 48}, crop_size={"height": 48, "width": 48}, resample=0),
+    ],
+    ids=["cropped beyond its border", "not resized", "by nearest neighbour"],
+)
+def test_what_torch_can_not_resize_the_processor_does(processor: CLIPImageProcessorPil) -> None:
+    for image in images():
+        assert np.array_equal(resized(processor, image), resized(processor, image, exact=True))
+
+
+@pytest.mark.parametrize("processor", PROCESSORS.values(), ids=PROCESSORS)
+def test_normalization_by_arithmetic_is_the_processors(processor: CLIPImageProcessorPil) -> None:
+    pixels = np.stack([resized(processor, image) for image in images()])
+    by_arithmetic = Normalization.of(processor, torch.device("cpu"))(torch.from_numpy(pixels))
+    assert torch.allclose(by_arithmetic, normalized(processor, pixels), rtol=1e-6, atol=1e-6)
 
 
 def test_the_short_side_is_what_images_are_resized_to() -> None:

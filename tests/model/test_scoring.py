@@ -6,7 +6,7 @@ from torch.nn.functional import normalize
 
 from model.checkpoint import Calibration, MultiLabelCalibration
 from model.contract import Label, Question
-from model.scoring import mean_direction, neutral_prompts, prompts_of, rank, score
+from model.scoring import label_embeds, mean_direction, neutral_prompts, prompts_of, rank, score
 
 WIDTH = 8
 UNCALIBRATED = Calibration()
@@ -25,7 +25,7 @@ def ask(*labels: str | Label, **options: object) -> Question:
 def scores(question: Question, calibration: Calibration = UNCALIBRATED) -> dict[str, float]:
     """Each label's score for one fixed image."""
     text_embeds = {prompt: vector(prompt) for prompt in prompts_of(question)}
-    row = score(question, vector("the image").unsqueeze(0), text_embeds, 10.0, calibration)[0]
+    row = score(label_embeds(question, text_embeds), vector("the image").unsqueeze(0), 10.0, calibration)[0]
     return {label.label: value for label, value in zip(question.candidate_labels, row.tolist(), strict=True)}
 
 

@@ -39,8 +39,11 @@ from model.contract import (
 from model.inference import Clip, TextEmbedding
 from model.serve import create_app
 from model.serving.engine import Engine
-from model.serving.service import MAX_BODY_BYTES, Service, load_engine
+from model.serving.image_tower import Embed
+from model.serving.metrics import Metrics
+from model.serving.service import MAX_BODY_BYTES, Load, Service, load_engine
 from model.settings import ServeSettings
+from tests.model.serving.engines import build_engine
 
 REPOSITORY_ROOT = Path(__file__).parents[2]
 JSON = "application/json"
@@ -114,8 +117,11 @@ class HalfSent:
         self._connection.endheaders(body[: len(body) // 2])
         self._rest = body[len(body) // 2 :]
 
-    def finish(self) -> Answer:
+    def send_rest(self) -> None:
         self._connection.send(self._rest)
+
+    def finish(self) -> Answer:
+        self.send_rest()
         try:
             return Client._answer(self._connection)
         finally:
@@ -126,9 +132,7 @@ class HalfSent:
 
 
 @contextmanager
-def running(
-    settings: ServeSettings, load: Callable[[ServeSettings], Engine | str] = load_engine, wait: bool = True
-) -> Iterator[Client]:
+def running(settings: ServeSettings, load: Load = load_engine, wait: bool = True) -> Iterator[Client]:
     """A server on a free port, in a thread of this process, with `wait` ready unless it can't be."""
     listener = socket.create_server(("127.0.0.1", 0))
     loaded = threading.Event()
@@ -146,7 +150,7 @@ def running(
 
 
 def settings_for(checkpoint_dir: Path, **options: Any) -> ServeSettings:
-    return ServeSettings(base_model_dir=checkpoint_dir, model_dir=Path("/nowhere"), model_threads=1, **options)
+    return ServeSettings(base_model_dir=checkpoint_dir, model_dir=Path("/nowhere"), model_workers=1, **options)
 
 
 @pytest.fixture(scope="module")
@@ -322,9 +326,9 @@ def test_a_client_that_leaves_in_the_middle_harms_nobody(client: Client) -> None
 def test_it_listens_before_the_model_is_loaded_and_says_so(checkpoint_dir: Path) -> None:
     gate = threading.Event()
 
-    def load(settings: ServeSettings) -> Engine | str:
+    def load(settings: ServeSettings, metrics: Metrics) -> tuple[Engine, float] | str:
         assert gate.wait(30)
-        return load_engine(settings)
+        return load_engine(settings, metrics)
 
     with running(settings_for(checkpoint_dir), load, wait=False) as client:
         ping = client.request("GET", "/ping")
@@ -335,17 +339,101 @@ def test_it_listens_before_the_model_is_loaded_and_says_so(checkpoint_dir: Path)
         wait_until(lambda: client.request("GET", "/ping").status == 200)
 
 
-def test_overload_is_429_and_passes(checkpoint_dir: Path) -> None:
+class Gated:
+    """An image tower whose one worker waits at a gate."""
+
+    workers, batch_sizes = 1, (1, 2, 3, 4)
+
+    def __init__(self, clip: Clip) -> None:
+        self.gate = threading.Event()
+        self.batches: list[int] = []
+        self._clip = clip
+
+    def worker(self) -> Embed:
+        return self._embed
+
+    def _embed(self, pixels: torch.Tensor) -> torch.Tensor:
+        self.batches.append(len(pixels))
+        assert self.gate.wait(30)
+        return self._clip.embed_images(pixels)
+
+
+@contextmanager
+def gated(checkpoint_dir: Path, s_per_image: float, **options: Any) -> Iterator[tuple[Client, Gated]]:
+    """A server that answers nothing until the gate is open, and thinks that an image takes so many seconds."""
+    tower = Gated(clip := Clip(load_checkpoint(checkpoint_dir)))
+    engine = build_engine(clip, tower)
+    with running(settings_for(checkpoint_dir, **options), lambda *_: (engine, s_per_image)) as client:
+        try:
+            yield client, tower
+        finally:
+            tower.gate.set()
+
+
+def gauge(client: Client, name: str) -> float:
+    found = re.search(rb"^wordsight_%b (\S+)" % name.encode(), client.request("GET", "/metrics").body, re.M)
+    assert found, name
+    return float(found[1])
+
+
+def test_who_would_wait_too_long_is_told_so_at_once_and_everybody_else_is_answered(checkpoint_dir: Path) -> None:
     body = classify_body(as_base64(jpeg()), candidate_labels="cat, dog")
-    with running(settings_for(checkpoint_dir, queue_limit=1)) as client:
-        taken = client.begin(body)
-        in_flight = re.compile(rb"^wordsight_requests_in_flight 1", re.M)
-        wait_until(lambda: in_flight.search(client.request("GET", "/metrics").body) is not None)
+    with gated(checkpoint_dir, s_per_image=0.4) as (client, tower), ThreadPoolExecutor(2) as pool:
+        taken = []
+        for number in (1, 2):  # the second waits 0.4 s, a third would wait 0.8 s
+            taken.append(pool.submit(client.post, body))
+            wait_until(lambda number=number: gauge(client, "images_in_flight") == number)
         refused = client.post(body)
         assert (refused.status, refused.json["retry_after_s"], refused.headers["retry-after"]) == (429, 1, "1")
+        assert "2 images wait for the model, which takes about 0.8 s, and more than 0.5 s" in refused.json["detail"]
         assert client.request("GET", "/ping").status == 200
-        assert taken.finish().status == 200
+        tower.gate.set()
+        assert [answer.result().status for answer in taken] == [200, 200]
         assert client.post(body).status == 200
+        assert b'wordsight_refusals_total{reason="wait"} 1.0' in client.request("GET", "/metrics").body
+
+
+def test_bodies_that_would_not_fit_into_memory_together_are_refused(checkpoint_dir: Path) -> None:
+    body = classify_body(as_base64(jpeg()), candidate_labels="cat, dog")
+    with gated(checkpoint_dir, 0, max_bytes_in_flight=2 * len(body) - 1) as (client, tower):
+        taken = client.begin(body)
+        wait_until(lambda: gauge(client, "bytes_in_flight") == len(body))
+        refused = client.post(body)
+        assert refused.status == 429
+        assert f"{len(body):,} bytes of other requests are in memory" in refused.json["detail"]
+        tower.gate.set()
+        assert taken.finish().status == 200
+        assert gauge(client, "bytes_in_flight") == 0
+
+
+def test_images_that_wait_together_are_one_batch(checkpoint_dir: Path) -> None:
+    body = classify_body(as_base64(jpeg()), candidate_labels="cat, dog")
+    with gated(checkpoint_dir, 0) as (client, tower), ThreadPoolExecutor(4) as pool:
+        first = pool.submit(client.post, body)
+        wait_until(lambda: tower.batches == [1])
+        others = [pool.submit(client.post, body) for _ in range(3)]
+        wait_until(lambda: gauge(client, "images_in_flight") == 4)
+        time.sleep(0.2)  # from being counted to waiting for the worker an image is decoded
+        tower.gate.set()
+        assert [answer.result().status for answer in (first, *others)] == [200] * 4
+        assert tower.batches == [1, 3]
+
+
+def test_work_whose_client_has_left_is_not_begun(checkpoint_dir: Path) -> None:
+    body = classify_body(as_base64(jpeg()), candidate_labels="cat, dog")
+    with gated(checkpoint_dir, 0) as (client, tower), ThreadPoolExecutor(1) as pool:
+        first = pool.submit(client.post, body)
+        wait_until(lambda: tower.batches == [1])
+        leaving = client.begin(body)
+        leaving.send_rest()
+        wait_until(lambda: gauge(client, "images_in_flight") == 2)
+        leaving.leave()
+        wait_until(lambda: gauge(client, "images_in_flight") == 1)
+        tower.gate.set()
+        assert first.result().status == 200
+        assert client.post(body).status == 200
+        assert tower.batches == [1, 1]
+        assert b'wordsight_requests_total{status="499"} 1.0' in client.request("GET", "/metrics").body
 
 
 class SlowReader(Clip):
@@ -365,7 +453,8 @@ class SlowReader(Clip):
 def test_labels_that_take_too_long_are_a_429_and_then_found_ready(checkpoint_dir: Path) -> None:
     body = classify_body(as_base64(jpeg()), candidate_labels="cat, dog")
     clip = SlowReader(load_checkpoint(checkpoint_dir))
-    with running(settings_for(checkpoint_dir), lambda _: Engine(clip, decode_threads=1, label_cache_rows=2)) as client:
+    engine = build_engine(clip, label_cache_rows=2)
+    with running(settings_for(checkpoint_dir), lambda *_: (engine, 0.0)) as client:
         attributes = InvocationAttributes(deadline_epoch_ms=int(time.time() * 1000) + 5000).encode()
         answer = client.post(body, **{CUSTOM_ATTRIBUTES_HEADER: attributes})
         assert (answer.status, answer.headers["retry-after"]) == (429, "1")
@@ -382,15 +471,13 @@ def test_labels_that_take_too_long_are_a_429_and_then_found_ready(checkpoint_dir
 class BrokenDevice(Clip):
     """Fails the way a CUDA device does that will never come back."""
 
-    def embed_images(self, pixel_values: torch.Tensor) -> torch.Tensor:
+    def encode_images(self, pixels: torch.Tensor) -> torch.Tensor:
         raise torch.AcceleratorError("CUDA error: an illegal memory access was encountered")
 
 
 def test_a_device_that_failed_is_a_500_and_makes_the_server_unhealthy(checkpoint_dir: Path) -> None:
-    def load(settings: ServeSettings) -> Engine:
-        return Engine(BrokenDevice(load_checkpoint(checkpoint_dir)), decode_threads=1, label_cache_rows=100)
-
-    with running(settings_for(checkpoint_dir), load) as client:
+    engine = build_engine(BrokenDevice(load_checkpoint(checkpoint_dir)))
+    with running(settings_for(checkpoint_dir), lambda *_: (engine, 0.0)) as client:
         assert client.request("GET", "/ping").status == 200
         answer = client.post(classify_body(as_base64(jpeg()), candidate_labels="cat, dog"))
         assert (answer.status, answer.headers["content-type"]) == (500, PROBLEM_MEDIA_TYPE)
@@ -411,19 +498,25 @@ def test_a_gpu_that_is_expected_and_absent_makes_the_server_unhealthy(checkpoint
 def test_the_checkpoint_in_the_model_folder_comes_before_the_base(
     checkpoint_dir: Path, calibrated_checkpoint_dir: Path
 ) -> None:
-    settings = ServeSettings(base_model_dir=checkpoint_dir, model_dir=calibrated_checkpoint_dir, model_threads=1)
+    settings = ServeSettings(base_model_dir=checkpoint_dir, model_dir=calibrated_checkpoint_dir, model_workers=1)
     with running(settings) as client:
         answer = client.post(classify_body(as_base64(jpeg()), candidate_labels="cat, dog"))
         assert answer.attributes.model_version == "tiny-2"
 
 
 def test_metrics_count_requests_stages_and_label_lookups(client: Client) -> None:
-    client.post(classify_body(as_base64(jpeg()), candidate_labels="cat, dog"))
+    for _ in range(2):
+        client.post(classify_body(as_base64(jpeg()), candidate_labels="cat, dog"))
     page = client.request("GET", "/metrics").body.decode()
     for line in (
         r'wordsight_requests_total{status="200"} [1-9]',
         r'wordsight_stage_seconds_count{stage="model"} [1-9]',
-        r'wordsight_label_cache_lookups_total{result="hit"} ',
+        r'wordsight_stage_seconds_count{stage="queue"} [1-9]',
+        r"wordsight_batch_images_count [1-9]",
+        r'wordsight_images_decoded_total{shrunk_by="1"} [1-9]',
+        r'wordsight_label_cache_lookups_total{result="miss"} [1-9]',
+        r'wordsight_label_set_lookups_total{result="hit"} [1-9]',
+        r"wordsight_wait_seconds 0.0",
         r"wordsight_requests_in_flight 0.0",
     ):
         assert re.search(rf"^{line}", page, re.M), line
@@ -442,7 +535,7 @@ def start(checkpoint_dir: Path, **environment: str) -> subprocess.Popen[str]:
             "BASE_MODEL_DIR": str(checkpoint_dir),
             "SAGEMAKER_BASE_DIR": "/nowhere",
             "BIND_HOST": "127.0.0.1",
-            "MODEL_THREADS": "1",
+            "MODEL_WORKERS": "1",
             **environment,
         },
         stdout=subprocess.PIPE,

@@ -40,22 +40,24 @@ def test_training_can_be_told_to_expect_a_gpu() -> None:
 
 
 def test_what_was_chosen_survives_the_way_through_an_environment() -> None:
-    settings = ServeSettings(expect_gpu=True, queue_limit=5, base_model_dir=Path("/weights"))
+    settings = ServeSettings(expect_gpu=True, queue_budget_ms=5, base_model_dir=Path("/weights"))
     environment = settings.to_env()
-    assert environment == {"EXPECT_GPU": "1", "QUEUE_LIMIT": "5", "BASE_MODEL_DIR": "/weights"}
+    assert environment == {"EXPECT_GPU": "1", "QUEUE_BUDGET_MS": "5", "BASE_MODEL_DIR": "/weights"}
     assert ServeSettings.from_env(environment) == settings
 
 
 def test_strangers_variables_are_ignored_and_empty_ones_take_the_default() -> None:
-    assert ServeSettings.from_env({"PATH": "/bin", "QUEUE_LIMIT": ""}) == ServeSettings()
+    assert ServeSettings.from_env({"PATH": "/bin", "QUEUE_BUDGET_MS": ""}) == ServeSettings()
 
 
 @pytest.mark.parametrize(
     ("environ", "sentence"),
     [
         ({"SAGEMAKER_BIND_TO_PORT": "http"}, "SAGEMAKER_BIND_TO_PORT is 'http': input should be a valid integer"),
-        ({"QUEUE_LIMIT": "0"}, "QUEUE_LIMIT is '0': input should be greater than or equal to 1"),
+        ({"QUEUE_BUDGET_MS": "0"}, "QUEUE_BUDGET_MS is '0': input should be greater than or equal to 1"),
         ({"EXPECT_GPU": "perhaps"}, "EXPECT_GPU is 'perhaps': input should be a valid boolean"),
+        ({"PRECISION": "fp8"}, "PRECISION is 'fp8': input should be 'auto', 'fp32', 'bf16' or 'fp16'"),
+        ({"PRECISION": "bf16", "EXACT": "1"}, "EXACT is 1 and PRECISION 'bf16': exact is fp32, leave PRECISION out"),
     ],
 )
 def test_a_bad_value_is_named_with_what_is_allowed(environ: dict[str, str], sentence: str) -> None:
@@ -65,5 +67,5 @@ def test_a_bad_value_is_named_with_what_is_allowed(environ: dict[str, str], sent
 
 
 def test_all_bad_values_are_named_at_once() -> None:
-    with pytest.raises(SettingsError, match=r"QUEUE_LIMIT .*; LABEL_CACHE_ROWS "):
-        ServeSettings.from_env({"QUEUE_LIMIT": "0", "LABEL_CACHE_ROWS": "many"})
+    with pytest.raises(SettingsError, match=r"QUEUE_BUDGET_MS .*; LABEL_CACHE_ROWS "):
+        ServeSettings.from_env({"QUEUE_BUDGET_MS": "0", "LABEL_CACHE_ROWS": "many"})

@@ -7,7 +7,6 @@ from typing import Any
 import botocore.session
 import pytest
 
-from model.settings import ServeSettings
 from stacks.config import POWERTOOLS_LAYER_VERSION, STAGES, ConfigError, StageConfig, stage_config
 
 REPOSITORY = Path(__file__).parents[2]
@@ -88,11 +87,6 @@ def test_dev_needs_no_gpu_and_prod_keeps_its_data_and_is_signed() -> None:
     assert STAGES["prod"].endpoint_has_gpu
     assert STAGES["prod"].retain_data
     assert STAGES["prod"].auth == "iam"
-
-
-@pytest.mark.parametrize("config", STAGES.values(), ids=STAGES.keys())
-def test_no_more_requests_are_let_in_at_once_than_the_instances_queue(config: StageConfig) -> None:
-    assert config.throttling_burst <= ServeSettings().queue_limit * config.endpoint_instance_count
 
 
 @pytest.mark.parametrize("config", STAGES.values(), ids=STAGES.keys())

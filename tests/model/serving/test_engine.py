@@ -10,10 +10,21 @@ from pathlib import Path
 from PIL import Image
 
 from model.checkpoint import Checkpoint, load_checkpoint
-from model.contract import BadRequest, EmbedRequest, InspectRequest
+from model.contract import BadRequest, ClassifyRequest, EmbedRequest, InspectRequest, Parameters, Request
 from model.inference import Clip, TextEmbedding
-from model.serving.engine import Engine
+from model.serving.engine import SCORES_AT_ONCE, Engine
 from model.serving.trace import Trace
+from tests.model.serving.engines import build_engine
+
+
+def png(color: str = "red") -> bytes:
+    Image.new("RGB", (8, 8), color).save(file := io.BytesIO(), "PNG")
+    return file.getvalue()
+
+
+async def answer(engine: Engine, request: Request, trace: Trace | None = None) -> bytes:
+    trace = trace or Trace()
+    return await engine.answer(await engine.parse(lambda: request, trace), trace)
 
 
 class SilentDevice(Clip):
@@ -31,33 +42,57 @@ class SilentDevice(Clip):
 def test_a_device_that_makes_no_progress_is_a_fault_until_it_does(checkpoint_dir: Path) -> None:
     async def scenario() -> None:
         clip = SilentDevice(load_checkpoint(checkpoint_dir))
-        engine = Engine(clip, decode_threads=1, label_cache_rows=10, wedged_s=0.01)
+        engine = build_engine(clip, wedged_s=0.01)
         assert engine.fault is None
-        answer = asyncio.create_task(engine.answer(EmbedRequest([], ["a cat"]), Trace()))
+        asked = asyncio.create_task(answer(engine, EmbedRequest([], ["a cat"])))
         async with asyncio.timeout(30):
             while engine.fault is None:
                 await asyncio.sleep(0.01)
         assert engine.fault == "the model has made no progress for more than 0.01 s"
         clip.let_go.set()
-        await answer
+        await asked
         assert engine.fault is None
 
     asyncio.run(scenario())
 
 
 def test_a_request_of_texts_alone_needs_no_image(checkpoint_dir: Path) -> None:
-    engine = Engine(Clip(load_checkpoint(checkpoint_dir)), decode_threads=1, label_cache_rows=10)
     trace = Trace()
-    assert asyncio.run(engine.answer(EmbedRequest([], ["a cat"]), trace)).startswith(b'{"images":[],"texts":[[')
+    answered = asyncio.run(answer(build_engine(checkpoint_dir), EmbedRequest([], ["a cat"]), trace))
+    assert answered.startswith(b'{"images":[],"texts":[[')
     assert trace.open_stages == set()
-    assert {"decode", "labels", "render"} <= set(trace.durations_ms)
+    assert {"parse", "labels", "render"} <= set(trace.durations_ms)
 
 
 def test_inspections_keep_the_places_of_their_images_and_need_no_device(checkpoint_dir: Path) -> None:
-    Image.new("RGB", (8, 8), "red").save(file := io.BytesIO(), "PNG")
-    png = file.getvalue()
-    engine = Engine(SilentDevice(load_checkpoint(checkpoint_dir)), decode_threads=2, label_cache_rows=10)
-    request = InspectRequest([png, b"no image", BadRequest("it was none before"), png])
-    first, broken, bad, last = json.loads(asyncio.run(engine.answer(request, Trace())))
+    engine = build_engine(SilentDevice(load_checkpoint(checkpoint_dir)), decode_threads=2)
+    request = InspectRequest([png(), b"no image", BadRequest("it was none before"), png()])
+    first, broken, bad, last = json.loads(asyncio.run(answer(engine, request)))
     assert first == last and (first["width"], first["height"]) == (8, 8)
     assert [broken["status"], bad["status"]] == [422, 400]
+
+
+def test_a_lone_inspection_is_a_list_as_well(checkpoint_dir: Path) -> None:
+    (seen,) = json.loads(asyncio.run(answer(build_engine(checkpoint_dir), InspectRequest([png()]))))
+    assert (seen["width"], seen["media_type"]) == (8, "image/png")
+
+
+def test_many_scores_are_the_same_as_few(checkpoint_dir: Path) -> None:
+    """Few are computed on the event loop, many in a thread."""
+    labels = [f"label {number}" for number in range(SCORES_AT_ONCE // 20)]
+    images, engine = [png(color) for color in ("red", "lime", "blue")], build_engine(checkpoint_dir)
+    asked = Parameters(candidate_labels=labels)
+    few = [json.loads(asyncio.run(answer(engine, ClassifyRequest([image], asked)))) for image in images]
+    many = json.loads(asyncio.run(answer(engine, ClassifyRequest(images * 10, asked, listed=True))))
+    assert len(many) * len(labels) > SCORES_AT_ONCE
+    for image, scores in enumerate(many):
+        expected = {each["label"]: each["score"] for each in few[image % 3]}
+        assert max(abs(each["score"] - expected[each["label"]]) for each in scores) < 1e-6
+
+
+def test_a_label_set_that_is_asked_again_is_not_gathered_again(checkpoint_dir: Path) -> None:
+    engine = build_engine(checkpoint_dir)
+    for labels in ("cat, dog", "cat, dog", "dog, cat"):
+        asyncio.run(answer(engine, ClassifyRequest([png()], Parameters(candidate_labels=labels))))
+    assert (engine.label_sets.hits, engine.label_sets.misses) == (1, 2)
+    assert (engine.labels.hits, engine.labels.misses) == (2, 2)

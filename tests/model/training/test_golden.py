@@ -8,9 +8,9 @@ from model.checkpoint import load_checkpoint
 from model.contract import parse_request
 from model.inference import Clip
 from model.resources.checkpoint_files import GOLDEN
-from model.serving.engine import Engine
-from model.serving.trace import Trace
 from model.training.golden import QUESTIONS, write_golden
+from tests.model.serving.engines import build_engine
+from tests.model.serving.test_engine import answer
 
 
 def test_the_served_checkpoint_answers_as_is_written_down(calibrated_checkpoint_dir: Path, tmp_path: Path) -> None:
@@ -18,13 +18,13 @@ def test_the_served_checkpoint_answers_as_is_written_down(calibrated_checkpoint_
     write_golden(tmp_path, clip, clip.calibration)
     lines = (tmp_path / GOLDEN).read_text().splitlines()
     assert len(lines) == QUESTIONS
-    engine = Engine(clip, decode_threads=1, label_cache_rows=100)
+    engine = build_engine(clip)
     tops = set()
     for line in lines:
         question = json.loads(line)
         scores = {each["label"]: each["score"] for each in question.pop("scores")}
         request = parse_request("application/json", json.dumps(question).encode())
-        answered = {each["label"]: each["score"] for each in json.loads(asyncio.run(engine.answer(request, Trace())))}
+        answered = {each["label"]: each["score"] for each in json.loads(asyncio.run(answer(engine, request)))}
         assert answered.keys() == scores.keys()
         assert max(abs(answered[label] - scores[label]) for label in scores) < 1e-5
         tops.add(max(scores.values()))

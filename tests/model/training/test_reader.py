@@ -12,7 +12,7 @@ from PIL import Image
 
 from model.data.pictures import KeptPictures, Pictures
 from model.data.records import ManifestExamples, Record
-from model.preprocessing import pixel_values
+from model.preprocessing import normalized, resized
 from model.training.distributed import Ranks
 from model.training.reader import Reader
 from tests.model.conftest import tiny_processor
@@ -72,9 +72,8 @@ def test_a_step_has_its_own_batch_in_whatever_order_steps_are_asked_for(
         batch, pixels = reader.read(step, 4)
         assert batch.rows == data.batch(step, 4).rows
         images = [data.image(row) for row in batch.rows]
-        assert torch.equal(
-            pixels, pixel_values(processor, [image for image in images if isinstance(image, Image.Image)])
-        )
+        shrunk = [resized(processor, image) for image in images if isinstance(image, Image.Image)]
+        assert torch.equal(pixels, normalized(processor, np.stack(shrunk)))
 
 
 def test_kept_pixels_make_the_same_batches_as_decoding_anew(directory: Path, reader_of: type[Reader]) -> None:

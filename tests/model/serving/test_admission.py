@@ -1,0 +1,108 @@
+"""Who is let in: by the wait, by memory, and by what was learnt of the speed."""
+
+import pytest
+
+from model.contract import TooManyRequests
+from model.serving.admission import Admission
+
+
+class Clock:
+    """Goes on when it is told to."""
+
+    def __init__(self) -> None:
+        self.now_s = 100.0
+
+    def __call__(self) -> float:
+        return self.now_s
+
+
+def admission_of(clock: Clock, **options: float) -> Admission:
+    return Admission(budget_s=options.get("budget_s", 0.5), max_bytes=int(options.get("max_bytes", 100)), clock_s=clock)
+
+
+def answer(admission: Admission, clock: Clock, seconds: float, images: int = 1) -> None:
+    with admission.working_on(images):
+        clock.now_s += seconds
+
+
+def test_nobody_waits_behind_no_one_however_slow_it_is() -> None:
+    admission = admission_of(Clock())
+    admission.expect(s_per_image=60)
+    admission.check_wait()
+
+
+def test_the_wait_is_the_work_before_at_the_speed_of_late() -> None:
+    clock = Clock()
+    admission = admission_of(clock)
+    admission.expect(s_per_image=9)
+    for _ in range(200):
+        answer(admission, clock, 0.1)
+    with admission.working_on(4):
+        assert admission.wait_s == pytest.approx(0.4, rel=0.01)
+        admission.check_wait()
+        with admission.working_on(2), pytest.raises(TooManyRequests, match=r"6 images wait .* 0.6 s, .* 0.5 s") as told:
+            admission.check_wait()
+        assert told.value.retry_after_s == 1
+        admission.check_wait()
+    assert admission.refusals == {"wait": 1}
+
+
+def test_images_that_are_done_side_by_side_count_as_the_faster_server_they_are() -> None:
+    clock = Clock()
+    admission = admission_of(clock)
+    for _ in range(100):
+        with admission.working_on(1), admission.working_on(1), admission.working_on(2):
+            clock.now_s += 0.4
+    with admission.working_on(1):
+        assert admission.wait_s == pytest.approx(0.1, rel=0.01)
+
+
+def test_idle_time_is_not_taken_for_slowness() -> None:
+    clock = Clock()
+    admission = admission_of(clock)
+    for _ in range(100):
+        answer(admission, clock, 0.1)
+        clock.now_s += 3600
+    with admission.working_on(1):
+        assert admission.wait_s == pytest.approx(0.1, rel=0.01)
+
+
+def test_a_change_of_speed_is_noticed_within_seconds() -> None:
+    clock = Clock()
+    admission = admission_of(clock)
+    for _ in range(1000):
+        answer(admission, clock, 0.01)
+    for _ in range(8):
+        answer(admission, clock, 1)
+    with admission.working_on(1):
+        assert admission.wait_s == pytest.approx(1, rel=0.1)
+
+
+def test_work_that_was_given_up_tells_nothing_of_the_speed() -> None:
+    clock = Clock()
+    admission = admission_of(clock)
+    answer(admission, clock, 0.1)
+    with admission.working_on(1):
+        before_s = admission.wait_s
+        with pytest.raises(KeyError), admission.working_on(1):
+            clock.now_s += 5
+            raise KeyError
+        assert admission.wait_s == before_s
+    assert admission.images == 0
+
+
+def test_bodies_share_a_fixed_memory_and_give_it_back() -> None:
+    admission = admission_of(Clock(), max_bytes=100)
+    with admission.holding(60):
+        with pytest.raises(TooManyRequests, match=r"60 bytes of other requests are in memory, and 41 more"):
+            admission.holding(41).__enter__()
+        with admission.holding(40):
+            assert (admission.bytes, admission.requests) == (100, 2)
+    assert (admission.bytes, admission.requests) == (0, 0)
+    assert admission.refusals == {"bytes": 1}
+
+
+def test_a_body_that_is_alone_is_taken_however_large() -> None:
+    admission = admission_of(Clock(), max_bytes=100)
+    with admission.holding(101):
+        assert admission.bytes == 101

@@ -1,0 +1,28 @@
+"""Which arithmetic: the fastest that keeps the answers, or what was asked for if the device has it."""
+
+import pytest
+
+from model.device import DeviceError
+from model.serving.precision import LARGE_PARAMETERS, pick_precision
+from model.serving.quiet_openvino import openvino
+from model.settings import ServeSettings
+
+HAS_BF16 = "BF16" in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+
+
+def test_a_small_model_on_a_cpu_stays_exact_enough_in_fp32() -> None:
+    assert pick_precision(ServeSettings(), "cpu", LARGE_PARAMETERS - 1) == "fp32"
+
+
+def test_a_large_model_on_a_cpu_takes_bf16_where_there_is_one() -> None:
+    assert pick_precision(ServeSettings(), "cpu", LARGE_PARAMETERS) == ("bf16" if HAS_BF16 else "fp32")
+
+
+def test_exact_is_fp32_everywhere() -> None:
+    for device in ("cpu", "cuda"):
+        assert pick_precision(ServeSettings(exact=True), device, LARGE_PARAMETERS) == "fp32"
+
+
+def test_what_the_device_lacks_is_refused_with_what_it_has() -> None:
+    with pytest.raises(DeviceError, match=r"PRECISION is 'fp16', which this device lacks: it has fp32"):
+        pick_precision(ServeSettings(precision="fp16"), "cpu", 1)

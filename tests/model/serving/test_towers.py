@@ -1,0 +1,79 @@
+"""Every way of running the image tower gives the vectors of the Clip it was made from."""
+
+import os
+import subprocess
+import sys
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+import torch
+
+from model.checkpoint import load_checkpoint
+from model.inference import Clip
+from model.serving.image_tower import ImageTower
+from model.serving.openvino_tower import OpenVinoTower
+from model.serving.torch_tower import BATCH_SIZES, TorchTower
+
+ROOT = Path(__file__).parents[3]
+
+
+def noise(clip: Clip, images: int) -> torch.Tensor:
+    shape = clip.blank_pixels(images).shape
+    return torch.randint(0, 256, shape, dtype=torch.uint8, generator=torch.Generator().manual_seed(images))
+
+
+@pytest.fixture(scope="module")
+def clip(checkpoint_dir: Path) -> Clip:
+    return Clip(load_checkpoint(checkpoint_dir))
+
+
+@pytest.fixture(scope="module", params=["openvino", "torch"])
+def tower(request: pytest.FixtureRequest, clip: Clip) -> ImageTower:
+    return OpenVinoTower(clip, "fp32", 2, 8) if request.param == "openvino" else TorchTower(clip, 2)
+
+
+@pytest.mark.parametrize("images", [1, 2, 5, 7, 8])
+def test_a_batch_of_any_size_gives_the_clips_own_vectors(tower: ImageTower, clip: Clip, images: int) -> None:
+    pixels = noise(clip, images)
+    assert torch.allclose(tower.worker()(pixels), clip.embed_images(pixels), atol=1e-5)
+
+
+def test_workers_do_not_write_over_each_others_results(tower: ImageTower, clip: Clip) -> None:
+    one, other = tower.worker(), tower.worker()
+    first = one(noise(clip, 3))
+    kept = first.clone()
+    other(noise(clip, 4))
+    one(noise(clip, 4))
+    assert torch.equal(first, kept)
+
+
+def test_in_bf16_vectors_point_where_they_did(clip: Clip) -> None:
+    pixels = noise(clip, 8)
+    embed = OpenVinoTower(clip, "bf16", 1, 8).worker()
+    assert (embed(pixels) * clip.embed_images(pixels)).sum(dim=-1).min() > 0.999
+
+
+def test_no_batch_is_padded_by_more_than_half_of_itself() -> None:
+    assert all(later <= 2 * (earlier + 1) * 0.75 for earlier, later in pairwise(BATCH_SIZES))
+
+
+def test_making_a_tower_tells_nobody(checkpoint_dir: Path, tmp_path: Path) -> None:
+    """OpenVINO by itself reports its use to Google Analytics."""
+    script = """
+import pathlib, sys
+def refuse(event, arguments):
+    if event in ("socket.connect", "socket.getaddrinfo", "subprocess.Popen"):
+        print(event, arguments)
+sys.addaudithook(refuse)
+from model.checkpoint import load_checkpoint
+from model.inference import Clip
+from model.serving.openvino_tower import OpenVinoTower
+clip = Clip(load_checkpoint(pathlib.Path(sys.argv[1])))
+OpenVinoTower(clip, "fp32", 1, 1).worker()(clip.blank_pixels())
+"""
+    environment = {**os.environ, "HOME": str(tmp_path), "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-c", script, str(checkpoint_dir)]
+    done = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert done.stdout == ""
+    assert not list(tmp_path.iterdir())

@@ -1,0 +1,187 @@
+"""Batches grow while the device is busy, idle workers share what waits, and nobody's work is done for nothing."""
+
+import asyncio
+import threading
+from collections.abc import Sequence
+
+import pytest
+import torch
+from torch import Tensor
+
+from model.inference import TextEmbedding
+from model.serving.image_tower import Embed
+from model.serving.workers import Workers
+
+
+class Tower:
+    """Embeds an image as its first pixel, remembers its batches, and waits while its gate is closed."""
+
+    def __init__(self, workers: int = 1, largest_batch: int = 4) -> None:
+        self.workers, self.batch_sizes = workers, range(1, largest_batch + 1)
+        self.batches: list[list[int]] = []
+        self.gate = threading.Event()
+        self.gate.set()
+
+    def worker(self) -> Embed:
+        return self._embed
+
+    def _embed(self, pixels: Tensor) -> Tensor:
+        self.batches.append(pixels[:, 0, 0, 0].tolist())
+        assert self.gate.wait(30)
+        return pixels[:, 0, 0, :1].float()
+
+
+def encode(texts: Sequence[str]) -> list[TextEmbedding]:
+    return [TextEmbedding(torch.tensor([float(len(text))]), truncated=False) for text in texts]
+
+
+def image(number: int) -> Tensor:
+    return torch.full((3, 2, 2), number, dtype=torch.uint8)
+
+
+async def ask(workers: Workers, numbers: Sequence[int]) -> list[asyncio.Task[float]]:
+    async def one(number: int) -> float:
+        return float((await workers.embed_image(image(number))).vector)
+
+    tasks = [asyncio.create_task(one(number)) for number in numbers]
+    await asyncio.sleep(0)
+    return tasks
+
+
+def test_what_waits_while_a_batch_is_computed_is_the_next_one_up_to_the_largest() -> None:
+    async def scenario() -> None:
+        tower = Tower(largest_batch=4)
+        workers = Workers(tower, encode)
+        tower.gate.clear()
+        asked = await ask(workers, range(8))
+        tower.gate.set()
+        assert await asyncio.gather(*asked) == list(range(8))
+        assert tower.batches == [[0], [1, 2, 3, 4], [5, 6, 7]]
+
+    asyncio.run(scenario())
+
+
+def test_idle_workers_share_what_waits() -> None:
+    async def scenario() -> None:
+        tower = Tower(workers=2, largest_batch=8)
+        workers = Workers(tower, encode)
+        tower.gate.clear()
+        first = await ask(workers, [0, 1])
+        late = await ask(workers, range(2, 8))
+        tower.gate.set()
+        assert await asyncio.gather(*first, *late) == list(range(8))
+        assert sorted(tower.batches[:2]) == [[0], [1]]
+        assert max(map(len, tower.batches)) <= 6
+
+    asyncio.run(scenario())
+
+
+def test_images_whose_asker_has_left_are_in_no_batch() -> None:
+    async def scenario() -> None:
+        tower = Tower()
+        workers = Workers(tower, encode)
+        tower.gate.clear()
+        asked = await ask(workers, range(4))
+        asked[1].cancel()
+        asked[2].cancel()
+        await asyncio.sleep(0)
+        tower.gate.set()
+        assert await asyncio.gather(asked[0], asked[3]) == [0, 3]
+        assert tower.batches == [[0], [3]]
+
+    asyncio.run(scenario())
+
+
+def test_one_that_leaves_in_the_middle_of_a_batch_takes_nothing_from_the_others() -> None:
+    async def scenario() -> None:
+        tower = Tower()
+        workers = Workers(tower, encode)
+        tower.gate.clear()
+        asked = await ask(workers, range(3))
+        while not tower.batches:
+            await asyncio.sleep(0.001)
+        asked[0].cancel()
+        await asyncio.sleep(0)
+        tower.gate.set()
+        assert await asyncio.gather(*asked[1:]) == [1, 2]
+
+    asyncio.run(scenario())
+
+
+def test_texts_take_their_turn_and_are_in_no_batch_of_images() -> None:
+    async def scenario() -> None:
+        tower = Tower()
+        workers = Workers(tower, encode)
+        tower.gate.clear()
+        images = await ask(workers, [0, 1])
+        texts = asyncio.create_task(workers.embed_texts(["a", "abc"]))
+        await asyncio.sleep(0)
+        late = await ask(workers, [2])
+        tower.gate.set()
+        assert [float(each.vector) for each in await texts] == [1, 3]
+        assert await asyncio.gather(*images, *late) == [0, 1, 2]
+        assert tower.batches == [[0], [1, 2]]
+
+    asyncio.run(scenario())
+
+
+def test_a_batch_that_fails_fails_for_all_of_it_and_the_next_one_goes_well() -> None:
+    class Full(Tower):
+        def _embed(self, pixels: Tensor) -> Tensor:
+            if not self.batches:
+                self.batches.append([])
+                raise torch.OutOfMemoryError("CUDA out of memory")
+            return super()._embed(pixels)
+
+    async def scenario() -> None:
+        workers = Workers(Full(), encode)
+        asked = await ask(workers, [0, 1])
+        first, second = await asyncio.gather(*asked, return_exceptions=True)
+        assert isinstance(first, torch.OutOfMemoryError)
+        assert second == 1
+        assert workers.fault is None
+
+    asyncio.run(scenario())
+
+
+def test_a_device_that_failed_is_a_fault_for_good() -> None:
+    class Broken(Tower):
+        def _embed(self, pixels: Tensor) -> Tensor:
+            raise torch.AcceleratorError("an illegal memory access was encountered")
+
+    async def scenario() -> None:
+        workers = Workers(Broken(), encode)
+        with pytest.raises(torch.AcceleratorError):
+            await workers.embed_image(image(0))
+        assert workers.fault == "the device failed: an illegal memory access was encountered"
+
+    asyncio.run(scenario())
+
+
+def test_the_time_an_image_waited_for_a_worker_is_told_with_it() -> None:
+    async def scenario() -> None:
+        tower = Tower()
+        workers = Workers(tower, encode)
+        tower.gate.clear()
+        asked = [asyncio.create_task(workers.embed_image(image(number))) for number in range(2)]
+        await asyncio.sleep(0.05)
+        tower.gate.set()
+        first, second = await asyncio.gather(*asked)
+        assert first.waited_s < second.waited_s
+        assert second.waited_s >= 0.05
+
+    asyncio.run(scenario())
+
+
+def test_every_batch_is_observed_with_its_size() -> None:
+    async def scenario() -> None:
+        sizes: list[int] = []
+        tower = Tower()
+        workers = Workers(tower, encode, sizes.append)
+        tower.gate.clear()
+        asked = await ask(workers, range(4))
+        tower.gate.set()
+        await asyncio.gather(*asked)
+        assert sizes == [1, 3]
+
+    asyncio.run(scenario())
