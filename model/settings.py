@@ -79,10 +79,11 @@ class ServeSettings(ContainerSettings):
         alias="EXACT",
         description="Answer what transformers does to 1e-4: in fp32, from images that are decoded and resized its way",
     )
-    precision: Literal["auto", "fp32", "bf16", "fp16"] = Field(
+    precision: Literal["auto", "fp32", "bf16", "fp16", "int8"] = Field(
         "auto",
         alias="PRECISION",
-        description="Of the towers' arithmetic; auto: fp16 on a GPU, bf16 on a CPU that has it for a large model",
+        description="Of the towers' arithmetic; auto: fp16 on a GPU, bf16 for a large model on a CPU that has it; int8 "
+        "(such a CPU only) costs accuracy, and ends the server if it costs much",
     )
     model_workers: int | None = Field(
         None,

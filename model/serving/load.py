@@ -15,6 +15,7 @@ from model.device import describe_cuda, free_cores, pick_device
 from model.inference import Clip
 from model.serving.engine import Engine
 from model.serving.image_tower import ImageTower
+from model.serving.int8 import Quantization
 from model.serving.label_cache import TEXT_BATCH
 from model.serving.metrics import Metrics
 from model.serving.openvino_tower import OpenVinoTower
@@ -66,7 +67,10 @@ def _build_tower(settings: ServeSettings, clip: Clip, precision: Precision) -> I
     if clip.device.type == "cuda":
         clip.convert(DTYPES[precision])
         return TorchTower(clip, settings.model_workers or GPU_WORKERS)
+    quantization = Quantization(clip) if precision == "int8" else None
     tower = OpenVinoTower(clip, precision, settings.model_workers or free_cores(), CPU_LARGEST_BATCH)
+    if quantization is not None:
+        log.info("int8 keeps answers", extra={"agreement": quantization.check(tower.worker())})
     clip.keep_text_tower()
     clip.convert(DTYPES[precision])
     return tower

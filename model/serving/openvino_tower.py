@@ -16,8 +16,8 @@ from model.serving.image_tower import Embed
 from model.serving.precision import Precision
 from model.serving.quiet_openvino import openvino
 
-HINTS = {"fp32": "f32", "bf16": "bf16"}
-"""What OpenVINO calls them."""
+HINTS = {"fp32": "f32", "bf16": "bf16", "int8": "bf16"}
+"""What OpenVINO calls them, and what computes between int8 matrices."""
 
 
 class OpenVinoTower:

@@ -10,9 +10,10 @@ from model.device import DeviceError, multiplies_bf16
 from model.serving.quiet_openvino import openvino
 from model.settings import ServeSettings
 
-Precision = Literal["fp32", "bf16", "fp16"]
+Precision = Literal["fp32", "bf16", "fp16", "int8"]
 
-DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16, "int8": torch.bfloat16}
+"""What the text tower computes in. In int8 it is bf16: texts are encoded once, so there is nothing to gain."""
 
 LARGE_PARAMETERS = 50_000_000
 """Below that bf16 saves a CPU a fraction of a millisecond per image, which is not worth its rounding."""
@@ -39,5 +40,5 @@ def pick_precision(settings: ServeSettings, device: str, parameters: int) -> Pre
 def _precisions(device: str) -> tuple[Precision, ...]:
     if device == "cpu":
         has_bf16 = "BF16" in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
-        return ("fp32", "bf16") if has_bf16 else ("fp32",)
+        return ("fp32", "bf16", "int8") if has_bf16 else ("fp32",)
     return ("fp32", "fp16", "bf16") if multiplies_bf16(torch.device(device)) else ("fp32", "fp16")

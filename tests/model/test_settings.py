@@ -56,7 +56,7 @@ def test_strangers_variables_are_ignored_and_empty_ones_take_the_default() -> No
         ({"SAGEMAKER_BIND_TO_PORT": "http"}, "SAGEMAKER_BIND_TO_PORT is 'http': input should be a valid integer"),
         ({"QUEUE_BUDGET_MS": "0"}, "QUEUE_BUDGET_MS is '0': input should be greater than or equal to 1"),
         ({"EXPECT_GPU": "perhaps"}, "EXPECT_GPU is 'perhaps': input should be a valid boolean"),
-        ({"PRECISION": "fp8"}, "PRECISION is 'fp8': input should be 'auto', 'fp32', 'bf16' or 'fp16'"),
+        ({"PRECISION": "fp8"}, "PRECISION is 'fp8': input should be 'auto', 'fp32', 'bf16', 'fp16' or 'int8'"),
         ({"PRECISION": "bf16", "EXACT": "1"}, "EXACT is 1 and PRECISION 'bf16': exact is fp32, leave PRECISION out"),
     ],
 )

@@ -1,0 +1,34 @@
+"""int8 keeps the answers of a checkpoint that bears it, and refuses the others."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from model.checkpoint import CheckpointError, load_checkpoint
+from model.inference import Clip
+from model.serving.int8 import MIN_AGREEMENT, Quantization
+from model.serving.openvino_tower import OpenVinoTower
+
+SHIPPED = Path(__file__).parents[3] / "model/shipped"
+
+
+def test_the_shipped_checkpoint_bears_it_and_is_really_rounded() -> None:
+    clip, exact = (Clip(load_checkpoint(SHIPPED)) for _ in range(2))
+    quantization = Quantization(clip)
+    embed = OpenVinoTower(clip, "int8", 1, 8).worker()
+    assert quantization.check(embed) >= MIN_AGREEMENT
+    pixels = torch.randint(0, 256, (8, 3, 64, 64), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    cosines = (embed(pixels) * exact.embed_images(pixels)).sum(dim=-1)
+    assert cosines.min() > 0.9 and cosines.max() < 1 - 1e-6
+
+
+def test_a_checkpoint_whose_activations_have_outliers_is_refused_in_words() -> None:
+    clip = Clip(load_checkpoint(SHIPPED))
+    with torch.no_grad():  # one number far away leaves all others to share a handful of the 256 values
+        for layer in clip.model.vision_model.encoder.layers:
+            layer.mlp.fc1.bias[0] = 3000
+            layer.mlp.fc2.weight[:, 0] = 0
+    quantization = Quantization(clip)
+    with pytest.raises(CheckpointError, match=r"PRECISION is int8, and world-\w+ does not bear it: [\d.]+% .* 97%"):
+        quantization.check(OpenVinoTower(clip, "int8", 1, 8).worker())
