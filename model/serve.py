@@ -14,6 +14,7 @@ import os
 import secrets
 import signal
 import sys
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from types import FrameType
@@ -56,19 +57,22 @@ log = logging.getLogger(__name__)
 
 
 def create_app(
-    service: Service, on_loaded: Callable[[asyncio.Task[None]], None], on_fault: Callable[[str], None] = log.critical
+    service: Service,
+    on_loaded: Callable[[asyncio.Task[None]], None],
+    on_fault: Callable[[str], None] = log.critical,
+    fault_shown_s: float = FAULT_SHOWN_S,
 ) -> Starlette:
     """The routes over `service`.
 
     Start-up begins to load the model, does not wait for it, and tells `on_loaded`. `on_fault` hears of a service that
-    will not recover, when `/ping` has said so for FAULT_SHOWN_S.
+    will not recover, when `/ping` has said so for `fault_shown_s`.
     """
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         loading = asyncio.create_task(service.load())
         loading.add_done_callback(on_loaded)
-        watching = asyncio.create_task(_watch(service, on_fault))
+        watching = asyncio.create_task(_watch(service, on_fault, fault_shown_s))
         yield
         loading.cancel()
         watching.cancel()
@@ -111,11 +115,12 @@ def create_app(
     )
 
 
-async def _watch(service: Service, on_fault: Callable[[str], None]) -> None:
-    shown_s = 0
-    while shown_s < FAULT_SHOWN_S:
-        await asyncio.sleep(1)
-        shown_s = shown_s + 1 if service.fault else 0
+async def _watch(service: Service, on_fault: Callable[[str], None], fault_shown_s: float) -> None:
+    since_s = time.monotonic()
+    while time.monotonic() - since_s <= fault_shown_s:
+        await asyncio.sleep(fault_shown_s / 10)
+        if service.fault is None:
+            since_s = time.monotonic()
     on_fault(f"{service.fault}: the process ends, so that another one takes its place")
 
 

@@ -19,6 +19,9 @@ from model.resources.hyperparameters import sentence
 from model.resources.trainings import STEP_METRIC, STEPS_METRIC
 
 
+Precision = Literal["fp32", "bf16", "fp16", "int8"]
+
+
 class Settings(BaseModel):
     """Values read from an environment. A field's alias is the variable's name."""
 
@@ -79,7 +82,7 @@ class ServeSettings(ContainerSettings):
         alias="EXACT",
         description="Answer what transformers does to 1e-4: in fp32, from images that are decoded and resized its way",
     )
-    precision: Literal["auto", "fp32", "bf16", "fp16", "int8"] = Field(
+    precision: Precision | Literal["auto"] = Field(
         "auto",
         alias="PRECISION",
         description="Of the towers' arithmetic; auto: fp16 on a GPU, bf16 for a large model on a CPU that has it; int8 "

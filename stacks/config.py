@@ -11,9 +11,10 @@ import re
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
 
 from lambdas.settings import ORIGIN
+from model.settings import Precision, ServeSettings
 
 POWERTOOLS_LAYER_VERSION = 36
 """The public layer that carries aws-lambda-powertools and pydantic at the versions of requirements.txt."""
@@ -62,6 +63,12 @@ class StageConfig:
     inference_ami: str = "al2023-ami-sagemaker-inference-gpu-4-1"
     """Used by GPU instances only; without it SageMaker starts them with a driver too old for any current torch."""
     startup_timeout_s: int = 600
+    exact: bool = False
+    """Answer what transformers does, to 1e-4: in fp32, from images that are resized its way. About half as fast."""
+    precision: str = "auto"
+    """Of the model's arithmetic: fp16 on GPUs and bf16 on CPUs, or one of these, fp32 or int8 (CPUs, costs accuracy)."""
+    queue_budget_ms: int = ServeSettings.model_fields["queue_budget_ms"].default
+    """A request that would wait longer for its turn is answered with 503 and Retry-After at once."""
     autoscaling: bool = False
     """Turn it off in a deployment of its own before changing `endpoint_instance_type`: SageMaker insists."""
     autoscaling_max_instances: int = 4
@@ -187,6 +194,8 @@ _RULES = {
     "endpoint_instance_count": _between(1, 100),
     "inference_ami": _one_of(*GPU_AMIS),
     "startup_timeout_s": _between(60, 3600),
+    "precision": _one_of("auto", *get_args(Precision)),
+    "queue_budget_ms": _between(1, 10_000),
     "autoscaling_max_instances": _between(1, 100),
     "autoscaling_concurrency": _between(0.1, 1000),
     "training_instance_type": _INSTANCE_TYPE,
@@ -222,6 +231,8 @@ def _faults(config: StageConfig) -> Iterator[str]:
 def _contradictions(config: StageConfig) -> Iterator[str]:
     if config.spot and config.max_wait_s < config.max_run_s:
         yield f"max_wait_s is {config.max_wait_s}, allowed with spot: max_run_s ({config.max_run_s}) or more"
+    if config.exact and config.precision not in ("auto", "fp32"):
+        yield f"precision is {config.precision!r}, allowed with exact: fp32 or auto, which is fp32 then"
     if config.autoscaling and config.autoscaling_max_instances < config.endpoint_instance_count:
         yield (
             f"autoscaling_max_instances is {config.autoscaling_max_instances}, "

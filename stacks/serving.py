@@ -63,7 +63,12 @@ class ServingStack(Stack):
             enable_network_isolation=True,
             primary_container=sagemaker.CfnModel.ContainerDefinitionProperty(
                 image=image.uri,
-                environment=ServeSettings(expect_gpu=config.endpoint_has_gpu).to_env(),
+                environment=ServeSettings(
+                    expect_gpu=config.endpoint_has_gpu,
+                    exact=config.exact,
+                    precision=config.precision,
+                    queue_budget_ms=config.queue_budget_ms,
+                ).to_env(),
                 model_data_source=self._model_data_source(),
             ),
         )

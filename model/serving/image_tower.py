@@ -12,15 +12,12 @@ Embed = Callable[[Tensor], Tensor]
 
 
 class ImageTower(Protocol):
-    """An image tower that is ready for so many threads at a time."""
+    """An image tower that is ready to embed several batches at a time."""
 
     @property
-    def workers(self) -> int:
-        """How many threads may embed at a time."""
+    def workers(self) -> Sequence[Embed]:
+        """What embeds, once for every batch that may be computed at a time; each is for one thread at a time."""
 
     @property
     def batch_sizes(self) -> Sequence[int]:
         """For how many images at a time it was made, ascending; others cost as much as the next larger one."""
-
-    def worker(self) -> Embed:
-        """What one of those threads, and no other, embeds with."""

@@ -19,9 +19,9 @@ from model.serving.int8 import Quantization
 from model.serving.label_cache import TEXT_BATCH
 from model.serving.metrics import Metrics
 from model.serving.openvino_tower import OpenVinoTower
-from model.serving.precision import DTYPES, Precision, pick_precision
+from model.serving.precision import DTYPES, pick_precision
 from model.serving.torch_tower import TorchTower
-from model.settings import ServeSettings
+from model.settings import Precision, ServeSettings
 
 GPU_WORKERS = 2
 """One copies and launches while the other computes."""
@@ -54,7 +54,7 @@ def load_engine(settings: ServeSettings, metrics: Metrics) -> tuple[Engine, floa
         "device": describe_cuda(),
         "precision": precision,
         "exact": settings.exact,
-        "workers": tower.workers,
+        "workers": len(tower.workers),
         "decode_threads": settings.decode_threads,
         "image_ms": round(image_s * 1000, 1),
     }
@@ -70,7 +70,7 @@ def _build_tower(settings: ServeSettings, clip: Clip, precision: Precision) -> I
     quantization = Quantization(clip) if precision == "int8" else None
     tower = OpenVinoTower(clip, precision, settings.model_workers or free_cores(), CPU_LARGEST_BATCH)
     if quantization is not None:
-        log.info("int8 keeps answers", extra={"agreement": quantization.check(tower.worker())})
+        log.info("int8 keeps answers", extra={"agreement": quantization.check(tower.workers[0])})
     clip.keep_text_tower()
     clip.convert(DTYPES[precision])
     return tower
@@ -81,11 +81,10 @@ def _warm_up(clip: Clip, tower: ImageTower) -> float:
     Image.init()
     Image.new("RGB", (640, 480)).save(file := io.BytesIO(), "JPEG")
     clip.embed_texts(["a photo of something"] * TEXT_BATCH)
-    workers = [tower.worker() for _ in range(tower.workers)]
-    with ThreadPoolExecutor(tower.workers) as pool:
+    with ThreadPoolExecutor(len(tower.workers)) as pool:
         for size in tower.batch_sizes:
-            batch = clip.blank_pixels(size)
-            list(pool.map(lambda embed, batch=batch: embed(batch), workers))
+            batches = [clip.blank_pixels(size) for _ in tower.workers]
+            list(pool.map(lambda embed, batch: embed(batch), tower.workers, batches))
     started_s = time.perf_counter()
-    workers[0](clip.preprocess(clip.open(file.getvalue())[0]).unsqueeze(0))
+    tower.workers[0](clip.preprocess(clip.open(file.getvalue())[0]).unsqueeze(0))
     return time.perf_counter() - started_s

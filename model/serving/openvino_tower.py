@@ -13,8 +13,8 @@ from torch import Tensor, nn
 
 from model.inference import Clip
 from model.serving.image_tower import Embed
-from model.serving.precision import Precision
 from model.serving.quiet_openvino import openvino
+from model.settings import Precision
 
 HINTS = {"fp32": "f32", "bf16": "bf16", "int8": "bf16"}
 """What OpenVINO calls them, and what computes between int8 matrices."""
@@ -24,9 +24,8 @@ class OpenVinoTower:
     """A compiled copy of a Clip's image tower, for `workers` threads of which each has a core to itself."""
 
     def __init__(self, clip: Clip, precision: Precision, workers: int, largest_batch: int) -> None:
-        self.workers = workers
         self.batch_sizes = range(1, largest_batch + 1)
-        self._compiled = openvino.Core().compile_model(
+        compiled = openvino.Core().compile_model(
             _converted(clip),
             "CPU",
             {
@@ -36,15 +35,17 @@ class OpenVinoTower:
                 "ENABLE_CPU_PINNING": workers > 1,
             },
         )
+        self.workers = [_worker(compiled) for _ in range(workers)]
 
-    def worker(self) -> Embed:
-        """One worker's own way through the model; several may be on their ways at a time."""
-        request = self._compiled.create_infer_request()
 
-        def embed(pixels: Tensor) -> Tensor:
-            return torch.from_numpy(request.infer([pixels.numpy()], share_inputs=True)[0])
+def _worker(compiled: openvino.CompiledModel) -> Embed:
+    """A way through the model of its own."""
+    request = compiled.create_infer_request()
 
-        return embed
+    def embed(pixels: Tensor) -> Tensor:
+        return torch.from_numpy(request.infer([pixels.numpy()], share_inputs=True)[0])
+
+    return embed
 
 
 def _converted(clip: Clip) -> openvino.Model:

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 import torch
 
 from model.device import DeviceError, multiplies_bf16
 from model.serving.quiet_openvino import openvino
-from model.settings import ServeSettings
-
-Precision = Literal["fp32", "bf16", "fp16", "int8"]
+from model.settings import Precision, ServeSettings
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16, "int8": torch.bfloat16}
 """What the text tower computes in. In int8 it is bf16: texts are encoded once, so there is nothing to gain."""

@@ -8,12 +8,12 @@ is padded to the next of them. With two workers one batch is copied while the ot
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from model.inference import Clip
-from model.serving.image_tower import Embed
 
 BATCH_SIZES = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64)
 """No batch is padded by more than half of itself."""
@@ -26,16 +26,13 @@ class TorchTower:
     """A Clip's own image tower. Without a GPU the same happens step by step."""
 
     def __init__(self, clip: Clip, workers: int) -> None:
-        self.workers = workers
         self.batch_sizes = BATCH_SIZES
-        self._clip = clip
-
-    def worker(self) -> Embed:
-        """One worker's buffers, stream and graphs."""
-        return _Worker(self._clip)
+        self.workers = [_Worker(clip) for _ in range(workers)]
 
 
 class _Worker:
+    """Buffers, a stream and graphs of its own; the graphs share their memory, as they never run at the same time."""
+
     def __init__(self, clip: Clip) -> None:
         self._clip = clip
         self._on_gpu = clip.device.type == "cuda"
@@ -43,7 +40,8 @@ class _Worker:
         self._staged = blank.pin_memory() if self._on_gpu else blank
         self._pixels = blank.to(clip.device)
         self._stream = torch.cuda.Stream() if self._on_gpu else None  # type: ignore[no-untyped-call]
-        self._runs = {size: self._prepared(size) for size in reversed(BATCH_SIZES)}  # the largest makes the memory pool
+        self._memory = torch.cuda.graph_pool_handle() if self._on_gpu else None
+        self._runs = {size: self._prepared(size) for size in reversed(BATCH_SIZES)}
 
     @torch.inference_mode()
     def __call__(self, pixels: Tensor) -> Tensor:
@@ -59,17 +57,17 @@ class _Worker:
         pixels = self._pixels[:size]
         if self._stream is None:
             return lambda: self._clip.encode_images(pixels)
-        return _captured(lambda: self._clip.encode_images(pixels), self._stream)
+        return _captured(lambda: self._clip.encode_images(pixels), self._stream, self._memory)
 
 
-def _captured(embed: Callable[[], Tensor], stream: torch.cuda.Stream) -> Callable[[], Tensor]:
+def _captured(embed: Callable[[], Tensor], stream: torch.cuda.Stream, memory: Any) -> Callable[[], Tensor]:
     """The same as a CUDA graph, whose result is overwritten by the next run."""
     graph = torch.cuda.CUDAGraph()
     with torch.inference_mode(), torch.cuda.stream(stream):
         for _ in range(WARM_UPS):
             embed()
         stream.synchronize()
-        with torch.cuda.graph(graph, stream=stream):
+        with torch.cuda.graph(graph, memory, stream):
             embeds = embed()
 
     def replay() -> Tensor:

@@ -66,8 +66,8 @@ class Workers:
         self._observe_batch = observe_batch
         self._largest_batch = tower.batch_sizes[-1]
         self._wedged_s = wedged_s
-        self._pool = ThreadPoolExecutor(tower.workers, "worker")
-        self._idle: list[Embed] = [tower.worker() for _ in range(tower.workers)]
+        self._pool = ThreadPoolExecutor(len(tower.workers), "worker")
+        self._idle = list(tower.workers)
         self._images: deque[_Image] = deque()
         self._texts: deque[_Texts] = deque()
         self._running_since_s: dict[object, float] = {}

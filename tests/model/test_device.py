@@ -1,9 +1,11 @@
 """Without a GPU the CPU serves, unless a GPU was expected."""
 
+import os
+
 import pytest
 import torch
 
-from model.device import DeviceError, describe_cuda, multiplies_bf16, pick_device
+from model.device import DeviceError, describe_cuda, free_cores, multiplies_bf16, pick_device
 
 without_gpu = pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
 
@@ -33,3 +35,13 @@ def test_a_gpu_that_computes_serves() -> None:
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="this machine has no GPU")
 def test_bfloat16_is_for_gpus_that_have_units_for_it() -> None:
     assert multiplies_bf16(torch.device("cuda")) == (torch.cuda.get_device_capability() >= (8, 0))
+
+
+def test_only_the_cores_this_process_may_run_on_are_counted() -> None:
+    allowed = os.sched_getaffinity(0)
+    assert 1 <= free_cores() <= len(allowed)
+    try:
+        os.sched_setaffinity(0, {min(allowed)})
+        assert free_cores() == 1
+    finally:
+        os.sched_setaffinity(0, allowed)

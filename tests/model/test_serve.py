@@ -39,7 +39,6 @@ from model.contract import (
 from model.inference import Clip, TextEmbedding
 from model.serve import create_app
 from model.serving.engine import Engine
-from model.serving.image_tower import Embed
 from model.serving.metrics import Metrics
 from model.serving.service import MAX_BODY_BYTES, Load, Service, load_engine
 from model.settings import ServeSettings
@@ -132,11 +131,11 @@ class HalfSent:
 
 
 @contextmanager
-def running(settings: ServeSettings, load: Load = load_engine, wait: bool = True) -> Iterator[Client]:
+def running(settings: ServeSettings, load: Load = load_engine, wait: bool = True, **watch: Any) -> Iterator[Client]:
     """A server on a free port, in a thread of this process, with `wait` ready unless it can't be."""
     listener = socket.create_server(("127.0.0.1", 0))
     loaded = threading.Event()
-    app = create_app(Service(settings, load), lambda task: loaded.set())
+    app = create_app(Service(settings, load), lambda task: loaded.set(), **watch)
     server = uvicorn.Server(uvicorn.Config(app, log_config=None, lifespan="on"))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
     thread.start()
@@ -342,15 +341,13 @@ def test_it_listens_before_the_model_is_loaded_and_says_so(checkpoint_dir: Path)
 class Gated:
     """An image tower whose one worker waits at a gate."""
 
-    workers, batch_sizes = 1, (1, 2, 3, 4)
+    batch_sizes = (1, 2, 3, 4)
 
     def __init__(self, clip: Clip) -> None:
+        self.workers = [self._embed]
         self.gate = threading.Event()
         self.batches: list[int] = []
         self._clip = clip
-
-    def worker(self) -> Embed:
-        return self._embed
 
     def _embed(self, pixels: torch.Tensor) -> torch.Tensor:
         self.batches.append(len(pixels))

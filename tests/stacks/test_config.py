@@ -23,6 +23,8 @@ REPOSITORY = Path(__file__).parents[2]
         ("endpoint_instance_count", 0, "1 to 100"),
         ("inference_ami", "al2-ami-sagemaker-inference-gpu-2", "al2023-ami-sagemaker-inference-gpu-4-1"),
         ("startup_timeout_s", 59, "60 to 3600"),
+        ("precision", "fp8", "auto, fp32, bf16, fp16, int8"),
+        ("queue_budget_ms", 0, "1 to 10000"),
         ("max_run_s", 10, "600 to 2419200"),
         ("model_id", "clip", "owner/name"),
         ("model_revision", "main", "40 hexadecimal digits"),
@@ -54,6 +56,7 @@ def test_every_bad_value_is_named_at_once() -> None:
         ({"spot": True, "max_run_s": 7200, "max_wait_s": 3600}, "max_run_s (7200) or more"),
         ({"autoscaling": True, "endpoint_instance_count": 5}, "endpoint_instance_count (5) or more"),
         ({"model_id": "openai/clip-vit-base-patch32"}, "give both"),
+        ({"exact": True, "precision": "bf16"}, "allowed with exact: fp32 or auto"),
         ({"cors_origins": ("*", "https://a.example")}, "give it alone"),
     ],
 )

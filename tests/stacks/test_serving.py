@@ -28,6 +28,12 @@ def test_the_server_expects_a_gpu_where_it_gets_one(dev: Assembly, prod: Assembl
         assert ServeSettings.from_env(environment).expect_gpu is has_gpu
 
 
+def test_the_server_computes_and_queues_as_the_stage_says(synthesize: Synthesize) -> None:
+    serving = synthesize(exact="true", precision="fp32", queue_budget_ms="250").serving
+    told = ServeSettings.from_env(serving.the("AWS::SageMaker::Model")["PrimaryContainer"]["Environment"])
+    assert (told.exact, told.precision, told.queue_budget_ms) == (True, "fp32", 250)
+
+
 def test_every_change_of_the_model_makes_new_names_but_the_endpoints(assembly: Assembly) -> None:
     assert "ModelName" not in assembly.serving.the("AWS::SageMaker::Model")
     assert "EndpointConfigName" not in assembly.serving.the("AWS::SageMaker::EndpointConfig")

@@ -36,11 +36,11 @@ def tower(request: pytest.FixtureRequest, clip: Clip) -> ImageTower:
 @pytest.mark.parametrize("images", [1, 2, 5, 7, 8])
 def test_a_batch_of_any_size_gives_the_clips_own_vectors(tower: ImageTower, clip: Clip, images: int) -> None:
     pixels = noise(clip, images)
-    assert torch.allclose(tower.worker()(pixels), clip.embed_images(pixels), atol=1e-5)
+    assert torch.allclose(tower.workers[0](pixels), clip.embed_images(pixels), atol=1e-5)
 
 
 def test_workers_do_not_write_over_each_others_results(tower: ImageTower, clip: Clip) -> None:
-    one, other = tower.worker(), tower.worker()
+    one, other = tower.workers
     first = one(noise(clip, 3))
     kept = first.clone()
     other(noise(clip, 4))
@@ -50,7 +50,7 @@ def test_workers_do_not_write_over_each_others_results(tower: ImageTower, clip: 
 
 def test_in_bf16_vectors_point_where_they_did(clip: Clip) -> None:
     pixels = noise(clip, 8)
-    embed = OpenVinoTower(clip, "bf16", 1, 8).worker()
+    embed = OpenVinoTower(clip, "bf16", 1, 8).workers[0]
     assert (embed(pixels) * clip.embed_images(pixels)).sum(dim=-1).min() > 0.999
 
 
@@ -70,7 +70,7 @@ from model.checkpoint import load_checkpoint
 from model.inference import Clip
 from model.serving.openvino_tower import OpenVinoTower
 clip = Clip(load_checkpoint(pathlib.Path(sys.argv[1])))
-OpenVinoTower(clip, "fp32", 1, 1).worker()(clip.blank_pixels())
+OpenVinoTower(clip, "fp32", 1, 1).workers[0](clip.blank_pixels())
 """
     environment = {**os.environ, "HOME": str(tmp_path), "PYTHONPATH": str(ROOT)}
     command = [sys.executable, "-c", script, str(checkpoint_dir)]

@@ -9,7 +9,6 @@ import torch
 from torch import Tensor
 
 from model.inference import TextEmbedding
-from model.serving.image_tower import Embed
 from model.serving.workers import Workers
 
 
@@ -17,13 +16,10 @@ class Tower:
     """Embeds an image as its first pixel, remembers its batches, and waits while its gate is closed."""
 
     def __init__(self, workers: int = 1, largest_batch: int = 4) -> None:
-        self.workers, self.batch_sizes = workers, range(1, largest_batch + 1)
+        self.workers, self.batch_sizes = [self._embed] * workers, range(1, largest_batch + 1)
         self.batches: list[list[int]] = []
         self.gate = threading.Event()
         self.gate.set()
-
-    def worker(self) -> Embed:
-        return self._embed
 
     def _embed(self, pixels: Tensor) -> Tensor:
         self.batches.append(pixels[:, 0, 0, 0].tolist())
