@@ -6,11 +6,12 @@ Shapes: B images, T texts, N tokens, D width of the shared space.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
 from PIL import Image
+from transformers import BatchEncoding
 
 from model.checkpoint import Checkpoint
 from model.embedding import embed_pixels, embed_tokens, read_texts
@@ -35,6 +36,7 @@ class Clip:
 
     def __init__(self, checkpoint: Checkpoint, *, exact: bool = True) -> None:
         self.model = checkpoint.model
+        self.device: torch.device = checkpoint.model.device  # where the encoders are
         self.version = checkpoint.metadata.version
         self.calibration = checkpoint.metadata.calibration
         self.context_length = checkpoint.context_length
@@ -43,12 +45,6 @@ class Clip:
         self._tokenizer = checkpoint.tokenizer
         self._processor = checkpoint.processor
         self._exact = exact
-
-    @property
-    def device(self) -> torch.device:
-        """Where the encoders are."""
-        device: torch.device = self.model.logit_scale.device
-        return device
 
     @property
     def parameters(self) -> int:
@@ -63,9 +59,9 @@ class Clip:
         """Compute in another precision from now on; the vectors stay fp32."""
         self.model.to(dtype)
 
-    def keep_text_tower(self) -> None:
-        """Give up the image tower's weights, which something else has taken over."""
-        del self.model.vision_model, self.model.visual_projection
+    def release(self) -> None:
+        """Give up the weights, which something else has taken over."""
+        del self.model
 
     def open(self, data: bytes) -> tuple[Image.Image, int]:
         """An image file's RGB image as far as `preprocess` needs it, and by how much it was shrunk per side.
@@ -91,11 +87,24 @@ class Clip:
         """The same for one batch of any size, from the CPU to the CPU."""
         return self.encode_images(pixels.to(self.device)).cpu()
 
+    def read_texts(self, texts: Sequence[str]) -> BatchEncoding:
+        """Texts as tokens [T, N], cut to `context_length`."""
+        return read_texts(self._tokenizer, texts, self.context_length)
+
+    def encode_tokens(self, tokens: BatchEncoding) -> torch.Tensor:
+        """Tokens [T, N] as unit vectors [T, D], fp32, where the model is."""
+        return embed_tokens(self.model, tokens)
+
     @torch.inference_mode()
-    def embed_texts(self, texts: Sequence[str]) -> list[TextEmbedding]:
-        """One batch of texts as unit vectors, in order; what exceeds `context_length` tokens is cut off and said so."""
-        tokens = read_texts(self._tokenizer, texts, self.context_length)
+    def embed_texts(
+        self, texts: Sequence[str], encode: Callable[[BatchEncoding], torch.Tensor] | None = None
+    ) -> list[TextEmbedding]:
+        """One batch of texts as unit vectors, in order; what exceeds `context_length` tokens is cut off and said so.
+
+        `encode`: something else that does what `encode_tokens` does.
+        """
+        tokens = self.read_texts(texts)
         # cloned: a view would keep the whole batch in memory for as long as one of its texts is cached
-        vectors = [vector.clone() for vector in embed_tokens(self.model, tokens).cpu()]
+        vectors = [vector.clone() for vector in (encode or self.encode_tokens)(tokens).cpu()]
         cut = [bool(encoding.overflowing) for encoding in tokens.encodings]
         return [TextEmbedding(vector, truncated) for vector, truncated in zip(vectors, cut, strict=True)]

@@ -18,7 +18,6 @@ from model.resources.hyperparameters import SettingsError as SettingsError
 from model.resources.hyperparameters import sentence
 from model.resources.trainings import STEP_METRIC, STEPS_METRIC
 
-
 Precision = Literal["fp32", "bf16", "fp16", "int8"]
 
 

@@ -30,11 +30,11 @@ from model.contract import (
 )
 from model.inference import Clip
 from model.scoring import rank, score
-from model.serving.image_tower import ImageTower
 from model.serving.inspection import inspect
 from model.serving.label_cache import LabelCache
 from model.serving.label_sets import LabelSet, LabelSets
 from model.serving.metrics import Metrics
+from model.serving.towers import Towers
 from model.serving.trace import Trace
 from model.serving.workers import WEDGED_S, Workers
 
@@ -65,7 +65,7 @@ class Engine:
     def __init__(
         self,
         clip: Clip,
-        tower: ImageTower,
+        towers: Towers,
         metrics: Metrics,
         *,
         decode_threads: int,
@@ -75,7 +75,7 @@ class Engine:
         self.clip = clip
         self._metrics = metrics
         self._pool = ThreadPoolExecutor(decode_threads, "pool")
-        self._workers = Workers(tower, clip.embed_texts, metrics.batch, wedged_s)
+        self._workers = Workers(towers, metrics.batch, wedged_s)
         self.labels = LabelCache(self._workers.embed_texts, label_cache_rows)
         self.label_sets = LabelSets(self.labels, label_cache_rows)
 

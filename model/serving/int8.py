@@ -17,7 +17,7 @@ from model.checkpoint import CheckpointError
 from model.contract import Question
 from model.inference import Clip
 from model.scoring import label_embeds, prompts_of, score
-from model.serving.image_tower import Embed
+from model.serving.towers import Embed, Towers
 from model.training.golden import PARAMETERS
 from model.world.examples import render
 
@@ -43,9 +43,9 @@ class Quantization:
         for layer in layers:
             layer.settle()
 
-    def check(self, embed: Embed) -> float:
+    def check(self, towers: Towers) -> float:
         """The share of answers that are still the same. Raises CheckpointError if it is too small."""
-        agreement = self._agreement(_embedded(embed, _scenes(self._clip, "test")))
+        agreement = self._agreement(_embedded(towers.workers[0], _scenes(self._clip, "test")))
         if agreement < MIN_AGREEMENT:
             raise CheckpointError(
                 f"PRECISION is int8, and {self._clip.version} does not bear it: {agreement:.1%} of its answers about "

@@ -14,13 +14,13 @@ from model.checkpoint import is_checkpoint, load_checkpoint
 from model.device import describe_cuda, free_cores, pick_device
 from model.inference import Clip
 from model.serving.engine import Engine
-from model.serving.image_tower import ImageTower
 from model.serving.int8 import Quantization
 from model.serving.label_cache import TEXT_BATCH
 from model.serving.metrics import Metrics
-from model.serving.openvino_tower import OpenVinoTower
+from model.serving.openvino_towers import OpenVinoTowers
 from model.serving.precision import DTYPES, pick_precision
-from model.serving.torch_tower import TorchTower
+from model.serving.torch_towers import TorchTowers
+from model.serving.towers import Towers
 from model.settings import Precision, ServeSettings
 
 GPU_WORKERS = 2
@@ -43,18 +43,18 @@ def load_engine(settings: ServeSettings, metrics: Metrics) -> tuple[Engine, floa
     directory = settings.model_dir if is_checkpoint(settings.model_dir) else settings.base_model_dir
     clip = Clip(load_checkpoint(directory, device), exact=settings.exact)
     precision = pick_precision(settings, device, clip.parameters)
-    tower = _build_tower(settings, clip, precision)
+    towers = _build_towers(settings, clip, precision)
     engine = Engine(
-        clip, tower, metrics, decode_threads=settings.decode_threads, label_cache_rows=settings.label_cache_rows
+        clip, towers, metrics, decode_threads=settings.decode_threads, label_cache_rows=settings.label_cache_rows
     )
-    image_s = _warm_up(clip, tower)
+    image_s = _warm_up(clip, towers)
     facts = {
         "version": clip.version,
         "directory": str(directory),
         "device": describe_cuda(),
         "precision": precision,
         "exact": settings.exact,
-        "workers": len(tower.workers),
+        "workers": len(towers.workers),
         "decode_threads": settings.decode_threads,
         "image_ms": round(image_s * 1000, 1),
     }
@@ -62,29 +62,28 @@ def load_engine(settings: ServeSettings, metrics: Metrics) -> tuple[Engine, floa
     return engine, image_s
 
 
-def _build_tower(settings: ServeSettings, clip: Clip, precision: Precision) -> ImageTower:
-    """The image tower as this device runs it best; the Clip's own text tower is put into the same precision."""
+def _build_towers(settings: ServeSettings, clip: Clip, precision: Precision) -> Towers:
+    """The towers as this device runs them best."""
     if clip.device.type == "cuda":
         clip.convert(DTYPES[precision])
-        return TorchTower(clip, settings.model_workers or GPU_WORKERS)
+        return TorchTowers(clip, settings.model_workers or GPU_WORKERS)
     quantization = Quantization(clip) if precision == "int8" else None
-    tower = OpenVinoTower(clip, precision, settings.model_workers or free_cores(), CPU_LARGEST_BATCH)
+    towers = OpenVinoTowers(clip, precision, settings.model_workers or free_cores(), CPU_LARGEST_BATCH)
     if quantization is not None:
-        log.info("int8 keeps answers", extra={"agreement": quantization.check(tower.workers[0])})
-    clip.keep_text_tower()
-    clip.convert(DTYPES[precision])
-    return tower
+        log.info("int8 keeps answers", extra={"agreement": quantization.check(towers)})
+    clip.release()
+    return towers
 
 
-def _warm_up(clip: Clip, tower: ImageTower) -> float:
+def _warm_up(clip: Clip, towers: Towers) -> float:
     """Use what requests will use, every batch size in every worker at once; what one image takes then, in seconds."""
     Image.init()
     Image.new("RGB", (640, 480)).save(file := io.BytesIO(), "JPEG")
-    clip.embed_texts(["a photo of something"] * TEXT_BATCH)
-    with ThreadPoolExecutor(len(tower.workers)) as pool:
-        for size in tower.batch_sizes:
-            batches = [clip.blank_pixels(size) for _ in tower.workers]
-            list(pool.map(lambda embed, batch: embed(batch), tower.workers, batches))
+    towers.embed_texts(["a photo of something"] * TEXT_BATCH)
+    with ThreadPoolExecutor(len(towers.workers)) as pool:
+        for size in towers.batch_sizes:
+            batches = [clip.blank_pixels(size) for _ in towers.workers]
+            list(pool.map(lambda embed, batch: embed(batch), towers.workers, batches))
     started_s = time.perf_counter()
-    tower.workers[0](clip.preprocess(clip.open(file.getvalue())[0]).unsqueeze(0))
+    towers.workers[0](clip.preprocess(clip.open(file.getvalue())[0]).unsqueeze(0))
     return time.perf_counter() - started_s

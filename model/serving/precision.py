@@ -8,8 +8,7 @@ from model.device import DeviceError, multiplies_bf16
 from model.serving.quiet_openvino import openvino
 from model.settings import Precision, ServeSettings
 
-DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16, "int8": torch.bfloat16}
-"""What the text tower computes in. In int8 it is bf16: texts are encoded once, so there is nothing to gain."""
+DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 LARGE_PARAMETERS = 50_000_000
 """Below that bf16 saves a CPU a fraction of a millisecond per image, which is not worth its rounding."""

@@ -1,4 +1,4 @@
-"""The threads that run the model. Each takes what waits as soon as it is free, as much as its tower takes at a time.
+"""The threads that run the model. Each takes what waits as soon as it is free, as much as the towers take at a time.
 
 No timer holds an image back so that others may join it: a batch grows while the one before it is computed.
 """
@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from model.inference import TextEmbedding
-from model.serving.image_tower import Embed, ImageTower
+from model.serving.towers import Embed, Towers
 
 WEDGED_S = 60
 """No batch takes this long; a device that has been silent for it will not come back."""
@@ -50,24 +50,23 @@ class _Texts:
 
 
 class Workers:
-    """A thread for each worker of an image tower; they also encode texts. Lives on one event loop, so it needs no lock.
+    """A thread for each worker of the towers. Lives on one event loop, so it needs no lock.
 
     `observe_batch` is told how many images each batch had.
     """
 
     def __init__(
         self,
-        tower: ImageTower,
-        encode_texts: Callable[[Sequence[str]], list[TextEmbedding]],
+        towers: Towers,
         observe_batch: Callable[[int], None] = lambda images: None,
         wedged_s: float = WEDGED_S,
     ) -> None:
-        self._encode_texts = encode_texts
+        self._embed_texts = towers.embed_texts
         self._observe_batch = observe_batch
-        self._largest_batch = tower.batch_sizes[-1]
+        self._largest_batch = towers.batch_sizes[-1]
         self._wedged_s = wedged_s
-        self._pool = ThreadPoolExecutor(len(tower.workers), "worker")
-        self._idle = list(tower.workers)
+        self._pool = ThreadPoolExecutor(len(towers.workers), "worker")
+        self._idle = list(towers.workers)
         self._images: deque[_Image] = deque()
         self._texts: deque[_Texts] = deque()
         self._running_since_s: dict[object, float] = {}
@@ -92,7 +91,7 @@ class Workers:
     async def embed_texts(self, texts: Sequence[str]) -> list[TextEmbedding]:
         """One batch of texts, which no image is part of."""
         loop = asyncio.get_running_loop()
-        waiting = _Texts(lambda: self._encode_texts(texts), loop.create_future(), time.perf_counter())
+        waiting = _Texts(lambda: self._embed_texts(texts), loop.create_future(), time.perf_counter())
         self._texts.append(waiting)
         self._start()
         return await asyncio.shield(await waiting.batch)

@@ -339,12 +339,13 @@ def test_it_listens_before_the_model_is_loaded_and_says_so(checkpoint_dir: Path)
 
 
 class Gated:
-    """An image tower whose one worker waits at a gate."""
+    """Towers whose one worker waits at a gate with images."""
 
     batch_sizes = (1, 2, 3, 4)
 
     def __init__(self, clip: Clip) -> None:
         self.workers = [self._embed]
+        self.embed_texts = clip.embed_texts
         self.gate = threading.Event()
         self.batches: list[int] = []
         self._clip = clip

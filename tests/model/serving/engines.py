@@ -6,14 +6,14 @@ from typing import Any
 from model.checkpoint import load_checkpoint
 from model.inference import Clip
 from model.serving.engine import Engine
-from model.serving.image_tower import ImageTower
 from model.serving.metrics import Metrics
-from model.serving.torch_tower import TorchTower
+from model.serving.torch_towers import TorchTowers
+from model.serving.towers import Towers
 
 
-def build_engine(clip: Clip | Path, tower: ImageTower | None = None, **options: Any) -> Engine:
+def build_engine(clip: Clip | Path, towers: Towers | None = None, **options: Any) -> Engine:
     """An engine over a Clip or a checkpoint's folder, with one thread for everything."""
     if isinstance(clip, Path):
         clip = Clip(load_checkpoint(clip))
     chosen = {"decode_threads": 1, "label_cache_rows": 100, **options}
-    return Engine(clip, tower or TorchTower(clip, workers=1), Metrics(), **chosen)
+    return Engine(clip, towers or TorchTowers(clip, workers=1), Metrics(), **chosen)

@@ -8,7 +8,7 @@ import torch
 from model.checkpoint import CheckpointError, load_checkpoint
 from model.inference import Clip
 from model.serving.int8 import MIN_AGREEMENT, Quantization
-from model.serving.openvino_tower import OpenVinoTower
+from model.serving.openvino_towers import OpenVinoTowers
 
 SHIPPED = Path(__file__).parents[3] / "model/shipped"
 
@@ -16,10 +16,10 @@ SHIPPED = Path(__file__).parents[3] / "model/shipped"
 def test_the_shipped_checkpoint_bears_it_and_is_really_rounded() -> None:
     clip, exact = (Clip(load_checkpoint(SHIPPED)) for _ in range(2))
     quantization = Quantization(clip)
-    embed = OpenVinoTower(clip, "int8", 1, 8).workers[0]
-    assert quantization.check(embed) >= MIN_AGREEMENT
+    towers = OpenVinoTowers(clip, "int8", 1, 8)
+    assert quantization.check(towers) >= MIN_AGREEMENT
     pixels = torch.randint(0, 256, (8, 3, 64, 64), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
-    cosines = (embed(pixels) * exact.embed_images(pixels)).sum(dim=-1)
+    cosines = (towers.workers[0](pixels) * exact.embed_images(pixels)).sum(dim=-1)
     assert cosines.min() > 0.9 and cosines.max() < 1 - 1e-6
 
 
@@ -31,4 +31,4 @@ def test_a_checkpoint_whose_activations_have_outliers_is_refused_in_words() -> N
             layer.mlp.fc2.weight[:, 0] = 0
     quantization = Quantization(clip)
     with pytest.raises(CheckpointError, match=r"PRECISION is int8, and world-\w+ does not bear it: [\d.]+% .* 97%"):
-        quantization.check(OpenVinoTower(clip, "int8", 1, 8).workers[0])
+        quantization.check(OpenVinoTowers(clip, "int8", 1, 8))

@@ -11,9 +11,9 @@ import torch
 
 from model.checkpoint import load_checkpoint
 from model.inference import Clip
-from model.serving.image_tower import ImageTower
-from model.serving.openvino_tower import OpenVinoTower
-from model.serving.torch_tower import BATCH_SIZES, TorchTower
+from model.serving.openvino_towers import OpenVinoTowers
+from model.serving.torch_towers import BATCH_SIZES, TorchTowers
+from model.serving.towers import Towers
 
 ROOT = Path(__file__).parents[3]
 
@@ -29,18 +29,27 @@ def clip(checkpoint_dir: Path) -> Clip:
 
 
 @pytest.fixture(scope="module", params=["openvino", "torch"])
-def tower(request: pytest.FixtureRequest, clip: Clip) -> ImageTower:
-    return OpenVinoTower(clip, "fp32", 2, 8) if request.param == "openvino" else TorchTower(clip, 2)
+def towers(request: pytest.FixtureRequest, clip: Clip) -> Towers:
+    return OpenVinoTowers(clip, "fp32", 2, 8) if request.param == "openvino" else TorchTowers(clip, 2)
 
 
 @pytest.mark.parametrize("images", [1, 2, 5, 7, 8])
-def test_a_batch_of_any_size_gives_the_clips_own_vectors(tower: ImageTower, clip: Clip, images: int) -> None:
+def test_a_batch_of_any_size_gives_the_clips_own_vectors(towers: Towers, clip: Clip, images: int) -> None:
     pixels = noise(clip, images)
-    assert torch.allclose(tower.workers[0](pixels), clip.embed_images(pixels), atol=1e-5)
+    assert torch.allclose(towers.workers[0](pixels), clip.embed_images(pixels), atol=1e-5)
 
 
-def test_workers_do_not_write_over_each_others_results(tower: ImageTower, clip: Clip) -> None:
-    one, other = tower.workers
+def test_texts_of_any_number_and_length_get_the_clips_own_vectors(towers: Towers, clip: Clip) -> None:
+    words = ["cat", "a dog on a red sofa", "x " * 60, "rain"]
+    for texts in (words[:1], words, words * 20):
+        found, expected = towers.embed_texts(texts), clip.embed_texts(texts)
+        assert [each.truncated for each in found] == [each.truncated for each in expected]
+        vectors = (torch.stack([each.vector for each in embeddings]) for embeddings in (found, expected))
+        assert torch.allclose(*vectors, atol=1e-5)
+
+
+def test_workers_do_not_write_over_each_others_results(towers: Towers, clip: Clip) -> None:
+    one, other = towers.workers
     first = one(noise(clip, 3))
     kept = first.clone()
     other(noise(clip, 4))
@@ -50,7 +59,7 @@ def test_workers_do_not_write_over_each_others_results(tower: ImageTower, clip: 
 
 def test_in_bf16_vectors_point_where_they_did(clip: Clip) -> None:
     pixels = noise(clip, 8)
-    embed = OpenVinoTower(clip, "bf16", 1, 8).workers[0]
+    embed = OpenVinoTowers(clip, "bf16", 1, 8).workers[0]
     assert (embed(pixels) * clip.embed_images(pixels)).sum(dim=-1).min() > 0.999
 
 
@@ -68,9 +77,9 @@ def refuse(event, arguments):
 sys.addaudithook(refuse)
 from model.checkpoint import load_checkpoint
 from model.inference import Clip
-from model.serving.openvino_tower import OpenVinoTower
+from model.serving.openvino_towers import OpenVinoTowers
 clip = Clip(load_checkpoint(pathlib.Path(sys.argv[1])))
-OpenVinoTower(clip, "fp32", 1, 1).workers[0](clip.blank_pixels())
+OpenVinoTowers(clip, "fp32", 1, 1).workers[0](clip.blank_pixels())
 """
     environment = {**os.environ, "HOME": str(tmp_path), "PYTHONPATH": str(ROOT)}
     command = [sys.executable, "-c", script, str(checkpoint_dir)]

@@ -12,7 +12,7 @@ from model.inference import TextEmbedding
 from model.serving.workers import Workers
 
 
-class Tower:
+class FakeTowers:
     """Embeds an image as its first pixel, remembers its batches, and waits while its gate is closed."""
 
     def __init__(self, workers: int = 1, largest_batch: int = 4) -> None:
@@ -21,14 +21,13 @@ class Tower:
         self.gate = threading.Event()
         self.gate.set()
 
+    def embed_texts(self, texts: Sequence[str]) -> list[TextEmbedding]:
+        return [TextEmbedding(torch.tensor([float(len(text))]), truncated=False) for text in texts]
+
     def _embed(self, pixels: Tensor) -> Tensor:
         self.batches.append(pixels[:, 0, 0, 0].tolist())
         assert self.gate.wait(30)
         return pixels[:, 0, 0, :1].float()
-
-
-def encode(texts: Sequence[str]) -> list[TextEmbedding]:
-    return [TextEmbedding(torch.tensor([float(len(text))]), truncated=False) for text in texts]
 
 
 def image(number: int) -> Tensor:
@@ -46,8 +45,8 @@ async def ask(workers: Workers, numbers: Sequence[int]) -> list[asyncio.Task[flo
 
 def test_what_waits_while_a_batch_is_computed_is_the_next_one_up_to_the_largest() -> None:
     async def scenario() -> None:
-        tower = Tower(largest_batch=4)
-        workers = Workers(tower, encode)
+        tower = FakeTowers(largest_batch=4)
+        workers = Workers(tower)
         tower.gate.clear()
         asked = await ask(workers, range(8))
         tower.gate.set()
@@ -59,8 +58,8 @@ def test_what_waits_while_a_batch_is_computed_is_the_next_one_up_to_the_largest(
 
 def test_idle_workers_share_what_waits() -> None:
     async def scenario() -> None:
-        tower = Tower(workers=2, largest_batch=8)
-        workers = Workers(tower, encode)
+        tower = FakeTowers(workers=2, largest_batch=8)
+        workers = Workers(tower)
         tower.gate.clear()
         first = await ask(workers, [0, 1])
         late = await ask(workers, range(2, 8))
@@ -74,8 +73,8 @@ def test_idle_workers_share_what_waits() -> None:
 
 def test_images_whose_asker_has_left_are_in_no_batch() -> None:
     async def scenario() -> None:
-        tower = Tower()
-        workers = Workers(tower, encode)
+        tower = FakeTowers()
+        workers = Workers(tower)
         tower.gate.clear()
         asked = await ask(workers, range(4))
         asked[1].cancel()
@@ -90,8 +89,8 @@ def test_images_whose_asker_has_left_are_in_no_batch() -> None:
 
 def test_one_that_leaves_in_the_middle_of_a_batch_takes_nothing_from_the_others() -> None:
     async def scenario() -> None:
-        tower = Tower()
-        workers = Workers(tower, encode)
+        tower = FakeTowers()
+        workers = Workers(tower)
         tower.gate.clear()
         asked = await ask(workers, range(3))
         while not tower.batches:
@@ -106,8 +105,8 @@ def test_one_that_leaves_in_the_middle_of_a_batch_takes_nothing_from_the_others(
 
 def test_texts_take_their_turn_and_are_in_no_batch_of_images() -> None:
     async def scenario() -> None:
-        tower = Tower()
-        workers = Workers(tower, encode)
+        tower = FakeTowers()
+        workers = Workers(tower)
         tower.gate.clear()
         images = await ask(workers, [0, 1])
         texts = asyncio.create_task(workers.embed_texts(["a", "abc"]))
@@ -122,7 +121,7 @@ def test_texts_take_their_turn_and_are_in_no_batch_of_images() -> None:
 
 
 def test_a_batch_that_fails_fails_for_all_of_it_and_the_next_one_goes_well() -> None:
-    class Full(Tower):
+    class Full(FakeTowers):
         def _embed(self, pixels: Tensor) -> Tensor:
             if not self.batches:
                 self.batches.append([])
@@ -130,7 +129,7 @@ def test_a_batch_that_fails_fails_for_all_of_it_and_the_next_one_goes_well() -> 
             return super()._embed(pixels)
 
     async def scenario() -> None:
-        workers = Workers(Full(), encode)
+        workers = Workers(Full())
         asked = await ask(workers, [0, 1])
         first, second = await asyncio.gather(*asked, return_exceptions=True)
         assert isinstance(first, torch.OutOfMemoryError)
@@ -141,12 +140,12 @@ def test_a_batch_that_fails_fails_for_all_of_it_and_the_next_one_goes_well() -> 
 
 
 def test_a_device_that_failed_is_a_fault_for_good() -> None:
-    class Broken(Tower):
+    class Broken(FakeTowers):
         def _embed(self, pixels: Tensor) -> Tensor:
             raise torch.AcceleratorError("an illegal memory access was encountered")
 
     async def scenario() -> None:
-        workers = Workers(Broken(), encode)
+        workers = Workers(Broken())
         with pytest.raises(torch.AcceleratorError):
             await workers.embed_image(image(0))
         assert workers.fault == "the device failed: an illegal memory access was encountered"
@@ -156,8 +155,8 @@ def test_a_device_that_failed_is_a_fault_for_good() -> None:
 
 def test_the_time_an_image_waited_for_a_worker_is_told_with_it() -> None:
     async def scenario() -> None:
-        tower = Tower()
-        workers = Workers(tower, encode)
+        tower = FakeTowers()
+        workers = Workers(tower)
         tower.gate.clear()
         asked = [asyncio.create_task(workers.embed_image(image(number))) for number in range(2)]
         await asyncio.sleep(0.05)
@@ -172,8 +171,8 @@ def test_the_time_an_image_waited_for_a_worker_is_told_with_it() -> None:
 def test_every_batch_is_observed_with_its_size() -> None:
     async def scenario() -> None:
         sizes: list[int] = []
-        tower = Tower()
-        workers = Workers(tower, encode, sizes.append)
+        tower = FakeTowers()
+        workers = Workers(tower, sizes.append)
         tower.gate.clear()
         asked = await ask(workers, range(4))
         tower.gate.set()

@@ -1,4 +1,4 @@
-"""The image tower on a GPU, run by torch: one CUDA graph per batch size, pinned copies, a stream per worker.
+"""The towers on a GPU, run by torch: for images one CUDA graph per batch size, pinned copies, a stream per worker.
 
 A graph replays all kernels of a batch with one call, where Python would need longer to launch them than a small batch
 takes (https://pytorch.org/blog/accelerating-pytorch-with-cuda-graphs). It has fixed inputs and so fixed sizes: a batch
@@ -22,12 +22,13 @@ WARM_UPS = 3
 """Runs before a capture: libraries choose their kernels in the first ones."""
 
 
-class TorchTower:
-    """A Clip's own image tower. Without a GPU the same happens step by step."""
+class TorchTowers:
+    """A Clip's own towers. Without a GPU the same happens step by step."""
 
     def __init__(self, clip: Clip, workers: int) -> None:
         self.batch_sizes = BATCH_SIZES
         self.workers = [_Worker(clip) for _ in range(workers)]
+        self.embed_texts = clip.embed_texts
 
 
 class _Worker:

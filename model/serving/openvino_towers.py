@@ -1,0 +1,89 @@
+"""The towers on a CPU, run by OpenVINO.
+
+torch takes 1.2 to 1.7 times as long for an image alone, which is how most come to a CPU, and 1.4 times for a batch of
+labels (benchmarks/serving.md).
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor, nn
+from transformers import BatchEncoding
+
+from model.inference import Clip, TextEmbedding
+from model.serving.quiet_openvino import openvino
+from model.serving.towers import Embed
+from model.settings import Precision
+
+HINTS = {"fp32": "f32", "bf16": "bf16", "int8": "bf16"}
+"""What OpenVINO calls them, and what computes between int8 matrices."""
+
+
+class OpenVinoTowers:
+    """Compiled copies of a Clip's towers, for `workers` threads of which each has a core to itself."""
+
+    def __init__(self, clip: Clip, precision: Precision, workers: int, largest_batch: int) -> None:
+        self.batch_sizes = range(1, largest_batch + 1)
+        self._clip = clip
+        self._options = {
+            "INFERENCE_PRECISION_HINT": HINTS[precision],
+            "NUM_STREAMS": workers,
+            "INFERENCE_NUM_THREADS": workers,
+            "ENABLE_CPU_PINNING": workers > 1,
+        }
+        blank, tokens = clip.blank_pixels(), clip.read_texts(["a photo of something"])
+        images = _converted(clip, clip.encode_images, (blank,))
+        images.reshape([-1, *blank.shape[1:]])
+        compiled = self._compiled(images)
+        self.workers = [_worker(compiled) for _ in range(workers)]
+        self._texts = self._compiled(_converted(clip, _encoder_of_texts(clip), tuple(tokens[name] for name in TOKENS)))
+
+    def embed_texts(self, texts: Sequence[str]) -> list[TextEmbedding]:
+        """As `Clip.embed_texts`, in any thread."""
+        return self._clip.embed_texts(texts, self._encode_tokens)
+
+    def _encode_tokens(self, tokens: BatchEncoding) -> Tensor:
+        request = self._texts.create_infer_request()
+        return torch.from_numpy(request.infer([tokens[name].numpy() for name in TOKENS])[0])
+
+    def _compiled(self, model: openvino.Model) -> openvino.CompiledModel:
+        return openvino.Core().compile_model(model, "CPU", self._options)
+
+
+TOKENS = ("input_ids", "attention_mask")
+"""What the text tower reads, each [T, N]."""
+
+
+def _encoder_of_texts(clip: Clip) -> Callable[..., Tensor]:
+    return lambda *tokens: clip.encode_tokens(BatchEncoding(dict(zip(TOKENS, tokens, strict=True))))
+
+
+def _worker(compiled: openvino.CompiledModel) -> Embed:
+    """A way through the model of its own."""
+    request = compiled.create_infer_request()
+
+    def embed(pixels: Tensor) -> Tensor:
+        return torch.from_numpy(request.infer([pixels.numpy()], share_inputs=True)[0])
+
+    return embed
+
+
+def _converted(clip: Clip, encode: Callable[..., Tensor], example: tuple[Tensor, ...]) -> openvino.Model:
+    """What computes the same as `encode`, as OpenVINO's graph, with every size of the example left open."""
+    with torch.inference_mode(), warnings.catch_warnings():
+        # the tracer looks at every attribute of the model, those that warn of their end included, and warns of its own
+        warnings.simplefilter("ignore")
+        return openvino.convert_model(_Encoder(clip, encode), example_input=example)
+
+
+class _Encoder(nn.Module):
+    def __init__(self, clip: Clip, encode: Callable[..., Tensor]) -> None:
+        super().__init__()
+        self._model = clip.model  # a module's own weights are what the tracer takes for constants
+        self._encode = encode
+
+    def forward(self, *inputs: Tensor) -> Tensor:
+        return self._encode(*inputs)
