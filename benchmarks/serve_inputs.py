@@ -1,15 +1,25 @@
 """What serving is measured with: a checkpoint of ViT-B/32's shape, JPEGs as of a camera, labels, request bodies."""
 
+import base64
 import gzip
 import io
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 from PIL import Image
-from transformers import CLIPConfig, CLIPImageProcessorPil, CLIPModel, CLIPTokenizer, PreTrainedTokenizerBase
+from transformers import (
+    CLIPConfig,
+    CLIPImageProcessorPil,
+    CLIPModel,
+    CLIPTextConfig,
+    CLIPTokenizer,
+    CLIPVisionConfig,
+    PreTrainedTokenizerBase,
+)
 
 from benchmarks.job import ROOT
 from model.checkpoint import CheckpointMetadata, is_checkpoint, load_checkpoint, save_checkpoint
@@ -45,20 +55,27 @@ class Body:
     content: bytes
 
 
-def write_checkpoint(directory: Path) -> None:
-    """openai/clip-vit-base-patch32's shape and tokenizer with random weights, unless they are there already."""
+def write_checkpoint(directory: Path, config: CLIPConfig | None = None) -> None:
+    """Random weights and OpenAI's tokenizer, unless they are there already; by default in the shape of
+    openai/clip-vit-base-patch32, which is transformers' own default.
+    """
     if is_checkpoint(directory):
         return
     torch.manual_seed(0)
     tokenizer = clip_tokenizer() if MERGES.is_file() else load_checkpoint(ROOT / "model/shipped").tokenizer
-    config = CLIPConfig()
+    config = config or CLIPConfig()
     for name in ("bos_token_id", "eos_token_id", "pad_token_id"):
         setattr(config.text_config, name, getattr(tokenizer, name))
     model = CLIPModel(config)
     model.logit_scale.data.fill_(float(np.log(LOGIT_SCALE)))
-    save_checkpoint(
-        directory, model, tokenizer, CLIPImageProcessorPil(), CheckpointMetadata(version="random"), torch.float32
-    )
+    metadata = CheckpointMetadata(version="random")
+    save_checkpoint(directory, model, tokenizer, CLIPImageProcessorPil(), metadata, torch.float32)
+
+
+def thin_config() -> CLIPConfig:
+    """Towers that cost next to nothing, with the same images and vocabulary: what is left is the server."""
+    thin = {"hidden_size": 64, "intermediate_size": 64, "num_hidden_layers": 1, "num_attention_heads": 1}
+    return CLIPConfig(text_config=CLIPTextConfig(**thin).to_dict(), vision_config=CLIPVisionConfig(**thin).to_dict())
 
 
 def clip_tokenizer() -> PreTrainedTokenizerBase:
@@ -111,7 +128,29 @@ def labels(count: int, first: int = 0) -> list[str]:
     return [f"{words[n % 10]} {things[n // 10 % 10]}" + (f" {n // 100}" if n >= 100 else "") for n in numbers]
 
 
+def embed(images: Sequence[bytes]) -> Body:
+    """For one vector per image, as JSON with base64."""
+    told = {"operation": "embed", "inputs": {"images": [_base64(image) for image in images]}}
+    return Body("application/json", json.dumps(told).encode())
+
+
+def infinity_embed(images: Sequence[bytes]) -> Body:
+    """The same, as infinity-emb's /embeddings wants it."""
+    urls = [f"data:image/jpeg;base64,{_base64(image)}" for image in images]
+    return Body("application/json", json.dumps({"model": "clip", "input": urls, "modality": "image"}).encode())
+
+
+def _base64(data: bytes) -> str:
+    return base64.b64encode(data).decode()
+
+
 def classify(images: Sequence[bytes], candidate_labels: Sequence[str], **parameters: object) -> Body:
     """A question as the Lambda sends it to the container: a form with the images as they are."""
     asked = Parameters.model_validate({"candidate_labels": list(candidate_labels), **parameters})
     return Body(*to_multipart(ClassifyRequest(list(images), asked, listed=len(images) > 1), images))
+
+
+def classify_tasks(image: bytes, questions: Mapping[str, Sequence[str]]) -> Body:
+    """Several questions about one image."""
+    tasks = {name: {"candidate_labels": list(each)} for name, each in questions.items()}
+    return Body(*to_multipart(ClassifyRequest([image], Parameters.model_validate({"tasks": tasks})), [image]))

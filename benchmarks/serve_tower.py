@@ -79,9 +79,8 @@ def tower_products(config: CLIPConfig) -> list[tuple[int, int, int]]:
 def _every_product(config: CLIPConfig) -> list[tuple[int, int, int]]:
     """The attention's own as well: all heads together as one."""
     vision = config.vision_config
-    tokens = (vision.image_size // vision.patch_size) ** 2 + 1
-    attention = [(tokens, vision.hidden_size, tokens), (tokens, tokens, vision.hidden_size)]
-    return tower_products(config) + attention * vision.num_hidden_layers
+    tokens, width = int(vision.image_size // vision.patch_size) ** 2 + 1, int(vision.hidden_size)
+    return tower_products(config) + [(tokens, width, tokens), (tokens, tokens, width)] * int(vision.num_hidden_layers)
 
 
 def gemm_peak(dtype: torch.dtype, device: str, seconds: float, shapes: tuple[tuple[int, int, int], ...]) -> float:
