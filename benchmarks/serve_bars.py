@@ -1,5 +1,6 @@
 """The bars that serving has to reach, and whether a figure does."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -28,10 +29,14 @@ class Bar:
             return "aim met"
         if self.meets(figure, self.must):
             return "met"
+        if not math.isfinite(figure):
+            return "missed"
         return f"missed by {abs(figure / self.must - 1):.0%}" if self.must else f"missed by {self.show(figure)}"
 
     def show(self, value: float) -> str:
         """With its unit, to three digits."""
+        if not math.isfinite(value):
+            return "never"
         if self.unit == "%":
             return f"{value:.2%}"
         digits = f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"

@@ -8,10 +8,20 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from benchmarks.serve_inputs import Body
-
+OK = 200
 BROKEN = 0
 """The status of a request whose connection ended before its answer."""
+
+REFUSED_PAUSE_S = 0.05
+"""A client that asked again at once would spend the server's time on refusals."""
+
+
+@dataclass(frozen=True)
+class Body:
+    """What is sent to /invocations."""
+
+    content_type: str
+    content: bytes
 
 
 @dataclass(frozen=True)
@@ -91,8 +101,11 @@ async def closed_loop(
         while sent < at_least or time.monotonic() - begun_s < seconds:
             request = next(requests)
             due_s = time.monotonic() - begun_s
-            samples.append(await _asked(connection, request, due_s, begun_s))
+            sample = await _asked(connection, request, due_s, begun_s)
+            samples.append(sample)
             sent += 1
+            if sample.status != OK:
+                await asyncio.sleep(REFUSED_PAUSE_S)
         connection.close()
 
     await asyncio.gather(*(client(ports[number % len(ports)]) for number in range(clients)))

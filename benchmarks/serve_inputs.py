@@ -5,7 +5,6 @@ import gzip
 import io
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +21,7 @@ from transformers import (
 )
 
 from benchmarks.job import ROOT
+from benchmarks.serve_client import Body
 from model.checkpoint import CheckpointMetadata, is_checkpoint, load_checkpoint, save_checkpoint
 from model.contract import ClassifyRequest, Parameters, to_multipart
 
@@ -45,14 +45,6 @@ GRAIN = 4.5
 """Standard deviation of the noise with which such a file has some 2.2 bits a pixel, as a camera's."""
 OCTAVES_PX = (512, 128, 32, 8)
 """Sizes of the soft details, each half as strong as the one before."""
-
-
-@dataclass(frozen=True)
-class Body:
-    """A request as it is sent to /invocations."""
-
-    content_type: str
-    content: bytes
 
 
 def write_checkpoint(directory: Path, config: CLIPConfig | None = None) -> None:

@@ -8,14 +8,16 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from benchmarks.serve_client import Sample, closed_loop
+from benchmarks.serve_client import OK, Sample, closed_loop, open_loop
 from benchmarks.serve_process import Server
 
 MACHINE_FACTS = Path("/proc/stat")
-OK = 200
+GENERATORS_START_S = 20
+"""Within which several generator processes are up, so that they can begin at the same moment."""
 
 
 @dataclass(frozen=True)
@@ -60,21 +62,36 @@ def percentile(values: Iterable[float], share: float) -> float:
     return ordered[max(0, math.ceil(share * len(ordered)) - 1)] if ordered else math.nan
 
 
+@dataclass(frozen=True)
+class Reading:
+    """Of all the clocks at one moment, and of the servers' memory."""
+
+    at_s: float
+    cpu_s: float
+    generator_cpu_s: float
+    machine_ticks: Sequence[int]
+    rss_bytes: int
+
+
+def read(servers: Sequence[Server]) -> Reading:
+    """Read them."""
+    cpu_s, rss_bytes = (sum(values) for values in zip(*((each.cpu_s, each.rss_bytes) for each in servers), strict=True))
+    return Reading(time.monotonic(), cpu_s, time.process_time(), machine_ticks(), int(rss_bytes))
+
+
+def between(before: Reading, after: Reading, samples: Sequence[Sample]) -> Load:
+    """What happened between two readings, with the requests that were sent then."""
+    idle, steal = shares(before.machine_ticks, after.machine_ticks)
+    generator_cpu_s = after.generator_cpu_s - before.generator_cpu_s
+    wall_s, cpu_s = after.at_s - before.at_s, after.cpu_s - before.cpu_s
+    return Load(samples, wall_s, cpu_s, generator_cpu_s, idle, steal, after.rss_bytes)
+
+
 def measure(servers: Sequence[Server], load: Callable[[], list[Sample]]) -> Load:
     """Put a load on the servers and read the clocks around it."""
-    generator_s, cpu_s, machine = time.process_time(), _cpu_s(servers), machine_ticks()
-    begun_s = time.monotonic()
+    before = read(servers)
     samples = load()
-    wall_s = time.monotonic() - begun_s
-    idle, steal = shares(machine, machine_ticks())
-    return Load(
-        samples, wall_s, _cpu_s(servers) - cpu_s, time.process_time() - generator_s, idle, steal,
-        sum(server.rss_bytes for server in servers),
-    )  # fmt: skip
-
-
-def _cpu_s(servers: Sequence[Server]) -> float:
-    return sum(server.cpu_s for server in servers)
+    return between(before, read(servers), samples)
 
 
 def clients(
@@ -86,18 +103,36 @@ def clients(
 
 
 def clients_in_processes(server: Server, requests: Sequence[bytes], count: int, seconds: float, processes: int) -> Load:
-    """The same from several generator processes, where one would be the bottleneck; their CPU is not counted."""
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(processes, mp_context=context) as pool:
-        list(pool.map(time.sleep, [0.5] * processes))  # they are all up before the clocks are read
-        share = count // processes
-        arguments = [(server.port, requests, share, seconds)] * processes
-        return measure([server], lambda: [each for found in pool.map(_client_process, arguments) for each in found])
+    """The same from several generator processes, where one would be the bottleneck. Their CPU is not counted."""
+    loop = partial(_closed_loop, server.port, requests, count // processes, seconds)
+    return _in_processes(server, [loop] * processes)
 
 
-def _client_process(arguments: tuple[int, Sequence[bytes], int, float]) -> list[Sample]:
-    port, requests, count, seconds = arguments
+def open_loop_in_processes(server: Server, requests: Sequence[bytes], due_s: Sequence[float], processes: int) -> Load:
+    """An open loop, each process taking its turn."""
+    loops = [partial(_open_loop, server.port, requests, due_s[number::processes]) for number in range(processes)]
+    return _in_processes(server, loops)
+
+
+def _in_processes(server: Server, loops: Sequence[Callable[[], list[Sample]]]) -> Load:
+    begin_s = time.monotonic() + GENERATORS_START_S
+    with ProcessPoolExecutor(len(loops), mp_context=multiprocessing.get_context("spawn")) as pool:
+        running = [pool.submit(_begin, loop, begin_s) for loop in loops]
+        time.sleep(begin_s - time.monotonic())
+        return measure([server], lambda: [sample for each in running for sample in each.result()])
+
+
+def _begin(loop: Callable[[], list[Sample]], begin_s: float) -> list[Sample]:
+    time.sleep(begin_s - time.monotonic())  # which fails if this process was not up in time
+    return loop()
+
+
+def _closed_loop(port: int, requests: Sequence[bytes], count: int, seconds: float) -> list[Sample]:
     return asyncio.run(closed_loop([port], itertools.cycle(requests), count, seconds))
+
+
+def _open_loop(port: int, requests: Sequence[bytes], due_s: Sequence[float]) -> list[Sample]:
+    return asyncio.run(open_loop(port, itertools.cycle(requests), due_s))
 
 
 def machine_ticks() -> list[int]:

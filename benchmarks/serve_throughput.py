@@ -18,10 +18,9 @@ from dataclasses import asdict, dataclass, replace
 
 from benchmarks.job import ROOT
 from benchmarks.serve_agreement import Agreement, answered, compare, expected, scenes
-from benchmarks.serve_client import post
+from benchmarks.serve_client import Body, post
 from benchmarks.serve_inputs import (
     SIZES_PX,
-    Body,
     classify,
     embed,
     infinity_embed,
@@ -44,6 +43,8 @@ Variants = Mapping[str, Mapping[str, str]]
 COLD_FROM = 1_000_000
 """The number of the first label that nobody has asked for; they end the same way, so the words stay as long."""
 VARIANTS: Variants = {"ours": {}, "exact": {"EXACT": "1"}, "int8": {"PRECISION": "int8"}}
+PATIENT = {"QUEUE_BUDGET_MS": "20000", "QUEUE_LIMIT": "64"}
+"""The others refuse nobody, so what is compared with them does not either."""
 FAST: Variants = {"bf16": {"PRECISION": "bf16"}}
 WARMING_ATTEMPTS = 40
 """New labels may take longer than a request may last; the server goes on, and they are ready at the next request."""
@@ -222,8 +223,8 @@ def measure(effort: Effort) -> Figures:
     write_checkpoint(thin, thin_config())
     photos(WORK / "photos", "12 MP", 2)
     begun = hardware(checkpoint, WORK / "photos", effort.seconds, frozenset({max(cores)}))
-    servers = [ours(name, checkpoint, workers, **told) for name, told in offered(VARIANTS).items()]
-    servers += [ours("thin", thin, workers), pipeline(checkpoint, workers)]
+    servers = [ours(name, checkpoint, workers, **PATIENT, **told) for name, told in offered(VARIANTS).items()]
+    servers += [ours("thin", thin, workers, **PATIENT), pipeline(checkpoint, workers)]
     servers += [infinity(checkpoint) for _ in range(workers)] if INFINITY.is_file() else []
     with running(servers, WORK / "logs") as up:
         stand = Stand(up, effort, workers)
