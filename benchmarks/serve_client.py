@@ -73,7 +73,8 @@ def read_head(head: str) -> tuple[int, int, bool]:
     """Status, content length and whether the server closes, from an answer's head in lower case."""
     first, *lines = head.strip().split("\r\n")
     headers = {name: value.strip() for name, _, value in (line.partition(":") for line in lines)}
-    return int(first.split()[1]), int(headers["content-length"]), headers.get("connection") == "close"
+    closes = headers.get("connection") == "close" or first.startswith("http/1.0")
+    return int(first.split()[1]), int(headers["content-length"]), closes
 
 
 def post(path: str, body: Body) -> bytes:

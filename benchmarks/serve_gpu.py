@@ -2,8 +2,8 @@
 
     make bench-gpu        or: python -m benchmarks.serve_gpu        5 minutes
 
-Needs CUDA, the product's packages and nothing else, the network included. Without OpenAI's tokenizer, which `make bench`
-downloads, the shipped checkpoint's stands in: labels cost a little less then, images the same.
+Needs CUDA and the product's packages, and no network. Without OpenAI's tokenizer, which `make bench` downloads, the
+shipped checkpoint's stands in: labels cost a little less then, images the same.
 """
 
 import itertools
@@ -46,7 +46,7 @@ BATCHES = (1, 8, 64, 256)
 CLIENTS = 64
 LOADED = 0.8
 GENERATORS = 4
-"""Processes, and cores that they have for themselves where there are twice as many; one sends some 2,000 photos a second."""
+"""Processes, and cores that they have for themselves where there are twice as many. One sends some 2,000 photos a s."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ class Tower:
 
 @dataclass(frozen=True)
 class Served:
-    """Over HTTP; `decoded_per_s`: what as many threads as the server has cores decode and prepare, doing nothing else."""
+    """Over HTTP; `decoded_per_s`: what a thread for each of the server's cores decodes and prepares, all together."""
 
     lone: Load
     full: Load
@@ -131,9 +131,9 @@ def measure_served(checkpoint: Path, cores: Cores, processes: int, effort: Effor
     images = photos(WORK / "photos", "VGA", 8)
     requests = [post("/invocations", classify([image], labels(10))) for image in images]
     with running([ours("ours", checkpoint, EXPECT_GPU="1")], WORK / "logs", cores) as up:
-        (server,) = up or [None]
-        if server is None:
+        if not up:
             raise SystemExit("the server did not start on this GPU: see above")
+        (server,) = up
         clients([server], itertools.cycle(requests), CLIENTS, effort.load_s / 2)
         lone = clients([server], itertools.cycle(requests), 1, effort.load_s)
         full = clients_in_processes(server, requests, CLIENTS, effort.load_s, processes)
@@ -175,11 +175,7 @@ def write_report(tower: Tower, served: Served, cores: Cores, took_s: float, path
     """Write benchmarks/serving-gpu.md."""
     tokenizer = "OpenAI's tokenizer" if MERGES.is_file() else "the shipped checkpoint's tokenizer"
     tower_rows = [
-        [
-            f"{n}",
-            f"{tower.eager_ms[n]:.2f}",
-            *(f"{tower.ms[p][n]:.2f} ({_tflops(tower, p, n):,.0f})" for p in PRECISIONS),
-        ]
+        [f"{n}", f"{tower.eager_ms[n]:.2f}", *(_tower_cell(tower, precision, n) for precision in PRECISIONS)]
         for n in BATCHES
     ]
     loads = {
@@ -222,8 +218,9 @@ The shipped checkpoint, {served.agreement.answers:,} answers: greatest differenc
 """)
 
 
-def _tflops(tower: Tower, precision: str, batch: int) -> float:
-    return tower.gflop * batch / tower.ms[precision][batch]
+def _tower_cell(tower: Tower, precision: str, batch: int) -> str:
+    ms = tower.ms[precision][batch]
+    return f"{ms:.2f} ({tower.gflop * batch / ms:,.0f})"  # GFLOP a ms are TFLOP a s
 
 
 def _cells(load: Load) -> list[str]:
@@ -245,6 +242,7 @@ def main() -> int:
     if not torch.cuda.is_available():
         print(f"there is no GPU to measure: {describe_cuda()}", file=sys.stderr)
         return 2
+    torch.set_num_threads(1)
     begun_s, effort, checkpoint = time.monotonic(), Effort(), WORK / "checkpoint"
     write_checkpoint(checkpoint)
     tower = measure_tower(checkpoint, "cuda", effort)

@@ -16,7 +16,7 @@ from benchmarks.serve_client import OK, Sample, closed_loop, open_loop
 from benchmarks.serve_process import Server
 
 MACHINE_FACTS = Path("/proc/stat")
-GENERATORS_START_S = 20
+GENERATORS_START_S = 30
 """Within which several generator processes are up, so that they can begin at the same moment."""
 
 

@@ -1,6 +1,7 @@
 """A server as a process of its own, and what it costs: CPU seconds and memory of it and its children, by /proc."""
 
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -43,7 +44,7 @@ class Server:
         environ = os.environ | {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"} | self._environ
         with log.open("wb") as lines, pinned(cores):
             self._process = subprocess.Popen(  # noqa: S603 - a server of ours or one that is compared with it
-                self._command, cwd=ROOT, env=environ, stdout=lines, stderr=subprocess.STDOUT
+                self._command, cwd=ROOT, env=environ, stdout=lines, stderr=subprocess.STDOUT, start_new_session=True
             )
         deadline_s = time.monotonic() + START_S
         while not self._is_healthy():
@@ -60,7 +61,7 @@ class Server:
         try:
             self._process.wait(STOP_S)
         except subprocess.TimeoutExpired:
-            self._process.kill()
+            os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait()
         self._process = None
 
