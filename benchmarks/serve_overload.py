@@ -144,7 +144,7 @@ def bar_figures(found: Overload, effort: Effort) -> dict[str, float]:
         "useful": len(useful) / effort.beyond_s / found.capacity.per_s,
         "accepted": found.beyond.latency_ms(0.99) / BUDGET_MS,
         "ping": percentile([sample.latency_ms for sample in found.pings], 0.99),
-        "recovery": recovery_s(found.after.samples, NORMAL * found.lone.latency_ms(0.5)),
+        "recovery": round(recovery_s(found.after.samples, NORMAL * found.lone.latency_ms(0.5)), 3),
         "growth": found.growth,
     }
     refused = [sample.latency_ms for sample in found.beyond.samples if sample.status in REFUSALS]

@@ -1,5 +1,6 @@
 """The serving report as Markdown and charts: benchmarks/serving.md."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -73,6 +74,9 @@ def absent_reasons(figures: Figures) -> dict[str, str]:
     by_variable = {"exact": "EXACT", "int8": "PRECISION"}
     missing = {name: f"the server knows no {variable}" for name, variable in by_variable.items()}
     reasons = {name: reason for name, reason in missing.items() if not understands(by_variable[name])}
+    reasons = (
+        dict.fromkeys(missing.keys() - figures.rounds.get("VGA", {}).keys(), "the server did not start so") | reasons
+    )
     if "exact" in reasons:
         reasons |= dict.fromkeys(("infinity_exact", "agree_exact"), reasons["exact"])
     if "infinity" not in figures.rounds.get("vectors", {}):
@@ -118,6 +122,7 @@ def _head(figures: Figures, took_s: float) -> str:
     loads = [load for case in figures.rounds.values() for each in case.values() for load in each]
     rounds = max(len(each) for case in figures.rounds.values() for each in case.values())
     idle, steal = median(load.idle for load in loads), max(load.steal for load in loads)
+    generator_ms = median(1000 * load.generator_cpu_s / len(load.samples) for load in loads)
     return f"""# How fast serving is
 
 `make bench` wrote this file in {took_s / 60:.0f} minutes. {machine()}.
@@ -125,8 +130,9 @@ def _head(figures: Figures, took_s: float) -> str:
 A model of openai/clip-vit-base-patch32's shape with random weights, which cost what trained ones cost, and its
 tokenizer; synthetic photographs as JPEG. Every contender is a server of its own with {figures.workers} one-thread
 workers; the pipeline stands behind the same HTTP server and parser as Wordsight. All are up at once and take turns,
-{rounds} rounds; ratios are medians of the rounds' own ratios. The load generator runs on the same cores. While loads
-ran, {idle:.0%} of the machine was idle in the median, and at most {steal:.1%} was stolen by its host."""
+{rounds} rounds; ratios are medians of the rounds' own ratios. The load generator runs on the same cores and spends
+{generator_ms:.1f} ms of CPU on a request. While loads ran, {idle:.0%} of the machine was idle in the median, and at most
+{steal:.1%} was stolen by its host."""
 
 
 def _bars(figures: Figures) -> str:
@@ -242,6 +248,13 @@ def _curve_table(name: str, curve: Curve) -> str:
     return table([AXES[name], "server", "p50, ms", "requests/s", "CPU ms"], rows)
 
 
+def round_step(value: float, down: bool = False) -> float:
+    """The next of 1, 2 and 5 times the powers of ten, upwards or down, so that an axis ends at a tick."""
+    power: float = 10.0 ** math.floor(math.log10(value))
+    steps = [power * step for step in (1, 2, 5, 10)]
+    return max(step for step in steps if step <= value) if down else min(step for step in steps if step >= value)
+
+
 def _chart(name: str, curve: Curve) -> str:
     def y(load: Load) -> float:
         return load.per_s if name == "clients" else load.latency_ms(0.5) / 1000
@@ -254,5 +267,6 @@ def _chart(name: str, curve: Curve) -> str:
     up = [value for one in series for _, value in one.points]
     title = "Requests per second" if name == "clients" else "Latency of a lone client, s"
     x_axis = Axis(AXES[name], min(across), max(across), log=True)
-    y_axis = Axis(title, 0, max(up)) if name == "clients" else Axis(title, min(up), max(up), log=True)
+    low, high = round_step(min(up), down=True), round_step(max(up))
+    y_axis = Axis(title, 0, high) if name == "clients" else Axis(title, low, high, log=True)
     return line_chart(f"{title}, by {AXES[name]}", x_axis, y_axis, series)

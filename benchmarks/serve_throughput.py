@@ -227,6 +227,8 @@ def measure(effort: Effort) -> Figures:
     servers += [ours("thin", thin, workers, **PATIENT), pipeline(checkpoint, workers)]
     servers += [infinity(checkpoint) for _ in range(workers)] if INFINITY.is_file() else []
     with running(servers, WORK / "logs") as up:
+        if missing := {"ours", "thin", "pipeline"} - {server.name for server in up}:
+            raise SystemExit(f"nothing can be compared without {', '.join(sorted(missing))}: see {WORK / 'logs'}")
         stand = Stand(up, effort, workers)
         found = stand.rounds()
         curves = stand.curves()

@@ -7,7 +7,7 @@ import pytest
 from benchmarks.serve_agreement import Agreement
 from benchmarks.serve_client import Sample
 from benchmarks.serve_load import Load
-from benchmarks.serve_tables import Figures, bar_figures, rate, ratio, write_report
+from benchmarks.serve_tables import Figures, bar_figures, rate, ratio, round_step, write_report
 from benchmarks.serve_tower import Hardware, Precision
 
 
@@ -51,6 +51,11 @@ def test_bars_have_figures_by_what_was_measured() -> None:
         "vga": pytest.approx(8), "warm": pytest.approx(500), "cold": pytest.approx(4), "tower": pytest.approx(0.5),
         "request": pytest.approx(1.25), "rest_vga": pytest.approx(0.4), "agree_fast": 1e-3, "argmax_fast": 1.0,
     }  # fmt: skip
+
+
+def test_an_axis_ends_at_the_next_round_value() -> None:
+    assert [round_step(value) for value in (0.13, 1, 3, 60)] == pytest.approx([0.2, 1, 5, 100])
+    assert [round_step(value, down=True) for value in (0.13, 1, 3, 60)] == pytest.approx([0.1, 1, 2, 50])
 
 
 def test_the_report_has_every_part_and_its_charts(tmp_path: Path) -> None:
