@@ -71,12 +71,11 @@ def bar_figures(figures: Figures) -> dict[str, float]:
 
 def absent_reasons(figures: Figures) -> dict[str, str]:
     """Why a bar has no figure."""
-    by_variable = {"exact": "EXACT", "int8": "PRECISION"}
-    missing = {name: f"the server knows no {variable}" for name, variable in by_variable.items()}
-    reasons = {name: reason for name, reason in missing.items() if not understands(by_variable[name])}
-    reasons = (
-        dict.fromkeys(missing.keys() - figures.rounds.get("VGA", {}).keys(), "the server did not start so") | reasons
-    )
+    reasons = {
+        name: "the server did not start so" if understands(variable) else f"the server knows no {variable}"
+        for name, variable in (("exact", "EXACT"), ("int8", "PRECISION"))
+        if name not in figures.rounds["VGA"]
+    }
     if "exact" in reasons:
         reasons |= dict.fromkeys(("infinity_exact", "agree_exact"), reasons["exact"])
     if "infinity" not in figures.rounds.get("vectors", {}):
@@ -131,8 +130,8 @@ A model of openai/clip-vit-base-patch32's shape with random weights, which cost 
 tokenizer; synthetic photographs as JPEG. Every contender is a server of its own with {figures.workers} one-thread
 workers; the pipeline stands behind the same HTTP server and parser as Wordsight. All are up at once and take turns,
 {rounds} rounds; ratios are medians of the rounds' own ratios. The load generator runs on the same cores and spends
-{generator_ms:.1f} ms of CPU on a request. While loads ran, {idle:.0%} of the machine was idle in the median, and at most
-{steal:.1%} was stolen by its host."""
+{generator_ms:.1f} ms of CPU on a request. While loads ran, {idle:.0%} of the machine was idle in the median, and at
+most {steal:.1%} was stolen by its host."""
 
 
 def _bars(figures: Figures) -> str:
