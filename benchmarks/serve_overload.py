@@ -168,7 +168,7 @@ another one. Latencies count from when a request was due, not from when it was s
 "Server" and "generator" are the cores that they used, "idle" the share of the whole machine that nobody did; at most
 {max(load.steal for load in found.parts().values()):.1%} was stolen by its host. At random distances, as from callers
 who know nothing of each other, some wait at {NEAR:.0%} of the capacity of a lone worker whatever the server does: for a
-queue with constant service times 1 in 100 takes some 10 of these.
+queue with constant service times 1 in 100 takes 11 of these or more.
 
 {table(head, rows)}
 
