@@ -10,7 +10,7 @@ export OMP_NUM_THREADS ?= 1
 CDK = cdk --context stage=$(STAGE) $(CONTEXT)
 
 .DEFAULT_GOAL := help
-.PHONY: help local local-status local-logs local-destroy test test-slow check synth diff bootstrap deploy promote destroy api-key train-demo learn-report bench-train
+.PHONY: help local local-status local-logs local-destroy test test-slow check synth diff bootstrap deploy promote destroy api-key train-demo learn-report bench-train bench bench-load bench-gpu
 
 help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -81,9 +81,25 @@ learn-report: .venv/.benchmarks ## Fine-tune in two new domains by every method:
 bench-train: .venv/.product .bench/site ## Measure training beside two common training loops: 15 minutes
 	python -m benchmarks.train_throughput
 
+bench: .venv/.product .bench/site .bench/infinity ## Measure serving beside two common servers: 15 minutes (QUICK=1: 2 minutes)
+	python -m benchmarks.serve_throughput $(if $(QUICK),--quick)
+
+bench-load: .venv/.product .bench/site ## Measure serving near its capacity and beyond: 3 minutes (QUICK=1: 1 minute)
+	python -m benchmarks.serve_overload $(if $(QUICK),--quick)
+
+bench-gpu: .venv/.product ## Measure serving on a CUDA GPU: 5 minutes
+	python -m benchmarks.serve_gpu
+
 # Apart from .venv and without dependencies: these would bring torchvision, which replaces torch.
 .bench/site: benchmarks/train_others.txt .venv/.product
 	python -m pip install --disable-pip-version-check --no-deps --upgrade --target $@ -r benchmarks/train_others.txt
+	@touch $@
+
+# torch comes first: what needs it takes what is there.
+.bench/infinity: benchmarks/serve_infinity.txt .venv/.product
+	python -m venv --clear $@
+	$@/bin/python -m pip install --disable-pip-version-check $$(grep ^torch $<)
+	$@/bin/python -m pip install --disable-pip-version-check -r $<
 	@touch $@
 
 # Stamps: what was installed, and from which list. A changed list installs again.

@@ -1,5 +1,6 @@
 """Line charts as SVG: two axes, a few named series, readable on light and dark pages."""
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from html import escape
@@ -22,19 +23,25 @@ class Series:
 
 @dataclass(frozen=True)
 class Axis:
-    """What is shown along one side, from `low` to `high`."""
+    """What is shown along one side, from `low` to `high`; with `log`, which needs a `low` above 0, by its logarithm."""
 
     title: str
     low: float
     high: float
+    log: bool = False
 
     def share(self, value: float) -> float:
         """Where a value lies between the ends; what lies outside is drawn at the nearer end."""
-        return min(1.0, max(0.0, (value - self.low) / (self.high - self.low)))
+        low, high, at = (math.log(each) if self.log else each for each in (self.low, self.high, value))
+        return min(1.0, max(0.0, (at - low) / (high - low)))
 
     def ticks(self) -> list[float]:
-        """Evenly spaced values, both ends among them."""
-        return [self.low + (self.high - self.low) * step / TICKS for step in range(TICKS + 1)]
+        """Evenly spaced values, both ends among them; with `log` 1, 2 and 5 times the powers of ten in between."""
+        if not self.log:
+            return [self.low + (self.high - self.low) * step / TICKS for step in range(TICKS + 1)]
+        powers = range(math.floor(math.log10(self.low)), math.ceil(math.log10(self.high)) + 1)
+        steps = (1, 2, 5) if self.high < 1000 * self.low else (1,)
+        return [step * 10.0**power for power in powers for step in steps if self.low <= step * 10.0**power <= self.high]
 
 
 def line_chart(title: str, x: Axis, y: Axis, series: Sequence[Series]) -> str:

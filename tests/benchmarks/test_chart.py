@@ -20,3 +20,10 @@ def test_what_lies_outside_an_axis_is_drawn_at_its_end() -> None:
     axis = Axis("steps", 10, 20)
     assert [axis.share(value) for value in (0, 10, 15, 20, 99)] == [0, 0, 0.5, 1, 1]
     assert axis.ticks() == [10, 12, 14, 16, 18, 20]
+
+
+def test_a_logarithmic_axis_gives_every_power_of_ten_the_same_room() -> None:
+    axis = Axis("labels", 1, 10_000, log=True)
+    assert [axis.share(value) for value in (1, 10, 100, 10_000)] == [0, 0.25, 0.5, 1]
+    assert axis.ticks() == [1, 10, 100, 1000, 10_000]
+    assert Axis("clients", 1, 32, log=True).ticks() == [1, 2, 5, 10, 20]

@@ -1,0 +1,68 @@
+"""The serving report."""
+
+from pathlib import Path
+
+import pytest
+
+from benchmarks.serve_agreement import Agreement
+from benchmarks.serve_client import Sample
+from benchmarks.serve_load import Load
+from benchmarks.serve_tables import Figures, bar_figures, rate, ratio, round_step, write_report
+from benchmarks.serve_tower import Hardware, Precision
+
+
+def load(per_s: float, cpu_ms: float) -> Load:
+    """Ten answers at this rate and cost."""
+    samples = [Sample(number / per_s, 1000 / per_s, 200) for number in range(10)]
+    return Load(samples, 10 / per_s, cpu_ms / 100, 0, 0.5, 0, 10**9)
+
+
+HARDWARE = Hardware(
+    gflop=8.82, default="bf16",
+    precisions={"bf16": Precision(882, 441, {1: 20, 8: 100}), "fp32": Precision(200, 100, {1: 90, 8: 500})},
+    prepare_ms={"VGA": 5, "12 MP": 150},
+)  # fmt: skip
+FOUND = Figures(
+    HARDWARE,
+    {
+        "VGA": {"ours": [load(50, 13), load(60, 12)], "pipeline": [load(5, 200), load(10, 200)]},
+        "many": {"ours": [load(50, 20)], "pipeline": [load(0.1, 20_000)]},
+        "cold": {"ours": [load(0.2, 5_000)]},
+        "VGA thin": {"thin": [load(200, 2)]},
+    },
+    {
+        "labels": {"ours": {2: load(50, 20), 10_000: load(20, 50)}},
+        "clients": {"ours": {1: load(20, 30), 32: load(50, 30)}},
+    },
+    {"ours": Agreement(1e-3, 0.99, 1.0, 100)},
+    workers=2,
+    many_labels=1000,
+)  # fmt: skip
+
+
+def test_a_ratio_is_the_median_of_the_rounds_own() -> None:
+    assert ratio(FOUND.rounds, "VGA", "ours", "pipeline", rate) == pytest.approx((10 + 6) / 2)
+    assert ratio(FOUND.rounds, "VGA", "int8", "pipeline", rate) is None
+
+
+def test_bars_have_figures_by_what_was_measured() -> None:
+    figures = bar_figures(FOUND)
+    assert figures == {
+        "vga": pytest.approx(8), "warm": pytest.approx(500), "cold": pytest.approx(4), "tower": pytest.approx(0.5),
+        "request": pytest.approx(1.25), "rest_vga": pytest.approx(0.4), "agree_fast": 1e-3, "argmax_fast": 1.0,
+    }  # fmt: skip
+
+
+def test_an_axis_ends_at_the_next_round_value() -> None:
+    assert [round_step(value) for value in (0.13, 1, 3, 60)] == pytest.approx([0.2, 1, 5, 100])
+    assert [round_step(value, down=True) for value in (0.13, 1, 3, 60)] == pytest.approx([0.1, 1, 2, 50])
+
+
+def test_the_report_has_every_part_and_its_charts(tmp_path: Path) -> None:
+    write_report(FOUND, 600, tmp_path)
+    report = (tmp_path / "serving.md").read_text()
+    assert "in 10 minutes" in report and "| B1 |" in report and "| 8x |" in report
+    assert "| VGA, 1,000 new labels | Wordsight | 0.2 | 5,000.0 |" in report
+    assert "infinity-emb did not start" in report
+    for name in ("labels", "clients"):
+        assert f"](serving-{name}.svg)" in report and (tmp_path / f"serving-{name}.svg").read_text().startswith("<svg")
