@@ -11,7 +11,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -29,17 +29,19 @@ from benchmarks.serve_inputs import MERGES, classify, labels, photos, write_chec
 from benchmarks.serve_load import Load, clients, clients_in_processes, open_loop_in_processes
 from benchmarks.serve_overload import evenly
 from benchmarks.serve_process import Cores, Server, ours, pinned, pipeline, running
-from benchmarks.serve_tower import DTYPES, gemm_peak, load_clip, tower_gflop, typical_s
+from benchmarks.serve_tower import DTYPES, gemm_peak, tower_gflop, typical_s
 from model.checkpoint import load_checkpoint
 from model.device import describe_cuda
-from model.image import open_image
 from model.inference import Clip
+from model.serving.load import build_towers
+from model.serving.towers import Embed, Towers
+from model.settings import Precision
 
 WORK = ROOT / ".bench/serve"
 SHIPPED = ROOT / "model/shipped"
 PEAK_SHAPES = ((4096, 4096, 4096), (8192, 8192, 8192), (12800, 3072, 768))
 """The last one is the widest layer of the tower at batch 256."""
-PRECISIONS = ("fp16", "bf16")
+PRECISIONS: tuple[Precision, ...] = ("fp16", "bf16")
 DEFAULT = PRECISIONS[0]
 """What the server takes on a GPU: CLIP was trained so, and every GPU has it."""
 BATCHES = (1, 8, 64, 256)
@@ -60,15 +62,15 @@ class Effort:
 
 @dataclass(frozen=True)
 class Tower:
-    """In process. `ms`: of one image tower call on the device by precision and batch size, `eager_ms` that of
-    transformers in fp32; `host_per_s`: images a second from prepared pixels in ordinary and in pinned memory.
+    """In process. `ms`: of one image tower call by precision and batch size, `eager_ms` that of transformers in fp32;
+    `images_per_s`: what the server's workers embed together, as fast as they can.
     """
 
     gflop: float
     peak_gflops: dict[str, float]
     ms: dict[str, dict[int, float]]
     eager_ms: dict[int, float]
-    host_per_s: dict[str, float]
+    images_per_s: float
 
 
 @dataclass(frozen=True)
@@ -86,39 +88,65 @@ class Served:
 @torch.inference_mode()
 def measure_tower(checkpoint: Path, device: str, effort: Effort) -> Tower:
     """Everything that needs no server."""
-    side = load_checkpoint(checkpoint).processor.crop_size
-    pixels = torch.randn(max(BATCHES), 3, int(side.height), int(side.width))
-    peaks = {name: gemm_peak(DTYPES[name], device, effort.seconds, PEAK_SHAPES) for name in PRECISIONS}
-    ms, host = {}, {}
+    peaks: dict[str, float] = {
+        name: gemm_peak(DTYPES[name], device, effort.seconds, PEAK_SHAPES) for name in PRECISIONS
+    }
+    ms: dict[str, dict[int, float]] = {}
+    images_per_s = 0.0
     for name in PRECISIONS:
-        clip = load_clip(checkpoint, device, name)
-        there = pixels.to(device, DTYPES[name])
-        ms[name] = {n: 1000 * typical_s(partial(clip.embed_images, there[:n]), device, effort.seconds) for n in BATCHES}
+        clip = Clip(load_checkpoint(checkpoint, device), exact=False)
+        towers = build_towers(clip, name, None)
+        pixels = torch.randint(0, 256, clip.blank_pixels(max(BATCHES)).shape, dtype=torch.uint8)
+        ms[name] = {
+            count: 1000 * typical_s(_one_call(clip, towers, pixels[:count]), device, effort.seconds)
+            for count in BATCHES
+        }
         if name == DEFAULT:
-            for kind, given in (("ordinary", pixels), ("pinned", pixels.pin_memory() if device == "cuda" else pixels)):
-                host[kind] = len(given) / typical_s(partial(clip.embed_images, given), device, effort.seconds)
+            images_per_s = rate_of_all(towers, pixels[: towers.batch_sizes[-1]], effort.load_s)
     theirs = CLIPModel.from_pretrained(checkpoint, local_files_only=True).eval().to(device)
     gflop = tower_gflop(theirs.config)
-    there = pixels.to(device)
+    there = torch.randn(pixels.shape).to(device)
 
     def eager(count: int) -> torch.Tensor:
         features: torch.Tensor = theirs.get_image_features(pixel_values=there[:count]).pooler_output
         return features.cpu()
 
     eager_ms = {n: 1000 * typical_s(partial(eager, n), device, effort.seconds) for n in BATCHES}
-    return Tower(gflop, peaks, ms, eager_ms, host)
+    return Tower(gflop, peaks, ms, eager_ms, images_per_s)
+
+
+def _one_call(clip: Clip, towers: Towers, pixels: torch.Tensor) -> Callable[[], object]:
+    """A worker's, or for more images than it takes at a time the same tower without a graph."""
+    if len(pixels) <= towers.batch_sizes[-1]:
+        return partial(towers.workers[0], pixels)
+    there = pixels.to(clip.device)
+    return lambda: clip.encode_images(there).cpu()
+
+
+def rate_of_all(towers: Towers, pixels: torch.Tensor, seconds: float) -> float:
+    """Images a second that all workers together embed, batch after batch of the same pixels."""
+    deadline_s = time.monotonic() + seconds
+
+    def work(embed: Embed) -> int:
+        done = 0
+        while time.monotonic() < deadline_s:
+            done += len(embed(pixels))
+        return done
+
+    with ThreadPoolExecutor(len(towers.workers)) as pool:
+        return sum(pool.map(work, towers.workers)) / seconds
 
 
 def decoded_per_s(checkpoint: Path, images: Sequence[bytes], cores: Cores, seconds: float) -> float:
     """Photos a second that a pool with a thread per core decodes and prepares, as the server does."""
-    clip = Clip(load_checkpoint(checkpoint))
+    clip = Clip(load_checkpoint(checkpoint), exact=False)
     endless = itertools.cycle(images)
     deadline_s = time.monotonic() + seconds
 
     def work() -> int:
         done = 0
         while time.monotonic() < deadline_s:
-            clip.preprocess(open_image(next(endless)))
+            clip.preprocess(clip.open(next(endless))[0])
             done += 1
         return done
 
@@ -164,7 +192,7 @@ def bar_figures(tower: Tower, served: Served) -> dict[str, float]:
         "eager": tower.eager_ms[largest] / tower.ms[DEFAULT][largest],
         "latency": tower.ms[DEFAULT][1] / tower.eager_ms[1],
         "decode": served.full.per_s / served.decoded_per_s,
-        "rate": tower.host_per_s["pinned"],
+        "rate": tower.images_per_s,
         "p99": served.loaded.latency_ms(0.99) / served.lone.latency_ms(0.5),
         "argmax": served.agreement.argmax,
     }
@@ -197,13 +225,13 @@ generator runs on the others.
 
 ## The image tower, in process
 
-ms a call from pixels on the device to vectors on the host, and TFLOP/s; {tower.gflop:.2f} GFLOP an image. The best
-matrix product in TFLOP/s: {peaks}.
+ms a call from pixels to vectors on the host, and TFLOP/s; {tower.gflop:.2f} GFLOP an image. Pixels are on the device
+for transformers and for 256 images, which the server never takes at once; else they are bytes on the host, as they
+come from the decoders. The best matrix product in TFLOP/s: {peaks}.
 
 {table(["images", "transformers, eager, fp32", *(f"Wordsight, {name}" for name in PRECISIONS)], tower_rows)}
 
-From prepared pixels in the host's memory, fp32, {max(BATCHES)} at a time, one call after another:
-{tower.host_per_s["ordinary"]:,.0f} images/s from ordinary memory, {tower.host_per_s["pinned"]:,.0f} from pinned memory.
+The server's workers together embed {tower.images_per_s:,.0f} decoded images a second.
 
 ## Over HTTP
 

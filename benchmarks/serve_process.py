@@ -135,7 +135,7 @@ def _free_port() -> int:
 def ours(name: str, checkpoint: Path, workers: int | None = None, **environ: str) -> Server:
     """The product's server; without `workers` it chooses their number itself."""
     places = {"SAGEMAKER_BIND_TO_PORT": "{port}", "BIND_HOST": "127.0.0.1", "SM_MODEL_DIR": str(checkpoint)}
-    threads = {} if workers is None else {"MODEL_WORKERS": str(workers), "MODEL_THREADS": str(workers)}
+    threads = {} if workers is None else {"MODEL_WORKERS": str(workers)}
     return Server(name, [sys.executable, "-m", "model", "serve"], places | threads | environ)
 
 

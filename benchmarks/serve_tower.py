@@ -27,8 +27,9 @@ from benchmarks.machine import cpu_flags
 from benchmarks.serve_inputs import photos
 from benchmarks.serve_process import Cores, pinned
 from model.checkpoint import load_checkpoint
-from model.image import open_image
 from model.inference import Clip
+from model.serving.load import build_towers
+from model.settings import Precision
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 BF16_FLAGS = ("avx512_bf16", "amx_bf16")
@@ -41,7 +42,7 @@ PREPARED = ("VGA", "12 MP")
 
 
 @dataclass(frozen=True)
-class Precision:
+class Speed:
     """Of one dtype: GFLOP/s of the best matrix product and of the tower's own products at batch 1 with weights out of
     memory; CPU ms of the tower by batch size.
     """
@@ -57,7 +58,7 @@ class Hardware:
 
     gflop: float
     default: str
-    precisions: Mapping[str, Precision]
+    precisions: Mapping[str, Speed]
     prepare_ms: Mapping[str, float]
 
 
@@ -116,7 +117,7 @@ def chain_rate(config: CLIPConfig, dtype: torch.dtype, seconds: float) -> float:
 
 
 def typical_s(work: Callable[[], object], device: str, seconds: float) -> float:
-    """The median time of one call: CPU time of this thread, or for a GPU wall time until it is done."""
+    """The median time of one call: CPU time of this process, or for a GPU wall time until it is done."""
     return median(durations_s(work, device, seconds))
 
 
@@ -128,7 +129,7 @@ def fastest_s(work: Callable[[], object], device: str, seconds: float) -> float:
 @torch.inference_mode()
 def durations_s(work: Callable[[], object], device: str, seconds: float) -> list[float]:
     """The times of calls one after another, after two that warm up; five at least."""
-    clock = time.perf_counter if device == "cuda" else time.thread_time
+    clock = time.perf_counter if device == "cuda" else time.process_time
     found: list[float] = []
     for _ in range(2):
         work()
@@ -144,15 +145,10 @@ def durations_s(work: Callable[[], object], device: str, seconds: float) -> list
     return found
 
 
-def load_clip(directory: Path, device: str, precision: str) -> Clip:
-    """The product's two encoders in a precision."""
-    return Clip(load_checkpoint(directory, device, DTYPES[precision]))
-
-
-def tower_times_ms(directory: Path, precision: str, pixels: Tensor, seconds: float) -> dict[int, float]:
-    """CPU ms of one image tower call, by batch size. pixels: [B, 3, height, width]"""
-    clip = load_clip(directory, "cpu", precision)
-    return {size: 1000 * typical_s(partial(clip.embed_images, pixels[:size]), "cpu", seconds) for size in BATCHES}
+def tower_times_ms(directory: Path, precision: Precision, pixels: Tensor, seconds: float) -> dict[int, float]:
+    """CPU ms of one call of the server's image tower, by batch size. pixels: uint8 [B, 3, height, width]"""
+    (embed,) = build_towers(Clip(load_checkpoint(directory)), precision, workers=1).workers
+    return {size: 1000 * typical_s(partial(embed, pixels[:size]), "cpu", seconds) for size in BATCHES}
 
 
 def hf_prepare(processor: CLIPImageProcessorPil, data: bytes) -> Tensor:
@@ -172,14 +168,15 @@ def measure(directory: Path, photos_dir: Path, seconds: float) -> Hardware:
     """Measure everything, each part for so many seconds."""
     checkpoint = load_checkpoint(directory)
     config, processor = checkpoint.model.config, checkpoint.processor
-    clip = Clip(checkpoint)
+    clip = Clip(checkpoint, exact=False)
     images = photos(photos_dir, "VGA", max(BATCHES))
-    pixels = torch.stack([clip.preprocess(open_image(image)) for image in images])
-    precisions = {}
-    for name in ("fp32", "bf16") if default_precision() == "bf16" else ("fp32",):
+    pixels = torch.stack([clip.preprocess(clip.open(image)[0]) for image in images])
+    precisions: dict[str, Speed] = {}
+    asked: tuple[Precision, ...] = ("fp32", "bf16") if default_precision() == "bf16" else ("fp32",)
+    for name in asked:
         peak = gemm_peak(DTYPES[name], "cpu", seconds, PEAK_SHAPES)
         times = tower_times_ms(directory, name, pixels, seconds)
-        precisions[name] = Precision(peak, chain_rate(config, DTYPES[name], seconds), times)
+        precisions[name] = Speed(peak, chain_rate(config, DTYPES[name], seconds), times)
     files = {size: photos(photos_dir, size, 1)[0] for size in PREPARED}
     theirs = {
         size: 1000 * typical_s(partial(hf_prepare, processor, file), "cpu", seconds) for size, file in files.items()
@@ -195,7 +192,7 @@ def hardware(directory: Path, photos_dir: Path, seconds: float, cores: Cores) ->
     found = json.loads(done.stdout.splitlines()[-1])
     for each in found["precisions"].values():
         each["tower_ms"] = {int(batch): ms for batch, ms in each["tower_ms"].items()}
-    return Hardware(**found | {"precisions": {name: Precision(**each) for name, each in found["precisions"].items()}})
+    return Hardware(**found | {"precisions": {name: Speed(**each) for name, each in found["precisions"].items()}})
 
 
 def main(directory: str, photos_dir: str, seconds: str) -> int:

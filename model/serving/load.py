@@ -43,7 +43,7 @@ def load_engine(settings: ServeSettings, metrics: Metrics) -> tuple[Engine, floa
     directory = settings.model_dir if is_checkpoint(settings.model_dir) else settings.base_model_dir
     clip = Clip(load_checkpoint(directory, device), exact=settings.exact)
     precision = pick_precision(settings, device, clip.parameters)
-    towers = _build_towers(settings, clip, precision)
+    towers = build_towers(clip, precision, settings.model_workers)
     engine = Engine(
         clip, towers, metrics, decode_threads=settings.decode_threads, label_cache_rows=settings.label_cache_rows
     )
@@ -62,13 +62,13 @@ def load_engine(settings: ServeSettings, metrics: Metrics) -> tuple[Engine, floa
     return engine, image_s
 
 
-def _build_towers(settings: ServeSettings, clip: Clip, precision: Precision) -> Towers:
-    """The towers as this device runs them best."""
+def build_towers(clip: Clip, precision: Precision, workers: int | None) -> Towers:
+    """The towers as a Clip's device runs them best, instead of it. Raises CheckpointError if int8 costs too much."""
     if clip.device.type == "cuda":
         clip.convert(DTYPES[precision])
-        return TorchTowers(clip, settings.model_workers or GPU_WORKERS)
+        return TorchTowers(clip, workers or GPU_WORKERS)
     quantization = Quantization(clip) if precision == "int8" else None
-    towers = OpenVinoTowers(clip, precision, settings.model_workers or free_cores(), CPU_LARGEST_BATCH)
+    towers = OpenVinoTowers(clip, precision, workers or free_cores(), CPU_LARGEST_BATCH)
     if quantization is not None:
         log.info("int8 keeps answers", extra={"agreement": quantization.check(towers)})
     clip.release()

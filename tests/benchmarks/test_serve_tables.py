@@ -8,7 +8,7 @@ from benchmarks.serve_agreement import Agreement
 from benchmarks.serve_client import Sample
 from benchmarks.serve_load import Load
 from benchmarks.serve_tables import Figures, bar_figures, rate, ratio, round_step, write_report
-from benchmarks.serve_tower import Hardware, Precision
+from benchmarks.serve_tower import Hardware, Speed
 
 
 def load(per_s: float, cpu_ms: float) -> Load:
@@ -19,7 +19,7 @@ def load(per_s: float, cpu_ms: float) -> Load:
 
 HARDWARE = Hardware(
     gflop=8.82, default="bf16",
-    precisions={"bf16": Precision(882, 441, {1: 20, 8: 100}), "fp32": Precision(200, 100, {1: 90, 8: 500})},
+    precisions={"bf16": Speed(882, 441, {1: 20, 8: 100}), "fp32": Speed(200, 100, {1: 90, 8: 500})},
     prepare_ms={"VGA": 5, "12 MP": 150},
 )  # fmt: skip
 FOUND = Figures(
