@@ -20,6 +20,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from email.parser import BytesHeaderParser
 from email.utils import collapse_rfc2231_value
+from functools import lru_cache
 from typing import Annotated, Any, ClassVar, Literal, Self, TypedDict, TypeVar, get_args
 from urllib.parse import parse_qsl, urlencode
 
@@ -268,7 +269,9 @@ class Label(_Strict):
     """One answer the model may give, optionally described by sentences that stand for it instead of the template."""
 
     label: Text
-    annotations: list[Text] = Field(default=[], description="Sentences that describe it; averaged in embedding space")
+    annotations: list[Text] = Field(
+        default_factory=list, description="Sentences that describe it; averaged in embedding space"
+    )
 
 
 # `json_schema_input_type` is what a caller may write, and what the OpenAPI document shows
@@ -709,6 +712,7 @@ def _shorten(text: str, chars: int = 60) -> str:
 # --- forms -----------------------------------------------------------------
 
 _IMAGE_PARTS = ("image", "inputs")
+MAX_REMEMBERED_HEAD_BYTES = 256
 _FIELDS = ("parameters", *Parameters.model_fields)
 
 
@@ -804,6 +808,13 @@ def _read_form(content_type: str, body: bytes) -> tuple[list[bytes], dict[str, l
 
 
 def _header_parameter(head: bytes, header: str, parameter: str) -> str | None:
+    """A parameter of a header. The Lambda's parts have always the same few, which are not parsed again."""
+    read = _read_parameter if len(head) <= MAX_REMEMBERED_HEAD_BYTES else _read_parameter.__wrapped__
+    return read(head, header, parameter)
+
+
+@lru_cache(maxsize=256)
+def _read_parameter(head: bytes, header: str, parameter: str) -> str | None:
     value = BytesHeaderParser().parsebytes(head).get_param(parameter, header=header)
     return None if value is None else collapse_rfc2231_value(value)
 
@@ -935,9 +946,9 @@ class AnswerAttributes:
             "model_version": self.model_version[:256],
             "truncated_prompts": str(self.truncated_prompts),
             "context_tokens": str(self.context_tokens),
-            **{f"ms.{stage}": f"{duration_ms:.1f}" for stage, duration_ms in self.timings_ms.items()},
         }
-        return urlencode(pairs)[:MAX_CUSTOM_ATTRIBUTES_CHARS]
+        timings = "".join(f"&ms.{stage}={duration_ms:.1f}" for stage, duration_ms in self.timings_ms.items())
+        return (urlencode(pairs) + timings)[:MAX_CUSTOM_ATTRIBUTES_CHARS]
 
     @classmethod
     def decode(cls, text: str | None) -> AnswerAttributes:

@@ -22,8 +22,10 @@ NO_MODEL_URI = "s3://none/"
 MODEL_URI_PARAMETER = "ModelUri"
 """Of the serving stack: names the checkpoint's folder that is served."""
 
-GOLDEN_TOLERANCE = 0.02
-"""How far an endpoint's scores may be from these: other hardware and reduced precision round differently."""
+GOLDEN_TOLERANCE = 0.05
+"""How far an endpoint's scores may be from these: other hardware and reduced precision round differently. bf16 alone
+moves the small checkpoint's by up to .018 (benchmarks/serving.md); another model answers quite otherwise.
+"""
 
 _VERSION = re.compile(r"[a-zA-Z0-9](-*[a-zA-Z0-9._]){0,62}")
 

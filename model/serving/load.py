@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import io
 import logging
 import time
@@ -48,6 +49,8 @@ def load_engine(settings: ServeSettings, metrics: Metrics) -> tuple[Engine, floa
         clip, towers, metrics, decode_threads=settings.decode_threads, label_cache_rows=settings.label_cache_rows
     )
     image_s = _warm_up(clip, towers)
+    gc.collect()
+    gc.freeze()  # a collection would look at torch's and transformers' objects again and again, which stay for good
     facts = {
         "version": clip.version,
         "directory": str(directory),
