@@ -3,7 +3,7 @@
     make bench-load              3 minutes on a quiet machine
     make bench-load QUICK=1      half a minute, for development: into .bench/serve, and no figure to quote
 
-The server has a core for itself and this program, which makes the load, another one. Its capacity is what four clients
+The server has a core for itself and this program, which makes the load, another one. Its capacity is what eight clients
 get from it; then come 80 % of that at even distances, the same at random, four times the capacity, and a lone client
 that sees how long the server takes to recover.
 """
@@ -32,8 +32,8 @@ from benchmarks.serve_process import Server, ours, pinned, running
 WORK = ROOT / ".bench/serve"
 BUDGET_MS = 500
 REFUSALS = (429, 503)
-CAPACITY_CLIENTS = 4
-"""Enough to keep one worker busy, and not so many that one waits longer than the budget."""
+CAPACITY_CLIENTS = 8
+"""As many as the server takes in one batch, and not so many that one waits longer than the budget."""
 NEAR, BEYOND = 0.8, 4.0
 PINGS_PER_S = 10
 NORMAL = 1.25

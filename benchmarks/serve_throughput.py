@@ -46,6 +46,8 @@ VARIANTS: Variants = {"ours": {}, "exact": {"EXACT": "1"}, "int8": {"PRECISION":
 PATIENT = {"QUEUE_BUDGET_MS": "20000"}
 """The others refuse nobody, so what is compared with them does not either."""
 FAST: Variants = {"bf16": {"PRECISION": "bf16"}}
+CLIENTS_PER_WORKER = 4
+"""So many wait that a server which makes batches can; for the others more make no difference."""
 WARMING_ATTEMPTS = 40
 """New labels may take longer than a request may last; the server goes on, and they are ready at the next request."""
 
@@ -98,7 +100,7 @@ class Stand:
 
     def cases(self) -> list[Case]:
         """What is measured in rounds."""
-        e, several = self.effort, 2 * self.workers
+        e, several = self.effort, CLIENTS_PER_WORKER * self.workers
         ten, many = labels(LABELS), labels(e.many_labels)
         known = [name for name in ("ours", "exact", "int8", "pipeline") if name in self.groups]
         vectors = {name: self._each("VGA", embed) for name in ("ours", "exact")}
