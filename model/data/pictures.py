@@ -23,7 +23,7 @@ from PIL import Image
 from transformers import CLIPImageProcessorPil
 
 from model.data.shards import file_bytes
-from model.image import open_image
+from model.image import DRAFT_OVERSIZE, open_image
 from model.preprocessing import resized, short_side
 
 Picture = Image.Image | NDArray[np.uint8]
@@ -69,7 +69,7 @@ class KeptPictures(Pictures):
     ) -> None:
         super().__init__(directory, processor)
         self._folder = folder
-        recipe = f"{processor.to_json_string()} {PIL.__version__} {torch.__version__}"
+        recipe = f"{processor.to_json_string()} {PIL.__version__} {torch.__version__} {DRAFT_OVERSIZE}"
         self._name = f"{hashlib.sha256(recipe.encode()).hexdigest()[:16]}.pixels"
         self._shape = resized(processor, Image.new("RGB", (1, 1))).shape
         self._images = images
