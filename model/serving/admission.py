@@ -71,16 +71,20 @@ class Admission:
             self.requests -= 1
 
     @contextmanager
-    def working_on(self, images: int) -> Iterator[None]:
-        """Count work from its beginning to its end. What is given up tells nothing of the speed."""
+    def working_on(self, images: int, per_turn: int | None = None) -> Iterator[None]:
+        """Count work from its beginning to its end. What is given up tells nothing of the speed.
+
+        `per_turn`: the most images with which it stands before others, if it takes turns with them.
+        """
+        before_others = min(images, per_turn or images)
         if not self.images:
             self._since_s = self._clock_s()
-        self.images += images
+        self.images += before_others
         try:
             yield
             self._learn(images)
         finally:
-            self.images -= images
+            self.images -= before_others
 
     def _learn(self, images: int) -> None:
         now_s = self._clock_s()

@@ -7,7 +7,7 @@ the labels (`LabelSets`) → score and write the answer.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -73,6 +73,7 @@ class Engine:
         wedged_s: float = WEDGED_S,
     ) -> None:
         self.clip = clip
+        self.images_per_turn = len(towers.workers) * towers.batch_sizes[-1]
         self._metrics = metrics
         self._pool = ThreadPoolExecutor(decode_threads, "pool")
         self._workers = Workers(towers, metrics.batch, wedged_s)
@@ -94,12 +95,12 @@ class Engine:
         Raises ProblemError if there is nothing else to answer; a bad image in a list does not.
         """
         request = parsed.request
-        opened = parsed.lone or await self._open_all(request, trace)
         if isinstance(request, InspectRequest):
-            return orjson.dumps(arrange(opened, listed=True))
+            seen = [item async for turn in self._turns(parsed, trace) for item in turn]
+            return orjson.dumps(arrange(seen, listed=True))
         if isinstance(request, EmbedRequest):
-            return await self._embed(request, opened, trace)
-        return await self._classify(request, opened, trace)
+            return await self._embed(request, parsed, trace)
+        return await self._classify(request, parsed, trace)
 
     def _parse(self, parse: Callable[[], Request], trace: Trace) -> Parsed:
         with trace.stage("parse"):
@@ -109,9 +110,19 @@ class Engine:
         with trace.stage("decode"):
             return Parsed(request, [self._open(request, request.images[0])])
 
-    async def _open_all(self, request: Request, trace: Trace) -> list[Any]:
-        with trace.stage("decode"):
-            return await asyncio.gather(*(self._in_pool(self._open, request, source) for source in request.images))
+    async def _turns(self, parsed: Parsed, trace: Trace) -> AsyncIterator[list[Any]]:
+        """A request's images, opened, as many at a time as the workers take at once. Whoever has more takes turns with
+        the others, so that one request with many images does not keep many with one image waiting.
+        """
+        if parsed.lone:
+            yield parsed.lone
+            return
+        request = parsed.request
+        for start in range(0, len(request.images), self.images_per_turn):
+            turn = request.images[start : start + self.images_per_turn]
+            with trace.stage("decode"):
+                opened = await asyncio.gather(*(self._in_pool(self._open, request, source) for source in turn))
+            yield opened
 
     def _open(self, request: Request, source: ImageSource) -> Any:
         """What the request wants of an image: its pixels or its inspection, or else its problem."""
@@ -128,11 +139,11 @@ class Engine:
         except ProblemError as problem:
             return problem
 
-    async def _classify(self, request: ClassifyRequest, opened: Sequence[Opened], trace: Trace) -> bytes:
-        if not request.listed and isinstance(opened[0], ProblemError):
-            raise opened[0]
+    async def _classify(self, request: ClassifyRequest, parsed: Parsed, trace: Trace) -> bytes:
+        if not request.listed and isinstance(parsed.lone[0], ProblemError):
+            raise parsed.lone[0]
         images, label_sets = await asyncio.gather(
-            self._image_embeds(opened, trace), self._label_sets(request.parameters.questions, trace)
+            self._image_embeds(parsed, trace), self._label_sets(request.parameters.questions, trace)
         )
         with trace.stage("score"):
             if len(images) * sum(len(each.embeds.labels) for each in label_sets.values()) <= SCORES_AT_ONCE:
@@ -154,19 +165,21 @@ class Engine:
         items = [image if isinstance(image, ProblemError) else next(remaining) for image in images]
         return orjson.dumps(render_classify(request, items))
 
-    async def _embed(self, request: EmbedRequest, opened: Sequence[Opened], trace: Trace) -> bytes:
-        images, texts = await asyncio.gather(self._image_embeds(opened, trace), self._text_embeds(request.texts, trace))
+    async def _embed(self, request: EmbedRequest, parsed: Parsed, trace: Trace) -> bytes:
+        images, texts = await asyncio.gather(self._image_embeds(parsed, trace), self._text_embeds(request.texts, trace))
         with trace.stage("render"):
             return await self._in_pool(_render_embed, images, texts)
 
-    async def _image_embeds(self, opened: Sequence[Opened], trace: Trace) -> list[Opened]:
-        good = [each for each in opened if isinstance(each, torch.Tensor)]
-        with trace.stage("model"):
-            embedded = await asyncio.gather(*map(self._workers.embed_image, good))
-        if embedded:
-            trace.split("model", "queue", max(each.waited_s for each in embedded))
-        remaining = iter(embedded)
-        return [each if isinstance(each, ProblemError) else next(remaining).vector for each in opened]
+    async def _image_embeds(self, parsed: Parsed, trace: Trace) -> list[Opened]:
+        images: list[Opened] = []
+        async for opened in self._turns(parsed, trace):
+            good = [each for each in opened if isinstance(each, torch.Tensor)]
+            with trace.stage("model") as model:
+                embedded = await asyncio.gather(*map(self._workers.embed_image, good))
+                model.of_which("queue", max((each.waited_s for each in embedded), default=0.0))
+            vectors = iter(embedded)
+            images += [each if isinstance(each, ProblemError) else next(vectors).vector for each in opened]
+        return images
 
     async def _text_embeds(self, texts: Sequence[str], trace: Trace) -> list[torch.Tensor]:
         with trace.stage("labels"):

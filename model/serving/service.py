@@ -117,7 +117,7 @@ class Service:
         self.admission.check_wait()  # others have come while the body did
         with self.admission.working_on(1):
             parsed = await engine.parse(partial(_parse, request, body), trace)
-            with self.admission.working_on(parsed.images - 1):
+            with self.admission.working_on(parsed.images - 1, engine.images_per_turn):
                 return await engine.answer(parsed, trace)
 
     def describe(self, trace: Trace) -> AnswerAttributes:

@@ -57,6 +57,17 @@ def test_images_that_are_done_side_by_side_count_as_the_faster_server_they_are()
         assert admission.wait_s == pytest.approx(0.1, rel=0.01)
 
 
+def test_who_takes_turns_stands_before_others_with_one_turn_and_counts_whole_when_done() -> None:
+    clock = Clock()
+    admission = admission_of(clock)
+    for _ in range(100):
+        with admission.working_on(64, per_turn=8):
+            assert admission.images == 8
+            clock.now_s += 6.4
+    with admission.working_on(1):
+        assert admission.wait_s == pytest.approx(0.1, rel=0.01)
+
+
 def test_idle_time_is_not_taken_for_slowness() -> None:
     clock = Clock()
     admission = admission_of(clock)

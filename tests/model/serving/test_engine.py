@@ -13,6 +13,7 @@ from model.checkpoint import Checkpoint, load_checkpoint
 from model.contract import BadRequest, ClassifyRequest, EmbedRequest, InspectRequest, Parameters, Request
 from model.inference import Clip, TextEmbedding
 from model.serving.engine import SCORES_AT_ONCE, Engine
+from model.serving.torch_towers import TorchTowers
 from model.serving.trace import Trace
 from tests.model.serving.engines import build_engine
 
@@ -96,3 +97,27 @@ def test_a_label_set_that_is_asked_again_is_not_gathered_again(checkpoint_dir: P
         asyncio.run(answer(engine, ClassifyRequest([png()], Parameters(candidate_labels=labels))))
     assert (engine.label_sets.hits, engine.label_sets.misses) == (1, 2)
     assert (engine.labels.hits, engine.labels.misses) == (2, 2)
+
+
+def test_one_image_is_not_kept_waiting_by_a_request_with_many(checkpoint_dir: Path) -> None:
+    class Remembers(TorchTowers):
+        """Takes two images at a time, and knows the order in which they came by their colours."""
+
+        def __init__(self, clip: Clip) -> None:
+            super().__init__(clip, workers=1)
+            self.batch_sizes, self.seen = (1, 2), []
+            (embed,) = self.workers
+            self.workers = [lambda pixels: (self.seen.extend(pixels[:, 2, 0, 0].tolist()), embed(pixels))[1]]
+
+    async def scenario() -> None:
+        clip = Clip(load_checkpoint(checkpoint_dir))
+        engine = build_engine(clip, towers := Remembers(clip))
+        asked = Parameters(candidate_labels="cat, dog")
+        await answer(engine, ClassifyRequest([png("red")], asked))
+        many = asyncio.create_task(answer(engine, ClassifyRequest([png("red")] * 40, asked, listed=True)))
+        one = asyncio.create_task(answer(engine, ClassifyRequest([png("blue")], asked)))
+        await asyncio.gather(many, one)
+        assert len(towers.seen) == 42
+        assert towers.seen.index(255) < 20
+
+    asyncio.run(scenario())

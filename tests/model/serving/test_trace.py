@@ -1,5 +1,7 @@
 """A trace tells how long stages took, and in which one a request ended."""
 
+import time
+
 import pytest
 
 from model.serving.trace import Trace
@@ -20,3 +22,13 @@ def test_a_stage_left_by_an_exception_stays_open() -> None:
         raise TimeoutError
     assert trace.open_stages == {"labels"}
     assert trace.durations_ms == {}
+
+
+def test_a_part_of_a_stage_may_count_as_another_and_one_that_comes_again_adds_up() -> None:
+    trace = Trace()
+    for _ in range(2):
+        with trace.stage("model") as model:
+            time.sleep(0.02)
+            model.of_which("queue", 0.015)
+    assert trace.durations_ms["queue"] == 30
+    assert trace.durations_ms["model"] >= 10
