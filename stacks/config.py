@@ -66,7 +66,7 @@ class StageConfig:
     exact: bool = False
     """Answer what transformers does, to 1e-4: in fp32, from images that are resized its way. About half as fast."""
     precision: str = "auto"
-    """Of the model's arithmetic: fp16 on GPUs and bf16 on CPUs, or one of these, fp32 or int8 (CPUs, costs accuracy)."""
+    """Of the arithmetic: fp16 on GPUs and bf16 on CPUs, or one of these, fp32, or int8 (CPUs only, costs accuracy)."""
     queue_budget_ms: int = ServeSettings.model_fields["queue_budget_ms"].default
     """A request that would wait longer for its turn is answered with 503 and Retry-After at once."""
     autoscaling: bool = False
