@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -50,3 +51,11 @@ class Executions:
     @property
     def _client(self) -> Any:
         return self._connect("stepfunctions")
+
+
+def cause_of(error: Mapping[str, str]) -> str:
+    """Why a state failed, in words, from what its Catch was given; a function's Cause is JSON with its message."""
+    try:
+        return str(json.loads(error["Cause"])["errorMessage"])
+    except (ValueError, LookupError, TypeError):
+        return error.get("Cause") or error.get("Error", "")
