@@ -18,7 +18,7 @@ from local import sample
 from model.contract import MAX_IMAGES
 from model.world.examples import render
 from model.world.tasks import TASKS, TEMPLATES, Task, ask
-from tests.e2e.test_local import System
+from tests.e2e.system import System
 
 JSON_HEADERS = {"content-type": "application/json"}
 POLL_S = 1.0

@@ -12,10 +12,8 @@ from typing import Any
 import pytest
 
 from local import processes, sample
-from local.settings import LocalSettings
 from model.resources.batches import SHARD_IMAGES
-from tests.e2e.test_local import UNHURRIED, System
-from tests.local.conftest import ROOT, free_port
+from tests.e2e.system import UNHURRIED, System, deployed
 from wordsight.__main__ import main
 
 LINES = 3 * SHARD_IMAGES
@@ -28,12 +26,8 @@ POLL_S = 0.2
 @pytest.fixture(scope="module")
 def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
     directory = tmp_path_factory.mktemp("batches") / "local"
-    system = System(LocalSettings(ROOT, directory, free_port()))
-    up = system.run("up", *UNHURRIED, "--context", "batch_concurrency=1")
-    assert up.returncode == 0, up.stdout + up.stderr
-    yield system
-    system.run("destroy")
-    processes.stop(directory)
+    with deployed(directory, *UNHURRIED, "--context", "batch_concurrency=1") as system:
+        yield system
 
 
 @pytest.fixture

@@ -10,18 +10,16 @@ import random
 import re
 import signal
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from local import processes
-from local.settings import LocalSettings
 from model.checkpoint import METADATA
 from tests.e2e.loop import Api, Labelled, pictograms, trickle
-from tests.e2e.test_local import UNHURRIED, System
-from tests.local.conftest import ROOT, free_port
+from tests.e2e.system import System
+from tests.local.conftest import ROOT
 
 GAIN = 0.25
 MEAN_FORGOTTEN = 0.02
@@ -45,17 +43,6 @@ TRAINING_TIMEOUT_S = 2400
 PROMOTION_TIMEOUT_S = 300
 STOPPED_WITHIN_S = 30
 BASE = "base"
-
-
-@pytest.fixture(scope="module")
-def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
-    directory = tmp_path_factory.mktemp("loop") / "local"
-    system = System(LocalSettings(ROOT, directory, free_port()))
-    up = system.run("up", *UNHURRIED)
-    assert up.returncode == 0, up.stdout + up.stderr
-    yield system
-    system.run("destroy")
-    processes.stop(directory)
 
 
 @pytest.fixture(scope="module")
