@@ -4,12 +4,14 @@ What is imported lies in the bucket first, where a user's own tools put it; ever
 the other.
 """
 
+import base64
 import json
 import os
 import random
 import re
 import signal
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,7 @@ import pytest
 
 from local import processes
 from model.checkpoint import METADATA
+from model.contract import MAX_IMAGES
 from tests.e2e.loop import Api, Labelled, pictograms, trickle
 from tests.e2e.system import System
 from tests.local.conftest import ROOT
@@ -25,6 +28,10 @@ GAIN = 0.25
 MEAN_FORGOTTEN = 0.02
 MOST_FORGOTTEN = 0.05
 """In accuracy: what the new domain wins at least, and what the old tasks lose at most, in the mean and each."""
+
+POSTED = 1000
+CORRUPT_EVERY = 50
+"""Two of a hundred images are cut off."""
 
 IMPORTED = 300
 HELD_OUT = 200
@@ -115,6 +122,44 @@ def program_of(system: System) -> int:
 def is_training(pid: int) -> bool:
     command = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
     return b"train" in command
+
+
+def cut_off(number: int) -> bool:
+    """Whether the image of this number is sent without its second half."""
+    return number % CORRUPT_EVERY == CORRUPT_EVERY // 2
+
+
+def pages(api: Api, dataset: str) -> Iterator[Any]:
+    """The answers of GET /annotations, until there is no next one."""
+    page = api.get(f"annotations?dataset={dataset}")
+    yield page
+    while page["next"]:
+        page = api.get(f"annotations?dataset={dataset}&after={page['next']}")
+        yield page
+
+
+@pytest.mark.slow
+def test_a_thousand_annotations_are_kept_but_for_those_whose_images_are_corrupt(api: Api) -> None:
+    entries = []
+    for number, (image, label) in enumerate(pictograms(seed=2, count=POSTED)):
+        sent = image[: len(image) // 2] if cut_off(number) else image
+        entries.append({"image": base64.b64encode(sent).decode(), "label": label, "task": TASK, "dataset": "thousand"})
+    answers = []
+    for start in range(0, POSTED, MAX_IMAGES):
+        status, answered = api.ask("POST", "annotations", {"annotations": entries[start : start + MAX_IMAGES]})
+        assert status == 201, answered
+        answers += answered
+    assert len(answers) == POSTED
+    corrupt = [answer for number, answer in enumerate(answers) if cut_off(number)]
+    kept = [answer for number, answer in enumerate(answers) if not cut_off(number)]
+    assert {problem["type"] for problem in corrupt} == {"urn:wordsight:problem:unprocessable-image"}
+    assert all(answer["new"] for answer in kept) and (len(kept), len(corrupt)) == (980, 20)
+
+    first, *others = pages(api, "thousand")
+    records = [record for page in (first, *others) for record in page["annotations"]]
+    assert sorted(record["id"] for record in records) == sorted(answer["id"] for answer in kept)
+    counts = first["counts"]
+    assert (counts["records"], counts["counted"], sum(counts["labels"][TASK].values())) == (980, 980, 980)
 
 
 @pytest.fixture(scope="module")
