@@ -6,7 +6,6 @@ can't go on. Each may be called again with the same, and does no harm.
 
 from __future__ import annotations
 
-import json
 from functools import cache
 from typing import Any
 
@@ -17,6 +16,7 @@ from lambdas.batch_plan import missing_shards, plan, read_batch
 from lambdas.batch_shard import ShardWorker
 from lambdas.clients import Connect, connect
 from lambdas.endpoint import Endpoint
+from lambdas.executions import cause_of
 from lambdas.settings import BatchSettings
 from lambdas.store import Store
 from model.resources.batches import Failure, failure_key
@@ -54,17 +54,8 @@ class Worker:
 
     def _fail(self, id: str, error: dict[str, str]) -> None:
         attempt = read_batch(self._store, id).attempt
-        failure = Failure(attempt=attempt, reason=_reason(error))
+        failure = Failure(attempt=attempt, reason=cause_of(error))
         self._store.write(failure_key(id), failure.model_dump())
-
-
-def _reason(error: dict[str, str]) -> str:
-    """What a failed state of Step Functions says, in words; a function's failure is JSON with its message."""
-    try:
-        cause = json.loads(error["Cause"])["errorMessage"]
-    except (ValueError, LookupError, TypeError):
-        cause = error.get("Cause") or error.get("Error", "")
-    return str(cause)
 
 
 @cache

@@ -7,11 +7,10 @@ not do it: that promises the first answer and nothing else, and is forgotten aft
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
 
 from lambdas.batch_plan import read_batch, read_plan, unknown_batch
 from lambdas.clients import Connect
-from lambdas.executions import Executions
+from lambdas.executions import Executions, may_begin
 from lambdas.settings import TrainSettings
 from lambdas.store import Document, Store
 from lambdas.tasks import saved_questions
@@ -35,8 +34,6 @@ from model.resources.batches import (
 )
 from model.resources.ids import now
 
-BEGINS_WITHIN_S = 60
-"""An attempt without an execution that is older was cut off, or ended so long ago that it is forgotten."""
 _READERS = 8  # botocore keeps 10 connections
 
 
@@ -162,9 +159,9 @@ class Batches:
             return "done", None
         execution = self._executions.describe(batch.execution)
         if execution is None:
-            age_s = (datetime.now(UTC) - datetime.fromisoformat(batch.begun)).total_seconds()
-            begins = age_s < BEGINS_WITHIN_S
-            return ("planning", None) if begins else ("failed", "nothing is known of its work any more: resume it")
+            if may_begin(batch.begun):
+                return "planning", None
+            return "failed", "nothing is known of its work any more: resume it"
         if execution["status"] == "RUNNING":
             return ("running" if plan.complete else "planning"), None
         if execution["status"] == "ABORTED":

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 from botocore.exceptions import ClientError
 
 from lambdas.clients import Connect
 from lambdas.silence import silence_in_words
+
+BEGINS_WITHIN_S = 60
+"""A request without an execution that is older was cut off, or ended so long ago that it is forgotten."""
 
 
 class Executions:
@@ -50,3 +55,16 @@ class Executions:
     @property
     def _client(self) -> Any:
         return self._connect("stepfunctions")
+
+
+def may_begin(asked: str) -> bool:
+    """Whether a request of that time, ISO 8601, is so new that its execution may be about to begin."""
+    return (datetime.now(UTC) - datetime.fromisoformat(asked)).total_seconds() < BEGINS_WITHIN_S
+
+
+def cause_of(error: Mapping[str, str]) -> str:
+    """Why a state failed, in words, from what its Catch was given; a function's Cause is JSON with its message."""
+    try:
+        return str(json.loads(error["Cause"])["errorMessage"])
+    except (ValueError, LookupError, TypeError):
+        return error.get("Cause") or error.get("Error", "")

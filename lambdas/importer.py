@@ -6,7 +6,6 @@ again by the next one; since annotations are named after what they say, that cha
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -21,6 +20,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from lambdas.annotation_store import AnnotationStore, Inspect
 from lambdas.clients import Connect, connect
 from lambdas.endpoint import Endpoint
+from lambdas.executions import cause_of
 from lambdas.import_source import Row, find_layout, rows
 from lambdas.inspection import inspector
 from lambdas.packs import packs
@@ -169,17 +169,8 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Go on with the import `id`, or end it with `failure`; the state machine calls again while it is "running"."""
     importer = _importer()
     if failure := event.get("failure"):
-        importing = importer.give_up(event["id"], _reason(failure))
+        importing = importer.give_up(event["id"], f"the import could not go on: {cause_of(failure)}")
     else:
         importing = importer.work(event["id"], context.get_remaining_time_in_millis)
     logger.info(importing.state, import_id=importing.id, records=importing.records, problems=importing.problems)
     return {"id": importing.id, "state": importing.state}
-
-
-def _reason(failure: dict[str, str]) -> str:
-    """What a failed state of Step Functions says, in words; a function's failure is JSON with its message."""
-    try:
-        cause = json.loads(failure["Cause"])["errorMessage"]
-    except (ValueError, LookupError, TypeError):
-        cause = failure.get("Cause") or failure.get("Error", "")
-    return f"the import could not go on: {cause}"

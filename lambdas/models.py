@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from lambdas.artifacts import Artifacts
 from lambdas.clients import Connect
-from lambdas.executions import Executions
 from lambdas.foreign_checkpoint import read_metadata
+from lambdas.promotions import Promotions
 from lambdas.registry import Registry
 from lambdas.serving_stack import ServingStack
 from lambdas.settings import TrainSettings
@@ -30,7 +30,7 @@ class Models:
         self._artifacts = Artifacts(settings.artifacts_bucket, connect)
         self._registry = Registry(Store(settings.artifacts_bucket, connect))
         self._stack = ServingStack(settings.serving_stack, connect)
-        self._executions = Executions(settings.promotion_machine_arn, connect)
+        self._promotions = Promotions(settings, connect)
 
     def all(self) -> ModelList:
         """Every version, which one is live, and what is rolling out."""
@@ -41,7 +41,7 @@ class Models:
                 for each in self._registry.models()
             ],
             live_s3_uri=live,
-            rolling_out=next((each for each in self._registry.promotions() if each.state not in ENDED), None),
+            rolling_out=next((each for each in self._promotions.all() if each.state not in ENDED), None),
         )
 
     def get(self, version: str) -> ModelView:
@@ -89,7 +89,7 @@ class Models:
                 created=now(),
             )
             self._registry.put(promotion)
-        self._executions.start(id, {"promotion": id})
+        self._promotions.start(promotion)
         return promotion
 
     def _check(self, model: Model, force: bool) -> None:
@@ -102,7 +102,7 @@ class Models:
             )
 
     def _view(self, model: Model) -> ModelView:
-        promotions = (each for each in self._registry.promotions() if each.version == model.version)
+        promotions = (each for each in self._promotions.all() if each.version == model.version)
         live = self._stack.state().model_uri == model.artifact_s3_uri
         return ModelView(**model.model_dump(), live=live, promotion=next(promotions, None))
 

@@ -25,7 +25,7 @@ from lambdas.serving_stack import ServingStack
 from lambdas.settings import RolloutSettings
 from lambdas.store import Store
 from model.contract import Conflict, NotFound
-from model.resources.models import Promotion
+from model.resources.models import BASE_VERSION, Promotion
 
 logger = Logger(service="wordsight-rollout", serialize_stacktrace=False)
 
@@ -88,12 +88,17 @@ class Rollout:
         return self._restore(promotion, fault)
 
     def _replaced_version(self, promotion: Promotion) -> str | None:
-        """What the endpoint called the model that was live before, if that was another one and is known."""
+        """What the endpoint called the model that was live before, if that was another one and is known.
+
+        Not of a checkpoint that was brought along, when the base comes back: a copy of the base is called like it.
+        """
         previous = promotion.previous_s3_uri
         if previous is None or previous == promotion.artifact_s3_uri:
             return None
         model = self._registry.at(previous)
-        return model.served_version if model else None
+        if model is None or (promotion.version == BASE_VERSION and model.source == "import"):
+            return None
+        return model.served_version
 
     def _restore(self, promotion: Promotion, fault: str) -> Answer:
         """Bring back what was live before; if that is what was promoted, there is nothing to go back to."""

@@ -24,11 +24,10 @@ from lambdas.splits import assign_splits
 from lambdas.store import Store
 from model.contract import BadRequest
 from model.resources.annotations import Annotation, Split, image_key
+from model.resources.hyperparameters import Hyperparameters
 from model.resources.trainings import CHANNEL_MANIFEST, SNAPSHOTS_PREFIX, Training
 
 MANIFEST = "manifest.jsonl"
-VALIDATION_SHARE = 0.1
-"""Where the hyperparameters name none: their own default."""
 MIN_TRAIN_IMAGES = 2
 
 logger = Logger(service="wordsight-snapshot", serialize_stacktrace=False)
@@ -98,7 +97,7 @@ def _store() -> Store:
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Take the snapshot of the accepted `training` of a state machine's execution; the answer is its figures."""
     training = Training.model_validate(event["training"])
-    share = float(training.hyperparameters.get("validation_share", VALIDATION_SHARE))
+    share = Hyperparameters.from_strings(training.hyperparameters).validation_share
     snapshot = take_snapshot(_store(), training.dataset, training.id, share)
     logger.info("snapshot", training=training.id, records=snapshot.records, images=snapshot.images)
     return asdict(snapshot)

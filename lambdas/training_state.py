@@ -6,14 +6,12 @@ Nothing is stored for this: what each of them says at the moment is the truth.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import Any
 
+from lambdas.executions import may_begin
 from model.resources.models import ENDED, Gate, Model, Promotion
 from model.resources.trainings import STEP_METRIC, STEPS_METRIC, Training, TrainingState, TrainingView
 
-BEGINS_WITHIN_S = 60
-"""A request without an execution that is older was cut off, or ended so long ago that it is forgotten."""
 FORGOTTEN = "nothing is known of it any more: it never began, or ended more than 90 days ago; start another"
 NOT_COMPARED = (
     "it passed, but was not promoted: another model than its base is live by now, with which it was not compared; "
@@ -57,8 +55,7 @@ def _state(
     if model and model.gate:
         return _after_the_gate(model.gate, promotion, training.promote)
     if execution is None:
-        age_s = (datetime.now(UTC) - datetime.fromisoformat(training.created)).total_seconds()
-        return ("queued", None) if age_s < BEGINS_WITHIN_S else ("failed", FORGOTTEN)
+        return ("queued", None) if may_begin(training.created) else ("failed", FORGOTTEN)
     if execution["status"] == "RUNNING":
         return _running(job), None
     cause = execution.get("cause") or f"its execution ended as {execution['status']}"

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from lambdas.clients import Connect
 from lambdas.executions import Executions
 from lambdas.job_request import job_request
+from lambdas.promotions import Promotions
 from lambdas.registry import Registry
 from lambdas.serving_stack import ServingStack
 from lambdas.settings import TrainSettings
@@ -38,6 +39,7 @@ class Trainings:
         self._data = Store(settings.data_bucket, connect)
         self._registry = Registry(Store(settings.artifacts_bucket, connect))
         self._stack = ServingStack(settings.serving_stack, connect)
+        self._promotions = Promotions(settings, connect)
         self._executions = Executions(settings.training_machine_arn, connect)
         self._jobs = TrainingJobs(connect)
 
@@ -87,7 +89,7 @@ class Trainings:
             self._executions.describe(training.id),
             self._jobs.describe(training.version),
             self._registry.find(training.version),
-            self._registry.promotion(training.id),
+            self._promotions.find(training.id),
         )
 
     def _accept(self, id: str, body: TrainingBody) -> Training:

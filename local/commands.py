@@ -119,10 +119,10 @@ def _without_state(settings: LocalSettings) -> str:
 
 
 def env(settings: LocalSettings, arguments: argparse.Namespace) -> int:
-    """Print what a shell must export so that any AWS client in it talks to the emulator."""
-    for name, value in client_environment(settings, {}).items():
-        if name.startswith("AWS_"):
-            print(f"export {name}={shlex.quote(value)}")
+    """Print what a shell must export so that any AWS client in it talks to the emulator, and what is deployed there."""
+    of_clients = {name: value for name, value in client_environment(settings, {}).items() if name.startswith("AWS_")}
+    for name, value in (of_clients | deployment.shell_variables(settings)).items():
+        print(f"export {name}={shlex.quote(value)}")
     print("unset AWS_PROFILE AWS_DEFAULT_PROFILE AWS_SESSION_TOKEN")
     return 0
 

@@ -14,6 +14,13 @@ _API_URL = re.compile(r"https://(?P<api>[^.]+)\.execute-api\.[^/]+/(?P<stage>[^/
 _CDK_PROVIDER = re.compile(r"^/aws/lambda/.*(LogRetention|CustomS3AutoDelete)")
 BOOTSTRAP_STACK = "CDKToolkit"
 
+SHELL_NAMES = {
+    "DATA_BUCKET": "DataBucketName",
+    "ARTIFACTS_BUCKET": "ArtifactsBucketName",
+    "STATE_MACHINE_ARN": "StateMachineArn",
+}
+"""What commands call outputs of the stacks: the README's names."""
+
 
 @dataclass(frozen=True)
 class Deployment:
@@ -28,9 +35,7 @@ class Deployment:
 
 def read_deployment(settings: LocalSettings) -> Deployment:
     """From the stacks' outputs; writes the url and api-key files for scripts."""
-    outputs = {
-        name: value for stack in json.loads(settings.outputs.read_text()).values() for name, value in stack.items()
-    }
+    outputs = _outputs(settings)
     address = _API_URL.fullmatch(outputs["ApiUrl"])
     if not address:
         raise LocalError(f"The output ApiUrl is {outputs['ApiUrl']!r}, which is no REST API's address.")
@@ -39,6 +44,14 @@ def read_deployment(settings: LocalSettings) -> Deployment:
     settings.url_file.write_text(url + "\n")
     settings.api_key_file.write_text((api_key or "") + "\n")
     return Deployment(url, api_key, outputs["EndpointName"])
+
+
+def shell_variables(settings: LocalSettings) -> dict[str, str]:
+    """The outputs that commands need, by their names in a shell; none where nothing is deployed."""
+    if not settings.outputs.exists():
+        return {}
+    outputs = _outputs(settings)
+    return {name: outputs[output] for name, output in SHELL_NAMES.items()}
 
 
 def stacks() -> dict[str, str]:
@@ -76,6 +89,11 @@ def log_events(since_ms: int) -> Iterator[dict[str, Any]]:
         for page in logs.get_paginator("filter_log_events").paginate(logGroupName=group, startTime=since_ms):
             events += [{**event, "group": group} for event in page["events"]]
     yield from sorted(events, key=lambda event: event["timestamp"])
+
+
+def _outputs(settings: LocalSettings) -> dict[str, str]:
+    stacks = json.loads(settings.outputs.read_text()).values()
+    return {name: value for stack in stacks for name, value in stack.items()}
 
 
 def _api_key(key_id: str) -> str:

@@ -41,7 +41,7 @@ def extend() -> None:
     """Wrap ministack's functions."""
     _limit_requests()
     _limit_events()
-    _hide_function_errors()
+    _shape_answers()
 
 
 def _limit_requests() -> None:
@@ -78,8 +78,11 @@ def _limit_events() -> None:
     apigateway_v1._build_lambda_event_v1 = build
 
 
-def _hide_function_errors() -> None:
-    """A function that raises, or answers in another shape than a proxy response, is a 502 without its error text."""
+def _shape_answers() -> None:
+    """A function that raises, or answers in another shape than a proxy response, is a 502 without its error text.
+
+    An answer without a body, such as a 204, is one with an empty body, over which ministack would stumble.
+    """
     shape, render = apigateway_v1._lambda_proxy_response, apigateway_v1._gateway_error_response
 
     def checked(result: Any) -> Any:
@@ -88,7 +91,7 @@ def _hide_function_errors() -> None:
         if error or result.get("error") or not (isinstance(body, dict) and "statusCode" in body):
             log.error("The function behind the API failed: %s", error or repr(body)[:500])
             raise _Refused("DEFAULT_5XX", "Internal server error")
-        return response, None
+        return {**response, "body": response.get("body") or ""}, None
 
     def rendered(error: Any, request: Any) -> Any:
         status, headers, body = render(error, request)

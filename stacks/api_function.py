@@ -124,8 +124,9 @@ def _train(scope: Construct, around: Surroundings) -> HandlerFunction:
     jobs = stack.format_arn(service="sagemaker", resource="training-job", resource_name=f"{config.name}-*")
     function.allow(["sagemaker:DescribeTrainingJob", "sagemaker:StopTrainingJob"], jobs)
     function.allow(["states:StartExecution"], *(machine.state_machine_arn for machine in machines))
-    stoppable = [_executions_of(machine, stack) for machine in (machines[0], machines[2])]
-    function.allow(["states:DescribeExecution", "states:StopExecution"], *stoppable)
+    trainings, promotions, batched = (_executions_of(machine, stack) for machine in machines)
+    function.allow(["states:DescribeExecution"], trainings, promotions, batched)
+    function.allow(["states:StopExecution"], trainings, batched)
     function.allow(["cloudformation:DescribeStacks"], serving_stack_arn(scope, config))
     return function
 

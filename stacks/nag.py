@@ -26,8 +26,12 @@ from stacks.data import CHECKPOINTS_PREFIX, TRAINING_PREFIXES
 
 _DATA_ARN = "PublishOutputFnGetAttData666C94C7Arn14D6E0D7"
 _ARTIFACTS_ARN = "PublishOutputFnGetAttArtifacts82DD59A1Arn203AF0AE"
-_MACHINE_NAME = "PublishOutputFnGetAttStateMachine2E01A3A5Name28275593"
-"""Outputs that the library makes for references from other stacks: the buckets' ARNs, the training machine's name."""
+_MACHINE_NAMES = (
+    "PublishOutputFnGetAttStateMachine2E01A3A5Name28275593",
+    "PublishOutputFnGetAttRolloutMachine2E8C4E9EName479B18E5",
+)
+"""Outputs that the library makes for references from other stacks: the buckets' ARNs, the names of the machines of
+trainings and of promotions."""
 _BATCH_MACHINE = "BatchesMachine8B5CD8AA"
 """What the template calls it."""
 
@@ -182,7 +186,10 @@ def _accepted_in_train_function(role: str, config: StageConfig) -> Iterator[Acce
             *(_objects(config, _DATA_ARN, prefix) for prefix in _OF_TRAIN_FUNCTION),
             *(_objects(config, _ARTIFACTS_ARN, prefix) for prefix in _OF_MODELS),
             _resource(f"{_arn('sagemaker')}:training-job/{config.name}-*"),
-            _resource(f"{_arn('states')}:execution:{_output(f'WordsightTraining-{config.stage}', _MACHINE_NAME)}:*"),
+            *(
+                _resource(f"{_arn('states')}:execution:{_output(f'WordsightTraining-{config.stage}', name)}:*")
+                for name in _MACHINE_NAMES
+            ),
             _resource(f"{_arn('states')}:execution:<{_BATCH_MACHINE}.Name>:*"),
         ),
         "every training, model, promotion and batch has a name of its own; the prefixes are this stage's",

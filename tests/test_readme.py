@@ -4,13 +4,13 @@ import json
 import re
 from pathlib import Path
 
-from lambdas.routes import ROUTES
+from lambdas.routes import ROUTES, Route
 from model import contract
 from model.resources.batches import MAX_BATCH_IMAGES, SHARD_IMAGES
 from stacks.config import STAGES, USD_PER_HOUR
+from tests.readme import README, RUN, asked_by, blocks
 
 ROOT = Path(__file__).resolve().parent.parent
-README = (ROOT / "README.md").read_text(encoding="utf-8")
 MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
 
 LIMITS = {
@@ -59,9 +59,21 @@ def test_every_make_command_it_names_exists() -> None:
     assert set(re.findall(r"`?make ([a-z-]+)", re.sub(r"can make \w+", "", README))) <= targets
 
 
-def test_every_route_is_mentioned() -> None:
-    for route in ROUTES:
-        assert route.path in README
+def route_of(method: str, path: str) -> Route:
+    """Where API Gateway sends a request: of several routes that match, to the one with the fewest parameters."""
+    matching = [
+        route
+        for route in ROUTES
+        if route.method == method and re.fullmatch(re.sub(r"\{\w+\}", "[^/]+", route.path), path)
+    ]
+    assert matching, f"an example asks {method} {path}, which is no route"
+    return min(matching, key=lambda route: route.path.count("{"))
+
+
+def test_every_route_is_in_an_example_that_is_run() -> None:
+    requests = [request for heading in RUN for block in blocks(heading) for request in asked_by(block)]
+    shown = {route_of(*request) for request in requests}
+    assert [f"{route.method} {route.path}" for route in ROUTES if route not in shown] == []
 
 
 def test_the_stages_cost_what_the_configuration_says() -> None:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.error import HTTPError
 
 from PIL import Image
 
@@ -18,7 +19,7 @@ from local import sample
 from model.contract import MAX_IMAGES
 from model.world.examples import render
 from model.world.tasks import TASKS, TEMPLATES, Task, ask
-from tests.e2e.test_local import System
+from tests.e2e.system import System
 
 JSON_HEADERS = {"content-type": "application/json"}
 POLL_S = 1.0
@@ -137,7 +138,8 @@ class Trickle:
         try:
             _, headers = system.post(f"classify?candidate_labels={','.join(sample.LABELS)}", IMAGE, "image/png")
         except OSError as error:
-            self.failures.append(repr(error))
+            said = error.read().decode() if isinstance(error, HTTPError) else ""
+            self.failures.append(f"{time.strftime('%X')} {error!r} {said}")
             return
         self.answers += 1
         version = str(headers["x-model-version"])

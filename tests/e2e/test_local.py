@@ -5,106 +5,30 @@ The tests of this module share one system and build on each other, in their orde
 
 import base64
 import json
-import os
 import re
 import shutil
 import subprocess
 import sys
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-import boto3
 import pytest
 from huggingface_hub import InferenceClient
 from huggingface_hub.errors import HfHubHTTPError
 from PIL import Image
 
 from local import processes, sample
-from local.environment import client_environment
 from local.settings import LocalSettings
 from tests.e2e.bad_inputs import BAD_INPUTS, PNG
+from tests.e2e.system import SERVING_STACK, UNHURRIED, System, labels
 from tests.local.conftest import ROOT, free_port
-
-SERVING_STACK = "WordsightServing-dev"
-UNHURRIED = ("--context", "throttling_rate_rps=1000", "--context", "throttling_burst=1000")
-"""These tests ask faster than one small instance should be asked, and not every example retries a 429."""
+from tests.readme import SET_UP, blocks
 
 PNG_HEADERS = {"content-type": PNG}
 EXECUTION_TIMEOUT_S = 240
-
-SOMEBODYS_ACCOUNT = {"AWS_ACCESS_KEY_ID": "AKIAREAL", "AWS_SECRET_ACCESS_KEY": "real", "AWS_PROFILE": "production"}
-"""What may be in the shell of who runs `make local`; with any of it in use, nothing here would work."""
-
-
-@dataclass(frozen=True)
-class System:
-    """One local system and the ways to talk to it."""
-
-    settings: LocalSettings
-
-    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        own = {
-            "WORDSIGHT_LOCAL_DIR": str(self.settings.directory),
-            "WORDSIGHT_LOCAL_PORT": str(self.settings.port),
-        }
-        command = [sys.executable, "-m", "local", *arguments]
-        environment = {**os.environ, **SOMEBODYS_ACCOUNT, **own}
-        return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
-
-    def deploy_model(self, uri: str) -> subprocess.CompletedProcess[str]:
-        """What a person would do to make another checkpoint go live."""
-        assembly = ("--app", str(self.settings.cloud_assembly))
-        parameter = ("--parameters", f"{SERVING_STACK}:ModelUri={uri}")
-        return self.run("cdk", "deploy", SERVING_STACK, "--require-approval", "never", *assembly, *parameter)
-
-    @property
-    def url(self) -> str:
-        return self.settings.url_file.read_text().strip()
-
-    @property
-    def api_key(self) -> str:
-        return self.settings.api_key_file.read_text().strip()
-
-    def post(self, path: str, body: bytes, content_type: str) -> tuple[Any, Any]:
-        """The answer's JSON and headers."""
-        headers = {"x-api-key": self.api_key, "content-type": content_type}
-        request = urllib.request.Request(f"{self.url}/{path}", body, headers)
-        with urllib.request.urlopen(request, timeout=60) as response:
-            return json.load(response), response.headers
-
-    def send(self, method: str, path: str, body: bytes, headers: dict[str, str]) -> tuple[int, Any]:
-        """The status and the answer's JSON, whatever they are."""
-        request = urllib.request.Request(
-            f"{self.url}/{path}", body, {"x-api-key": self.api_key, **headers}, method=method
-        )
-        try:
-            with urllib.request.urlopen(request, timeout=60) as response:
-                return response.status, json.load(response)
-        except urllib.error.HTTPError as error:
-            return error.code, json.load(error)
-
-    def classify(self) -> tuple[Any, Any]:
-        return self.post(f"classify?candidate_labels={labels()}", sample.IMAGE.read_bytes(), "image/png")
-
-    def client(self, service: str) -> Any:
-        environment = client_environment(self.settings, {})
-        return boto3.client(
-            service,
-            endpoint_url=self.settings.endpoint_url,
-            region_name=environment["AWS_REGION"],
-            aws_access_key_id=environment["AWS_ACCESS_KEY_ID"],
-            aws_secret_access_key=environment["AWS_SECRET_ACCESS_KEY"],
-        )
-
-    def output(self, name: str) -> str:
-        stacks = json.loads(self.settings.outputs.read_text()).values()
-        return next(str(outputs[name]) for outputs in stacks if name in outputs)
 
 
 @pytest.fixture(scope="module")
@@ -122,10 +46,6 @@ def printed(system: System) -> str:
     up = system.run("up", *UNHURRIED)
     assert up.returncode == 0, up.stdout + up.stderr
     return up.stdout
-
-
-def labels() -> str:
-    return ",".join(quote(label) for label in sample.LABELS)
 
 
 def test_up_shows_what_is_on_the_sample_and_leaves_the_address_for_scripts(system: System, printed: str) -> None:
@@ -206,28 +126,17 @@ def test_hugging_faces_client_works_and_its_exception_carries_our_sentence(syste
 
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="the examples are curl commands")
-def test_the_readmes_examples_work_when_pasted(system: System, printed: str) -> None:
-    section = (ROOT / "README.md").read_text(encoding="utf-8").split("## Classify\n")[1].split("\n## ")[0]
-    blocks = re.findall(
-        r"```(sh|python)\n(.*?)```", section.replace(".local/", f"{system.settings.directory}/"), re.DOTALL
-    )
-    setting, *commands = [code for language, code in blocks if language == "sh"]
-    scripts = [code for language, code in blocks if language == "python"]
+def test_the_readmes_first_examples_work_when_pasted(system: System, printed: str) -> None:
+    here = [(kind, code.replace(".local/", f"{system.settings.directory}/")) for kind, code in blocks(SET_UP[0])]
+    settings, *commands = [code for language, code in here if language == "sh"]
+    scripts = [code for language, code in here if language == "python"]
     for command in commands:
-        *_, answer = json_values(paste(["bash", "-c", f"set -e\n{setting}\n{command}"]))
+        answer = json.loads(paste(["bash", "-c", f"set -e\n{settings}\n{command}"]))
         answers = answer.values() if isinstance(answer, dict) else [answer]
         assert [best["label"] for best, *_ in answers] in (["fish"], ["fish", "warm"])
     for script in scripts:
         best = paste([sys.executable, "-c", script]).split("}")[0].split(")")[0]
         assert re.search(r"label'?[=:] ?'fish'", best), best
-
-
-def json_values(text: str) -> Iterator[Any]:
-    """What several commands answered, one after the other."""
-    while text := text.strip():
-        value, end = json.JSONDecoder().raw_decode(text)
-        yield value
-        text = text[end:]
 
 
 def paste(command: list[str]) -> str:

@@ -4,6 +4,7 @@ What is imported lies in the bucket first, where a user's own tools put it; ever
 the other.
 """
 
+import base64
 import json
 import os
 import random
@@ -17,16 +18,19 @@ from typing import Any
 import pytest
 
 from local import processes
-from local.settings import LocalSettings
-from model.checkpoint import METADATA
+from model.contract import MAX_IMAGES
 from tests.e2e.loop import Api, Labelled, pictograms, trickle
-from tests.e2e.test_local import UNHURRIED, System
-from tests.local.conftest import ROOT, free_port
+from tests.e2e.system import System
+from tests.local.conftest import ROOT
 
 GAIN = 0.25
 MEAN_FORGOTTEN = 0.02
 MOST_FORGOTTEN = 0.05
 """In accuracy: what the new domain wins at least, and what the old tasks lose at most, in the mean and each."""
+
+POSTED = 1000
+CORRUPT_EVERY = 50
+"""Two of a hundred images are cut off."""
 
 IMPORTED = 300
 HELD_OUT = 200
@@ -45,17 +49,6 @@ TRAINING_TIMEOUT_S = 2400
 PROMOTION_TIMEOUT_S = 300
 STOPPED_WITHIN_S = 30
 BASE = "base"
-
-
-@pytest.fixture(scope="module")
-def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
-    directory = tmp_path_factory.mktemp("loop") / "local"
-    system = System(LocalSettings(ROOT, directory, free_port()))
-    up = system.run("up", *UNHURRIED)
-    assert up.returncode == 0, up.stdout + up.stderr
-    yield system
-    system.run("destroy")
-    processes.stop(directory)
 
 
 @pytest.fixture(scope="module")
@@ -130,6 +123,44 @@ def is_training(pid: int) -> bool:
     return b"train" in command
 
 
+def cut_off(number: int) -> bool:
+    """Whether the image of this number is sent without its second half."""
+    return number % CORRUPT_EVERY == CORRUPT_EVERY // 2
+
+
+def pages(api: Api, dataset: str) -> Iterator[Any]:
+    """The answers of GET /annotations, until there is no next one."""
+    page = api.get(f"annotations?dataset={dataset}")
+    yield page
+    while page["next"]:
+        page = api.get(f"annotations?dataset={dataset}&after={page['next']}")
+        yield page
+
+
+@pytest.mark.slow
+def test_a_thousand_annotations_are_kept_but_for_those_whose_images_are_corrupt(api: Api) -> None:
+    entries = []
+    for number, (image, label) in enumerate(pictograms(seed=2, count=POSTED)):
+        sent = image[: len(image) // 2] if cut_off(number) else image
+        entries.append({"image": base64.b64encode(sent).decode(), "label": label, "task": TASK, "dataset": "thousand"})
+    answers = []
+    for start in range(0, POSTED, MAX_IMAGES):
+        status, answered = api.ask("POST", "annotations", {"annotations": entries[start : start + MAX_IMAGES]})
+        assert status == 201, answered
+        answers += answered
+    assert len(answers) == POSTED
+    corrupt = [answer for number, answer in enumerate(answers) if cut_off(number)]
+    kept = [answer for number, answer in enumerate(answers) if not cut_off(number)]
+    assert {problem["type"] for problem in corrupt} == {"urn:wordsight:problem:unprocessable-image"}
+    assert all(answer["new"] for answer in kept) and (len(kept), len(corrupt)) == (980, 20)
+
+    first, *others = pages(api, "thousand")
+    records = [record for page in (first, *others) for record in page["annotations"]]
+    assert sorted(record["id"] for record in records) == sorted(answer["id"] for answer in kept)
+    counts = first["counts"]
+    assert (counts["records"], counts["counted"], sum(counts["labels"][TASK].values())) == (980, 980, 980)
+
+
 @pytest.fixture(scope="module")
 def imported(api: Api) -> Any:
     """What the import of the new domain's images answered when it was done."""
@@ -163,8 +194,6 @@ def test_a_broken_model_never_goes_live(api: Api, system: System) -> None:
     before, headers = system.classify()
     s3, bucket = system.client("s3"), system.output("ArtifactsBucketName")
     for path in (ROOT / "model/shipped").iterdir():
-        if path.name == METADATA:  # a second model that is called like the base would be taken for it
-            continue
         content = b"{}" if path.name == "tokenizer.json" else path.read_bytes()
         s3.put_object(Bucket=bucket, Key=f"models/broken/{path.name}", Body=content)
     body = {"s3_uri": f"s3://{bucket}/models/broken/", "version": "broken"}

@@ -1,7 +1,6 @@
-"""What the README says beyond classifying works when it is pasted: buckets, annotations, trainings, promotions."""
+"""What the README says works when it is pasted, from its first question to the way back to the base, in its order."""
 
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -12,13 +11,11 @@ import pytest
 from PIL import Image, ImageDraw
 
 from benchmarks.pictograms import pictogram
-from local import processes
-from local.settings import LocalSettings
-from tests.e2e.test_local import UNHURRIED, System
-from tests.local.conftest import ROOT, free_port
+from local.settings import DIRECTORY_VARIABLE
+from tests.e2e.system import System, deployed
+from tests.local.conftest import ROOT
+from tests.readme import RUN, Block, blocks, set_up
 
-README = (ROOT / "README.md").read_text(encoding="utf-8")
-SECTIONS = ("## Classify a whole bucket", "### Annotate", "### Train", "### Go live, and back", "## From a shell")
 PETS_PER_LABEL = 12
 CLASSES = 10
 """Of the pictograms, which take turns; the first one stands for every pet."""
@@ -27,7 +24,7 @@ FIVE_EPOCHS = "--set epochs=5 --watch"
 TWO_STEPS = "--set steps=2 --set selection_scenes=100 --set evaluation_scenes=100 --watch && exit 2 || [ $? = 1 ]"
 """Five epochs are as many minutes, which nobody waits for here. Two steps teach nothing: the gate refuses the model."""
 
-AWS = """
+SHELL = """
 aws() { .venv/bin/python - "$3" "$4" <<'END'
 import sys, pathlib, boto3
 folder, uri = sys.argv[1:]
@@ -37,26 +34,22 @@ for path in pathlib.Path(folder).rglob("*"):
         boto3.client("s3").upload_file(str(path), bucket, prefix + path.relative_to(folder).as_posix())
 END
 }
-curl() { command curl --silent --show-error --fail-with-body "$@"; echo; }
-set -e
+curl() { command curl --silent --show-error --fail-with-body "$@" && echo; }
+set -eu -o pipefail
 """
 """`aws s3 sync` for machines without AWS's own program, and a curl that takes a 4xx for a failure."""
 
 
 @pytest.fixture(scope="module")
 def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
-    directory = tmp_path_factory.mktemp("readme") / "local"
-    system = System(LocalSettings(ROOT, directory, free_port()))
-    up = system.run("up", *UNHURRIED)
-    assert up.returncode == 0, up.stdout + up.stderr
-    yield system
-    system.run("destroy")
-    processes.stop(directory)
+    """As `make local` leaves it: with the limits of a stage, too."""
+    with deployed(tmp_path_factory.mktemp("readme") / "local") as system:
+        yield system
 
 
 @pytest.fixture(scope="module")
-def desk(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with what the examples call theirs."""
+def desk(tmp_path_factory: pytest.TempPathFactory, system: System) -> Path:
+    """A folder like the repository's, with what the examples call theirs."""
     desk = tmp_path_factory.mktemp("desk")
     for label, number in (("cat", 0), ("dog", 1)):
         (desk / "my-pets" / label).mkdir(parents=True)
@@ -70,37 +63,33 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Path:
         weld.save(desk / f"my-welds/{index}.png")
     shutil.copytree(ROOT / "model/shipped", desk / "my-clip")
     (desk / "local").symlink_to(ROOT / "local")
+    (desk / ".local").symlink_to(system.settings.directory)
     (desk / ".venv/bin").mkdir(parents=True)
     (desk / ".venv/bin/python").write_text(f'#!/bin/sh\nexec {sys.executable} "$@"\n')
     (desk / ".venv/bin/python").chmod(0o755)
     return desk
 
 
-def examples(heading: str) -> list[str]:
-    """The shell blocks of a section, in their order."""
-    section = re.split(r"\n##", README.split(f"\n{heading}\n")[1])[0]
-    return re.findall(r"```sh\n(.*?)```", section, re.DOTALL)
+def in_a_shell(block: Block) -> str:
+    """The block as a person runs it who has a shell open."""
+    language, code = block
+    return code if language == "sh" else f".venv/bin/python - <<'END'\n{code}END\n"
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("heading", SECTIONS)
+@pytest.mark.parametrize("heading", RUN)
 def test_the_examples_work_when_pasted(system: System, desk: Path, heading: str) -> None:
     environment = {
         **os.environ,
         "PYTHONPATH": str(ROOT),
-        "URL": system.url,
-        "KEY": system.api_key,
+        DIRECTORY_VARIABLE: str(system.settings.directory),
         "WORDSIGHT_URL": system.url,
         "WORDSIGHT_API_KEY": system.api_key,
-        "DATA_BUCKET": system.output("DataBucketName"),
-        "ARTIFACTS_BUCKET": system.output("ArtifactsBucketName"),
-        **dict(re.findall(r"export (\w+)='?([^'\n]*)'?", system.run("env").stdout)),
     }
-    blocks = examples(heading)
-    assert blocks
-    for block in blocks:
-        block = block.replace(FIVE_EPOCHS, TWO_STEPS)
-        done = subprocess.run(
-            ["bash", "-c", AWS + block], cwd=desk, env=environment, capture_output=True, text=True, check=False
-        )
-        assert done.returncode == 0, f"{block}\n{done.stdout}\n{done.stderr}"
+    pasted = [block for block in blocks(heading) if block not in set_up()]
+    assert pasted
+    script = "".join(map(in_a_shell, [*set_up(), *pasted])).replace(FIVE_EPOCHS, TWO_STEPS)
+    done = subprocess.run(
+        ["bash", "-c", SHELL + script], cwd=desk, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, f"{script}\n{done.stdout}\n{done.stderr}"

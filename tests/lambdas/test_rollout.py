@@ -127,9 +127,19 @@ def test_a_model_without_a_name_must_not_answer_by_the_name_of_the_one_it_replac
     assert str(promotion.reason).startswith("the endpoint still serves 'new', which is another model than 'imported'")
 
 
-def test_a_copy_of_the_base_does_not_stand_in_the_bases_way(stage: Stage) -> None:
-    registered(stage, OLD_URI.replace("old", "twin"), served_version="base-1234")
+def test_from_a_copy_of_the_base_the_base_comes_back_although_both_are_called_alike(stage: Stage) -> None:
+    stage.cloudformation.model_uri = OLD_URI.replace("old", "twin")
+    registered(stage, stage.cloudformation.model_uri, served_version="base-1234")
     assert stage.promote(version="base", artifact_s3_uri=NO_MODEL_URI, served_version=None).state == "live"
+
+
+def test_the_base_must_not_answer_by_the_name_of_a_training(stage: Stage) -> None:
+    stage.registry.add(
+        Model(version="lazy", artifact_s3_uri="s3://x/", served_version="base-1234", created="2026", source="training")
+    )
+    stage.cloudformation.model_uri = "s3://x/"
+    promotion = stage.promote(version="base", artifact_s3_uri=NO_MODEL_URI, served_version=None)
+    assert str(promotion.reason).startswith("the endpoint still serves 'base-1234', which is another model than 'base'")
 
 
 def golden_scores() -> list[dict[str, Any]]:

@@ -6,12 +6,11 @@ from typing import Any
 import pytest
 
 from lambdas import snapshot
-from lambdas.snapshot import VALIDATION_SHARE, take_snapshot
+from lambdas.snapshot import take_snapshot
 from lambdas.store import Store
 from model.contract import BadRequest
 from model.data.readers import read_dataset
 from model.resources.trainings import Training
-from model.settings import Hyperparameters
 from tests.lambdas.conftest import CONTEXT, SETTINGS, Call
 from tests.lambdas.test_annotations import image, post, said, send
 
@@ -77,7 +76,12 @@ def test_a_dataset_from_which_nothing_can_be_learnt_is_refused(
     assert not list(bucket.objects.filter(Prefix="snapshots/"))
 
 
-def test_the_state_machine_calls_it_with_an_accepted_training(annotate: Call, bucket: Any) -> None:
+@pytest.mark.parametrize(
+    ("hyperparameters", "kept_back"), [({"validation_share": "0.9"}, range(21, 40)), ({}, range(1, 12))]
+)
+def test_the_state_machine_calls_it_with_an_accepted_training(
+    annotate: Call, bucket: Any, hyperparameters: dict[str, str], kept_back: range
+) -> None:
     post(annotate, *(said(image(n), label="cat") for n in range(40)))
     training = Training(
         id=ID,
@@ -88,14 +92,10 @@ def test_the_state_machine_calls_it_with_an_accepted_training(annotate: Call, bu
         base_s3_uri="s3://none/",
         max_runtime_s=600,
         spot=False,
-        hyperparameters={"validation_share": "0.9"},
+        hyperparameters=hyperparameters,
     )
     snapshot._store.cache_clear()
     answer = snapshot.handler({"training": training.model_dump(mode="json")}, CONTEXT)  # type: ignore[arg-type]
-    assert answer["records"] == 40 and answer["images"]["validation"] > 20
+    assert answer["records"] == 40 and answer["images"]["validation"] in kept_back
     body = bucket.Object(f"snapshots/{ID}/manifest.jsonl").get()["Body"].read()
     assert answer["digest"] == sha256(body).hexdigest()
-
-
-def test_as_much_is_kept_back_as_training_would_by_itself() -> None:
-    assert Hyperparameters.model_fields["validation_share"].default == VALIDATION_SHARE

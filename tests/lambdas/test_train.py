@@ -197,7 +197,7 @@ def test_a_passed_gate_a_refusal_and_a_promotion_are_told_apart(stage: Stage) ->
     stage.trained(version=view["version"])
     seen = stage.ask("GET", path).json
     assert seen["state"] == "done" and "another model than its base is live by now" in seen["reason"]
-    promotion = Promotion(id=view["id"], version=view["version"], artifact_s3_uri=MODEL_URI, created="2026")
+    promotion = Promotion(id=view["id"], version=view["version"], artifact_s3_uri=MODEL_URI, created=view["created"])
     stage.registry.put(promotion)
     assert stage.ask("GET", path).json["state"] == "promoting"
     stage.registry.put(promotion.model_copy(update={"state": "failed", "reason": "rolled back"}))
@@ -287,6 +287,21 @@ def test_promoting_starts_the_machine_and_shows_what_rolls_out(stage: Stage) -> 
     assert stage.execution(id, "Promotion")["input"] == {"promotion": id}
     assert stage.ask("GET", "/models").json["rolling_out"]["id"] == id
     assert stage.ask("GET", "/models/one").json["promotion"]["id"] == id
+
+
+def test_a_promotion_that_never_began_has_failed_and_nothing_rolls_out(stage: Stage) -> None:
+    view = stage.started(promote="auto")
+    stage.trained(version=view["version"])
+    an_hour_ago = (datetime.now(UTC) - timedelta(hours=1)).isoformat(timespec="seconds")
+    promotion = Promotion(id=view["id"], version=view["version"], artifact_s3_uri=MODEL_URI, created=an_hour_ago)
+    stage.registry.put(promotion)
+    assert stage.ask("GET", "/models").json["rolling_out"] is None
+    told = stage.ask("GET", f"/models/{view['version']}").json["promotion"]
+    assert told["state"] == "failed" and "promote the version again" in told["reason"]
+    training = stage.ask("GET", f"/trainings/{view['id']}").json
+    assert (training["state"], training["reason"]) == ("done", told["reason"])
+    stage.stepfunctions.start_execution(stateMachineArn=f"{MACHINE}Promotion", name=view["id"], input="{}")
+    assert stage.ask("GET", "/models").json["rolling_out"]["state"] == "requested"
 
 
 def test_the_way_back_to_the_base_is_a_promotion_too(stage: Stage) -> None:

@@ -5,7 +5,7 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from local.deployment import is_healthy, read_deployment
+from local.deployment import is_healthy, read_deployment, shell_variables
 from local.settings import REGION, LocalError, LocalSettings
 
 
@@ -58,3 +58,13 @@ def test_an_output_that_is_no_rest_api_is_named(settings: LocalSettings) -> None
 )
 def test_a_stack_is_healthy_while_it_stands(status: str, healthy: bool) -> None:
     assert is_healthy(status) is healthy
+
+
+def test_a_shell_is_told_of_the_outputs_that_commands_need(settings: LocalSettings) -> None:
+    assert shell_variables(settings) == {}
+    write_outputs(settings, DataBucketName="data-1", ArtifactsBucketName="artifacts-1", StateMachineArn="arn:m")
+    assert shell_variables(settings) == {
+        "DATA_BUCKET": "data-1",
+        "ARTIFACTS_BUCKET": "artifacts-1",
+        "STATE_MACHINE_ARN": "arn:m",
+    }

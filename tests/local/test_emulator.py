@@ -33,6 +33,8 @@ def handler(event, context):
         raise ValueError("the database password is 1234")
     if event["path"] == "/malformed":
         return {"label": "cat"}
+    if event["path"] == "/nothing":
+        return {"statusCode": 204, "body": None}
     if event["path"] == "/sleep":
         time.sleep(35)
     return {"statusCode": 200, "body": str(len(event["body"] or ""))}
@@ -153,7 +155,7 @@ def api() -> str:
 
 @pytest.fixture
 def post(system: LocalSettings, aws: Any) -> Iterator[Any]:
-    """Posts to the API of the template above; answers with status and JSON."""
+    """Posts to the API of the template above; answers with status and JSON, None where there is none."""
     stacks = aws("cloudformation")
     stacks.create_stack(StackName="api", TemplateBody=api(), Capabilities=["CAPABILITY_IAM"])
     stacks.get_waiter("stack_create_complete").wait(StackName="api", WaiterConfig=SOON)
@@ -164,7 +166,7 @@ def post(system: LocalSettings, aws: Any) -> Iterator[Any]:
         request = urllib.request.Request(url, body, {"content-type": content_type})
         try:
             with urllib.request.urlopen(request, timeout=40) as response:
-                return response.status, json.load(response)
+                return response.status, json.loads(response.read() or b"null")
         except urllib.error.HTTPError as error:
             return error.code, json.load(error)
 
@@ -270,6 +272,10 @@ def test_a_bucket_keeps_the_tags_of_its_template(aws: Any) -> None:
 @pytest.mark.parametrize("path", ["raise", "malformed"])
 def test_a_function_that_fails_is_a_502_without_its_words(post: Any, path: str) -> None:
     assert post(path) == (502, {"detail": "Internal server error"})
+
+
+def test_a_function_may_answer_without_a_body(post: Any) -> None:
+    assert post("nothing") == (204, None)
 
 
 def test_a_body_over_the_limits_of_api_gateway_or_lambda_never_reaches_the_function(post: Any) -> None:

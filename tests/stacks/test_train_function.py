@@ -31,7 +31,9 @@ def test_it_starts_both_machines_and_stops_only_trainings_of_them(dev: Assembly)
     stopped = {arn for arn in found["states:StopExecution"] if TRAINING in arn}
     (executions,) = stopped
     assert ":execution:" in executions and "StateMachine" in executions and "Rollout" not in executions
-    assert found["states:DescribeExecution"] == found["states:StopExecution"]
+    (of_promotions,) = found["states:DescribeExecution"] - found["states:StopExecution"]
+    assert ":execution:" in of_promotions and "RolloutMachine" in of_promotions
+    assert found["states:StopExecution"] < found["states:DescribeExecution"]
 
 
 def test_it_is_told_the_stages_limits_and_prices(dev: Assembly, prod: Assembly) -> None:
