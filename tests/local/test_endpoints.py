@@ -46,14 +46,14 @@ def test_an_endpoint_runs_the_images_program_with_the_models_environment_and_dat
     endpoints: Endpoints, s3: Any
 ) -> None:
     s3.put_object(Bucket="bucket", Key="models/one/config.json", Body=b"{}")
-    configure(endpoints, "one", "s3://bucket/models/one/", MODEL_THREADS="3")
+    configure(endpoints, "one", "s3://bucket/models/one/", MODEL_WORKERS="3")
     endpoints.create_endpoint(request("one"))
     description = endpoints.settle("clip")
     assert (description["EndpointStatus"], description["EndpointConfigName"]) == ("InService", "one")
     container = seen(endpoints)
     assert container["model"] == ["config.json"]
     environment = container["environment"]
-    assert (environment["MODEL_THREADS"], environment["GREETING"]) == ("3", "hello there")
+    assert (environment["MODEL_WORKERS"], environment["GREETING"]) == ("3", "hello there")
     assert environment["BASE_MODEL_DIR"].endswith("/shipped")
     assert not [name for name in environment if name.startswith("AWS_")]
 
