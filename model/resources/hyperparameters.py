@@ -79,8 +79,12 @@ class Hyperparameters(BaseModel):
     )
     max_task_forgetting: float = Field(0.1, ge=0, le=1, description="And any one of them")
     world_images: int = Field(40_000, ge=64, description="How many different images of the world are trained on")
-    pair_share: float = Field(
-        0, ge=0, le=1, description="Of those, showing two different objects and how they lie; costs counting"
+    pair_share: float | None = Field(
+        None,
+        ge=0,
+        le=1,
+        description="Of those, showing two different objects and how they lie; costs counting. None: none, and in "
+        "replay as many as the base was shown",
     )
     seed: int = Field(0, ge=0, lt=2**32, description="Of first weights, order and choice of captions")
     threads: int = Field(default_factory=half_the_vcpus, ge=1, description="CPU threads per process")
