@@ -49,7 +49,11 @@ class Hyperparameters(BaseModel):
     )
     optimizer: Literal["adamw", "muon"] | None = Field(None, description="None: muon from scratch, else adamw")
     learning_rate: float | None = Field(
-        None, gt=0, le=1, description="None: 2e-3 from scratch, 5e-4 for a small base, 1e-5 from 50 M parameters on"
+        None,
+        gt=0,
+        le=1,
+        description="None: 2e-3 from scratch, 1e-5 for a base of 50 M parameters, for a smaller one 2e-4, or 5e-4 "
+        "where what it learnt from is replayed",
     )
     weight_decay: float = Field(0.05, ge=0, le=1, description="Of the layers' matrices")
     warmup_steps: int = Field(60, ge=0, description="Of linear rise to the learning rate; a quarter of the run at most")
