@@ -19,19 +19,19 @@ from benchmarks.job import ROOT, Job, run_job
 from benchmarks.learn_tables import write_report
 from benchmarks.outcome import LabelledImages, Outcome, learnt_tasks, measure, mixture, remembered
 from model.checkpoint import load_checkpoint
+from model.training.optimizer import SMALL_BASE_RATE
 
 SHIPPED = ROOT / "model/shipped"
 WORK = ROOT / ".bench/learn"
 SHARES = (0.5, 0.75, 1.0)
 """Of the fine-tuned weights: the points of the frontier, measured on test images."""
 
-COMMON = {"threads": "1", "evaluate_every_steps": "25", "evaluation_scenes": "100"}
-"""The program's own last measurement is kept short: the report measures more, and every mixture."""
+COMMON = {"threads": "1", "evaluate_every_steps": "25"}
 
 UNDEFENDED = {"replay_share": "0", "distillation_weight": "0"}
 TRAININGS: dict[str, Mapping[str, str]] = {
-    "plain": UNDEFENDED,
-    "low learning rate": UNDEFENDED | {"learning_rate": "1e-4"},
+    "plain": UNDEFENDED | {"learning_rate": str(SMALL_BASE_RATE)},
+    "low learning rate": UNDEFENDED,
     "distillation": {"replay_share": "0"},
     "replay": {},
 }

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from statistics import fmean
 
 from numpy import nansum
 
@@ -9,7 +10,8 @@ from benchmarks.chart import Axis, Series, line_chart
 from benchmarks.domains import DOMAINS
 from benchmarks.findings import Findings, Method
 from benchmarks.machine import machine
-from benchmarks.outcome import SCENES, Outcome
+from benchmarks.outcome import NEW, SCENES, Outcome
+from model.training.optimizer import SMALL_BASE_RATE, UNREPLAYED_BASE_RATE
 
 FOLDER = Path(__file__).resolve().parent
 REPORT = FOLDER / "learning.md"
@@ -32,23 +34,26 @@ def _head(base: str, cpu_s: float) -> str:
 The training program took {cpu_s / 60:.0f} CPU minutes in all; `nan` marks a job that was stopped and went on.
 
 Each domain is a folder of images per class, as `python -m model.train` takes it, with that program's defaults: no
-hyperparameter is fitted to a domain. `plain` has neither replay nor distillation; `low learning rate` is plain at 1e-4;
-`distillation` replays nothing; `replay` is what fine-tuning the small checkpoint does by default.
+hyperparameter is fitted to a domain. `replay` is what fine-tuning the small checkpoint does by default, and
+`distillation` what it does where nothing can be replayed, at a learning rate of {UNREPLAYED_BASE_RATE:g} instead of
+{SMALL_BASE_RATE:g}. `plain` has neither, at the rate of `replay`; `low learning rate` has neither, at that of
+`distillation`.
 `+ interpolation` is what the program published: the mixture of base and fine-tuned weights that it chose by its own
 validation images within `max_forgetting` and `max_task_forgetting`. The rows without are the fine-tuned weights alone.
 
 New: accuracy on test images of the new domain, asked in wordings that were trained on and in others that never were.
 Old: mean accuracy over those of the rendered world's tasks that the base has learnt, {SCENES:,} images, wordings never
-trained on. CPU seconds are of the
-whole job, with the evaluations before, during and after."""
+trained on. CPU seconds are of the whole job, with the evaluations before, during and after."""
 
 
 def _section(found: Findings) -> str:
     described = (DOMAINS[found.domain].__doc__ or "").split("\n")[0]
     parts = [f"## {found.domain.capitalize()}", described, methods_table(found), _of_plain(found)]
     charts = [f"![{kind}](learning-{found.domain}-{kind}.svg)" for kind in ("frontier", "curves")]
-    return "\n\n".join([*parts, *charts, "Each old task:", task_table(found)])
+    return "\n\n".join([*parts, *charts, "Each old task:", task_table(found), CALIBRATION, calibration_table(found)])
 
+
+CALIBRATION = "Calibration error of what was published, by the temperature that the checkpoint carries:"
 
 COLUMNS = (
     *("method", "fine-tuned share", "new, trained wording", "new, unseen wording"),
@@ -99,6 +104,18 @@ def task_table(found: Findings) -> str:
         for task in found.base.old
     ]
     return "\n".join([head, "| --- |" + " --- |" * len(methods), *rows])
+
+
+def calibration_table(found: Findings) -> str:
+    """How far the scores of what was published are from how often it is right, task by task."""
+    published = [method for method in found.methods() if method.outcome.calibration_errors]
+    columns = [method.outcome.calibration_errors for method in published]
+    rows = [(task, [errors[task] for errors in columns]) for task in (*found.base.old, NEW)]
+    rows += [("mean", [fmean(errors.values()) for errors in columns])]
+    rows += [("worst", [max(errors.values()) for errors in columns])]
+    head = "| task | " + " | ".join(method.name for method in published) + " |"
+    lines = [f"| {task} | " + " | ".join(f"{error:.3f}" for error in errors) + " |" for task, errors in rows]
+    return "\n".join([head, "| --- |" + " --- |" * len(published), *lines])
 
 
 def frontier_chart(found: Findings) -> str:

@@ -2,13 +2,13 @@
 
     python -m model.train                            on the train channel, from the base checkpoint
     python -m model.train data=world init=scratch    a small CLIP from nothing, on rendered images
-    make train-demo                                  the checkpoint that ships with the repository
+    make train-demo                                  the checkpoint that ships with the repository: two runs
 
 Fine-tuning keeps what its base knew: a base that learnt from rendered images sees more of them (replay_share), any
-other is held to its answers over a bank of texts (distillation_weight). Weights between the base's and the tuned ones
-are published, the best on the new validation images that cost the world's tasks no more than max_forgetting and
-max_task_forgetting; where there are none, the base's. Limits may be changed and the run started again: only the choice
-is repeated.
+other is held to its answers over a bank of texts (distillation_weight), at a lower learning rate. Weights between the
+base's and the tuned ones are published, the best on the new validation images that cost the world's tasks no more than
+max_forgetting and max_task_forgetting; where there are none, the base's. Limits may be changed and the run started
+again: only the choice is repeated.
 
 Channels and models have their places below SAGEMAKER_BASE_DIR, by default /opt/ml.
 Hyperparameters come from /opt/ml/input/config/hyperparameters.json, or as name=value. A run that is started again

@@ -56,7 +56,7 @@ class World:
 
     def validation_answers(self, tasks: Sequence[Task] = TASKS) -> dict[str, Answers]:
         """What calibrations may be fitted on: images that no result is reported on."""
-        return {task.name: self.answers(task, "validation") for task in tasks if task.split == "test"}
+        return {task.name: self.answers(task, split) for task in tasks if (split := task.validation_split)}
 
     def _size(self, split: Split) -> int:
         return self.scenes if split in SHARED_SPLITS else self.scenes // 2
@@ -77,6 +77,5 @@ def trained_wordings(task: Task) -> Prompts | None:
 
 
 def validation_accuracy(world: World) -> float:
-    """One number to watch: the mean over the tasks that the validation split and a few hundred images can answer."""
-    few = [task for task in TASKS if len(task.labels) < MANY_LABELS]
-    return mean_accuracy({task.name: world.answers(task, "validation") for task in few})
+    """One number to watch: the mean over the tasks that a few hundred validation images can answer."""
+    return mean_accuracy(world.validation_answers([task for task in TASKS if len(task.labels) < MANY_LABELS]))

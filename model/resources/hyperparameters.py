@@ -50,7 +50,11 @@ class Hyperparameters(BaseModel):
     )
     optimizer: Literal["adamw", "muon"] | None = Field(None, description="None: muon from scratch, else adamw")
     learning_rate: float | None = Field(
-        None, gt=0, le=1, description="None: 2e-3 from scratch, 5e-4 for a small base, 1e-5 from 50 M parameters on"
+        None,
+        gt=0,
+        le=1,
+        description="None: 2e-3 from scratch, 1e-5 for a base of 50 M parameters, for a smaller one 2e-4, or 5e-4 "
+        "where what it learnt from is replayed",
     )
     weight_decay: float = Field(0.05, ge=0, le=1, description="Of the layers' matrices")
     warmup_steps: int = Field(60, ge=0, description="Of linear rise to the learning rate; a quarter of the run at most")
@@ -80,8 +84,12 @@ class Hyperparameters(BaseModel):
     )
     max_task_forgetting: float = Field(0.1, ge=0, le=1, description="And any one of them")
     world_images: int = Field(40_000, ge=64, description="How many different images of the world are trained on")
-    pair_share: float = Field(
-        0, ge=0, le=1, description="Of those, showing two different objects and how they lie; costs counting"
+    pair_share: float | None = Field(
+        None,
+        ge=0,
+        le=1,
+        description="Of those, showing two different objects and how they lie; costs counting. None: none, and in "
+        "replay as many as the base was shown",
     )
     seed: int = Field(0, ge=0, lt=2**32, description="Of first weights, order and choice of captions")
     threads: int = Field(default_factory=half_the_vcpus, ge=1, description="CPU threads per process")

@@ -3,6 +3,7 @@ from `wordsight.json`.
 """
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +41,8 @@ def card(metadata: CheckpointMetadata) -> str:
 
 
 def _title(metadata: CheckpointMetadata, metrics: dict[str, Any]) -> str:
-    origin = f"fine-tuned from `{metadata.parent}`" if metadata.parent else "trained from scratch"
+    fine_tuned = metadata.parent and not _knows_the_world_alone(metrics)
+    origin = f"fine-tuned from `{metadata.parent}`" if fine_tuned else "trained from scratch"
     world = metrics["hyperparameters"]["data"] == "world"
     data = "the rendered world of `model/world/scene.py`" if world else "the images of its train channel"
     steps = FIRST_STEPS.format(directory="path/to/this/folder")
@@ -127,8 +129,8 @@ def _limits(metrics: dict[str, Any]) -> str:
     )
     channel = "It has seen the images and words of its train channel only. Anything else is beyond it."
     tuned = "What it was not measured on may have changed too. Compare it with its parent before you rely on it there."
-    recipe = metrics["hyperparameters"]
-    limits = tuned if recipe["init"] == "base" else world if recipe["data"] == "world" else channel
+    limits = tuned if metrics["hyperparameters"]["init"] == "base" else channel
+    limits = world if _knows_the_world_alone(metrics) else limits
     return f"## Limits\n\n{known}{limits}{_lone_labels(metrics)}"
 
 
@@ -145,11 +147,26 @@ def _curve(metrics: dict[str, Any]) -> list[str]:
     return [f"## Learning curve\n\n![Validation loss and accuracy over the steps]({CURVE})"]
 
 
+def recipes(metrics: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """What the runs that led to a checkpoint were told, the first one first; none where it came from elsewhere."""
+    own = metrics.get("given_hyperparameters", metrics.get("hyperparameters"))
+    return [*metrics.get("base_recipes", []), *([] if own is None else [own])]
+
+
+def _knows_the_world_alone(metrics: dict[str, Any]) -> bool:
+    runs = recipes(metrics)
+    return runs[0].get("init") == "scratch" and all(run.get("data") == "world" for run in runs)
+
+
 def _recipe(metadata: CheckpointMetadata, metrics: dict[str, Any]) -> str:
-    given = metrics.get("given_hyperparameters", metrics["hyperparameters"])
-    arguments = " ".join(f"{name}={value}" for name, value in given.items())
+    commands = [
+        " ".join(["python -m model.train", *(f"{name}={value}" for name, value in run.items())])
+        for run in recipes(metrics)
+    ]
+    order = "Each on the base that the one before left:\n\n" if len(commands) > 1 else ""
+    lines = "\n".join(commands)
     summary = {name: metrics[name] for name in ("step", "before", "after") if name in metrics}
     return (
-        f"## Recipe\n\n```\npython -m model.train {arguments}\n```\n\nData digest `{metadata.data_digest}`.\n\n"
+        f"## Recipe\n\n{order}```\n{lines}\n```\n\nData digest `{metadata.data_digest}`.\n\n"
         f"```json\n{json.dumps(summary, indent=2)}\n```"
     )

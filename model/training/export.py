@@ -13,7 +13,7 @@ from model.evaluation.world import World
 from model.inference import Clip
 from model.settings import TrainSettings
 from model.training.calibrate import fitted_calibration
-from model.training.card import write_card
+from model.training.card import recipes, write_card
 from model.training.distill import distillation_weight
 from model.training.gain import gain
 from model.training.golden import write_golden
@@ -21,7 +21,7 @@ from model.training.interpolate import Interpolation, interpolate
 from model.training.loop import Loop
 from model.training.new_domain import UNFITTED, NewDomain
 from model.training.progress import say
-from model.training.replay import replay_share
+from model.training.replay import pair_share, replay_share
 from model.world.tasks import TASKS
 
 
@@ -100,7 +100,9 @@ def _metadata(
             "hyperparameters": loop.chosen.model_dump(exclude_none=True),
             "given_hyperparameters": loop.chosen.model_dump(exclude_unset=True, exclude_none=True),
             "replay_share": replay_share(loop.chosen, loop.start.base),
+            "pair_share": pair_share(loop.chosen, loop.start.base),
             "distillation_weight": distillation_weight(loop.chosen, loop.start.base),
+            "base_recipes": recipes(loop.start.base.metrics) if loop.start.base else [],
             "learning_curve": [dict(point) for point in loop.curve],
             **metrics,
         },
@@ -109,7 +111,8 @@ def _metadata(
 
 
 def _save(settings: TrainSettings, loop: Loop, metadata: CheckpointMetadata) -> None:
-    """Half precision from scratch, where the file is committed; full precision where training may go on."""
-    start, dtype = loop.start, torch.float16 if loop.chosen.init == "scratch" else torch.float32
+    """Half precision from scratch and on the world, where the file is committed; else full: training may go on."""
+    start, chosen = loop.start, loop.chosen
+    dtype = torch.float16 if chosen.init == "scratch" or chosen.data == "world" else torch.float32
     save_checkpoint(settings.model_dir, loop.averaged.model, start.tokenizer, start.processor, metadata, dtype)
     write_card(settings.model_dir, metadata)

@@ -51,7 +51,7 @@ class Loop:
         self.objective = Objective(chosen.loss).to(ranks.device)
         self.learning = [weight for weight in self.model.parameters() if weight.requires_grad]
         self.learning += self.objective.parameters()
-        self.optimizers = build_optimizers(chosen, self.model, self.objective.parameters())
+        self.optimizers = build_optimizers(chosen, self.model, start.base, self.objective.parameters())
         self.global_batch = min(chosen.batch_size, max(2, len(examples) // ranks.count)) * ranks.count
         self.bf16: bool | None = None
         self.step = 0

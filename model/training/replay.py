@@ -72,7 +72,7 @@ def with_replay(chosen: Hyperparameters, examples: Examples, base: CheckpointMet
     share = replay_share(chosen, base)
     if share == 0:
         return examples
-    return Replay(examples, world_of(chosen), share)
+    return Replay(examples, world_of(chosen, pair_share(chosen, base)), share)
 
 
 def replay_share(chosen: Hyperparameters, base: CheckpointMetadata | None) -> float:
@@ -82,6 +82,16 @@ def replay_share(chosen: Hyperparameters, base: CheckpointMetadata | None) -> fl
     if chosen.replay_share is not None:
         return chosen.replay_share
     return DEFAULT_SHARE if learnt_from_world(base) else 0.0
+
+
+def pair_share(chosen: Hyperparameters, base: CheckpointMetadata | None) -> float:
+    """How much of the world that a run shows are pairs: what was asked for, or in replay as much as the base has seen,
+    since what it knows of them would be forgotten like all else.
+    """
+    if chosen.pair_share is not None:
+        return chosen.pair_share
+    seen = base.metrics.get("pair_share") if base and replay_share(chosen, base) > 0 else None
+    return float(seen) if isinstance(seen, int | float) else 0.0
 
 
 def learnt_from_world(metadata: CheckpointMetadata) -> bool:

@@ -43,7 +43,7 @@ class Start:
 def load_examples(settings: TrainSettings, chosen: Hyperparameters) -> Examples:
     """The rendered world, or the train channel without its unreadable images, which are listed in a file."""
     if chosen.data == "world":
-        return world_of(chosen)
+        return world_of(chosen, chosen.pair_share or 0.0)
     processor = small_processor() if chosen.init == "scratch" else load_processor(settings.start_dir)
     records = read_records(settings.train_dir)
     pictures = pictures_of(settings.train_dir, processor, len(records), chosen.kept_pixels_bytes, settings.pixels_dir)

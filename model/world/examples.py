@@ -85,9 +85,9 @@ class WorldExamples:
         return [*said, *(sentence for sentence in wrong if sentence)]
 
 
-def world_of(chosen: Hyperparameters) -> WorldExamples:
+def world_of(chosen: Hyperparameters, pair_share: float) -> WorldExamples:
     """The world as a run's hyperparameters ask for it."""
-    return WorldExamples(chosen.world_images, chosen.captions_per_image, chosen.seed, chosen.pair_share)
+    return WorldExamples(chosen.world_images, chosen.captions_per_image, chosen.seed, pair_share)
 
 
 def truth(scenes: list[Scene], captions: list[Caption]) -> Tensor:

@@ -2,8 +2,8 @@
 
 An image is a pure function of (seed, split, index): the same arguments give the same facts, pixels and captions in any
 process. Ten of the hundred shape-colour combinations never occur outside the `unseen` split; each shape and each colour
-loses one, so that a model which answers on them has put two known words together. The splits `pairs` and `relation`
-hold pairs of different objects only: any, or those of two shapes, so that one label set fits all images.
+loses one, so that a model which answers on them has put two known words together. The split `pairs` holds pairs of
+different objects only, `relation` and `relation_validation` those of two shapes, so that one label set fits all images.
 """
 
 from dataclasses import dataclass
@@ -12,8 +12,9 @@ from typing import Literal
 
 import numpy as np
 
-Split = Literal["train", "validation", "test", "unseen", "relation", "pairs"]
-SPLITS: tuple[Split, ...] = ("train", "validation", "test", "unseen", "relation", "pairs")
+Split = Literal["train", "validation", "test", "unseen", "relation", "pairs", "relation_validation"]
+SPLITS: tuple[Split, ...] = ("train", "validation", "test", "unseen", "relation", "pairs", "relation_validation")
+PAIR_SPLITS = frozenset({"pairs", "relation", "relation_validation"})
 
 SHAPES = ("circle", "square", "triangle", "star", "cross", "ring", "heart", "diamond", "arrow", "moon")
 THINGS = ("sun", "tree", "house", "fish", "car", "cup", "face", "flower")
@@ -139,7 +140,7 @@ def scene_at(seed: int, split: Split, index: int) -> Scene:
 def sample_scene(rng: np.random.Generator, split: Split) -> Scene:
     """Draw the facts of an image that the split allows."""
     background = str(rng.choice(BACKGROUNDS, p=BACKGROUND_SHARES))
-    if split in ("pairs", "relation"):
+    if split in PAIR_SPLITS:
         return _sample_pair(rng, split, background)
     shape, colour = _sample_object(rng, split, background)
     grouped = rng.random() < GROUP_SHARE
@@ -163,7 +164,7 @@ def _sample_object(
 
 def _sample_pair(rng: np.random.Generator, split: Split, background: str) -> Scene:
     """Two plain objects of different shapes and colours, side by side or one above the other."""
-    shapes = RELATION_TEST_SHAPES if split == "relation" else None
+    shapes = None if split == "pairs" else RELATION_TEST_SHAPES
     shape, colour = other_shape, other_colour = _sample_object(rng, split, background, shapes)
     while other_shape == shape or other_colour == colour:
         other_shape, other_colour = _sample_object(rng, split, background, shapes)

@@ -29,6 +29,9 @@ from model.world.wording import with_article
 OTHER_TEMPLATE = "In this one you can see {}."
 TEMPLATES = (DEFAULT_HYPOTHESIS_TEMPLATE, OTHER_TEMPLATE)
 
+VALIDATION_SPLITS: dict[Split, Split] = {"test": "validation", "relation": "relation_validation"}
+"""Images like those that a task is reported on, to fit and to choose by. What is never seen has none."""
+
 
 @dataclass(frozen=True)
 class Task:
@@ -44,6 +47,11 @@ class Task:
     def prompts(self) -> list[list[str]]:
         """The sentences of each label."""
         return [[template.format(phrase) for template in TEMPLATES] for phrase in self.phrases]
+
+    @property
+    def validation_split(self) -> Split | None:
+        """Where its validation images are, if it has any."""
+        return VALIDATION_SPLITS.get(self.split)
 
 
 @dataclass(frozen=True)

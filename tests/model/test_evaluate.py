@@ -14,7 +14,7 @@ from model.checkpoint import CheckpointMetadata, load_checkpoint, save_checkpoin
 from model.evaluate import main
 from model.evaluation.answers import result
 from model.evaluation.batches import embed_labels
-from model.evaluation.world import World
+from model.evaluation.world import World, validation_accuracy
 from model.inference import Clip
 from model.world.scene import UNSEEN_PAIRS, scene_at
 from model.world.tasks import TASKS, ask
@@ -38,6 +38,19 @@ def test_the_unseen_task_asks_for_held_back_combinations_among_all() -> None:
     asked = {task.labels[question.target] for question in ask(task, "unseen", seed=5, scenes=300)}
     assert asked == {f"{colour} {shape}" for shape, colour in UNSEEN_PAIRS}
     assert len(task.labels) == 100
+
+
+def test_fitting_and_choosing_look_at_other_images_than_the_report_and_at_nothing_kept_unseen() -> None:
+    reported = {task.split for task in TASKS}
+    looked_at = {task.name: task.validation_split for task in TASKS}
+    assert not reported & set(looked_at.values())
+    assert {name for name, split in looked_at.items() if split is None} == {"colour_and_shape_unseen"}
+    for name, split in looked_at.items():
+        assert split is None or len(ask(BY_NAME[name], split, seed=5, scenes=1500)) > 0, name
+
+
+def test_a_run_on_the_world_is_watched_by_a_share_of_right_answers(checkpoint_dir: Path) -> None:
+    assert 0 <= validation_accuracy(World(Clip(load_checkpoint(checkpoint_dir)), scenes=120)) <= 1
 
 
 def test_a_labels_vector_is_the_mean_of_its_sentences(checkpoint_dir: Path) -> None:

@@ -86,12 +86,23 @@ def test_a_base_channel_takes_the_place_of_the_images_own_base(
     assert load_checkpoint(job / "model").metadata.parent == "tiny-2"
 
 
-def test_the_world_trains_a_model_from_scratch(job: Path) -> None:
-    assert main(["data=world", "init=scratch", "steps=2", "world_images=64"]) == 0
-    checkpoint = load_checkpoint(job / "model")
-    assert checkpoint.metadata.parent is None and "world" in checkpoint.metadata.metrics
-    assert (job / "model/model.safetensors").stat().st_size < 8_000_000
-    assert "trained from scratch" in (job / "model/README.md").read_text()
+def test_the_world_trains_a_small_model_from_scratch_and_another_run_goes_on_from_it(
+    job: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small_world = ["data=world", "steps=2", "world_images=64", "batch_size=8", "evaluation_scenes=100", "threads=1"]
+    assert main([*small_world, "init=scratch"]) == 0
+    monkeypatch.setenv("SM_CHANNEL_BASE", str(job / "model"))
+    monkeypatch.setenv("SAGEMAKER_BASE_DIR", str(tmp_path / "second"))
+    assert main([*small_world, "init=base", "lock_image=true", "pair_share=0.5"]) == 0
+    first, second = load_checkpoint(job / "model"), load_checkpoint(tmp_path / "second/model")
+    assert (tmp_path / "second/model/model.safetensors").stat().st_size < 8_000_000
+    assert first.metadata.parent is None and "world" in first.metadata.metrics
+    kept, learnt = first.model.vision_model.state_dict(), second.model.vision_model.state_dict()
+    assert all(torch.equal(kept[name], learnt[name]) for name in kept)
+    assert second.metadata.parent == first.metadata.version and second.metadata.metrics["pair_share"] == 0.5
+    assert 0 <= second.metadata.metrics["after"]["validation_accuracy"] <= 1  # type: ignore[index,call-overload,operator]
+    card = (tmp_path / "second/model/README.md").read_text()
+    assert card.index("init=scratch") < card.index("init=base") and "trained from scratch" in card
 
 
 def test_every_bad_hyperparameter_is_named_with_what_is_allowed(job: Path) -> None:

@@ -3,7 +3,7 @@
 import pytest
 
 from model.checkpoint import CheckpointMetadata
-from model.training.card import card
+from model.training.card import card, recipes
 
 
 @pytest.mark.parametrize(
@@ -21,3 +21,22 @@ def test_the_limits_are_those_of_what_was_trained_on(data: str, init: str, limit
     limits, _ = limits.split("## Recipe")
     others = {"drawings of 64 px", "its train channel only", "its parent"}
     assert limit in limits and sum(other in limits for other in others) == 1
+
+
+SCRATCH = {"data": "world", "init": "scratch", "steps": 5000}
+ON_FROM_THERE = {"data": "world", "init": "base", "steps": 1200}
+
+
+def test_the_recipe_goes_back_to_where_the_first_run_began() -> None:
+    metrics = {"hyperparameters": ON_FROM_THERE, "base_recipes": [SCRATCH]}
+    said = card(CheckpointMetadata(version="v", parent="first", metrics=dict(metrics)))
+    first, second = "data=world init=scratch steps=5000", "data=world init=base steps=1200"
+    assert f"python -m model.train {first}\npython -m model.train {second}\n" in said
+    assert "trained from scratch on the rendered world" in said and "drawings of 64 px" in said
+    assert recipes(metrics) == [SCRATCH, ON_FROM_THERE]
+
+
+def test_what_a_checkpoint_from_elsewhere_has_seen_is_not_known() -> None:
+    assert recipes({}) == []
+    said = card(CheckpointMetadata(version="v", parent="elsewhere", metrics={"hyperparameters": dict(ON_FROM_THERE)}))
+    assert "fine-tuned from `elsewhere`" in said and "Compare it with its parent" in said

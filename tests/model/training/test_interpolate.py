@@ -13,6 +13,7 @@ from model.checkpoint import load_checkpoint
 from model.train import main
 from model.training.interpolate import mix
 from model.training.selector import ALPHAS
+from model.world.tasks import TASKS
 from tests.model.conftest import tiny_model, tiny_tokenizer
 
 SHIPPED = Path(__file__).resolve().parents[3] / "model/shipped"
@@ -68,7 +69,7 @@ def test_what_is_published_keeps_the_limits_and_the_next_start_may_choose_others
         assert main([*QUICK, "learning_rate=0.003", f"max_forgetting={limit}", f"max_task_forgetting={limit}"]) == 0
         found = load_checkpoint(job / "model").metadata.metrics["interpolation"]
         frontier = {point["alpha"]: point for point in found["frontier"]}  # type: ignore[call-overload,index]
-        assert sorted(frontier) == list(ALPHAS) and len(frontier[0]["drop"]) == 10
+        assert sorted(frontier) == list(ALPHAS) and len(frontier[0]["drop"]) == len(TASKS)
         picked = frontier[found["alpha"]]  # type: ignore[call-overload,index]
         assert picked["mean_drop_at_most"] <= float(limit) and picked["worst_drop_at_most"] <= float(limit)
         names.append(frontier)

@@ -1,5 +1,7 @@
 """The world's facts: reproducible, and honest about what is held back."""
 
+import pytest
+
 from model.world.scene import (
     FACTS,
     RELATION_TEST_SHAPES,
@@ -75,7 +77,8 @@ def test_a_pair_is_seen_from_either_of_its_objects() -> None:
     assert together == {"count": "two", "background": scene.background}
 
 
-def test_the_relation_split_shows_the_shapes_of_its_task_alone() -> None:
-    shown = {frozenset((scene.shape, scene.companion.shape)) for scene in scenes("relation") if scene.companion}
+@pytest.mark.parametrize("split", ["relation", "relation_validation"])
+def test_what_the_relation_task_asks_about_shows_its_two_shapes_alone(split: Split) -> None:
+    shown = {frozenset((scene.shape, scene.companion.shape)) for scene in scenes(split) if scene.companion}
     assert shown == {frozenset(RELATION_TEST_SHAPES)}
-    assert all(scene.companion for scene in scenes("relation"))
+    assert all(scene.companion for scene in scenes(split))
