@@ -18,6 +18,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from types import FrameType
+from typing import NoReturn
 
 import orjson
 import uvicorn
@@ -96,8 +97,9 @@ def create_app(
         except ClientLeft:
             response = Response(status_code=CLIENT_LEFT_STATUS)
         response.headers[CUSTOM_ATTRIBUTES_HEADER] = service.describe(trace).encode()
-        service.metrics.answered(response.status_code, trace.durations_ms)
-        log.info("answered", extra={"request_id": request_id, "status": response.status_code, "ms": trace.durations_ms})
+        durations_ms = dict(trace.durations_ms)  # a thread whose request was given up may still add to it
+        service.metrics.answered(response.status_code, durations_ms)
+        log.info("answered", extra={"request_id": request_id, "status": response.status_code, "ms": durations_ms})
         return response
 
     async def failed(request: Request, error: Exception) -> Response:
@@ -170,10 +172,16 @@ def main() -> int:
     server = uvicorn.Server(config)
     server.run()
     if service.fault:
-        os._exit(1)  # an orderly end would wait for the thread that does not come back
+        _leave(1)
     return 1 if failures else 0
 
 
 def _end(signum: int, frame: FrameType | None) -> None:
     """uvicorn drains on SIGTERM and then raises the signal again, for whoever handled it before: end well."""
-    sys.exit(0)
+    _leave(0)
+
+
+def _leave(status: int) -> NoReturn:
+    """End at once. An orderly end waits for threads, and one still at work does it for nobody, or will not return."""
+    sys.stdout.flush()
+    os._exit(status)

@@ -231,6 +231,11 @@ def _faults(config: StageConfig) -> Iterator[str]:
 def _contradictions(config: StageConfig) -> Iterator[str]:
     if config.spot and config.max_wait_s < config.max_run_s:
         yield f"max_wait_s is {config.max_wait_s}, allowed with spot: max_run_s ({config.max_run_s}) or more"
+    impossible = "int8" if config.endpoint_has_gpu else "fp16"
+    if config.precision == impossible:
+        kind = "a GPU" if config.endpoint_has_gpu else "a CPU"
+        allowed = ", ".join(each for each in ("auto", *get_args(Precision)) if each != impossible)
+        yield f"precision is {impossible!r}, allowed on {kind} ({config.endpoint_instance_type}): {allowed}"
     if config.exact and config.precision not in ("auto", "fp32"):
         yield f"precision is {config.precision!r}, allowed with exact: fp32 or auto, which is fp32 then"
     if config.autoscaling and config.autoscaling_max_instances < config.endpoint_instance_count:

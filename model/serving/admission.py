@@ -71,24 +71,43 @@ class Admission:
             self.requests -= 1
 
     @contextmanager
-    def working_on(self, images: int, per_turn: int | None = None) -> Iterator[None]:
-        """Count work from its beginning to its end. What is given up tells nothing of the speed.
+    def working(self) -> Iterator[Work]:
+        """Count a request's work from its beginning to its end.
 
-        `per_turn`: the most images with which it stands before others, if it takes turns with them.
+        What is given up tells nothing of the speed, nor does what waited for something else: its time is left out.
         """
-        before_others = min(images, per_turn or images)
         if not self.images:
             self._since_s = self._clock_s()
-        self.images += before_others
+        self.images += 1
+        work = Work(self)
         try:
-            yield
-            self._learn(images)
+            yield work
+            if work.tells_speed:
+                self._learn(work.images)
         finally:
-            self.images -= before_others
+            self._since_s = self._clock_s()
+            self.images -= work.before_others
 
     def _learn(self, images: int) -> None:
         now_s = self._clock_s()
-        passed_s, self._since_s = now_s - self._since_s, now_s
+        passed_s = now_s - self._since_s
         remembered = math.exp(-passed_s / MEMORY_S)
         self._busy_s = self._busy_s * remembered + passed_s
         self._done = self._done * remembered + images
+
+
+class Work:
+    """One request's, which begins as that of one image."""
+
+    def __init__(self, admission: Admission) -> None:
+        self._admission = admission
+        self.images = 1
+        self.before_others = 1
+        self.tells_speed = True
+
+    def has(self, images: int, per_turn: int) -> None:
+        """It has so many images, of which no more than `per_turn` stand before others at a time."""
+        self.images = images
+        more = min(images, per_turn) - self.before_others
+        self.before_others += more
+        self._admission.images += more

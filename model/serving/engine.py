@@ -7,7 +7,7 @@ the labels (`LabelSets`) → score and write the answer.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -41,7 +41,11 @@ from model.serving.workers import WEDGED_S, Workers
 SCORES_AT_ONCE = 2_000
 """Fewer are computed on the event loop: to pass them to a thread takes longer than to compute them."""
 
+DECODES_PER_TURN = 8
+"""Of one request, per thread that opens images: so long others wait for a thread at most."""
+
 Result = TypeVar("Result")
+Other = TypeVar("Other")
 Opened = torch.Tensor | ProblemError
 """An image as pixels, uint8 [3, height, width], later as a unit vector [D], or why it can't be."""
 
@@ -73,7 +77,7 @@ class Engine:
         wedged_s: float = WEDGED_S,
     ) -> None:
         self.clip = clip
-        self.images_per_turn = len(towers.workers) * towers.batch_sizes[-1]
+        self.images_per_turn = min(len(towers.workers) * towers.batch_sizes[-1], DECODES_PER_TURN * decode_threads)
         self._metrics = metrics
         self._pool = ThreadPoolExecutor(decode_threads, "pool")
         self._workers = Workers(towers, metrics.batch, wedged_s)
@@ -111,8 +115,8 @@ class Engine:
             return Parsed(request, [self._open(request, request.images[0])])
 
     async def _turns(self, parsed: Parsed, trace: Trace) -> AsyncIterator[list[Any]]:
-        """A request's images, opened, as many at a time as the workers take at once. Whoever has more takes turns with
-        the others, so that one request with many images does not keep many with one image waiting.
+        """A request's images, opened, `images_per_turn` at a time. Whoever has more takes turns with the others, so
+        that one request with many images does not keep many with one image waiting.
         """
         if parsed.lone:
             yield parsed.lone
@@ -142,7 +146,7 @@ class Engine:
     async def _classify(self, request: ClassifyRequest, parsed: Parsed, trace: Trace) -> bytes:
         if not request.listed and isinstance(parsed.lone[0], ProblemError):
             raise parsed.lone[0]
-        images, label_sets = await asyncio.gather(
+        images, label_sets = await _both(
             self._image_embeds(parsed, trace), self._label_sets(request.parameters.questions, trace)
         )
         with trace.stage("score"):
@@ -166,7 +170,7 @@ class Engine:
         return orjson.dumps(render_classify(request, items))
 
     async def _embed(self, request: EmbedRequest, parsed: Parsed, trace: Trace) -> bytes:
-        images, texts = await asyncio.gather(self._image_embeds(parsed, trace), self._text_embeds(request.texts, trace))
+        images, texts = await _both(self._image_embeds(parsed, trace), self._text_embeds(request.texts, trace))
         with trace.stage("render"):
             return await self._in_pool(_render_embed, images, texts)
 
@@ -175,26 +179,46 @@ class Engine:
         async for opened in self._turns(parsed, trace):
             good = [each for each in opened if isinstance(each, torch.Tensor)]
             with trace.stage("model") as model:
-                embedded = await asyncio.gather(*map(self._workers.embed_image, good))
+                embedded = await _all(map(self._workers.embed_image, good))
                 model.of_which("queue", max((each.waited_s for each in embedded), default=0.0))
             vectors = iter(embedded)
             images += [each if isinstance(each, ProblemError) else next(vectors).vector for each in opened]
         return images
 
     async def _text_embeds(self, texts: Sequence[str], trace: Trace) -> list[torch.Tensor]:
+        known = self.labels.misses
         with trace.stage("labels"):
             found = await self.labels.embed(texts)
+        trace.met_new_labels = self.labels.misses != known
         trace.truncated_prompts = sum(embedding.truncated for embedding in found.values())
         return [found[text].vector for text in texts]
 
     async def _label_sets(self, questions: dict[str, Any], trace: Trace) -> dict[str, LabelSet]:
+        known = self.labels.misses
         with trace.stage("labels"):
-            found = await asyncio.gather(*map(self.label_sets.embed, questions.values()))
+            found = await _all(map(self.label_sets.embed, questions.values()))
+        trace.met_new_labels = self.labels.misses != known
         trace.truncated_prompts = sum(each.truncated_prompts for each in found)
         return dict(zip(questions, found, strict=True))
 
     async def _in_pool(self, work: Callable[..., Result], *arguments: object) -> Result:
         return await asyncio.get_running_loop().run_in_executor(self._pool, work, *arguments)
+
+
+async def _both(one: Coroutine[Any, Any, Result], other: Coroutine[Any, Any, Other]) -> tuple[Result, Other]:
+    """What two return that run beside each other."""
+    first, second = await _all((one, other))
+    return first, second
+
+
+async def _all(work: Iterable[Coroutine[Any, Any, Any]]) -> list[Any]:
+    """What all of them return. If one fails the others are given up: nobody waits for them any more."""
+    tasks = [asyncio.ensure_future(each) for each in work]
+    try:
+        return await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
 
 
 def _render_embed(images: Sequence[Opened], texts: Sequence[torch.Tensor]) -> bytes:

@@ -30,6 +30,8 @@ SEED = 3_000_029
 MARGIN = 0.02
 MIN_AGREEMENT = 0.97
 """Of the answers whose lead was more than MARGIN in fp32."""
+MIN_SURE = 32
+"""Fewer of those prove nothing."""
 
 
 class Quantization:
@@ -45,7 +47,12 @@ class Quantization:
 
     def check(self, towers: Towers) -> float:
         """The share of answers that are still the same. Raises CheckpointError if it is too small."""
-        agreement = self._agreement(_embedded(towers.workers[0], _scenes(self._clip, "test")))
+        agreement, sure = self._agreement(_embedded(towers.workers[0], _scenes(self._clip, "test")))
+        if sure < MIN_SURE:
+            raise CheckpointError(
+                f"PRECISION is int8, and whether {self._clip.version} bears it can't be told: it is sure of {sure} "
+                f"answers about {SCENES} rendered scenes, at least {MIN_SURE} are needed. Choose bf16 or auto"
+            )
         if agreement < MIN_AGREEMENT:
             raise CheckpointError(
                 f"PRECISION is int8, and {self._clip.version} does not bear it: {agreement:.1%} of its answers about "
@@ -53,7 +60,8 @@ class Quantization:
             )
         return agreement
 
-    def _agreement(self, found: Tensor) -> float:
+    def _agreement(self, found: Tensor) -> tuple[float, int]:
+        """The share of the answers it was sure of that are the same, and how many those are."""
         same = sure = 0
         for parameters in PARAMETERS:
             question = Question.model_validate(parameters)
@@ -68,7 +76,7 @@ class Quantization:
             counted = best - second > MARGIN
             same += int((before.argmax(dim=1) == after.argmax(dim=1))[counted].sum())
             sure += int(counted.sum())
-        return same / sure if sure else 1.0
+        return same / max(sure, 1), sure
 
 
 class _Int8Linear(nn.Module):

@@ -5,13 +5,19 @@ Gathering the vectors of 1,000 labels costs more than comparing an image with th
 
 from __future__ import annotations
 
+import asyncio
+import hashlib
 from collections import OrderedDict
-from collections.abc import Hashable
 from dataclasses import dataclass
+
+import orjson
 
 from model.contract import Question
 from model.scoring import LabelEmbeds, label_embeds, prompts_of
 from model.serving.label_cache import LabelCache
+
+PROMPTS_AT_ONCE = 1_000
+"""More are gathered in a thread: 20,000 take some 80 ms, in which the event loop would answer nobody."""
 
 
 @dataclass(frozen=True)
@@ -21,7 +27,6 @@ class LabelSet:
     """
 
     embeds: LabelEmbeds
-    prompts: int
     truncated_prompts: int
 
 
@@ -31,7 +36,7 @@ class LabelSets:
     def __init__(self, labels: LabelCache, capacity_rows: int) -> None:
         self._labels = labels
         self._capacity_rows = capacity_rows
-        self._known: OrderedDict[Hashable, LabelSet] = OrderedDict()
+        self._known: OrderedDict[bytes, LabelSet] = OrderedDict()
         self._rows = 0
         self.hits = 0
         self.misses = 0
@@ -48,12 +53,16 @@ class LabelSets:
             return known
         self.misses += 1
         found = await self._labels.embed(prompts_of(question))
-        embeds = label_embeds(question, {text: embedding.vector for text, embedding in found.items()})
+        vectors = {text: embedding.vector for text, embedding in found.items()}
+        if len(vectors) > PROMPTS_AT_ONCE:
+            embeds = await asyncio.to_thread(label_embeds, question, vectors)
+        else:
+            embeds = label_embeds(question, vectors)
         truncated = sum(embedding.truncated for embedding in found.values())
-        self._keep(key, new := LabelSet(embeds, len(found), truncated))
+        self._keep(key, new := LabelSet(embeds, truncated))
         return new
 
-    def _keep(self, key: Hashable, new: LabelSet) -> None:
+    def _keep(self, key: bytes, new: LabelSet) -> None:
         if key in self._known:  # two requests came with it at once
             return
         self._known[key] = new
@@ -63,9 +72,12 @@ class LabelSets:
             self._rows -= len(forgotten.embeds.labels)
 
 
-def _content(question: Question) -> Hashable:
-    """All that a question's label vectors depend on, and nothing else: whoever asks the same finds them."""
-    labels = tuple(
-        (label.label, *label.annotations) if label.annotations else label.label for label in question.candidate_labels
-    )
-    return question.multi_label, tuple(question.hypothesis_template), labels
+def _content(question: Question) -> bytes:
+    """A digest of all that a question's label vectors depend on, and of nothing else: whoever asks the same finds them.
+    The sentences themselves, which may be many more than labels, are not kept.
+    """
+    labels = [
+        [label.label, *label.annotations] if label.annotations else label.label for label in question.candidate_labels
+    ]
+    content = orjson.dumps([question.multi_label, question.hypothesis_template, labels])
+    return hashlib.blake2b(content, digest_size=32).digest()

@@ -36,8 +36,8 @@ log = logging.getLogger(__name__)
 def load_engine(settings: ServeSettings, metrics: Metrics) -> tuple[Engine, float]:
     """Load the checkpoint in `model_dir`, or else the base checkpoint, and use everything once: first calls are slow.
 
-    The engine, and how many seconds an image takes by itself. Raises CheckpointError, or DeviceError if a GPU is
-    expected and does not compute, or if the device lacks the precision.
+    The engine, and how many seconds an image takes when all workers are busy. Raises CheckpointError, or DeviceError if
+    a GPU is expected and does not compute, or if the device lacks the precision.
     """
     device = pick_device(settings.expect_gpu)
     torch.set_num_threads(1)  # of every worker and every decoder: with more of them than cores all stand still
@@ -62,12 +62,15 @@ def load_engine(settings: ServeSettings, metrics: Metrics) -> tuple[Engine, floa
         "image_ms": round(image_s * 1000, 1),
     }
     log.info("model loaded", extra=facts)
-    return engine, image_s
+    return engine, image_s / len(towers.workers)
 
 
 def build_towers(clip: Clip, precision: Precision, workers: int | None) -> Towers:
     """The towers as a Clip's device runs them best, instead of it. Raises CheckpointError if int8 costs too much."""
     if clip.device.type == "cuda":
+        torch.backends.cudnn.allow_tf32 = (
+            precision != "fp32"
+        )  # on by default, and it rounds a convolution's fp32 to 10 bits
         clip.convert(DTYPES[precision])
         return TorchTowers(clip, workers or GPU_WORKERS)
     quantization = Quantization(clip) if precision == "int8" else None

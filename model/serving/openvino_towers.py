@@ -32,14 +32,14 @@ class OpenVinoTowers:
             "INFERENCE_PRECISION_HINT": HINTS[precision],
             "NUM_STREAMS": workers,
             "INFERENCE_NUM_THREADS": workers,
-            "ENABLE_CPU_PINNING": workers > 1,
         }
         blank, tokens = clip.blank_pixels(), clip.read_texts(["a photo of something"])
         images = _converted(clip, clip.encode_images, (blank,))
         images.reshape([-1, *blank.shape[1:]])
-        compiled = self._compiled(images)
+        compiled = self._compiled(images, ENABLE_CPU_PINNING=workers > 1)
         self.workers = [_worker(compiled) for _ in range(workers)]
-        self._texts = self._compiled(_converted(clip, _encoder_of_texts(clip), tuple(tokens[name] for name in TOKENS)))
+        texts = _converted(clip, _encoder_of_texts(clip), tuple(tokens[name] for name in TOKENS))
+        self._texts = self._compiled(texts, ENABLE_CPU_PINNING=False)  # each model would pin to the same cores
 
     def embed_texts(self, texts: Sequence[str]) -> list[TextEmbedding]:
         """As `Clip.embed_texts`, in any thread."""
@@ -49,8 +49,8 @@ class OpenVinoTowers:
         request = self._texts.create_infer_request()
         return torch.from_numpy(request.infer([tokens[name].numpy() for name in TOKENS])[0])
 
-    def _compiled(self, model: openvino.Model) -> openvino.CompiledModel:
-        return openvino.Core().compile_model(model, "CPU", self._options)
+    def _compiled(self, model: openvino.Model, **options: object) -> openvino.CompiledModel:
+        return openvino.Core().compile_model(model, "CPU", {**self._options, **options})
 
 
 TOKENS = ("input_ids", "attention_mask")

@@ -16,7 +16,6 @@ from model.contract import (
     CONTAINER_TIMEOUT_S,
     MAX_INVOCATION_BYTES,
     AnswerAttributes,
-    BadRequest,
     GatewayTimeout,
     InvocationAttributes,
     PayloadTooLarge,
@@ -115,10 +114,12 @@ class Service:
 
     async def _answer(self, engine: Engine, request: Request, body: bytes, trace: Trace) -> bytes:
         self.admission.check_wait()  # others have come while the body did
-        with self.admission.working_on(1):
+        with self.admission.working() as work:
             parsed = await engine.parse(partial(_parse, request, body), trace)
-            with self.admission.working_on(parsed.images - 1, engine.images_per_turn):
-                return await engine.answer(parsed, trace)
+            work.has(parsed.images, engine.images_per_turn)
+            answer = await engine.answer(parsed, trace)
+            work.tells_speed = not trace.met_new_labels
+            return answer
 
     def describe(self, trace: Trace) -> AnswerAttributes:
         """What goes back beside a body."""
@@ -216,12 +217,14 @@ async def _receive(request: Request, keep_bytes: int) -> bytes:
             if size <= keep_bytes:
                 chunks.append(chunk)
     except ClientDisconnect:
-        raise BadRequest("the connection closed before the whole body had come") from None
+        raise ClientLeft from None
     if size > keep_bytes > 0:
         raise PayloadTooLarge(f"a body of {size:,} bytes, at most {keep_bytes:,} are allowed")
     return b"".join(chunks)
 
 
 def _parse(http: Request, body: bytes) -> InvocationRequest:
-    query = {name: http.query_params.getlist(name) for name in http.query_params}
+    query: dict[str, list[str]] = {}
+    for name, value in http.query_params.multi_items():
+        query.setdefault(name, []).append(value)
     return parse_request(http.headers.get("content-type"), body, query, max_image_bytes=MAX_INVOCATION_BYTES)

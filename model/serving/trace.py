@@ -17,6 +17,7 @@ class Trace:
         self.durations_ms: dict[str, float] = {}
         self.open_stages: set[str] = set()
         self.truncated_prompts = 0
+        self.met_new_labels = False
 
     @contextmanager
     def stage(self, name: str) -> Iterator[Stage]:

@@ -84,7 +84,7 @@ class Workers:
         """One preprocessed image, uint8 [3, height, width]. Who has left before a worker comes costs nothing."""
         image = _Image(pixels, asyncio.get_running_loop().create_future(), time.perf_counter())
         self._images.append(image)
-        self._start()
+        asyncio.get_running_loop().call_soon(self._start)  # those that come with it are to be in its batch
         batch, row, waited_s = await image.place
         return Embedded((await asyncio.shield(batch))[row], waited_s)
 
@@ -93,7 +93,7 @@ class Workers:
         loop = asyncio.get_running_loop()
         waiting = _Texts(lambda: self._embed_texts(texts), loop.create_future(), time.perf_counter())
         self._texts.append(waiting)
-        self._start()
+        loop.call_soon(self._start)
         return await asyncio.shield(await waiting.batch)
 
     def _start(self) -> None:

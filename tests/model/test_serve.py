@@ -154,7 +154,7 @@ def settings_for(checkpoint_dir: Path, **options: Any) -> ServeSettings:
 
 @pytest.fixture(scope="module")
 def client(checkpoint_dir: Path) -> Iterator[Client]:
-    with running(settings_for(checkpoint_dir)) as client:
+    with running(settings_for(checkpoint_dir, queue_budget_ms=60_000)) as client:
         yield client
 
 
@@ -360,8 +360,11 @@ class Gated:
 def gated(checkpoint_dir: Path, s_per_image: float, **options: Any) -> Iterator[tuple[Client, Gated]]:
     """A server that answers nothing until the gate is open, and thinks that an image takes so many seconds."""
     tower = Gated(clip := Clip(load_checkpoint(checkpoint_dir)))
-    engine = build_engine(clip, tower)
-    with running(settings_for(checkpoint_dir, **options), lambda *_: (engine, s_per_image)) as client:
+
+    def load(_: ServeSettings, metrics: Metrics) -> tuple[Engine, float]:
+        return build_engine(clip, tower, metrics), s_per_image
+
+    with running(settings_for(checkpoint_dir, **options), load) as client:
         try:
             yield client, tower
         finally:
@@ -369,7 +372,7 @@ def gated(checkpoint_dir: Path, s_per_image: float, **options: Any) -> Iterator[
 
 
 def gauge(client: Client, name: str) -> float:
-    found = re.search(rb"^wordsight_%b (\S+)" % name.encode(), client.request("GET", "/metrics").body, re.M)
+    found = re.search(rb"^wordsight_%b (\S+)" % re.escape(name).encode(), client.request("GET", "/metrics").body, re.M)
     assert found, name
     return float(found[1])
 
@@ -410,8 +413,8 @@ def test_images_that_wait_together_are_one_batch(checkpoint_dir: Path) -> None:
         first = pool.submit(client.post, body)
         wait_until(lambda: tower.batches == [1])
         others = [pool.submit(client.post, body) for _ in range(3)]
-        wait_until(lambda: gauge(client, "images_in_flight") == 4)
-        time.sleep(0.2)  # from being counted to waiting for the worker an image is decoded
+        wait_until(lambda: gauge(client, 'images_decoded_total{shrunk_by="1"}') == 4)
+        time.sleep(0.1)  # from its decoder an image is handed to the queue
         tower.gate.set()
         assert [answer.result().status for answer in (first, *others)] == [200] * 4
         assert tower.batches == [1, 3]

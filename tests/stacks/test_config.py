@@ -57,6 +57,11 @@ def test_every_bad_value_is_named_at_once() -> None:
         ({"autoscaling": True, "endpoint_instance_count": 5}, "endpoint_instance_count (5) or more"),
         ({"model_id": "openai/clip-vit-base-patch32"}, "give both"),
         ({"exact": True, "precision": "bf16"}, "allowed with exact: fp32 or auto"),
+        ({"precision": "fp16"}, "allowed on a CPU (ml.c7i.xlarge): auto, fp32, bf16, int8"),
+        (
+            {"precision": "int8", "endpoint_instance_type": "ml.g4dn.xlarge"},
+            "allowed on a GPU (ml.g4dn.xlarge): auto, fp32",
+        ),
         ({"cors_origins": ("*", "https://a.example")}, "give it alone"),
     ],
 )

@@ -11,9 +11,11 @@ from model.serving.torch_towers import TorchTowers
 from model.serving.towers import Towers
 
 
-def build_engine(clip: Clip | Path, towers: Towers | None = None, **options: Any) -> Engine:
+def build_engine(
+    clip: Clip | Path, towers: Towers | None = None, metrics: Metrics | None = None, **options: Any
+) -> Engine:
     """An engine over a Clip or a checkpoint's folder, with one thread for everything."""
     if isinstance(clip, Path):
         clip = Clip(load_checkpoint(clip))
     chosen = {"decode_threads": 1, "label_cache_rows": 100, **options}
-    return Engine(clip, towers or TorchTowers(clip, workers=1), Metrics(), **chosen)
+    return Engine(clip, towers or TorchTowers(clip, workers=1), metrics or Metrics(), **chosen)

@@ -1,9 +1,12 @@
 """Who is let in: by the wait, by memory, and by what was learnt of the speed."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import pytest
 
 from model.contract import TooManyRequests
-from model.serving.admission import Admission
+from model.serving.admission import Admission, Work
 
 
 class Clock:
@@ -20,9 +23,16 @@ def admission_of(clock: Clock, **options: float) -> Admission:
     return Admission(budget_s=options.get("budget_s", 0.5), max_bytes=int(options.get("max_bytes", 100)), clock_s=clock)
 
 
-def answer(admission: Admission, clock: Clock, seconds: float, images: int = 1) -> None:
-    with admission.working_on(images):
+def answer(admission: Admission, clock: Clock, seconds: float) -> None:
+    with admission.working():
         clock.now_s += seconds
+
+
+@contextmanager
+def working_on(admission: Admission, images: int, per_turn: int = 64) -> Iterator[Work]:
+    with admission.working() as work:
+        work.has(images, per_turn)
+        yield work
 
 
 def test_nobody_waits_behind_no_one_however_slow_it_is() -> None:
@@ -37,10 +47,13 @@ def test_the_wait_is_the_work_before_at_the_speed_of_late() -> None:
     admission.expect(s_per_image=9)
     for _ in range(200):
         answer(admission, clock, 0.1)
-    with admission.working_on(4):
+    with working_on(admission, 4):
         assert admission.wait_s == pytest.approx(0.4, rel=0.01)
         admission.check_wait()
-        with admission.working_on(2), pytest.raises(TooManyRequests, match=r"6 images wait .* 0.6 s, .* 0.5 s") as told:
+        with (
+            working_on(admission, 2),
+            pytest.raises(TooManyRequests, match=r"6 images wait .* 0.6 s, .* 0.5 s") as told,
+        ):
             admission.check_wait()
         assert told.value.retry_after_s == 1
         admission.check_wait()
@@ -51,9 +64,9 @@ def test_images_that_are_done_side_by_side_count_as_the_faster_server_they_are()
     clock = Clock()
     admission = admission_of(clock)
     for _ in range(100):
-        with admission.working_on(1), admission.working_on(1), admission.working_on(2):
+        with working_on(admission, 1), working_on(admission, 1), working_on(admission, 2):
             clock.now_s += 0.4
-    with admission.working_on(1):
+    with working_on(admission, 1):
         assert admission.wait_s == pytest.approx(0.1, rel=0.01)
 
 
@@ -61,10 +74,10 @@ def test_who_takes_turns_stands_before_others_with_one_turn_and_counts_whole_whe
     clock = Clock()
     admission = admission_of(clock)
     for _ in range(100):
-        with admission.working_on(64, per_turn=8):
+        with working_on(admission, 64, per_turn=8):
             assert admission.images == 8
             clock.now_s += 6.4
-    with admission.working_on(1):
+    with working_on(admission, 1):
         assert admission.wait_s == pytest.approx(0.1, rel=0.01)
 
 
@@ -74,7 +87,7 @@ def test_idle_time_is_not_taken_for_slowness() -> None:
     for _ in range(100):
         answer(admission, clock, 0.1)
         clock.now_s += 3600
-    with admission.working_on(1):
+    with working_on(admission, 1):
         assert admission.wait_s == pytest.approx(0.1, rel=0.01)
 
 
@@ -85,21 +98,38 @@ def test_a_change_of_speed_is_noticed_within_seconds() -> None:
         answer(admission, clock, 0.01)
     for _ in range(8):
         answer(admission, clock, 1)
-    with admission.working_on(1):
+    with working_on(admission, 1):
         assert admission.wait_s == pytest.approx(1, rel=0.1)
 
 
 def test_work_that_was_given_up_tells_nothing_of_the_speed() -> None:
     clock = Clock()
     admission = admission_of(clock)
-    answer(admission, clock, 0.1)
-    with admission.working_on(1):
-        before_s = admission.wait_s
-        with pytest.raises(KeyError), admission.working_on(1):
-            clock.now_s += 5
+    for _ in range(100):
+        answer(admission, clock, 0.1)
+    with pytest.raises(KeyError), admission.working():
+        clock.now_s += 20
+        raise KeyError
+    with admission.working():
+        with pytest.raises(KeyError), admission.working():
+            clock.now_s += 20
             raise KeyError
-        assert admission.wait_s == before_s
+        clock.now_s += 0.1
+    with admission.working():
+        assert admission.wait_s == pytest.approx(0.1, rel=0.01)
     assert admission.images == 0
+
+
+def test_work_that_waited_for_something_else_tells_nothing_of_the_speed() -> None:
+    clock = Clock()
+    admission = admission_of(clock)
+    for _ in range(100):
+        answer(admission, clock, 0.1)
+    with admission.working() as work:
+        clock.now_s += 8
+        work.tells_speed = False
+    with admission.working():
+        assert admission.wait_s == pytest.approx(0.1, rel=0.01)
 
 
 def test_bodies_share_a_fixed_memory_and_give_it_back() -> None:

@@ -7,10 +7,20 @@ import threading
 from collections.abc import Sequence
 from pathlib import Path
 
+import pytest
+import torch
 from PIL import Image
 
 from model.checkpoint import Checkpoint, load_checkpoint
-from model.contract import BadRequest, ClassifyRequest, EmbedRequest, InspectRequest, Parameters, Request
+from model.contract import (
+    BadRequest,
+    ClassifyRequest,
+    EmbedRequest,
+    InspectRequest,
+    Parameters,
+    Request,
+    TooManyRequests,
+)
 from model.inference import Clip, TextEmbedding
 from model.serving.engine import SCORES_AT_ONCE, Engine
 from model.serving.torch_towers import TorchTowers
@@ -121,3 +131,45 @@ def test_one_image_is_not_kept_waiting_by_a_request_with_many(checkpoint_dir: Pa
         assert towers.seen.index(255) < 20
 
     asyncio.run(scenario())
+
+
+def test_when_labels_are_refused_the_images_are_given_up(checkpoint_dir: Path) -> None:
+    class Held(TorchTowers):
+        """Waits with its first batch until it is let go."""
+
+        def __init__(self, clip: Clip) -> None:
+            super().__init__(clip, workers=1)
+            self.batch_sizes, self.images, self.let_go = (1,), 0, threading.Event()
+            (self._embed,) = self.workers
+            self.workers = [self._counted]
+
+        def _counted(self, pixels: torch.Tensor) -> torch.Tensor:
+            self.images += len(pixels)
+            assert self.let_go.wait(30)
+            return self._embed(pixels)
+
+    async def scenario() -> None:
+        clip = SilentDevice(load_checkpoint(checkpoint_dir))
+        engine = build_engine(clip, towers := Held(clip), label_cache_rows=2)
+        known = asyncio.create_task(engine.labels.embed(["a", "b"]))
+        await asyncio.sleep(0.05)
+        asked = ClassifyRequest([png()] * 6, Parameters(candidate_labels="cat, dog"), listed=True)
+        with pytest.raises(TooManyRequests):
+            await answer(engine, asked)
+        clip.let_go.set()
+        towers.let_go.set()
+        await known
+        await answer(engine, EmbedRequest([png()], []))
+        assert towers.images == 1
+
+    asyncio.run(scenario())
+
+
+def test_a_request_says_whether_it_met_labels_that_nobody_had_asked_for(checkpoint_dir: Path) -> None:
+    engine = build_engine(checkpoint_dir)
+    met = []
+    for labels in ("cat, dog", "cat, dog", "dog, cat", "cat, fish"):
+        trace = Trace()
+        asyncio.run(answer(engine, ClassifyRequest([png()], Parameters(candidate_labels=labels)), trace))
+        met.append(trace.met_new_labels)
+    assert met == [True, False, False, True]

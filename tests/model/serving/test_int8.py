@@ -32,3 +32,13 @@ def test_a_checkpoint_whose_activations_have_outliers_is_refused_in_words() -> N
     quantization = Quantization(clip)
     with pytest.raises(CheckpointError, match=r"PRECISION is int8, and world-\w+ does not bear it: [\d.]+% .* 97%"):
         quantization.check(OpenVinoTowers(clip, "int8", 1, 8))
+
+
+def test_a_checkpoint_that_is_sure_of_nothing_is_refused_as_it_proves_nothing() -> None:
+    checkpoint = load_checkpoint(SHIPPED)
+    with torch.no_grad():
+        checkpoint.model.logit_scale.fill_(-5)
+    clip = Clip(checkpoint)
+    quantization = Quantization(clip)
+    with pytest.raises(CheckpointError, match=r"bears it can't be told: it is sure of 0 answers .* at least 32"):
+        quantization.check(OpenVinoTowers(clip, "int8", 1, 8))

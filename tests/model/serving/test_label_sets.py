@@ -10,7 +10,7 @@ from model.contract import Label, Question
 from model.inference import TextEmbedding
 from model.scoring import label_embeds, prompts_of
 from model.serving.label_cache import LabelCache
-from model.serving.label_sets import LabelSets
+from model.serving.label_sets import PROMPTS_AT_ONCE, LabelSets
 
 
 def vector(text: str) -> torch.Tensor:
@@ -93,5 +93,15 @@ def test_what_was_cut_off_is_said_again_whenever_the_set_is_asked() -> None:
     async def scenario() -> None:
         sets, question = sets_of(), ask("cat", "x" * 50)
         assert [(await sets.embed(question)).truncated_prompts for _ in range(2)] == [1, 1]
+
+    asyncio.run(scenario())
+
+
+def test_thousands_of_labels_are_gathered_beside_the_event_loop() -> None:
+    async def scenario() -> None:
+        question = ask(*(f"label {number}" for number in range(PROMPTS_AT_ONCE + 1)))
+        found = await LabelSets(LabelCache(encode, 5000), 5000).embed(question)
+        last = question.candidate_labels[-1]
+        assert torch.allclose(found.embeds.labels[-1], vector(question.prompts(last)[0]), atol=1e-6)
 
     asyncio.run(scenario())

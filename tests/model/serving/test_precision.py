@@ -1,6 +1,7 @@
 """Which arithmetic: the fastest that keeps the answers, or what was asked for if the device has it."""
 
 import pytest
+import torch
 
 from model.device import DeviceError
 from model.serving.precision import LARGE_PARAMETERS, pick_precision
@@ -26,3 +27,10 @@ def test_exact_is_fp32_everywhere() -> None:
 def test_what_the_device_lacks_is_refused_with_what_it_has() -> None:
     with pytest.raises(DeviceError, match=r"PRECISION is 'fp16', which this device lacks: it has fp32"):
         pick_precision(ServeSettings(precision="fp16"), "cpu", 1)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="this machine has no GPU")
+def test_a_gpu_takes_what_clip_was_trained_in() -> None:
+    assert pick_precision(ServeSettings(), "cuda", 1) == "fp16"
+    with pytest.raises(DeviceError, match="PRECISION is 'int8', which this device lacks"):
+        pick_precision(ServeSettings(precision="int8"), "cuda", 1)

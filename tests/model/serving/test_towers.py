@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import torch
 
 from model.checkpoint import load_checkpoint
 from model.inference import Clip
+from model.serving.load import build_towers
 from model.serving.openvino_towers import OpenVinoTowers
 from model.serving.torch_towers import BATCH_SIZES, TorchTowers
 from model.serving.towers import Towers
@@ -77,6 +79,7 @@ def refuse(event, arguments):
 sys.addaudithook(refuse)
 from model.checkpoint import load_checkpoint
 from model.inference import Clip
+from model.serving.load import build_towers
 from model.serving.openvino_towers import OpenVinoTowers
 clip = Clip(load_checkpoint(pathlib.Path(sys.argv[1])))
 OpenVinoTowers(clip, "fp32", 1, 1).workers[0](clip.blank_pixels())
@@ -86,3 +89,21 @@ OpenVinoTowers(clip, "fp32", 1, 1).workers[0](clip.blank_pixels())
     done = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True, check=True)
     assert done.stdout == ""
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="this machine has no GPU")
+def test_graphs_on_a_gpu_give_the_clips_own_vectors_in_whatever_order(checkpoint_dir: Path) -> None:
+    clip = Clip(load_checkpoint(checkpoint_dir, "cuda"))
+    towers = build_towers(clip, "fp32", 2)
+    batches = [noise(clip, images) for images in (64, 1, 5, 7, 64, 3)]
+    expected = [clip.embed_images(batch) for batch in batches]
+
+    def embed(worker: int) -> list[torch.Tensor]:
+        return [towers.workers[worker](batch) for batch in batches * 5]
+
+    with ThreadPoolExecutor(3) as pool:
+        first, second = pool.submit(embed, 0), pool.submit(embed, 1)
+        texts = pool.submit(lambda: [towers.embed_texts(["a cat", "a dog"]) for _ in range(50)])
+        for found in (*first.result(), *second.result()):
+            assert torch.allclose(found, next(each for each in expected if len(each) == len(found)), atol=1e-4)
+        assert all(torch.allclose(each[0].vector, texts.result()[0][0].vector, atol=1e-5) for each in texts.result())
