@@ -128,3 +128,12 @@ def test_what_fine_tuning_is_worth_is_what_the_report_says() -> None:
         _, _, new, old, *_ = digits[name]
         _, _, other_new, other_old, *_ = pictograms[name]
         assert quoted[name] == [new, old, other_new, other_old]
+
+
+def test_how_honest_fine_tuned_scores_are_is_what_the_report_says() -> None:
+    report = (ROOT / "benchmarks/learning.md").read_text(encoding="utf-8")
+    by_domain = [table_rows(report.split(f"## {name}\n")[1].split("carries:\n\n")[1]) for name in DOMAINS_OF_THE_REPORT]
+    assert all(rows["task"][-1] == "replay + interpolation (the default)" for rows in by_domain)
+    mean, worst = (max(float(rows[name][-1]) for rows in by_domain) for name in ("mean", "worst"))
+    assert f"by default at most {mean:.3f} in the mean and {worst:.3f} at any task" in README.replace("\n", " ")
+    assert mean <= 0.05 and worst <= 0.08

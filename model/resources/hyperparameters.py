@@ -88,8 +88,8 @@ class Hyperparameters(BaseModel):
         None,
         ge=0,
         le=1,
-        description="Of those, showing two different objects and how they lie; costs counting. None: none, and in "
-        "replay as many as the base was shown",
+        description="Of those, showing two different objects and how they lie; costs counting. None: none, or 0.15 in "
+        "replay to a base that was shown some",
     )
     seed: int = Field(0, ge=0, lt=2**32, description="Of first weights, order and choice of captions")
     threads: int = Field(default_factory=half_the_vcpus, ge=1, description="CPU threads per process")

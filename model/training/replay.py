@@ -18,6 +18,8 @@ from model.training.batch import Batch, Examples
 from model.world.examples import world_of
 
 DEFAULT_SHARE = 0.5
+DEFAULT_PAIR_SHARE = 0.15
+"""Of the replayed images: at .05, two a batch, what was published on digits had lost .05 at relation; at .15 none."""
 
 
 class Replay:
@@ -85,13 +87,13 @@ def replay_share(chosen: Hyperparameters, base: CheckpointMetadata | None) -> fl
 
 
 def pair_share(chosen: Hyperparameters, base: CheckpointMetadata | None) -> float:
-    """How much of the world that a run shows are pairs: what was asked for, or in replay as much as the base has seen,
-    since what it knows of them would be forgotten like all else.
+    """How much of the world that a run shows are pairs: what was asked for, or the default in replay to a base that was
+    shown some, since what it knows of them would be forgotten like all else.
     """
     if chosen.pair_share is not None:
         return chosen.pair_share
     seen = base.metrics.get("pair_share") if base and replay_share(chosen, base) > 0 else None
-    return float(seen) if isinstance(seen, int | float) else 0.0
+    return DEFAULT_PAIR_SHARE if isinstance(seen, int | float) and seen > 0 else 0.0
 
 
 def learnt_from_world(metadata: CheckpointMetadata) -> bool:

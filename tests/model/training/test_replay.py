@@ -12,7 +12,14 @@ from model.data.records import membership
 from model.settings import Hyperparameters
 from model.training.batch import Batch, shuffled_rows
 from model.training.loss import contrastive_loss
-from model.training.replay import Replay, learnt_from_world, pair_share, replay_share, with_replay
+from model.training.replay import (
+    DEFAULT_PAIR_SHARE,
+    Replay,
+    learnt_from_world,
+    pair_share,
+    replay_share,
+    with_replay,
+)
 from model.world.examples import WorldExamples
 
 WORLD = WorldExamples(images=100, captions_per_image=2, seed=0)
@@ -137,11 +144,13 @@ def test_without_replay_the_examples_stay_as_they_are() -> None:
     assert isinstance(mixed, Replay) and len(mixed) == 24
 
 
-def test_replay_shows_as_many_pairs_as_the_base_was_shown_unless_told_otherwise() -> None:
-    knows_pairs = base({"hyperparameters": {"data": "world"}, "pair_share": 0.25})
-    assert pair_share(CHANNEL, knows_pairs) == 0.25
+def test_a_base_that_was_shown_pairs_is_shown_them_again_unless_told_otherwise() -> None:
+    knows_pairs = base({"hyperparameters": {"data": "world"}, "pair_share": 0.05})
+    assert pair_share(CHANNEL, knows_pairs) == DEFAULT_PAIR_SHARE > 0.05
     assert pair_share(Hyperparameters(pair_share=0), knows_pairs) == 0
+    assert pair_share(CHANNEL, base({"hyperparameters": {"data": "world"}, "pair_share": 0.0})) == 0
     assert pair_share(CHANNEL, base({"hyperparameters": {"data": "world"}})) == 0
     assert pair_share(Hyperparameters(replay_share=0), knows_pairs) == 0
     replayed = with_replay(Hyperparameters(world_images=100), Letters(), knows_pairs)
-    assert isinstance(replayed, Replay) and isinstance(replayed.old, WorldExamples) and replayed.old.pairs == 25
+    assert isinstance(replayed, Replay) and isinstance(replayed.old, WorldExamples)
+    assert replayed.old.pairs == 100 * DEFAULT_PAIR_SHARE
