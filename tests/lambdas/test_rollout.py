@@ -11,7 +11,7 @@ from lambdas.rollout import Rollout
 from lambdas.settings import RolloutSettings
 from lambdas.store import Store
 from model.contract import NotFound, ServiceUnavailable, parse_request
-from model.resources.models import NO_MODEL_URI, Model, Promotion
+from model.resources.models import GOLDEN_TOLERANCE, NO_MODEL_URI, Model, Promotion
 from tests.lambdas.control_plane import SERVING_STACK, CloudFormation, client_error
 from tests.lambdas.sagemaker import JPEG_START, SageMaker, infer, model_error_members
 
@@ -154,7 +154,7 @@ def test_golden_questions_are_asked_and_their_answers_compared(stage: Stage) -> 
 
 
 def test_other_answers_than_the_checkpoint_gave_bring_the_old_model_back(stage: Stage) -> None:
-    wrong = [{**each, "score": each["score"] + 0.03} for each in golden_scores()]
+    wrong = [{**each, "score": each["score"] + 1.2 * GOLDEN_TOLERANCE} for each in golden_scores()]
     stage.golden({**QUESTION, "scores": wrong})
     promotion = stage.promote()
     assert promotion.state == "failed" and "answers are not the checkpoint's: 'cat' scores" in str(promotion.reason)
