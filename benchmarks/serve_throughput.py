@@ -46,7 +46,7 @@ VARIANTS: Variants = {"ours": {}, "exact": {"EXACT": "1"}, "int8": {"PRECISION":
 PATIENT = {"QUEUE_BUDGET_MS": "20000"}
 """The others refuse nobody, so what is compared with them does not either."""
 FAST: Variants = {"bf16": {"PRECISION": "bf16"}}
-CLIENTS_PER_WORKER = 4
+CLIENTS_PER_WORKER = 8
 """So many wait that a server which makes batches can; for the others more make no difference."""
 WARMING_ATTEMPTS = 40
 """New labels may take longer than a request may last; the server goes on, and they are ready at the next request."""

@@ -7,7 +7,7 @@ the labels (`LabelSets`) → score and write the answer.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -89,22 +89,24 @@ class Engine:
         """Why this process should be replaced, or None."""
         return self._workers.fault
 
-    async def parse(self, parse: Callable[[], Request], trace: Trace) -> Parsed:
-        """What `parse` reads, in a thread; a lone image is opened along with it. Raises what `parse` raises."""
-        return await self._in_pool(self._parse, parse, trace)
+    async def answer(
+        self, parse: Callable[[], Request], trace: Trace, on_parsed: Callable[[int], None] = lambda images: None
+    ) -> bytes:
+        """The JSON body that answers the request that `parse` reads, in a thread; `on_parsed` hears of how many images.
 
-    async def answer(self, parsed: Parsed, trace: Trace) -> bytes:
-        """The JSON body that answers a request.
-
-        Raises ProblemError if there is nothing else to answer; a bad image in a list does not.
+        Raises what `parse` raises, and ProblemError if there is nothing else to answer; a bad image in a list does not.
         """
-        request = parsed.request
-        if isinstance(request, InspectRequest):
-            seen = [item async for turn in self._turns(parsed, trace) for item in turn]
-            return orjson.dumps(arrange(seen, listed=True))
-        if isinstance(request, EmbedRequest):
-            return await self._embed(request, parsed, trace)
-        return await self._classify(request, parsed, trace)
+        with self._workers.expecting() as came:
+            parsed = await self._in_pool(self._parse, parse, trace)
+            on_parsed(parsed.images)
+            request = parsed.request
+            if isinstance(request, InspectRequest):
+                came()
+                seen = [item async for turn in self._turns(parsed, trace) for item in turn]
+                return orjson.dumps(arrange(seen, listed=True))
+            if isinstance(request, EmbedRequest):
+                return await self._embed(request, parsed, trace, came)
+            return await self._classify(request, parsed, trace, came)
 
     def _parse(self, parse: Callable[[], Request], trace: Trace) -> Parsed:
         with trace.stage("parse"):
@@ -143,11 +145,13 @@ class Engine:
         except ProblemError as problem:
             return problem
 
-    async def _classify(self, request: ClassifyRequest, parsed: Parsed, trace: Trace) -> bytes:
+    async def _classify(
+        self, request: ClassifyRequest, parsed: Parsed, trace: Trace, came: Callable[[], None]
+    ) -> bytes:
         if not request.listed and isinstance(parsed.lone[0], ProblemError):
             raise parsed.lone[0]
         images, label_sets = await _both(
-            self._image_embeds(parsed, trace), self._label_sets(request.parameters.questions, trace)
+            self._image_embeds(parsed, trace, came), self._label_sets(request.parameters.questions, trace)
         )
         with trace.stage("score"):
             if len(images) * sum(len(each.embeds.labels) for each in label_sets.values()) <= SCORES_AT_ONCE:
@@ -169,17 +173,21 @@ class Engine:
         items = [image if isinstance(image, ProblemError) else next(remaining) for image in images]
         return orjson.dumps(render_classify(request, items))
 
-    async def _embed(self, request: EmbedRequest, parsed: Parsed, trace: Trace) -> bytes:
-        images, texts = await _both(self._image_embeds(parsed, trace), self._text_embeds(request.texts, trace))
+    async def _embed(self, request: EmbedRequest, parsed: Parsed, trace: Trace, came: Callable[[], None]) -> bytes:
+        images, texts = await _both(self._image_embeds(parsed, trace, came), self._text_embeds(request.texts, trace))
         with trace.stage("render"):
             return await self._in_pool(_render_embed, images, texts)
 
-    async def _image_embeds(self, parsed: Parsed, trace: Trace) -> list[Opened]:
+    async def _image_embeds(self, parsed: Parsed, trace: Trace, came: Callable[[], None]) -> list[Opened]:
         images: list[Opened] = []
+        if not parsed.lone:
+            came()  # images of a list are a batch by themselves
         async for opened in self._turns(parsed, trace):
             good = [each for each in opened if isinstance(each, torch.Tensor)]
             with trace.stage("model") as model:
-                embedded = await _all(map(self._workers.embed_image, good))
+                queued = [asyncio.ensure_future(self._workers.embed_image(each)) for each in good]
+                asyncio.get_running_loop().call_soon(came)
+                embedded = await _all(queued)
                 model.of_which("queue", max((each.waited_s for each in embedded), default=0.0))
             vectors = iter(embedded)
             images += [each if isinstance(each, ProblemError) else next(vectors).vector for each in opened]
@@ -211,7 +219,7 @@ async def _both(one: Coroutine[Any, Any, Result], other: Coroutine[Any, Any, Oth
     return first, second
 
 
-async def _all(work: Iterable[Coroutine[Any, Any, Any]]) -> list[Any]:
+async def _all(work: Iterable[Awaitable[Any]]) -> list[Any]:
     """What all of them return. If one fails the others are given up: nobody waits for them any more."""
     tasks = [asyncio.ensure_future(each) for each in work]
     try:

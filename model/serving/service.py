@@ -115,9 +115,8 @@ class Service:
     async def _answer(self, engine: Engine, request: Request, body: bytes, trace: Trace) -> bytes:
         self.admission.check_wait()  # others have come while the body did
         with self.admission.working() as work:
-            parsed = await engine.parse(partial(_parse, request, body), trace)
-            work.has(parsed.images, engine.images_per_turn)
-            answer = await engine.answer(parsed, trace)
+            parse = partial(_parse, request, body)
+            answer = await engine.answer(parse, trace, lambda images: work.has(images, engine.images_per_turn))
             work.tells_speed = not trace.met_new_labels
             return answer
 

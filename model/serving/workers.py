@@ -1,15 +1,18 @@
 """The threads that run the model. Each takes what waits as soon as it is free, as much as the towers take at a time.
 
-No timer holds an image back so that others may join it: a batch grows while the one before it is computed.
+No timer holds an image back so that others may join it: a batch grows while the one before it is computed. But an
+image does wait for those that were already being opened when it came, since a batch saves more than that takes.
 """
 
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -40,6 +43,8 @@ class _Image:
     pixels: Tensor
     place: asyncio.Future[Place]
     since_s: float
+    after: int
+    """The number of the last one that was expected when it came."""
 
 
 @dataclass(eq=False)
@@ -69,6 +74,8 @@ class Workers:
         self._idle = list(towers.workers)
         self._images: deque[_Image] = deque()
         self._texts: deque[_Texts] = deque()
+        self._expected: dict[int, None] = {}
+        self._last_expected = 0
         self._running_since_s: dict[object, float] = {}
         self._failure: str | None = None
 
@@ -80,11 +87,29 @@ class Workers:
             return f"the model has made no progress for more than {self._wedged_s} s"
         return self._failure
 
+    @contextmanager
+    def expecting(self) -> Iterator[Callable[[], None]]:
+        """An image is being opened. What is yielded is called when it has come; it also counts as come at the end."""
+        self._last_expected = number = self._last_expected + 1
+        self._expected[number] = None
+        loop = asyncio.get_running_loop()
+
+        def came() -> None:
+            if number in self._expected:
+                del self._expected[number]
+                loop.call_soon(self._start)
+
+        try:
+            yield came
+        finally:
+            came()
+
     async def embed_image(self, pixels: Tensor) -> Embedded:
         """One preprocessed image, uint8 [3, height, width]. Who has left before a worker comes costs nothing."""
-        image = _Image(pixels, asyncio.get_running_loop().create_future(), time.perf_counter())
+        loop = asyncio.get_running_loop()
+        image = _Image(pixels, loop.create_future(), time.perf_counter(), self._last_expected)
         self._images.append(image)
-        asyncio.get_running_loop().call_soon(self._start)  # those that come with it are to be in its batch
+        loop.call_soon(self._start)  # those that come with it are to be in its batch
         batch, row, waited_s = await image.place
         return Embedded((await asyncio.shield(batch))[row], waited_s)
 
@@ -98,11 +123,21 @@ class Workers:
 
     def _start(self) -> None:
         """Give idle workers what has waited longest."""
-        while self._idle and (self._images or self._texts):
-            if self._texts and not (self._images and self._images[0].since_s < self._texts[0].since_s):
+        while self._idle:
+            ready = self._images_are_ready()
+            if self._texts and not (ready and self._images[0].since_s < self._texts[0].since_s):
                 self._start_texts(self._texts.popleft())
+            elif not ready:
+                break
             elif images := self._taken():
                 self._start_images(images)
+
+    def _images_are_ready(self) -> bool:
+        """Whether there are any, and as many as a batch takes or all that were on their way when the first one came."""
+        if not self._images:
+            return False
+        next_expected = next(iter(self._expected), math.inf)
+        return len(self._images) >= self._largest_batch or next_expected > self._images[0].after
 
     def _taken(self) -> list[_Image]:
         """This worker's share of the images, if the other idle ones take theirs, without those nobody waits for."""

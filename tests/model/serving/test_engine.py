@@ -34,8 +34,7 @@ def png(color: str = "red") -> bytes:
 
 
 async def answer(engine: Engine, request: Request, trace: Trace | None = None) -> bytes:
-    trace = trace or Trace()
-    return await engine.answer(await engine.parse(lambda: request, trace), trace)
+    return await engine.answer(lambda: request, trace or Trace())
 
 
 class SilentDevice(Clip):

@@ -67,6 +67,50 @@ def test_idle_workers_share_what_comes_together() -> None:
     asyncio.run(scenario())
 
 
+def test_an_image_waits_for_those_that_were_being_opened_when_it_came_and_for_no_others() -> None:
+    async def scenario() -> None:
+        tower = FakeTowers()
+        workers = Workers(tower)
+        with workers.expecting() as first_came:
+            (one,) = await ask(workers, [1])
+            with workers.expecting():
+                await asyncio.sleep(0.01)
+                assert tower.batches == []
+                (two,) = await ask(workers, [2])
+                first_came()
+                assert await one == 1
+            assert await two == 2
+        assert tower.batches[0][0] == 1
+
+    asyncio.run(scenario())
+
+
+def test_a_full_batch_waits_for_nobody_and_texts_do_not_wait_for_images() -> None:
+    async def scenario() -> None:
+        tower = FakeTowers(largest_batch=3)
+        workers = Workers(tower)
+        with workers.expecting():
+            (waiting,) = await ask(workers, [0])
+            assert [float(each.vector) for each in await workers.embed_texts(["ab"])] == [2]
+            assert tower.batches == []
+            full = await ask(workers, [1, 2])
+            assert await asyncio.gather(waiting, *full) == [0, 1, 2]
+        assert tower.batches == [[0, 1, 2]]
+
+    asyncio.run(scenario())
+
+
+def test_an_image_that_never_comes_keeps_nobody_waiting() -> None:
+    async def scenario() -> None:
+        workers = Workers(FakeTowers())
+        with pytest.raises(ValueError), workers.expecting():
+            (waiting,) = await ask(workers, [5])
+            raise ValueError
+        assert await waiting == 5
+
+    asyncio.run(scenario())
+
+
 def test_images_whose_asker_has_left_are_in_no_batch() -> None:
     async def scenario() -> None:
         tower = FakeTowers()
