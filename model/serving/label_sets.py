@@ -1,6 +1,6 @@
 """Label sets that are asked again: the second level of the label cache, from a question to its ready matrix.
 
-Gathering the vectors of 1,000 labels costs more than comparing an image with them (benchmarks/serving.md).
+Gathering the vectors of 1,000 labels costs more than comparing an image with them.
 """
 
 from __future__ import annotations
