@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from transformers import BatchEncoding
 
@@ -46,11 +49,11 @@ class OpenVinoTowers:
         return self._clip.embed_texts(texts, self._encode_tokens)
 
     def _encode_tokens(self, tokens: BatchEncoding) -> Tensor:
-        request = self._texts.create_infer_request()
-        return torch.from_numpy(request.infer([tokens[name].numpy() for name in TOKENS])[0])
+        return _computed(self._texts.create_infer_request(), [tokens[name].numpy() for name in TOKENS])
 
     def _compiled(self, model: openvino.Model, **options: object) -> openvino.CompiledModel:
-        return openvino.Core().compile_model(model, "CPU", {**self._options, **options})
+        with ThreadPoolExecutor(1) as apart:  # see _computed
+            return apart.submit(openvino.Core().compile_model, model, "CPU", {**self._options, **options}).result()
 
 
 TOKENS = ("input_ids", "attention_mask")
@@ -66,9 +69,18 @@ def _worker(compiled: openvino.CompiledModel) -> Embed:
     request = compiled.create_infer_request()
 
     def embed(pixels: Tensor) -> Tensor:
-        return torch.from_numpy(request.infer([pixels.numpy()], share_inputs=True)[0])
+        return _computed(request, [pixels.numpy()])
 
     return embed
+
+
+def _computed(request: openvino.InferRequest, inputs: list[NDArray[Any]]) -> Tensor:
+    """What a request makes of its inputs, on a thread of OpenVINO's own. `infer` may compute in the caller's, and leave
+    there what the kernel can't make room for at the next signal on a CPU with AMX: it ends the process then.
+    """
+    request.start_async(inputs, share_inputs=True)
+    request.wait()
+    return torch.from_numpy(request.get_output_tensor().data.copy())
 
 
 def _converted(clip: Clip, encode: Callable[..., Tensor], example: tuple[Tensor, ...]) -> openvino.Model:
