@@ -81,7 +81,7 @@ class ServeSettings(ContainerSettings):
         alias="EXACT",
         description="Answer what transformers does to 1e-4: in fp32, from images that are decoded and resized its way",
     )
-    precision: Precision | Literal["auto"] = Field(
+    precision: Literal["auto", Precision] = Field(
         "auto",
         alias="PRECISION",
         description="Of the towers' arithmetic; auto: fp16 on a GPU, bf16 for a large model on a CPU that has it; int8 "
