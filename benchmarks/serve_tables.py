@@ -10,9 +10,10 @@ from benchmarks.chart import Axis, Series, line_chart
 from benchmarks.machine import machine
 from benchmarks.serve_agreement import Agreement
 from benchmarks.serve_bars import THROUGHPUT, bar_table, table
+from benchmarks.serve_inputs import THIN_WIDTH
 from benchmarks.serve_load import Load, percentile
 from benchmarks.serve_process import understands
-from benchmarks.serve_tower import Hardware
+from benchmarks.serve_tower import Hardware, middle
 
 Rounds = Mapping[str, Mapping[str, Sequence[Load]]]
 """By case and contender, one per round."""
@@ -31,9 +32,9 @@ AXES = {
 
 @dataclass(frozen=True)
 class Figures:
-    """All that was measured."""
+    """All that was measured; `hardware` once per round."""
 
-    hardware: Hardware
+    hardware: Sequence[Hardware]
     rounds: Rounds
     curves: Mapping[str, Curve]
     agreements: Mapping[str, Agreement]
@@ -43,8 +44,7 @@ class Figures:
 
 def bar_figures(figures: Figures) -> dict[str, float]:
     """A figure for every bar that this run can answer."""
-    rounds, hardware = figures.rounds, figures.hardware
-    default = hardware.precisions[hardware.default]
+    rounds, measured = figures.rounds, figures.hardware
     found = {
         "vga": ratio(rounds, "VGA", "ours", "pipeline", rate),
         "12mp": ratio(rounds, "12 MP", "ours", "pipeline", rate),
@@ -53,16 +53,14 @@ def bar_figures(figures: Figures) -> dict[str, float]:
         "int8": ratio(rounds, "VGA", "int8", "pipeline", rate),
         "infinity": ratio(rounds, "vectors", "ours", "infinity", rate),
         "infinity_exact": ratio(rounds, "vectors", "exact", "infinity", rate),
-        "tower": hardware.gflop / (default.tower_ms[1] / 1000) / default.peak_gflops,
+        "tower": median(each.best_ms / each.precisions[each.default].tower_ms[1] for each in measured),
+        "request": against(rounds, "VGA", "ours", [each.best_ms for each in measured]),
+        "rest_vga": against(rounds, "VGA thin", "thin", [each.prepare_ms["VGA"] for each in measured]),
+        "rest_12mp": against(rounds, "12 MP thin", "thin", [each.prepare_ms["12 MP"] for each in measured]),
     }
     pipeline_cpu, cold_cpu = typical(rounds, "many", "pipeline", cpu), typical(rounds, "cold", "ours", cpu)
     if pipeline_cpu and cold_cpu:
         found["cold"] = pipeline_cpu / cold_cpu
-    if whole := typical(rounds, "VGA", "ours", cpu):
-        found["request"] = whole / (1000 * hardware.gflop / default.peak_gflops)
-    for key, size in (("rest_vga", "VGA"), ("rest_12mp", "12 MP")):
-        if rest := typical(rounds, f"{size} thin", "thin", cpu):
-            found[key] = rest / hardware.prepare_ms[size]
     for name, agreement in figures.agreements.items():
         found |= {"agree_exact": agreement.max_abs} if name == "exact" else {}
         found |= {"agree_fast": agreement.max_abs, "argmax_fast": agreement.clear_argmax} if name == "ours" else {}
@@ -98,6 +96,13 @@ def ratio(rounds: Rounds, case: str, one: str, other: str, of: Callable[[Load], 
     each = rounds.get(case, {})
     pairs = [(of(a), of(b)) for a, b in zip(each.get(one, []), each.get(other, []), strict=False)]
     return median(a / b for a, b in pairs) if pairs and all(b for _, b in pairs) else None
+
+
+def against(rounds: Rounds, case: str, name: str, needed_ms: Sequence[float]) -> float | None:
+    """CPU per answer as a multiple of what something else took in the same round: the median over rounds."""
+    each = zip(rounds.get(case, {}).get(name, []), needed_ms, strict=False)
+    pairs = [(load.cpu_ms, ms) for load, ms in each if load.answered]
+    return median(spent / ms for spent, ms in pairs) if pairs else None
 
 
 def typical(rounds: Rounds, case: str, name: str, of: Callable[[Load], float]) -> float | None:
@@ -168,7 +173,7 @@ def _load_cells(loads: Sequence[Load]) -> list[str]:
 
 
 def _cost(figures: Figures) -> str:
-    hardware = figures.hardware
+    hardware = middle(figures.hardware)
     rows = [
         [
             name,
@@ -189,7 +194,8 @@ def _cost(figures: Figures) -> str:
     ]
     parts = [
         "## What it could be",
-        f"""One thread on one core, in GFLOP/s of CPU time. An image costs the tower {hardware.gflop:.2f} GFLOP.
+        f"""One thread on one core while nothing else runs, in GFLOP/s of CPU time, measured in every round: bars
+compare with the same round. An image costs the tower {hardware.gflop:.2f} GFLOP.
 "The tower's products" are its own shapes one after another with weights that no cache holds: what memory allows at
 batch 1.""",
         table(head, rows),
@@ -199,7 +205,7 @@ batch 1.""",
 
 
 def _request_parts(figures: Figures) -> str:
-    hardware = figures.hardware
+    hardware = middle(figures.hardware)
     tower_ms = hardware.precisions[hardware.default].tower_ms[1]
     rows = []
     for size, prepare_ms in hardware.prepare_ms.items():
@@ -218,8 +224,8 @@ def _request_parts(figures: Figures) -> str:
         "whole - tower",
         "HF's preparation",
     ]
-    return f"""CPU ms of a request with 10 known labels. "Without towers" is the same server with a model of one thin
-layer, under one client; it is what B7 counts.
+    return f"""CPU ms of a request with 10 known labels. "Without towers" is the same server under the same load with a
+model of one layer, {THIN_WIDTH} numbers wide; it is what B7 counts.
 
 {table(head, rows)}"""
 

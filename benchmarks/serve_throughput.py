@@ -21,6 +21,7 @@ from benchmarks.serve_agreement import Agreement, answered, compare, expected, s
 from benchmarks.serve_client import Body, post
 from benchmarks.serve_inputs import (
     SIZES_PX,
+    THIN_WIDTH,
     classify,
     embed,
     infinity_embed,
@@ -32,9 +33,10 @@ from benchmarks.serve_inputs import (
 from benchmarks.serve_load import Load, clients
 from benchmarks.serve_process import INFINITY, Server, infinity, ours, pipeline, running, understands
 from benchmarks.serve_tables import Curve, Figures, Rounds, write_report
-from benchmarks.serve_tower import hardware
+from benchmarks.serve_tower import Hardware, hardware
 
 WORK = ROOT / ".bench/serve"
+CHECKPOINT, THIN, PHOTOS = WORK / "checkpoint", WORK / f"thin-{THIN_WIDTH}", WORK / "photos"
 SHIPPED = ROOT / "model/shipped"
 LABELS = 10
 Variants = Mapping[str, Mapping[str, str]]
@@ -96,7 +98,7 @@ class Stand:
         self.groups = {name: [each for each in up if each.name == name] for name in dict.fromkeys(s.name for s in up)}
         self.effort = effort
         self.workers = workers
-        self.images = {size: photos(WORK / "photos", size, 8 if size == "VGA" else 2) for size in effort.sizes}
+        self.images = {size: photos(PHOTOS, size, 8 if size == "VGA" else 2) for size in effort.sizes}
 
     def cases(self) -> list[Case]:
         """What is measured in rounds."""
@@ -112,8 +114,8 @@ class Stand:
             Case("many", {"pipeline": self._asking("VGA", many)}, self.workers, 0),
             Case("cold", {"ours": self._cold()}, 1, 0),
             Case("vectors", {name: each for name, each in vectors.items() if name in self.groups}, several, e.seconds),
-            Case("VGA thin", {"thin": self._asking("VGA", ten)}, 1, e.seconds / 2),
-            Case("12 MP thin", {"thin": self._asking("12 MP", ten)}, 1, e.seconds / 2),
+            Case("VGA thin", {"thin": self._asking("VGA", ten)}, several, e.seconds / 2),
+            Case("12 MP thin", {"thin": self._asking("12 MP", ten)}, several, e.seconds / 2),
         ]
 
     def _asking(self, size: str, asked: Sequence[str]) -> Iterator[bytes]:
@@ -127,21 +129,23 @@ class Stand:
         for number in itertools.count():
             yield post("/invocations", classify([image], labels(count, COLD_FROM + number * count)))
 
-    def rounds(self) -> Rounds:
-        """Let everybody take turns, after one request each that warms up."""
+    def rounds(self) -> tuple[Rounds, list[Hardware]]:
+        """Let everybody take turns, after one request each that warms up, and the hardware as well."""
         cases = self.cases()
         found: dict[str, dict[str, list[Load]]] = {}
         for case in cases:
             for name, requests in case.requests.items():
                 if (case.name, name) not in (("cold", "ours"), ("many", "pipeline")):
                     self.warm(name, requests)
+        measured, cores = [], os.sched_getaffinity(0)
         for number in range(self.effort.rounds):
+            measured.append(hardware(CHECKPOINT, PHOTOS, self.effort.seconds / 3, frozenset({max(cores)})))
             for case in cases:
                 for name, requests in case.requests.items():
                     load = clients(self.groups[name], requests, case.clients, case.seconds)
                     found.setdefault(case.name, {}).setdefault(name, []).append(load)
                     _tell(f"round {number + 1}, {case.name}: {name}", load)
-        return found
+        return found, measured
 
     def warm(self, name: str, requests: Iterator[bytes]) -> None:
         """Ask until every server of the group has answered."""
@@ -219,22 +223,19 @@ def offered(variants: Variants) -> dict[str, Mapping[str, str]]:
 
 def measure(effort: Effort) -> Figures:
     """All the figures of the report."""
-    cores = os.sched_getaffinity(0)
-    workers, checkpoint, thin = len(cores), WORK / "checkpoint", WORK / "thin"
-    write_checkpoint(checkpoint)
-    write_checkpoint(thin, thin_config())
-    photos(WORK / "photos", "12 MP", 2)
-    begun = hardware(checkpoint, WORK / "photos", effort.seconds, frozenset({max(cores)}))
-    servers = [ours(name, checkpoint, workers, **PATIENT, **told) for name, told in offered(VARIANTS).items()]
-    servers += [ours("thin", thin, workers, **PATIENT), pipeline(checkpoint, workers)]
-    servers += [infinity(checkpoint) for _ in range(workers)] if INFINITY.is_file() else []
+    workers = len(os.sched_getaffinity(0))
+    write_checkpoint(CHECKPOINT)
+    write_checkpoint(THIN, thin_config())
+    servers = [ours(name, CHECKPOINT, workers, **PATIENT, **told) for name, told in offered(VARIANTS).items()]
+    servers += [ours("thin", THIN, workers, **PATIENT), pipeline(CHECKPOINT, workers)]
+    servers += [infinity(CHECKPOINT) for _ in range(workers)] if INFINITY.is_file() else []
     with running(servers, WORK / "logs") as up:
         if missing := {"ours", "thin", "pipeline"} - {server.name for server in up}:
             raise SystemExit(f"nothing can be compared without {', '.join(sorted(missing))}: see {WORK / 'logs'}")
         stand = Stand(up, effort, workers)
-        found = stand.rounds()
+        found, measured = stand.rounds()
         curves = stand.curves()
-    return Figures(begun, found, curves, agreements(workers, effort.scenes), workers, effort.many_labels)
+    return Figures(measured, found, curves, agreements(workers, effort.scenes), workers, effort.many_labels)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -256,7 +257,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def keep(figures: Figures) -> None:
     """Every sample, for who wants to look closer."""
     raw = {
-        "hardware": asdict(figures.hardware),
+        "hardware": [asdict(each) for each in figures.hardware],
         "rounds": {
             case: {n: [load.raw() for load in loads] for n, loads in each.items()}
             for case, each in figures.rounds.items()

@@ -1,4 +1,4 @@
-"""What the hardware could do: matrix products at their fastest, the image tower alone, and Hugging Face's preparation.
+"""What the hardware could do: matrix products at their best, the image tower alone, and Hugging Face's preparation.
 
     python -m benchmarks.serve_tower <checkpoint> <photos> <seconds>
 
@@ -11,8 +11,8 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from statistics import median
@@ -21,6 +21,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 from transformers import CLIPConfig, CLIPImageProcessorPil
+from transformers.image_utils import load_image
 
 from benchmarks.job import ROOT
 from benchmarks.machine import cpu_flags
@@ -61,6 +62,11 @@ class Hardware:
     precisions: Mapping[str, Speed]
     prepare_ms: Mapping[str, float]
 
+    @property
+    def best_ms(self) -> float:
+        """What an image's products would take at the best rate of the default precision."""
+        return 1000 * self.gflop / self.precisions[self.default].peak_gflops
+
 
 def tower_gflop(config: CLIPConfig) -> float:
     """Multiplications and additions of the image tower for one image, in billions."""
@@ -85,12 +91,12 @@ def _every_product(config: CLIPConfig) -> list[tuple[int, int, int]]:
 
 
 def gemm_peak(dtype: torch.dtype, device: str, seconds: float, shapes: tuple[tuple[int, int, int], ...]) -> float:
-    """GFLOP/s of torch.mm at the best of these shapes."""
+    """GFLOP/s of torch.mm at the best of these shapes, by its median as everything here."""
     best = 0.0
     for rows, inner, columns in shapes:
         a = torch.randn(rows, inner).to(device, dtype)
         b = torch.randn(inner, columns).to(device, dtype)
-        taken_s = fastest_s(partial(torch.mm, a, b), device, seconds / len(shapes))
+        taken_s = typical_s(partial(torch.mm, a, b), device, seconds / len(shapes))
         best = max(best, 2 * rows * inner * columns / taken_s / 1e9)
     return best
 
@@ -121,11 +127,6 @@ def typical_s(work: Callable[[], object], device: str, seconds: float) -> float:
     return median(durations_s(work, device, seconds))
 
 
-def fastest_s(work: Callable[[], object], device: str, seconds: float) -> float:
-    """The shortest time of one call: what the hardware can do if nothing comes between."""
-    return min(durations_s(work, device, seconds))
-
-
 @torch.inference_mode()
 def durations_s(work: Callable[[], object], device: str, seconds: float) -> list[float]:
     """The times of calls one after another, after two that warm up; five at least."""
@@ -153,9 +154,8 @@ def tower_times_ms(directory: Path, precision: Precision, pixels: Tensor, second
 
 def hf_prepare(processor: CLIPImageProcessorPil, data: bytes) -> Tensor:
     """What the pipeline does with an image file before the model. shape = [1, 3, height, width]"""
-    pixels: Tensor = processor(images=[Image.open(io.BytesIO(data)).convert("RGB")], return_tensors="pt")[
-        "pixel_values"
-    ]
+    image = load_image(Image.open(io.BytesIO(data)))
+    pixels: Tensor = processor(images=[image], return_tensors="pt")["pixel_values"]
     return pixels
 
 
@@ -169,18 +169,17 @@ def measure(directory: Path, photos_dir: Path, seconds: float) -> Hardware:
     checkpoint = load_checkpoint(directory)
     config, processor = checkpoint.model.config, checkpoint.processor
     clip = Clip(checkpoint, exact=False)
-    images = photos(photos_dir, "VGA", max(BATCHES))
-    pixels = torch.stack([clip.preprocess(clip.open(image)[0]) for image in images])
+    files = {size: photos(photos_dir, size, 1)[0] for size in PREPARED}
+    theirs = {  # before anything else has made the allocator keep large blocks, which would spare them the page faults
+        size: 1000 * typical_s(partial(hf_prepare, processor, file), "cpu", seconds) for size, file in files.items()
+    }
+    pixels = torch.stack([clip.preprocess(clip.open(image)[0]) for image in photos(photos_dir, "VGA", max(BATCHES))])
     precisions: dict[str, Speed] = {}
     asked: tuple[Precision, ...] = ("fp32", "bf16") if default_precision() == "bf16" else ("fp32",)
     for name in asked:
         peak = gemm_peak(DTYPES[name], "cpu", seconds, PEAK_SHAPES)
         times = tower_times_ms(directory, name, pixels, seconds)
         precisions[name] = Speed(peak, chain_rate(config, DTYPES[name], seconds), times)
-    files = {size: photos(photos_dir, size, 1)[0] for size in PREPARED}
-    theirs = {
-        size: 1000 * typical_s(partial(hf_prepare, processor, file), "cpu", seconds) for size, file in files.items()
-    }
     return Hardware(tower_gflop(config), default_precision(), precisions, theirs)
 
 
@@ -193,6 +192,21 @@ def hardware(directory: Path, photos_dir: Path, seconds: float, cores: Cores) ->
     for each in found["precisions"].values():
         each["tower_ms"] = {int(batch): ms for batch, ms in each["tower_ms"].items()}
     return Hardware(**found | {"precisions": {name: Speed(**each) for name, each in found["precisions"].items()}})
+
+
+def middle(measured: Sequence[Hardware]) -> Hardware:
+    """The medians of the same figures, measured several times."""
+    first = measured[0]
+    precisions = {
+        name: Speed(
+            median(each.precisions[name].peak_gflops for each in measured),
+            median(each.precisions[name].chain_gflops for each in measured),
+            {batch: median(each.precisions[name].tower_ms[batch] for each in measured) for batch in speed.tower_ms},
+        )
+        for name, speed in first.precisions.items()
+    }
+    prepare_ms = {size: median(each.prepare_ms[size] for each in measured) for size in first.prepare_ms}
+    return replace(first, precisions=precisions, prepare_ms=prepare_ms)
 
 
 def main(directory: str, photos_dir: str, seconds: str) -> int:

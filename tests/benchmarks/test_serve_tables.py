@@ -7,7 +7,7 @@ import pytest
 from benchmarks.serve_agreement import Agreement
 from benchmarks.serve_client import Sample
 from benchmarks.serve_load import Load
-from benchmarks.serve_tables import Figures, bar_figures, rate, ratio, round_step, write_report
+from benchmarks.serve_tables import Figures, against, bar_figures, rate, ratio, round_step, write_report
 from benchmarks.serve_tower import Hardware, Speed
 
 
@@ -22,13 +22,18 @@ HARDWARE = Hardware(
     precisions={"bf16": Speed(882, 441, {1: 20, 8: 100}), "fp32": Speed(200, 100, {1: 90, 8: 500})},
     prepare_ms={"VGA": 5, "12 MP": 150},
 )  # fmt: skip
+SLOWER = Hardware(
+    gflop=8.82, default="bf16",
+    precisions={"bf16": Speed(441, 400, {1: 40, 8: 200}), "fp32": Speed(100, 90, {1: 180, 8: 999})},
+    prepare_ms={"VGA": 10, "12 MP": 300},
+)  # fmt: skip
 FOUND = Figures(
-    HARDWARE,
+    [HARDWARE, SLOWER],
     {
         "VGA": {"ours": [load(50, 13), load(60, 12)], "pipeline": [load(5, 200), load(10, 200)]},
         "many": {"ours": [load(50, 20)], "pipeline": [load(0.1, 20_000)]},
         "cold": {"ours": [load(0.2, 5_000)]},
-        "VGA thin": {"thin": [load(200, 2)]},
+        "VGA thin": {"thin": [load(200, 2), load(100, 6)]},
     },
     {
         "labels": {"ours": {2: load(50, 20), 10_000: load(20, 50)}},
@@ -49,8 +54,14 @@ def test_bars_have_figures_by_what_was_measured() -> None:
     figures = bar_figures(FOUND)
     assert figures == {
         "vga": pytest.approx(8), "warm": pytest.approx(500), "cold": pytest.approx(4), "tower": pytest.approx(0.5),
-        "request": pytest.approx(1.25), "rest_vga": pytest.approx(0.4), "agree_fast": 1e-3, "argmax_fast": 1.0,
+        "request": pytest.approx((1.3 + 0.6) / 2), "rest_vga": pytest.approx((0.4 + 0.6) / 2),
+        "agree_fast": 1e-3, "argmax_fast": 1.0,
     }  # fmt: skip
+
+
+def test_what_a_request_costs_is_compared_with_the_hardware_of_the_same_round() -> None:
+    assert against(FOUND.rounds, "VGA", "ours", [10, 24]) == pytest.approx((1.3 + 0.5) / 2)
+    assert against(FOUND.rounds, "VGA", "int8", [10, 24]) is None
 
 
 def test_an_axis_ends_at_the_next_round_value() -> None:
