@@ -1,4 +1,4 @@
-"""`open_image`: the one way an image's bytes become pixels, in serving and in training alike.
+"""`open_pixels`, and `open_image`: the one way an image's bytes become pixels, in serving and in training alike.
 
 Formats are an allow-list, the header is checked before anything is decoded, and whatever Pillow makes of a hostile file
 ends as a sentence for the caller. The result is what a person sees: upright, the first frame, 8 bits of RGB. What is
@@ -10,6 +10,8 @@ import struct
 import zlib
 
 import numpy as np
+import simplejpeg
+from numpy.typing import NDArray
 from PIL import Image, ImageFile, UnidentifiedImageError, features
 
 from model.contract import (
@@ -21,7 +23,9 @@ from model.contract import (
 )
 
 FORMATS = ("JPEG", "PNG", "GIF", "WEBP", "BMP", "TIFF", "AVIF")
-"""Pillow's names of what is opened. Phones' multi-picture JPEGs come in by way of JPEG."""
+"""Pillow's names of what is opened."""
+JPEGS = ("JPEG", "MPO")
+"""What JPEG opens: phones' files often hold several pictures, of which the first counts."""
 
 EXIF_ORIENTATION = 0x0112
 UPRIGHT = {
@@ -64,38 +68,64 @@ on enlarged scenes none then moves by more than .016; with 2 some move by .036. 
 
 
 def open_image(data: bytes, short_side: int | None = None) -> Image.Image:
-    """Decode an image file to an upright 8-bit RGB image.
+    """`open_pixels` as an image."""
+    return Image.fromarray(open_pixels(data, short_side)[0])
+
+
+def open_pixels(data: bytes, short_side: int | None = None) -> tuple[NDArray[np.uint8], int]:
+    """Decode an image file to upright 8-bit RGB, [height, width, 3].
 
     Who will shrink it to a `short_side` of so many pixels may say so: of a much larger JPEG a half, a quarter or an
-    eighth of the pixels per side are then decoded, never fewer than DRAFT_OVERSIZE times that side. What is refused
-    stays the same.
+    eighth of the pixels per side are then decoded, never fewer than DRAFT_OVERSIZE times that side. By how much it was
+    shrunk, 1, 2, 4 or 8, is the second result. What is refused stays the same.
 
     Raises UnsupportedMediaType for HEIC (and AVIF where this Pillow lacks it), PayloadTooLarge for too many pixels and
     UnprocessableImage for everything else that can't be decoded.
     """
-    return open_shrunk(data, short_side)[0]
+    file = _open(data)
+    _check_size(file.size)
+    full_width = file.width
+    if short_side is not None:
+        file.draft(None, (DRAFT_OVERSIZE * short_side, DRAFT_OVERSIZE * short_side))
+    shrunk_by = round(full_width / file.width)
+    if (pixels := _jpeg_pixels(file, data)) is None:
+        pixels = _other_pixels(file)
+    if (transpose := _upright(file)) is not None:
+        pixels = np.array(Image.fromarray(pixels).transpose(transpose))
+    return pixels, shrunk_by
 
 
-def open_shrunk(data: bytes, short_side: int | None) -> tuple[Image.Image, int]:
-    """`open_image`, and by how much the file's pixels per side were shrunk while they were decoded: 1, 2, 4 or 8."""
-    image = _open(data)
-    _check_size(image.size)
-    full_width = image.width
+def _jpeg_pixels(file: ImageFile.ImageFile, data: bytes) -> NDArray[np.uint8] | None:
+    """What Pillow would decode, to the last bit, as both ask libjpeg-turbo. None: Pillow is to try, and to say what is
+    wrong if it can't.
+    """
+    if file.format not in JPEGS or file.mode not in ("RGB", "L"):
+        return None
+    # a buffer of the size that was checked: a file whose header tells libjpeg another one does not get more
+    buffer = np.empty((file.height, file.width, 3), dtype=np.uint8)
     try:
-        if short_side is not None:
-            image.draft(None, (DRAFT_OVERSIZE * short_side, DRAFT_OVERSIZE * short_side))
-        image.load()
+        pixels: NDArray[np.uint8] = simplejpeg.decode_jpeg(
+            data, min_height=file.height, min_width=file.width, buffer=buffer
+        )
+    except ValueError:
+        return None
+    return pixels if pixels.shape == buffer.shape else None
+
+
+def _other_pixels(file: ImageFile.ImageFile) -> NDArray[np.uint8]:
+    try:
+        file.load()
     except PILLOW_FAULTS as error:
         raise UnprocessableImage(
-            f"the {image.format} file is damaged or cut off ({_reason(error)}): send it again"
+            f"the {file.format} file is damaged or cut off ({_reason(error)}): send it again"
         ) from None
-    return _to_rgb(_upright(image)), round(full_width / image.width)
+    return np.array(_to_rgb(file))
 
 
 def media_type_of(data: bytes) -> str:
     """What an image file is, such as image/jpeg, by its header. Raises what `open_image` raises."""
     kind = _open(data).format
-    return Image.MIME["JPEG" if kind == "MPO" else str(kind)]
+    return Image.MIME["JPEG" if kind in JPEGS else str(kind)]
 
 
 def _open(data: bytes) -> ImageFile.ImageFile:
@@ -139,13 +169,13 @@ def _too_many_pixels(found: str) -> PayloadTooLarge:
     )
 
 
-def _upright(image: Image.Image) -> Image.Image:
+def _upright(image: Image.Image) -> Image.Transpose | None:
+    """How it is to be turned. Of some formats this is known only when it is loaded, and then may be done."""
     try:
         orientation = image.getexif().get(EXIF_ORIENTATION)
     except PILLOW_FAULTS:  # broken metadata is no reason to refuse good pixels
-        return image
-    transpose = UPRIGHT.get(orientation) if isinstance(orientation, int) else None
-    return image if transpose is None else image.transpose(transpose)
+        return None
+    return UPRIGHT.get(orientation) if isinstance(orientation, int) else None
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:

@@ -9,13 +9,15 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from PIL import Image
 from transformers import BatchEncoding
 
 from model.checkpoint import Checkpoint
 from model.embedding import embed_pixels, embed_tokens, read_texts
-from model.image import open_shrunk
+from model.image import open_pixels
 from model.preprocessing import Normalization, resized, short_side
 
 
@@ -31,7 +33,7 @@ class Clip:
     """The two encoders of a checkpoint. Its methods may run in any thread; the encoders want one at a time.
 
     `exact`: images are prepared as transformers does, to the last bit. Else in a fraction of the time and not quite:
-    large JPEGs are shrunk while they are decoded, and torch resizes (see `open_image` and `resized`).
+    large JPEGs are shrunk while they are decoded, and torch resizes (see `open_pixels` and `resized`).
     """
 
     def __init__(self, checkpoint: Checkpoint, *, exact: bool = True) -> None:
@@ -63,15 +65,16 @@ class Clip:
         """Give up the weights, which something else has taken over."""
         del self.model
 
-    def open(self, data: bytes) -> tuple[Image.Image, int]:
-        """An image file's RGB image as far as `preprocess` needs it, and by how much it was shrunk per side.
+    def open(self, data: bytes) -> tuple[NDArray[np.uint8], int]:
+        """An image file's pixels [height, width, 3] as far as `preprocess` needs them, and by how much they were shrunk
+        per side.
 
-        Raises what `open_image` raises.
+        Raises what `open_pixels` raises.
         """
-        return open_shrunk(data, None if self._exact else short_side(self._processor))
+        return open_pixels(data, None if self._exact else short_side(self._processor))
 
-    def preprocess(self, image: Image.Image) -> torch.Tensor:
-        """Resize and crop an RGB image as `preprocessor_config.json` says: uint8 [3, height, width]."""
+    def preprocess(self, image: Image.Image | NDArray[np.uint8]) -> torch.Tensor:
+        """Resize and crop an RGB image, or its pixels, as `preprocessor_config.json` says: uint8 [3, height, width]."""
         return torch.from_numpy(resized(self._processor, image, exact=self._exact))
 
     def blank_pixels(self, images: int = 1) -> torch.Tensor:

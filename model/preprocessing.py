@@ -26,41 +26,47 @@ def pixel_values(processor: CLIPImageProcessorPil, images: Sequence[Image.Image]
     return torch.as_tensor(processor(images=list(images), return_tensors="pt")["pixel_values"])
 
 
-def resized(processor: CLIPImageProcessorPil, image: Image.Image, *, exact: bool = False) -> NDArray[np.uint8]:
-    """The first half of `pixel_values`, for one RGB image: resized and cropped, uint8 [3, height, width].
+def resized(
+    processor: CLIPImageProcessorPil, image: Image.Image | NDArray[np.uint8], *, exact: bool = False
+) -> NDArray[np.uint8]:
+    """The first half of `pixel_values`, for one RGB image or its pixels [height, width, 3]: resized and cropped, uint8
+    [3, height, width].
 
     `exact`: the processor itself resizes. Else torch does, and no value differs by more than 1 of 255, but where
     bicubic interpolation overshoots black or white.
     """
-    if not exact and (pixels := _resized_by_torch(processor, image)) is not None:
-        return pixels
-    pixels = processor(images=[image], do_rescale=False, do_normalize=False)["pixel_values"][0]
-    return np.asarray(pixels, dtype=np.uint8)
+    if not exact:
+        pixels = image if isinstance(image, np.ndarray) else np.array(image)
+        if (by_torch := _resized_by_torch(processor, pixels)) is not None:
+            return by_torch
+    picture = Image.fromarray(image) if isinstance(image, np.ndarray) else image
+    by_processor = processor(images=[picture], do_rescale=False, do_normalize=False)["pixel_values"][0]
+    return np.asarray(by_processor, dtype=np.uint8)
 
 
-def _resized_by_torch(processor: CLIPImageProcessorPil, image: Image.Image) -> NDArray[np.uint8] | None:
+def _resized_by_torch(processor: CLIPImageProcessorPil, image: NDArray[np.uint8]) -> NDArray[np.uint8] | None:
     """None: this is not how the processor resizes."""
     mode = INTERPOLATION.get(processor.resample) if processor.do_resize else None
-    height, width = _resized_size(processor, image)
+    height, width = _resized_size(processor, *image.shape[:2])
     crop_height, crop_width = height, width
     if processor.do_center_crop:
         crop_height, crop_width = processor.crop_size.height, processor.crop_size.width
     if mode is None or crop_height > height or crop_width > width:
         return None
-    pixels = torch.from_numpy(np.array(image)).permute(2, 0, 1)  # [3, height, width], a pixel's colours side by side
+    pixels = torch.from_numpy(image).permute(2, 0, 1)  # [3, height, width], a pixel's colours side by side
     if pixels.shape[1:] != (height, width):
         pixels = interpolate(pixels.unsqueeze(0), (height, width), mode=mode, antialias=True).squeeze(0)
     top, left = (height - crop_height) // 2, (width - crop_width) // 2
     return pixels[:, top : top + crop_height, left : left + crop_width].contiguous().numpy()
 
 
-def _resized_size(processor: CLIPImageProcessorPil, image: Image.Image) -> tuple[int, int]:
+def _resized_size(processor: CLIPImageProcessorPil, height: int, width: int) -> tuple[int, int]:
     """(height, width) before the crop. As the processor, which cuts fractions of the longer side off."""
     short = processor.size.shortest_edge
     if not short:
         return processor.size.height, processor.size.width
-    long = int(short * max(image.size) / min(image.size))
-    return (long, short) if image.height > image.width else (short, long)
+    long = int(short * max(height, width) / min(height, width))
+    return (long, short) if height > width else (short, long)
 
 
 def normalized(processor: CLIPImageProcessorPil, pixels: NDArray[np.uint8]) -> Tensor:

@@ -11,7 +11,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 CONTRACT = {"pydantic"}
 CONTAINER = {
-    *("torch", "transformers", "safetensors", "tokenizers", "numpy", "PIL", "pydantic"),
+    *("torch", "transformers", "safetensors", "tokenizers", "numpy", "PIL", "simplejpeg", "pydantic"),
     *("starlette", "uvicorn", "orjson", "prometheus_client", "openvino", "model"),
 }
 RESOURCES = CONTRACT | {"model.contract", "model.resources"}

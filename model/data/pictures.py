@@ -23,7 +23,7 @@ from PIL import Image
 from transformers import CLIPImageProcessorPil
 
 from model.data.shards import file_bytes
-from model.image import DRAFT_OVERSIZE, open_image
+from model.image import DRAFT_OVERSIZE, open_image, open_pixels
 from model.preprocessing import resized, short_side
 
 Picture = Image.Image | NDArray[np.uint8]
@@ -90,7 +90,7 @@ class KeptPictures(Pictures):
         """Take in an image's bytes, and keep its pixels unless they are there. Raises ProblemError."""
         digest = hashlib.sha256(data).hexdigest()
         if digest not in self._rows:
-            pixels = resized(self.processor, self._open(data))
+            pixels = resized(self.processor, open_pixels(data, short_side(self.processor))[0])
             with self._lock:
                 self._pixels[self._rows.setdefault(digest, len(self._rows))] = pixels
         self._places[name] = self._rows[digest]

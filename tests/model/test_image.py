@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from PIL import Image
 from transformers.image_transforms import convert_to_rgb
 
@@ -18,7 +19,7 @@ from model.contract import (
     UnprocessableImage,
     UnsupportedMediaType,
 )
-from model.image import EXIF_ORIENTATION, FORMATS, open_image
+from model.image import EXIF_ORIENTATION, FORMATS, open_image, open_pixels
 
 WIDTH_PX, HEIGHT_PX = 24, 16
 
@@ -224,6 +225,35 @@ def test_a_jpeg_to_be_shrunk_is_decoded_small_but_never_below_three_times_the_si
     short_side: int | None, size: tuple[int, int]
 ) -> None:
     assert open_image(photo(640, 480), short_side).size == size
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {}, {"subsampling": "4:4:4"}, {"subsampling": "4:2:2"}, {"progressive": True}, {"keep_rgb": True},
+        {"format": "MPO", "save_all": True}, {"mode": "L"},
+    ],
+    ids=str,
+)  # fmt: skip
+@pytest.mark.parametrize("short_side", [None, 60])
+def test_a_jpegs_pixels_are_the_very_ones_that_pillow_decodes(options: dict[str, Any], short_side: int | None) -> None:
+    told = {"format": "JPEG", "mode": "RGB", "quality": 90, **options}
+    data = encoded(Image.open(io.BytesIO(photo(641, 479))).convert(told.pop("mode")), **told)
+    pixels, shrunk_by = open_pixels(data, short_side)
+    assert shrunk_by == (1 if short_side is None else 2)
+    assert np.array_equal(pixels, by_pillow(data, shrunk_by))
+
+
+def by_pillow(data: bytes, shrunk_by: int = 1) -> NDArray[np.uint8]:
+    image = Image.open(io.BytesIO(data))
+    image.draft(None, (image.width // shrunk_by, image.height // shrunk_by))
+    return np.asarray(image.convert("RGB"))
+
+
+def test_a_jpeg_with_a_flaw_that_pillow_forgives_is_opened() -> None:
+    data = bytearray(photo(640, 480))
+    data[len(data) // 2 : len(data) // 2 + 8] = bytes(8)
+    assert np.array_equal(open_pixels(bytes(data))[0], by_pillow(bytes(data)))
 
 
 def test_decoding_small_changes_colours_by_a_few_steps_at_most() -> None:
