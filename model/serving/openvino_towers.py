@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
+from torch.nn.functional import linear
 from transformers import BatchEncoding
 
 from model.inference import Clip, TextEmbedding
@@ -26,7 +27,9 @@ HINTS = {"fp32": "f32", "bf16": "bf16", "int8": "bf16"}
 
 
 class OpenVinoTowers:
-    """Compiled copies of a Clip's towers, for `workers` threads of which each has a core to itself."""
+    """Compiled copies of a Clip's towers, for `workers` threads of which each has a core to itself. The Clip answers as
+    before but for the last bits of an fp32.
+    """
 
     def __init__(self, clip: Clip, precision: Precision, workers: int, largest_batch: int) -> None:
         self.batch_sizes = range(1, largest_batch + 1)
@@ -36,6 +39,8 @@ class OpenVinoTowers:
             "NUM_STREAMS": workers,
             "INFERENCE_NUM_THREADS": workers,
         }
+        patches = clip.model.vision_model.embeddings
+        patches.patch_embedding = PatchProduct(patches.patch_embedding)
         blank, tokens = clip.blank_pixels(), clip.read_texts(["a photo of something"])
         images = _converted(clip, clip.encode_images, (blank,))
         images.reshape([-1, *blank.shape[1:]])
@@ -62,6 +67,25 @@ TOKENS = ("input_ids", "attention_mask")
 
 def _encoder_of_texts(clip: Clip) -> Callable[..., Tensor]:
     return lambda *tokens: clip.encode_tokens(BatchEncoding(dict(zip(TOKENS, tokens, strict=True))))
+
+
+class PatchProduct(nn.Module):
+    """The first layer, a convolution whose patches do not overlap, as the matrix product that it is. OpenVINO takes
+    half the time for that: 2 % of a bf16 tower's, 5 % of an int8 one's.
+    """
+
+    def __init__(self, convolution: nn.Conv2d) -> None:
+        super().__init__()
+        self.weight, self.bias = convolution.weight, convolution.bias  # [D, 3, side, side]
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        side = self.weight.shape[-1]
+        batch, channels, height, width = pixels.shape
+        rows, columns = height // side, width // side
+        cut = pixels[:, :, : rows * side, : columns * side].reshape(batch, channels, rows, side, columns, side)
+        patches = cut.permute(0, 2, 4, 1, 3, 5).reshape(batch, rows * columns, channels * side * side)
+        product = linear(patches, self.weight.flatten(1), self.bias)  # [B, patches, D]
+        return product.transpose(1, 2).reshape(batch, -1, rows, columns)
 
 
 def _worker(compiled: openvino.CompiledModel) -> Embed:

@@ -9,11 +9,12 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch import nn
 
 from model.checkpoint import load_checkpoint
 from model.inference import Clip
 from model.serving.load import build_towers
-from model.serving.openvino_towers import OpenVinoTowers
+from model.serving.openvino_towers import OpenVinoTowers, PatchProduct
 from model.serving.torch_towers import BATCH_SIZES, TorchTowers
 from model.serving.towers import Towers
 
@@ -31,7 +32,8 @@ def clip(checkpoint_dir: Path) -> Clip:
 
 
 @pytest.fixture(scope="module", params=["openvino", "torch"])
-def towers(request: pytest.FixtureRequest, clip: Clip) -> Towers:
+def towers(request: pytest.FixtureRequest, checkpoint_dir: Path) -> Towers:
+    clip = Clip(load_checkpoint(checkpoint_dir))
     return OpenVinoTowers(clip, "fp32", 2, 8) if request.param == "openvino" else TorchTowers(clip, 2)
 
 
@@ -59,9 +61,16 @@ def test_workers_do_not_write_over_each_others_results(towers: Towers, clip: Cli
     assert torch.equal(first, kept)
 
 
-def test_in_bf16_vectors_point_where_they_did(clip: Clip) -> None:
+@pytest.mark.parametrize("bias", [True, False])
+def test_patches_are_what_the_convolution_makes_of_them_and_the_rest_is_cut_off(bias: bool) -> None:
+    convolution = nn.Conv2d(3, 5, kernel_size=4, stride=4, bias=bias)
+    pixels = torch.randn(2, 3, 13, 18)
+    assert torch.allclose(PatchProduct(convolution)(pixels), convolution(pixels), atol=1e-6)
+
+
+def test_in_bf16_vectors_point_where_they_did(clip: Clip, checkpoint_dir: Path) -> None:
     pixels = noise(clip, 8)
-    embed = OpenVinoTowers(clip, "bf16", 1, 8).workers[0]
+    embed = OpenVinoTowers(Clip(load_checkpoint(checkpoint_dir)), "bf16", 1, 8).workers[0]
     assert (embed(pixels) * clip.embed_images(pixels)).sum(dim=-1).min() > 0.999
 
 
