@@ -31,7 +31,7 @@ class Bar:
             return "met"
         if not math.isfinite(figure):
             return "missed"
-        return f"missed by {abs(figure / self.must - 1):.0%}" if self.must else f"missed by {self.show(figure)}"
+        return f"missed by {100 * abs(figure / self.must - 1):.2g} %" if self.must else f"missed by {self.show(figure)}"
 
     def show(self, value: float) -> str:
         """With its unit, to three digits."""

@@ -68,9 +68,8 @@ def load_engine(settings: ServeSettings, metrics: Metrics) -> tuple[Engine, floa
 def build_towers(clip: Clip, precision: Precision, workers: int | None) -> Towers:
     """The towers as a Clip's device runs them best, instead of it. Raises CheckpointError if int8 costs too much."""
     if clip.device.type == "cuda":
-        torch.backends.cudnn.allow_tf32 = (
-            precision != "fp32"
-        )  # on by default, and it rounds a convolution's fp32 to 10 bits
+        # on by default, and it rounds a convolution's fp32 to 10 bits
+        torch.backends.cudnn.allow_tf32 = precision != "fp32"
         clip.convert(DTYPES[precision])
         return TorchTowers(clip, workers or GPU_WORKERS)
     quantization = Quantization(clip) if precision == "int8" else None

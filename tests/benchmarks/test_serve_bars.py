@@ -13,10 +13,11 @@ AT_MOST = Bar("B9", "wait", 50, 10, at_most=True, unit="ms")
     [
         (AT_LEAST, 6.0, "aim met"),
         (AT_LEAST, 5.0, "met"),
-        (AT_LEAST, 4.0, "missed by 20%"),
+        (AT_LEAST, 4.0, "missed by 20 %"),
+        (AT_LEAST, 4.99, "missed by 0.2 %"),
         (AT_MOST, 10.0, "aim met"),
         (AT_MOST, 50.0, "met"),
-        (AT_MOST, 75.0, "missed by 50%"),
+        (AT_MOST, 75.0, "missed by 50 %"),
         (AT_MOST, float("inf"), "missed"),
         (AT_MOST, float("nan"), "missed"),
         (Bar("G4", "rate", 10_000, None, unit="/s"), 20_000.0, "met"),
