@@ -9,10 +9,12 @@ CPU_FACTS = Path("/proc/cpuinfo")
 MATRIX_FLAGS = ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "avx512_fp16", "amx_int8", "amx_bf16")
 """Instructions that decide how fast a CPU multiplies matrices, oldest first."""
 
+LIBRARIES = ("torch", "transformers", "openvino", "numpy", "pillow", "simplejpeg")
+
 
 def machine() -> str:
     """One line for a report: processor, cores, Python and the libraries that do the work."""
-    libraries = ", ".join(f"{name} {version(name)}" for name in ("torch", "transformers", "numpy", "pillow"))
+    libraries = ", ".join(f"{name} {version(name)}" for name in LIBRARIES)
     core = ", ".join([processor(), *cpu_flags()])
     return f"{core}; {os.cpu_count()} cores; {platform.system()}, Python {platform.python_version()}, {libraries}"
 

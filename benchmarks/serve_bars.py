@@ -31,7 +31,10 @@ class Bar:
             return "met"
         if not math.isfinite(figure):
             return "missed"
-        return f"missed by {100 * abs(figure / self.must - 1):.2g} %" if self.must else f"missed by {self.show(figure)}"
+        if not self.must:
+            return f"missed by {self.show(figure)}"
+        miss = 100 * abs(figure / self.must - 1)
+        return f"missed by {miss:,.0f} %" if miss >= 10 else f"missed by {miss:.2g} %"
 
     def show(self, value: float) -> str:
         """With its unit, to three digits."""

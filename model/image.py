@@ -8,6 +8,7 @@ transparent lies on white, exactly as in Hugging Face's image processors, so tha
 import io
 import struct
 import zlib
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import simplejpeg
@@ -27,17 +28,23 @@ FORMATS = ("JPEG", "PNG", "GIF", "WEBP", "BMP", "TIFF", "AVIF")
 JPEGS = ("JPEG", "MPO")
 """What JPEG opens: phones' files often hold several pictures, of which the first counts."""
 
+Pixels = NDArray[np.uint8]
+"""[height, width, 3], RGB"""
+
 EXIF_ORIENTATION = 0x0112
-UPRIGHT = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
+UPRIGHT: Mapping[int, Callable[[Pixels], Pixels]] = {
+    2: lambda pixels: pixels[:, ::-1],
+    3: lambda pixels: pixels[::-1, ::-1],
+    4: lambda pixels: pixels[::-1],
+    5: lambda pixels: pixels.swapaxes(0, 1),
+    6: lambda pixels: pixels.swapaxes(0, 1)[:, ::-1],
+    7: lambda pixels: pixels.swapaxes(0, 1)[::-1, ::-1],
+    8: lambda pixels: pixels.swapaxes(0, 1)[::-1],
 }
 """EXIF 2.32, tag Orientation: what undoes each way a camera may have been held."""
+
+STRIP_PX = 256
+"""Pillow hands out many rows at once in three copies."""
 
 HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
 AVIF_BRANDS = (b"avif", b"avis")
@@ -72,7 +79,7 @@ def open_image(data: bytes, short_side: int | None = None) -> Image.Image:
     return Image.fromarray(open_pixels(data, short_side)[0])
 
 
-def open_pixels(data: bytes, short_side: int | None = None) -> tuple[NDArray[np.uint8], int]:
+def open_pixels(data: bytes, short_side: int | None = None) -> tuple[Pixels, int]:
     """Decode an image file to upright 8-bit RGB, [height, width, 3].
 
     Who will shrink it to a `short_side` of so many pixels may say so: of a much larger JPEG a half, a quarter or an
@@ -90,36 +97,39 @@ def open_pixels(data: bytes, short_side: int | None = None) -> tuple[NDArray[np.
     shrunk_by = round(full_width / file.width)
     if (pixels := _jpeg_pixels(file, data)) is None:
         pixels = _other_pixels(file)
-    if (transpose := _upright(file)) is not None:
-        pixels = np.array(Image.fromarray(pixels).transpose(transpose))
-    return pixels, shrunk_by
+    turn = _upright(file)
+    del file  # with its own pixels
+    return pixels if turn is None else np.ascontiguousarray(turn(pixels)), shrunk_by
 
 
-def _jpeg_pixels(file: ImageFile.ImageFile, data: bytes) -> NDArray[np.uint8] | None:
-    """What Pillow would decode, to the last bit, as both ask libjpeg-turbo. None: Pillow is to try, and to say what is
-    wrong if it can't.
+def _jpeg_pixels(file: ImageFile.ImageFile, data: bytes) -> Pixels | None:
+    """What Pillow would decode, to the last bit, as both ask libjpeg-turbo. None: Pillow is to try, though it costs the
+    time of another decoding, and to say what is wrong if it can't.
     """
     if file.format not in JPEGS or file.mode not in ("RGB", "L"):
         return None
     # a buffer of the size that was checked: a file whose header tells libjpeg another one does not get more
     buffer = np.empty((file.height, file.width, 3), dtype=np.uint8)
     try:
-        pixels: NDArray[np.uint8] = simplejpeg.decode_jpeg(
-            data, min_height=file.height, min_width=file.width, buffer=buffer
-        )
+        pixels: Pixels = simplejpeg.decode_jpeg(data, min_height=file.height, min_width=file.width, buffer=buffer)
     except ValueError:
         return None
     return pixels if pixels.shape == buffer.shape else None
 
 
-def _other_pixels(file: ImageFile.ImageFile) -> NDArray[np.uint8]:
+def _other_pixels(file: ImageFile.ImageFile) -> Pixels:
     try:
         file.load()
     except PILLOW_FAULTS as error:
         raise UnprocessableImage(
             f"the {file.format} file is damaged or cut off ({_reason(error)}): send it again"
         ) from None
-    return np.array(_to_rgb(file))
+    image = _to_rgb(file)
+    pixels = np.empty((image.height, image.width, 3), dtype=np.uint8)
+    for top in range(0, image.height, STRIP_PX):
+        bottom = min(top + STRIP_PX, image.height)
+        pixels[top:bottom] = np.asarray(image.crop((0, top, image.width, bottom)))
+    return pixels
 
 
 def media_type_of(data: bytes) -> str:
@@ -169,7 +179,7 @@ def _too_many_pixels(found: str) -> PayloadTooLarge:
     )
 
 
-def _upright(image: Image.Image) -> Image.Transpose | None:
+def _upright(image: Image.Image) -> Callable[[Pixels], Pixels] | None:
     """How it is to be turned. Of some formats this is known only when it is loaded, and then may be done."""
     try:
         orientation = image.getexif().get(EXIF_ORIENTATION)

@@ -29,8 +29,8 @@ def pixel_values(processor: CLIPImageProcessorPil, images: Sequence[Image.Image]
 def resized(
     processor: CLIPImageProcessorPil, image: Image.Image | NDArray[np.uint8], *, exact: bool = False
 ) -> NDArray[np.uint8]:
-    """The first half of `pixel_values`, for one RGB image or its pixels [height, width, 3]: resized and cropped, uint8
-    [3, height, width].
+    """The first half of `pixel_values`, for one RGB image or its pixels [height, width, 3] in an array of their own:
+    resized and cropped, uint8 [3, height, width].
 
     `exact`: the processor itself resizes. Else torch does, and no value differs by more than 1 of 255, but where
     bicubic interpolation overshoots black or white.

@@ -17,6 +17,7 @@ from threading import Lock
 
 import numpy as np
 import PIL
+import simplejpeg
 import torch
 from numpy.typing import NDArray
 from PIL import Image
@@ -69,7 +70,8 @@ class KeptPictures(Pictures):
     ) -> None:
         super().__init__(directory, processor)
         self._folder = folder
-        recipe = f"{processor.to_json_string()} {PIL.__version__} {torch.__version__} {DRAFT_OVERSIZE}"
+        versions = f"{PIL.__version__} {simplejpeg.__version__} {torch.__version__}"
+        recipe = f"{processor.to_json_string()} {versions} {DRAFT_OVERSIZE}"
         self._name = f"{hashlib.sha256(recipe.encode()).hexdigest()[:16]}.pixels"
         self._shape = resized(processor, Image.new("RGB", (1, 1))).shape
         self._images = images

@@ -9,7 +9,6 @@ measured, on other scenes, before the first request.
 from __future__ import annotations
 
 import torch
-from PIL import Image
 from torch import Tensor, nn
 from torch.nn.functional import linear
 
@@ -118,7 +117,7 @@ def _replaced(module: nn.Module) -> list[_Int8Linear]:
 
 def _scenes(clip: Clip, split: str) -> list[Tensor]:
     """Rendered images, preprocessed."""
-    return [clip.preprocess(Image.fromarray(render(SEED, split, index))) for index in range(SCENES)]
+    return [clip.preprocess(render(SEED, split, index)) for index in range(SCENES)]
 
 
 def _embedded(embed: Embed, images: list[Tensor]) -> Tensor:

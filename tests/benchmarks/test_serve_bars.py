@@ -18,6 +18,7 @@ AT_MOST = Bar("B9", "wait", 50, 10, at_most=True, unit="ms")
         (AT_MOST, 10.0, "aim met"),
         (AT_MOST, 50.0, "met"),
         (AT_MOST, 75.0, "missed by 50 %"),
+        (AT_MOST, 150.0, "missed by 200 %"),
         (AT_MOST, float("inf"), "missed"),
         (AT_MOST, float("nan"), "missed"),
         (Bar("G4", "rate", 10_000, None, unit="/s"), 20_000.0, "met"),

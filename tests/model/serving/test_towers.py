@@ -68,6 +68,12 @@ def test_patches_are_what_the_convolution_makes_of_them_and_the_rest_is_cut_off(
     assert torch.allclose(PatchProduct(convolution)(pixels), convolution(pixels), atol=1e-6)
 
 
+def test_openvino_is_given_patches_as_products(checkpoint_dir: Path) -> None:
+    clip = Clip(load_checkpoint(checkpoint_dir))
+    OpenVinoTowers(clip, "fp32", 1, 1)
+    assert isinstance(clip.model.vision_model.embeddings.patch_embedding, PatchProduct)
+
+
 def test_in_bf16_vectors_point_where_they_did(clip: Clip, checkpoint_dir: Path) -> None:
     pixels = noise(clip, 8)
     embed = OpenVinoTowers(Clip(load_checkpoint(checkpoint_dir)), "bf16", 1, 8).workers[0]
