@@ -9,15 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from PIL import Image
 from transformers import BatchEncoding
 
 from model.checkpoint import Checkpoint
 from model.embedding import embed_pixels, embed_tokens, read_texts
-from model.image import open_pixels
+from model.image import Pixels, open_pixels
 from model.preprocessing import Normalization, resized, short_side
 
 
@@ -65,7 +63,7 @@ class Clip:
         """Give up the weights, which something else has taken over."""
         del self.model
 
-    def open(self, data: bytes) -> tuple[NDArray[np.uint8], int]:
+    def open(self, data: bytes) -> tuple[Pixels, int]:
         """An image file's pixels [height, width, 3] as far as `preprocess` needs them, and by how much they were shrunk
         per side.
 
@@ -73,7 +71,7 @@ class Clip:
         """
         return open_pixels(data, None if self._exact else short_side(self._processor))
 
-    def preprocess(self, image: Image.Image | NDArray[np.uint8]) -> torch.Tensor:
+    def preprocess(self, image: Image.Image | Pixels) -> torch.Tensor:
         """Resize and crop an RGB image, or its pixels, as `preprocessor_config.json` says: uint8 [3, height, width]."""
         return torch.from_numpy(resized(self._processor, image, exact=self._exact))
 

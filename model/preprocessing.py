@@ -39,8 +39,9 @@ def resized(
         pixels = image if isinstance(image, np.ndarray) else np.array(image)
         if (by_torch := _resized_by_torch(processor, pixels)) is not None:
             return by_torch
-    picture = Image.fromarray(image) if isinstance(image, np.ndarray) else image
-    by_processor = processor(images=[picture], do_rescale=False, do_normalize=False)["pixel_values"][0]
+    # of 3 x 3 pixels the processor could not tell which side is the colours
+    layout = {"input_data_format": "channels_last"} if isinstance(image, np.ndarray) else {}
+    by_processor = processor(images=[image], do_rescale=False, do_normalize=False, **layout)["pixel_values"][0]
     return np.asarray(by_processor, dtype=np.uint8)
 
 

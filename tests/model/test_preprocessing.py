@@ -37,6 +37,14 @@ def test_resized_by_torch_no_value_differs_by_more_than_one(processor: CLIPImage
         assert np.abs(fast.astype(int) - exact).max() <= 1
 
 
+@pytest.mark.parametrize("exact", [True, False])
+@pytest.mark.parametrize("processor", PROCESSORS.values(), ids=PROCESSORS)
+def test_an_images_pixels_are_resized_as_the_image_is(processor: CLIPImageProcessorPil, exact: bool) -> None:
+    ambiguous = Image.fromarray(np.arange(27, dtype=np.uint8).reshape(3, 3, 3))
+    for image in [*images(), ambiguous]:
+        assert np.array_equal(resized(processor, np.array(image), exact=exact), resized(processor, image, exact=exact))
+
+
 @pytest.mark.parametrize(
     "processor",
     [
