@@ -70,33 +70,33 @@ endef
 export PRINT_API_KEY
 
 train-demo: .venv/.product ## Train the shipped checkpoint again: an hour, resumes if stopped
-	SAGEMAKER_BASE_DIR=.train-demo/objects python -m model.train data=world init=scratch steps=5000 captions_per_image=3 threads=1 precision=fp32
-	SAGEMAKER_BASE_DIR=.train-demo/pairs SM_CHANNEL_BASE=.train-demo/objects/model python -m model.train data=world init=base pair_share=0.05 learning_rate=2e-4 steps=1200 captions_per_image=3 threads=1 precision=fp32 evaluation_scenes=3000
-	python -m model.evaluate --checkpoint .train-demo/pairs/model
+	SAGEMAKER_BASE_DIR=.train-demo/objects python -m model.training data=world init=scratch steps=5000 captions_per_image=3 threads=1 precision=fp32
+	SAGEMAKER_BASE_DIR=.train-demo/pairs SM_CHANNEL_BASE=.train-demo/objects/model python -m model.training data=world init=base pair_share=0.05 learning_rate=2e-4 steps=1200 captions_per_image=3 threads=1 precision=fp32 evaluation_scenes=3000
+	python -m model.evaluation --checkpoint .train-demo/pairs/model
 	@echo "The checkpoint is in .train-demo/pairs/model. To ship it: cp .train-demo/pairs/model/* model/shipped/; to train anew: rm -r .train-demo"
 
 learn-report: .venv/.benchmarks ## Fine-tune in two new domains by every method: 30 minutes, resumes if stopped
-	python -m benchmarks.learn_report
+	python -m benchmarks.learning.report
 
 bench-train: .venv/.product .bench/site ## Measure training beside two common training loops: 15 minutes
-	python -m benchmarks.train_throughput
+	python -m benchmarks.training.throughput
 
 bench: .venv/.product .bench/site .bench/infinity ## Measure serving beside two common servers: 15 minutes (QUICK=1: 2 minutes)
-	python -m benchmarks.serve_throughput $(if $(QUICK),--quick)
+	python -m benchmarks.serving.throughput $(if $(QUICK),--quick)
 
 bench-load: .venv/.product .bench/site ## Measure serving near its capacity and beyond: 3 minutes (QUICK=1: 1 minute)
-	python -m benchmarks.serve_overload $(if $(QUICK),--quick)
+	python -m benchmarks.serving.overload $(if $(QUICK),--quick)
 
 bench-gpu: .venv/.product ## Measure serving on a CUDA GPU: 5 minutes
-	python -m benchmarks.serve_gpu
+	python -m benchmarks.serving.gpu
 
 # Apart from .venv and without dependencies: these would bring torchvision, which replaces torch.
-.bench/site: benchmarks/train_others.txt .venv/.product
-	python -m pip install --disable-pip-version-check --no-deps --upgrade --target $@ -r benchmarks/train_others.txt
+.bench/site: benchmarks/training/others.txt .venv/.product
+	python -m pip install --disable-pip-version-check --no-deps --upgrade --target $@ -r benchmarks/training/others.txt
 	@touch $@
 
 # torch comes first: what needs it takes what is there.
-.bench/infinity: benchmarks/serve_infinity.txt .venv/.product
+.bench/infinity: benchmarks/serving/infinity.txt .venv/.product
 	python -m venv --clear $@
 	$@/bin/python -m pip install --disable-pip-version-check $$(grep ^torch $<)
 	$@/bin/python -m pip install --disable-pip-version-check -r $<

@@ -7,13 +7,13 @@ import sys
 
 from aws_cdk import App, Tags
 
-from stacks.api import ApiStack
+from stacks.api.stack import ApiStack
 from stacks.config import ConfigError
 from stacks.context import from_context
 from stacks.data import DataStack
 from stacks.nag import check_with_cdk_nag
-from stacks.serving import ServingStack
-from stacks.training import TrainingStack
+from stacks.serving.stack import ServingStack
+from stacks.training.stack import TrainingStack
 
 
 def build(app: App) -> None:

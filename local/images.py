@@ -29,20 +29,33 @@ def find_program(image_uri: str, cloud_assembly: Path) -> Program:
         asset = json.loads(manifest.read_text()).get("dockerImages", {}).get(tag)
         if asset:
             context = cloud_assembly / asset["source"]["directory"]
-            return _read_dockerfile(context, context / asset["source"].get("dockerFile", "Dockerfile"))
+            source = asset["source"]
+            dockerfile = context / source.get("dockerFile", "Dockerfile")
+            return _read_dockerfile(context, dockerfile, source.get("dockerBuildTarget"))
     raise ImageError(f"No build context for {image_uri} in {cloud_assembly}. Local mode runs the app's own images.")
 
 
-def _read_dockerfile(context: Path, dockerfile: Path) -> Program:
+def _read_dockerfile(context: Path, dockerfile: Path, target: str | None) -> Program:
+    """What the stage `target`, by default the last one, inherits and sets itself."""
+    stages: dict[str, Program] = {}
     command: list[str] = []
     environment: dict[str, str] = {}
+    stage = ""
     for line in dockerfile.read_text().replace("\\\n", " ").splitlines():
         word, _, rest = line.strip().partition(" ")
-        if word.upper() == "ENTRYPOINT":
+        if word.upper() == "FROM":
+            if stage and stage == target:
+                break
+            base, *name = [part for part in rest.split() if not part.startswith("--")]
+            inherited = stages.get(base, Program((), context, {}))
+            stage = name[-1] if name else base
+            command, environment = list(inherited.command), dict(inherited.environment)
+        elif word.upper() == "ENTRYPOINT":
             command = json.loads(rest)
         elif word.upper() == "ENV":
             pairs = (pair.partition("=") for pair in shlex.split(rest))
             environment |= {name: value for name, _, value in pairs if "$" not in value}
+        stages[stage] = Program(tuple(command), context, dict(environment))
     if not command:
         raise ImageError(f"{dockerfile} has no ENTRYPOINT in JSON form, so there is no program to start.")
     if command[0] == "python":

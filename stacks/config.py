@@ -13,8 +13,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, get_args
 
+from contract.containers import Precision, ServeSettings
 from lambdas.settings import ORIGIN
-from model.settings import Precision, ServeSettings
 
 POWERTOOLS_LAYER_VERSION = 36
 """The public layer that carries aws-lambda-powertools and pydantic at the versions of requirements.txt."""

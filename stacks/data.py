@@ -6,10 +6,10 @@ from aws_cdk import CfnOutput, Duration, RemovalPolicy, Stack
 from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
-from model.contract import UPLOADS_PREFIX
-from model.resources.annotations import ANNOTATIONS_PREFIX, IMAGES_PREFIX
-from model.resources.idempotency import IDEMPOTENCY_DAYS, IDEMPOTENCY_PREFIX
-from model.resources.trainings import SNAPSHOTS_PREFIX
+from contract.annotations import ANNOTATIONS_PREFIX, IMAGES_PREFIX
+from contract.idempotency import IDEMPOTENCY_DAYS, IDEMPOTENCY_PREFIX
+from contract.limits import UPLOADS_PREFIX
+from contract.trainings import SNAPSHOTS_PREFIX
 from stacks.config import StageConfig
 
 TRAINING_PREFIXES = (ANNOTATIONS_PREFIX, IMAGES_PREFIX, SNAPSHOTS_PREFIX)

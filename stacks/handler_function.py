@@ -8,17 +8,13 @@ from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
-from model.contract import LAMBDA_TIMEOUT_S
+from contract.limits import LAMBDA_TIMEOUT_S
 from stacks.config import POWERTOOLS_LAYER_VERSION, StageConfig
 from stacks.images import REPOSITORY_ROOT
 from stacks.log_groups import log_group
 
-CODE = (
-    *("/*", "!/lambdas", "!/model", "/model/*"),
-    *("!/model/__init__.py", "!/model/contract.py", "!/model/resources"),
-    "__pycache__",
-)
-"""What of the repository a function holds, as .gitignore patterns: the handlers, the contract, the stored things."""
+CODE = ("/*", "!/lambdas", "!/contract", "__pycache__")
+"""What of the repository a function holds, as .gitignore patterns: the handlers and the contract."""
 
 MEMORY_MB = 1024
 """Lambda's CPU grows with memory: enough to decode 4 MB of base64 in a few milliseconds."""
@@ -27,7 +23,7 @@ POWERTOOLS_ACCOUNT = "017000801446"
 
 
 class HandlerFunction(lambda_.Function):
-    """`handler` of `lambdas/<module>.py`. What it may do is granted statement by statement."""
+    """`handler` of `lambdas/<module>/main.py`. What it may do is granted statement by statement."""
 
     def __init__(
         self,
@@ -50,7 +46,7 @@ class HandlerFunction(lambda_.Function):
             description=f"Wordsight: {description}",
             runtime=lambda_.Runtime.PYTHON_3_14,
             architecture=lambda_.Architecture.ARM_64,
-            handler=f"lambdas.{module}.handler",
+            handler=f"lambdas.{module}.main.handler",
             code=lambda_.Code.from_asset(str(REPOSITORY_ROOT), exclude=list(CODE), ignore_mode=IgnoreMode.GIT),
             environment=dict(environment),
             layers=[lambda_.LayerVersion.from_layer_version_arn(scope, f"{id}Powertools", _powertools_layer_arn())],

@@ -13,8 +13,8 @@ from stacks.config import StageConfig
 
 REPOSITORY_ROOT = Path(__file__).parent.parent
 
-CONTEXT = ("/*", "!/model", "/model/shipped", "__pycache__", "*.pyc")
-"""What of the repository goes into an image: `model/`, but not the small checkpoint that local mode serves."""
+CONTEXT = ("/*", "!/contract", "!/model", "/model/shipped", "__pycache__", "*.pyc")
+"""What of the repository goes into an image; not the small checkpoint that local mode serves."""
 
 
 @dataclass(frozen=True)
@@ -29,17 +29,17 @@ class ContainerImage:
         """The inference image."""
         if config.serve_image_uri:
             return cls._pushed(scope, config.serve_image_uri)
-        return cls._built(scope, config, config.serve_base_image)
+        return cls._built(scope, config, "serve", config.serve_base_image)
 
     @classmethod
     def train(cls, scope: Construct, config: StageConfig) -> "ContainerImage":
         """The training image: the same program on a base that suits training hosts."""
         if config.train_image_uri:
             return cls._pushed(scope, config.train_image_uri)
-        return cls._built(scope, config, config.train_base_image)
+        return cls._built(scope, config, "train", config.train_base_image)
 
     @classmethod
-    def _built(cls, scope: Construct, config: StageConfig, base_image: str) -> "ContainerImage":
+    def _built(cls, scope: Construct, config: StageConfig, target: str, base_image: str) -> "ContainerImage":
         build_args = {
             "BASE_IMAGE": base_image,
             "MODEL_ID": config.model_id,
@@ -50,6 +50,7 @@ class ContainerImage:
             "Image",
             directory=str(REPOSITORY_ROOT),
             file="model/Dockerfile",
+            target=target,
             build_args={name: value for name, value in build_args.items() if value},
             platform=ecr_assets.Platform.LINUX_AMD64,  # a laptop's own may be arm64, which no endpoint can run
             outputs=["type=docker"],  # SageMaker refuses the OCI manifests that newer builders push by default

@@ -13,14 +13,14 @@ from aws_cdk import Acknowledgment, App, Validations
 from cdk_nag import AwsSolutionsChecks
 from constructs import IConstruct
 
-from model.contract import UPLOADS_PREFIX
-from model.resources.annotations import ANNOTATIONS_PREFIX, IMAGES_PREFIX
-from model.resources.batches import BATCHES_PREFIX, SOURCE_PREFIXES
-from model.resources.idempotency import IDEMPOTENCY_PREFIX
-from model.resources.imports import IMPORTS_PREFIX
-from model.resources.models import MODELS_PREFIX, PROMOTIONS_PREFIX, REGISTRY_PREFIX
-from model.resources.tasks import TASKS_PREFIX
-from model.resources.trainings import SNAPSHOTS_PREFIX, TRAININGS_PREFIX
+from contract.annotations import ANNOTATIONS_PREFIX, IMAGES_PREFIX
+from contract.batches import BATCHES_PREFIX, SOURCE_PREFIXES
+from contract.idempotency import IDEMPOTENCY_PREFIX
+from contract.imports import IMPORTS_PREFIX
+from contract.limits import UPLOADS_PREFIX
+from contract.models import MODELS_PREFIX, PROMOTIONS_PREFIX, REGISTRY_PREFIX
+from contract.tasks import TASKS_PREFIX
+from contract.trainings import SNAPSHOTS_PREFIX, TRAININGS_PREFIX
 from stacks.config import StageConfig
 from stacks.data import CHECKPOINTS_PREFIX, TRAINING_PREFIXES
 

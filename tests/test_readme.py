@@ -4,9 +4,9 @@ import json
 import re
 from pathlib import Path
 
-from lambdas.routes import ROUTES, Route
-from model import contract
-from model.resources.batches import MAX_BATCH_IMAGES, SHARD_IMAGES
+from contract import limits
+from contract.batches import MAX_BATCH_IMAGES, SHARD_IMAGES
+from contract.routes import ROUTES, Route
 from stacks.config import STAGES, USD_PER_HOUR
 from tests.readme import README, RUN, asked_by, blocks
 
@@ -14,18 +14,18 @@ ROOT = Path(__file__).resolve().parent.parent
 MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
 
 LIMITS = {
-    "images of one request, together": f"{contract.MAX_INLINE_IMAGE_BYTES:,} bytes",
-    "images of one request, uploaded before (`s3_key`)": f"{contract.MAX_INVOCATION_BYTES:,} bytes",
-    "pixels of an image": f"{contract.MAX_IMAGE_PIXELS:,}",
-    "images in one request": f"{contract.MAX_IMAGES:,}",
-    "labels in one question": f"{contract.MAX_LABELS:,}",
-    "tasks in one request": f"{contract.MAX_TASKS:,}",
-    "prompts: labels x annotations or templates": f"{contract.MAX_PROMPTS:,}",
-    "scores in one answer: images x labels, or images x `top_k`": f"{contract.MAX_SCORES:,}",
-    "texts to embed in one request": f"{contract.MAX_TEXTS:,}",
-    "characters of a text": f"{contract.MAX_TEXT_CHARS:,}",
+    "images of one request, together": f"{limits.MAX_INLINE_IMAGE_BYTES:,} bytes",
+    "images of one request, uploaded before (`s3_key`)": f"{limits.MAX_INVOCATION_BYTES:,} bytes",
+    "pixels of an image": f"{limits.MAX_IMAGE_PIXELS:,}",
+    "images in one request": f"{limits.MAX_IMAGES:,}",
+    "labels in one question": f"{limits.MAX_LABELS:,}",
+    "tasks in one request": f"{limits.MAX_TASKS:,}",
+    "prompts: labels x annotations or templates": f"{limits.MAX_PROMPTS:,}",
+    "scores in one answer: images x labels, or images x `top_k`": f"{limits.MAX_SCORES:,}",
+    "texts to embed in one request": f"{limits.MAX_TEXTS:,}",
+    "characters of a text": f"{limits.MAX_TEXT_CHARS:,}",
     "images in one batch": f"{MAX_BATCH_IMAGES:,}",
-    "seconds until an answer": f"{contract.API_TIMEOUT_S}",
+    "seconds until an answer": f"{limits.API_TIMEOUT_S}",
 }
 
 

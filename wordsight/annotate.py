@@ -6,7 +6,7 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 from typing import Any, get_args
 
-from model.resources.annotations import DEFAULT_DATASET, Split
+from contract.annotations import DEFAULT_DATASET, Split
 from wordsight import images
 from wordsight.api import Api, CommandError
 from wordsight.folder import Found, find

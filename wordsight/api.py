@@ -14,8 +14,8 @@ from urllib.error import HTTPError, URLError
 from urllib.parse import urlencode
 from urllib.request import Request, urlopen
 
-from model.contract import API_TIMEOUT_S
-from model.resources.idempotency import IDEMPOTENCY_HEADER
+from contract.idempotency import IDEMPOTENCY_HEADER
+from contract.limits import API_TIMEOUT_S
 
 API_KEY_HEADER = "x-api-key"
 MAX_ATTEMPTS = 5

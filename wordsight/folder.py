@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from model.resources.annotations import SPLIT_NAMES
-from model.resources.imports import IMAGE_FIELDS, IMAGE_SUFFIXES, SENTENCE_FIELDS
+from contract.annotations import SPLIT_NAMES
+from contract.imports import IMAGE_FIELDS, IMAGE_SUFFIXES, SENTENCE_FIELDS
 from wordsight.api import CommandError
 
 _FIELDS = ("label", "task", "split", "dataset")

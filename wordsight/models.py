@@ -6,7 +6,7 @@ from argparse import ArgumentParser, Namespace
 from typing import Any
 from urllib.parse import quote
 
-from model.resources.models import ENDED
+from contract.models import ENDED
 from wordsight.api import Api, CommandError
 from wordsight.terminal import raw, table
 from wordsight.watch import watch

@@ -5,7 +5,7 @@ from __future__ import annotations
 from argparse import ArgumentParser, Namespace
 from typing import Any
 
-from model.contract import DEFAULT_HYPOTHESIS_TEMPLATE
+from contract.questions import DEFAULT_HYPOTHESIS_TEMPLATE
 
 
 def add_question(parser: ArgumentParser, *, saved: bool = True) -> None:

@@ -6,8 +6,8 @@ import json
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from typing import Any
 
-from model.resources.annotations import DEFAULT_DATASET
-from model.resources.trainings import LIVE
+from contract.annotations import DEFAULT_DATASET
+from contract.trainings import LIVE
 from wordsight.api import Api, CommandError
 from wordsight.terminal import raw, share_line, table
 from wordsight.watch import watch

@@ -15,10 +15,10 @@ from pathlib import Path
 
 from transformers.utils import logging
 
-from model.checkpoint import CheckpointError, load_checkpoint
+from contract.hyperparameters import Hyperparameters
+from model.clip.checkpoint import CheckpointError, load_checkpoint
 from model.data.records import DataError
 from model.data.survey import Reading, Report, survey
-from model.settings import Hyperparameters
 
 UNREADABLE_NAMED = 20
 PAIRS_NAMED = 5

@@ -4,15 +4,14 @@ One template would teach that template: a model asked in other words then loses 
 is said in many ways in training, and asked in others.
 """
 
-from model.world.tasks import TEMPLATES
-from model.world.wording import with_article
+from contract.questions import DEFAULT_HYPOTHESIS_TEMPLATE
 
 TRAINING_WORDINGS = (
     "{label}", "{article}", "a photo of {label}", "a photo of {article}", "a picture of {article}", "it is {article}",
     "an image that shows {label}", "there is {article} here", "one can see {label}", "this picture shows {article}",
     "an example of {label}", "what it shows: {label}",
 )  # fmt: skip
-HELD_OUT_WORDINGS = TEMPLATES
+HELD_OUT_WORDINGS = (DEFAULT_HYPOTHESIS_TEMPLATE, "In this one you can see {}.")
 
 
 def spoken(label: str) -> str:
@@ -29,3 +28,8 @@ def said_in_training(label: str) -> tuple[str, ...]:
 def said_in_evaluation(label: str) -> tuple[str, ...]:
     """The sentences that are only asked."""
     return tuple(wording.format(spoken(label)) for wording in HELD_OUT_WORDINGS)
+
+
+def with_article(noun: str) -> str:
+    """`an arrow`, `a circle`."""
+    return f"{'an' if noun[0].lower() in 'aeiou' else 'a'} {noun}"

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from contract.annotations import SPLIT_NAMES
+from contract.imports import IMAGE_SUFFIXES
+from contract.trainings import SNAPSHOTS_PREFIX
 from model.data.records import CAPTION_FIELDS, IMAGE_FIELDS, LABEL_FIELD, OPTIONAL_FIELDS, DataError, Split
 from model.data.shards import SHARD, members_bytes, shard_index
-from model.resources.annotations import SPLIT_NAMES
-from model.resources.imports import IMAGE_SUFFIXES
-from model.resources.trainings import SNAPSHOTS_PREFIX
 
 SNAPSHOTS = SNAPSHOTS_PREFIX.rstrip("/")
 """The folder of a channel whose manifest lies where the API wrote it, and whose images lie elsewhere."""

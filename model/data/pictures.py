@@ -23,9 +23,9 @@ from numpy.typing import NDArray
 from PIL import Image
 from transformers import CLIPImageProcessorPil
 
+from model.clip.image import DRAFT_OVERSIZE, open_image, open_pixels
+from model.clip.preprocess import resized, short_side
 from model.data.shards import file_bytes
-from model.image import DRAFT_OVERSIZE, open_image, open_pixels
-from model.preprocessing import resized, short_side
 
 Picture = Image.Image | NDArray[np.uint8]
 """An RGB image, or what it was resized to: [3, height, width]"""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from model.contract import ProblemError
+from contract.problems import ProblemError
 from model.data.records import DataError, Record
 from model.data.shards import in_reading_order
 

@@ -12,8 +12,8 @@ import torch
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, field_validator
 from torch import Tensor
 
+from model.data.batch import Batch, weighted_rows
 from model.data.pictures import Picture, Pictures
-from model.training.batch import Batch, weighted_rows
 
 Split = Literal["train", "validation", "test"]
 T = TypeVar("T")

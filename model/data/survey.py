@@ -11,12 +11,12 @@ from typing import get_args
 
 from transformers import PreTrainedTokenizerBase
 
+from contract.hyperparameters import Hyperparameters
+from model.clip.image import open_image
+from model.clip.perceptual_hash import Look, look_alikes, look_of
 from model.data.quarantine import Unreadable, check_share, look_at_each
 from model.data.readers import read_dataset
 from model.data.records import DataError, Record, Split, splits_of, training_rows
-from model.data.similarity import Look, look_alikes, look_of
-from model.image import open_image
-from model.settings import Hyperparameters
 
 SPLITS = get_args(Split)
 FREQUENT = 5

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import one_hot
 
-from model.calibration import expected_calibration_error
-from model.checkpoint import MultiLabelCalibration
+from model.clip.calibration import expected_calibration_error
+from model.clip.checkpoint import MultiLabelCalibration
 
 
 @dataclass(frozen=True)

@@ -10,14 +10,15 @@ from PIL import Image
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from torch import Tensor
 
-from model.contract import Labels, ProblemError, Templates
+from contract.problems import ProblemError
+from contract.questions import Labels, Templates
+from model.clip.encode import Clip
+from model.clip.image import open_image
 from model.data.class_wording import HELD_OUT_WORDINGS, said_in_evaluation, said_in_training, spoken
 from model.data.records import LABEL_FIELD, DataError, Record
 from model.data.shards import file_bytes
-from model.evaluation.batches import embed_pictures
+from model.evaluation.embed import embed_pictures
 from model.evaluation.material import Material, Prompts
-from model.image import open_image
-from model.inference import Clip
 
 FIRST = 5
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from model.clip.encode import Clip
 from model.evaluation.answers import Answers
-from model.evaluation.batches import embed_labels
-from model.inference import Clip
+from model.evaluation.embed import embed_labels
 
 Prompts = Sequence[Sequence[str]]
 """The sentences of each label."""

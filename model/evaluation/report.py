@@ -66,3 +66,12 @@ def _figure(value: JsonValue) -> str:
 
 def _signed(value: JsonValue) -> str:
     return f"{value:+.3f}" if isinstance(value, int | float) else str(value)
+
+
+def print_figures(**values: object) -> None:
+    """Print one line; floats with the digits that matter."""
+    print(" ".join(f"{key}={_text(value)}" for key, value in values.items()), flush=True)
+
+
+def _text(value: object) -> str:
+    return f"{value:.5g}" if isinstance(value, float) else str(value)

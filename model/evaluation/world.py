@@ -6,14 +6,15 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from model.clip.encode import Clip
+from model.data.class_wording import with_article
 from model.evaluation.answers import Answers, mean_accuracy
-from model.evaluation.batches import embed_pictures
+from model.evaluation.embed import embed_pictures
 from model.evaluation.material import Material, Prompts, WordingGap, wording_gap
-from model.inference import Clip
 from model.world.examples import render
 from model.world.scene import SPLITS, Split
 from model.world.tasks import TASKS, Task, ask
-from model.world.wording import LONE_PHRASES, with_article
+from model.world.wording import LONE_PHRASES
 
 EVALUATION_SEED = 1_000_003
 MANY_LABELS = 50

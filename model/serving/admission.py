@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from model.contract import TooManyRequests
+from contract.problems import TooManyRequests
 
 MEMORY_S = 1.0
 """For how long past speed counts: by then its weight is down to 1/e."""

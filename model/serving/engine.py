@@ -15,27 +15,15 @@ from typing import Any, TypeVar
 import orjson
 import torch
 
-from model.contract import (
-    BadRequest,
-    ClassifyRequest,
-    EmbedRequest,
-    ImageSource,
-    InspectRequest,
-    LabelScore,
-    ProblemError,
-    Request,
-    S3Object,
-    arrange,
-    render_classify,
-)
-from model.inference import Clip
-from model.scoring import rank, score
+from contract.answers import LabelScore, arrange, render_classify
+from contract.problems import BadRequest, ProblemError
+from contract.requests import ClassifyRequest, EmbedRequest, ImageSource, InspectRequest, Request, S3Object
+from model.clip.encode import Clip
+from model.clip.scoring import rank, score
 from model.serving.inspection import inspect
-from model.serving.label_cache import LabelCache
-from model.serving.label_sets import LabelSet, LabelSets
-from model.serving.metrics import Metrics
+from model.serving.labels import LabelCache, LabelSet, LabelSets
+from model.serving.observe import Metrics, Trace
 from model.serving.towers import Towers
-from model.serving.trace import Trace
 from model.serving.workers import WEDGED_S, Workers
 
 SCORES_AT_ONCE = 2_000

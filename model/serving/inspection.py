@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hashlib
 
-from model.contract import Inspection
-from model.data.similarity import look_of
-from model.image import media_type_of, open_image
+from contract.answers import Inspection
+from model.clip.image import media_type_of, open_image
+from model.clip.perceptual_hash import look_of
 
 
 def inspect(data: bytes) -> Inspection:

@@ -11,18 +11,18 @@ from concurrent.futures import ThreadPoolExecutor
 import torch
 from PIL import Image
 
-from model.checkpoint import is_checkpoint, load_checkpoint
-from model.device import describe_cuda, free_cores, pick_device
-from model.inference import Clip
+from contract.containers import Precision, ServeSettings
+from model.clip.checkpoint import is_checkpoint, load_checkpoint
+from model.clip.device import describe_cuda, free_cores, pick_device
+from model.clip.encode import Clip
 from model.serving.engine import Engine
-from model.serving.int8 import Quantization
-from model.serving.label_cache import TEXT_BATCH
-from model.serving.metrics import Metrics
-from model.serving.openvino_towers import OpenVinoTowers
-from model.serving.precision import DTYPES, pick_precision
-from model.serving.torch_towers import TorchTowers
+from model.serving.labels import TEXT_BATCH
+from model.serving.observe import Metrics
 from model.serving.towers import Towers
-from model.settings import Precision, ServeSettings
+from model.serving.towers.int8 import Quantization
+from model.serving.towers.openvino import OpenVinoTowers
+from model.serving.towers.precision import DTYPES, pick_precision
+from model.serving.towers.torch import TorchTowers
 
 GPU_WORKERS = 2
 """One copies and launches while the other computes."""

@@ -12,29 +12,19 @@ from typing import TYPE_CHECKING, Any
 
 from starlette.requests import ClientDisconnect, Request
 
-from model.contract import (
-    CONTAINER_TIMEOUT_S,
-    MAX_INVOCATION_BYTES,
-    AnswerAttributes,
-    GatewayTimeout,
-    InvocationAttributes,
-    PayloadTooLarge,
-    ProblemError,
-    ServiceUnavailable,
-    TooManyRequests,
-    parse_request,
-)
-from model.contract import Request as InvocationRequest
+from contract.containers import ServeSettings
+from contract.invocation import AnswerAttributes, InvocationAttributes
+from contract.limits import CONTAINER_TIMEOUT_S, MAX_INVOCATION_BYTES
+from contract.problems import GatewayTimeout, PayloadTooLarge, ProblemError, ServiceUnavailable, TooManyRequests
+from contract.requests import Request as InvocationRequest
+from contract.requests import parse_request
 from model.serving.admission import Admission
-from model.serving.metrics import Metrics
+from model.serving.observe import Metrics, Trace
 from model.serving.privileges import drop_root
-from model.serving.trace import Trace
-from model.settings import ServeSettings
 
 if TYPE_CHECKING:
     from model.serving.engine import Engine
-    from model.serving.label_cache import LabelCache
-    from model.serving.label_sets import LabelSets
+    from model.serving.labels import LabelCache, LabelSets
 
 MAX_BODY_BYTES = 2 * MAX_INVOCATION_BYTES
 """Base64 makes a third more of the images; the rest is room for labels."""
@@ -167,7 +157,7 @@ class Service:
 def load_engine(settings: ServeSettings, metrics: Metrics) -> tuple[Engine, float] | str:
     """The engine, or why this machine can't run it. Raises CheckpointError."""
     # imported here, in a thread: torch takes seconds, and the port is to be open before that
-    from model.device import DeviceError
+    from model.clip.device import DeviceError
     from model.serving import load
 
     try:

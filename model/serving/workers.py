@@ -19,7 +19,7 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
-from model.inference import TextEmbedding
+from model.clip.encode import TextEmbedding
 from model.serving.towers import Embed, Towers
 
 WEDGED_S = 60

@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from model.calibration import fit_calibration
-from model.checkpoint import Calibration
+from model.clip.calibration import fit_calibration
+from model.clip.checkpoint import Calibration
 from model.evaluation.answers import Answers
 from model.evaluation.world import World
 from model.training.interpolate import Interpolation, learnt

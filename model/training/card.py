@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from model.checkpoint import CheckpointMetadata
+from model.clip.checkpoint import CheckpointMetadata
 from model.evaluation.report import changes_table, markdown, tasks_table, wording_table
 from model.training.curve import CURVE, curve_svg
 
@@ -160,7 +160,7 @@ def _knows_the_world_alone(metrics: dict[str, Any]) -> bool:
 
 def _recipe(metadata: CheckpointMetadata, metrics: dict[str, Any]) -> str:
     commands = [
-        " ".join(["python -m model.train", *(f"{name}={value}" for name, value in run.items())])
+        " ".join(["python -m model.training", *(f"{name}={value}" for name, value in run.items())])
         for run in recipes(metrics)
     ]
     order = "Each on the base that the one before left:\n\n" if len(commands) > 1 else ""

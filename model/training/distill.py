@@ -11,8 +11,8 @@ from torch import Tensor
 from torch.nn.functional import kl_div
 from transformers import CLIPModel
 
-from model.checkpoint import CheckpointMetadata
-from model.settings import Hyperparameters
+from contract.hyperparameters import Hyperparameters
+from model.clip.checkpoint import CheckpointMetadata
 from model.training.replay import replay_share
 from model.training.start import Start
 from model.training.text_bank import some_sentences

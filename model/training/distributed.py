@@ -16,7 +16,7 @@ import torch.distributed as dist
 from torch import Tensor
 from torch.nn import Parameter
 
-from model.device import pick_device
+from model.clip.device import pick_device
 
 COLLECTIVE_TIMEOUT_S = 600
 

@@ -11,13 +11,13 @@ import torch
 from torch import Tensor
 from transformers import CLIPModel
 
-from model.checkpoint import Calibration, Checkpoint
+from model.clip.checkpoint import Calibration, Checkpoint
+from model.clip.encode import Clip
 from model.evaluation.answers import Answers
 from model.evaluation.bootstrap import CONFIDENCE, losses
+from model.evaluation.report import print_figures
 from model.evaluation.world import World
-from model.inference import Clip
 from model.training.loop import Loop
-from model.training.progress import say
 from model.training.selector import ALPHAS, Candidate, Choice, Drop, select
 
 SELECTION_SEED = 2_000_003
@@ -38,7 +38,7 @@ class Interpolation:
 
 
 def interpolate(loop: Loop, base: Checkpoint) -> Interpolation:
-    """Measure the frontier, leave the chosen weights in `loop.averaged`, and say what was decided."""
+    """Measure the frontier, leave the chosen weights in `loop.averaged`, and print_figures what was decided."""
     started_s = time.monotonic()
     clip = Clip(base)
     model = loop.averaged.model
@@ -90,7 +90,7 @@ def _measure(loop: Loop, base: CLIPModel, tuned: list[Tensor], alpha: float, kno
 
 def _report(choice: Choice, selection_s: float) -> None:
     for candidate in choice.frontier:
-        say(
+        print_figures(
             alpha=candidate.alpha,
             new_accuracy=candidate.new,
             mean_drop=candidate.lost.mean,
@@ -98,5 +98,5 @@ def _report(choice: Choice, selection_s: float) -> None:
             worst_drop_at_most=candidate.at_most.worst,
             worst_task=candidate.at_most.worst_task,
         )
-    say(selected=choice.picked.alpha, selection_s=selection_s)
+    print_figures(selected=choice.picked.alpha, selection_s=selection_s)
     print(choice.sentence, flush=True)

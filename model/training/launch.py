@@ -45,7 +45,7 @@ class Cluster:
             f"--nnodes={len(self.hosts)}", f"--nproc-per-node={self.processes_per_host}",
             f"--node-rank={self.hosts.index(self.current)}",
             f"--master-addr={self.hosts[0]}", f"--master-port={MASTER_PORT}",
-            "-m", "model.train", *arguments,
+            "-m", "model.training", *arguments,
         ]  # fmt: skip
 
 

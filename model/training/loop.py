@@ -8,15 +8,15 @@ import torch
 from torch import Tensor
 from transformers import CLIPModel
 
-from model.checkpoint import Checkpoint, CheckpointMetadata
-from model.evaluation.batches import BATCH, embed_sentences
+from contract.hyperparameters import Hyperparameters
+from model.clip.checkpoint import Checkpoint, CheckpointMetadata
+from model.clip.encode import Clip
+from model.data.batch import Batch, Examples
+from model.evaluation.embed import BATCH, embed_sentences
 from model.evaluation.world import World, validation_accuracy
-from model.inference import Clip
-from model.settings import Hyperparameters
-from model.training.averaged import AveragedWeights
-from model.training.batch import Batch, Examples
 from model.training.distill import Teacher
 from model.training.distributed import Ranks
+from model.training.ema import AveragedWeights
 from model.training.loss import Objective
 from model.training.optimizer import build_optimizers, rate_share, set_rates
 from model.training.precision import picks_bf16

@@ -5,16 +5,16 @@ from pathlib import Path
 
 from pydantic import JsonValue
 
-from model.calibration import Pairs
-from model.checkpoint import Calibration
+from contract.hyperparameters import Hyperparameters
+from model.clip.calibration import Pairs
+from model.clip.checkpoint import Calibration
+from model.clip.encode import Clip
 from model.data.readers import read_records
 from model.data.records import Record, some_of, splits_of
 from model.evaluation.answers import Answers, as_metrics, result, wrong_above_half
 from model.evaluation.bootstrap import change
 from model.evaluation.labelled import LabelledTask, Pictures, own_tasks
 from model.evaluation.material import wording_gap
-from model.inference import Clip
-from model.settings import Hyperparameters
 
 MAX_IMAGES = 2000
 UNFITTED = 1.0

@@ -10,8 +10,8 @@ from torch.nn import Parameter
 from torch.optim import AdamW, Muon, Optimizer
 from transformers import CLIPModel
 
-from model.checkpoint import CheckpointMetadata
-from model.settings import Hyperparameters
+from contract.hyperparameters import Hyperparameters
+from model.clip.checkpoint import CheckpointMetadata
 from model.training.replay import replay_share
 
 SCRATCH_RATE = 2e-3

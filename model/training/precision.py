@@ -6,7 +6,7 @@ from typing import Literal
 
 import torch
 
-from model.device import multiplies_bf16
+from model.clip.device import multiplies_bf16
 
 PROBED_STEPS = 3
 WORTH_IT = 1.15

@@ -5,14 +5,7 @@ for a person.
 import sys
 import time
 
-
-def say(**values: object) -> None:
-    """Print one line; floats with the digits that matter."""
-    print(" ".join(f"{key}={_text(value)}" for key, value in values.items()), flush=True)
-
-
-def _text(value: object) -> str:
-    return f"{value:.5g}" if isinstance(value, float) else str(value)
+from model.evaluation.report import print_figures
 
 
 class Progress:
@@ -43,7 +36,7 @@ class Progress:
         if sys.stdout.isatty():
             print(self._line(step, **values), flush=True)
         else:
-            say(step=step, **values)
+            print_figures(step=step, **values)
         self._reset()
         return values
 

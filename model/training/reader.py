@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from transformers import CLIPImageProcessorPil
 
-from model.preprocessing import normalized, resized
-from model.training.batch import Batch, Examples
+from model.clip.preprocess import normalized, resized
+from model.data.batch import Batch, Examples
 from model.training.distributed import Ranks
 
 

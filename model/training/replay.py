@@ -12,9 +12,9 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from model.checkpoint import CheckpointMetadata
-from model.settings import Hyperparameters
-from model.training.batch import Batch, Examples
+from contract.hyperparameters import Hyperparameters
+from model.clip.checkpoint import CheckpointMetadata
+from model.data.batch import Batch, Examples
 from model.world.examples import world_of
 
 DEFAULT_SHARE = 0.5

@@ -6,14 +6,15 @@ from dataclasses import asdict, dataclass
 
 from transformers import CLIPImageProcessorPil, CLIPModel, PreTrainedTokenizerBase
 
-from model.checkpoint import CheckpointMetadata, load_checkpoint, load_processor
+from contract.containers import TrainSettings
+from contract.hyperparameters import Hyperparameters
+from model.clip.checkpoint import CheckpointMetadata, load_checkpoint, load_processor
+from model.data.batch import Examples
 from model.data.pictures import pictures_of
 from model.data.quarantine import quarantine
 from model.data.readers import read_records
 from model.data.records import ManifestExamples
-from model.settings import Hyperparameters, TrainSettings
 from model.training.architecture import CONTEXT_LENGTH, small_clip, small_processor
-from model.training.batch import Examples
 from model.training.vocabulary import learn_tokenizer
 from model.world.examples import world_of
 

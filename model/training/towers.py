@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 from transformers import CLIPModel, PreTrainedModel, PreTrainedTokenizerBase
 
-from model.embedding import embed_pixels, embed_tokens, read_texts
+from model.clip.encode import embed_pixels, embed_tokens, read_texts
 
 Inputs = TypeVar("Inputs", Tensor, Sequence[str])
 

@@ -8,7 +8,7 @@ from torch.nn import Linear, Module, Parameter
 from torch.nn.utils.parametrize import register_parametrization
 from transformers import CLIPModel, PreTrainedModel
 
-from model.settings import Hyperparameters
+from contract.hyperparameters import Hyperparameters
 
 
 def restrict(chosen: Hyperparameters, model: CLIPModel) -> None:

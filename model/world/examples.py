@@ -8,8 +8,8 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from model.settings import Hyperparameters
-from model.training.batch import Batch, shuffled_rows
+from contract.hyperparameters import Hyperparameters
+from model.data.batch import Batch, shuffled_rows
 from model.world.drawing import Pixels, draw
 from model.world.scene import FACTS, Scene, Split, sample_scene, scene_at, scene_rng
 from model.world.wording import FACT_NAMES, Caption, caption, contradiction
@@ -18,6 +18,8 @@ WORLD_VERSION = 1
 """Raised when the same seed would no longer give the same images or sentences."""
 
 VALIDATION_IMAGES = 512
+GOLDEN_QUESTIONS = 8
+GOLDEN_SEED = 3_000_017
 VOCABULARY_SCENES = 8000
 NOT_SAID = -1
 NOT_A_FACT = -2
@@ -110,3 +112,8 @@ def render(seed: int, split: Split, index: int) -> Pixels:
 
 def _code(name: str, value: str | None, absent: int) -> int:
     return absent if value is None else FACTS[name].index(value)
+
+
+def golden_scenes() -> list[Pixels]:
+    """What a checkpoint's golden questions are about."""
+    return [render(GOLDEN_SEED, "test", index) for index in range(GOLDEN_QUESTIONS)]

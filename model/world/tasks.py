@@ -7,7 +7,7 @@ Each label occurs equally often in its task's images.
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from model.contract import DEFAULT_HYPOTHESIS_TEMPLATE
+from model.data.class_wording import HELD_OUT_WORDINGS, with_article
 from model.world.scene import (
     BACKGROUNDS,
     COLOURS,
@@ -24,10 +24,6 @@ from model.world.scene import (
     Split,
     scene_at,
 )
-from model.world.wording import with_article
-
-OTHER_TEMPLATE = "In this one you can see {}."
-TEMPLATES = (DEFAULT_HYPOTHESIS_TEMPLATE, OTHER_TEMPLATE)
 
 VALIDATION_SPLITS: dict[Split, Split] = {"test": "validation", "relation": "relation_validation"}
 """Images like those that a task is reported on, to fit and to choose by. What is never seen has none."""
@@ -46,7 +42,7 @@ class Task:
     @property
     def prompts(self) -> list[list[str]]:
         """The sentences of each label."""
-        return [[template.format(phrase) for template in TEMPLATES] for phrase in self.phrases]
+        return [[template.format(phrase) for template in HELD_OUT_WORDINGS] for phrase in self.phrases]
 
     @property
     def validation_split(self) -> Split | None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from model.data.class_wording import with_article
 from model.world.scene import COUNTS, FACTS, OPPOSITES, SIDES, Scene
 
 FACT_NAMES = tuple(FACTS)
@@ -152,11 +153,6 @@ def _object(shape: str | None, colour: str | None, rng: np.random.Generator) -> 
         return f"something {colour}"
     words = " ".join(word for word in (colour, shape or _pick(NAMELESS, rng)) if word)
     return with_article(words) if rng.random() < 0.85 else words
-
-
-def with_article(noun: str) -> str:
-    """`an arrow`, `a circle`."""
-    return f"{'an' if noun[0].lower() in 'aeiou' else 'a'} {noun}"
 
 
 def plural(noun: str) -> str:

@@ -14,11 +14,12 @@ from urllib.error import HTTPError
 
 from PIL import Image
 
-from benchmarks.pictograms import pictogram
+from benchmarks.learning.pictograms import pictogram
+from contract.limits import MAX_IMAGES
 from local import sample
-from model.contract import MAX_IMAGES
+from model.data.class_wording import HELD_OUT_WORDINGS
 from model.world.examples import render
-from model.world.tasks import TASKS, TEMPLATES, Task, ask
+from model.world.tasks import TASKS, Task, ask
 from tests.e2e.system import System
 
 JSON_HEADERS = {"content-type": "application/json"}
@@ -115,7 +116,7 @@ def world_images(task: Task) -> Labelled:
 
 def world_question(task: Task) -> dict[str, Any]:
     """A task's labels, as its evaluation words them."""
-    return {"candidate_labels": list(task.phrases), "hypothesis_template": list(TEMPLATES)}
+    return {"candidate_labels": list(task.phrases), "hypothesis_template": list(HELD_OUT_WORDINGS)}
 
 
 def png(image: Image.Image) -> bytes:

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
+from contract.batches import SHARD_IMAGES
 from local import processes, sample
-from model.resources.batches import SHARD_IMAGES
 from tests.e2e.system import UNHURRIED, System, deployed
 from wordsight.__main__ import main
 

@@ -17,8 +17,8 @@ from typing import Any
 
 import pytest
 
+from contract.limits import MAX_IMAGES
 from local import processes
-from model.contract import MAX_IMAGES
 from tests.e2e.loop import Api, Labelled, pictograms, trickle
 from tests.e2e.system import System
 from tests.local.conftest import ROOT

@@ -6,8 +6,8 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from lambdas import annotate as annotate_module
-from lambdas.classify import create_app
+from lambdas.annotate import main as annotate_module
+from lambdas.classify.main import create_app
 from lambdas.settings import AnnotateSettings, ApiSettings
 from tests.lambdas.gateway import Answer, Event, Resolve
 from tests.lambdas.sagemaker import SageMaker

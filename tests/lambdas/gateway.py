@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from lambdas.routes import STAGE_NAME
+from contract.routes import STAGE_NAME
 
 EVENTS = Path(__file__).with_name("events")
 BINARY_MEDIA_TYPES = ("image/", "multipart/form-data", "application/octet-stream")

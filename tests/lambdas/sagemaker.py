@@ -12,24 +12,14 @@ from typing import Any
 
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 
-from lambdas.clients import connect
-from model.contract import (
-    CUSTOM_ATTRIBUTES_HEADER,
-    MAX_INVOCATION_BYTES,
-    AnswerAttributes,
-    ClassifyRequest,
-    Inspection,
-    InspectRequest,
-    LabelScore,
-    ProblemError,
-    Question,
-    Request,
-    UnprocessableImage,
-    arrange,
-    parse_request,
-    render_classify,
-)
-from model.resources.perceptual_hash import COLOURS, encode
+from contract.answers import Inspection, LabelScore, arrange, render_classify
+from contract.invocation import AnswerAttributes
+from contract.limits import CUSTOM_ATTRIBUTES_HEADER, MAX_INVOCATION_BYTES
+from contract.perceptual_hash import COLOURS, encode
+from contract.problems import ProblemError, UnprocessableImage
+from contract.questions import Question
+from contract.requests import ClassifyRequest, InspectRequest, Request, parse_request
+from lambdas.aws.clients import connect
 
 JPEG_START = b"\xff\xd8\xff"
 PNG_START = b"\x89PNG"

@@ -7,7 +7,7 @@ import pytest
 import torch
 from transformers import CLIPConfig, CLIPImageProcessorPil, CLIPModel, CLIPTokenizer
 
-from model.checkpoint import Calibration, CheckpointMetadata, MultiLabelCalibration, save_checkpoint
+from model.clip.checkpoint import Calibration, CheckpointMetadata, MultiLabelCalibration, save_checkpoint
 from model.training.distributed import Ranks
 from model.training.loop import Loop
 from tests.model.loops import QUICK, build_loop, lay_out_job

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from PIL import Image
 
-from model.settings import Hyperparameters, TrainSettings
+from contract.containers import TrainSettings
+from contract.hyperparameters import Hyperparameters
 from model.training.distributed import Ranks
 from model.training.loop import Loop
 from model.training.replay import with_replay

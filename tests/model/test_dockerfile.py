@@ -4,7 +4,7 @@ import json
 import re
 from pathlib import Path
 
-from model.settings import ServeSettings
+from contract.containers import ServeSettings
 
 DOCKERFILE = (Path(__file__).parents[2] / "model" / "Dockerfile").read_text()
 
@@ -15,8 +15,8 @@ def environment() -> dict[str, str]:
 
 
 def test_the_entrypoint_is_a_program_that_takes_the_argument_and_the_signals_itself() -> None:
-    [entrypoint] = re.findall(r"^ENTRYPOINT (.+)", DOCKERFILE, re.M)
-    assert json.loads(entrypoint) == ["python", "-m", "model"]
+    entrypoints = [json.loads(found) for found in re.findall(r"^ENTRYPOINT (.+)", DOCKERFILE, re.M)]
+    assert entrypoints == [["python", "-m", "model.training"], ["python", "-m", "model.serving"]]
 
 
 def test_what_it_sets_for_the_server_are_the_servers_names() -> None:

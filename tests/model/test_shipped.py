@@ -10,12 +10,12 @@ import torch
 from PIL import Image
 from transformers import AutoTokenizer, CLIPModel, CLIPProcessor
 
-from model.checkpoint import load_checkpoint, load_metadata
+from contract.hyperparameters import Hyperparameters
+from model.clip.checkpoint import load_checkpoint, load_metadata
+from model.clip.encode import Clip
+from model.clip.scoring import mean_direction
 from model.evaluation.answers import result
 from model.evaluation.world import World
-from model.inference import Clip
-from model.scoring import mean_direction
-from model.settings import Hyperparameters
 from model.training.card import CARD, card, recipes
 from model.training.start import UNRELATED_TO_TRAINING
 from model.world.tasks import TASKS

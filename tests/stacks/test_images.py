@@ -50,8 +50,8 @@ def test_the_context_is_the_containers_code_alone(dev: Assembly) -> None:
     (image,) = images(dev, "Serving")
     staged = dev.directory / image["directory"]
     files = {each.relative_to(staged) for each in staged.rglob("*") if each.is_file()}
-    assert {Path("model/Dockerfile"), Path("model/requirements.txt"), Path("model/__main__.py")} <= files
-    assert {each.parts[0] for each in files} == {"model"}
+    assert {Path("model/Dockerfile"), Path("model/requirements.txt"), Path("model/serving/__main__.py")} <= files
+    assert {each.parts[0] for each in files} == {"contract", "model"}
     assert not [each for each in files if each.parts[1] == "shipped" or each.suffix == ".pyc"]
 
 

@@ -7,10 +7,12 @@ from typing import Any
 
 import pytest
 
-from lambdas import annotate, classify, train
-from lambdas.registry import Registry
-from lambdas.routes import ROUTES
-from lambdas.store import Store
+from contract.routes import ROUTES
+from lambdas.annotate import main as annotate
+from lambdas.aws.s3 import Store
+from lambdas.classify import main as classify
+from lambdas.manage import main as train
+from lambdas.stored.registry import Registry
 from tests.lambdas.conftest import (  # noqa: F401, the fixtures that the ones here need
     ANNOTATE_SETTINGS,
     CONTEXT,
@@ -21,8 +23,8 @@ from tests.lambdas.conftest import (  # noqa: F401, the fixtures that the ones h
 )
 from tests.lambdas.control_plane import CloudFormation, StepFunctions, TrainingJobs
 from tests.lambdas.gateway import Event, served
+from tests.lambdas.manage.test_main import TRAIN_SETTINGS
 from tests.lambdas.sagemaker import SageMaker
-from tests.lambdas.test_train import TRAIN_SETTINGS
 from wordsight.__main__ import main
 
 FUNCTIONS = {route.path.split("/")[1]: route.function for route in ROUTES}

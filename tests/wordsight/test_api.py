@@ -5,8 +5,9 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
-from lambdas.routes import API_KEY_HEADER as HEADER_OF_THE_API
-from model.contract import MAX_INLINE_IMAGE_BYTES, MAX_INVOCATION_BYTES, read_fields
+from contract.forms import read_fields
+from contract.limits import MAX_INLINE_IMAGE_BYTES, MAX_INVOCATION_BYTES
+from contract.routes import API_KEY_HEADER as HEADER_OF_THE_API
 from wordsight import images
 from wordsight.api import API_KEY_HEADER, MAX_ATTEMPTS, Api, CommandError
 

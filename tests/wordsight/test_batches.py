@@ -2,7 +2,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from lambdas.batch import Worker
+from lambdas.batch.main import Worker
 from lambdas.settings import BatchSettings
 from tests.lambdas.conftest import SETTINGS
 from tests.lambdas.sagemaker import JPEG_START

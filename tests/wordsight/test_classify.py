@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from lambdas.routes import API_KEY_HEADER
-from model.contract import MAX_IMAGES
+from contract.limits import MAX_IMAGES
+from contract.routes import API_KEY_HEADER
 from tests.lambdas.sagemaker import JPEG_START
 from tests.wordsight.conftest import KEY, Shell, System
 

@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from model.resources.models import Gate, Model
+from contract.models import Gate, Model
 from tests.lambdas.conftest import SETTINGS
 from tests.lambdas.control_plane import StepFunctions
 from tests.wordsight.conftest import Shell, System

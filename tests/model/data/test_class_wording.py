@@ -1,6 +1,6 @@
 """Classes as sentences."""
 
-from model.contract import DEFAULT_HYPOTHESIS_TEMPLATE
+from contract.questions import DEFAULT_HYPOTHESIS_TEMPLATE
 from model.data.class_wording import HELD_OUT_WORDINGS, TRAINING_WORDINGS, said_in_evaluation, said_in_training
 
 

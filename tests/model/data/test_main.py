@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from contract.hyperparameters import Hyperparameters
 from model.data.__main__ import main
 from model.data.survey import survey
-from model.settings import Hyperparameters
 from model.world.examples import render
 from tests.model.conftest import CONTEXT_LENGTH, tiny_tokenizer
 

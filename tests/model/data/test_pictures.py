@@ -10,9 +10,9 @@ import pytest
 from PIL import Image
 from transformers import CLIPImageProcessorPil
 
-from model.contract import UnprocessableImage
+from contract.problems import UnprocessableImage
+from model.clip.preprocess import resized
 from model.data.pictures import KeptPictures, Pictures, pictures_of
-from model.preprocessing import resized
 from tests.model.conftest import IMAGE_SIDE_PX, tiny_processor
 
 ROW_BYTES = 3 * IMAGE_SIDE_PX * IMAGE_SIDE_PX

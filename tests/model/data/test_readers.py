@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from model.clip.image import open_image
 from model.data.class_wording import said_in_evaluation, said_in_training
 from model.data.quarantine import quarantine
 from model.data.readers import read_dataset, read_records
 from model.data.records import DataError
-from model.image import open_image
 
 
 def written(directory: Path, lines: Sequence[Mapping[str, object] | str]) -> Path:

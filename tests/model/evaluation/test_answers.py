@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from model.checkpoint import MultiLabelCalibration
+from model.clip.checkpoint import MultiLabelCalibration
 from model.evaluation.answers import Answers, result, wrong_above_half
 
 

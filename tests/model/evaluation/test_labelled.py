@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from model.checkpoint import load_checkpoint
+from model.clip.checkpoint import load_checkpoint
+from model.clip.encode import Clip
 from model.data.readers import read_records
 from model.data.records import DataError
 from model.evaluation.labelled import Pictures, captions_truth, own_tasks, read_tasks, records_to_ask
-from model.inference import Clip
 
 SHADES = {"light_grey": 200, "dark_grey": 40}
 

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import torch
 
-from model.checkpoint import load_checkpoint
-from model.evaluation.batches import embed_labels
+from model.clip.checkpoint import load_checkpoint
+from model.clip.encode import Clip
+from model.evaluation.embed import embed_labels
 from model.evaluation.material import Material, wording_gap
 from model.evaluation.world import trained_wordings
-from model.inference import Clip
 from model.world.tasks import TASKS
 
 

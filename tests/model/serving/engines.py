@@ -3,12 +3,12 @@
 from pathlib import Path
 from typing import Any
 
-from model.checkpoint import load_checkpoint
-from model.inference import Clip
+from model.clip.checkpoint import load_checkpoint
+from model.clip.encode import Clip
 from model.serving.engine import Engine
-from model.serving.metrics import Metrics
-from model.serving.torch_towers import TorchTowers
+from model.serving.observe import Metrics
 from model.serving.towers import Towers
+from model.serving.towers.torch import TorchTowers
 
 
 def build_engine(

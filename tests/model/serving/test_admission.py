@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from model.contract import TooManyRequests
+from contract.problems import TooManyRequests
 from model.serving.admission import Admission, Work
 
 

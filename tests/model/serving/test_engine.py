@@ -11,20 +11,14 @@ import pytest
 import torch
 from PIL import Image
 
-from model.checkpoint import Checkpoint, load_checkpoint
-from model.contract import (
-    BadRequest,
-    ClassifyRequest,
-    EmbedRequest,
-    InspectRequest,
-    Parameters,
-    Request,
-    TooManyRequests,
-)
-from model.inference import Clip, TextEmbedding
+from contract.problems import BadRequest, TooManyRequests
+from contract.questions import Parameters
+from contract.requests import ClassifyRequest, EmbedRequest, InspectRequest, Request
+from model.clip.checkpoint import Checkpoint, load_checkpoint
+from model.clip.encode import Clip, TextEmbedding
 from model.serving.engine import SCORES_AT_ONCE, Engine
-from model.serving.torch_towers import TorchTowers
-from model.serving.trace import Trace
+from model.serving.observe import Trace
+from model.serving.towers.torch import TorchTowers
 from tests.model.serving.engines import build_engine
 
 

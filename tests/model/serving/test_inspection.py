@@ -4,9 +4,9 @@ import io
 import pytest
 from PIL import Image, ImageDraw
 
-from model.contract import UnprocessableImage
-from model.image import EXIF_ORIENTATION
-from model.resources.perceptual_hash import look_alikes
+from contract.perceptual_hash import look_alikes
+from contract.problems import UnprocessableImage
+from model.clip.image import EXIF_ORIENTATION
 from model.serving.inspection import inspect
 
 

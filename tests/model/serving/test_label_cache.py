@@ -6,9 +6,9 @@ from collections.abc import Sequence
 import pytest
 import torch
 
-from model.contract import TooManyRequests
-from model.inference import TextEmbedding
-from model.serving.label_cache import TEXT_BATCH, LabelCache
+from contract.problems import TooManyRequests
+from model.clip.encode import TextEmbedding
+from model.serving.labels import TEXT_BATCH, LabelCache
 
 
 class Encoder:

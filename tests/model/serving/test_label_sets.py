@@ -6,11 +6,10 @@ from collections.abc import Sequence
 import torch
 from torch.nn.functional import normalize
 
-from model.contract import Label, Question
-from model.inference import TextEmbedding
-from model.scoring import label_embeds, prompts_of
-from model.serving.label_cache import LabelCache
-from model.serving.label_sets import PROMPTS_AT_ONCE, LabelSets
+from contract.questions import Label, Question
+from model.clip.encode import TextEmbedding
+from model.clip.scoring import label_embeds, prompts_of
+from model.serving.labels import PROMPTS_AT_ONCE, LabelCache, LabelSets
 
 
 def vector(text: str) -> torch.Tensor:

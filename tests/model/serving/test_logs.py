@@ -4,11 +4,11 @@ import json
 import logging
 import sys
 
-from model.serving.logs import JsonFormatter
+from model.serving.observe import JsonFormatter
 
 
 def record(message: str, *arguments: object, **extra: object) -> logging.LogRecord:
-    made = logging.LogRecord("model.serve", logging.INFO, __file__, 1, message, arguments, None)
+    made = logging.LogRecord("model.serving.server", logging.INFO, __file__, 1, message, arguments, None)
     made.__dict__.update(extra)
     return made
 
@@ -18,7 +18,7 @@ def test_a_line_is_json_with_its_extras() -> None:
     assert line.pop("time").endswith("+00:00")
     assert line == {
         "level": "INFO",
-        "logger": "model.serve",
+        "logger": "model.serving.server",
         "message": "answered well",
         "status": 200,
         "ms": {"model": 1.5},

@@ -11,12 +11,12 @@ import pytest
 import torch
 from torch import nn
 
-from model.checkpoint import load_checkpoint
-from model.inference import Clip
+from model.clip.checkpoint import load_checkpoint
+from model.clip.encode import Clip
 from model.serving.load import build_towers
-from model.serving.openvino_towers import OpenVinoTowers, PatchProduct
-from model.serving.torch_towers import BATCH_SIZES, TorchTowers
 from model.serving.towers import Towers
+from model.serving.towers.openvino import OpenVinoTowers, PatchProduct
+from model.serving.towers.torch import BATCH_SIZES, TorchTowers
 
 ROOT = Path(__file__).parents[3]
 
@@ -92,10 +92,10 @@ def refuse(event, arguments):
     if event in ("socket.connect", "socket.getaddrinfo", "subprocess.Popen"):
         print(event, arguments)
 sys.addaudithook(refuse)
-from model.checkpoint import load_checkpoint
-from model.inference import Clip
+from model.clip.checkpoint import load_checkpoint
+from model.clip.encode import Clip
 from model.serving.load import build_towers
-from model.serving.openvino_towers import OpenVinoTowers
+from model.serving.towers.openvino import OpenVinoTowers
 clip = Clip(load_checkpoint(pathlib.Path(sys.argv[1])))
 OpenVinoTowers(clip, "fp32", 1, 1).workers[0](clip.blank_pixels())
 """

@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from model.serving.trace import Trace
+from model.serving.observe import Trace
 
 
 def test_a_finished_stage_has_a_duration() -> None:

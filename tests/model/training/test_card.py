@@ -2,7 +2,7 @@
 
 import pytest
 
-from model.checkpoint import CheckpointMetadata
+from model.clip.checkpoint import CheckpointMetadata
 from model.training.card import card, recipes
 
 
@@ -31,7 +31,7 @@ def test_the_recipe_goes_back_to_where_the_first_run_began() -> None:
     metrics = {"hyperparameters": ON_FROM_THERE, "base_recipes": [SCRATCH]}
     said = card(CheckpointMetadata(version="v", parent="first", metrics=dict(metrics)))
     first, second = "data=world init=scratch steps=5000", "data=world init=base steps=1200"
-    assert f"python -m model.train {first}\npython -m model.train {second}\n" in said
+    assert f"python -m model.training {first}\npython -m model.training {second}\n" in said
     assert "trained from scratch on the rendered world" in said and "drawings of 64 px" in said
     assert recipes(metrics) == [SCRATCH, ON_FROM_THERE]
 

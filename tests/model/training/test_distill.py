@@ -7,10 +7,10 @@ import pytest
 import torch
 from torch.nn.functional import normalize
 
-from model.checkpoint import CheckpointMetadata, load_metadata
-from model.settings import Hyperparameters
-from model.train import main
+from contract.hyperparameters import Hyperparameters
+from model.clip.checkpoint import CheckpointMetadata, load_metadata
 from model.training.distill import BANK_TEXTS, DEFAULT_WEIGHT, Teacher, distillation_weight
+from model.training.job import main
 from model.training.loop import Loop
 from model.training.text_bank import WORDS, some_sentences
 from model.training.towers import Towers

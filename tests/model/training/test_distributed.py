@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parents[3]
 TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
 GRADIENTS = """
 import sys, torch
-from model.training.batch import Batch
+from model.data.batch import Batch
 from model.training.distributed import Ranks, joined_ranks
 from tests.model.loops import build_loop
 

@@ -9,9 +9,9 @@ import pytest
 import torch
 from PIL import Image
 
-from model.checkpoint import load_checkpoint
-from model.train import main
+from model.clip.checkpoint import load_checkpoint
 from model.training.interpolate import mix
+from model.training.job import main
 from model.training.selector import ALPHAS
 from model.world.tasks import TASKS
 from tests.model.conftest import tiny_model, tiny_tokenizer

@@ -24,7 +24,7 @@ def test_every_host_finds_its_place_in_the_same_order(tmp_path: Path) -> None:
     resources.write_text(json.dumps({"hosts": ["algo-2", "algo-1"], "current_host": "algo-2"}))
     command = Cluster.read(resources).torchrun(["seed=1"])
     assert {"--nnodes=2", "--node-rank=1", "--master-addr=algo-1"} <= set(command)
-    assert command[-3:] == ["-m", "model.train", "seed=1"]
+    assert command[-3:] == ["-m", "model.training", "seed=1"]
 
 
 def test_a_process_with_a_rank_is_a_worker() -> None:

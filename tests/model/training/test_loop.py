@@ -6,8 +6,8 @@ from collections.abc import Callable
 import pytest
 import torch
 
-from model.preprocessing import normalized
-from model.training.batch import Batch
+from model.clip.preprocess import normalized
+from model.data.batch import Batch
 from model.training.loop import Loop
 from model.training.loss import Objective
 

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from model.checkpoint import load_checkpoint
+from contract.hyperparameters import Hyperparameters
+from model.clip.checkpoint import load_checkpoint
+from model.clip.encode import Clip
 from model.data.records import Split
-from model.inference import Clip
-from model.settings import Hyperparameters
 from model.training.new_domain import NewDomain
 
 COLOUR: list[tuple[Split, Mapping[str, str]]] = [

@@ -3,8 +3,8 @@
 import pytest
 from torch.optim import AdamW, Muon
 
-from model.checkpoint import CheckpointMetadata
-from model.settings import Hyperparameters
+from contract.hyperparameters import Hyperparameters
+from model.clip.checkpoint import CheckpointMetadata
 from model.training.optimizer import build_optimizers, peak_rate, rate_share
 from tests.model.conftest import tiny_model, tiny_tokenizer
 

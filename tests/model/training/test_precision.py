@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 import torch
 
-from model.settings import Hyperparameters
+from contract.hyperparameters import Hyperparameters
 from model.training.loop import Loop
 from model.training.precision import PROBED_STEPS, picks_bf16
 

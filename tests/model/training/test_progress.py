@@ -6,8 +6,9 @@ import sys
 
 import pytest
 
-from model.settings import METRIC_DEFINITIONS
-from model.training.progress import Progress, say
+from contract.trainings import METRIC_DEFINITIONS
+from model.evaluation.report import print_figures
+from model.training.progress import Progress
 
 
 def found(line: str) -> dict[str, float]:
@@ -27,14 +28,14 @@ def test_every_training_metric_is_found_in_a_training_line(capsys: pytest.Captur
 
 
 def test_how_many_steps_a_run_takes_is_found_in_its_first_line(capsys: pytest.CaptureFixture[str]) -> None:
-    say(run="0123abcd", images=40, steps=300, first_step=7)
+    print_figures(run="0123abcd", images=40, steps=300, first_step=7)
     assert found(capsys.readouterr().out) == {"train:steps": 300}
 
 
 def test_every_validation_metric_is_found_in_a_validation_line_and_no_other(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    say(step=10, validation_loss=0.25, validation_accuracy=0.5)
+    print_figures(step=10, validation_loss=0.25, validation_accuracy=0.5)
     metrics = found(capsys.readouterr().out)
     assert metrics == {"train:step": 10, "validation:loss": 0.25, "validation:accuracy": 0.5}
 

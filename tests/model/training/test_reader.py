@@ -10,9 +10,9 @@ import pytest
 import torch
 from PIL import Image
 
+from model.clip.preprocess import normalized, resized
 from model.data.pictures import KeptPictures, Pictures
 from model.data.records import ManifestExamples, Record
-from model.preprocessing import normalized, resized
 from model.training.distributed import Ranks
 from model.training.reader import Reader
 from tests.model.conftest import tiny_processor

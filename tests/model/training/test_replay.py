@@ -7,19 +7,12 @@ import torch
 from PIL import Image
 from pydantic import JsonValue
 
-from model.checkpoint import CheckpointMetadata
+from contract.hyperparameters import Hyperparameters
+from model.clip.checkpoint import CheckpointMetadata
+from model.data.batch import Batch, shuffled_rows
 from model.data.records import membership
-from model.settings import Hyperparameters
-from model.training.batch import Batch, shuffled_rows
 from model.training.loss import contrastive_loss
-from model.training.replay import (
-    DEFAULT_PAIR_SHARE,
-    Replay,
-    learnt_from_world,
-    pair_share,
-    replay_share,
-    with_replay,
-)
+from model.training.replay import DEFAULT_PAIR_SHARE, Replay, learnt_from_world, pair_share, replay_share, with_replay
 from model.world.examples import WorldExamples
 
 WORLD = WorldExamples(images=100, captions_per_image=2, seed=0)

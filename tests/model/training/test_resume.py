@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import torch
 
-from model.train import main
+from model.training.job import main
 from model.training.loop import Loop
 from model.training.state import ResumeError, StateFolder
 from tests.model.loops import QUICK, tell
@@ -25,7 +25,7 @@ EVERY_STEP = {**QUICK, "steps": str(STEPS), "checkpoint_every_s": "0", "log_ever
 def run_until(step: int | None) -> tuple[int, int]:
     """Start the job and kill it soon after a step, or let it end. Returns its first and its last step."""
     first = last = 0
-    command = [sys.executable, "-m", "model", "train"]
+    command = [sys.executable, "-m", "model.training", "train"]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, env=os.environ.copy()) as run:
         assert run.stdout is not None
         for line in run.stdout:

@@ -8,9 +8,10 @@ import pytest
 import torch
 from transformers import CLIPModel
 
-from model.checkpoint import load_checkpoint
-from model.settings import Hyperparameters, SettingsError
-from model.train import main
+from contract.hyperparameters import Hyperparameters
+from contract.settings import SettingsError
+from model.clip.checkpoint import load_checkpoint
+from model.training.job import main
 from model.training.loop import Loop
 from model.training.optimizer import layers_above
 from model.training.trainable import LowRank, restrict

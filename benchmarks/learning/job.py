@@ -1,0 +1,92 @@
+"""A training job as SageMaker would run it, in a folder of this machine: the program, its files and what it costs."""
+
+import hashlib
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks import ROOT
+from contract.models import METADATA
+
+VALIDATION = re.compile(r"^step=(\d+) .*validation_accuracy=(\S+)", re.MULTILINE)
+
+
+class JobError(Exception):
+    """The training program failed. The text is its own last word."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """A finished job. `cpu_s`: NaN if it was interrupted. `curve`: step, and the share of the new validation images
+    that are answered rightly.
+    """
+
+    directory: Path
+    cpu_s: float
+    steps: int
+    curve: tuple[tuple[int, float], ...]
+
+    @property
+    def model_dir(self) -> Path:
+        """What was published."""
+        return self.directory / "model"
+
+    @property
+    def published_share(self) -> float:
+        """How much of the fine-tuned weights is in it."""
+        return float(json.loads((self.model_dir / METADATA).read_bytes())["metrics"]["interpolation"]["alpha"])
+
+    @property
+    def tuned_weights(self) -> Path:
+        """The last state, whose averaged weights are those before any mixing."""
+        return max((self.directory / "checkpoints").glob("step-*.pt"))
+
+
+def run_job(directory: Path, train_dir: Path, base_dir: Path, hyperparameters: Mapping[str, str]) -> Job:
+    """Run `python -m model.training` to its end, unless that has been done before. Raises JobError.
+
+    An interrupted job goes on from its newest checkpoint; what it has cost in all is then not known. What another
+    program, base or hyperparameter has left in the folder is removed first.
+    """
+    begun, log, done = directory / "fingerprint", directory / "log.txt", directory / "cpu_s"
+    fingerprint = _fingerprint(base_dir, hyperparameters)
+    if not begun.is_file() or begun.read_text() != fingerprint:
+        shutil.rmtree(directory, ignore_errors=True)
+        (directory / "input/config").mkdir(parents=True)
+        (directory / "input/config/hyperparameters.json").write_text(json.dumps(dict(hyperparameters)))
+        begun.write_text(fingerprint)
+    if not done.is_file():
+        resumed, before_s = log.is_file(), _children_cpu_s()
+        if _train(directory, train_dir, base_dir, log):
+            raise JobError(f"training in {directory} failed: {log.read_text().strip().splitlines()[-1]}")
+        done.write_text("nan" if resumed else str(_children_cpu_s() - before_s))
+    curve = {int(step): float(accuracy) for step, accuracy in VALIDATION.findall(log.read_text())}
+    newest = max((directory / "checkpoints").glob("step-*.json"))
+    steps = json.loads(newest.read_bytes())["step"]
+    return Job(directory, float(done.read_text()), steps, tuple(sorted(curve.items())))
+
+
+def _train(directory: Path, train_dir: Path, base_dir: Path, log: Path) -> int:
+    places = {"SAGEMAKER_BASE_DIR": directory, "SM_CHANNEL_TRAIN": train_dir, "SM_CHANNEL_BASE": base_dir}
+    environ = os.environ | {name: str(path.resolve()) for name, path in places.items()}
+    command = [sys.executable, "-m", "model.training"]
+    with log.open("a") as lines:
+        return subprocess.run(command, cwd=ROOT, env=environ, stdout=lines, stderr=subprocess.STDOUT).returncode  # noqa: S603 - our own program
+
+
+def _fingerprint(base_dir: Path, hyperparameters: Mapping[str, str]) -> str:
+    """Of everything that decides a result: the program, the base and what the job is told."""
+    programs = sorted((ROOT / "model").rglob("*.py"))
+    parts = [path.read_bytes() for path in [*programs, base_dir / "model.safetensors"]]
+    return hashlib.sha256(b"".join([*parts, json.dumps(dict(hyperparameters), sort_keys=True).encode()])).hexdigest()
+
+
+def _children_cpu_s() -> float:
+    times = os.times()
+    return times.children_user + times.children_system

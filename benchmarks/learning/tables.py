@@ -1,0 +1,138 @@
+"""The learning report as Markdown with its charts: benchmarks/learning.md and learning-*.svg."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from statistics import fmean
+
+from numpy import nansum
+
+from benchmarks.chart import Axis, Series, line_chart
+from benchmarks.learning.domains import DOMAINS
+from benchmarks.learning.findings import Findings, Method
+from benchmarks.learning.outcome import NEW, SCENES, Outcome
+from benchmarks.machine import machine
+from model.training.optimizer import SMALL_BASE_RATE, UNREPLAYED_BASE_RATE
+
+FOLDER = Path(__file__).resolve().parent
+REPORT = FOLDER / "learning.md"
+
+
+def write_report(findings: Sequence[Findings], base: str, folder: Path = FOLDER) -> None:
+    """Write the report and its charts."""
+    for found in findings:
+        (folder / f"learning-{found.domain}-frontier.svg").write_text(frontier_chart(found))
+        (folder / f"learning-{found.domain}-curves.svg").write_text(curve_chart(found))
+    cpu_s = nansum([training.job.cpu_s for found in findings for training in found.trainings])
+    parts = [_head(base, cpu_s), *(_section(found) for found in findings)]
+    (folder / REPORT.name).write_text("\n\n".join(parts) + "\n")
+
+
+def _head(base: str, cpu_s: float) -> str:
+    return f"""# What fine-tuning gains, and what it forgets
+
+`make learn-report` wrote this file. Base: `{base}`. {machine()}; one thread.
+The training program took {cpu_s / 60:.0f} CPU minutes in all; `nan` marks a job that was stopped and went on.
+
+Each domain is a folder of images per class, as `python -m model.training` takes it, with that program's defaults: no
+hyperparameter is fitted to a domain. `replay` is what fine-tuning the small checkpoint does by default, and
+`distillation` what it does where nothing can be replayed, at a learning rate of {UNREPLAYED_BASE_RATE:g} instead of
+{SMALL_BASE_RATE:g}. `plain` has neither, at the rate of `replay`; `low learning rate` has neither, at that of
+`distillation`.
+`+ interpolation` is what the program published: the mixture of base and fine-tuned weights that it chose by its own
+validation images within `max_forgetting` and `max_task_forgetting`. The rows without are the fine-tuned weights alone.
+
+New: accuracy on test images of the new domain, asked in wordings that were trained on and in others that never were.
+Old: mean accuracy over those of the rendered world's tasks that the base has learnt, {SCENES:,} images, wordings never
+trained on. CPU seconds are of the whole job, with the evaluations before, during and after."""
+
+
+def _section(found: Findings) -> str:
+    described = (DOMAINS[found.domain].__doc__ or "").split("\n")[0]
+    parts = [f"## {found.domain.capitalize()}", described, methods_table(found), _of_plain(found)]
+    charts = [f"![{kind}](learning-{found.domain}-{kind}.svg)" for kind in ("frontier", "curves")]
+    return "\n\n".join([*parts, *charts, "Each old task:", task_table(found), CALIBRATION, calibration_table(found)])
+
+
+CALIBRATION = "Calibration error of what was published, by the temperature that the checkpoint carries:"
+
+COLUMNS = (
+    *("method", "fine-tuned share", "new, trained wording", "new, unseen wording"),
+    *("old, mean", "change", "worst task", "steps", "CPU s"),
+)
+
+
+def methods_table(found: Findings) -> str:
+    """One row per method."""
+    rows = (_cells(method, found.base) for method in found.methods())
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in (COLUMNS, ["---"] * len(COLUMNS), *rows))
+
+
+def _cells(method: Method, base: Outcome) -> list[str]:
+    said, (task, lost) = method.outcome, method.outcome.worst(base)
+    job = method.training.job if method.training else None
+    return [
+        *(method.name, f"{method.share:g}", f"{said.trained_wording:.3f}", f"{said.unseen_wording:.3f}"),
+        *(
+            f"{said.old_mean:.3f}",
+            f"{said.old_mean - base.old_mean:+.3f}",
+            f"{task} {-lost:+.3f}" if lost > 0 else "none",
+        ),
+        *((str(job.steps), f"{job.cpu_s:.0f}") if job else ("", "")),
+    ]
+
+
+def _of_plain(found: Findings) -> str:
+    """Gain and forgetting as shares of what plain fine-tuning gains and forgets."""
+    plain = next(training for training in found.trainings if training.name == "plain").frontier[1.0]
+    gain, cost = plain.unseen_wording - found.base.unseen_wording, plain.forgotten(found.base)
+    head = "| method | of plain's gain | of plain's forgetting |\n| --- | --- | --- |"
+    rows = [
+        f"| {method.name} | {(method.outcome.unseen_wording - found.base.unseen_wording) / gain:.0%} | "
+        f"{method.outcome.forgotten(found.base) / cost:.0%} |"
+        for method in found.methods()
+        if method.training
+    ]
+    return "\n".join([head, *rows])
+
+
+def task_table(found: Findings) -> str:
+    """Every old task before and after every method."""
+    methods = list(found.methods())
+    head = "| task | " + " | ".join(method.name for method in methods) + " |"
+    rows = [
+        f"| {task} | " + " | ".join(f"{method.outcome.old[task]:.3f}" for method in methods) + " |"
+        for task in found.base.old
+    ]
+    return "\n".join([head, "| --- |" + " --- |" * len(methods), *rows])
+
+
+def calibration_table(found: Findings) -> str:
+    """How far the scores of what was published are from how often it is right, task by task."""
+    published = [method for method in found.methods() if method.outcome.calibration_errors]
+    columns = [method.outcome.calibration_errors for method in published]
+    rows = [(task, [errors[task] for errors in columns]) for task in (*found.base.old, NEW)]
+    rows += [("mean", [fmean(errors.values()) for errors in columns])]
+    rows += [("worst", [max(errors.values()) for errors in columns])]
+    head = "| task | " + " | ".join(method.name for method in published) + " |"
+    lines = [f"| {task} | " + " | ".join(f"{error:.3f}" for error in errors) + " |" for task, errors in rows]
+    return "\n".join([head, "| --- |" + " --- |" * len(published), *lines])
+
+
+def frontier_chart(found: Findings) -> str:
+    """New accuracy over old accuracy, from the base to the fine-tuned weights."""
+    series = [
+        Series(training.name, [(outcome.old_mean, outcome.unseen_wording) for outcome in training.frontier.values()])
+        for training in found.trainings
+    ]
+    low = min(x for one in series for x, _ in one.points)
+    x = Axis("old tasks, mean accuracy", round(low - 0.05, 1), 1.0)
+    title = f"{found.domain}: mixtures of base (bottom right) and fine-tuned weights"
+    return line_chart(title, x, Axis("new domain, accuracy", 0.0, 1.0), series)
+
+
+def curve_chart(found: Findings) -> str:
+    """Accuracy on the new domain's validation images, by step."""
+    series = [Series(training.name, training.job.curve) for training in found.trainings]
+    last = max(step for one in series for step, _ in one.points)
+    title = f"{found.domain}: while fine-tuning"
+    return line_chart(title, Axis("step", 0, last), Axis("new domain, validation accuracy", 0.0, 1.0), series)

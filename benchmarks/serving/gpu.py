@@ -1,0 +1,289 @@
+"""What serving makes of a GPU: benchmarks/serving-gpu.md.
+
+    make bench-gpu        or: python -m benchmarks.serving.gpu        5 minutes
+
+Needs CUDA and the product's packages, and no network. Without OpenAI's tokenizer, which `make bench` downloads, the
+shipped checkpoint's stands in: labels cost a little less then, images the same.
+"""
+
+import itertools
+import json
+import os
+import sys
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import torch
+from transformers import CLIPModel
+
+from benchmarks import ROOT
+from benchmarks.machine import machine
+from benchmarks.serving.agreement import Agreement, answered, compare, expected, scenes
+from benchmarks.serving.bars import GPU, bar_table, table
+from benchmarks.serving.client import post
+from benchmarks.serving.inputs import MERGES, classify, labels, photos, write_checkpoint
+from benchmarks.serving.load import Load, clients, clients_in_processes, open_loop_in_processes
+from benchmarks.serving.overload import evenly
+from benchmarks.serving.process import Cores, Server, ours, pinned, pipeline, running
+from benchmarks.serving.tower import DTYPES, gemm_peak, tower_gflop, typical_s
+from contract.containers import Precision
+from model.clip.checkpoint import load_checkpoint
+from model.clip.device import describe_cuda
+from model.clip.encode import Clip
+from model.serving.load import build_towers
+from model.serving.towers import Embed, Towers
+
+WORK = ROOT / ".bench/serve"
+SHIPPED = ROOT / "model/shipped"
+PEAK_SHAPES = ((4096, 4096, 4096), (8192, 8192, 8192), (12800, 3072, 768))
+"""The last one is the widest layer of the tower at batch 256."""
+PRECISIONS: tuple[Precision, ...] = ("fp16", "bf16")
+DEFAULT = PRECISIONS[0]
+"""What the server takes on a GPU: CLIP was trained so, and every GPU has it."""
+BATCHES = (1, 8, 64, 256)
+CLIENTS = 64
+LOADED = 0.8
+GENERATORS = 4
+"""Processes, and cores that they have for themselves where there are twice as many. One sends some 2,000 photos a s."""
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How long each part lasts, and of how many scenes answers are compared."""
+
+    seconds: float = 2
+    load_s: float = 10
+    scenes: int = 400
+
+
+@dataclass(frozen=True)
+class Tower:
+    """In process. `ms`: of one image tower call by precision and batch size, `eager_ms` that of transformers in fp32;
+    `images_per_s`: what the server's workers embed together, as fast as they can.
+    """
+
+    gflop: float
+    peak_gflops: dict[str, float]
+    ms: dict[str, dict[int, float]]
+    eager_ms: dict[int, float]
+    images_per_s: float
+
+
+@dataclass(frozen=True)
+class Served:
+    """Over HTTP; `decoded_per_s`: what a thread for each of the server's cores decodes and prepares, all together."""
+
+    lone: Load
+    full: Load
+    loaded: Load
+    decoded_per_s: float
+    pipeline: Load | None
+    agreement: Agreement
+
+
+@torch.inference_mode()
+def measure_tower(checkpoint: Path, device: str, effort: Effort) -> Tower:
+    """Everything that needs no server."""
+    peaks: dict[str, float] = {
+        name: gemm_peak(DTYPES[name], device, effort.seconds, PEAK_SHAPES) for name in PRECISIONS
+    }
+    ms: dict[str, dict[int, float]] = {}
+    images_per_s = 0.0
+    for name in PRECISIONS:
+        clip = Clip(load_checkpoint(checkpoint, device), exact=False)
+        towers = build_towers(clip, name, None)
+        pixels = torch.randint(0, 256, clip.blank_pixels(max(BATCHES)).shape, dtype=torch.uint8)
+        ms[name] = {
+            count: 1000 * typical_s(_one_call(clip, towers, pixels[:count]), device, effort.seconds)
+            for count in BATCHES
+        }
+        if name == DEFAULT:
+            images_per_s = rate_of_all(towers, pixels[: towers.batch_sizes[-1]], effort.load_s)
+    theirs = CLIPModel.from_pretrained(checkpoint, local_files_only=True).eval().to(device)
+    gflop = tower_gflop(theirs.config)
+    there = torch.randn(pixels.shape).to(device)
+
+    def eager(count: int) -> torch.Tensor:
+        features: torch.Tensor = theirs.get_image_features(pixel_values=there[:count]).pooler_output
+        return features.cpu()
+
+    eager_ms = {n: 1000 * typical_s(partial(eager, n), device, effort.seconds) for n in BATCHES}
+    return Tower(gflop, peaks, ms, eager_ms, images_per_s)
+
+
+def _one_call(clip: Clip, towers: Towers, pixels: torch.Tensor) -> Callable[[], object]:
+    """A worker's, or for more images than it takes at a time the same tower without a graph."""
+    if len(pixels) <= towers.batch_sizes[-1]:
+        return partial(towers.workers[0], pixels)
+    there = pixels.to(clip.device)
+    return lambda: clip.encode_images(there).cpu()
+
+
+def rate_of_all(towers: Towers, pixels: torch.Tensor, seconds: float) -> float:
+    """Images a second that all workers together embed, batch after batch of the same pixels."""
+    deadline_s = time.monotonic() + seconds
+
+    def work(embed: Embed) -> int:
+        done = 0
+        while time.monotonic() < deadline_s:
+            done += len(embed(pixels))
+        return done
+
+    with ThreadPoolExecutor(len(towers.workers)) as pool:
+        return sum(pool.map(work, towers.workers)) / seconds
+
+
+def decoded_per_s(checkpoint: Path, images: Sequence[bytes], cores: Cores, seconds: float) -> float:
+    """Photos a second that a pool with a thread per core decodes and prepares, as the server does."""
+    clip = Clip(load_checkpoint(checkpoint), exact=False)
+    endless = itertools.cycle(images)
+    deadline_s = time.monotonic() + seconds
+
+    def work() -> int:
+        done = 0
+        while time.monotonic() < deadline_s:
+            clip.preprocess(clip.open(next(endless))[0])
+            done += 1
+        return done
+
+    with pinned(cores), ThreadPoolExecutor(len(cores)) as pool:
+        return sum(each.result() for each in [pool.submit(work) for _ in cores]) / seconds
+
+
+def measure_served(checkpoint: Path, cores: Cores, processes: int, effort: Effort) -> Served:
+    """Everything that needs a server, which has `cores`; the generators have what is left."""
+    images = photos(WORK / "photos", "VGA", 8)
+    requests = [post("/invocations", classify([image], labels(10))) for image in images]
+    with running([ours("ours", checkpoint, EXPECT_GPU="1")], WORK / "logs", cores) as up:
+        if not up:
+            raise SystemExit("the server did not start on this GPU: see above")
+        (server,) = up
+        clients([server], itertools.cycle(requests), CLIENTS, effort.load_s / 2)
+        lone = clients([server], itertools.cycle(requests), 1, effort.load_s)
+        full = clients_in_processes(server, requests, CLIENTS, effort.load_s, processes)
+        due_s = evenly(LOADED * full.per_s, effort.load_s)
+        loaded = open_loop_in_processes(server, requests, due_s, processes)
+    decoded = decoded_per_s(checkpoint, images, cores, effort.load_s)
+    theirs = _pipeline(pipeline(checkpoint, len(cores)), requests, cores, effort)
+    files = scenes(effort.scenes)
+    with running([ours("shipped", SHIPPED, EXPECT_GPU="1")], WORK / "logs", cores) as up:
+        agreement = compare(expected(SHIPPED, files), answered(up[0], files))
+    return Served(lone, full, loaded, decoded, theirs, agreement)
+
+
+def _pipeline(server: Server, requests: Sequence[bytes], cores: Cores, effort: Effort) -> Load | None:
+    with running([server], WORK / "logs", cores) as up:
+        if not up:
+            return None
+        clients([server], itertools.cycle(requests), CLIENTS, effort.load_s / 2)
+        return clients([server], itertools.cycle(requests), CLIENTS, effort.load_s)
+
+
+def bar_figures(tower: Tower, served: Served) -> dict[str, float]:
+    """A figure for every bar."""
+    largest = max(BATCHES)
+    speed = tower.gflop * largest / (tower.ms[DEFAULT][largest] / 1000)
+    figures = {
+        "peak": speed / tower.peak_gflops["bf16"],
+        "eager": tower.eager_ms[largest] / tower.ms[DEFAULT][largest],
+        "latency": tower.ms[DEFAULT][1] / tower.eager_ms[1],
+        "decode": served.full.per_s / served.decoded_per_s,
+        "rate": tower.images_per_s,
+        "p99": served.loaded.latency_ms(0.99) / served.lone.latency_ms(0.5),
+        "argmax": served.agreement.argmax,
+    }
+    return figures | ({"pipeline": served.full.per_s / served.pipeline.per_s} if served.pipeline else {})
+
+
+def write_report(tower: Tower, served: Served, cores: Cores, took_s: float, path: Path) -> None:
+    """Write benchmarks/serving-gpu.md."""
+    tokenizer = "OpenAI's tokenizer" if MERGES.is_file() else "the shipped checkpoint's tokenizer"
+    tower_rows = [
+        [f"{n}", f"{tower.eager_ms[n]:.2f}", *(_tower_cell(tower, precision, n) for precision in PRECISIONS)]
+        for n in BATCHES
+    ]
+    loads = {
+        "Wordsight, one client": served.lone, f"Wordsight, {CLIENTS} clients": served.full,
+        f"Wordsight, {LOADED:.0%} of that, evenly": served.loaded,
+        f"transformers' pipeline, {CLIENTS} clients": served.pipeline,
+    }  # fmt: skip
+    load_rows = [[what, *_cells(load)] for what, load in loads.items() if load]
+    peaks = ", ".join(f"{name} {gflops / 1000:,.0f}" for name, gflops in tower.peak_gflops.items())
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(f"""# How fast serving is on a GPU
+
+`make bench-gpu` wrote this file in {took_s / 60:.0f} minutes. {describe_cuda()}; {machine()}.
+
+A ViT-B/32 with random weights and {tokenizer}. The server runs on its defaults and has {len(cores)} cores; the load
+generator runs on the others.
+
+{bar_table(GPU, bar_figures(tower, served), {"pipeline": "the pipeline did not start"})}
+
+## The image tower, in process
+
+ms a call from pixels to vectors on the host, and TFLOP/s; {tower.gflop:.2f} GFLOP an image. Pixels are on the device
+for transformers and for 256 images, which the server never takes at once; else they are bytes on the host, as they
+come from the decoders. The best matrix product in TFLOP/s: {peaks}.
+
+{table(["images", "transformers, eager, fp32", *(f"Wordsight, {name}" for name in PRECISIONS)], tower_rows)}
+
+The server's workers together embed {tower.images_per_s:,.0f} decoded images a second.
+
+## Over HTTP
+
+VGA photographs with 10 known labels. As many threads as the server has cores decode and prepare
+{served.decoded_per_s:,.0f} of them a second when they do nothing else.
+
+{table(["", "requests/s", "not answered", "p50, ms", "p99, ms", "server CPU ms", "idle"], load_rows)}
+
+The shipped checkpoint, {served.agreement.answers:,} answers: greatest difference from transformers' fp32
+{served.agreement.max_abs:.1e}, the same best label in {served.agreement.argmax:.2%}, and in
+{served.agreement.clear_argmax:.2%} where it leads by more than .02.
+""")
+
+
+def _tower_cell(tower: Tower, precision: str, batch: int) -> str:
+    ms = tower.ms[precision][batch]
+    return f"{ms:.2f} ({tower.gflop * batch / ms:,.0f})"  # GFLOP a ms are TFLOP a s
+
+
+def _cells(load: Load) -> list[str]:
+    latencies = (f"{load.latency_ms(share):,.1f}" for share in (0.5, 0.99))
+    refused = len(load.samples) - len(load.answered)
+    return [f"{load.per_s:,.0f}", f"{refused:,}", *latencies, f"{load.cpu_ms:.2f}", f"{load.idle:.0%}"]
+
+
+def split_cores() -> tuple[Cores, Cores]:
+    """The server's and the generators'; the same where there are too few."""
+    every = sorted(os.sched_getaffinity(0))
+    if len(every) < 2 * GENERATORS:
+        return frozenset(every), frozenset(every)
+    return frozenset(every[:-GENERATORS]), frozenset(every[-GENERATORS:])
+
+
+def main() -> int:
+    """Make the report. The exit status is 2 without CUDA."""
+    if not torch.cuda.is_available():
+        print(f"there is no GPU to measure: {describe_cuda()}", file=sys.stderr)
+        return 2
+    torch.set_num_threads(1)
+    begun_s, effort, checkpoint = time.monotonic(), Effort(), WORK / "checkpoint"
+    write_checkpoint(checkpoint)
+    tower = measure_tower(checkpoint, "cuda", effort)
+    torch.cuda.empty_cache()
+    server_cores, generator_cores = split_cores()
+    with pinned(generator_cores):
+        served = measure_served(checkpoint, server_cores, GENERATORS, effort)
+    loads = {"lone": served.lone, "full": served.full, "loaded": served.loaded}
+    (WORK / "gpu.json").write_text(json.dumps({name: load.raw() for name, load in loads.items()}))
+    took_s = time.monotonic() - begun_s
+    write_report(tower, served, server_cores, took_s, ROOT / "benchmarks/serving-gpu.md")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

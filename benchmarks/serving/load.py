@@ -1,0 +1,147 @@
+"""What a load did: how many answers came, how fast, and what the server, the generator and the machine spent on it."""
+
+import asyncio
+import itertools
+import math
+import multiprocessing
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from benchmarks.serving.client import OK, Sample, closed_loop, open_loop
+from benchmarks.serving.process import Server
+
+MACHINE_FACTS = Path("/proc/stat")
+GENERATORS_START_S = 30
+"""Within which several generator processes are up, so that they can begin at the same moment."""
+
+
+@dataclass(frozen=True)
+class Load:
+    """Of one or several server processes: `cpu_s` is theirs, idle and steal are shares of the machine's time."""
+
+    samples: Sequence[Sample]
+    wall_s: float
+    cpu_s: float
+    generator_cpu_s: float
+    idle: float
+    steal: float
+    rss_bytes: int
+
+    @property
+    def answered(self) -> list[Sample]:
+        """Those with status 200."""
+        return [sample for sample in self.samples if sample.status == OK]
+
+    @property
+    def per_s(self) -> float:
+        """Answers a second."""
+        return len(self.answered) / self.wall_s
+
+    @property
+    def cpu_ms(self) -> float:
+        """CPU of the servers for each answer."""
+        return 1000 * self.cpu_s / len(self.answered) if self.answered else math.nan
+
+    def latency_ms(self, share: float) -> float:
+        """Within which so great a share of the answers came."""
+        return percentile([sample.latency_ms for sample in self.answered], share)
+
+    def raw(self) -> dict[str, Any]:
+        """For a JSON file."""
+        return {**asdict(self), "samples": [[s.due_s, s.latency_ms, s.status] for s in self.samples]}
+
+
+def percentile(values: Iterable[float], share: float) -> float:
+    """The smallest of the values that at least this share of them does not exceed; NaN of none."""
+    ordered = sorted(values)
+    return ordered[max(0, math.ceil(share * len(ordered)) - 1)] if ordered else math.nan
+
+
+@dataclass(frozen=True)
+class Reading:
+    """Of all the clocks at one moment, and of the servers' memory."""
+
+    at_s: float
+    cpu_s: float
+    generator_cpu_s: float
+    machine_ticks: Sequence[int]
+    rss_bytes: int
+
+
+def read(servers: Sequence[Server]) -> Reading:
+    """Read them."""
+    cpu_s, rss_bytes = (sum(values) for values in zip(*((each.cpu_s, each.rss_bytes) for each in servers), strict=True))
+    return Reading(time.monotonic(), cpu_s, time.process_time(), machine_ticks(), int(rss_bytes))
+
+
+def between(before: Reading, after: Reading, samples: Sequence[Sample]) -> Load:
+    """What happened between two readings, with the requests that were sent then."""
+    idle, steal = shares(before.machine_ticks, after.machine_ticks)
+    generator_cpu_s = after.generator_cpu_s - before.generator_cpu_s
+    wall_s, cpu_s = after.at_s - before.at_s, after.cpu_s - before.cpu_s
+    return Load(samples, wall_s, cpu_s, generator_cpu_s, idle, steal, after.rss_bytes)
+
+
+def measure(servers: Sequence[Server], load: Callable[[], list[Sample]]) -> Load:
+    """Put a load on the servers and read the clocks around it."""
+    before = read(servers)
+    samples = load()
+    return between(before, read(servers), samples)
+
+
+def clients(
+    servers: Sequence[Server], requests: Iterator[bytes], count: int, seconds: float, at_least: int = 1
+) -> Load:
+    """A closed loop of so many clients, spread over the servers."""
+    ports = [server.port for server in servers]
+    return measure(servers, lambda: asyncio.run(closed_loop(ports, requests, count, seconds, at_least)))
+
+
+def clients_in_processes(server: Server, requests: Sequence[bytes], count: int, seconds: float, processes: int) -> Load:
+    """The same from several generator processes, where one would be the bottleneck. Their CPU is not counted."""
+    loop = partial(_closed_loop, server.port, requests, count // processes, seconds)
+    return _in_processes(server, [loop] * processes)
+
+
+def open_loop_in_processes(server: Server, requests: Sequence[bytes], due_s: Sequence[float], processes: int) -> Load:
+    """An open loop, each process taking its turn."""
+    loops = [partial(_open_loop, server.port, requests, due_s[number::processes]) for number in range(processes)]
+    return _in_processes(server, loops)
+
+
+def _in_processes(server: Server, loops: Sequence[Callable[[], list[Sample]]]) -> Load:
+    begin_s = time.monotonic() + GENERATORS_START_S
+    with ProcessPoolExecutor(len(loops), mp_context=multiprocessing.get_context("spawn")) as pool:
+        running = [pool.submit(_begin, loop, begin_s) for loop in loops]
+        time.sleep(begin_s - time.monotonic())
+        return measure([server], lambda: [sample for each in running for sample in each.result()])
+
+
+def _begin(loop: Callable[[], list[Sample]], begin_s: float) -> list[Sample]:
+    time.sleep(begin_s - time.monotonic())  # which fails if this process was not up in time
+    return loop()
+
+
+def _closed_loop(port: int, requests: Sequence[bytes], count: int, seconds: float) -> list[Sample]:
+    return asyncio.run(closed_loop([port], itertools.cycle(requests), count, seconds))
+
+
+def _open_loop(port: int, requests: Sequence[bytes], due_s: Sequence[float]) -> list[Sample]:
+    return asyncio.run(open_loop(port, itertools.cycle(requests), due_s))
+
+
+def machine_ticks() -> list[int]:
+    """The machine's time so far by kind, all cores together: the first line of /proc/stat."""
+    return [int(ticks) for ticks in MACHINE_FACTS.read_text().splitlines()[0].split()[1:9]]
+
+
+def shares(before: Sequence[int], after: Sequence[int]) -> tuple[float, float]:
+    """Idle and stolen shares of the time between two readings."""
+    spent = [later - earlier for earlier, later in zip(before, after, strict=True)]
+    total = sum(spent) or 1
+    return (spent[3] + spent[4]) / total, spent[7] / total

@@ -1,0 +1,277 @@
+"""The serving report as Markdown and charts: benchmarks/serving.md."""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+
+from benchmarks.chart import Axis, Series, line_chart
+from benchmarks.machine import machine
+from benchmarks.serving.agreement import Agreement
+from benchmarks.serving.bars import THROUGHPUT, bar_table, table
+from benchmarks.serving.inputs import THIN_WIDTH
+from benchmarks.serving.load import Load, percentile
+from benchmarks.serving.process import understands
+from benchmarks.serving.tower import Hardware, middle
+
+Rounds = Mapping[str, Mapping[str, Sequence[Load]]]
+"""By case and contender, one per round."""
+Curve = Mapping[str, Mapping[float, Load]]
+"""By contender and what grows."""
+
+NAMES = {
+    "ours": "Wordsight", "exact": "Wordsight, EXACT=1", "int8": "Wordsight, PRECISION=int8",
+    "bf16": "Wordsight, PRECISION=bf16", "pipeline": "transformers' pipeline", "infinity": "infinity-emb 0.0.77",
+    "thin": "Wordsight, thin towers",
+}  # fmt: skip
+AXES = {
+    "labels": "labels", "sizes": "Mpixel of the image", "images": "images in a request", "clients": "clients at once",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Figures:
+    """All that was measured; `hardware` once per round."""
+
+    hardware: Sequence[Hardware]
+    rounds: Rounds
+    curves: Mapping[str, Curve]
+    agreements: Mapping[str, Agreement]
+    workers: int
+    many_labels: int
+
+
+def bar_figures(figures: Figures) -> dict[str, float]:
+    """A figure for every bar that this run can answer."""
+    rounds, measured = figures.rounds, figures.hardware
+    found = {
+        "vga": ratio(rounds, "VGA", "ours", "pipeline", rate),
+        "12mp": ratio(rounds, "12 MP", "ours", "pipeline", rate),
+        "warm": ratio(rounds, "many", "ours", "pipeline", rate),
+        "exact": ratio(rounds, "VGA", "exact", "pipeline", rate),
+        "int8": ratio(rounds, "VGA", "int8", "pipeline", rate),
+        "infinity": ratio(rounds, "vectors", "ours", "infinity", rate),
+        "infinity_exact": ratio(rounds, "vectors", "exact", "infinity", rate),
+        "tower": median(each.best_ms / each.precisions[each.default].tower_ms[1] for each in measured),
+        "request": against(rounds, "VGA", "ours", [each.best_ms for each in measured]),
+        "rest_vga": against(rounds, "VGA thin", "thin", [each.prepare_ms["VGA"] for each in measured]),
+        "rest_12mp": against(rounds, "12 MP thin", "thin", [each.prepare_ms["12 MP"] for each in measured]),
+    }
+    pipeline_cpu, cold_cpu = typical(rounds, "many", "pipeline", cpu), typical(rounds, "cold", "ours", cpu)
+    if pipeline_cpu and cold_cpu:
+        found["cold"] = pipeline_cpu / cold_cpu
+    for name, agreement in figures.agreements.items():
+        found |= {"agree_exact": agreement.max_abs} if name == "exact" else {}
+        found |= {"agree_fast": agreement.max_abs, "argmax_fast": agreement.clear_argmax} if name == "ours" else {}
+    return {key: value for key, value in found.items() if value is not None}
+
+
+def absent_reasons(figures: Figures) -> dict[str, str]:
+    """Why a bar has no figure."""
+    reasons = {
+        name: "the server did not start so" if understands(variable) else f"the server knows no {variable}"
+        for name, variable in (("exact", "EXACT"), ("int8", "PRECISION"))
+        if name not in figures.rounds["VGA"]
+    }
+    if "exact" in reasons:
+        reasons |= dict.fromkeys(("infinity_exact", "agree_exact"), reasons["exact"])
+    if "infinity" not in figures.rounds.get("vectors", {}):
+        reasons |= dict.fromkeys(("infinity", "infinity_exact"), "infinity-emb did not start")
+    return reasons
+
+
+def rate(load: Load) -> float:
+    """Answers a second."""
+    return load.per_s
+
+
+def cpu(load: Load) -> float:
+    """CPU ms per answer."""
+    return load.cpu_ms
+
+
+def ratio(rounds: Rounds, case: str, one: str, other: str, of: Callable[[Load], float]) -> float | None:
+    """How many times the other's: the median over rounds, each compared with the same round's."""
+    each = rounds.get(case, {})
+    pairs = [(of(a), of(b)) for a, b in zip(each.get(one, []), each.get(other, []), strict=False)]
+    return median(a / b for a, b in pairs) if pairs and all(b for _, b in pairs) else None
+
+
+def against(rounds: Rounds, case: str, name: str, needed_ms: Sequence[float]) -> float | None:
+    """CPU per answer as a multiple of what something else took in the same round: the median over rounds."""
+    each = zip(rounds.get(case, {}).get(name, []), needed_ms, strict=False)
+    pairs = [(load.cpu_ms, ms) for load, ms in each if load.answered]
+    return median(spent / ms for spent, ms in pairs) if pairs else None
+
+
+def typical(rounds: Rounds, case: str, name: str, of: Callable[[Load], float]) -> float | None:
+    """The median over rounds."""
+    loads = [load for load in rounds.get(case, {}).get(name, []) if load.answered]
+    return median(map(of, loads)) if loads else None
+
+
+def write_report(figures: Figures, took_s: float, directory: Path) -> None:
+    """Write the report and its charts."""
+    directory.mkdir(parents=True, exist_ok=True)
+    sections = [_head(figures, took_s), _bars(figures), _rounds(figures), _cost(figures), _agreements(figures)]
+    for name, curve in figures.curves.items():
+        file = f"serving-{name}.svg"
+        (directory / file).write_text(_chart(name, curve))
+        sections.append(f"## By {AXES[name]}\n\n![]({file})\n\n{_curve_table(name, curve)}")
+    (directory / "serving.md").write_text("\n\n".join(sections) + "\n")
+
+
+def _head(figures: Figures, took_s: float) -> str:
+    loads = [load for case in figures.rounds.values() for each in case.values() for load in each]
+    rounds = max(len(each) for case in figures.rounds.values() for each in case.values())
+    idle, steal = median(load.idle for load in loads), max(load.steal for load in loads)
+    generator_ms = median(1000 * load.generator_cpu_s / len(load.samples) for load in loads)
+    return f"""# How fast serving is
+
+`make bench` wrote this file in {took_s / 60:.0f} minutes. {machine()}.
+
+A model of openai/clip-vit-base-patch32's shape with random weights, which cost what trained ones cost, and its
+tokenizer; synthetic photographs as JPEG. Every contender is a server of its own with {figures.workers} one-thread
+workers; the pipeline stands behind the same HTTP server and parser as Wordsight. All are up at once and take turns,
+{rounds} rounds; ratios are medians of the rounds' own ratios. The load generator runs on the same cores and spends
+{generator_ms:.1f} ms of CPU on a request. While loads ran, {idle:.0%} of the machine was idle in the median, and at
+most {steal:.1%} was stolen by its host."""
+
+
+def _bars(figures: Figures) -> str:
+    return f"## The bars\n\n{bar_table(THROUGHPUT, bar_figures(figures), absent_reasons(figures))}"
+
+
+def _rounds(figures: Figures) -> str:
+    titles = {
+        "VGA": "VGA, 10 known labels", "12 MP": "12 Mpixel, 10 known labels",
+        "many": f"VGA, {figures.many_labels:,} known labels", "cold": f"VGA, {figures.many_labels:,} new labels",
+        "vectors": "VGA, a vector and no labels", "VGA thin": "VGA, without the towers' work",
+        "12 MP thin": "12 Mpixel, without the towers' work",
+    }  # fmt: skip
+    rows = [
+        [titles[case], NAMES[name], *_load_cells(loads)]
+        for case, each in figures.rounds.items()
+        for name, loads in each.items()
+    ]
+    head = ["request", "server", "requests/s", "CPU ms", "p50, ms", "p99, ms", "memory, MB", "machine idle"]
+    return f"## Requests\n\nIn a closed loop, the median of the rounds.\n\n{table(head, rows)}"
+
+
+def _load_cells(loads: Sequence[Load]) -> list[str]:
+    if not any(load.answered for load in loads):
+        return ["not answered", *[""] * 5]
+    latencies = [sample.latency_ms for load in loads for sample in load.answered]
+    return [
+        f"{median(load.per_s for load in loads):.3g}",
+        f"{median(load.cpu_ms for load in loads):,.1f}",
+        *(f"{percentile(latencies, share):,.0f}" for share in (0.5, 0.99)),
+        f"{max(load.rss_bytes for load in loads) / 1e6:,.0f}",
+        f"{median(load.idle for load in loads):.0%}",
+    ]
+
+
+def _cost(figures: Figures) -> str:
+    hardware = middle(figures.hardware)
+    rows = [
+        [
+            name,
+            f"{p.peak_gflops:,.0f}",
+            f"{p.chain_gflops:,.0f}",
+            *(f"{ms:.1f} ({hardware.gflop * batch / ms * 1000:,.0f})" for batch, ms in p.tower_ms.items()),
+            f"{hardware.gflop / p.tower_ms[1] * 1000 / p.chain_gflops:.2f}",
+        ]
+        for name, p in hardware.precisions.items()
+    ]
+    head = [
+        "",
+        "best product",
+        "the tower's products, batch 1",
+        "tower, batch 1: ms",
+        "batch 8: ms",
+        "tower / products",
+    ]
+    parts = [
+        "## What it could be",
+        f"""One thread on one core while nothing else runs, in GFLOP/s of CPU time, measured in every round: bars
+compare with the same round. An image costs the tower {hardware.gflop:.2f} GFLOP.
+"The tower's products" are its own shapes one after another with weights that no cache holds: what memory allows at
+batch 1.""",
+        table(head, rows),
+        _request_parts(figures),
+    ]
+    return "\n\n".join(parts)
+
+
+def _request_parts(figures: Figures) -> str:
+    hardware = middle(figures.hardware)
+    tower_ms = hardware.precisions[hardware.default].tower_ms[1]
+    rows = []
+    for size, prepare_ms in hardware.prepare_ms.items():
+        whole, rest = (
+            typical(figures.rounds, case, name, cpu) for case, name in ((size, "ours"), (f"{size} thin", "thin"))
+        )
+        if whole and rest:
+            rows.append(
+                [size, f"{whole:.1f}", f"{tower_ms:.1f}", f"{rest:.1f}", f"{whole - tower_ms:.1f}", f"{prepare_ms:.1f}"]
+            )
+    head = [
+        "",
+        "whole request",
+        f"tower alone, {hardware.default}",
+        "without towers",
+        "whole - tower",
+        "HF's preparation",
+    ]
+    return f"""CPU ms of a request with 10 known labels. "Without towers" is the same server under the same load with a
+model of one layer, {THIN_WIDTH} numbers wide; it is what B7 counts.
+
+{table(head, rows)}"""
+
+
+def _agreements(figures: Figures) -> str:
+    rows = [
+        [NAMES[name], f"{each.max_abs:.1e}", f"{each.argmax:.2%}", f"{each.clear_argmax:.2%}", f"{each.answers:,}"]
+        for name, each in figures.agreements.items()
+    ]
+    head = ["", "greatest difference", "same best label", "where it leads by > .02", "answers"]
+    return f"""## Agreement with transformers
+
+Probabilities of the shipped checkpoint in fp32 by transformers, about scenes of its world sent as files: PNG in their
+own size, and enlarged as JPEG.
+
+{table(head, rows)}"""
+
+
+def _curve_table(name: str, curve: Curve) -> str:
+    rows = [
+        [f"{x:,g}", NAMES[contender], f"{load.latency_ms(0.5):,.0f}", f"{load.per_s:.3g}", f"{load.cpu_ms:,.1f}"]
+        for contender, points in curve.items()
+        for x, load in points.items()
+    ]
+    return table([AXES[name], "server", "p50, ms", "requests/s", "CPU ms"], rows)
+
+
+def round_step(value: float, down: bool = False) -> float:
+    """The next of 1, 2 and 5 times the powers of ten, upwards or down, so that an axis ends at a tick."""
+    power: float = 10.0 ** math.floor(math.log10(value))
+    steps = [power * step for step in (1, 2, 5, 10)]
+    return max(step for step in steps if step <= value) if down else min(step for step in steps if step >= value)
+
+
+def _chart(name: str, curve: Curve) -> str:
+    def y(load: Load) -> float:
+        return load.per_s if name == "clients" else load.latency_ms(0.5) / 1000
+
+    series = [
+        Series(NAMES[contender], [(x, y(load)) for x, load in points.items() if load.answered])
+        for contender, points in curve.items()
+    ]
+    across = [x for one in series for x, _ in one.points]
+    up = [value for one in series for _, value in one.points]
+    title = "Requests per second" if name == "clients" else "Latency of a lone client, s"
+    x_axis = Axis(AXES[name], min(across), max(across), log=True)
+    low, high = round_step(min(up), down=True), round_step(max(up))
+    y_axis = Axis(title, 0, high) if name == "clients" else Axis(title, low, high, log=True)
+    return line_chart(f"{title}, by {AXES[name]}", x_axis, y_axis, series)

@@ -1,0 +1,236 @@
+"""Batches: many stored images, all asked the same, with the answers in the data bucket.
+
+Under `batches/<id>/` there are: `batch.json`, what was asked; `plan.json`, how far the images are listed; a file of
+`shards/` per SHARD_IMAGES of them; for each shard that was classified one of `results/` and one of `problems/`, as JSON
+lines; and, written last, one of `done/`, whose name alone tells what came of the shard.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Annotated, Any, Literal, NamedTuple, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from contract.annotations import IMAGES_PREFIX
+from contract.idempotency import ID
+from contract.limits import MAX_S3_KEY_BYTES, MAX_TASKS, UPLOADS_PREFIX
+from contract.problems import BadRequest, Problem
+from contract.questions import Parameters, TaskName
+
+BATCHES_PREFIX = "batches/"
+"""Where in the data bucket they are: one folder each."""
+COLLECTIONS_PREFIX = "collections/"
+"""Where in the data bucket images can be put that are to stay: uploads are gone after a day."""
+SOURCE_PREFIXES = (UPLOADS_PREFIX, COLLECTIONS_PREFIX, IMAGES_PREFIX)
+
+SHARD_IMAGES = 500
+"""What one worker classifies: few enough for its 15 minutes even where the model answers one image per second."""
+MAX_BATCH_IMAGES = 10_000_000
+"""So that the numbers of all shards fit into one state's input, which Step Functions limits to 256 KiB."""
+MAX_LISTED_BATCHES = 50
+
+_SHARD_DIGITS = 6
+_DONE = re.compile(rf"(\d{{{_SHARD_DIGITS}}})-(\d+)-(\d+)")
+
+
+class BatchBody(BaseModel):
+    """The JSON body of POST /batches: where the images are, and what is asked of each."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    s3_prefix: str | None = Field(
+        default=None, max_length=MAX_S3_KEY_BYTES, description="Every object whose key begins with it"
+    )
+    s3_key: str | None = Field(
+        default=None, max_length=MAX_S3_KEY_BYTES, description='JSON lines such as {"s3_key": "collections/1.jpg"}'
+    )
+    task: TaskName | Annotated[list[TaskName], Field(min_length=1, max_length=MAX_TASKS)] | None = Field(
+        default=None, description="A saved task by its name, or a list of them, instead of parameters"
+    )
+    parameters: Parameters | None = Field(default=None, description="As in POST /classify")
+
+    @model_validator(mode="after")
+    def _one_source_and_one_question(self) -> Self:
+        sources = [each for each in (self.s3_key, self.s3_prefix) if each is not None]
+        if len(sources) != 1:
+            raise ValueError(f"{len(sources)} of s3_key and s3_prefix are given: give one of them")
+        check_source(sources[0])
+        if (self.task is None) == (self.parameters is None):
+            raise ValueError('give one of task, such as "animal", and parameters, such as {"candidate_labels": […]}')
+        return self
+
+    @property
+    def question(self) -> Parameters:
+        """What is asked of each image; saved tasks are only named in it."""
+        return self.parameters or Parameters(task=self.task)
+
+
+class Batch(BaseModel):
+    """An accepted request, as it is stored. `attempt` counts how often it was begun, the last time when `begun` says.
+
+    `parameters` have the saved tasks as they were when the batch was accepted: all images are asked the same.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    id: str
+    created: str
+    begun: str
+    attempt: int = 1
+    s3_prefix: str | None = None
+    s3_key: str | None = None
+    parameters: dict[str, Any]
+
+    @property
+    def execution(self) -> str:
+        """The name of the state machine's execution that is at work on it."""
+        return f"{self.id}-{self.attempt}"
+
+
+class Plan(BaseModel):
+    """How far the images of a batch are listed: in `shards` shards so far, up to a key or a line of the manifest."""
+
+    model_config = ConfigDict(frozen=True)
+
+    images: int = 0
+    shards: int = 0
+    after: str = ""
+    line: int = 0
+    offset_bytes: int = 0
+    complete: bool = False
+
+
+class ShardItem(BaseModel):
+    """One image of a shard by its key, or a manifest's line that names none, and why."""
+
+    model_config = ConfigDict(frozen=True)
+
+    place: str
+    problem: str | None = None
+
+
+class Shard(BaseModel):
+    """What one worker has to do."""
+
+    model_config = ConfigDict(frozen=True)
+
+    items: list[ShardItem]
+
+
+class Done(NamedTuple):
+    """What came of a shard: how many images were answered, and how many have a problem instead."""
+
+    results: int
+    problems: int
+
+
+class BatchResult(BaseModel):
+    """A line of results/: the answer of POST /classify about one image, and which model gave it."""
+
+    s3_key: str
+    model_version: str
+    answer: Any
+
+
+class BatchProblem(BaseModel):
+    """A line of problems/: an image that could not be classified, or a manifest's line, and why."""
+
+    place: str
+    problem: Problem
+
+
+class Failure(BaseModel):
+    """Why an attempt could not go on."""
+
+    attempt: int
+    reason: str
+
+
+BatchState = Literal["planning", "running", "done", "failed", "stopped"]
+RESUMABLE: tuple[BatchState, ...] = ("failed", "stopped")
+
+
+class BatchView(BaseModel):
+    """How far a batch is."""
+
+    id: str
+    created: str
+    state: BatchState
+    reason: str | None = Field(description="Why it failed")
+    s3_prefix: str | None
+    s3_key: str | None
+    images: int | None = Field(description="So many there are; null until all are listed")
+    done_images: int = Field(description="So many have an answer or a problem")
+    results: int = Field(description="So many have an answer")
+    problems: int = Field(description="So many have a problem instead")
+    shards: int | None = Field(description="Parts of the work, each done at once or not at all")
+    done_shards: int
+    results_s3_prefix: str = Field(description="Where in the data bucket the answers are, as JSON lines")
+    problems_s3_prefix: str = Field(description="Where the problems are")
+
+
+class BatchList(BaseModel):
+    """The answer of GET /batches, the newest first."""
+
+    batches: list[BatchView]
+    next: str | None = Field(description="What to send as `after`; null at the end")
+
+
+def check_source(key: str) -> str:
+    """The key or prefix itself. Raises ValueError for a place in the bucket from which no batch reads."""
+    if not key.startswith(SOURCE_PREFIXES):
+        raise ValueError(f"the images of a batch lie under {' or '.join(SOURCE_PREFIXES)}, got {key[:60]!r}")
+    return key
+
+
+def batch_prefix(id: str) -> str:
+    """Where in the data bucket everything of a batch is. Raises BadRequest for what is no batch's id."""
+    if not ID.fullmatch(id):
+        raise BadRequest(f"the batch's id is {id!r}, allowed: one that POST /batches has answered")
+    return f"{BATCHES_PREFIX}{id}/"
+
+
+def batch_key(id: str) -> str:
+    return f"{batch_prefix(id)}batch.json"
+
+
+def plan_key(id: str) -> str:
+    return f"{batch_prefix(id)}plan.json"
+
+
+def failure_key(id: str) -> str:
+    return f"{batch_prefix(id)}failure.json"
+
+
+def shard_key(id: str, shard: int) -> str:
+    return f"{batch_prefix(id)}shards/{shard:0{_SHARD_DIGITS}}.json"
+
+
+def results_prefix(id: str) -> str:
+    return f"{batch_prefix(id)}results/"
+
+
+def problems_prefix(id: str) -> str:
+    return f"{batch_prefix(id)}problems/"
+
+
+def lines_key(prefix: str, shard: int) -> str:
+    """The file of a shard under `results_prefix` or `problems_prefix`."""
+    return f"{prefix}{shard:0{_SHARD_DIGITS}}.jsonl"
+
+
+def done_prefix(id: str) -> str:
+    return f"{batch_prefix(id)}done/"
+
+
+def done_key(id: str, shard: int, done: Done) -> str:
+    """Tells by its name alone what came of a shard, so that listing the keys is counting."""
+    return f"{done_prefix(id)}{shard:0{_SHARD_DIGITS}}-{done.results}-{done.problems}"
+
+
+def done_shards(keys: Iterable[str]) -> dict[int, Done]:
+    """What came of the shards whose `done_key` is among `keys`."""
+    found = (_DONE.fullmatch(key.rpartition("/")[2]) for key in keys)
+    return {int(each[1]): Done(int(each[2]), int(each[3])) for each in found if each}

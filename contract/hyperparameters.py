@@ -1,0 +1,147 @@
+"""What one training run may be told: every hyperparameter with its default and allowed values, written once.
+
+The training program reads them, and the API checks them before anything is paid for.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from contract.settings import SettingsError, sentence
+
+
+def half_the_vcpus() -> int:
+    """As many threads as a machine has cores, of which each is two vCPUs."""
+    return max(1, (os.cpu_count() or 2) // 2)
+
+
+class Hyperparameters(BaseModel):
+    """What one training run may be told. SageMaker passes every value as a string."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    data: Literal["channel", "world"] = Field("channel", description="The train channel, or the rendered world")
+    init: Literal["base", "scratch"] = Field("base", description="Fine-tune a checkpoint, or start a small CLIP anew")
+    epochs: int = Field(10, ge=1, le=10_000, description="Passes over the data, and at least 300 steps")
+    steps: int | None = Field(None, ge=1, le=10_000_000, description="Optimiser steps, in place of `epochs`")
+    batch_size: int = Field(64, ge=2, le=65_536, description="Images per step and process, as far as there are so many")
+    chunk_size: int | None = Field(
+        None, ge=1, description="Images in memory at a time; the loss still sees the whole batch. None: all"
+    )
+    captions_per_image: int = Field(2, ge=1, le=64, description="At most so many captions of an image in one step")
+    loss: Literal["infonce", "sigmoid"] = Field("infonce", description="Compare texts, or ask of each pair if it fits")
+    precision: Literal["auto", "fp32", "bf16"] = Field(
+        "auto", description="Of the towers' arithmetic; auto: bf16 where a GPU has it, or a CPU is faster by it"
+    )
+    optimizer: Literal["adamw", "muon"] | None = Field(None, description="None: muon from scratch, else adamw")
+    learning_rate: float | None = Field(
+        None,
+        gt=0,
+        le=1,
+        description="None: 2e-3 from scratch, 1e-5 for a base of 50 M parameters, for a smaller one 2e-4, or 5e-4 "
+        "where what it learnt from is replayed",
+    )
+    weight_decay: float = Field(0.05, ge=0, le=1, description="Of the layers' matrices")
+    warmup_steps: int = Field(60, ge=0, description="Of linear rise to the learning rate; a quarter of the run at most")
+    cooldown_share: float = Field(0.25, ge=0, le=1, description="The last share of the steps, decaying linearly to 0")
+    ema_decay: float = Field(0.998, ge=0, lt=1, description="Of the averaged weights, which are what is exported")
+    layer_decay: float = Field(1.0, gt=0, le=1, description="Of the learning rate, from each layer to the one below")
+    lock_image: bool = Field(False, description="Leave the image tower as it is")
+    lock_text: bool = Field(False, description="Leave the text tower as it is")
+    unlocked_blocks: int = Field(0, ge=0, description="So many last layers of a locked tower learn all the same")
+    lora_rank: int | None = Field(
+        None, ge=1, le=256, description="Learn low-rank updates of the layers' matrices alone, merged at export"
+    )
+    max_grad_norm: float = Field(1.0, gt=0, description="Longer gradients are cut to this length")
+    validation_share: float = Field(0.1, gt=0, lt=1, description="Of the training images, where none is for validation")
+    max_unreadable_share: float = Field(0.01, ge=0, le=1, description="Of the images; beyond it the run stops")
+    kept_pixels_bytes: int = Field(
+        10_000_000_000, ge=0, description="Decoded images are kept on disk, if all fit into this; else decoded anew"
+    )
+    replay_share: float | None = Field(
+        None, ge=0, le=0.9, description="Of a batch shows the rendered world; None: half if the base learnt from it"
+    )
+    distillation_weight: float | None = Field(
+        None, ge=0, le=100, description="Of keeping the base's answers on new images; None: 1 where nothing is replayed"
+    )
+    max_forgetting: float = Field(
+        0.02, ge=0, le=1, description="What publishing may cost the old tasks in the mean, in accuracy"
+    )
+    max_task_forgetting: float = Field(0.1, ge=0, le=1, description="And any one of them")
+    world_images: int = Field(40_000, ge=64, description="How many different images of the world are trained on")
+    pair_share: float | None = Field(
+        None,
+        ge=0,
+        le=1,
+        description="Of those, showing two different objects and how they lie; costs counting. None: none, or 0.15 in "
+        "replay to a base that was shown some",
+    )
+    seed: int = Field(0, ge=0, lt=2**32, description="Of first weights, order and choice of captions")
+    threads: int = Field(default_factory=half_the_vcpus, ge=1, description="CPU threads per process")
+    selection_scenes: int = Field(
+        2000, ge=100, description="Rendered images that forgetting is measured on; fewer leave more to doubt"
+    )
+    evaluation_scenes: int = Field(1000, ge=100, description="Rendered images that the result is measured on")
+    log_every_steps: int = Field(10, ge=1, description="Steps between two lines of loss and throughput")
+    evaluate_every_steps: int = Field(250, ge=1, description="Steps between two looks at validation images")
+    checkpoint_every_s: float = Field(300, ge=0, description="Seconds of work a killed run may lose")
+    resume_force: bool = Field(False, description="Go on from the states of a run with other hyperparameters or data")
+
+    @property
+    def muon(self) -> bool:
+        """Whether the layers' matrices are stepped by Muon."""
+        return (self.optimizer or ("muon" if self.init == "scratch" else "adamw")) == "muon"
+
+    @model_validator(mode="after")
+    def _fit_together(self) -> Self:
+        locked = self.lock_image or self.lock_text
+        for wrong, rule in (
+            (
+                self.lock_image and self.lock_text and self.unlocked_blocks == 0,
+                "lock_image and lock_text leave nothing to learn: lock one tower, or set unlocked_blocks",
+            ),
+            (self.unlocked_blocks and not locked, "unlocked_blocks is of locked towers: set lock_image or lock_text"),
+            (locked and self.init == "scratch", "lock_image and lock_text keep what a base has learnt: set init=base"),
+            (self.lora_rank and self.init == "scratch", "lora_rank adapts what a base has learnt: set init=base"),
+            (self.lora_rank and self.muon, "lora_rank is for optimizer=adamw: Muon steps whole matrices"),
+            (self.layer_decay < 1 and self.muon, "layer_decay is for optimizer=adamw: Muon's steps have one length"),
+            (
+                self.distillation_weight and (self.init == "scratch" or self.data == "world"),
+                "distillation_weight keeps a base's answers on a channel's images: set init=base and data=channel",
+            ),
+            (
+                self.replay_share and (self.init == "scratch" or self.data == "world"),
+                "replay_share mixes what a base has learnt into a channel's images: set init=base and data=channel",
+            ),
+        ):
+            if wrong:
+                raise ValueError(rule)
+        return self
+
+    @classmethod
+    def from_strings(cls, values: Mapping[str, str]) -> Self:
+        """Parse hyperparameters.json. Raises SettingsError naming every bad one and what is allowed."""
+        try:
+            return cls.model_validate(dict(values))
+        except ValidationError as error:
+            faults = [cls._sentence(fault) for fault in error.errors(include_url=False)]
+            raise SettingsError("; ".join(faults)) from None
+
+    @classmethod
+    def described(cls) -> str:
+        """Every hyperparameter with its default and meaning, one per line."""
+        defaults = cls().model_dump()
+        lines = (f"  {name}={defaults[name]}".ljust(30) + (f.description or "") for name, f in cls.model_fields.items())
+        return "\n".join(line.rstrip() for line in lines)
+
+    @classmethod
+    def _sentence(cls, fault: Mapping[str, object]) -> str:
+        if fault["type"] == "extra_forbidden":
+            location = fault["loc"]
+            name = location[0] if isinstance(location, tuple) else location
+            return f"{name!r} is no hyperparameter: allowed are {', '.join(cls.model_fields)}"
+        return f"hyperparameter {sentence(fault)}" if fault["loc"] else sentence(fault)

@@ -1,0 +1,145 @@
+"""Imports: many annotations at once, from files that were uploaded before."""
+
+from __future__ import annotations
+
+from typing import Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from contract.annotations import DEFAULT_DATASET, Dataset, Split
+from contract.idempotency import ID
+from contract.limits import MAX_S3_KEY_BYTES, UPLOADS_PREFIX
+from contract.problems import BadRequest, Problem
+from contract.questions import TaskName
+
+IMPORTS_PREFIX = "imports/"
+"""Where in the data bucket they are: `<id>.json` tells how far each is, `<id>/` has all of its problems."""
+SHOWN_PROBLEMS = 100
+
+IMAGE_FIELDS = ("s3_key", "image", "file_name", "filepath", "source-ref")
+SENTENCE_FIELDS = ("sentences", "captions", "text", "caption", "title")
+"""How lines name the image and what is said of it, the preferred name first."""
+IMAGE_SUFFIXES = (
+    ".jpg", ".jpeg", ".jfif", ".png", ".gif", ".webp", ".bmp", ".tif", ".tiff", ".avif", ".heic", ".heif",
+)  # fmt: skip
+"""Of the files in a label's folder that are images; others are passed over."""
+
+
+class AnnotationImportBody(BaseModel):
+    """The JSON body of POST /annotations/imports: what to read, and what holds where a line says nothing."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    s3_key: str | None = Field(
+        default=None, max_length=MAX_S3_KEY_BYTES, description='JSON lines such as {"s3_key": …, "sentences": […]}'
+    )
+    s3_prefix: str | None = Field(
+        default=None,
+        max_length=MAX_S3_KEY_BYTES,
+        description="A folder with metadata.jsonl (Hugging Face's ImageFolder), or with one folder per label",
+    )
+    dataset: Dataset = DEFAULT_DATASET
+    task: TaskName | None = Field(default=None, description="What the labels answer")
+    split: Split | None = None
+
+    @model_validator(mode="after")
+    def _one_source_among_the_uploads(self) -> Self:
+        given = [each for each in (self.s3_key, self.s3_prefix) if each is not None]
+        if len(given) != 1:
+            raise ValueError(f"{len(given)} of s3_key and s3_prefix are given: give one of them")
+        if not given[0].startswith(UPLOADS_PREFIX):
+            raise ValueError(f"what is imported lies under {UPLOADS_PREFIX!r}, got {given[0][:60]!r}")
+        return self
+
+
+class Cursor(BaseModel):
+    """Where an import goes on: behind a line of a manifest, or behind a key."""
+
+    model_config = ConfigDict(frozen=True)
+
+    manifest: int = 0
+    line: int = 0
+    offset_bytes: int = 0
+    key: str = ""
+
+
+class Layout(BaseModel):
+    """What an import found to read: manifests, or folders per label, which may lie in folders per split."""
+
+    model_config = ConfigDict(frozen=True)
+
+    manifests: list[str] = []
+    split_folders: bool = False
+
+
+class ImportProblem(BaseModel):
+    """One record that was left out, and why."""
+
+    model_config = ConfigDict(frozen=True)
+
+    place: str = Field(description="The line or file that says it")
+    problem: Problem
+
+
+class AnnotationImport(BaseModel):
+    """An import as it is stored. `stored` and `problems` count records, and are `records` together."""
+
+    model_config = ConfigDict(frozen=True)
+
+    id: str
+    created: str
+    updated: str
+    state: Literal["running", "done", "failed"] = "running"
+    reason: str | None = None
+    asked: AnnotationImportBody
+    records: int = 0
+    stored: int = 0
+    problems: int = 0
+    first_problems: list[ImportProblem] = []
+    layout: Layout | None = None
+    cursor: Cursor = Cursor()
+
+
+class ImportView(BaseModel):
+    """How far an import is."""
+
+    id: str
+    created: str
+    updated: str
+    state: Literal["running", "done", "failed"]
+    reason: str | None = Field(description="Why it failed")
+    dataset: str
+    records: int = Field(description="So many were read")
+    stored: int = Field(description="So many of them are in the dataset")
+    problem_records: int = Field(description="So many are not")
+    problems: list[ImportProblem] = Field(description="The first of these")
+    problems_s3_prefix: str = Field(description="Where in the data bucket all are, as JSON lines")
+
+
+def view_of(found: AnnotationImport) -> ImportView:
+    """An import as callers see it."""
+    return ImportView(
+        id=found.id,
+        created=found.created,
+        updated=found.updated,
+        state=found.state,
+        reason=found.reason,
+        dataset=found.asked.dataset,
+        records=found.records,
+        stored=found.stored,
+        problem_records=found.problems,
+        problems=found.first_problems,
+        problems_s3_prefix=problems_prefix(found.id),
+    )
+
+
+def import_key(id: str) -> str:
+    """Where in the data bucket an import is. Raises BadRequest for what is no import's id."""
+    if not ID.fullmatch(id):
+        raise BadRequest(f"the import's id is {id!r}, allowed: one that POST /annotations/imports has answered")
+    return f"{IMPORTS_PREFIX}{id}.json"
+
+
+def problems_prefix(id: str) -> str:
+    """Where in the data bucket all problems of an import are, as JSON lines."""
+    return f"{IMPORTS_PREFIX}{id}/"

@@ -1,0 +1,53 @@
+"""Limits, timeouts and header names that the API and the containers share, each written once."""
+
+from __future__ import annotations
+
+MAX_INLINE_IMAGE_BYTES = 4 * 1024 * 1024
+"""Images sent through the API, all of one request together: Lambda takes 6 MB, and base64 costs a third of that."""
+MAX_INVOCATION_BYTES = 24_000_000
+"""Images that reach the container in one invocation, when the Lambda reads them from the bucket (`s3_key`)."""
+MAX_ANSWER_BYTES = 6_000_000
+"""One response with its escapes: Lambda hands back 6 MB, the headers included."""
+MAX_IMAGE_PIXELS = 50_000_000
+MAX_IMAGE_ASPECT_RATIO = 100
+"""The shorter side is scaled to the model's input, so a strip of 1 x 50,000 pixels would ask for gigabytes."""
+MAX_IMAGES = 64
+MAX_LABELS = 10_000
+MAX_PROMPTS = 20_000
+"""Sentences to embed: every annotation, and for a label without annotations one per hypothesis template."""
+MAX_SCORES = 50_000
+"""Scores answered in one response: images x labels, or images x top_k."""
+MAX_TASKS = 32
+MAX_TEXTS = 500
+"""Texts to embed: as vectors of 768 numbers they just fit into MAX_ANSWER_BYTES."""
+MAX_TEXT_CHARS = 1_000
+MAX_TASK_NAME_CHARS = 63
+
+UPLOADS_PREFIX = "uploads/"
+"""Where in the data bucket an `s3_key` may point."""
+MAX_S3_KEY_BYTES = 1024
+
+# The timeout ladder. Each step gives up before the one that waits for it, so that a caller hears our sentence and not
+# a gateway's. One attempt: botocore would retry a read timeout, and the model would do the work twice.
+CONTAINER_TIMEOUT_S = 20
+SDK_CONNECT_TIMEOUT_S = 2
+SDK_READ_TIMEOUT_S = 22
+SDK_MAX_ATTEMPTS = 1
+LAMBDA_TIMEOUT_S = 27
+API_TIMEOUT_S = 29
+
+MODEL_VERSION_HEADER = "x-model-version"
+REQUEST_ID_HEADER = "x-request-id"
+SERVER_TIMING_HEADER = "server-timing"
+WARNING_HEADER = "warning"
+EXPOSED_HEADERS = (
+    *(MODEL_VERSION_HEADER, REQUEST_ID_HEADER, SERVER_TIMING_HEADER, WARNING_HEADER),
+    *("etag", "location", "retry-after"),
+)
+"""What scripts of other origins may read of a response."""
+PROBLEM_MEDIA_TYPE = "application/problem+json"
+
+CUSTOM_ATTRIBUTES_HEADER = "X-Amzn-SageMaker-Custom-Attributes"
+"""The one header that InvokeEndpoint carries both ways; at most 1024 visible ASCII characters."""
+
+MAX_CUSTOM_ATTRIBUTES_CHARS = 1024

@@ -1,0 +1,155 @@
+"""Models: every checkpoint that was trained or brought along, what the gate says of it, and how one goes live."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, StringConstraints
+
+from contract.problems import BadRequest
+
+MODELS_PREFIX = "models/"
+"""Where in the artifacts bucket checkpoints are: one folder each."""
+REGISTRY_PREFIX = "registry/"
+PROMOTIONS_PREFIX = "promotions/"
+
+BASE_VERSION = "base"
+"""The checkpoint that is baked into the images: it is always there, and can always go live again."""
+NO_MODEL_URI = "s3://none/"
+"""Stands for it where an S3 prefix is asked for. Not empty: CDK's own checks put a default where an S3 URI must be."""
+
+MODEL_URI_PARAMETER = "ModelUri"
+"""Of the serving stack: names the checkpoint's folder that is served."""
+
+GOLDEN_TOLERANCE = 0.05
+"""How far an endpoint's scores may be from these: other hardware and reduced precision round differently. bf16
+moves the small checkpoint's by up to .03 (benchmarks/serving.md); another model answers quite otherwise.
+"""
+
+_VERSION = re.compile(r"[a-zA-Z0-9](-*[a-zA-Z0-9._]){0,62}")
+
+Version = Annotated[str, StringConstraints(pattern=f"^{_VERSION.pattern}$")]
+
+
+class _Stored(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+
+class Gate(_Stored):
+    """Whether a model may go live: better on the new data than its base, and the old not forgotten."""
+
+    passed: bool
+    reasons: list[str] = Field(default=[], description="Why it may not, one sentence each")
+    figures: dict[str, JsonValue] = Field(default={}, description="What was looked at")
+
+
+class Model(_Stored):
+    """A version of the model, and where it comes from."""
+
+    version: str
+    parent: str | None = Field(default=None, description="The version it was fine-tuned from")
+    artifact_s3_uri: str = Field(description="The checkpoint's folder")
+    served_version: str | None = Field(
+        default=None, description="What the endpoint calls it (`x-model-version`); null: its weights have no name"
+    )
+    created: str
+    source: Literal["training", "import", "image"]
+    training: str | None = None
+    dataset: str | None = None
+    data_digest: str | None = None
+    image: str | None = Field(default=None, description="The container image that trained it")
+    git_revision: str | None = None
+    gate: Gate | None = Field(default=None, description="Null for a model that no training made")
+    metrics: dict[str, JsonValue] = {}
+
+
+BASE = Model(version=BASE_VERSION, artifact_s3_uri=NO_MODEL_URI, created="", source="image")
+
+PromotionState = Literal["requested", "updating", "verifying", "restoring", "live", "failed"]
+ENDED: frozenset[PromotionState] = frozenset({"live", "failed"})
+
+
+class Promotion(_Stored):
+    """One attempt to let a version go live."""
+
+    id: str
+    version: str
+    artifact_s3_uri: str
+    served_version: str | None = None
+    created: str
+    state: PromotionState = "requested"
+    reason: str | None = Field(default=None, description="Why it failed")
+    previous_s3_uri: str | None = Field(default=None, description="What was live before")
+
+
+class ModelSummary(_Stored):
+    """A version as GET /models lists it."""
+
+    version: str
+    parent: str | None
+    created: str
+    source: Literal["training", "import", "image"]
+    dataset: str | None
+    artifact_s3_uri: str
+    gate: Gate | None
+    live: bool = Field(description="Whether it is what the endpoint serves")
+
+
+class ModelView(Model):
+    """A version with everything that is known of it."""
+
+    live: bool = Field(description="Whether it is what the endpoint serves")
+    promotion: Promotion | None = Field(description="The newest attempt to let it go live")
+
+
+class ModelList(BaseModel):
+    """The answer of GET /models: the base, then the oldest first."""
+
+    models: list[ModelSummary]
+    live_s3_uri: str = Field(
+        description="What is served: a version's artifact_s3_uri, or one that was never registered"
+    )
+    rolling_out: Promotion | None = Field(description="The promotion that is under way")
+
+
+class ImportBody(BaseModel):
+    """The JSON body of POST /models."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    s3_uri: str = Field(description=f"A CLIP checkpoint's folder under {MODELS_PREFIX} of the artifacts bucket")
+    version: Version = Field(description="What it will be called: letters, digits, dots and hyphens, at most 63")
+    parent: Version | None = None
+
+
+class PromoteBody(BaseModel):
+    """The JSON body of POST /models/{version}/promote; it may be left out."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    force: bool = Field(default=False, description="Even if the gate refused it")
+
+
+def model_key(version: str) -> str:
+    """Where in the artifacts bucket a version is registered. Raises BadRequest for a name that none may have."""
+    if not _VERSION.fullmatch(version):
+        raise BadRequest(f"the version is {version!r}, allowed: letters, digits, dots and hyphens, at most 63")
+    return f"{REGISTRY_PREFIX}{version}.json"
+
+
+def promotion_key(id: str) -> str:
+    """Where in the artifacts bucket a promotion is."""
+    return f"{PROMOTIONS_PREFIX}{id}.json"
+
+
+CONFIG = "config.json"
+WEIGHTS = ("model.safetensors", "model.safetensors.index.json")
+"""One file, or an index of several."""
+TOKENIZERS = ("tokenizer.json", "vocab.json")
+PROCESSOR = "preprocessor_config.json"
+
+METADATA = "wordsight.json"
+"""Its version, where it comes from, and how good it was found to be."""
+GOLDEN = "golden.jsonl"
+"""Questions with the scores it gave when it was trained, so that an endpoint can be asked them."""

@@ -1,0 +1,133 @@
+"""Problems: every failure that a caller is told of, as RFC 9457 problem details."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from pydantic import BaseModel, Field
+
+
+class ProblemError(Exception):
+    """A failure with its sentence for the caller, rendered as RFC 9457 problem details by `body`.
+
+    Raised near the cause; each process turns it into HTTP in exactly one place.
+    """
+
+    status: ClassVar[int]
+    slug: ClassVar[str]
+    title: ClassVar[str]
+
+    def __init__(self, detail: str, *, retry_after_s: int | None = None) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.retry_after_s = retry_after_s
+
+    def body(self, instance: str | None = None) -> dict[str, Any]:
+        """The problem as JSON-ready members; `instance` is the request id.
+
+        `error` repeats `detail` because huggingface_hub's client prints only that member.
+        """
+        members: dict[str, Any] = {
+            "type": f"urn:wordsight:problem:{self.slug}",
+            "title": self.title,
+            "status": self.status,
+            "detail": self.detail,
+            "error": self.detail,
+        }
+        if instance is not None:
+            members["instance"] = instance
+        if self.retry_after_s is not None:
+            members["retry_after_s"] = self.retry_after_s
+        return members
+
+
+class BadRequest(ProblemError):
+    status, slug, title = 400, "bad-request", "The request breaks the contract"
+
+
+class Forbidden(ProblemError):
+    """Only API Gateway answers with it: the function never sees who is asking."""
+
+    status, slug, title = 403, "forbidden", "The caller is not let in"
+
+
+class NotFound(ProblemError):
+    status, slug, title = 404, "not-found", "There is no such thing"
+
+
+class Conflict(ProblemError):
+    status, slug, title = 409, "conflict", "It can't be done in the present state"
+
+
+class PreconditionFailed(ProblemError):
+    """An update would have overwritten another one that its writer had not seen."""
+
+    status, slug, title = 412, "precondition-failed", "It was changed meanwhile"
+
+
+class PayloadTooLarge(ProblemError):
+    status, slug, title = 413, "payload-too-large", "The request is too large"
+
+
+class UnsupportedMediaType(ProblemError):
+    status, slug, title = 415, "unsupported-media-type", "This media type is not understood"
+
+
+class UnprocessableImage(ProblemError):
+    status, slug, title = 422, "unprocessable-image", "The image can't be read"
+
+
+class TooManyRequests(ProblemError):
+    status, slug, title = 429, "too-many-requests", "Too many requests"
+
+
+class InternalError(ProblemError):
+    status, slug, title = 500, "internal-error", "Wordsight failed"
+
+
+class BadGateway(ProblemError):
+    status, slug, title = 502, "bad-gateway", "The model failed"
+
+
+class ServiceUnavailable(ProblemError):
+    status, slug, title = 503, "service-unavailable", "The model is not available now"
+
+
+class GatewayTimeout(ProblemError):
+    status, slug, title = 504, "gateway-timeout", "The model did not answer in time"
+
+
+PROBLEMS: dict[int, type[ProblemError]] = {
+    cls.status: cls
+    for cls in (
+        BadRequest,
+        Forbidden,
+        NotFound,
+        Conflict,
+        PreconditionFailed,
+        PayloadTooLarge,
+        UnsupportedMediaType,
+        UnprocessableImage,
+        TooManyRequests,
+        InternalError,
+        BadGateway,
+        ServiceUnavailable,
+        GatewayTimeout,
+    )
+}
+
+
+class Problem(BaseModel):
+    """Problem details (RFC 9457): the body of every answer that is not a success, and of a bad item in a list."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    error: str = Field(description="The same sentence as `detail`: Hugging Face's client shows this member")
+    instance: str | None = Field(default=None, description="The request id; quote it when asking for help")
+    retry_after_s: int | None = None
+
+
+def shorten(text: str, chars: int = 60) -> str:
+    return text if len(text) <= chars else text[: chars - 1] + "…"

@@ -1,0 +1,291 @@
+"""The contract: every request, response, limit and error of Wordsight, defined once.
+
+The Lambdas, the containers, the command line and the OpenAPI document all import this module, and it imports nothing
+but the standard library and pydantic. It speaks the shape of Hugging Face's zero-shot-image-classification task
+(https://huggingface.co/docs/api-inference/tasks/zero-shot-image-classification) and extends it: several images,
+several tasks, labels described by sentences, independent (`multi_label`) scores.
+
+A request travels twice: as JSON, a raw image or a form from the caller to the Lambda, and as multipart from the Lambda
+to the container. `parse_request` reads all of these, so the same image gives the same scores however it was sent.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import secrets
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Annotated, Any, ClassVar, Literal, get_args
+
+from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints
+
+from contract.forms import PARAMETER_FIELDS, json_or_list, only_one, parameters_of, read_fields
+from contract.limits import MAX_IMAGES, MAX_INLINE_IMAGE_BYTES, MAX_S3_KEY_BYTES, MAX_SCORES, MAX_TEXTS, UPLOADS_PREFIX
+from contract.problems import BadRequest, PayloadTooLarge, ProblemError, shorten
+from contract.questions import Parameters, Text, one_or_many
+from contract.validation import Strict, json_object, validate
+
+
+def _fits_s3(key: str) -> str:
+    if (size := len(key.encode(errors="replace"))) > MAX_S3_KEY_BYTES:
+        raise ValueError(f"an s3_key has at most {MAX_S3_KEY_BYTES} bytes, got {size}")
+    return key
+
+
+class S3Object(Strict):
+    """An image in the data bucket, uploaded before."""
+
+    s3_key: Annotated[str, StringConstraints(min_length=len(UPLOADS_PREFIX) + 1), AfterValidator(_fits_s3)]
+
+
+def _check_sources(value: object) -> object:
+    for source in value if isinstance(value, list) else [value]:
+        match source:
+            case str():
+                pass
+            case {"s3_key": str(key), **others} if not others:
+                if not key.startswith(UPLOADS_PREFIX):
+                    raise ValueError(f"an s3_key must start with {UPLOADS_PREFIX!r}, got {shorten(key)!r}")
+            case _:
+                got = shorten(json.dumps(source, default=str))
+                raise ValueError(f'an image is base64 text or {{"s3_key": "{UPLOADS_PREFIX}…"}}, got {got}')
+    return value
+
+
+ImageField = Annotated[str | S3Object, BeforeValidator(_check_sources)]
+"""One image of a JSON body."""
+
+
+class ClassifyBody(Strict):
+    """The JSON body of POST /classify."""
+
+    inputs: Annotated[str | S3Object | list[str | S3Object], BeforeValidator(_check_sources)] = Field(
+        description="An image as base64, or a list of images"
+    )
+    parameters: Parameters
+
+
+class EmbedInputs(Strict):
+    images: Annotated[list[str | S3Object], BeforeValidator(_check_sources)] = Field(
+        default=[], max_length=MAX_IMAGES, description="Images as base64"
+    )
+    texts: Annotated[list[Text], BeforeValidator(one_or_many, json_schema_input_type=Text | list[Text])] = Field(
+        default=[], max_length=MAX_TEXTS
+    )
+
+
+class EmbedBody(Strict):
+    """The JSON body of POST /embed."""
+
+    inputs: EmbedInputs
+
+
+class InspectBody(Strict):
+    """What the Lambda asks of images before it keeps them, as JSON."""
+
+    inputs: Annotated[list[str | S3Object], BeforeValidator(_check_sources)]
+
+
+ImageSource = bytes | S3Object | ProblemError
+"""Where an image comes from, or why it can't: one bad image of a list must not lose the others."""
+
+
+@dataclass(frozen=True)
+class ClassifyRequest:
+    """What POST /classify asks, whatever its encoding. `listed`: the answer is a list, even of one."""
+
+    operation: ClassVar[str] = "classify"
+    images: list[ImageSource]
+    parameters: Parameters
+    listed: bool = False
+
+    def __post_init__(self) -> None:
+        _check_count(self.images)
+        scores = len(self.images) * sum(q.answered_labels for q in self.parameters.questions.values())
+        if scores > MAX_SCORES:
+            raise BadRequest(
+                f"{len(self.images)} images x labels is {scores} scores, at most {MAX_SCORES} are answered: "
+                "set top_k or send fewer images"
+            )
+
+    def fields(self) -> dict[str, Any]:
+        """Everything but the images, as form fields holding JSON."""
+        return {"parameters": self.parameters.model_dump(exclude_unset=True)}
+
+    def with_saved_tasks(self, saved: Mapping[str, Mapping[str, Any]]) -> ClassifyRequest:
+        """The same request with `Parameters.with_saved`. Raises BadRequest."""
+        return replace(self, parameters=self.parameters.with_saved(saved))
+
+
+@dataclass(frozen=True)
+class EmbedRequest:
+    """What POST /embed asks."""
+
+    operation: ClassVar[str] = "embed"
+    images: list[ImageSource]
+    texts: list[str] = field(default_factory=list)
+    listed: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        if not self.images and not self.texts:
+            raise BadRequest("nothing to embed: give inputs.images, inputs.texts or both")
+        if len(self.images) > MAX_IMAGES:
+            raise BadRequest(f"{len(self.images)} images, at most {MAX_IMAGES} are allowed in one request")
+
+    def fields(self) -> dict[str, Any]:
+        """Everything but the images, as form fields holding JSON."""
+        return {"texts": self.texts}
+
+
+@dataclass(frozen=True)
+class InspectRequest:
+    """What the API asks the container about images before it keeps them. No route asks it."""
+
+    operation: ClassVar[str] = "inspect"
+    images: list[ImageSource]
+    listed: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        _check_count(self.images)
+
+    def fields(self) -> dict[str, Any]:
+        """Nothing is asked but by the images."""
+        return {}
+
+
+Request = ClassifyRequest | EmbedRequest | InspectRequest
+Operation = Literal["classify", "embed", "inspect"]
+
+
+def _check_count(images: Sequence[ImageSource]) -> None:
+    if not 1 <= len(images) <= MAX_IMAGES:
+        raise BadRequest(f"{len(images)} images, between 1 and {MAX_IMAGES} are allowed in one request")
+
+
+def parse_request(
+    content_type: str | None,
+    body: bytes,
+    query: Mapping[str, Sequence[str]] | None = None,
+    *,
+    operation: Operation | None = None,
+    max_image_bytes: int = MAX_INLINE_IMAGE_BYTES,
+) -> Request:
+    """Read a request in any of its encodings: JSON, a raw image with parameters in the query, or a form.
+
+    `operation` is fixed by the route; the container passes None and the body names it ("classify" if it does not).
+
+    Raises BadRequest, UnsupportedMediaType or PayloadTooLarge with a sentence for the caller. In a list of images, a
+    bad one becomes a ProblemError in its place instead.
+    """
+    media_type = (content_type or "").split(";", 1)[0].strip().lower()
+    query = query or {}
+    if media_type == "application/json":
+        if query:
+            raise BadRequest(f"the parameters of a JSON request go in its body, got {', '.join(query)} in the query")
+        request = _from_json(body, operation)
+    else:
+        request = _from_fields(*read_fields(content_type, body, query), operation)
+    if operation is None and isinstance(request, ClassifyRequest) and request.parameters.task:
+        raise BadRequest("the model knows no saved tasks: the API looks them up, send candidate_labels or tasks here")
+    check_bytes(request.images, max_image_bytes)
+    return request
+
+
+def check_bytes(images: Iterable[ImageSource], max_image_bytes: int = MAX_INLINE_IMAGE_BYTES) -> None:
+    """Raises PayloadTooLarge if the images that were sent are larger together than one request may be."""
+    size = sum(len(image) for image in images if isinstance(image, bytes))
+    if size > max_image_bytes:
+        raise PayloadTooLarge(
+            f"{size:,} bytes of images, at most {max_image_bytes:,} are allowed in one request: shrink them to 1024 px "
+            "on the longer side, which the model can't tell from the original"
+        )
+
+
+def _from_json(body: bytes, operation: Operation | None) -> Request:
+    data = json_object(body)
+    if operation is None:
+        operation = _check_operation(data.pop("operation", "classify"))
+    if operation == "embed":
+        embed = validate(EmbedBody, data).inputs
+        return EmbedRequest([source_or_problem(source) for source in embed.images], embed.texts)
+    if operation == "inspect":
+        return InspectRequest([source_or_problem(source) for source in validate(InspectBody, data).inputs])
+    classify = validate(ClassifyBody, data)
+    if isinstance(classify.inputs, list):
+        images = [source_or_problem(source) for source in classify.inputs]
+        return ClassifyRequest(images, classify.parameters, listed=True)
+    return ClassifyRequest([_decode(classify.inputs)], classify.parameters)
+
+
+def _decode(source: str | S3Object) -> bytes | S3Object:
+    if isinstance(source, S3Object):
+        return source
+    if source[:8].lower().startswith(("http://", "https://", "s3://")):
+        raise BadRequest(
+            f"{shorten(source)!r} is a URL, which is never fetched: send the image's bytes as base64, "
+            'or {"s3_key": "' + UPLOADS_PREFIX + '…"}'
+        )
+    if source.startswith("data:"):
+        source = source.partition(",")[2]
+    try:
+        # `base64 file` and Python's encodebytes wrap lines, so white space is not an error
+        image = base64.b64decode("".join(source.split()), validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise BadRequest(f"the image is not valid base64 ({error}), got {shorten(source)!r}") from None
+    if not image:
+        raise BadRequest("the image is empty: send its bytes as base64")
+    return image
+
+
+def source_or_problem(source: str | S3Object) -> ImageSource:
+    """What an image of a JSON body stands for; one that is no base64 becomes its problem."""
+    try:
+        return _decode(source)
+    except ProblemError as problem:
+        return problem
+
+
+def _check_operation(value: object) -> Operation:
+    if value == "classify" or value == "embed" or value == "inspect":
+        return value
+    raise BadRequest(f"operation {shorten(str(value))!r} is unknown, allowed are {', '.join(get_args(Operation))}")
+
+
+def _from_fields(images: list[bytes], fields: Mapping[str, Sequence[str]], operation: Operation | None) -> Request:
+    remaining = dict(fields)
+    if operation is None:
+        operation = _check_operation(only_one(remaining.pop("operation", ["classify"]), "operation"))
+    if operation == "embed":
+        texts = remaining.pop("texts", None)
+        if remaining:
+            raise BadRequest(f"{', '.join(remaining)}: not a known field, allowed are image and texts")
+        embed = validate(EmbedInputs, {"texts": json_or_list(texts, "texts") if texts else []})
+        return EmbedRequest(list(images), embed.texts)
+    if operation == "inspect":
+        if remaining:
+            raise BadRequest(f"{', '.join(remaining)}: not a known field, allowed is image")
+        return InspectRequest(list(images))
+    if unknown := [name for name in remaining if name not in PARAMETER_FIELDS]:
+        raise BadRequest(f"{', '.join(unknown)}: not a known field, allowed are image, {', '.join(PARAMETER_FIELDS)}")
+    return ClassifyRequest(list(images), validate(Parameters, parameters_of(remaining)), listed=len(images) > 1)
+
+
+def to_multipart(request: Request, images: Sequence[bytes]) -> tuple[str, bytes]:
+    """(content type, body) of `request` with `images` as raw bytes: what the Lambda sends to the container."""
+    boundary = secrets.token_hex(16)
+    parts: list[bytes] = []
+    for name, value in {"operation": request.operation, **request.fields()}.items():
+        text = value if isinstance(value, str) else json.dumps(value)
+        parts += [f'--{boundary}\r\ncontent-disposition: form-data; name="{name}"\r\n\r\n{text}\r\n'.encode()]
+    for image in images:
+        head = f'--{boundary}\r\ncontent-disposition: form-data; name="image"; filename="image"\r\n\r\n'
+        parts += [head.encode(), image, b"\r\n"]
+    parts.append(f"--{boundary}--\r\n".encode())
+    return f"multipart/form-data; boundary={boundary}", b"".join(parts)
+
+
+EXAMPLE_IMAGE_BASE64 = (
+    "iVBORw0KGgoAAAANSUhEUgAAAAgAAAAICAIAAABLbSncAAAAFUlEQVR42mO8IyfHgA0wMeAAg1MCAOBWAShOAhDlAAAAAElFTkSuQmCC"
+)

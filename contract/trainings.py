@@ -1,0 +1,136 @@
+"""Trainings: what may be asked of one, and what is told of it."""
+
+from __future__ import annotations
+
+import json
+from typing import Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from contract.annotations import DEFAULT_DATASET, Dataset
+from contract.hyperparameters import Hyperparameters
+from contract.idempotency import ID
+from contract.models import Gate, Promotion
+from contract.problems import BadRequest
+
+TRAININGS_PREFIX = "trainings/"
+"""Where in the data bucket requests are: one JSON document each."""
+SNAPSHOTS_PREFIX = "snapshots/"
+"""Where in the data bucket each training's data is written down before it begins, for good."""
+CHANNEL_MANIFEST = "channel.manifest"
+"""Of a snapshot: which objects are the train channel, as SageMaker's ManifestFile."""
+TRAIN_CHANNEL = "train"
+BASE_CHANNEL = "base"
+
+STEP_METRIC = "train:step"
+STEPS_METRIC = "train:steps"
+"""What training jobs call how far they are."""
+
+LIVE = "live"
+"""Stands for the version that is served at the moment."""
+MIN_RUNTIME_S = 600
+"""Shorter runs end before the machine has loaded its data."""
+MAX_LISTED_TRAININGS = 50
+
+
+class TrainingBody(BaseModel):
+    """The JSON body of POST /trainings."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    dataset: Dataset = Field(default=DEFAULT_DATASET, description="Of the annotations to learn from")
+    base_version: str = Field(default=LIVE, description="The model to fine-tune: a version, or what is live now")
+    hyperparameters: dict[str, str | bool | int | float] = Field(
+        default={}, description="Such as epochs; what is left out has a default that suits the base"
+    )
+    promote: Literal["manual", "auto"] = Field(
+        default="manual", description="auto: goes live by itself if the gate lets it pass"
+    )
+    max_runtime_s: int | None = Field(default=None, ge=MIN_RUNTIME_S, description="Null: the stage's max_run_s")
+    max_spend_usd: float | None = Field(default=None, gt=0, description="In place of it: as long as this pays for")
+    spot: bool | None = Field(default=None, description="On spare capacity, cheaper; null: as the stage does")
+
+    @property
+    def hyperparameter_strings(self) -> dict[str, str]:
+        """As SageMaker takes them."""
+        given = self.hyperparameters.items()
+        return {name: value if isinstance(value, str) else json.dumps(value) for name, value in given}
+
+    @model_validator(mode="after")
+    def _hyperparameters_are_allowed(self) -> Self:
+        Hyperparameters.from_strings(self.hyperparameter_strings)
+        return self
+
+    @model_validator(mode="after")
+    def _limited_one_way(self) -> Self:
+        if self.max_runtime_s is not None and self.max_spend_usd is not None:
+            raise ValueError("max_runtime_s and max_spend_usd are given together: give one of them")
+        return self
+
+
+class Training(BaseModel):
+    """An accepted request, as it is stored and as the state machine gets it."""
+
+    model_config = ConfigDict(frozen=True)
+
+    id: str
+    created: str
+    version: str = Field(description="What the model will be called: the training job's name")
+    dataset: str
+    base_version: str | None = Field(description="Null: what was live is no registered version")
+    base_s3_uri: str
+    hyperparameters: dict[str, str] = {}
+    promote: Literal["manual", "auto"] = "manual"
+    max_runtime_s: int
+    spot: bool
+
+
+TrainingState = Literal["queued", "snapshot", "training", "gating", "promoting", "done", "refused", "failed", "stopped"]
+
+
+class TrainingView(Training):
+    """A training as it is told of."""
+
+    state: TrainingState
+    status: str | None = Field(description="Of the training job, in SageMaker's words, such as Downloading")
+    step: int | None = Field(description="The newest that the program has printed, as are the metrics")
+    steps: int | None
+    metrics: dict[str, float]
+    gate: Gate | None = Field(description="The verdict on the model, once there is one")
+    promotion: Promotion | None = Field(description="Of its own making, with promote: auto")
+    reason: str | None = Field(description="Why it was refused, failed or stopped")
+
+
+class TrainingList(BaseModel):
+    """The answer of GET /trainings, the newest first."""
+
+    trainings: list[TrainingView]
+    next: str | None = Field(description="What to send as `after`; null at the end")
+
+
+def training_key(id: str) -> str:
+    """Where in the data bucket the request is. Raises BadRequest for what is no training's id."""
+    if not ID.fullmatch(id):
+        raise BadRequest(f"the training's id is {id!r}, allowed: one that POST /trainings has answered")
+    return f"{TRAININGS_PREFIX}{id}.json"
+
+
+def channel_s3_uri(data_bucket: str, id: str) -> str:
+    """Where the training's snapshot says which objects it is."""
+    return f"s3://{data_bucket}/{SNAPSHOTS_PREFIX}{id}/{CHANNEL_MANIFEST}"
+
+
+METRIC_DEFINITIONS: dict[str, str] = {
+    STEP_METRIC: r"(?:^| )step=(\d+)",
+    STEPS_METRIC: r" steps=(\d+)",
+    "train:loss": r" loss=(\S+)",
+    "train:images_per_s": r" images_per_s=(\S+)",
+    "train:logit_scale": r" logit_scale=(\S+)",
+    "train:data_wait": r" data_wait=(\S+)",
+    "validation:accuracy": r" validation_accuracy=(\S+)",
+    "validation:loss": r" validation_loss=(\S+)",
+}
+"""Metric name to the regular expression that finds it in a log line: for a training job's MetricDefinitions.
+
+A line is `step=10 loss=1.234 …`: the space before a name keeps `loss` apart from `validation_loss`.
+"""

@@ -1,0 +1,64 @@
+"""From JSON to the models of this contract, with a sentence for each fault."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from contract.problems import BadRequest, UnsupportedMediaType, shorten
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+class Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def json_object(body: bytes) -> dict[str, Any]:
+    """A body as the JSON object it must be. Raises BadRequest."""
+    try:
+        data = json.loads(body)
+    except (ValueError, RecursionError) as error:
+        raise BadRequest(f"the body is not valid JSON: {shorten(str(error), 120)}") from None
+    if not isinstance(data, dict):
+        raise BadRequest(f"the body must be a JSON object, got {shorten(json.dumps(data))}")
+    return data
+
+
+def parse_json(model: type[Model], content_type: str | None, body: bytes) -> Model:
+    """The body of a request that is JSON only. Raises BadRequest or UnsupportedMediaType."""
+    media_type = (content_type or "").split(";", 1)[0].strip().lower()
+    if media_type != "application/json":
+        got = f"content-type {media_type!r}" if media_type else "no content-type"
+        raise UnsupportedMediaType(f"{got}, allowed is application/json: add -H 'content-type: application/json'")
+    return validate(model, json_object(body))
+
+
+def validate(model: type[Model], data: object) -> Model:
+    """`data` as a model of this contract. Raises BadRequest with a sentence for each of the first faults."""
+    try:
+        return model.model_validate(data)
+    except ValidationError as error:
+        raise BadRequest("; ".join(_sentences(error))) from None
+
+
+def _sentences(error: ValidationError) -> Iterator[str]:
+    faults = error.errors(include_url=False, include_context=False)
+    for fault in faults[:3]:
+        where = ".".join(str(part) for part in fault["loc"] if not str(part).startswith(("function-", "list[")))
+        what = fault["msg"].removeprefix("Value error, ")
+        if fault["type"] == "value_error":
+            got = ""
+        elif fault["type"] == "missing":
+            got, what = "", "is missing"
+        elif fault["type"] == "extra_forbidden":
+            got, what = "", "is not a known field"
+        else:
+            what = what[0].lower() + what[1:]
+            got = f", got {shorten(json.dumps(fault['input'], default=str))}"
+        yield f"{where}: {what}{got}" if where else f"{what}{got}"
+    if len(faults) > 3:
+        yield f"and {len(faults) - 3} more"

@@ -1,0 +1,142 @@
+"""The SageMaker endpoint as the API sees it, and what each of its failures means to a caller."""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+from botocore.exceptions import ClientError, ReadTimeoutError
+
+from contract.invocation import AnswerAttributes, InvocationAttributes
+from contract.limits import SDK_READ_TIMEOUT_S
+from contract.problems import PROBLEMS, BadGateway, GatewayTimeout, PayloadTooLarge, ProblemError, ServiceUnavailable
+from lambdas.aws.clients import Connect
+from lambdas.aws.errors import LOST_CONNECTION
+
+RETRY_SOON_S = 2
+"""For overload and lost connections."""
+RETRY_LATER_S = 30
+"""For an endpoint that is being deployed."""
+
+STATUS_AGE_S = 5
+"""Everybody may ask for the status, and the account's few DescribeEndpoint calls per second are also a deployment's."""
+
+SERVING = frozenset({"InService", "Updating", "SystemUpdating", "RollingBack"})
+"""States in which invocations are answered: an update keeps the old fleet until the new one serves."""
+
+_THROTTLED = frozenset({"ThrottlingException", "Throttling", "TooManyRequestsException", "RequestLimitExceeded"})
+_UNAVAILABLE = frozenset({"ModelNotReadyException", "ServiceUnavailable", "ServiceUnavailableException"})
+_TIMED_OUT = f"the model did not answer within {SDK_READ_TIMEOUT_S} s: send fewer images or labels, or try again"
+
+
+class Endpoint:
+    """One SageMaker real-time endpoint. Every failure it is known to have is raised as a ProblemError."""
+
+    def __init__(self, name: str, connect: Connect, clock_s: Callable[[], float] = time.monotonic) -> None:
+        self.name = name
+        self._connect = connect
+        self._clock_s = clock_s
+        self._seen_status = ""
+        self._seen_at_s = -math.inf
+
+    def invoke(self, content_type: str, body: bytes, attributes: InvocationAttributes) -> tuple[Any, AnswerAttributes]:
+        """Send `body` to the container: (its JSON answer, what it says beside it).
+
+        Its stage timings are joined by "endpoint", the whole call as it was seen from here.
+        """
+        started_s = time.perf_counter()
+        with self._failures_in_words():
+            response = self._connect("sagemaker-runtime").invoke_endpoint(
+                EndpointName=self.name,
+                ContentType=content_type,
+                Accept="application/json",
+                CustomAttributes=attributes.encode(),
+                Body=body,
+            )
+            answer = json.loads(response["Body"].read())
+            beside = AnswerAttributes.decode(response.get("CustomAttributes"))
+        timings_ms = {**beside.timings_ms, "endpoint": (time.perf_counter() - started_s) * 1000}
+        return answer, replace(beside, timings_ms=timings_ms)
+
+    def status(self) -> str:
+        """`EndpointStatus` of an endpoint that serves, such as "InService", as it was STATUS_AGE_S ago or later.
+
+        Raises ServiceUnavailable with the state in its sentence if it does not.
+        """
+        if self._clock_s() - self._seen_at_s >= STATUS_AGE_S:
+            with self._failures_in_words():
+                description = self._connect("sagemaker").describe_endpoint(EndpointName=self.name)
+            self._seen_status, self._seen_at_s = description["EndpointStatus"], self._clock_s()
+        if self._seen_status not in SERVING:
+            raise ServiceUnavailable(f"the endpoint {self.name} is {self._seen_status}", retry_after_s=RETRY_LATER_S)
+        return self._seen_status
+
+    @contextmanager
+    def _failures_in_words(self) -> Iterator[None]:
+        try:
+            yield
+        except ClientError as error:
+            problem = self._problem(error)
+            if problem is None:
+                raise
+            raise problem from error
+        except ReadTimeoutError as error:
+            raise GatewayTimeout(_TIMED_OUT) from error
+        except LOST_CONNECTION as error:
+            raise ServiceUnavailable(
+                "the connection to the model was lost: try again", retry_after_s=RETRY_SOON_S
+            ) from error
+        except ValueError as error:
+            raise BadGateway("the model's answer can't be read: the endpoint runs a foreign or broken image") from error
+
+    def _problem(self, error: ClientError) -> ProblemError | None:
+        """What `error` means to a caller; None for what can only be a fault of this code or its permissions."""
+        code = error.response["Error"]["Code"]
+        status = error.response["ResponseMetadata"]["HTTPStatusCode"]
+        message = error.response["Error"].get("Message", "").lower()
+        if code == "ModelError":
+            return _container_problem(error)
+        if status == 413 or "oversize body" in message or "length less than" in message:
+            return PayloadTooLarge(
+                "SageMaker takes no request this large: shrink the images to 1024 px on the longer side or send fewer"
+            )
+        if code in _THROTTLED:
+            return ServiceUnavailable("too many requests reach the model: try again", retry_after_s=RETRY_SOON_S)
+        if code in _UNAVAILABLE:
+            return ServiceUnavailable("the model is not ready: try again", retry_after_s=RETRY_SOON_S)
+        if code in ("ValidationError", "ValidationException"):
+            return ServiceUnavailable(
+                f"the endpoint {self.name} is not in service: it is being deployed, or it was deleted",
+                retry_after_s=RETRY_LATER_S,
+            )
+        if status >= 500:
+            return BadGateway("SageMaker failed: try again, and quote the request id when asking for help")
+        return None
+
+
+def _container_problem(error: ClientError) -> ProblemError:
+    """The container's own answer, handed on: its sentence for a caller's fault, a fixed one for its own."""
+    # 0 is SageMaker's word for a container that never answered
+    status = int(error.response.get("OriginalStatusCode") or 0)
+    problem = _members(str(error.response.get("OriginalMessage", "")))
+    detail, retry_after_s = problem.get("detail"), problem.get("retry_after_s")
+    if status in (429, 503):
+        return ServiceUnavailable(detail or "the model is busy: try again", retry_after_s=retry_after_s or RETRY_SOON_S)
+    if status in (0, 504):
+        return GatewayTimeout(detail or _TIMED_OUT)
+    if 400 <= status < 500 and status in PROBLEMS and detail:
+        return PROBLEMS[status](detail)
+    return BadGateway("the model failed on this request: quote the request id when asking for help")
+
+
+def _members(problem_json: str) -> dict[str, Any]:
+    try:
+        members = json.loads(problem_json)
+    except ValueError:
+        return {}
+    return members if isinstance(members, dict) else {}

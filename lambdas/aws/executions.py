@@ -1,0 +1,70 @@
+"""Executions of one state machine, named by what they do, so that each is begun once."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from lambdas.aws.clients import Connect
+from lambdas.aws.errors import silence_in_words
+
+BEGINS_WITHIN_S = 60
+"""A request without an execution that is older was cut off, or ended so long ago that it is forgotten."""
+
+
+class Executions:
+    """Those of one state machine. Every method raises ServiceUnavailable if Step Functions is silent."""
+
+    def __init__(self, machine_arn: str, connect: Connect) -> None:
+        self._machine_arn = machine_arn
+        self._connect = connect
+
+    def start(self, name: str, given: dict[str, Any]) -> None:
+        """Begin one, unless there is one of this name."""
+        with silence_in_words("Step Functions"):
+            try:
+                self._client.start_execution(stateMachineArn=self._machine_arn, name=name, input=json.dumps(given))
+            except self._client.exceptions.ExecutionAlreadyExists:
+                return
+
+    def describe(self, name: str) -> dict[str, Any] | None:
+        """DescribeExecution's answer, or None where there is none: never begun, or forgotten after 90 days."""
+        with silence_in_words("Step Functions"):
+            try:
+                found: dict[str, Any] = self._client.describe_execution(executionArn=self._arn(name))
+            except self._client.exceptions.ExecutionDoesNotExist:
+                return None
+            return found
+
+    def stop(self, name: str, cause: str) -> None:
+        """End one; nothing happens if it has ended."""
+        with silence_in_words("Step Functions"):
+            try:
+                self._client.stop_execution(executionArn=self._arn(name), cause=cause)
+            except ClientError as error:
+                if error.response["Error"]["Code"] not in ("ExecutionDoesNotExist", "ValidationException"):
+                    raise
+
+    def _arn(self, name: str) -> str:
+        return f"{self._machine_arn.replace(':stateMachine:', ':execution:')}:{name}"
+
+    @property
+    def _client(self) -> Any:
+        return self._connect("stepfunctions")
+
+
+def may_begin(asked: str) -> bool:
+    """Whether a request of that time, ISO 8601, is so new that its execution may be about to begin."""
+    return (datetime.now(UTC) - datetime.fromisoformat(asked)).total_seconds() < BEGINS_WITHIN_S
+
+
+def cause_of(error: Mapping[str, str]) -> str:
+    """Why a state failed, in words, from what its Catch was given; a function's Cause is JSON with its message."""
+    try:
+        return str(json.loads(error["Cause"])["errorMessage"])
+    except (ValueError, LookupError, TypeError):
+        return error.get("Cause") or error.get("Error", "")

@@ -1,0 +1,105 @@
+"""The serving stack as CloudFormation tells of it: which checkpoint is live, and the one way to change that."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from contract.models import MODEL_URI_PARAMETER
+from contract.problems import Conflict
+from lambdas.aws.clients import Connect
+from lambdas.aws.errors import silence_in_words
+
+_NOTHING_TO_DO = "No updates are to be performed"
+
+
+@dataclass(frozen=True)
+class StackState:
+    """`status` is CloudFormation's StackStatus, such as UPDATE_COMPLETE."""
+
+    model_uri: str
+    status: str
+
+    @property
+    def changing(self) -> bool:
+        """Whether a deployment or a rollback is under way; no other can begin."""
+        return self.status.endswith("_IN_PROGRESS")
+
+
+class ServingStack:
+    """One stack. Every method raises ServiceUnavailable if CloudFormation is silent."""
+
+    def __init__(self, name: str, connect: Connect) -> None:
+        self.name = name
+        self._connect = connect
+
+    def state(self) -> StackState:
+        """What is live now. Raises Conflict if the stack is not there."""
+        stack = self._describe()
+        parameters = {each["ParameterKey"]: each["ParameterValue"] for each in stack.get("Parameters", [])}
+        return StackState(parameters[MODEL_URI_PARAMETER], stack["StackStatus"])
+
+    def update(self, model_uri: str, token: str) -> bool:
+        """Begin to serve the checkpoint at `model_uri`; False if it is served already.
+
+        Everything else stays as it was deployed: the template, the other parameters, the role that CloudFormation acts
+        with. The same `token` begins it once only. Raises Conflict with CloudFormation's sentence if it can't begin.
+        """
+        stack = self._describe()
+        others = (each["ParameterKey"] for each in stack.get("Parameters", []))
+        kept = [{"ParameterKey": key, "UsePreviousValue": True} for key in others if key != MODEL_URI_PARAMETER]
+        with self._failures_in_words():
+            try:
+                self._cloudformation.update_stack(
+                    StackName=self.name,
+                    UsePreviousTemplate=True,
+                    Parameters=[{"ParameterKey": MODEL_URI_PARAMETER, "ParameterValue": model_uri}, *kept],
+                    Capabilities=stack.get("Capabilities", []),
+                    ClientRequestToken=token,
+                )
+            except ClientError as error:
+                if _NOTHING_TO_DO in error.response["Error"].get("Message", ""):
+                    return False
+                raise
+        return True
+
+    def first_failure(self) -> str | None:
+        """Why the last update failed: CloudFormation's reason for the first resource that did."""
+        first = None
+        for event in self._events_of_last_update():
+            if event["ResourceStatus"].endswith("_FAILED"):
+                first = f"{event['LogicalResourceId']}: {event.get('ResourceStatusReason') or 'no reason was given'}"
+        return first
+
+    def _events_of_last_update(self) -> Iterator[dict[str, Any]]:
+        """Newest first."""
+        with self._failures_in_words():
+            for page in self._cloudformation.get_paginator("describe_stack_events").paginate(StackName=self.name):
+                for event in page["StackEvents"]:
+                    yield event
+                    if event["ResourceStatus"] == "UPDATE_IN_PROGRESS" and event["LogicalResourceId"] == self.name:
+                        return
+
+    def _describe(self) -> dict[str, Any]:
+        with self._failures_in_words():
+            found: dict[str, Any] = self._cloudformation.describe_stacks(StackName=self.name)["Stacks"][0]
+            return found
+
+    @property
+    def _cloudformation(self) -> Any:
+        return self._connect("cloudformation")
+
+    @contextmanager
+    def _failures_in_words(self) -> Iterator[None]:
+        with silence_in_words("CloudFormation"):
+            try:
+                yield
+            except ClientError as error:
+                if error.response["Error"]["Code"] != "ValidationError":
+                    raise
+                said = error.response["Error"].get("Message", "")
+                raise Conflict(f"CloudFormation says of the stack {self.name}: {said}") from error

@@ -1,0 +1,70 @@
+"""The worker of batches, which the state machine of stacks/api/batches.py calls for every step.
+
+`plan` lists images and is called until all are; `shard` classifies one part of them; `fail` writes down why an attempt
+can't go on. Each may be called again with the same, and does no harm.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+from aws_lambda_powertools import Logger
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from contract.batches import Failure, failure_key
+from lambdas.aws.clients import Connect, connect
+from lambdas.aws.endpoint import Endpoint
+from lambdas.aws.executions import cause_of
+from lambdas.aws.s3 import Store
+from lambdas.batch.plan import missing_shards, plan
+from lambdas.batch.shard import ShardWorker
+from lambdas.settings import BatchSettings
+from lambdas.stored.batches import read_batch
+
+logger = Logger(service="wordsight-batch", serialize_stacktrace=False)
+
+
+class Worker:
+    """Takes the steps of every batch of one stage."""
+
+    def __init__(self, settings: BatchSettings, connect: Connect) -> None:
+        self._connect = connect
+        self._store = Store(settings.data_bucket, connect)
+        self._endpoint = Endpoint(settings.endpoint_name, connect)
+
+    def take(self, event: dict[str, Any], context: LambdaContext) -> Any:
+        """One step, by its name."""
+        match event:
+            case {"step": "plan", "id": id}:
+                return self._plan(id, context)
+            case {"step": "shard", "id": id, "shard": shard}:
+                worker = ShardWorker(self._store, self._connect, self._endpoint, context.get_remaining_time_in_millis)
+                done = worker.work(read_batch(self._store, id), shard)
+                logger.info("shard", batch_id=id, shard=shard, results=done.results, problems=done.problems)
+                # One number: the answers of all shards together may have 256 KiB.
+                return done.problems
+            case {"step": "fail", "id": id, "error": error}:
+                return self._fail(id, error)
+        raise ValueError(f"no such step: {event}")
+
+    def _plan(self, id: str, context: LambdaContext) -> dict[str, Any]:
+        found = plan(self._store, read_batch(self._store, id), context.get_remaining_time_in_millis)
+        logger.info("plan", batch_id=id, images=found.images, complete=found.complete)
+        return {"complete": found.complete, "shards": missing_shards(self._store, id) if found.complete else []}
+
+    def _fail(self, id: str, error: dict[str, str]) -> None:
+        attempt = read_batch(self._store, id).attempt
+        failure = Failure(attempt=attempt, reason=cause_of(error))
+        self._store.write(failure_key(id), failure.model_dump())
+
+
+@cache
+def _worker() -> Worker:
+    return Worker(BatchSettings.from_env(), connect)
+
+
+@logger.inject_lambda_context
+def handler(event: dict[str, Any], context: LambdaContext) -> Any:
+    """Take one step of the batch `id`."""
+    return _worker().take(event, context)

@@ -1,0 +1,99 @@
+"""Plans a batch: lists its images and deals them out into shards, from wherever an earlier call stopped.
+
+What was listed after the plan was last written is listed again by the next call; the shards it writes are the same.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
+
+from contract.batches import (
+    MAX_BATCH_IMAGES,
+    SHARD_IMAGES,
+    Batch,
+    Plan,
+    Shard,
+    ShardItem,
+    check_source,
+    done_prefix,
+    done_shards,
+    plan_key,
+    shard_key,
+)
+from contract.problems import BadRequest
+from lambdas.aws.s3 import Store
+from lambdas.stored.batches import read_plan
+
+STEP_MS = 60_000
+"""What the slowest step may take: no step begins with less time left."""
+_WRITERS = 8  # botocore keeps 10 connections
+
+Listed = tuple[ShardItem, Plan]
+"""An item, and where the listing goes on behind it."""
+
+
+def plan(store: Store, batch: Batch, left_ms: Callable[[], int]) -> Plan:
+    """Go on listing until everything is or time is short. Raises BadRequest if there are no images, or too many."""
+    found = read_plan(store, batch.id)
+    while not found.complete and left_ms() > STEP_MS:
+        found = _step(store, batch, found)
+        store.write(plan_key(batch.id), found.model_dump())
+    return found
+
+
+def missing_shards(store: Store, id: str) -> list[int]:
+    """The shards of a planned batch that are still to be classified."""
+    done = done_shards(store.keys(done_prefix(id)))
+    return [shard for shard in range(read_plan(store, id).shards) if shard not in done]
+
+
+def _step(store: Store, batch: Batch, found: Plan) -> Plan:
+    """The next few shards, written side by side."""
+    listed = list(islice(_items(store, batch, found), _WRITERS * SHARD_IMAGES))
+    images = found.images + len(listed)
+    if not images:
+        raise BadRequest(f"there are no images in {batch.s3_prefix or batch.s3_key!r}: put some there")
+    if images > MAX_BATCH_IMAGES:
+        raise BadRequest(f"there are more than {MAX_BATCH_IMAGES:,} images, which one batch may have: make several")
+    parts = [listed[start : start + SHARD_IMAGES] for start in range(0, len(listed), SHARD_IMAGES)]
+
+    def write(number: int) -> None:
+        shard = Shard(items=[item for item, _ in parts[number]])
+        store.write(shard_key(batch.id, found.shards + number), shard.model_dump(exclude_none=True))
+
+    with ThreadPoolExecutor(_WRITERS) as writers:
+        list(writers.map(write, range(len(parts))))
+    behind = listed[-1][1] if listed else found
+    complete = len(listed) < _WRITERS * SHARD_IMAGES
+    return behind.model_copy(update={"images": images, "shards": found.shards + len(parts), "complete": complete})
+
+
+def _items(store: Store, batch: Batch, start: Plan) -> Iterator[Listed]:
+    if batch.s3_prefix is not None:
+        for key in store.keys(batch.s3_prefix, after=start.after):
+            if not key.endswith("/"):  # what consoles make when they are asked for a folder
+                yield ShardItem(place=key), Plan(after=key)
+        return
+    line, offset_bytes = start.line, start.offset_bytes
+    for content in store.lines(batch.s3_key or "", offset_bytes):
+        line += 1
+        offset_bytes += len(content)
+        if content.strip():
+            yield _item(content, f"{batch.s3_key} line {line}"), Plan(line=line, offset_bytes=offset_bytes)
+
+
+def _item(content: bytes, place: str) -> ShardItem:
+    try:
+        said = json.loads(content)
+    except (ValueError, RecursionError) as error:
+        return ShardItem(place=place, problem=f"the line is not JSON: {str(error)[:120]}")
+    key = said.get("s3_key") if isinstance(said, dict) else None
+    if not isinstance(key, str):
+        return ShardItem(place=place, problem='the line names no image: {"s3_key": …} is needed')
+    try:
+        return ShardItem(place=check_source(key))
+    except ValueError as error:
+        return ShardItem(place=place, problem=str(error))

@@ -1,0 +1,176 @@
+"""Batches: accepted, told of, stopped and resumed. The work itself is the state machine's of stacks/api/batches.py.
+
+A stopped or failed batch is resumed by a request of its own. Sending POST /batches again with its Idempotency-Key could
+not do it: that promises the first answer and nothing else, and is forgotten after a day.
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+from contract.batches import (
+    BATCHES_PREFIX,
+    RESUMABLE,
+    Batch,
+    BatchBody,
+    BatchList,
+    BatchState,
+    BatchView,
+    Failure,
+    Plan,
+    batch_key,
+    done_prefix,
+    done_shards,
+    failure_key,
+    problems_prefix,
+    results_prefix,
+)
+from contract.idempotency import now
+from contract.problems import Conflict, NotFound, PreconditionFailed
+from contract.questions import Parameters
+from contract.requests import ClassifyRequest
+from lambdas.aws.clients import Connect
+from lambdas.aws.executions import Executions, may_begin
+from lambdas.aws.s3 import Document, Store
+from lambdas.settings import TrainSettings
+from lambdas.stored.batches import read_batch, read_plan, unknown_batch
+from lambdas.stored.tasks import saved_questions
+
+_READERS = 8  # botocore keeps 10 connections
+
+
+class Batches:
+    """Those of one stage."""
+
+    def __init__(self, settings: TrainSettings, connect: Connect) -> None:
+        self._data = Store(settings.data_bucket, connect)
+        self._executions = Executions(settings.batch_machine_arn, connect)
+
+    def begin(self, id: str, body: BatchBody) -> BatchView:
+        """Start a batch. With the id of one that was accepted before, it only makes sure that it runs.
+
+        Raises NotFound for images or saved tasks that are not there, BadRequest for a question no answer has room for.
+        """
+        if self._data.read(batch_key(id)) is None:
+            self._accept(id, body)
+        return self._run(read_batch(self._data, id))
+
+    def get(self, id: str) -> BatchView:
+        """How far a batch is. Raises NotFound."""
+        return self._view(read_batch(self._data, id))
+
+    def page(self, limit: int, after: str) -> BatchList:
+        """At most `limit` of them, the newest first, of those older than the id `after`."""
+        ids = [id for id in sorted(self._data.folders(BATCHES_PREFIX), reverse=True) if not after or id < after]
+        found = [
+            Batch.model_validate(each.value) for each in self._data.read_all([batch_key(id) for id in ids[:limit]])
+        ]
+        with ThreadPoolExecutor(_READERS) as readers:
+            views = list(readers.map(self._view, found))
+        return BatchList(batches=views, next=ids[limit - 1] if len(ids) > limit else None)
+
+    def stop(self, id: str) -> BatchView:
+        """End a batch; what is done is kept. Raises NotFound, or Conflict if it has ended."""
+        batch = read_batch(self._data, id)
+        execution = self._executions.describe(batch.execution)
+        if execution is None or execution["status"] != "RUNNING":
+            raise Conflict(f"the batch {id} has ended already: it is {self._view(batch).state}")
+        self._executions.stop(batch.execution, "stopped by DELETE /batches")
+        return self._view(batch)
+
+    def resume(self, id: str) -> BatchView:
+        """Go on with what is missing. Raises NotFound, or Conflict for a batch that neither failed nor was stopped."""
+        document = self._data.read(batch_key(id))
+        if document is None:
+            raise unknown_batch(id)
+        batch = Batch.model_validate(document.value)
+        state = self._view(batch).state
+        if state != "done" and self._executions.describe(batch.execution) is None:
+            return self._run(batch)  # a request before this one was cut off
+        if state not in RESUMABLE:
+            raise Conflict(f"the batch {id} is {state}: only one that is {' or '.join(RESUMABLE)} can be resumed")
+        return self._run(self._next_attempt(document, batch))
+
+    def _next_attempt(self, document: Document, batch: Batch) -> Batch:
+        following = batch.model_copy(update={"attempt": batch.attempt + 1, "begun": now()})
+        try:
+            self._data.write(document.key, following.model_dump(mode="json"), etag=document.etag)
+        except PreconditionFailed:
+            raise Conflict(f"the batch {batch.id} is being resumed by another request") from None
+        return following
+
+    def _run(self, batch: Batch) -> BatchView:
+        self._executions.start(batch.execution, {"id": batch.id})
+        return self._view(batch)
+
+    def _accept(self, id: str, body: BatchBody) -> None:
+        self._check_source(body)
+        parameters = self._resolved(body.question)
+        ClassifyRequest([b"any image"], parameters)  # says so if not even one image's answer has room
+        batch = Batch(
+            id=id,
+            created=now(),
+            begun=now(),
+            s3_prefix=body.s3_prefix,
+            s3_key=body.s3_key,
+            parameters=parameters.model_dump(exclude_unset=True),
+        )
+        try:
+            self._data.write(batch_key(id), batch.model_dump(mode="json"), absent=True)
+        except PreconditionFailed:
+            return  # the same request, sent twice at once
+
+    def _check_source(self, body: BatchBody) -> None:
+        place = body.s3_prefix or body.s3_key or ""
+        key = next(self._data.keys(place), None)
+        if key is None or (body.s3_key is not None and key != body.s3_key):
+            what = "no object's key begins with" if body.s3_prefix is not None else "there is no object"
+            raise NotFound(f"{what} {place!r} in the data bucket")
+
+    def _resolved(self, question: Parameters) -> Parameters:
+        names = question.task_names
+        if not names:
+            return question
+        return question.with_saved(saved_questions(self._data, names))
+
+    def _view(self, batch: Batch) -> BatchView:
+        plan = read_plan(self._data, batch.id)
+        done = done_shards(self._data.keys(done_prefix(batch.id)))
+        results, problems = sum(each.results for each in done.values()), sum(each.problems for each in done.values())
+        state, reason = self._state(batch, plan, len(done))
+        return BatchView(
+            id=batch.id,
+            created=batch.created,
+            state=state,
+            reason=reason,
+            s3_prefix=batch.s3_prefix,
+            s3_key=batch.s3_key,
+            images=plan.images if plan.complete else None,
+            done_images=results + problems,
+            results=results,
+            problems=problems,
+            shards=plan.shards if plan.complete else None,
+            done_shards=len(done),
+            results_s3_prefix=results_prefix(batch.id),
+            problems_s3_prefix=problems_prefix(batch.id),
+        )
+
+    def _state(self, batch: Batch, plan: Plan, done: int) -> tuple[BatchState, str | None]:
+        """What was written tells that a batch is done; that it is not, and why, those who know for 90 days."""
+        if plan.complete and done == plan.shards:
+            return "done", None
+        execution = self._executions.describe(batch.execution)
+        if execution is None:
+            if may_begin(batch.begun):
+                return "planning", None
+            return "failed", "nothing is known of its work any more: resume it"
+        if execution["status"] == "RUNNING":
+            return ("running" if plan.complete else "planning"), None
+        if execution["status"] == "ABORTED":
+            return "stopped", execution.get("cause")
+        return "failed", self._reason(batch) or execution.get("cause") or f"it ended as {execution['status']}"
+
+    def _reason(self, batch: Batch) -> str | None:
+        document = self._data.read(failure_key(batch.id))
+        failure = Failure.model_validate(document.value) if document else None
+        return failure.reason if failure and failure.attempt == batch.attempt else None

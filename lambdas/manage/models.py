@@ -1,0 +1,101 @@
+"""Models: listed, brought along, and asked to go live."""
+
+from __future__ import annotations
+
+from contract.idempotency import now
+from contract.models import ENDED, ImportBody, Model, ModelList, ModelSummary, ModelView, Promotion
+from contract.problems import Conflict
+from lambdas.aws.clients import Connect
+from lambdas.aws.s3 import Artifacts, Store
+from lambdas.aws.serving_stack import ServingStack
+from lambdas.manage.foreign_checkpoint import read_metadata
+from lambdas.manage.promotions import Promotions
+from lambdas.settings import TrainSettings
+from lambdas.stored.registry import Registry
+
+
+class Models:
+    """Those of one stage."""
+
+    def __init__(self, settings: TrainSettings, connect: Connect) -> None:
+        self._artifacts = Artifacts(settings.artifacts_bucket, connect)
+        self._registry = Registry(Store(settings.artifacts_bucket, connect))
+        self._stack = ServingStack(settings.serving_stack, connect)
+        self._promotions = Promotions(settings, connect)
+
+    def all(self) -> ModelList:
+        """Every version, which one is live, and what is rolling out."""
+        live = self._stack.state().model_uri
+        return ModelList(
+            models=[
+                ModelSummary(**each.model_dump(include=_SUMMARIZED), live=each.artifact_s3_uri == live)
+                for each in self._registry.models()
+            ],
+            live_s3_uri=live,
+            rolling_out=next((each for each in self._promotions.all() if each.state not in ENDED), None),
+        )
+
+    def get(self, version: str) -> ModelView:
+        """One version. Raises NotFound."""
+        return self._view(self._registry.get(version))
+
+    def add(self, body: ImportBody) -> ModelView:
+        """Register a checkpoint that lies in the artifacts bucket.
+
+        Raises BadRequest if it can't be served, NotFound for an unknown parent, Conflict for a version that is taken.
+        """
+        prefix = self._artifacts.prefix_of(body.s3_uri)
+        metadata = read_metadata(self._artifacts, prefix)
+        if body.parent is not None:
+            self._registry.get(body.parent)
+        model = Model(
+            version=body.version,
+            parent=body.parent,
+            artifact_s3_uri=f"s3://{self._artifacts.bucket}/{prefix}",
+            served_version=metadata.get("version"),
+            created=now(),
+            source="import",
+            data_digest=metadata.get("data_digest"),
+            metrics=metadata.get("metrics") or {},
+        )
+        same = self._registry.find(body.version)
+        if same is None or same.model_copy(update={"created": model.created}) != model:
+            self._registry.add(model)
+        return self._view(model)
+
+    def promote(self, id: str, version: str, *, force: bool) -> Promotion:
+        """Let a version go live. With the id of a promotion that began before, it only makes sure that it runs.
+
+        Raises NotFound, or Conflict if the gate refused the version or the stack is being changed.
+        """
+        model = self._registry.get(version)
+        promotion = self._registry.promotion(id)
+        if promotion is None:
+            self._check(model, force)
+            promotion = Promotion(
+                id=id,
+                version=version,
+                artifact_s3_uri=model.artifact_s3_uri,
+                served_version=model.served_version,
+                created=now(),
+            )
+            self._registry.put(promotion)
+        self._promotions.start(promotion)
+        return promotion
+
+    def _check(self, model: Model, force: bool) -> None:
+        if model.gate and not model.gate.passed and not force:
+            raise Conflict(f"the gate refused {model.version}: {'; '.join(model.gate.reasons)}. Set force to go on")
+        stack = self._stack.state()
+        if stack.changing:
+            raise Conflict(
+                f"the endpoint is being changed ({stack.status}): try again when that is done", retry_after_s=30
+            )
+
+    def _view(self, model: Model) -> ModelView:
+        promotions = (each for each in self._promotions.all() if each.version == model.version)
+        live = self._stack.state().model_uri == model.artifact_s3_uri
+        return ModelView(**model.model_dump(), live=live, promotion=next(promotions, None))
+
+
+_SUMMARIZED = set(ModelSummary.model_fields)

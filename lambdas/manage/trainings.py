@@ -1,0 +1,246 @@
+"""Trainings: accepted, told of and stopped. The work itself is the state machine's of stacks/training/stack.py."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from contract.annotations import ANNOTATIONS_PREFIX
+from contract.idempotency import now
+from contract.models import ENDED, NO_MODEL_URI, Gate, Model, Promotion
+from contract.problems import BadRequest, Conflict, NotFound, PreconditionFailed
+from contract.trainings import (
+    BASE_CHANNEL,
+    LIVE,
+    MIN_RUNTIME_S,
+    STEP_METRIC,
+    STEPS_METRIC,
+    TRAIN_CHANNEL,
+    TRAININGS_PREFIX,
+    Training,
+    TrainingBody,
+    TrainingList,
+    TrainingState,
+    TrainingView,
+    channel_s3_uri,
+    training_key,
+)
+from lambdas.aws.clients import Connect
+from lambdas.aws.executions import Executions, may_begin
+from lambdas.aws.s3 import Store
+from lambdas.aws.serving_stack import ServingStack
+from lambdas.aws.training_jobs import TrainingJobs
+from lambdas.manage.promotions import Promotions
+from lambdas.settings import TrainSettings
+from lambdas.stored.registry import Registry
+
+_READERS = 8  # botocore keeps 10 connections
+
+
+class Trainings:
+    """Those of one stage."""
+
+    def __init__(self, settings: TrainSettings, connect: Connect) -> None:
+        self._settings = settings
+        self._data = Store(settings.data_bucket, connect)
+        self._registry = Registry(Store(settings.artifacts_bucket, connect))
+        self._stack = ServingStack(settings.serving_stack, connect)
+        self._promotions = Promotions(settings, connect)
+        self._executions = Executions(settings.training_machine_arn, connect)
+        self._jobs = TrainingJobs(connect)
+
+    def begin(self, id: str, body: TrainingBody) -> TrainingView:
+        """Start a training. With the id of one that was accepted before, it only makes sure that it runs.
+
+        Raises NotFound for a dataset or base that is not there, BadRequest for what SageMaker would refuse.
+        """
+        document = self._data.read(training_key(id))
+        training = Training.model_validate(document.value) if document else self._accept(id, body)
+        request = job_request(training, self._settings.data_bucket, self._settings.max_wait_s)
+        self._executions.start(id, {"training": training.model_dump(mode="json"), "job_request": request})
+        return self._view(training)
+
+    def get(self, id: str) -> TrainingView:
+        """How a training is. Raises NotFound."""
+        return self._view(self._find(id))
+
+    def page(self, limit: int, after: str) -> TrainingList:
+        """At most `limit` of them, the newest first, of those older than the id `after`."""
+        before = training_key(after) if after else "~"
+        keys = [key for key in sorted(self._data.keys(TRAININGS_PREFIX), reverse=True) if key < before]
+        found = [Training.model_validate(each.value) for each in self._data.read_all(keys[:limit])]
+        with ThreadPoolExecutor(_READERS) as readers:
+            views = list(readers.map(self._view, found))
+        return TrainingList(trainings=views, next=found[-1].id if found and len(keys) > limit else None)
+
+    def stop(self, id: str) -> TrainingView:
+        """End a training; what it has saved is kept. Raises NotFound, or Conflict if it has ended."""
+        training = self._find(id)
+        execution = self._executions.describe(id)
+        if execution is None or execution["status"] != "RUNNING":
+            raise Conflict(f"the training {id} has ended already: it is {self._view(training).state}")
+        self._jobs.stop(training.version)  # before its execution, which would leave it no time to save its state
+        self._executions.stop(id, "stopped by DELETE /trainings")
+        return self._view(training)
+
+    def _find(self, id: str) -> Training:
+        document = self._data.read(training_key(id))
+        if document is None:
+            raise NotFound(f"there is no training {id!r}: GET /trainings lists them")
+        return Training.model_validate(document.value)
+
+    def _view(self, training: Training) -> TrainingView:
+        return view(
+            training,
+            self._executions.describe(training.id),
+            self._jobs.describe(training.version),
+            self._registry.find(training.version),
+            self._promotions.find(training.id),
+        )
+
+    def _accept(self, id: str, body: TrainingBody) -> Training:
+        if next(self._data.keys(f"{ANNOTATIONS_PREFIX}{body.dataset}/"), None) is None:
+            raise NotFound(f"the dataset {body.dataset!r} has no annotations: POST /annotations adds them")
+        version, s3_uri = self._base(body.base_version)
+        training = Training(
+            id=id,
+            created=now(),
+            version=f"{self._settings.job_name_prefix}{id}",
+            dataset=body.dataset,
+            base_version=version,
+            base_s3_uri=s3_uri,
+            hyperparameters=body.hyperparameter_strings,
+            promote=body.promote,
+            max_runtime_s=self._max_runtime_s(body),
+            spot=self._settings.spot if body.spot is None else body.spot,
+        )
+        try:
+            self._data.write(training_key(id), training.model_dump(mode="json"), absent=True)
+        except PreconditionFailed:
+            return self._find(id)  # the same request, sent twice at once
+        return training
+
+    def _base(self, version: str) -> tuple[str | None, str]:
+        """(version, artifact's URI) of the model to start from; what is live may have been deployed by hand."""
+        if version != LIVE:
+            model = self._registry.get(version)
+            return model.version, model.artifact_s3_uri
+        s3_uri = self._stack.state().model_uri
+        found = self._registry.at(s3_uri)
+        return found.version if found else None, s3_uri
+
+    def _max_runtime_s(self, body: TrainingBody) -> int:
+        most = self._settings.max_run_s
+        if body.max_spend_usd is not None:
+            return min(most, self._paid_s(body.max_spend_usd))
+        if body.max_runtime_s is not None and body.max_runtime_s > most:
+            raise BadRequest(
+                f"max_runtime_s is {body.max_runtime_s}, at most {most} are allowed (the stage's max_run_s)"
+            )
+        return body.max_runtime_s or most
+
+    def _paid_s(self, spend_usd: float) -> int:
+        """How long an amount pays for, at the price without spot: spot capacity may cost as much."""
+        usd_per_hour = self._settings.usd_per_hour
+        if not usd_per_hour:
+            raise BadRequest("max_spend_usd: the price of this stage's machines is not known; give max_runtime_s")
+        runtime_s = int(3600 * spend_usd / usd_per_hour)
+        if runtime_s < MIN_RUNTIME_S:
+            least_usd = MIN_RUNTIME_S / 3600 * usd_per_hour
+            raise BadRequest(
+                f"max_spend_usd is {spend_usd:g}, which pays for {runtime_s} s of {usd_per_hour:g} USD per hour: "
+                f"give at least {least_usd:.2f}, or max_runtime_s"
+            )
+        return runtime_s
+
+
+FORGOTTEN = "nothing is known of it any more: it never began, or ended more than 90 days ago; start another"
+NOT_COMPARED = (
+    "it passed, but was not promoted: another model than its base is live by now, with which it was not compared; "
+    "POST /models/{version}/promote lets it go live all the same"
+)
+
+Description = Mapping[str, Any]
+
+
+def view(
+    training: Training,
+    execution: Description | None,
+    job: Description | None,
+    model: Model | None,
+    promotion: Promotion | None,
+) -> TrainingView:
+    """What GET /trainings/{id} answers."""
+    state, reason = _state(training, execution, job, model, promotion)
+    metrics = {each["MetricName"]: float(each["Value"]) for each in (job or {}).get("FinalMetricDataList") or []}
+    step, steps = metrics.pop(STEP_METRIC, None), metrics.pop(STEPS_METRIC, None)
+    return TrainingView(
+        **training.model_dump(),
+        state=state,
+        status=job["SecondaryStatus"] if job else None,
+        step=None if step is None else int(step),
+        steps=None if steps is None else int(steps),
+        metrics=metrics,
+        gate=model.gate if model else None,
+        promotion=promotion,
+        reason=reason,
+    )
+
+
+def _state(
+    training: Training,
+    execution: Description | None,
+    job: Description | None,
+    model: Model | None,
+    promotion: Promotion | None,
+) -> tuple[TrainingState, str | None]:
+    if model and model.gate:
+        return _after_the_gate(model.gate, promotion, training.promote)
+    if execution is None:
+        return ("queued", None) if may_begin(training.created) else ("failed", FORGOTTEN)
+    if execution["status"] == "RUNNING":
+        return _running(job), None
+    cause = execution.get("cause") or f"its execution ended as {execution['status']}"
+    stopped = execution["status"] == "ABORTED" or (job or {}).get("SecondaryStatus") == "Stopped"
+    return "stopped" if stopped else "failed", cause
+
+
+def _after_the_gate(gate: Gate, promotion: Promotion | None, promote: str) -> tuple[TrainingState, str | None]:
+    if not gate.passed:
+        return "refused", "; ".join(gate.reasons)
+    if promotion is None:
+        return "done", NOT_COMPARED if promote == "auto" else None
+    if promotion.state not in ENDED:
+        return "promoting", None
+    return "done", promotion.reason
+
+
+def _running(job: Description | None) -> TrainingState:
+    if job is None:
+        return "snapshot"
+    return "gating" if job["TrainingJobStatus"] == "Completed" else "training"
+
+
+def job_request(training: Training, data_bucket: str, max_wait_s: int) -> dict[str, Any]:
+    """Members of CreateTrainingJob's request.
+
+    `max_wait_s` is what a job on spot capacity may take with its waiting, if it may run no longer than that.
+    """
+    channels = [_channel(TRAIN_CHANNEL, "ManifestFile", channel_s3_uri(data_bucket, training.id))]
+    if training.base_s3_uri != NO_MODEL_URI:
+        channels.append(_channel(BASE_CHANNEL, "S3Prefix", training.base_s3_uri))
+    stopping = {"MaxRuntimeInSeconds": training.max_runtime_s}
+    if training.spot:  # SageMaker refuses it without
+        stopping["MaxWaitTimeInSeconds"] = max(max_wait_s, training.max_runtime_s)
+    return {
+        "HyperParameters": training.hyperparameters,
+        "InputDataConfig": channels,
+        "StoppingCondition": stopping,
+        "EnableManagedSpotTraining": training.spot,
+    }
+
+
+def _channel(name: str, kind: str, s3_uri: str) -> dict[str, Any]:
+    source = {"S3DataType": kind, "S3DataDistributionType": "FullyReplicated", "S3Uri": s3_uri}
+    return {"ChannelName": name, "DataSource": {"S3DataSource": source}}

@@ -1,0 +1,143 @@
+"""The steps of a promotion, which a state machine calls in turn: a version goes live, or it is known why not.
+
+CloudFormation is the endpoint's only writer: a new `ModelUri` of the serving stack is a new fleet beside the old one,
+which takes over when it is healthy. After that the endpoint is asked what it serves. If that is not the version that
+was meant, or its answers are not those that it gave when it was trained, the previous one is brought back.
+
+Each step is given {"step", "promotion"} and answers {"next", "reason"}, where `next` is "wait" (for CloudFormation),
+"verify", "live" or "failed". How far it is stands in the promotion's document all the time.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+from aws_lambda_powertools import Logger
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from contract.models import BASE_VERSION, Promotion
+from contract.problems import Conflict, NotFound
+from lambdas.aws.clients import Connect, connect
+from lambdas.aws.endpoint import Endpoint
+from lambdas.aws.s3 import Artifacts, Store
+from lambdas.aws.serving_stack import ServingStack
+from lambdas.rollout.probe import fault_of
+from lambdas.settings import RolloutSettings
+from lambdas.stored.registry import Registry
+
+logger = Logger(service="wordsight-rollout", serialize_stacktrace=False)
+
+Answer = dict[str, str]
+
+
+class Rollout:
+    """The steps, for one serving stack and its endpoint."""
+
+    def __init__(self, settings: RolloutSettings, connect: Connect) -> None:
+        self._artifacts = Artifacts(settings.artifacts_bucket, connect)
+        self._registry = Registry(Store(settings.artifacts_bucket, connect))
+        self._stack = ServingStack(settings.serving_stack, connect)
+        self._endpoint = Endpoint(settings.endpoint_name, connect)
+
+    def step(self, event: dict[str, Any]) -> Answer:
+        """Take one step. Raises NotFound for an unknown promotion, ServiceUnavailable or GatewayTimeout for later."""
+        promotion = self._registry.promotion(event["promotion"])
+        if promotion is None:
+            raise NotFound(f"there is no promotion {event['promotion']!r}")
+        match event["step"]:
+            case "update":
+                return self._update(promotion)
+            case "check":
+                return self._check(promotion)
+            case "verify":
+                return self._verify(promotion)
+            case step:  # "report": a step before this one could not be taken
+                return self._failed(promotion, event.get("reason") or f"the step {step!r} failed")
+
+    def _update(self, promotion: Promotion) -> Answer:
+        if promotion.previous_s3_uri is None:
+            promotion = self._note(promotion, state="updating", previous_s3_uri=self._stack.state().model_uri)
+        try:
+            begun = self._stack.update(promotion.artifact_s3_uri, f"promote-{promotion.id}")
+        except Conflict as conflict:
+            return self._failed(promotion, conflict.detail)
+        return _answer("wait" if begun else "verify")
+
+    def _check(self, promotion: Promotion) -> Answer:
+        """What has become of the update, or of the way back."""
+        stack = self._stack.state()
+        if stack.changing:
+            return _answer("wait")
+        if promotion.state == "restoring":
+            return self._failed(promotion, f"{promotion.reason}; {self._after_restoring(promotion)}")
+        if stack.model_uri == promotion.artifact_s3_uri and stack.status == "UPDATE_COMPLETE":
+            return _answer("verify")
+        if stack.status == "UPDATE_COMPLETE":
+            return self._failed(promotion, f"another deployment has made {stack.model_uri} live meanwhile")
+        reason = self._stack.first_failure() or "CloudFormation gave no reason"
+        return self._failed(promotion, f"the update was rolled back ({stack.status}): {reason}")
+
+    def _verify(self, promotion: Promotion) -> Answer:
+        promotion = self._note(promotion, state="verifying")
+        fault = fault_of(promotion, self._replaced_version(promotion), self._artifacts, self._endpoint)
+        if fault is None:
+            self._note(promotion, state="live")
+            return _answer("live")
+        return self._restore(promotion, fault)
+
+    def _replaced_version(self, promotion: Promotion) -> str | None:
+        """What the endpoint called the model that was live before, if that was another one and is known.
+
+        Not of a checkpoint that was brought along, when the base comes back: a copy of the base is called like it.
+        """
+        previous = promotion.previous_s3_uri
+        if previous is None or previous == promotion.artifact_s3_uri:
+            return None
+        model = self._registry.at(previous)
+        if model is None or (promotion.version == BASE_VERSION and model.source == "import"):
+            return None
+        return model.served_version
+
+    def _restore(self, promotion: Promotion, fault: str) -> Answer:
+        """Bring back what was live before; if that is what was promoted, there is nothing to go back to."""
+        previous = promotion.previous_s3_uri
+        if previous is None or previous == promotion.artifact_s3_uri:
+            return self._failed(promotion, fault)
+        promotion = self._note(promotion, state="restoring", reason=fault)
+        try:
+            begun = self._stack.update(previous, f"restore-{promotion.id}")
+        except Conflict as conflict:
+            return self._failed(promotion, f"{fault}; and the previous model can't be brought back: {conflict.detail}")
+        return _answer("wait") if begun else self._failed(promotion, fault)
+
+    def _after_restoring(self, promotion: Promotion) -> str:
+        stack = self._stack.state()
+        if stack.model_uri == promotion.previous_s3_uri:
+            return "the previous model was brought back"
+        return f"and the previous model could not be brought back ({stack.status}): {self._stack.first_failure()}"
+
+    def _failed(self, promotion: Promotion, reason: str) -> Answer:
+        logger.warning("promotion failed", promotion=promotion.id, version=promotion.version, reason=reason)
+        self._note(promotion, state="failed", reason=reason)
+        return _answer("failed", reason)
+
+    def _note(self, promotion: Promotion, **changes: str) -> Promotion:
+        promotion = promotion.model_copy(update=changes)
+        self._registry.put(promotion)
+        return promotion
+
+
+def _answer(next: str, reason: str = "") -> Answer:
+    return {"next": next, "reason": reason}
+
+
+@cache
+def _rollout() -> Rollout:
+    return Rollout(RolloutSettings.from_env(), connect)
+
+
+@logger.inject_lambda_context
+def handler(event: dict[str, Any], context: LambdaContext) -> Answer:
+    """Take one step of a promotion, as stacks/training/rollout.py asks for it."""
+    return _rollout().step(event)

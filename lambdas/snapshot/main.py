@@ -1,0 +1,103 @@
+"""What a training learns from: a dataset's annotations at one moment, written down for good.
+
+Two files under snapshots/<training>/: `manifest.jsonl` has a line for each record as `model.data` reads it, and
+`channel.manifest` names it and the images, so that they become the training job's channel where they lie.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import cache
+from typing import Any
+
+from aws_lambda_powertools import Logger
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from contract.annotations import Annotation, Split, image_key
+from contract.hyperparameters import Hyperparameters
+from contract.problems import BadRequest
+from contract.trainings import CHANNEL_MANIFEST, SNAPSHOTS_PREFIX, Training
+from lambdas.aws.clients import connect
+from lambdas.aws.s3 import Store
+from lambdas.settings import SnapshotSettings
+from lambdas.snapshot.splits import assign_splits
+from lambdas.stored.annotations import AnnotationStore
+
+MANIFEST = "manifest.jsonl"
+MIN_TRAIN_IMAGES = 2
+
+logger = Logger(service="wordsight-snapshot", serialize_stacktrace=False)
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """`digest`: sha256 of the manifest. `images`: how many there are in each split."""
+
+    records: int
+    images: dict[str, int]
+    digest: str
+
+
+def take_snapshot(store: Store, dataset: str, training: str, validation_share: float) -> Snapshot:
+    """Write down what the dataset holds now. Repeated for the same training, it replaces what was written.
+
+    Raises BadRequest for a dataset from which nothing can be learnt.
+    """
+    annotations = AnnotationStore(store).all(dataset)
+    splits = assign_splits(annotations, validation_share)
+    images = dict(Counter[str](splits.values()))
+    _check_there_is_enough(dataset, images)
+    manifest = _manifest(store.bucket, annotations, splits)
+    folder = f"{SNAPSHOTS_PREFIX}{training}/"
+    channel = [{"prefix": f"s3://{store.bucket}/"}, f"{folder}{MANIFEST}", *map(image_key, splits)]
+    store.put(f"{folder}{MANIFEST}", manifest, "application/jsonl")
+    store.put(f"{folder}{CHANNEL_MANIFEST}", json.dumps(channel).encode(), "application/json")
+    return Snapshot(len(annotations), images, hashlib.sha256(manifest).hexdigest())
+
+
+def _check_there_is_enough(dataset: str, images: Mapping[str, int]) -> None:
+    train, validation = images.get("train", 0), images.get("validation", 0)
+    if train < MIN_TRAIN_IMAGES or not validation:
+        raise BadRequest(
+            f"the dataset {dataset!r} has {train} images to train on and {validation} for validation, at least "
+            f"{MIN_TRAIN_IMAGES} and 1 are needed: POST /annotations adds some; images that look the same count as one"
+        )
+
+
+def _manifest(bucket: str, annotations: Sequence[Annotation], splits: Mapping[str, Split]) -> bytes:
+    lines = (json.dumps(_line(bucket, each, splits[each.image]), ensure_ascii=False) for each in annotations)
+    return "".join(f"{line}\n" for line in lines).encode()
+
+
+def _line(bucket: str, annotation: Annotation, split: Split) -> dict[str, Any]:
+    line: dict[str, Any] = {
+        "image": f"s3://{bucket}/{image_key(annotation.image)}",
+        "split": split,
+        "id": annotation.id,
+    }
+    if annotation.sentences:
+        line["captions"] = annotation.sentences
+    if annotation.label is not None and annotation.task is None:
+        line["label"] = annotation.label
+    elif annotation.label is not None:
+        line["labels"] = {annotation.task: annotation.label}
+    return line
+
+
+@cache
+def _store() -> Store:
+    return Store(SnapshotSettings.from_env().data_bucket, connect)
+
+
+@logger.inject_lambda_context
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    """Take the snapshot of the accepted `training` of a state machine's execution; the answer is its figures."""
+    training = Training.model_validate(event["training"])
+    share = Hyperparameters.from_strings(training.hyperparameters).validation_share
+    snapshot = take_snapshot(_store(), training.dataset, training.id, share)
+    logger.info("snapshot", training=training.id, records=snapshot.records, images=snapshot.images)
+    return asdict(snapshot)

@@ -1,0 +1,72 @@
+"""The registry: every version of the model as one document in the artifacts bucket, and the promotions of them."""
+
+from __future__ import annotations
+
+from contract.models import (
+    BASE,
+    BASE_VERSION,
+    NO_MODEL_URI,
+    PROMOTIONS_PREFIX,
+    REGISTRY_PREFIX,
+    Model,
+    Promotion,
+    model_key,
+    promotion_key,
+)
+from contract.problems import Conflict, NotFound, PreconditionFailed
+from lambdas.aws.s3 import Store
+
+
+class Registry:
+    """What the artifacts bucket knows of models. The base, which is in the images, is always among them."""
+
+    def __init__(self, artifacts: Store) -> None:
+        self._artifacts = artifacts
+
+    def models(self) -> list[Model]:
+        """Every version, the base first and then the oldest."""
+        documents = self._artifacts.read_all(list(self._artifacts.keys(REGISTRY_PREFIX)))
+        models = [Model.model_validate(document.value) for document in documents]
+        return [BASE, *sorted(models, key=lambda model: (model.created, model.version))]
+
+    def find(self, version: str) -> Model | None:
+        """A version, or None where it is not registered."""
+        if version == BASE_VERSION:
+            return BASE
+        document = self._artifacts.read(model_key(version))
+        return Model.model_validate(document.value) if document else None
+
+    def get(self, version: str) -> Model:
+        """A version. Raises NotFound."""
+        if model := self.find(version):
+            return model
+        raise NotFound(f"there is no model {version!r}: GET /models lists them")
+
+    def at(self, artifact_s3_uri: str) -> Model | None:
+        """The version whose checkpoint is in this folder."""
+        if artifact_s3_uri == NO_MODEL_URI:
+            return BASE
+        return next((model for model in self.models() if model.artifact_s3_uri == artifact_s3_uri), None)
+
+    def add(self, model: Model) -> None:
+        """Register a version for good. Raises Conflict if another one has its name."""
+        if model.version == BASE_VERSION:
+            raise Conflict(f"{BASE_VERSION!r} is the model in the images: choose another version")
+        try:
+            self._artifacts.write(model_key(model.version), model.model_dump(mode="json"), absent=True)
+        except PreconditionFailed:
+            raise Conflict(f"there is a model {model.version!r} already: choose another version") from None
+
+    def put(self, promotion: Promotion) -> None:
+        """Write down how far a promotion is."""
+        self._artifacts.write(promotion_key(promotion.id), promotion.model_dump(mode="json"))
+
+    def promotion(self, id: str) -> Promotion | None:
+        """A promotion, or None where there is none of this id."""
+        document = self._artifacts.read(promotion_key(id))
+        return Promotion.model_validate(document.value) if document else None
+
+    def promotions(self) -> list[Promotion]:
+        """Every promotion, the newest first."""
+        keys = sorted(self._artifacts.keys(PROMOTIONS_PREFIX), reverse=True)
+        return [Promotion.model_validate(document.value) for document in self._artifacts.read_all(keys)]

@@ -1,0 +1,124 @@
+"""Idempotency-Key: a POST that is sent again gets the first one's answer, and creates nothing twice.
+
+After https://datatracker.ietf.org/doc/draft-ietf-httpapi-idempotency-key-header, but for its 422 of a key that comes
+again with another body, which here is a 409 as well.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import secrets
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any, cast
+
+from aws_lambda_powertools.event_handler import APIGatewayRestResolver, Response
+
+from contract.idempotency import IDEMPOTENCY_HEADER, MAX_IDEMPOTENCY_KEY_CHARS, Answer, Remembered, remembered_key
+from contract.limits import LAMBDA_TIMEOUT_S
+from contract.problems import BadRequest, Conflict, PreconditionFailed, ProblemError
+from lambdas.aws.s3 import Document, Store
+from lambdas.web.requests import body_of
+from lambdas.web.responses import request_id_header
+
+_RETRY_AFTER_S = 1
+_REPLAYED_HEADERS = ("location", "etag")
+_KEY = re.compile(rf"[!-~]{{1,{MAX_IDEMPOTENCY_KEY_CHARS}}}")
+_BOUNDARY = re.compile(r'boundary="?([^";]+)')
+
+Work = Callable[[str], Response[str]]
+"""Creates something under the id that it is given, and answers with it. Given the same id again, it goes on."""
+
+
+def new_id() -> str:
+    """An id that sorts by time: <utc yyyymmddhhmmss>-<6 hex>."""
+    return f"{datetime.now(UTC):%Y%m%d%H%M%S}-{secrets.token_hex(3)}"
+
+
+def once(app: APIGatewayRestResolver, store: Store, work: Work) -> Response[str]:
+    """The answer of `work` to the app's current request, or what was answered to its Idempotency-Key before.
+
+    A repetition after a failure on our side is given the id of the first attempt, so that it creates nothing beside it.
+    Raises BadRequest for a bad key, Conflict while the first request is at work or if its body was another one.
+    """
+    event = app.current_event
+    key = event.headers.get(IDEMPOTENCY_HEADER)
+    if key is None:
+        return work(new_id())
+    if not _KEY.fullmatch(key):
+        raise BadRequest(
+            f"the {IDEMPOTENCY_HEADER} header is 1 to {MAX_IDEMPOTENCY_KEY_CHARS} visible ASCII characters, got {key!r}"
+        )
+    place = remembered_key(f"{event.http_method} {event.path}", key)
+    digest = _digest(event.headers.get("content-type", ""), body_of(event))
+    reserved = _reserve(store, place, digest)
+    remembered = cast(Remembered, reserved.value)
+    if (answer := remembered["answer"]) is not None:
+        headers = {**answer["headers"], **request_id_header(app)}
+        return Response(answer["status"], "application/json", answer["body"], headers)
+    return _remember(store, reserved, work)
+
+
+def _reserve(store: Store, place: str, digest: str) -> Document:
+    """The memory of this request: answered, or ours to work on."""
+    found = store.read(place)
+    if found is None:
+        fresh = Remembered(id=new_id(), body_sha256=digest, busy_until_epoch_s=_busy_until_epoch_s(), answer=None)
+        return _claim(store, place, dict(fresh), absent=True)
+    remembered = cast(Remembered, found.value)
+    if remembered["body_sha256"] != digest:
+        raise Conflict(f"this {IDEMPOTENCY_HEADER} came with another body before: take a new key for a new request")
+    if remembered["answer"] is not None:
+        return found
+    if remembered["busy_until_epoch_s"] > time.time():
+        raise _at_work()
+    return _claim(store, place, {**found.value, "busy_until_epoch_s": _busy_until_epoch_s()}, etag=found.etag)
+
+
+def _claim(
+    store: Store, place: str, value: dict[str, Any], *, etag: str | None = None, absent: bool = False
+) -> Document:
+    try:
+        return store.write(place, value, etag=etag, absent=absent)
+    except PreconditionFailed:
+        raise _at_work() from None
+
+
+def _remember(store: Store, reserved: Document, work: Work) -> Response[str]:
+    remembered = cast(Remembered, reserved.value)
+    done = False
+    try:
+        response = work(remembered["id"])
+        done = True
+    except ProblemError as problem:
+        if problem.status < 500:  # nothing was created: the caller may send something better with the same key
+            store.delete(reserved.key)
+            done = True
+        raise
+    finally:
+        if not done:  # the next attempt need not wait
+            store.write(reserved.key, {**remembered, "busy_until_epoch_s": 0})
+    headers = {name: str(response.headers[name]) for name in _REPLAYED_HEADERS if name in response.headers}
+    answer = Answer(status=response.status_code, body=response.body or "", headers=headers)
+    store.write(reserved.key, {**remembered, "answer": answer})
+    return response
+
+
+def _at_work() -> Conflict:
+    return Conflict(
+        f"the first request with this {IDEMPOTENCY_HEADER} is at work: try again", retry_after_s=_RETRY_AFTER_S
+    )
+
+
+def _busy_until_epoch_s() -> int:
+    """When whoever began is over at the latest, with an answer or without."""
+    return int(time.time()) + LAMBDA_TIMEOUT_S
+
+
+def _digest(content_type: str, body: bytes) -> str:
+    """A form's boundary is drawn anew each time it is sent, so it does not count."""
+    if boundary := _BOUNDARY.search(content_type):
+        body = body.replace(boundary[1].encode("latin-1", "replace"), b"")
+    return hashlib.sha256(body).hexdigest()

@@ -1,0 +1,133 @@
+"""`Clip`: a checkpoint as two encoders into one space of unit vectors.
+
+Learning Transferable Visual Models From Natural Language Supervision, Radford et al. 2021, section 2.3.
+Shapes: B images, T texts, N tokens, D width of the shared space.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from PIL import Image
+from torch import Tensor
+from torch.nn.functional import normalize
+from transformers import BatchEncoding, CLIPModel, PreTrainedTokenizerBase
+
+from model.clip.checkpoint import Checkpoint
+from model.clip.image import Pixels, open_pixels
+from model.clip.preprocess import Normalization, resized, short_side
+
+
+@dataclass(frozen=True)
+class TextEmbedding:
+    """A text as a unit vector [D], fp32, on the CPU. `truncated`: the text was longer than the model reads."""
+
+    vector: torch.Tensor
+    truncated: bool
+
+
+class Clip:
+    """The two encoders of a checkpoint. Its methods may run in any thread; the encoders want one at a time.
+
+    `exact`: images are prepared as transformers does, to the last bit. Else in a fraction of the time and not quite:
+    large JPEGs are shrunk while they are decoded, and torch resizes (see `open_pixels` and `resized`).
+    """
+
+    def __init__(self, checkpoint: Checkpoint, *, exact: bool = True) -> None:
+        self.model = checkpoint.model
+        self.device: torch.device = checkpoint.model.device  # where the encoders are
+        self.version = checkpoint.metadata.version
+        self.calibration = checkpoint.metadata.calibration
+        self.context_length = checkpoint.context_length
+        self.logit_scale = float(checkpoint.model.logit_scale.detach().float().exp())
+        self.normalization = Normalization.of(checkpoint.processor, self.device)
+        self._tokenizer = checkpoint.tokenizer
+        self._processor = checkpoint.processor
+        self._exact = exact
+
+    @property
+    def parameters(self) -> int:
+        """How many numbers the encoders have learnt."""
+        return sum(parameter.numel() for parameter in self.model.parameters())
+
+    def reserved_bytes(self) -> int:
+        """GPU memory that torch holds for this process."""
+        return torch.cuda.memory_reserved(self.device)
+
+    def convert(self, dtype: torch.dtype) -> None:
+        """Compute in another precision from now on; the vectors stay fp32."""
+        self.model.to(dtype)
+
+    def release(self) -> None:
+        """Give up the weights, which something else has taken over."""
+        del self.model
+
+    def open(self, data: bytes) -> tuple[Pixels, int]:
+        """An image file's pixels [height, width, 3] as far as `preprocess` needs them, and by how much they were shrunk
+        per side.
+
+        Raises what `open_pixels` raises.
+        """
+        return open_pixels(data, None if self._exact else short_side(self._processor))
+
+    def preprocess(self, image: Image.Image | Pixels) -> torch.Tensor:
+        """Resize and crop an RGB image, or its pixels, as `preprocessor_config.json` says: uint8 [3, height, width]."""
+        return torch.from_numpy(resized(self._processor, image, exact=self._exact))
+
+    def blank_pixels(self, images: int = 1) -> torch.Tensor:
+        """Preprocessed black images, for a first try. shape = [B, 3, height, width]"""
+        return self.preprocess(Image.new("RGB", (1, 1))).expand(images, -1, -1, -1).contiguous()
+
+    def encode_images(self, pixels: torch.Tensor) -> torch.Tensor:
+        """Preprocessed images [B, 3, height, width] as unit vectors [B, D], fp32, both where the model is."""
+        return embed_pixels(self.model, self.normalization(pixels))
+
+    @torch.inference_mode()
+    def embed_images(self, pixels: torch.Tensor) -> torch.Tensor:
+        """The same for one batch of any size, from the CPU to the CPU."""
+        return self.encode_images(pixels.to(self.device)).cpu()
+
+    def read_texts(self, texts: Sequence[str]) -> BatchEncoding:
+        """Texts as tokens [T, N], cut to `context_length`."""
+        return read_texts(self._tokenizer, texts, self.context_length)
+
+    def encode_tokens(self, tokens: BatchEncoding) -> torch.Tensor:
+        """Tokens [T, N] as unit vectors [T, D], fp32, where the model is."""
+        return embed_tokens(self.model, tokens)
+
+    @torch.inference_mode()
+    def embed_texts(
+        self, texts: Sequence[str], encode: Callable[[BatchEncoding], torch.Tensor] | None = None
+    ) -> list[TextEmbedding]:
+        """One batch of texts as unit vectors, in order; what exceeds `context_length` tokens is cut off and said so.
+
+        `encode`: something else that does what `encode_tokens` does.
+        """
+        tokens = self.read_texts(texts)
+        # cloned: a view would keep the whole batch in memory for as long as one of its texts is cached
+        vectors = [vector.clone() for vector in (encode or self.encode_tokens)(tokens).cpu()]
+        cut = [bool(encoding.overflowing) for encoding in tokens.encodings]
+        return [TextEmbedding(vector, truncated) for vector, truncated in zip(vectors, cut, strict=True)]
+
+
+def embed_pixels(model: CLIPModel, pixels: Tensor) -> Tensor:
+    """Preprocessed images [B, 3, height, width] as unit vectors [B, D], fp32, where the model is."""
+    batch = pixels.to(model.device, model.dtype)
+    features: Tensor = model.get_image_features(pixel_values=batch).pooler_output
+    return normalize(features.float(), dim=-1)
+
+
+def read_texts(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], context_length: int) -> BatchEncoding:
+    """Texts as token ids [T, N], cut to `context_length` and padded to the longest of them.
+
+    Padding costs time but changes nothing: the text tower is causal and is read at the end token.
+    """
+    return tokenizer(list(texts), padding=True, truncation=True, max_length=context_length, return_tensors="pt")
+
+
+def embed_tokens(model: CLIPModel, tokens: BatchEncoding) -> Tensor:
+    """Token ids [T, N] as unit vectors [T, D], fp32, where the model is."""
+    features: Tensor = model.get_text_features(**tokens.to(model.device)).pooler_output
+    return normalize(features.float(), dim=-1)

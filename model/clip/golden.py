@@ -1,0 +1,65 @@
+"""Golden questions: what a checkpoint answers when it is made, so that an endpoint can be asked the same.
+
+Each line of golden.jsonl is a request of POST /classify about one rendered image with "scores" beside it: nobody's
+data, and any CLIP has an answer, right or wrong. Training renders the images, as serving holds no renderer.
+"""
+
+import base64
+import io
+import json
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+
+from contract.models import GOLDEN
+from contract.questions import Question
+from model.clip.checkpoint import Calibration
+from model.clip.encode import Clip
+from model.clip.image import open_image
+from model.clip.scoring import label_embeds, prompts_of, rank, score
+
+PARAMETERS: tuple[dict[str, Any], ...] = (
+    {
+        "candidate_labels": [
+            *("circle", "square", "triangle", "star", "cross", "ring", "heart", "diamond", "arrow", "moon"),
+            *("sun", "tree", "house", "fish", "car", "cup", "face", "flower"),
+        ],
+        "hypothesis_template": "a picture of a {}",
+    },
+    {
+        "candidate_labels": [
+            *("red", "orange", "yellow", "green", "blue", "purple", "pink", "brown", "black", "white"),
+        ],
+        "hypothesis_template": "something {}",
+    },
+)
+"""Asked in turn."""
+
+
+def write_golden(directory: Path, clip: Clip, calibration: Calibration, images: Iterable[NDArray[np.uint8]]) -> None:
+    """Write a question about each of the RGB `images` with the answer of `clip` beside the weights."""
+    lines = (json.dumps(line) + "\n" for line in golden(clip, calibration, images))
+    (directory / GOLDEN).write_text("".join(lines))
+
+
+def golden(clip: Clip, calibration: Calibration, images: Iterable[NDArray[np.uint8]]) -> Iterator[dict[str, Any]]:
+    """The questions, and what is answered to them by the code that serves."""
+    for index, pixels in enumerate(images):
+        parameters = PARAMETERS[index % len(PARAMETERS)]
+        png = io.BytesIO()
+        Image.fromarray(pixels).save(png, "PNG")
+        question = Question.model_validate(parameters)
+        prompts = list(prompts_of(question))
+        texts = {prompt: each.vector for prompt, each in zip(prompts, clip.embed_texts(prompts), strict=True)}
+        embeds = clip.embed_images(torch.stack([clip.preprocess(open_image(png.getvalue()))]))
+        scores = score(label_embeds(question, texts), embeds, clip.logit_scale, calibration)[0]
+        yield {
+            "inputs": base64.b64encode(png.getvalue()).decode(),
+            "parameters": parameters,
+            "scores": rank(question, scores),
+        }

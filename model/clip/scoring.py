@@ -1,0 +1,82 @@
+"""From unit vectors to answers: pure functions, fp32, on the CPU.
+
+Shapes: B images, L labels, P prompts (sentences that stand for labels), D width of the shared space.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch.nn.functional import normalize
+
+from contract.answers import LabelScore
+from contract.questions import Label, Question
+from model.clip.checkpoint import Calibration
+
+NEUTRAL_WORD = "something"
+"""What a label is compared with when it is scored on its own and the checkpoint is not calibrated."""
+
+
+def prompts_of(question: Question) -> Iterator[str]:
+    """Every sentence whose embedding `score` will ask for."""
+    for label in question.candidate_labels:
+        yield from question.prompts(label)
+    if question.multi_label:
+        yield from neutral_prompts(question)
+
+
+def neutral_prompts(question: Question) -> list[str]:
+    """The question's templates, filled with a word that fits any image."""
+    return question.prompts(Label(label=NEUTRAL_WORD))
+
+
+def mean_direction(groups: Sequence[Sequence[torch.Tensor]]) -> torch.Tensor:
+    """Groups of unit vectors [D] to the unit vectors of their means [L, D] (prompt ensembling, CLIP section 3.1.4)."""
+    prompts = torch.stack([vector for group in groups for vector in group])  # [P, D]
+    sizes = torch.tensor([len(group) for group in groups])  # [L]
+    owner = torch.repeat_interleave(torch.arange(len(groups)), sizes)  # [P]
+    sums = torch.zeros(len(groups), prompts.shape[1]).index_add_(0, owner, prompts)  # [L, D]
+    return normalize(sums, dim=-1)
+
+
+@dataclass(frozen=True)
+class LabelEmbeds:
+    """A question's labels as unit vectors [L, D], and with `multi_label` its neutral prompt as another [1, D]."""
+
+    labels: torch.Tensor
+    neutral: torch.Tensor | None
+
+
+def label_embeds(question: Question, text_embeds: Mapping[str, torch.Tensor]) -> LabelEmbeds:
+    """What images are compared with. text_embeds holds a unit vector for each of `prompts_of(question)`."""
+    groups = [[text_embeds[prompt] for prompt in question.prompts(label)] for label in question.candidate_labels]
+    neutral = [[text_embeds[prompt] for prompt in neutral_prompts(question)]] if question.multi_label else None
+    return LabelEmbeds(mean_direction(groups), None if neutral is None else mean_direction(neutral))
+
+
+def score(
+    embeds: LabelEmbeds, image_embeds: torch.Tensor, logit_scale: float, calibration: Calibration
+) -> torch.Tensor:
+    """Scores [B, L] of a question's labels for image_embeds [B, D].
+
+    Softmax over the labels, or with `multi_label` each label on its own: calibrated sigmoid(a * cosine + b), else
+    against a neutral prompt.
+    """
+    cosines = image_embeds @ embeds.labels.T  # [B, L]
+    if embeds.neutral is None:
+        return torch.softmax(logit_scale * cosines / (calibration.temperature or 1.0), dim=-1)
+    if calibration.multi_label is not None:
+        return torch.sigmoid(calibration.multi_label.a * cosines + calibration.multi_label.b)
+    return torch.sigmoid(logit_scale * (cosines - image_embeds @ embeds.neutral.T))  # [B, L] - [B, 1]
+
+
+def rank(question: Question, scores: torch.Tensor) -> list[LabelScore]:
+    """One image's scores [L] as answers, best first, cut by `top_k` and thresholds; equal scores keep their order."""
+    values, order = torch.sort(scores, descending=True, stable=True)
+    answers = [
+        LabelScore(label=question.candidate_labels[index].label, score=value)
+        for index, value in zip(order.tolist()[: question.top_k], values.tolist(), strict=False)
+    ]
+    return [answer for answer in answers if answer["score"] >= question.threshold_of(answer["label"])]

@@ -1,0 +1,46 @@
+"""The new domains of the learning report."""
+
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.learning.domains import digits, write_domain
+from benchmarks.learning.pictograms import PICTOGRAMS, pictogram
+from model.data.readers import read_dataset
+from model.world.scene import SHAPES, THINGS
+
+
+def test_the_digits_are_1200_to_train_on_and_597_others_of_every_class() -> None:
+    train, test = (list(images) for images in digits())
+    assert (len(train), len(test)) == (1200, 597)
+    assert len({label for _, label in train}) == len({label for _, label in test}) == 10
+    pixels = {split: {image.tobytes() for image, _ in images} for split, images in (("train", train), ("test", test))}
+    assert not pixels["train"] & pixels["test"]
+
+
+def test_a_pictogram_is_a_function_of_seed_and_index() -> None:
+    (first, name), (again, _), (other, _) = pictogram(0, 3), pictogram(0, 3), pictogram(1, 3)
+    assert name == list(PICTOGRAMS)[3]
+    assert np.array_equal(first, again) and not np.array_equal(first, other)
+
+
+def test_the_world_has_none_of_the_pictograms() -> None:
+    assert not {*PICTOGRAMS} & {*SHAPES, *THINGS}
+
+
+def test_every_pictogram_is_drawn_in_ink_and_within_its_paper() -> None:
+    for index in range(len(PICTOGRAMS)):
+        pixels = np.asarray(pictogram(0, index)[0])
+        inked = (pixels != pixels[0, 0]).any(axis=2)
+        assert 0.02 < inked.mean() < 0.4
+
+
+def test_a_domain_is_a_dataset_of_the_training_program_and_is_drawn_once(tmp_path: Path) -> None:
+    write_domain("pictograms", tmp_path)
+    found = read_dataset(tmp_path / "train")
+    assert found.layout == "a folder per class" and len(found.records) == 500
+    assert "a photo of an umbrella" in next(r.captions for r in found.records if r.image.startswith("umbrella"))
+    marked = tmp_path / "train" / "key" / "2.png"
+    marked.write_bytes(b"kept")
+    write_domain("pictograms", tmp_path)
+    assert marked.read_bytes() == b"kept"

@@ -1,0 +1,36 @@
+import pytest
+
+from contract.limits import CONTAINER_TIMEOUT_S, LAMBDA_TIMEOUT_S, SDK_CONNECT_TIMEOUT_S, SDK_READ_TIMEOUT_S
+from lambdas.aws.clients import connect
+
+
+@pytest.mark.parametrize("service", ["sagemaker-runtime", "sagemaker", "s3"])
+def test_a_client_gives_up_before_the_function_does(service: str):
+    config = connect(service).meta.config
+    attempts = config.retries["total_max_attempts"]
+    assert attempts * (config.connect_timeout + config.read_timeout) < LAMBDA_TIMEOUT_S
+    assert config.tcp_keepalive
+
+
+def test_the_model_is_given_its_whole_time():
+    config = connect("sagemaker-runtime").meta.config
+    assert config.read_timeout == SDK_READ_TIMEOUT_S > CONTAINER_TIMEOUT_S
+
+
+def test_a_silent_bucket_leaves_the_model_its_time():
+    s3 = connect("s3").meta.config
+    assert s3.read_timeout + SDK_CONNECT_TIMEOUT_S + SDK_READ_TIMEOUT_S <= LAMBDA_TIMEOUT_S
+
+
+def test_a_client_is_made_once():
+    assert connect("s3") is connect("s3")
+
+
+@pytest.mark.parametrize("region, host", [("us-east-1", "s3"), ("eu-central-1", "s3.eu-central-1")])
+def test_a_signed_form_is_taken_by_every_region_and_leads_to_the_buckets_own(
+    monkeypatch: pytest.MonkeyPatch, region: str, host: str
+):
+    monkeypatch.setenv("AWS_DEFAULT_REGION", region)
+    form = connect.__wrapped__("s3").generate_presigned_post("a-bucket", "uploads/1")
+    assert form["url"] == f"https://a-bucket.{host}.amazonaws.com/"
+    assert form["fields"]["x-amz-algorithm"] == "AWS4-HMAC-SHA256"

@@ -1,0 +1,106 @@
+from typing import Any
+
+import pytest
+
+from contract.problems import PreconditionFailed, ServiceUnavailable
+from lambdas.aws.clients import connect
+from lambdas.aws.s3 import Store
+from tests.lambdas.conftest import SETTINGS
+
+
+@pytest.fixture
+def store(bucket: Any) -> Store:
+    return Store(SETTINGS.data_bucket, lambda service: bucket.meta.client)
+
+
+def test_a_document_is_read_as_it_was_written(store: Store) -> None:
+    written = store.write("tasks/fruit.json", {"labels": ["pear", "Äpfel"]})
+    assert store.read("tasks/fruit.json") == written
+    assert store.read("tasks/none.json") is None
+
+
+def test_a_second_writer_who_has_not_seen_the_first_is_refused(store: Store) -> None:
+    seen = store.write("tasks/fruit.json", {"version": 1}).etag
+    store.write("tasks/fruit.json", {"version": 2}, etag=seen)
+    with pytest.raises(PreconditionFailed, match="changed meanwhile"):
+        store.write("tasks/fruit.json", {"version": 3}, etag=seen)
+    assert store.read("tasks/fruit.json").value == {"version": 2}  # type: ignore[union-attr]
+
+
+def test_what_must_be_new_is_not_written_over_something(store: Store) -> None:
+    store.write("tasks/fruit.json", {"version": 1}, absent=True)
+    with pytest.raises(PreconditionFailed):
+        store.write("tasks/fruit.json", {"version": 2}, absent=True)
+
+
+def test_an_update_of_what_was_deleted_is_refused(store: Store) -> None:
+    seen = store.write("tasks/fruit.json", {}).etag
+    store.delete("tasks/fruit.json")
+    store.delete("tasks/fruit.json")
+    with pytest.raises(PreconditionFailed):
+        store.write("tasks/fruit.json", {}, etag=seen)
+
+
+def test_what_was_changed_since_it_was_seen_is_not_removed(store: Store) -> None:
+    seen = store.write("tasks/fruit.json", {"version": 1}).etag
+    newest = store.write("tasks/fruit.json", {"version": 2})
+    with pytest.raises(PreconditionFailed):
+        store.delete("tasks/fruit.json", etag=seen)
+    assert store.read("tasks/fruit.json") == newest
+    store.delete("tasks/fruit.json", etag=newest.etag)
+    assert store.read("tasks/fruit.json") is None
+
+
+def test_keys_come_in_order_from_behind_a_key(store: Store) -> None:
+    for name in ("b", "c", "a", "d"):
+        store.write(f"tasks/{name}.json", {"name": name})
+    store.write("other/e.json", {})
+    assert list(store.keys("tasks/", after="tasks/b.json")) == ["tasks/c.json", "tasks/d.json"]
+    assert [found.value["name"] for found in store.read_all(["tasks/c.json", "tasks/x.json", "tasks/a.json"])] == [
+        "c",
+        "a",
+    ]
+
+
+def test_a_silent_store_is_a_503(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", "http://127.0.0.1:1")
+    connect.cache_clear()
+    with pytest.raises(ServiceUnavailable, match="try again"):
+        Store("wordsight-data", connect).read("tasks/fruit.json")
+    connect.cache_clear()
+
+
+def test_bytes_are_kept_once_under_the_name_that_only_they_have(store: Store, bucket: Any) -> None:
+    bucket.Versioning().enable()
+    for _ in range(2):
+        store.keep("images/1", b"picture", "image/png")
+    (version,) = bucket.object_versions.all()
+    assert version.get()["Body"].read() == b"picture" and version.get()["ContentType"] == "image/png"
+    bucket.object_versions.delete()
+
+
+def test_what_is_erased_has_no_former_version_either(store: Store, bucket: Any) -> None:
+    bucket.Versioning().enable()
+    for name in ("a/1", "a/1", "a/2", "b/1"):
+        store.write(name, {"name": name})
+    store.delete("a/2")
+    assert store.erase("a/") == 1
+    assert [version.object_key for version in bucket.object_versions.all()] == ["b/1"]
+    assert store.erase("a/") == 0
+    bucket.object_versions.delete()
+
+
+def test_lines_are_read_from_any_of_them_on(store: Store) -> None:
+    store.put("uploads/list", "eins\nzwei ü\n\nvier".encode(), "application/jsonl")
+    lines = [line.decode() for line in store.lines("uploads/list")]
+    assert lines == ["eins\n", "zwei ü\n", "\n", "vier"]
+    behind_two = sum(len(line.encode()) for line in lines[:2])
+    assert [*store.lines("uploads/list", behind_two)] == [b"\n", b"vier"]
+    assert [*store.lines("uploads/list", 10_000)] == [*store.lines("uploads/none")] == []
+
+
+def test_a_folder_has_files_and_folders(store: Store) -> None:
+    for name in ("a", "b/c", "b/d/e", "f/g"):
+        store.put(f"uploads/{name}", b"-", "text/plain")
+    assert [*store.files("uploads/")] == ["uploads/a"]
+    assert [*store.folders("uploads/")] == ["b", "f"]

@@ -1,0 +1,133 @@
+import base64
+import json
+import re
+from typing import Any
+
+import pytest
+from jsonschema import Draft202012Validator
+from openapi_spec_validator import validate
+
+from contract.problems import Problem
+from contract.questions import Parameters
+from contract.requests import EXAMPLE_IMAGE_BASE64, parse_request
+from contract.routes import API_KEY_HEADER, CLASSIFY, EMBED, PUT_TASK, ROUTES, UPLOAD, Route
+from lambdas.classify import openapi
+from tests.lambdas.classify.test_main import ENCODINGS, JPEG, classify_list, post
+from tests.lambdas.conftest import Call
+from tests.lambdas.gateway import event, proxy_event
+
+DOCUMENT = openapi.document()
+EXAMPLES = [
+    (route, example["value"])
+    for route in ROUTES
+    if "requestBody" in (operation := DOCUMENT["paths"][route.path][route.method.lower()])
+    for example in operation["requestBody"]["content"]["application/json"]["examples"].values()
+]
+
+
+def conforms(instance: Any, schema: str) -> bool:
+    validator = Draft202012Validator({"$ref": f"#/components/schemas/{schema}", "components": DOCUMENT["components"]})
+    return bool(validator.is_valid(instance))
+
+
+def test_it_is_valid_openapi_3_1():
+    validate(DOCUMENT)
+
+
+@pytest.mark.parametrize("route", ROUTES, ids=lambda route: route.path)
+def test_every_route_is_described(route: Route):
+    operation = DOCUMENT["paths"][route.path][route.method.lower()]
+    assert operation["summary"] == route.summary
+    assert operation["security"] == ([] if route.open else [{"api_key": []}])
+    assert sum(len(methods) for methods in DOCUMENT["paths"].values()) == len(ROUTES)
+
+
+def test_the_key_goes_where_the_route_table_says():
+    assert DOCUMENT["components"]["securitySchemes"]["api_key"]["name"] == API_KEY_HEADER
+
+
+def test_its_server_is_wherever_it_is_served():
+    assert DOCUMENT["servers"] == [{"url": "."}]
+
+
+@pytest.mark.parametrize("route", [CLASSIFY, EMBED], ids=lambda route: route.path)
+def test_images_can_be_sent_in_three_encodings(route: Route):
+    content = DOCUMENT["paths"][route.path]["post"]["requestBody"]["content"]
+    assert content.keys() == {"application/json", "multipart/form-data", "image/*", "application/octet-stream"}
+
+
+def test_every_parameter_can_be_given_in_a_form_and_in_the_query():
+    operation = DOCUMENT["paths"][CLASSIFY.path]["post"]
+    names = {*Parameters.model_fields, "parameters"}
+    assert {parameter["name"] for parameter in operation["parameters"]} == names
+    form = operation["requestBody"]["content"]["multipart/form-data"]["schema"]
+    assert form["properties"].keys() == names | {"image"}
+
+
+@pytest.mark.parametrize("route, body", EXAMPLES)
+def test_an_example_is_a_request_that_works(route: Route, body: Any, call: Call, annotate: Call):
+    content = DOCUMENT["paths"][route.path][route.method.lower()]["requestBody"]["content"]["application/json"]
+    assert conforms(body, content["schema"]["$ref"].rpartition("/")[2])
+    if route.function == "classify":  # its examples are PNGs, and the endpoint here knows JPEGs only
+        assert parse_request("application/json", json.dumps(body).encode(), operation=route.path[1:]).images  # type: ignore[arg-type]
+    if route in (PUT_TASK, UPLOAD):
+        headers = {"content-type": "application/json"}
+        made = proxy_event(route.method, route.path.format(task="t"), headers=headers, body=json.dumps(body).encode())
+        assert annotate(made).status == 201
+
+
+def test_its_example_image_is_a_png():
+    assert base64.b64decode(EXAMPLE_IMAGE_BASE64).startswith(b"\x89PNG\r\n\x1a\n")
+
+
+def test_answers_are_what_it_says(call: Call):
+    for name in ENCODINGS:
+        assert conforms(call(event(name)).json, "Classification")
+    assert conforms(call(classify_list(JPEG, "*")).json, "Classification")
+    tasks = {"a": {"candidate_labels": "b, c"}}
+    body = {"inputs": base64.b64encode(JPEG).decode(), "parameters": {"tasks": tasks}}
+    assert conforms(call(post("/classify", body)).json, "Classification")
+    assert conforms(call(event("embed")).json, "Embeddings")
+    assert conforms(call(event("health")).json, "Health")
+    assert conforms(call(event("unknown_route")).json, "Problem")
+    assert not conforms({"status": "InService"}, "Health")
+    assert Problem.model_validate(call(event("unknown_route")).json)
+
+
+def test_answers_about_what_is_kept_are_what_it_says(annotate: Call):
+    task = {"candidate_labels": ["a", {"label": "b", "annotations": ["the b"]}]}
+    headers = {"content-type": "application/json"}
+    put = proxy_event("PUT", "/tasks/t", headers=headers, body=json.dumps(task).encode())
+    assert conforms(annotate(put).json, "Task")
+    assert conforms(annotate(proxy_event("GET", "/tasks/t")).json, "Task")
+    assert conforms(annotate(proxy_event("GET", "/tasks")).json, "TaskList")
+    assert conforms(annotate(proxy_event("POST", "/uploads")).json, "Uploads")
+    assert not conforms({"tasks": [{"name": "t"}], "next": None}, "TaskList")
+
+
+def test_every_operation_has_a_name_of_its_own_and_describes_its_paths_parameters():
+    operations = [(path, each) for path, methods in DOCUMENT["paths"].items() for each in methods.values()]
+    names = [operation["operationId"] for _, operation in operations]
+    assert len(set(names)) == len(names) == len(ROUTES)
+    for path, operation in operations:
+        described = {each["name"] for each in operation.get("parameters", []) if each["in"] == "path"}
+        assert described == set(re.findall(r"{(.+?)}", path))
+
+
+def test_it_is_served_to_everybody(call: Call):
+    answer = call(event("openapi"))
+    assert answer.status == 200 and answer.json == DOCUMENT
+
+
+def test_answers_about_annotations_are_what_it_says(annotate: Call):
+    headers = {"content-type": "application/json"}
+    good = {"image": base64.b64encode(JPEG).decode(), "label": "cat"}
+    for body in (good, {"annotations": [good, {"image": "?", "label": "cat"}]}):
+        made = proxy_event("POST", "/annotations", headers=headers, body=json.dumps(body).encode())
+        stored = annotate(made).json
+        assert conforms(body, "AnnotationsRequest") and conforms(stored, "AnnotationsAnswer")
+    assert conforms(annotate(proxy_event("GET", "/annotations")).json, "AnnotationList")
+    (kept, _) = stored
+    assert conforms(annotate(proxy_event("GET", f"/annotations/{kept['id']}")).json, "Annotation")
+    assert conforms(annotate(proxy_event("DELETE", "/annotations", query=f"image={kept['image']}")).json, "Erased")
+    assert not conforms({"label": "cat"}, "AnnotationsRequest") and not conforms({"id": "1"}, "AnnotationsAnswer")

@@ -1,0 +1,92 @@
+from typing import Any
+
+import pytest
+
+from lambdas.gate.verdict import judge, sign_test
+
+
+def metrics(**changes: Any) -> dict[str, Any]:
+    """Of a model that learnt much and forgot little."""
+    frontier = [{"alpha": alpha, "drop": {"colour": 0.0, "shape": 0.0}} for alpha in (0, 0.5, 1)]
+    world = {"colour": (0.95, 0.94), "shape": (0.9, 0.89), "unlearnt": (0.12, 0.0)}
+    return {
+        "gain": {"images": 40, "won": 20, "lost": 1},
+        "interpolation": {"alpha": 0.5, "max_forgetting": 0.02, "max_task_forgetting": 0.05, "frontier": frontier},
+        "world_before": {task: {"accuracy": before, "chance": 0.1} for task, (before, _) in world.items()},
+        "world": {task: {"accuracy": after, "chance": 0.1} for task, (_, after) in world.items()},
+        **changes,
+    }
+
+
+def reason(**changes: Any) -> str:
+    gate = judge(metrics(**changes))
+    assert not gate.passed
+    (only,) = gate.reasons
+    return only
+
+
+def test_a_model_that_learnt_much_and_forgot_little_passes_with_its_figures() -> None:
+    gate = judge(metrics())
+    assert (gate.passed, gate.reasons) == (True, [])
+    assert gate.figures["won"] == 20 and 0 < gate.figures["p"] < 0.001
+    assert gate.figures["mean_drop"] == 0.01 and gate.figures["old_tasks"] == 2
+
+
+def test_the_sign_test_is_exact() -> None:
+    assert sign_test(5, 0) == 1 / 32
+    assert sign_test(3, 1) == 5 / 16
+    assert sign_test(0, 0) == 1.0
+
+
+def test_what_luck_may_have_done_is_refused_with_the_counts() -> None:
+    said = reason(gain={"images": 40, "won": 9, "lost": 7})
+    assert "of 40 validation images it wins 9 and loses 7" in said and "annotate more images" in said
+
+
+def test_the_more_mixtures_there_were_to_choose_from_the_more_must_be_won() -> None:
+    close = {"images": 40, "won": 6, "lost": 0}  # p = 1/64
+    assert judge(metrics(gain=close)).passed
+    many = {**metrics()["interpolation"], "frontier": 2 * metrics()["interpolation"]["frontier"]}
+    assert "not better than its base for sure" in reason(gain=close, interpolation=many)
+
+
+def test_the_bases_own_weights_are_nothing_new() -> None:
+    interpolation = {**metrics()["interpolation"], "alpha": 0}
+    assert "nothing new was learnt" in reason(interpolation=interpolation)
+
+
+@pytest.mark.parametrize(
+    ("after", "said"),
+    [
+        ({"colour": 0.95, "shape": 0.84}, "the old task 'shape' lost 0.060 of accuracy, and max_task_forgetting is"),
+        (
+            {"colour": 0.92, "shape": 0.87},
+            "the mean over the 2 old tasks lost 0.030 of accuracy, and max_forgetting is",
+        ),
+    ],
+)
+def test_forgetting_beyond_a_limit_is_refused(after: dict[str, float], said: str) -> None:
+    world = {task: {"accuracy": accuracy} for task, accuracy in {**after, "unlearnt": 0.0}.items()}
+    assert any(said in reason for reason in judge(metrics(world=world)).reasons)
+
+
+def test_what_the_base_could_hardly_do_can_not_be_forgotten() -> None:
+    assert judge(metrics()).figures["worst_task"] != "unlearnt"
+
+
+@pytest.mark.parametrize(
+    ("missing", "said"),
+    [
+        ("gain", "not counted on how many validation images"),
+        ("world_before", "not measured what the model has forgotten"),
+        ("world", "not measured what the model has forgotten"),
+    ],
+)
+def test_what_was_not_measured_is_refused(missing: str, said: str) -> None:
+    assert said in reason(**{missing: None})
+
+
+@pytest.mark.parametrize("found", [{}, {"interpolation": [], "gain": 3, "world": "x", "world_before": {"a": 1}}])
+def test_figures_of_another_program_are_refused_and_break_nothing(found: dict[str, Any]) -> None:
+    gate = judge(found)
+    assert not gate.passed and len(gate.reasons) == 3

@@ -1,0 +1,101 @@
+import json
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from contract.problems import BadRequest
+from contract.trainings import Training
+from lambdas.aws.s3 import Store
+from lambdas.snapshot import main as snapshot
+from lambdas.snapshot.main import take_snapshot
+from model.data.readers import read_dataset
+from tests.lambdas.annotate.test_annotations import image, post, said, send
+from tests.lambdas.conftest import CONTEXT, SETTINGS, Call
+
+ID = "20260101000000-00000a"
+
+
+@pytest.fixture
+def store(bucket: Any) -> Store:
+    return Store(SETTINGS.data_bucket, lambda service: bucket.meta.client)
+
+
+def channel(bucket: Any, folder: Path) -> Path:
+    """What SageMaker puts into the train channel's folder for a ManifestFile."""
+    (prefix, *names) = json.loads(bucket.Object(f"snapshots/{ID}/channel.manifest").get()["Body"].read())
+    assert prefix == {"prefix": f"s3://{bucket.name}/"}
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        bucket.download_file(name, str(folder / name))
+    return folder
+
+
+def test_training_reads_what_was_annotated(annotate: Call, bucket: Any, store: Store, tmp_path: Path) -> None:
+    post(
+        annotate,
+        said(image(1), sentences=["a red weld", "damaged"], split="train", dataset="welds"),
+        said(image(1), label="crack", task="defect", split="train", dataset="welds"),
+        said(image(2), label="pore", task="defect", sentences="a small hole", split="validation", dataset="welds"),
+        said(image(3), label="fine", dataset="welds"),
+        said(image(4), label="other", dataset="others"),
+    )
+    taken = take_snapshot(store, "welds", ID, 0.5)
+    assert (taken.records, taken.images) == (4, {"train": 2, "validation": 1})
+    dataset = read_dataset(channel(bucket, tmp_path))
+    assert not dataset.ignored_fields
+    records = {record.image.removeprefix("images/"): record for record in dataset.records}
+    first, second, third = (records.pop(sha256(image(number)).hexdigest()) for number in (1, 2, 3))
+    assert not records
+    assert {"a red weld", "damaged"} < set(first.captions) and any("crack" in caption for caption in first.captions)
+    assert (first.labels, first.split) == ({"defect": "crack"}, "train")
+    assert (second.captions, second.labels, second.split) == (("a small hole",), {"defect": "pore"}, "validation")
+    assert (third.labels, third.split) == ({"label": "fine"}, "train")
+    assert (tmp_path / first.image).read_bytes() == image(1)
+
+
+def test_a_snapshot_is_the_same_for_the_same_annotations_and_another_after_an_edit(
+    annotate: Call, store: Store
+) -> None:
+    ids = [each["id"] for each in post(annotate, *(said(image(n), label="cat") for n in range(4))).json]
+    first = take_snapshot(store, "default", ID, 0.3)
+    assert take_snapshot(store, "default", "20260101000000-00000b", 0.3) == first
+    send(annotate, "PUT", f"/annotations/{ids[0]}", {"label": "dog"})
+    assert take_snapshot(store, "default", ID, 0.3).digest != first.digest
+
+
+@pytest.mark.parametrize("splits", [[], [None], ["train"] * 5, ["validation"] * 5, ["train", "validation"]])
+def test_a_dataset_from_which_nothing_can_be_learnt_is_refused(
+    annotate: Call, bucket: Any, store: Store, splits: list[str | None]
+) -> None:
+    if splits:
+        post(annotate, *(said(image(n), label="cat", split=split) for n, split in enumerate(splits)))
+    with pytest.raises(BadRequest, match=r"'default' has \d images to train on and \d for validation"):
+        take_snapshot(store, "default", ID, 0.5)
+    assert not list(bucket.objects.filter(Prefix="snapshots/"))
+
+
+@pytest.mark.parametrize(
+    ("hyperparameters", "kept_back"), [({"validation_share": "0.9"}, range(21, 40)), ({}, range(1, 12))]
+)
+def test_the_state_machine_calls_it_with_an_accepted_training(
+    annotate: Call, bucket: Any, hyperparameters: dict[str, str], kept_back: range
+) -> None:
+    post(annotate, *(said(image(n), label="cat") for n in range(40)))
+    training = Training(
+        id=ID,
+        created="",
+        version="v",
+        dataset="default",
+        base_version="base",
+        base_s3_uri="s3://none/",
+        max_runtime_s=600,
+        spot=False,
+        hyperparameters=hyperparameters,
+    )
+    snapshot._store.cache_clear()
+    answer = snapshot.handler({"training": training.model_dump(mode="json")}, CONTEXT)  # type: ignore[arg-type]
+    assert answer["records"] == 40 and answer["images"]["validation"] in kept_back
+    body = bucket.Object(f"snapshots/{ID}/manifest.jsonl").get()["Body"].read()
+    assert answer["digest"] == sha256(body).hexdigest()

@@ -1,0 +1,150 @@
+"""A checkpoint is a complete CLIP folder with safetensors, or a sentence says what it lacks."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from model.clip.checkpoint import (
+    Calibration,
+    CheckpointError,
+    CheckpointMetadata,
+    MultiLabelCalibration,
+    is_checkpoint,
+    load_checkpoint,
+    save_checkpoint,
+)
+
+
+@pytest.fixture
+def copy_dir(checkpoint_dir: Path, tmp_path: Path) -> Path:
+    """A copy of the tiny checkpoint that a test may spoil."""
+    shutil.copytree(checkpoint_dir, tmp_path / "copy")
+    return tmp_path / "copy"
+
+
+def test_what_is_saved_is_what_is_loaded(calibrated_checkpoint_dir: Path, tmp_path: Path) -> None:
+    first = load_checkpoint(calibrated_checkpoint_dir)
+    save_checkpoint(tmp_path, first.model, first.tokenizer, first.processor, first.metadata)
+    second = load_checkpoint(tmp_path)
+    for (name, weight), (same_name, same_weight) in zip(
+        first.model.state_dict().items(), second.model.state_dict().items(), strict=True
+    ):
+        assert name == same_name
+        assert torch.equal(weight, same_weight)
+    assert second.metadata == first.metadata
+    assert second.metadata.calibration == Calibration(temperature=2.0, multi_label=MultiLabelCalibration(a=3.0, b=-1.0))
+    assert second.tokenizer("a cat")["input_ids"] == first.tokenizer("a cat")["input_ids"]
+    assert second.processor.to_dict() == first.processor.to_dict()
+
+
+def test_half_precision_on_disk_is_loaded_in_the_precision_asked_for(checkpoint_dir: Path, tmp_path: Path) -> None:
+    original = load_checkpoint(checkpoint_dir)
+    save_checkpoint(tmp_path, original.model, original.tokenizer, original.processor, original.metadata, torch.float16)
+    assert {weight.dtype for weight in load_file(tmp_path / "model.safetensors").values()} == {torch.float16}
+    assert load_checkpoint(tmp_path).model.dtype == torch.float32
+    assert original.model.dtype == torch.float32
+    assert load_checkpoint(tmp_path, dtype=torch.float16).model.dtype == torch.float16
+
+
+def test_anyone_may_read_a_checkpoint(checkpoint_dir: Path) -> None:
+    assert {path.stat().st_mode & 0o777 for path in checkpoint_dir.iterdir()} == {0o644}
+
+
+def test_a_loaded_model_is_in_evaluation_mode_and_knows_its_context(checkpoint_dir: Path) -> None:
+    checkpoint = load_checkpoint(checkpoint_dir)
+    assert not checkpoint.model.training
+    assert checkpoint.context_length == 48
+
+
+def test_saving_over_a_checkpoint_leaves_the_new_one_alone(copy_dir: Path) -> None:
+    checkpoint = load_checkpoint(copy_dir)
+    save_checkpoint(
+        copy_dir, checkpoint.model, checkpoint.tokenizer, checkpoint.processor, CheckpointMetadata(version="next")
+    )
+    assert load_checkpoint(copy_dir).metadata.version == "next"
+    assert not [path for path in copy_dir.iterdir() if path.name.startswith(".")]
+
+
+def test_a_save_that_fails_keeps_the_old_checkpoint(copy_dir: Path) -> None:
+    checkpoint = load_checkpoint(copy_dir)
+
+    class FullDisk:
+        def save_pretrained(self, directory: Path) -> None:
+            raise OSError("no space left on device")
+
+    with pytest.raises(OSError, match="no space"):
+        save_checkpoint(
+            copy_dir, checkpoint.model, FullDisk(), checkpoint.processor, CheckpointMetadata(version="next")
+        )
+    assert load_checkpoint(copy_dir).metadata.version == "tiny-1"
+    assert not [path for path in copy_dir.iterdir() if path.name.startswith(".")]
+
+
+def test_without_our_metadata_the_weights_name_the_version(copy_dir: Path) -> None:
+    (copy_dir / "wordsight.json").unlink()
+    version = load_checkpoint(copy_dir).metadata.version
+    assert version.startswith("base-")
+    assert load_checkpoint(copy_dir).metadata.version == version
+    weights = load_file(copy_dir / "model.safetensors")
+    weights["logit_scale"] += 1
+    save_file(weights, copy_dir / "model.safetensors", {"format": "pt"})
+    assert load_checkpoint(copy_dir).metadata.version != version
+
+
+@pytest.mark.parametrize(
+    ("missing", "sentence"),
+    [
+        ("config.json", "holds no config.json"),
+        ("model.safetensors", "lacks weights: model.safetensors or"),
+        ("tokenizer.json", "lacks a tokenizer"),
+        ("preprocessor_config.json", "lacks image sizes"),
+    ],
+)
+def test_a_missing_file_is_named(copy_dir: Path, missing: str, sentence: str) -> None:
+    (copy_dir / missing).unlink()
+    with pytest.raises(CheckpointError, match=sentence):
+        load_checkpoint(copy_dir)
+
+
+def test_a_pickle_is_no_substitute_for_safetensors(copy_dir: Path) -> None:
+    torch.save(load_file(copy_dir / "model.safetensors"), copy_dir / "pytorch_model.bin")
+    (copy_dir / "model.safetensors").unlink()
+    with pytest.raises(CheckpointError, match=r"model.safetensors.* is needed, found .*pytorch_model.bin"):
+        load_checkpoint(copy_dir)
+
+
+def test_weights_that_are_not_there_are_not_made_up(copy_dir: Path) -> None:
+    weights = load_file(copy_dir / "model.safetensors")
+    del weights["visual_projection.weight"]
+    save_file(weights, copy_dir / "model.safetensors", {"format": "pt"})
+    with pytest.raises(CheckpointError, match=r"lacks 1 weights of its model, such as visual_projection.weight"):
+        load_checkpoint(copy_dir)
+
+
+def test_weights_cut_off_are_refused(copy_dir: Path) -> None:
+    weights = (copy_dir / "model.safetensors").read_bytes()
+    (copy_dir / "model.safetensors").write_bytes(weights[: len(weights) // 2])
+    with pytest.raises(CheckpointError, match="can't be loaded"):
+        load_checkpoint(copy_dir)
+
+
+def test_a_model_of_another_kind_is_refused(copy_dir: Path) -> None:
+    config = json.loads((copy_dir / "config.json").read_text())
+    (copy_dir / "config.json").write_text(json.dumps({**config, "model_type": "bert"}))
+    with pytest.raises(CheckpointError, match="'bert' model, only 'clip'"):
+        load_checkpoint(copy_dir)
+
+
+def test_bad_metadata_is_refused(copy_dir: Path) -> None:
+    (copy_dir / "wordsight.json").write_text('{"calibration": {"temperature": -1}}')
+    with pytest.raises(CheckpointError, match=r"wordsight.json is not valid"):
+        load_checkpoint(copy_dir)
+
+
+def test_an_empty_folder_is_no_checkpoint(tmp_path: Path) -> None:
+    assert not is_checkpoint(tmp_path)
+    assert not is_checkpoint(tmp_path / "absent")

@@ -1,0 +1,44 @@
+"""int8 keeps the answers of a checkpoint that bears it, and refuses the others."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from model.clip.checkpoint import CheckpointError, load_checkpoint
+from model.clip.encode import Clip
+from model.serving.towers.int8 import MIN_AGREEMENT, Quantization
+from model.serving.towers.openvino import OpenVinoTowers
+
+SHIPPED = Path(__file__).parents[4] / "model/shipped"
+
+
+def test_the_shipped_checkpoint_bears_it_and_is_really_rounded() -> None:
+    clip, exact = (Clip(load_checkpoint(SHIPPED)) for _ in range(2))
+    quantization = Quantization(clip)
+    towers = OpenVinoTowers(clip, "int8", 1, 8)
+    assert quantization.check(towers) >= MIN_AGREEMENT
+    pixels = torch.randint(0, 256, (8, 3, 64, 64), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    cosines = (towers.workers[0](pixels) * exact.embed_images(pixels)).sum(dim=-1)
+    assert cosines.min() > 0.9 and cosines.max() < 1 - 1e-6
+
+
+def test_a_checkpoint_whose_activations_have_outliers_is_refused_in_words() -> None:
+    clip = Clip(load_checkpoint(SHIPPED))
+    with torch.no_grad():  # one number far away leaves all others to share a handful of the 256 values
+        for layer in clip.model.vision_model.encoder.layers:
+            layer.mlp.fc1.bias[0] = 3000
+            layer.mlp.fc2.weight[:, 0] = 0
+    quantization = Quantization(clip)
+    with pytest.raises(CheckpointError, match=r"PRECISION is int8, and world-\w+ does not bear it: [\d.]+% .* 97%"):
+        quantization.check(OpenVinoTowers(clip, "int8", 1, 8))
+
+
+def test_a_checkpoint_that_is_sure_of_nothing_is_refused_as_it_proves_nothing() -> None:
+    checkpoint = load_checkpoint(SHIPPED)
+    with torch.no_grad():
+        checkpoint.model.logit_scale.fill_(-5)
+    clip = Clip(checkpoint)
+    quantization = Quantization(clip)
+    with pytest.raises(CheckpointError, match=r"bears it can't be told: it is sure of 0 answers .* at least 32"):
+        quantization.check(OpenVinoTowers(clip, "int8", 1, 8))

@@ -1,0 +1,113 @@
+"""The state machine of promotions: its permissions, and its way through the steps."""
+
+import json
+import re
+from typing import Any
+
+import pytest
+
+from contract.problems import GatewayTimeout, ServiceUnavailable
+from stacks.machine import MAX_ATTEMPTS, SILENCE
+from tests.stacks.api.test_functions import granted
+from tests.stacks.conftest import Assembly, flat
+from tests.stacks.machines import Machine, ending, failure
+
+ARTIFACTS = "${WordsightData-dev.PublishOutputFnGetAttArtifacts82DD59A1Arn203AF0AE}"
+ACCOUNT = "arn:${AWS::Partition}:%s:${AWS::Region}:${AWS::AccountId}:"
+GIVEN = {"promotion": "20261122120000-abcdef"}
+
+
+def test_its_function_may_update_one_stack_ask_one_endpoint_and_keep_promotions(dev: Assembly) -> None:
+    stack = ACCOUNT % "cloudformation" + "stack/WordsightServing-dev/*"
+    of_models = {f"{ARTIFACTS}/{prefix}/*" for prefix in ("models", "registry", "promotions")}
+    assert granted(dev.training, "Rollout") == {
+        "cloudformation:UpdateStack": {stack},
+        "cloudformation:DescribeStacks": {stack},
+        "cloudformation:DescribeStackEvents": {stack},
+        "sagemaker:InvokeEndpoint": {ACCOUNT % "sagemaker" + "endpoint/wordsight-dev"},
+        "s3:GetObject": of_models,
+        "s3:PutObject": {f"{ARTIFACTS}/promotions/*"},
+        "s3:ListBucket": {ARTIFACTS},
+    }
+
+
+def test_it_names_the_serving_stack_without_a_reference_to_it(dev: Assembly) -> None:
+    function = dev.training.the("AWS::Lambda::Function", "Rollout")
+    assert function["Environment"]["Variables"]["SERVING_STACK"] == "WordsightServing-dev"
+    assert "WordsightServing-dev." not in flat(json.dumps(dev.training.body))
+    assert (dev.directory / "WordsightServing-dev.template.json").is_file()
+
+
+def test_no_role_of_it_may_pass_a_role(dev: Assembly) -> None:
+    for role in ("RolloutFunctionRole", "RolloutMachineRole"):
+        assert not [actions for actions, *_ in dev.training.statements(role) if "iam:PassRole" in actions]
+
+
+def walk(dev: Assembly, monkeypatch: pytest.MonkeyPatch, **answers: list[Any]) -> tuple[Machine, list[Any]]:
+    """The machine, whose steps answer with these in turn, and what they are sent."""
+    sent: list[Any] = []
+
+    def task(state: str, request: Any) -> Any:
+        sent.append(request)
+        answer = answers[request["step"]].pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return {"next": answer, "reason": "because"}
+
+    return Machine(dev.training, "Rollout", task, monkeypatch), sent
+
+
+def test_a_promotion_is_waited_for_and_verified(dev: Assembly, monkeypatch: pytest.MonkeyPatch) -> None:
+    machine, sent = walk(dev, monkeypatch, update=["wait"], check=["wait", "wait", "verify"], verify=["live"])
+    machine.run(GIVEN)
+    assert [each["step"] for each in sent] == ["update", "check", "check", "check", "verify"]
+    assert all(each["promotion"] == GIVEN["promotion"] for each in sent)
+    assert machine.slept_s == [5, 5, 5]
+
+
+def test_a_model_that_turns_out_to_be_wrong_is_waited_for_until_it_is_gone(
+    dev: Assembly, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machine, sent = walk(dev, monkeypatch, update=["wait"], check=["verify", "wait", "failed"], verify=["wait"])
+    assert ending(machine, GIVEN) == ("Wordsight.NotPromoted", "because")
+    assert [each["step"] for each in sent] == ["update", "check", "verify", "check", "check"]
+
+
+def test_what_is_live_already_is_verified_at_once(dev: Assembly, monkeypatch: pytest.MonkeyPatch) -> None:
+    machine, _ = walk(dev, monkeypatch, update=["verify"], verify=["live"])
+    machine.run(GIVEN)
+    assert machine.slept_s == []
+
+
+def test_silence_is_waited_out_and_in_the_end_written_down(dev: Assembly, monkeypatch: pytest.MonkeyPatch) -> None:
+    silent = failure("ServiceUnavailable", json.dumps({"errorMessage": "CloudFormation did not answer: try again"}))
+    machine, sent = walk(dev, monkeypatch, update=[silent] * (MAX_ATTEMPTS + 1), report=["failed"])
+    assert ending(machine, GIVEN) == ("Wordsight.NotPromoted", "because")
+    assert len(sent) == MAX_ATTEMPTS + 2
+    assert sent[-1] == {**GIVEN, "step": "report", "reason": "CloudFormation did not answer: try again"}
+
+
+def test_a_function_that_broke_without_a_description_is_written_down_too(
+    dev: Assembly, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machine, sent = walk(dev, monkeypatch, update=[failure("Lambda.Unknown", "it died")], report=["failed"])
+    ending(machine, GIVEN)
+    assert sent[-1]["reason"] == "it died"
+
+
+def test_what_is_tried_again_is_what_the_functions_raise() -> None:
+    assert set(SILENCE) == {ServiceUnavailable.__name__, GatewayTimeout.__name__}
+
+
+def test_a_task_is_one_of_our_functions_and_the_role_may_call_just_that(
+    dev: Assembly, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machine, _ = walk(dev, monkeypatch)
+    (function,) = set(machine.resources.values())
+    assert re.fullmatch(r"\$\{RolloutFunction\w+\.Arn\}", function)
+    called = [
+        found
+        for actions, found, _ in dev.training.statements("RolloutMachineRole")
+        if "lambda:InvokeFunction" in actions
+    ]
+    assert called == [(function,)]
