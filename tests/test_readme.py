@@ -43,7 +43,7 @@ def test_the_limits_are_the_contracts() -> None:
 
 def test_every_path_of_the_tree_exists_and_every_folder_of_ours_is_in_it() -> None:
     folder, named = ROOT, set()
-    for line in section("The house").split("```")[1].strip().splitlines():
+    for line in section("Where things are").split("```")[1].strip().splitlines():
         indent, name = re.match(r"( *)(\S+)", line).groups()  # type: ignore[union-attr]
         path = (folder if indent else ROOT) / name
         assert path.exists(), f"{name} is in the README's tree, but not in the repository"

@@ -94,7 +94,7 @@ def test_of_two_objects_it_tells_the_axis_and_doubts_the_order(clip: Clip) -> No
 
 
 def test_its_recipe_is_the_one_of_make_train_demo() -> None:
-    commands = re.findall(r"python -m model\.train (.+)", (ROOT / "Makefile").read_text(encoding="utf-8"))
+    commands = re.findall(r"python -m model\.training (.+)", (ROOT / "Makefile").read_text(encoding="utf-8"))
     made = [dict(argument.split("=") for argument in command.split()) for command in commands]
     assert [_weights_recipe(run) for run in recipes(load_metadata(SHIPPED).metrics)] == list(map(_weights_recipe, made))
 

@@ -11,7 +11,7 @@ from contract.routes import ROUTES
 from lambdas.annotate import main as annotate
 from lambdas.aws.s3 import Store
 from lambdas.classify import main as classify
-from lambdas.manage import main as train
+from lambdas.manage import main as manage
 from lambdas.stored.registry import Registry
 from tests.lambdas.conftest import (  # noqa: F401, the fixtures that the ones here need
     ANNOTATE_SETTINGS,
@@ -58,7 +58,7 @@ class System:
         apps = {
             "classify": lambda: classify.create_app(SETTINGS, self.connect),
             "annotate": lambda: annotate.create_app(ANNOTATE_SETTINGS, self.connect),
-            "train": lambda: train.create_app(TRAIN_SETTINGS, self.connect),
+            "manage": lambda: manage.create_app(TRAIN_SETTINGS, self.connect),
         }
         app = apps[FUNCTIONS.get(event["path"].split("/")[1], "classify")]()
         answer: dict[str, Any] = app.resolve(event, CONTEXT)  # type: ignore[arg-type]
