@@ -24,6 +24,7 @@ from contract.invocation import InvocationAttributes
 from contract.limits import CONTAINER_TIMEOUT_S, MAX_IMAGES
 from contract.problems import BadRequest, NotFound, PayloadTooLarge, Problem, ProblemError
 from contract.requests import ImageSource
+from contract.steps import ImportAnswer, ImportEvent
 from lambdas.aws.clients import Connect, connect
 from lambdas.aws.endpoint import Endpoint
 from lambdas.aws.executions import cause_of
@@ -152,10 +153,11 @@ def _attributes() -> InvocationAttributes:
 @logger.inject_lambda_context
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Go on with the import `id`, or end it with `failure`; the state machine calls again while it is "running"."""
-    importer = _importer()
-    if failure := event.get("failure"):
-        importing = importer.give_up(event["id"], f"the import could not go on: {cause_of(failure)}")
+    asked, importer = ImportEvent.model_validate(event), _importer()
+    if asked.failure:
+        cause = cause_of(asked.failure.model_dump(by_alias=True))
+        importing = importer.give_up(asked.id, f"the import could not go on: {cause}")
     else:
-        importing = importer.work(event["id"], context.get_remaining_time_in_millis)
+        importing = importer.work(asked.id, context.get_remaining_time_in_millis)
     logger.info(importing.state, import_id=importing.id, records=importing.records, problems=importing.problems)
-    return {"id": importing.id, "state": importing.state}
+    return ImportAnswer(id=importing.id, state=importing.state).model_dump()
