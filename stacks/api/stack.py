@@ -8,11 +8,12 @@ from constructs import Construct
 from contract.idempotency import IDEMPOTENCY_HEADER
 from contract.limits import API_TIMEOUT_S, EXPOSED_HEADERS
 from contract.routes import API_KEY_HEADER, ROUTES, STAGE_NAME, Route
-from stacks.api.functions import Surroundings, api_functions
+from stacks.api.functions import annotate_function, classify_function, manage_function
 from stacks.api.gateway_responses import add_gateway_responses
 from stacks.config import StageConfig
 from stacks.data import DataStack
-from stacks.log_groups import log_group
+from stacks.handler_function import log_group
+from stacks.nag import acknowledge, managed_policy
 from stacks.serving.stack import ServingStack
 from stacks.training.stack import TrainingStack
 
@@ -42,11 +43,16 @@ class ApiStack(Stack):
         super().__init__(scope, id, description="Wordsight: the REST API")
         self.add_stack_dependency(serving)  # callers find an endpoint as soon as they find the API
         api = self._rest_api(config)
+        functions = {
+            "classify": classify_function(self, config, data, serving),
+            "annotate": annotate_function(self, config, data, serving),
+            "manage": manage_function(self, config, data, serving, training),
+        }
         integrations = {
             module: apigateway.LambdaIntegration(
                 function, timeout=Duration.seconds(API_TIMEOUT_S), scope_permission_to_method=False
             )
-            for module, function in api_functions(self, Surroundings(config, data, training, serving)).items()
+            for module, function in functions.items()
         }
         api.node.try_remove_child("Endpoint")  # the library's own output of the address, with another spelling
         for route in ROUTES:
@@ -59,7 +65,7 @@ class ApiStack(Stack):
         CfnOutput(self, "ApiUrl", value=url)
 
     def _rest_api(self, config: StageConfig) -> apigateway.RestApi:
-        return apigateway.RestApi(
+        api = apigateway.RestApi(
             self,
             "Api",
             rest_api_name=config.name,
@@ -80,6 +86,8 @@ class ApiStack(Stack):
                 tracing_enabled=True,
             ),
         )
+        _acknowledge(api)
+        return api
 
     def _keep_execution_logs(self, api: apigateway.RestApi, config: StageConfig) -> None:
         """Make the group that API Gateway would make itself, and would keep for ever."""
@@ -111,6 +119,27 @@ def _add_route(
         integration,
         authorization_type=apigateway.AuthorizationType.IAM if signed else apigateway.AuthorizationType.NONE,
         api_key_required=guarded and config.auth == "api_key",
+    )
+
+
+def _acknowledge(api: apigateway.RestApi) -> None:
+    acknowledge(
+        api,
+        "the function checks every request against the contract and says in a sentence what to change; "
+        "API Gateway's validator would answer first, and could not read images and forms",
+        "APIG2",
+    )
+    acknowledge(api, "no WAF: it costs more than the rest of an idle API, and the stage is throttled", "APIG3")
+    acknowledge(
+        api,
+        "callers are programs: they send an API key or sign with IAM, as the stage's `auth` says. "
+        "The page, /health and /openapi.json are open on purpose, and throttled",
+        *("APIG4", "COG4"),
+    )
+    acknowledge(
+        api.node.find_child("CloudWatchRole"),
+        "the account's one role for API Gateway's logs, with the policy that AWS made for it",
+        managed_policy("AmazonAPIGatewayPushToCloudWatchLogs"),
     )
 
 

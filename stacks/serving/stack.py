@@ -9,7 +9,7 @@ the endpoint's only writer: what another hand changes, the next deployment undoe
 
 from typing import Any
 
-from aws_cdk import Aws, CfnCondition, CfnOutput, CfnParameter, Fn, RemovalPolicy, Stack
+from aws_cdk import ArnFormat, Aws, CfnCondition, CfnOutput, CfnParameter, Fn, RemovalPolicy, Stack
 from aws_cdk import aws_logs as logs
 from aws_cdk import aws_sagemaker as sagemaker
 from constructs import Construct
@@ -18,9 +18,10 @@ from contract.containers import ServeSettings
 from contract.models import MODEL_URI_PARAMETER, MODELS_PREFIX, NO_MODEL_URI
 from stacks.config import StageConfig
 from stacks.data import DataStack
-from stacks.execution_role import ExecutionRole
+from stacks.handler_function import retention
 from stacks.images import ContainerImage
-from stacks.log_groups import retention
+from stacks.nag import acknowledge, managed_policy, wildcard
+from stacks.permissions import ExecutionRole
 from stacks.serving.guardrails import DOWNLOAD_TIMEOUT_S, VARIANT_NAME, autoscaling, deployment_config, rollback_alarms
 
 
@@ -40,7 +41,7 @@ class ServingStack(Stack):
         alarms = rollback_alarms(self, self.endpoint_name)
         # SageMaker looks at the alarms of an update with this role:
         # https://docs.aws.amazon.com/sagemaker/latest/dg/deployment-guardrails-configuration.html
-        role.allow(["cloudwatch:DescribeAlarms"], [alarm.alarm_arn for alarm in alarms])
+        role.allow(["cloudwatch:DescribeAlarms"], *(alarm.alarm_arn for alarm in alarms))
 
         model = self._model(config, image, role)
         endpoint = self._endpoint(self._endpoint_config(config, model), deployment_config(config, alarms), config)
@@ -140,10 +141,25 @@ class ServingStack(Stack):
 
         A log group of the stack's own would then fail the next deployment with "already exists".
         """
-        return logs.LogRetention(
+        log_retention = logs.LogRetention(
             self,
             "LogRetention",
             log_group_name=log_group_name,
             retention=retention(config),
             removal_policy=RemovalPolicy.DESTROY,
         )
+        (function,) = (
+            each for each in self.node.children if each.node.id.startswith("LogRetention") and each is not log_retention
+        )
+        log_streams = self.format_arn(
+            service="logs",
+            resource="log-group",
+            resource_name=f"{log_group_name}:*",
+            arn_format=ArnFormat.COLON_RESOURCE_NAME,
+        )
+        acknowledge(
+            function,
+            "the library's own function: it sets how long one log group is kept, at deployment only",
+            *(wildcard(self, "*"), wildcard(self, log_streams), managed_policy("AWSLambdaBasicExecutionRole")),
+        )
+        return log_retention

@@ -12,7 +12,7 @@ from constructs import Construct
 
 from stacks.config import StageConfig
 from stacks.handler_function import HandlerFunction
-from stacks.machine import lambda_task, read_fault
+from stacks.machine import call, catch, read_fault
 from stacks.training.job import plain_job_request
 
 
@@ -31,7 +31,7 @@ def definition(scope: Construct, config: StageConfig, parts: Parts) -> sfn.IChai
     """The states, from the one that looks at the input."""
     failed = _explain_fault(scope)
     not_completed = _explain_ending(scope)
-    parts.job.add_catch(_explain_failure(scope, not_completed), errors=["States.ALL"], result_path="$.error")
+    catch(parts.job, _explain_failure(scope, not_completed))
     parts.job.next(
         sfn.Choice(scope, "IsCompleted")
         .when(
@@ -42,13 +42,12 @@ def definition(scope: Construct, config: StageConfig, parts: Parts) -> sfn.IChai
         )
         .otherwise(not_completed)
     )
-    snapshot = lambda_task(scope, "Snapshot", parts.snapshot, {"training.$": "$.training"}, "$.snapshot")
-    snapshot.add_catch(failed, errors=["States.ALL"], result_path="$.error")
-    snapshot.next(parts.job)
-    return _check_input(scope, config, parts, snapshot)
+    event = {"training.$": "$.training"}
+    snapshot = call(scope, "Snapshot", parts.snapshot, event, "$.snapshot", caught=failed)
+    return _check_input(scope, config, parts, snapshot.next(parts.job))
 
 
-def _check_input(scope: Construct, config: StageConfig, parts: Parts, snapshot: sfn.CustomState) -> sfn.IChainable:
+def _check_input(scope: Construct, config: StageConfig, parts: Parts, snapshot: sfn.IChainable) -> sfn.IChainable:
     """Tell what kind of execution it is, and fill in what one by hand may leave out."""
     prefixes = parts.dataset_s3_uris
     has_dataset = sfn.Condition.and_(
@@ -61,8 +60,9 @@ def _check_input(scope: Construct, config: StageConfig, parts: Parts, snapshot: 
         error="Wordsight.NoDataset",
         cause=f"dataset_s3_uri is missing or not allowed: give an S3 prefix under {' or '.join(prefixes)}",
     )
-    as_request = sfn.Pass(scope, "AsRequest", parameters=plain_job_request(config), result_path="$.job_request")
-    as_request.next(parts.job)
+    as_request = sfn.Pass(scope, "AsRequest", parameters=plain_job_request(config), result_path="$.job_request").next(
+        parts.job
+    )
     no_hyperparameters = sfn.Pass(
         scope, "NoHyperparameters", result=sfn.Result.from_object({}), result_path="$.hyperparameters"
     )
@@ -78,10 +78,8 @@ def _check_input(scope: Construct, config: StageConfig, parts: Parts, snapshot: 
 
 def _judge(scope: Construct, parts: Parts, failed: sfn.IChainable) -> sfn.IChainable:
     """The gate, whose verdict is the execution's output; a promotion goes on by itself."""
-    gate = lambda_task(
-        scope, "Gate", parts.gate, {"training.$": "$.training", "job.$": "$.job"}, result_path="$.verdict"
-    )
-    gate.add_catch(failed, errors=["States.ALL"], result_path="$.error")
+    event = {"training.$": "$.training", "job.$": "$.job"}
+    gate = call(scope, "Gate", parts.gate, event, "$.verdict", caught=failed)
     promote = sfn.CustomState(
         scope,
         "Promote",
@@ -97,10 +95,9 @@ def _judge(scope: Construct, parts: Parts, failed: sfn.IChainable) -> sfn.IChain
         },
     )
     judged = sfn.Pass(scope, "Judged", output_path="$.verdict")
-    promote.next(judged)
     return gate.next(
         sfn.Choice(scope, "IsToBePromoted")
-        .when(sfn.Condition.is_string("$.verdict.promotion"), promote)
+        .when(sfn.Condition.is_string("$.verdict.promotion"), promote.next(judged))
         .otherwise(judged)
     )
 
@@ -164,4 +161,4 @@ def _explain_fault(scope: Construct) -> sfn.IChainable:
     """A function of ours raised: its sentence is the cause."""
     step_failed = sfn.Fail(scope, "StepFailed", error_path="$.error.Error", cause_path="$.fault.raised.errorMessage")
     step_broke = sfn.Fail(scope, "StepBroke", error_path="$.error.Error", cause_path="$.error.Cause")
-    return read_fault(scope, "Step", step_failed, step_broke)
+    return read_fault(scope, step_failed, step_broke)
