@@ -28,11 +28,11 @@ class HandlerFunction(lambda_.Function):
         self,
         scope: Construct,
         id: str,
-        *,
         config: StageConfig,
         module: str,
-        description: str,
         environment: Mapping[str, str],
+        description: str,
+        *,
         timeout_s: int = LAMBDA_TIMEOUT_S,
     ) -> None:
         log = log_group(scope, f"{id}Logs", config)

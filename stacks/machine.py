@@ -92,22 +92,19 @@ def call(
     `caught`. The state is raw JSON: the library's own task would let the state machine call every version of the
     function, and none is published.
     """
-    retry: list[dict[str, Any]] = [
-        {
-            "ErrorEquals": [*TRANSIENT, *SILENCE],
-            "IntervalSeconds": INTERVAL_S,
-            "MaxAttempts": MAX_ATTEMPTS,
-            "BackoffRate": BACKOFF_RATE,
-        }
-    ]
-    if retries_of_any_failure:
-        retry.append({"ErrorEquals": ["States.ALL"], "MaxAttempts": retries_of_any_failure})
+    silent = {
+        "ErrorEquals": [*TRANSIENT, *SILENCE],
+        "IntervalSeconds": INTERVAL_S,
+        "MaxAttempts": MAX_ATTEMPTS,
+        "BackoffRate": BACKOFF_RATE,
+    }
+    any_failure = {"ErrorEquals": ["States.ALL"], "MaxAttempts": retries_of_any_failure}
     state = {
         "Type": "Task",
         "Resource": function.function_arn,
         "Parameters": dict(payload),
         "ResultPath": result_path,
-        "Retry": retry,
+        "Retry": [silent, any_failure] if retries_of_any_failure else [silent],
     }
     task = sfn.CustomState(scope, id, state_json=state)
     if caught is not None:

@@ -45,10 +45,10 @@ class Role(iam.Role):
         self.allow(["s3:ListBucket"], bucket.bucket_arn, conditions={"StringLike": listed})
         self.allow_objects(bucket, ["s3:GetObject"], *prefixes)
 
-    def allow_stack(self, name: str, *actions: str) -> None:
-        """Allow `actions` on a CloudFormation stack by its name, which need not exist yet."""
+    def allow_stack(self, name: str, *verbs: str) -> None:
+        """Allow CloudFormation's `verbs` on a stack by its name, which need not exist yet."""
         self.allow(
-            list(actions),
+            [f"cloudformation:{verb}" for verb in verbs],
             Stack.of(self).format_arn(service="cloudformation", resource="stack", resource_name=f"{name}/*"),
             because="a stack's ARN ends with an id that changes when it is made anew; its name is fixed",
         )

@@ -14,8 +14,8 @@ from contract.models import MODELS_PREFIX, PROMOTIONS_PREFIX, REGISTRY_PREFIX
 from contract.tasks import TASKS_PREFIX
 from contract.trainings import TRAININGS_PREFIX
 from lambdas.settings import AnnotateSettings, ApiSettings, TrainSettings
-from stacks.api.batches import Batches
-from stacks.api.imports import Imports
+from stacks.api.batches import batch_machine
+from stacks.api.imports import import_machine
 from stacks.config import StageConfig
 from stacks.data import DataStack
 from stacks.handler_function import HandlerFunction
@@ -29,13 +29,9 @@ KEEP = [*READ, *WRITE, "s3:DeleteObject"]
 
 def classify_function(scope: Construct, config: StageConfig, data: DataStack, serving: ServingStack) -> HandlerFunction:
     """May ask one endpoint and for its status, and read uploads and saved tasks."""
+    environment = _settings(config, data, serving).to_env()
     function = HandlerFunction(
-        scope,
-        "ClassifyFunction",
-        config=config,
-        module="classify",
-        description="answers questions about images",
-        environment=_settings(config, data, serving).to_env(),
+        scope, "ClassifyFunction", config, "classify", environment, "answers questions about images"
     )
     may = function.permissions
     may.allow(["sagemaker:InvokeEndpoint", "sagemaker:DescribeEndpoint"], serving.endpoint_arn)
@@ -48,14 +44,10 @@ def annotate_function(scope: Construct, config: StageConfig, data: DataStack, se
     """May keep tasks, annotations and what was answered before, have images looked at and forget them, start imports,
     and take in uploads, which callers send with its signature.
     """
-    imports = Imports(scope, "Imports", config=config, data=data, serving=serving).machine.state_machine_arn
+    imports = import_machine(scope, config, data, serving).state_machine_arn
+    environment = AnnotateSettings(**asdict(_settings(config, data, serving)), import_machine_arn=imports).to_env()
     function = HandlerFunction(
-        scope,
-        "AnnotateFunction",
-        config=config,
-        module="annotate",
-        description="keeps tasks and annotations",
-        environment=AnnotateSettings(**asdict(_settings(config, data, serving)), import_machine_arn=imports).to_env(),
+        scope, "AnnotateFunction", config, "annotate", environment, "keeps tasks and annotations"
     )
     may = function.permissions
     may.allow_objects(data.data, KEEP, TASKS_PREFIX, IDEMPOTENCY_PREFIX, ANNOTATIONS_PREFIX)
@@ -72,9 +64,12 @@ def manage_function(
     scope: Construct, config: StageConfig, data: DataStack, serving: ServingStack, training: TrainingStack
 ) -> HandlerFunction:
     """May start and stop trainings, promotions and batches, and look at everything that tells how they are."""
-    batches = Batches(scope, "Batches", config=config, data=data, serving=serving)
-    trainings, promotions, batched = machines = (training.machine, training.promotion_machine, batches.machine)
-    settings = TrainSettings(
+    trainings, promotions, batched = machines = (
+        training.machine,
+        training.promotion_machine,
+        batch_machine(scope, config, data, serving),
+    )
+    environment = TrainSettings(
         cors_origins=config.cors_origins,
         data_bucket=data.data.bucket_name,
         artifacts_bucket=data.artifacts.bucket_name,
@@ -87,14 +82,10 @@ def manage_function(
         max_wait_s=config.max_wait_s,
         spot=config.spot,
         usd_per_hour=config.training_usd_per_hour,
-    )
+    ).to_env()
+    # The id is from when it knew trainings only: with another one, deployed stages would get a new function and role.
     function = HandlerFunction(
-        scope,
-        "TrainFunction",  # from when it knew trainings only: with another id, deployed stages would get a new function
-        config=config,
-        module="manage",
-        description="starts trainings, promotions and batches",
-        environment=settings.to_env(),
+        scope, "TrainFunction", config, "manage", environment, "starts trainings, promotions and batches"
     )
     may = function.permissions
     may.allow_objects(data.data, KEEP, IDEMPOTENCY_PREFIX)
@@ -110,7 +101,7 @@ def manage_function(
     may.allow(["states:StartExecution"], *(machine.state_machine_arn for machine in machines))
     may.allow(["states:DescribeExecution"], *(machine.executions_arn for machine in machines), because=named)
     may.allow(["states:StopExecution"], trainings.executions_arn, batched.executions_arn, because=named)
-    may.allow_stack(config.serving_stack_name, "cloudformation:DescribeStacks")
+    may.allow_stack(config.serving_stack_name, "DescribeStacks")
     return function
 
 

@@ -60,17 +60,26 @@ _ITS_OWN_WORDS = "$context.error.messageString"
 def add_gateway_responses(api: apigateway.RestApi, config: StageConfig) -> None:
     """Give every answer of API Gateway's own our shape, our request id header and the CORS headers."""
     for response_type, problem in _problems(config).items():
-        body = problem.body(instance=_REQUEST_ID)
-        _add(api, config, response_type, json.dumps(body), problem.status, problem.retry_after_s)
+        _add(api, config, response_type, problem.body(instance=_REQUEST_ID), problem.status)
     for response_type, status in IN_ITS_OWN_WORDS.items():
-        _add(api, config, response_type, _in_its_own_words(status), status)
+        known = PROBLEMS.get(status)
+        phrase = HTTPStatus(status).phrase
+        body = known("").body(instance=_REQUEST_ID) if known else _untyped(title=phrase, status=status)
+        _add(api, config, response_type, body, status)
     for response_type, title in (("DEFAULT_4XX", "The request was refused"), ("DEFAULT_5XX", InternalError.title)):
-        _add(api, config, response_type, _quoting(type="about:blank", title=title))  # its status is not known here
+        _add(api, config, response_type, _untyped(title=title), None)  # its status is not known here
 
 
 def _problems(config: StageConfig) -> dict[str, ProblemError]:
     megabytes = MAX_INLINE_IMAGE_BYTES // 1024**2
-    problems: dict[str, ProblemError] = {
+    routes = f"{OPENAPI.method} {OPENAPI.path} lists the routes"
+    # API Gateway calls an unknown route a missing token, as IAM calls a request without a signature.
+    unknown: ProblemError = NotFound(f"there is no such route, or not with this method: {routes}")
+    if config.auth == "iam":
+        unknown = Forbidden(
+            f"the request is not signed with AWS credentials (SigV4), or there is no such route: {routes}"
+        )
+    return {
         "INVALID_API_KEY": Forbidden(f"the API key is missing or wrong: send it in the header {API_KEY_HEADER}"),
         "REQUEST_TOO_LARGE": PayloadTooLarge(
             f"the request is too large: the images of one request may have {megabytes} MB together. "
@@ -86,44 +95,21 @@ def _problems(config: StageConfig) -> dict[str, ProblemError]:
             "the API's function could not take the request or hand its answer back: a large request is better sent in "
             "parts. If one more try fails too, quote the request id when asking for help"
         ),
+        "MISSING_AUTHENTICATION_TOKEN": unknown,
     }
-    problems["MISSING_AUTHENTICATION_TOKEN"] = _no_route_or_no_token(config)
-    return problems
 
 
-def _no_route_or_no_token(config: StageConfig) -> ProblemError:
-    """API Gateway calls an unknown route a missing token, as IAM calls a request without a signature."""
-    routes = f"{OPENAPI.method} {OPENAPI.path} lists the routes"
-    if config.auth == "iam":
-        return Forbidden(f"the request is not signed with AWS credentials (SigV4), or there is no such route: {routes}")
-    return NotFound(f"there is no such route, or not with this method: {routes}")
-
-
-def _in_its_own_words(status: int) -> str:
-    """A problem of the contract where it has one of this status, else one that says no more than the status."""
-    if problem := PROBLEMS.get(status):
-        return _quoting(**problem("").body())
-    return _quoting(type="about:blank", title=HTTPStatus(status).phrase, status=status)
-
-
-def _quoting(**members: object) -> str:
-    """The template of a problem whose detail is API Gateway's own sentence."""
-    return json.dumps({**members, "detail": "", "error": "", "instance": _REQUEST_ID}).replace('""', _ITS_OWN_WORDS)
+def _untyped(**members: object) -> dict[str, object]:
+    """A problem of which no more is known than its status, in API Gateway's words."""
+    return {"type": "about:blank", **members, "detail": "", "error": "", "instance": _REQUEST_ID}
 
 
 def _add(
-    api: apigateway.RestApi,
-    config: StageConfig,
-    response_type: str,
-    template: str,
-    status: int | None = None,
-    retry_after_s: int | None = None,
+    api: apigateway.RestApi, config: StageConfig, response_type: str, body: dict[str, Any], status: int | None
 ) -> None:
-    headers: dict[str, Any] = {
-        "Content-Type": f"'{PROBLEM_MEDIA_TYPE}'",
-        REQUEST_ID_HEADER: "context.requestId",
-    }
-    if retry_after_s is not None:
+    """`body`: a problem's members, whose empty ones are filled with API Gateway's own sentence."""
+    headers = {"Content-Type": f"'{PROBLEM_MEDIA_TYPE}'", REQUEST_ID_HEADER: "context.requestId"}
+    if retry_after_s := body.get("retry_after_s"):
         headers["Retry-After"] = f"'{retry_after_s}'"
     if config.cors_origins:
         # One fixed value is possible here. An error's text is no secret, so with several origins every one may read it.
@@ -135,5 +121,5 @@ def _add(
         type=apigateway.ResponseType.of(response_type),
         status_code=str(status) if status else None,
         response_headers=headers,
-        templates={"application/json": template},
+        templates={"application/json": json.dumps(body).replace('""', _ITS_OWN_WORDS)},
     )

@@ -21,45 +21,28 @@ WORKER_TIMEOUT_S = 600
 RETRIES_OF_A_KILLED_WORKER = 2
 
 
-class Imports(Construct):
-    """The machine that imports annotations, and the worker that it calls."""
+def import_machine(stack: Construct, config: StageConfig, data: DataStack, serving: ServingStack) -> Machine:
+    """Import, and again while it is running. What can't go on is written into the import's document.
 
-    def __init__(
-        self, scope: Construct, id: str, *, config: StageConfig, data: DataStack, serving: ServingStack
-    ) -> None:
-        super().__init__(scope, id)
-        worker = self._function(config, data, serving)
-        self.machine = Machine(self, "Machine", config=config, start=self._definition(worker), functions=[worker])
+    The worker may read uploads, ask one endpoint about images, and add annotations.
+    """
+    scope = Construct(stack, "Imports")
+    environment = ImporterSettings(endpoint_name=serving.endpoint_name, data_bucket=data.data.bucket_name).to_env()
+    worker = HandlerFunction(
+        scope, "Function", config, "importer", environment, "imports annotations", timeout_s=WORKER_TIMEOUT_S
+    )
+    worker.permissions.allow(["sagemaker:InvokeEndpoint"], serving.endpoint_arn)
+    worker.permissions.allow_objects(data.data, ["s3:GetObject"], UPLOADS_PREFIX, IMPORTS_PREFIX)
+    worker.permissions.allow_objects(data.data, ["s3:PutObject"], ANNOTATIONS_PREFIX, IMAGES_PREFIX, IMPORTS_PREFIX)
+    worker.permissions.allow_listing(data.data)
 
-    def _function(self, config: StageConfig, data: DataStack, serving: ServingStack) -> HandlerFunction:
-        """May read uploads, ask one endpoint about images, and add annotations."""
-        settings = ImporterSettings(endpoint_name=serving.endpoint_name, data_bucket=data.data.bucket_name)
-        function = HandlerFunction(
-            self,
-            "Function",
-            config=config,
-            module="importer",
-            description="imports annotations",
-            environment=settings.to_env(),
-            timeout_s=WORKER_TIMEOUT_S,
-        )
-        may = function.permissions
-        may.allow(["sagemaker:InvokeEndpoint"], serving.endpoint_arn)
-        may.allow_objects(data.data, ["s3:GetObject"], UPLOADS_PREFIX, IMPORTS_PREFIX)
-        may.allow_objects(data.data, ["s3:PutObject"], ANNOTATIONS_PREFIX, IMAGES_PREFIX, IMPORTS_PREFIX)
-        may.allow_listing(data.data)
-        return function
-
-    def _definition(self, worker: HandlerFunction) -> sfn.IChainable:
-        """Import, and again while it is running. What can't go on is written into the import's document."""
-        give_up = call(self, "GiveUp", worker, {"id.$": "$.id", "failure.$": "$.error"}, "$.worked")
-        give_up.next(sfn.Fail(self, "NotImported", error="Wordsight.NotImported", cause_path="$.error.Cause"))
-        retries = RETRIES_OF_A_KILLED_WORKER
-        work = call(
-            self, "Import", worker, {"id.$": "$.id"}, "$.worked", caught=give_up, retries_of_any_failure=retries
-        )
-        return work.next(
-            sfn.Choice(self, "IsRunning")
-            .when(sfn.Condition.string_equals("$.worked.state", "running"), work)
-            .otherwise(sfn.Succeed(self, "Ended"))
-        )
+    give_up = call(scope, "GiveUp", worker, {"id.$": "$.id", "failure.$": "$.error"}, "$.worked")
+    give_up.next(sfn.Fail(scope, "NotImported", error="Wordsight.NotImported", cause_path="$.error.Cause"))
+    retries = RETRIES_OF_A_KILLED_WORKER
+    work = call(scope, "Import", worker, {"id.$": "$.id"}, "$.worked", caught=give_up, retries_of_any_failure=retries)
+    work.next(
+        sfn.Choice(scope, "IsRunning")
+        .when(sfn.Condition.string_equals("$.worked.state", "running"), work)
+        .otherwise(sfn.Succeed(scope, "Ended"))
+    )
+    return Machine(scope, "Machine", config=config, start=work, functions=[worker])

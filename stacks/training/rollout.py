@@ -22,78 +22,55 @@ MACHINE_TIMEOUT_S = 6 * 3600
 """Two updates, there and back, with all the waiting that blue/green deployments may do."""
 
 
-class Rollout(Construct):
-    """The machine that promotes, and the function that takes its steps."""
+def promotion_machine(stack: Construct, config: StageConfig, data: DataStack) -> Machine:
+    """Update → wait and check until it is over → verify, after which it may have to be waited for again."""
+    scope = Construct(stack, "Rollout")
+    function = _function(scope, config, data)
 
-    def __init__(self, scope: Construct, id: str, *, config: StageConfig, data: DataStack) -> None:
-        super().__init__(scope, id)
-        self._function = self._steps(config, data)
-        self.machine = Machine(
-            self,
-            "Machine",
-            config=config,
-            start=self._definition(),
-            functions=[self._function],
-            timeout_s=MACHINE_TIMEOUT_S,
-        )
-
-    def _steps(self, config: StageConfig, data: DataStack) -> HandlerFunction:
-        """May update one stack, ask one endpoint, and read and write what is registered."""
-        function = HandlerFunction(
-            self,
-            "Function",
-            config=config,
-            module="rollout",
-            description="takes the steps of a promotion",
-            environment=RolloutSettings(
-                artifacts_bucket=data.artifacts.bucket_name,
-                serving_stack=config.serving_stack_name,
-                endpoint_name=config.name,
-            ).to_env(),
-            timeout_s=STEP_TIMEOUT_S,
-        )
-        may = function.permissions
-        may.allow_stack(
-            config.serving_stack_name,
-            *("cloudformation:UpdateStack", "cloudformation:DescribeStacks", "cloudformation:DescribeStackEvents"),
-        )
-        endpoint = Stack.of(self).format_arn(service="sagemaker", resource="endpoint", resource_name=config.name)
-        may.allow(["sagemaker:InvokeEndpoint"], endpoint)
-        may.allow_objects(data.artifacts, ["s3:GetObject"], MODELS_PREFIX, REGISTRY_PREFIX, PROMOTIONS_PREFIX)
-        may.allow_objects(data.artifacts, ["s3:PutObject"], PROMOTIONS_PREFIX)
-        may.allow_listing(data.artifacts)
-        return function
-
-    def _definition(self) -> sfn.IChainable:
-        """Update → wait and check until it is over → verify, after which it may have to be waited for again."""
-        live = sfn.Succeed(self, "Live")
-        failed = sfn.Fail(self, "NotLive", error="Wordsight.NotPromoted", cause_path="$.outcome.reason")
-        reported = self._report(failed)
-        update, check, verify = (
-            self._step(step.capitalize(), step, caught=reported) for step in ("update", "check", "verify")
-        )
-        wait = sfn.Wait(self, "WaitForStack", time=sfn.WaitTime.duration(Duration.seconds(POLL_S)))
-        decide = (
-            sfn.Choice(self, "WhatNext")
-            .when(_next_is("wait"), wait.next(check))
-            .when(_next_is("verify"), verify)
-            .when(_next_is("live"), live)
-            .otherwise(failed)
-        )
-        for task in (update, check, verify):
-            task.next(decide)
-        return update
-
-    def _report(self, failed: sfn.Fail) -> sfn.IChainable:
-        """A step that could not be taken: the promotion's document has to say so."""
-        raised = self._step("ReportFault", "report", reason="$.fault.raised.errorMessage")
-        other = self._step("ReportError", "report", reason="$.error.Cause")
-        return read_fault(self, raised.next(failed), other.next(failed))
-
-    def _step(self, id: str, step: str, *, reason: str = "", caught: sfn.IChainable | None = None) -> sfn.CustomState:
+    def step(id: str, step: str, *, reason: str = "", caught: sfn.IChainable | None = None) -> sfn.CustomState:
         event = {"step": step, **({"reason.$": reason} if reason else {}), "promotion.$": "$.promotion"}
-        return call(self, id, self._function, event, "$.outcome", caught=caught)
+        return call(scope, id, function, event, "$.outcome", caught=caught)
+
+    def next_is(step: str) -> sfn.Condition:
+        return sfn.Condition.string_equals("$.outcome.next", step)
+
+    live = sfn.Succeed(scope, "Live")
+    failed = sfn.Fail(scope, "NotLive", error="Wordsight.NotPromoted", cause_path="$.outcome.reason")
+    # A step that could not be taken: the promotion's document has to say so.
+    reported = read_fault(
+        scope,
+        step("ReportFault", "report", reason="$.fault.raised.errorMessage").next(failed),
+        step("ReportError", "report", reason="$.error.Cause").next(failed),
+    )
+    update, check, verify = (step(name.capitalize(), name, caught=reported) for name in ("update", "check", "verify"))
+    wait = sfn.Wait(scope, "WaitForStack", time=sfn.WaitTime.duration(Duration.seconds(POLL_S)))
+    decide = (
+        sfn.Choice(scope, "WhatNext")
+        .when(next_is("wait"), wait.next(check))
+        .when(next_is("verify"), verify)
+        .when(next_is("live"), live)
+        .otherwise(failed)
+    )
+    for task in (update, check, verify):
+        task.next(decide)
+    return Machine(scope, "Machine", config=config, start=update, functions=[function], timeout_s=MACHINE_TIMEOUT_S)
 
 
-def _next_is(step: str) -> sfn.Condition:
-    return sfn.Condition.string_equals("$.outcome.next", step)
+def _function(scope: Construct, config: StageConfig, data: DataStack) -> HandlerFunction:
+    """May update one stack, ask one endpoint, and read and write what is registered."""
+    environment = RolloutSettings(
+        artifacts_bucket=data.artifacts.bucket_name,
+        serving_stack=config.serving_stack_name,
+        endpoint_name=config.name,
+    ).to_env()
+    function = HandlerFunction(
+        scope, "Function", config, "rollout", environment, "takes the steps of a promotion", timeout_s=STEP_TIMEOUT_S
+    )
+    may = function.permissions
+    may.allow_stack(config.serving_stack_name, "UpdateStack", "DescribeStacks", "DescribeStackEvents")
+    endpoint = Stack.of(scope).format_arn(service="sagemaker", resource="endpoint", resource_name=config.name)
+    may.allow(["sagemaker:InvokeEndpoint"], endpoint)
+    may.allow_objects(data.artifacts, ["s3:GetObject"], MODELS_PREFIX, REGISTRY_PREFIX, PROMOTIONS_PREFIX)
+    may.allow_objects(data.artifacts, ["s3:PutObject"], PROMOTIONS_PREFIX)
+    may.allow_listing(data.artifacts)
+    return function

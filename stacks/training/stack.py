@@ -27,9 +27,9 @@ from stacks.handler_function import HandlerFunction
 from stacks.images import REPOSITORY_ROOT, ContainerImage
 from stacks.machine import Machine, machine_role
 from stacks.permissions import ExecutionRole, Role
-from stacks.training.definition import Parts, definition
-from stacks.training.job import create_training_job_state
-from stacks.training.rollout import Rollout
+from stacks.training.definition import Definition
+from stacks.training.job import create_training_job
+from stacks.training.rollout import promotion_machine
 
 LOG_GROUP_NAME = "/aws/sagemaker/TrainingJobs"
 """SageMaker's, shared by all training jobs of the account: written to, never managed."""
@@ -48,16 +48,11 @@ class TrainingStack(Stack):
         image = ContainerImage.train(self, config)
         job_role = self._execution_role(data)
         image.repository.grant_pull(job_role)
-        self.promotion_machine = Rollout(self, "Rollout", config=config, data=data).machine
-        parts = Parts(
-            job=create_training_job_state(
-                self,
-                config,
-                image_uri=image.uri,
-                role_arn=job_role.role_arn,
-                models_s3_uri=data.artifacts.s3_url_for_object(MODELS_PREFIX),
-                checkpoints_s3_uri=data.artifacts.s3_url_for_object(CHECKPOINTS_PREFIX),
-            ),
+        self.promotion_machine = promotion_machine(self, config, data)
+        definition = Definition(
+            scope=self,
+            config=config,
+            job=create_training_job(self, config, image.uri, job_role, data.artifacts),
             snapshot=self._snapshot(config, data),
             gate=self._gate(config, data),
             promotion_machine=self.promotion_machine,
@@ -67,8 +62,8 @@ class TrainingStack(Stack):
             self,
             "StateMachine",
             config=config,
-            start=definition(self, config, parts),
-            functions=[parts.snapshot, parts.gate],
+            start=definition.start(),
+            functions=[definition.snapshot, definition.gate],
             role=self._machine_role(config, job_role),
         )
         self.machine.node.add_dependency(job_role)  # for as long as executions wait for their jobs
@@ -85,14 +80,10 @@ class TrainingStack(Stack):
 
     def _snapshot(self, config: StageConfig, data: DataStack) -> HandlerFunction:
         """May read a dataset's annotations and write down what a training learns from."""
+        environment = SnapshotSettings(data_bucket=data.data.bucket_name).to_env()
+        does = "writes down what a training learns from"
         function = HandlerFunction(
-            self,
-            "SnapshotFunction",
-            config=config,
-            module="snapshot",
-            description="writes down what a training learns from",
-            environment=SnapshotSettings(data_bucket=data.data.bucket_name).to_env(),
-            timeout_s=SNAPSHOT_TIMEOUT_S,
+            self, "SnapshotFunction", config, "snapshot", environment, does, timeout_s=SNAPSHOT_TIMEOUT_S
         )
         function.permissions.allow_objects(data.data, ["s3:GetObject"], ANNOTATIONS_PREFIX)
         function.permissions.allow_objects(data.data, ["s3:PutObject"], SNAPSHOTS_PREFIX)
@@ -101,23 +92,16 @@ class TrainingStack(Stack):
 
     def _gate(self, config: StageConfig, data: DataStack) -> HandlerFunction:
         """May read a checkpoint's figures, register it, ask for its promotion, and look at what is live."""
-        settings = GateSettings(
+        environment = GateSettings(
             artifacts_bucket=data.artifacts.bucket_name,
             serving_stack=config.serving_stack_name,
             git_revision=git_revision(),
-        )
-        function = HandlerFunction(
-            self,
-            "GateFunction",
-            config=config,
-            module="gate",
-            description="judges and registers models",
-            environment=settings.to_env(),
-        )
+        ).to_env()
+        function = HandlerFunction(self, "GateFunction", config, "gate", environment, "judges and registers models")
         function.permissions.allow_objects(data.artifacts, ["s3:GetObject"], MODELS_PREFIX)
         function.permissions.allow_objects(data.artifacts, ["s3:PutObject"], REGISTRY_PREFIX, PROMOTIONS_PREFIX)
         function.permissions.allow_listing(data.artifacts)
-        function.permissions.allow_stack(config.serving_stack_name, "cloudformation:DescribeStacks")
+        function.permissions.allow_stack(config.serving_stack_name, "DescribeStacks")
         return function
 
     def _machine_role(self, config: StageConfig, job_role: iam.IRole) -> Role:
