@@ -28,7 +28,9 @@ class Role(iam.Role):
             self.wildcards |= dict.fromkeys(resources, because)
 
     def allow_objects(self, bucket: s3.IBucket, actions: list[str], *prefixes: str) -> None:
-        """Allow `actions` on the objects of a bucket under `prefixes`, which end with a slash."""
+        """Allow `actions` on the objects of a bucket under `prefixes`. Raises ValueError for what is no folder."""
+        if wide := [prefix for prefix in prefixes if not prefix.endswith("/") or "*" in prefix]:
+            raise ValueError(f"a prefix ends with a slash and has no asterisk, got {wide}")
         self.allow(
             actions,
             *(bucket.arn_for_objects(f"{prefix}*") for prefix in prefixes),

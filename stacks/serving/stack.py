@@ -140,26 +140,23 @@ class ServingStack(Stack):
     def _rollback_alarms(self) -> list[cloudwatch.Alarm]:
         """What must not happen to an endpoint that was just updated: faults of the model, answers that take long."""
         slow_us = CONTAINER_TIMEOUT_S / 2 * 1_000_000  # ModelLatency counts microseconds
-        faults = self._metric("Invocation5XXErrors", "Sum")
-        latency = self._metric("ModelLatency", "p99")
+        faults, slow = "The model answers with faults", "The slowest answers take half of what callers wait for"
         return [
-            self._alarm("ServerFaults", faults, MAX_SERVER_FAULTS_PER_MINUTE, 1, "The model answers with faults"),
+            self._alarm("ServerFaults", faults, "Invocation5XXErrors", "Sum", MAX_SERVER_FAULTS_PER_MINUTE, minutes=1),
             # With little traffic the p99 of a minute is one request, and a new fleet's first one may be slow.
-            self._alarm("SlowAnswers", latency, slow_us, 2, "The slowest answers take half of what callers wait for"),
+            self._alarm("SlowAnswers", slow, "ModelLatency", "p99", slow_us, minutes=2),
         ]
 
-    def _metric(self, name: str, statistic: str) -> cloudwatch.Metric:
-        return cloudwatch.Metric(
+    def _alarm(
+        self, id: str, description: str, metric_name: str, statistic: str, threshold: float, minutes: int
+    ) -> cloudwatch.Alarm:
+        metric = cloudwatch.Metric(
             namespace="AWS/SageMaker",
-            metric_name=name,
+            metric_name=metric_name,
             dimensions_map={"EndpointName": self.endpoint_name, "VariantName": VARIANT_NAME},
             statistic=statistic,
             period=Duration.minutes(1),
         )
-
-    def _alarm(
-        self, id: str, metric: cloudwatch.Metric, threshold: float, minutes: int, description: str
-    ) -> cloudwatch.Alarm:
         return cloudwatch.Alarm(
             self,
             id,
