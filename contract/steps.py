@@ -60,7 +60,7 @@ class GateEvent(_Step):
 
 
 class GateAnswer(_Step):
-    """The verdict on `model`, a version. `promotion`: the id of one to start, if it is to go live."""
+    """The verdict on `model`, a version. `promotion`: the id of the one to start, if it is to be promoted."""
 
     model: str
     gate: Gate
