@@ -23,7 +23,7 @@ from lambdas.aws.endpoint import Endpoint
 from lambdas.aws.inference import infer
 from lambdas.aws.s3 import Store
 from lambdas.classify import openapi, page
-from lambdas.settings import ApiSettings
+from lambdas.settings import ClassifySettings
 from lambdas.stored.images import read_images
 from lambdas.stored.tasks import saved_questions
 from lambdas.web.requests import body_of, query_of
@@ -34,7 +34,7 @@ logger = Logger(service="wordsight-api", serialize_stacktrace=False)
 metrics = Metrics(namespace="Wordsight", service="wordsight-api")
 
 
-def create_app(settings: ApiSettings, connect: Connect) -> APIGatewayRestResolver:
+def create_app(settings: ClassifySettings, connect: Connect) -> APIGatewayRestResolver:
     """The routes, answering for one endpoint and one bucket."""
     app = create_resolver(settings.cors_origins, logger)
     endpoint = Endpoint(settings.endpoint_name, connect)
@@ -88,7 +88,7 @@ def _measure(endpoint: str, operation: str, images: int, beside: AnswerAttribute
 
 @cache
 def _app() -> APIGatewayRestResolver:
-    return create_app(ApiSettings.from_env(), connect)
+    return create_app(ClassifySettings.from_env(), connect)
 
 
 @logger.inject_lambda_context(correlation_id_path="requestContext.requestId")

@@ -32,7 +32,7 @@ from contract.requests import ClassifyRequest
 from lambdas.aws.clients import Connect
 from lambdas.aws.executions import Executions, may_begin
 from lambdas.aws.s3 import Document, Store
-from lambdas.settings import TrainSettings
+from lambdas.settings import ManageSettings
 from lambdas.stored.batches import read_batch, read_plan, unknown_batch
 from lambdas.stored.tasks import saved_questions
 
@@ -42,7 +42,7 @@ _READERS = 8  # botocore keeps 10 connections
 class Batches:
     """Those of one stage."""
 
-    def __init__(self, settings: TrainSettings, connect: Connect) -> None:
+    def __init__(self, settings: ManageSettings, connect: Connect) -> None:
         self._data = Store(settings.data_bucket, connect)
         self._executions = Executions(settings.batch_machine_arn, connect)
 

@@ -36,7 +36,7 @@ from lambdas.aws.s3 import Store
 from lambdas.manage.batches import Batches
 from lambdas.manage.models import Models
 from lambdas.manage.trainings import Trainings
-from lambdas.settings import TrainSettings
+from lambdas.settings import ManageSettings
 from lambdas.web.idempotency import once
 from lambdas.web.requests import body_of, page_of, query_of
 from lambdas.web.resolver import create_resolver
@@ -45,7 +45,7 @@ from lambdas.web.responses import json_response
 logger = Logger(service="wordsight-train", serialize_stacktrace=False)
 
 
-def create_app(settings: TrainSettings, connect: Connect) -> APIGatewayRestResolver:
+def create_app(settings: ManageSettings, connect: Connect) -> APIGatewayRestResolver:
     """The routes, for one stage."""
     app = create_resolver(settings.cors_origins, logger)
     data = Store(settings.data_bucket, connect)
@@ -130,7 +130,7 @@ def _add_batch_routes(app: APIGatewayRestResolver, data: Store, batches: Batches
 
 @cache
 def _app() -> APIGatewayRestResolver:
-    return create_app(TrainSettings.from_env(), connect)
+    return create_app(ManageSettings.from_env(), connect)
 
 
 @logger.inject_lambda_context(correlation_id_path="requestContext.requestId")

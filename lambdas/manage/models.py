@@ -10,14 +10,14 @@ from lambdas.aws.s3 import Artifacts, Store
 from lambdas.aws.serving_stack import ServingStack
 from lambdas.manage.foreign_checkpoint import read_metadata
 from lambdas.manage.promotions import Promotions
-from lambdas.settings import TrainSettings
+from lambdas.settings import ManageSettings
 from lambdas.stored.registry import Registry
 
 
 class Models:
     """Those of one stage."""
 
-    def __init__(self, settings: TrainSettings, connect: Connect) -> None:
+    def __init__(self, settings: ManageSettings, connect: Connect) -> None:
         self._artifacts = Artifacts(settings.artifacts_bucket, connect)
         self._registry = Registry(Store(settings.artifacts_bucket, connect))
         self._stack = ServingStack(settings.serving_stack, connect)

@@ -8,7 +8,7 @@ from contract.models import Promotion
 from lambdas.aws.clients import Connect
 from lambdas.aws.executions import Executions, may_begin
 from lambdas.aws.s3 import Store
-from lambdas.settings import TrainSettings
+from lambdas.settings import ManageSettings
 from lambdas.stored.registry import Registry
 
 NEVER_BEGAN = "it never began: what should have started it was cut off; promote the version again"
@@ -17,7 +17,7 @@ NEVER_BEGAN = "it never began: what should have started it was cut off; promote 
 class Promotions:
     """Those of one stage. Every method raises ServiceUnavailable if S3 or Step Functions is silent."""
 
-    def __init__(self, settings: TrainSettings, connect: Connect) -> None:
+    def __init__(self, settings: ManageSettings, connect: Connect) -> None:
         self._registry = Registry(Store(settings.artifacts_bucket, connect))
         self._executions = Executions(settings.promotion_machine_arn, connect)
 

@@ -32,7 +32,7 @@ from lambdas.aws.s3 import Store
 from lambdas.aws.serving_stack import ServingStack
 from lambdas.aws.training_jobs import TrainingJobs
 from lambdas.manage.promotions import Promotions
-from lambdas.settings import TrainSettings
+from lambdas.settings import ManageSettings
 from lambdas.stored.registry import Registry
 
 _READERS = 8  # botocore keeps 10 connections
@@ -41,7 +41,7 @@ _READERS = 8  # botocore keeps 10 connections
 class Trainings:
     """Those of one stage."""
 
-    def __init__(self, settings: TrainSettings, connect: Connect) -> None:
+    def __init__(self, settings: ManageSettings, connect: Connect) -> None:
         self._settings = settings
         self._data = Store(settings.data_bucket, connect)
         self._registry = Registry(Store(settings.artifacts_bucket, connect))

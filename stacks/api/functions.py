@@ -1,7 +1,7 @@
 """The functions behind the API, one per permission boundary: what each is told and exactly what it may do."""
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 from aws_cdk import ArnFormat, Stack
 from aws_cdk import aws_stepfunctions as sfn
@@ -16,7 +16,7 @@ from contract.models import MODELS_PREFIX, PROMOTIONS_PREFIX, REGISTRY_PREFIX
 from contract.routes import ROUTES
 from contract.tasks import TASKS_PREFIX
 from contract.trainings import TRAININGS_PREFIX
-from lambdas.settings import AnnotateSettings, ApiSettings, TrainSettings
+from lambdas.settings import AnnotateSettings, ClassifySettings, ManageSettings
 from stacks.api.batches import Batches
 from stacks.api.imports import Imports
 from stacks.config import StageConfig
@@ -74,7 +74,7 @@ def _annotate(scope: Construct, around: Surroundings) -> HandlerFunction:
         module="annotate",
         description="keeps tasks and annotations",
         environment=AnnotateSettings(
-            **asdict(_settings(around)), import_machine_arn=imports.machine.state_machine_arn
+            **dict(_settings(around)), import_machine_arn=imports.machine.state_machine_arn
         ).to_env(),
     )
     function.allow_objects(data, KEEP, TASKS_PREFIX, IDEMPOTENCY_PREFIX, ANNOTATIONS_PREFIX)
@@ -98,7 +98,7 @@ def _manage(scope: Construct, around: Surroundings) -> HandlerFunction:
         config=config,
         module="manage",
         description="starts trainings, promotions and batches",
-        environment=TrainSettings(
+        environment=ManageSettings(
             cors_origins=config.cors_origins,
             data_bucket=data.data.bucket_name,
             artifacts_bucket=data.artifacts.bucket_name,
@@ -148,8 +148,8 @@ _BUILDERS: dict[str, Callable[[Construct, Surroundings], HandlerFunction]] = {
 }
 
 
-def _settings(around: Surroundings) -> ApiSettings:
-    return ApiSettings(
+def _settings(around: Surroundings) -> ClassifySettings:
+    return ClassifySettings(
         endpoint_name=around.serving.endpoint_name,
         data_bucket=around.data.data.bucket_name,
         cors_origins=around.config.cors_origins,

@@ -1,27 +1,28 @@
 import pytest
 
-from lambdas.settings import ApiSettings, SettingsError
+from contract.settings import SettingsError
+from lambdas.settings import ClassifySettings
 
 COMPLETE = {"ENDPOINT_NAME": "wordsight-dev", "DATA_BUCKET": "wordsight-data"}
 
 
 def test_what_the_stack_writes_the_function_reads():
-    settings = ApiSettings(
+    settings = ClassifySettings(
         endpoint_name="wordsight-dev",
         data_bucket="a-bucket",
         cors_origins=("https://a.example", "http://localhost:3000"),
     )
-    assert ApiSettings.from_env(settings.to_env()) == settings
+    assert ClassifySettings.from_env(settings.to_env()) == settings
 
 
 def test_no_origin_is_allowed_unless_named():
-    assert ApiSettings.from_env(COMPLETE).cors_origins == ()
-    assert ApiSettings.from_env({**COMPLETE, "CORS_ORIGINS": ""}).cors_origins == ()
+    assert ClassifySettings.from_env(COMPLETE).cors_origins == ()
+    assert ClassifySettings.from_env({**COMPLETE, "CORS_ORIGINS": ""}).cors_origins == ()
 
 
 def test_every_missing_variable_is_named_at_once():
     with pytest.raises(SettingsError, match=r"ENDPOINT_NAME.*DATA_BUCKET"):
-        ApiSettings.from_env({})
+        ClassifySettings.from_env({})
 
 
 @pytest.mark.parametrize(
@@ -38,4 +39,4 @@ def test_every_missing_variable_is_named_at_once():
 )
 def test_a_bad_value_is_named_with_what_is_allowed(name, value):
     with pytest.raises(SettingsError, match=f"{name} is '.*', allowed is"):
-        ApiSettings.from_env({**COMPLETE, name: value})
+        ClassifySettings.from_env({**COMPLETE, name: value})

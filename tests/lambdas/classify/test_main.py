@@ -16,7 +16,7 @@ from contract.limits import MAX_ANSWER_BYTES, MAX_INLINE_IMAGE_BYTES
 from contract.requests import ClassifyRequest, EmbedRequest
 from lambdas.classify import main as classify
 from lambdas.classify.main import create_app
-from lambdas.settings import ApiSettings
+from lambdas.settings import ClassifySettings
 from tests.lambdas.conftest import CONTEXT, SETTINGS, Call
 from tests.lambdas.gateway import Answer, Resolve, event, proxy_event
 from tests.lambdas.sagemaker import JPEG_START, SageMaker
@@ -283,7 +283,7 @@ class TestBadRequests:
 class TestBrowsersFromElsewhere:
     @staticmethod
     def ask(sagemaker: SageMaker, method: str, *allowed: str, origin: str = "https://a.example") -> Answer:
-        own = ApiSettings(endpoint_name="wordsight-test", data_bucket="wordsight-data", cors_origins=allowed)
+        own = ClassifySettings(endpoint_name="wordsight-test", data_bucket="wordsight-data", cors_origins=allowed)
         made = event("classify_raw") | {"httpMethod": method}
         made["headers"]["origin"], made["multiValueHeaders"]["origin"] = origin, [origin]
         return Answer(create_app(own, sagemaker.connect).resolve(made, CONTEXT))  # type: ignore[arg-type]

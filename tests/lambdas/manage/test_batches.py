@@ -22,7 +22,7 @@ from lambdas.stored.batches import read_batch
 from tests.lambdas.conftest import CONTEXT, SETTINGS
 from tests.lambdas.control_plane import StepFunctions
 from tests.lambdas.gateway import Answer, proxy_event
-from tests.lambdas.manage.test_main import TRAIN_SETTINGS
+from tests.lambdas.manage.test_main import MANAGE_SETTINGS
 from tests.lambdas.sagemaker import JPEG_START, SageMaker, model_error_members
 
 QUESTION = {"candidate_labels": ["cat", "dog"], "top_k": 1}
@@ -79,7 +79,7 @@ class Stage:
         sent = {} if body is None else {"content-type": "application/json"}
         content = b"" if body is None else json.dumps(body).encode()
         made = proxy_event(method, path, headers={**sent, **headers}, body=content, query=query)
-        return Answer(create_app(TRAIN_SETTINGS, self.connect).resolve(made, CONTEXT))  # type: ignore[arg-type]
+        return Answer(create_app(MANAGE_SETTINGS, self.connect).resolve(made, CONTEXT))  # type: ignore[arg-type]
 
     def put(self, count: int, prefix: str = "collections/pets/", bad: tuple[int, ...] = ()) -> list[str]:
         keys = [f"{prefix}{number:05}" for number in range(count)]
@@ -120,7 +120,7 @@ class Stage:
                 self.step("shard", id, shard=shard)
 
     def execution(self, id: str, attempt: int = 1) -> dict[str, Any]:
-        machine = TRAIN_SETTINGS.batch_machine_arn.replace(":stateMachine:", ":execution:")
+        machine = MANAGE_SETTINGS.batch_machine_arn.replace(":stateMachine:", ":execution:")
         return self.stepfunctions.executions[f"{machine}:{id}-{attempt}"]
 
     def lines(self, prefix: str) -> list[dict[str, Any]]:

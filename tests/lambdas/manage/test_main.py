@@ -11,7 +11,7 @@ import pytest
 from contract.models import NO_MODEL_URI, Gate, Model, Promotion
 from lambdas.aws.s3 import Store
 from lambdas.manage.main import create_app
-from lambdas.settings import TrainSettings
+from lambdas.settings import ManageSettings
 from lambdas.stored.registry import Registry
 from tests.lambdas.classify.test_openapi import conforms
 from tests.lambdas.conftest import CONTEXT, SETTINGS
@@ -20,7 +20,7 @@ from tests.lambdas.gateway import Answer, proxy_event
 
 SHIPPED = Path(__file__).parents[3] / "model/shipped"
 MACHINE = "arn:aws:states:us-east-1:123456789012:stateMachine:"
-TRAIN_SETTINGS = TrainSettings(
+MANAGE_SETTINGS = ManageSettings(
     data_bucket=SETTINGS.data_bucket,
     artifacts_bucket=SETTINGS.data_bucket,
     serving_stack=SERVING_STACK,
@@ -39,7 +39,7 @@ MODEL_URI = f"s3://{SETTINGS.data_bucket}/models/one/output/model/"
 @dataclass
 class Stage:
     bucket: Any
-    settings: TrainSettings = TRAIN_SETTINGS
+    settings: ManageSettings = MANAGE_SETTINGS
     cloudformation: CloudFormation = field(default_factory=CloudFormation)
     stepfunctions: StepFunctions = field(default_factory=StepFunctions)
     jobs: TrainingJobs = field(default_factory=TrainingJobs)

@@ -10,7 +10,7 @@ from contract.problems import BadRequest, NotFound, PayloadTooLarge, ServiceUnav
 from contract.requests import S3Object
 from lambdas.aws.clients import connect
 from lambdas.classify.main import create_app
-from lambdas.settings import ApiSettings
+from lambdas.settings import ClassifySettings
 from lambdas.stored.images import read_images
 from tests.lambdas.classify.test_main import JPEG, classify_list, post
 from tests.lambdas.conftest import CONTEXT, SETTINGS, Call
@@ -79,7 +79,7 @@ def test_a_silent_bucket_is_a_fault_of_the_moment(bucket: Any):
 
 
 def test_a_missing_bucket_is_our_fault(sagemaker: SageMaker, bucket: Any):
-    elsewhere = ApiSettings(endpoint_name="wordsight-test", data_bucket="no-such-bucket")
+    elsewhere = ClassifySettings(endpoint_name="wordsight-test", data_bucket="no-such-bucket")
     app = create_app(elsewhere, sagemaker.connect)
     assert app.resolve(classify_list({"s3_key": "uploads/1"}), CONTEXT)["statusCode"] == 500
 

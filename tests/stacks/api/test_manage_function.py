@@ -1,6 +1,6 @@
 """The function that starts trainings and promotions: what it may do, and what it is told."""
 
-from lambdas.settings import TrainSettings
+from lambdas.settings import ManageSettings
 from tests.stacks.api.test_functions import DATA, granted
 from tests.stacks.conftest import Assembly, flat
 from tests.stacks.training.test_rollout import ACCOUNT, ARTIFACTS
@@ -46,7 +46,7 @@ def test_it_is_told_the_stages_limits_and_prices(dev: Assembly, prod: Assembly) 
             for name, value in environment.items()
         }
         assert all(flat(environment[name]).startswith("${") for name in known if name.endswith(("_ARN", "_BUCKET")))
-        said.append(TrainSettings.from_env(known))
+        said.append(ManageSettings.from_env(known))
     on_demand, spot = said
     assert (on_demand.spot, on_demand.usd_per_hour, on_demand.job_name_prefix) == (False, 0.428, "wordsight-dev-")
     assert (spot.spot, spot.max_run_s, spot.max_wait_s) == (True, 7200, 14400)
