@@ -11,6 +11,7 @@ from typing import Any
 
 from contract.problems import BadRequest, UnsupportedMediaType, shorten
 from contract.questions import Parameters
+from contract.validation import media_type_of
 
 
 def read_fields(
@@ -20,7 +21,7 @@ def read_fields(
 
     Raises BadRequest or UnsupportedMediaType.
     """
-    media_type = (content_type or "").split(";", 1)[0].strip().lower()
+    media_type = media_type_of(content_type)
     if media_type == "multipart/form-data":
         images, fields = _read_form(content_type or "", body)
         return images, _merge(fields, query)

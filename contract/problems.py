@@ -97,24 +97,7 @@ class GatewayTimeout(ProblemError):
     status, slug, title = 504, "gateway-timeout", "The model did not answer in time"
 
 
-PROBLEMS: dict[int, type[ProblemError]] = {
-    cls.status: cls
-    for cls in (
-        BadRequest,
-        Forbidden,
-        NotFound,
-        Conflict,
-        PreconditionFailed,
-        PayloadTooLarge,
-        UnsupportedMediaType,
-        UnprocessableImage,
-        TooManyRequests,
-        InternalError,
-        BadGateway,
-        ServiceUnavailable,
-        GatewayTimeout,
-    )
-}
+PROBLEMS: dict[int, type[ProblemError]] = {cls.status: cls for cls in ProblemError.__subclasses__()}
 
 
 class Problem(BaseModel):

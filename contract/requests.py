@@ -24,8 +24,13 @@ from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints
 from contract.forms import PARAMETER_FIELDS, json_or_list, only_one, parameters_of, read_fields
 from contract.limits import MAX_IMAGES, MAX_INLINE_IMAGE_BYTES, MAX_S3_KEY_BYTES, MAX_SCORES, MAX_TEXTS, UPLOADS_PREFIX
 from contract.problems import BadRequest, PayloadTooLarge, ProblemError, shorten
-from contract.questions import Parameters, Text, one_or_many
-from contract.validation import Strict, json_object, validate
+from contract.questions import Parameters, Texts
+from contract.validation import Strict, json_object, media_type_of, validate
+
+EXAMPLE_IMAGE_BASE64 = (
+    "iVBORw0KGgoAAAANSUhEUgAAAAgAAAAICAIAAABLbSncAAAAFUlEQVR42mO8IyfHgA0wMeAAg1MCAOBWAShOAhDlAAAAAElFTkSuQmCC"
+)
+"""A red square as a PNG, for the examples of the OpenAPI document."""
 
 
 def _fits_s3(key: str) -> str:
@@ -66,20 +71,54 @@ class ClassifyBody(Strict):
     )
     parameters: Parameters
 
+    EXAMPLES: ClassVar = {
+        "labels": {
+            "value": {
+                "inputs": EXAMPLE_IMAGE_BASE64,
+                "parameters": {"candidate_labels": ["a red square", "a blue square"]},
+            }
+        },
+        "annotations": {
+            "summary": "Labels described by sentences, scored each on its own",
+            "value": {
+                "inputs": [EXAMPLE_IMAGE_BASE64],
+                "parameters": {
+                    "candidate_labels": [
+                        {"label": "red", "annotations": ["a red square", "something painted red"]},
+                        {"label": "round", "annotations": ["a circle", "a ball"]},
+                    ],
+                    "multi_label": True,
+                },
+            },
+        },
+        "tasks": {
+            "summary": "Several questions about one image",
+            "value": {
+                "inputs": EXAMPLE_IMAGE_BASE64,
+                "parameters": {
+                    "tasks": {
+                        "colour": {"candidate_labels": "red, blue"},
+                        "shape": {"candidate_labels": "square, circle", "top_k": 1},
+                    }
+                },
+            },
+        },
+    }
+
 
 class EmbedInputs(Strict):
     images: Annotated[list[str | S3Object], BeforeValidator(_check_sources)] = Field(
         default=[], max_length=MAX_IMAGES, description="Images as base64"
     )
-    texts: Annotated[list[Text], BeforeValidator(one_or_many, json_schema_input_type=Text | list[Text])] = Field(
-        default=[], max_length=MAX_TEXTS
-    )
+    texts: Texts = Field(default=[], max_length=MAX_TEXTS)
 
 
 class EmbedBody(Strict):
     """The JSON body of POST /embed."""
 
     inputs: EmbedInputs
+
+    EXAMPLES: ClassVar = {"both": {"value": {"inputs": {"images": [EXAMPLE_IMAGE_BASE64], "texts": ["a red square"]}}}}
 
 
 class InspectBody(Strict):
@@ -179,9 +218,8 @@ def parse_request(
     Raises BadRequest, UnsupportedMediaType or PayloadTooLarge with a sentence for the caller. In a list of images, a
     bad one becomes a ProblemError in its place instead.
     """
-    media_type = (content_type or "").split(";", 1)[0].strip().lower()
     query = query or {}
-    if media_type == "application/json":
+    if media_type_of(content_type) == "application/json":
         if query:
             raise BadRequest(f"the parameters of a JSON request go in its body, got {', '.join(query)} in the query")
         request = _from_json(body, operation)
@@ -284,8 +322,3 @@ def to_multipart(request: Request, images: Sequence[bytes]) -> tuple[str, bytes]
         parts += [head.encode(), image, b"\r\n"]
     parts.append(f"--{boundary}--\r\n".encode())
     return f"multipart/form-data; boundary={boundary}", b"".join(parts)
-
-
-EXAMPLE_IMAGE_BASE64 = (
-    "iVBORw0KGgoAAAANSUhEUgAAAAgAAAAICAIAAABLbSncAAAAFUlEQVR42mO8IyfHgA0wMeAAg1MCAOBWAShOAhDlAAAAAElFTkSuQmCC"
-)

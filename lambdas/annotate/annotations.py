@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from aws_lambda_powertools.event_handler import APIGatewayRestResolver, Response
 
-from contract.annotations import DEFAULT_DATASET, MAX_LISTED_ANNOTATIONS, Said, parse_annotations
+from contract.annotations import DEFAULT_DATASET, MAX_LISTED_ANNOTATIONS, AnnotationBody, parse_annotations
 from contract.answers import arrange
 from contract.problems import ProblemError
 from contract.routes import (
@@ -76,10 +76,10 @@ def add_annotation_routes(app: APIGatewayRestResolver, store: Store, connect: Co
     @app.route(PUT_ANNOTATION.rule, PUT_ANNOTATION.method)
     def _put(id: str) -> Response[str]:
         event = app.current_event
-        said = parse_json(Said, event.headers.get("content-type"), body_of(event))
+        body = parse_json(AnnotationBody, event.headers.get("content-type"), body_of(event))
         document = found(id)
         Conditions.of(event.headers).check(document)
-        return answer(annotations.edit(document, said))
+        return answer(annotations.edit(document, body))
 
     @app.route(DELETE_ANNOTATION.rule, DELETE_ANNOTATION.method)
     def _delete(id: str) -> Response[str]:

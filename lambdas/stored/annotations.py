@@ -12,11 +12,11 @@ from contract.annotations import (
     COUNTED_ANNOTATIONS,
     LISTED_KEYS,
     Annotation,
+    AnnotationBody,
     AnnotationList,
     Counts,
     Entry,
     Erased,
-    Said,
     StoredAnnotation,
     annotation_id,
     annotation_key,
@@ -50,18 +50,18 @@ class AnnotationStore:
         good = {
             image: None
             for entry, image in zip(entries, images, strict=True)
-            if isinstance(entry.said, Said) and isinstance(image, bytes)
+            if isinstance(entry.body, AnnotationBody) and isinstance(image, bytes)
         }
         looks = dict(zip(good, inspect(list(good)) if good else (), strict=True))
 
         def keep(pair: tuple[Entry, bytes | ProblemError]) -> StoredAnnotation | ProblemError:
             entry, image = pair
-            if isinstance(entry.said, ProblemError):
-                return entry.said
+            if isinstance(entry.body, ProblemError):
+                return entry.body
             if isinstance(image, ProblemError):
                 return image
             look = looks[image]
-            return look if isinstance(look, ProblemError) else self._keep(entry.said, entry.dataset, look, source)
+            return look if isinstance(look, ProblemError) else self._keep(entry.body, entry.dataset, look, source)
 
         with ThreadPoolExecutor(_WRITERS) as writers:
             # images first: no record may be without its own
@@ -72,11 +72,11 @@ class AnnotationStore:
         if not isinstance(look, ProblemError):
             self._store.keep(image_key(look["sha256"]), image, look["media_type"])
 
-    def _keep(self, said: Said, dataset: str, look: Inspection, source: str) -> StoredAnnotation:
+    def _keep(self, body: AnnotationBody, dataset: str, look: Inspection, source: str) -> StoredAnnotation:
         image = look["sha256"]
-        id = annotation_id(image, said)
+        id = annotation_id(image, body)
         record = Annotation(
-            **{name: getattr(said, name) for name in Said.model_fields},
+            **{name: getattr(body, name) for name in AnnotationBody.model_fields},
             id=id,
             dataset=dataset,
             image=image,
@@ -101,9 +101,9 @@ class AnnotationStore:
             )
         return found
 
-    def edit(self, document: Document, said: Said) -> Document:
+    def edit(self, document: Document, body: AnnotationBody) -> Document:
         """Let a record say something else; its id stays. Raises PreconditionFailed if it is not what was read."""
-        value = {**document.value, **said.model_dump(mode="json", include=set(Said.model_fields))}
+        value = {**document.value, **body.model_dump(mode="json", include=set(AnnotationBody.model_fields))}
         return self._store.write(document.key, value, etag=document.etag)
 
     def page(self, dataset: str, limit: int, after: str) -> AnnotationList:
