@@ -69,7 +69,7 @@ class AnnotationBody(Strict):
     task: TaskName | None = Field(default=None, description="What the label answers, such as a saved task's name")
     split: Split | None = Field(default=None, description="If absent, each training draws one that stays the same")
 
-    EXAMPLES: ClassVar = {"label": {"value": {"label": "blue", "task": "colour"}}}
+    EXAMPLES: ClassVar = {"label": {"label": "blue", "task": "colour"}}
 
     @model_validator(mode="after")
     def _has_sentences_or_label(self) -> Self:
@@ -88,11 +88,9 @@ class NewAnnotation(AnnotationBody):
 
     EXAMPLES: ClassVar = {
         "sentences": {
-            "value": {
-                "image": EXAMPLE_IMAGE_BASE64,
-                "sentences": ["a red square", "something painted red"],
-                "dataset": "shapes",
-            }
+            "image": EXAMPLE_IMAGE_BASE64,
+            "sentences": ["a red square", "something painted red"],
+            "dataset": "shapes",
         }
     }
 
@@ -103,14 +101,11 @@ class AnnotationsBody(Strict):
     annotations: list[NewAnnotation] = Field(min_length=1, max_length=MAX_IMAGES)
 
     EXAMPLES: ClassVar = {
-        "labels": {
-            "summary": "Many at once",
-            "value": {
-                "annotations": [
-                    {"image": EXAMPLE_IMAGE_BASE64, "label": "red", "task": "colour", "split": "train"},
-                    {"image": {"s3_key": f"{UPLOADS_PREFIX}1"}, "label": "blue", "task": "colour"},
-                ]
-            },
+        "labels: Many at once": {
+            "annotations": [
+                {"image": EXAMPLE_IMAGE_BASE64, "label": "red", "task": "colour", "split": "train"},
+                {"image": {"s3_key": f"{UPLOADS_PREFIX}1"}, "label": "blue", "task": "colour"},
+            ]
         }
     }
 

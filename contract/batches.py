@@ -8,7 +8,7 @@ lines; and, written last, one of `done/`, whose name alone tells what came of th
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Annotated, Any, ClassVar, Literal, NamedTuple, Self
 
 from pydantic import BaseModel, Field, model_validator
@@ -51,16 +51,13 @@ class BatchBody(Strict):
     parameters: Parameters | None = Field(default=None, description="As in POST /classify")
 
     EXAMPLES: ClassVar = {
-        "prefix": {
-            "summary": "All images whose keys begin alike, asked a saved task",
-            "value": {"s3_prefix": f"{COLLECTIONS_PREFIX}welds/", "task": "defect"},
+        "prefix: All images whose keys begin alike, asked a saved task": {
+            "s3_prefix": f"{COLLECTIONS_PREFIX}welds/",
+            "task": "defect",
         },
-        "manifest": {
-            "summary": "The images that a file of JSON lines names",
-            "value": {
-                "s3_key": f"{COLLECTIONS_PREFIX}welds.jsonl",
-                "parameters": {"candidate_labels": ["crack", "pore", "sound"], "top_k": 1},
-            },
+        "manifest: The images that a file of JSON lines names": {
+            "s3_key": f"{COLLECTIONS_PREFIX}welds.jsonl",
+            "parameters": {"candidate_labels": ["crack", "pore", "sound"], "top_k": 1},
         },
     }
 
@@ -197,37 +194,22 @@ def batch_prefix(id: str) -> str:
     return f"{BATCHES_PREFIX}{id}/"
 
 
-def batch_key(id: str) -> str:
-    return f"{batch_prefix(id)}batch.json"
+def _of_batch(name: str) -> Callable[[str], str]:
+    """From a batch's id to where its file or folder of this name is."""
+    return lambda id: batch_prefix(id) + name
 
 
-def plan_key(id: str) -> str:
-    return f"{batch_prefix(id)}plan.json"
-
-
-def failure_key(id: str) -> str:
-    return f"{batch_prefix(id)}failure.json"
+batch_key, plan_key, failure_key = map(_of_batch, ("batch.json", "plan.json", "failure.json"))
+results_prefix, problems_prefix, done_prefix = map(_of_batch, ("results/", "problems/", "done/"))
 
 
 def shard_key(id: str, shard: int) -> str:
     return f"{batch_prefix(id)}shards/{shard:0{_SHARD_DIGITS}}.json"
 
 
-def results_prefix(id: str) -> str:
-    return f"{batch_prefix(id)}results/"
-
-
-def problems_prefix(id: str) -> str:
-    return f"{batch_prefix(id)}problems/"
-
-
 def lines_key(prefix: str, shard: int) -> str:
     """The file of a shard under `results_prefix` or `problems_prefix`."""
     return f"{prefix}{shard:0{_SHARD_DIGITS}}.jsonl"
-
-
-def done_prefix(id: str) -> str:
-    return f"{batch_prefix(id)}done/"
 
 
 def done_key(id: str, shard: int, done: Done) -> str:

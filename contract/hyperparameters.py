@@ -97,22 +97,22 @@ class Hyperparameters(Settings):
     @model_validator(mode="after")
     def _fit_together(self) -> Self:
         locked = self.lock_image or self.lock_text
+        scratch = self.init == "scratch"
+        no_base_or_channel = scratch or self.data == "world"
+        both = self.lock_image and self.lock_text and not self.unlocked_blocks
         for wrong, rule in (
-            (
-                self.lock_image and self.lock_text and self.unlocked_blocks == 0,
-                "lock_image and lock_text leave nothing to learn: lock one tower, or set unlocked_blocks",
-            ),
+            (both, "lock_image and lock_text leave nothing to learn: lock one tower, or set unlocked_blocks"),
             (self.unlocked_blocks and not locked, "unlocked_blocks is of locked towers: set lock_image or lock_text"),
-            (locked and self.init == "scratch", "lock_image and lock_text keep what a base has learnt: set init=base"),
-            (self.lora_rank and self.init == "scratch", "lora_rank adapts what a base has learnt: set init=base"),
+            (locked and scratch, "lock_image and lock_text keep what a base has learnt: set init=base"),
+            (self.lora_rank and scratch, "lora_rank adapts what a base has learnt: set init=base"),
             (self.lora_rank and self.muon, "lora_rank is for optimizer=adamw: Muon steps whole matrices"),
             (self.layer_decay < 1 and self.muon, "layer_decay is for optimizer=adamw: Muon's steps have one length"),
             (
-                self.distillation_weight and (self.init == "scratch" or self.data == "world"),
+                self.distillation_weight and no_base_or_channel,
                 "distillation_weight keeps a base's answers on a channel's images: set init=base and data=channel",
             ),
             (
-                self.replay_share and (self.init == "scratch" or self.data == "world"),
+                self.replay_share and no_base_or_channel,
                 "replay_share mixes what a base has learnt into a channel's images: set init=base and data=channel",
             ),
         ):

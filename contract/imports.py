@@ -17,6 +17,8 @@ IMPORTS_PREFIX = "imports/"
 """Where in the data bucket they are: `<id>.json` tells how far each is, `<id>/` has all of its problems."""
 SHOWN_PROBLEMS = 100
 
+ImportState = Literal["running", "done", "failed"]
+
 IMAGE_FIELDS = ("s3_key", "image", "file_name", "filepath", "source-ref")
 SENTENCE_FIELDS = ("sentences", "captions", "text", "caption", "title")
 """How lines name the image and what is said of it, the preferred name first."""
@@ -42,11 +44,12 @@ class AnnotationImportBody(Strict):
     split: Split | None = None
 
     EXAMPLES: ClassVar = {
-        "folder": {
-            "summary": "metadata.jsonl beside images, or a folder per label",
-            "value": {"s3_prefix": f"{UPLOADS_PREFIX}pets/", "dataset": "pets", "task": "pet"},
+        "folder: metadata.jsonl beside images, or a folder per label": {
+            "s3_prefix": f"{UPLOADS_PREFIX}pets/",
+            "dataset": "pets",
+            "task": "pet",
         },
-        "lines": {"value": {"s3_key": f"{UPLOADS_PREFIX}pets.jsonl", "dataset": "pets"}},
+        "lines": {"s3_key": f"{UPLOADS_PREFIX}pets.jsonl", "dataset": "pets"},
     }
 
     @model_validator(mode="after")
@@ -88,7 +91,7 @@ class AnnotationImport(Stored):
     id: str
     created: str
     updated: str
-    state: Literal["running", "done", "failed"] = "running"
+    state: ImportState = "running"
     reason: str | None = None
     asked: AnnotationImportBody
     records: int = 0
@@ -105,7 +108,7 @@ class ImportView(BaseModel):
     id: str
     created: str
     updated: str
-    state: Literal["running", "done", "failed"]
+    state: ImportState
     reason: str | None = Field(description="Why it failed")
     dataset: str
     records: int = Field(description="So many were read")
@@ -117,15 +120,10 @@ class ImportView(BaseModel):
 
 def view_of(found: AnnotationImport) -> ImportView:
     """An import as callers see it."""
+    seen = found.model_dump(include={"id", "created", "updated", "state", "reason", "records", "stored"})
     return ImportView(
-        id=found.id,
-        created=found.created,
-        updated=found.updated,
-        state=found.state,
-        reason=found.reason,
+        **seen,
         dataset=found.asked.dataset,
-        records=found.records,
-        stored=found.stored,
         problem_records=found.problems,
         problems=found.first_problems,
         problems_s3_prefix=problems_prefix(found.id),

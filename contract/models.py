@@ -129,9 +129,7 @@ class ImportBody(Strict):
     parent: Version | None = None
 
     EXAMPLES: ClassVar = {
-        "checkpoint": {
-            "value": {"s3_uri": "s3://artifacts-bucket/models/clip-vit-large-patch14/", "version": "large-1"}
-        }
+        "checkpoint": {"s3_uri": "s3://artifacts-bucket/models/clip-vit-large-patch14/", "version": "large-1"}
     }
 
 
@@ -140,7 +138,7 @@ class PromoteBody(Strict):
 
     force: bool = Field(default=False, description="Even if the gate refused it")
 
-    EXAMPLES: ClassVar = {"forced": {"summary": "Although the gate refused it", "value": {"force": True}}}
+    EXAMPLES: ClassVar = {"forced: Although the gate refused it": {"force": True}}
 
 
 def model_key(version: str) -> str:

@@ -113,4 +113,5 @@ class Problem(BaseModel):
 
 
 def shorten(text: str, chars: int = 60) -> str:
+    """The text as a sentence quotes it: cut, and marked as cut, if it is longer."""
     return text if len(text) <= chars else text[: chars - 1] + "…"

@@ -1,8 +1,7 @@
-"""The contract: every request, response, limit and error of Wordsight, defined once.
+"""Requests: what the model is asked, in every encoding.
 
-The Lambdas, the containers, the command line and the OpenAPI document all import this module, and it imports nothing
-but the standard library and pydantic. It speaks the shape of Hugging Face's zero-shot-image-classification task
-(https://huggingface.co/docs/api-inference/tasks/zero-shot-image-classification) and extends it: several images,
+They speak the shape of Hugging Face's zero-shot-image-classification task
+(https://huggingface.co/docs/api-inference/tasks/zero-shot-image-classification) and extend it: several images,
 several tasks, labels described by sentences, independent (`multi_label`) scores.
 
 A request travels twice: as JSON, a raw image or a form from the caller to the Lambda, and as multipart from the Lambda
@@ -73,34 +72,26 @@ class ClassifyBody(Strict):
 
     EXAMPLES: ClassVar = {
         "labels": {
-            "value": {
-                "inputs": EXAMPLE_IMAGE_BASE64,
-                "parameters": {"candidate_labels": ["a red square", "a blue square"]},
-            }
+            "inputs": EXAMPLE_IMAGE_BASE64,
+            "parameters": {"candidate_labels": ["a red square", "a blue square"]},
         },
-        "annotations": {
-            "summary": "Labels described by sentences, scored each on its own",
-            "value": {
-                "inputs": [EXAMPLE_IMAGE_BASE64],
-                "parameters": {
-                    "candidate_labels": [
-                        {"label": "red", "annotations": ["a red square", "something painted red"]},
-                        {"label": "round", "annotations": ["a circle", "a ball"]},
-                    ],
-                    "multi_label": True,
-                },
+        "annotations: Labels described by sentences, scored each on its own": {
+            "inputs": [EXAMPLE_IMAGE_BASE64],
+            "parameters": {
+                "candidate_labels": [
+                    {"label": "red", "annotations": ["a red square", "something painted red"]},
+                    {"label": "round", "annotations": ["a circle", "a ball"]},
+                ],
+                "multi_label": True,
             },
         },
-        "tasks": {
-            "summary": "Several questions about one image",
-            "value": {
-                "inputs": EXAMPLE_IMAGE_BASE64,
-                "parameters": {
-                    "tasks": {
-                        "colour": {"candidate_labels": "red, blue"},
-                        "shape": {"candidate_labels": "square, circle", "top_k": 1},
-                    }
-                },
+        "tasks: Several questions about one image": {
+            "inputs": EXAMPLE_IMAGE_BASE64,
+            "parameters": {
+                "tasks": {
+                    "colour": {"candidate_labels": "red, blue"},
+                    "shape": {"candidate_labels": "square, circle", "top_k": 1},
+                }
             },
         },
     }
@@ -118,7 +109,7 @@ class EmbedBody(Strict):
 
     inputs: EmbedInputs
 
-    EXAMPLES: ClassVar = {"both": {"value": {"inputs": {"images": [EXAMPLE_IMAGE_BASE64], "texts": ["a red square"]}}}}
+    EXAMPLES: ClassVar = {"both": {"inputs": {"images": [EXAMPLE_IMAGE_BASE64], "texts": ["a red square"]}}}
 
 
 class InspectBody(Strict):

@@ -28,15 +28,13 @@ class Task(Question):
 
     EXAMPLES: ClassVar = {
         "weather": {
-            "value": {
-                "description": "What the weather camera sees",
-                "candidate_labels": [
-                    "rain",
-                    {"label": "fog", "annotations": ["a foggy street", "grey haze, and no horizon"]},
-                ],
-                "multi_label": True,
-                "thresholds": {"fog": 0.8},
-            }
+            "description": "What the weather camera sees",
+            "candidate_labels": [
+                "rain",
+                {"label": "fog", "annotations": ["a foggy street", "grey haze, and no horizon"]},
+            ],
+            "multi_label": True,
+            "thresholds": {"fog": 0.8},
         }
     }
 

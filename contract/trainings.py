@@ -50,9 +50,10 @@ class TrainingBody(Strict):
     spot: bool | None = Field(default=None, description="On spare capacity, cheaper; null: as the stage does")
 
     EXAMPLES: ClassVar = {
-        "welds": {
-            "summary": "Fine-tune what is live, and let it go live if it is better",
-            "value": {"dataset": "welds", "hyperparameters": {"epochs": 5}, "promote": "auto"},
+        "welds: Fine-tune what is live, and let it go live if it is better": {
+            "dataset": "welds",
+            "hyperparameters": {"epochs": 5},
+            "promote": "auto",
         }
     }
 

@@ -33,7 +33,7 @@ class UploadsBody(Strict):
         default=None, max_length=100, description="What the images are; without it any image/* goes"
     )
 
-    EXAMPLES: ClassVar = {"two": {"value": {"count": 2}}}
+    EXAMPLES: ClassVar = {"two": {"count": 2}}
 
 
 class Upload(TypedDict):

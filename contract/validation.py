@@ -19,7 +19,7 @@ class Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     EXAMPLES: ClassVar[dict[str, Any]] = {}
-    """By name, as the OpenAPI document shows them beside a route that takes this as its body."""
+    """For the OpenAPI document, by a name that may have a summary behind it: `tasks: Several questions`."""
 
 
 class Stored(BaseModel):

@@ -165,7 +165,7 @@ def _body(route: Route) -> Schema:
     optional = type(None) in get_args(route.body)
     body = get_args(route.body)[0] if optional else route.body
     models = [each for each in _named(body) if isinstance(each, type) and issubclass(each, Strict)]
-    examples = {name: example for model in models for name, example in model.EXAMPLES.items()}
+    examples = dict(_example(*each) for model in models for each in model.EXAMPLES.items())
     content: Schema = {"application/json": {"schema": _schema(body), "examples": examples}}
     if fields := _form_fields(route):
         images = {"type": "array", "maxItems": MAX_IMAGES, "items": {"contentMediaType": "application/octet-stream"}}
@@ -173,6 +173,11 @@ def _body(route: Route) -> Schema:
         raw = {"schema": {"description": "The image's bytes"}}
         content |= {"multipart/form-data": {"schema": form}, "image/*": raw, "application/octet-stream": raw}
     return {"required": not optional, "content": content}
+
+
+def _example(title: str, value: Schema) -> tuple[str, Schema]:
+    name, _, summary = title.partition(": ")
+    return name, {**({"summary": summary} if summary else {}), "value": value}
 
 
 def _success(route: Route, meaning: str) -> Schema:
