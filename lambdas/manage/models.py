@@ -1,4 +1,4 @@
-"""Models: listed, brought along, and asked to go live."""
+"""Models: listed, brought along, and promoted."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ from contract.idempotency import now
 from contract.models import ENDED, ImportBody, Model, ModelList, ModelSummary, ModelView, Promotion
 from contract.problems import Conflict
 from lambdas.aws.clients import Connect
-from lambdas.aws.s3 import Artifacts, Store
+from lambdas.aws.s3 import Store
 from lambdas.aws.serving_stack import ServingStack
 from lambdas.manage.foreign_checkpoint import read_metadata
 from lambdas.manage.promotions import Promotions
 from lambdas.settings import TrainSettings
+from lambdas.stored.checkpoints import StoredCheckpoint
 from lambdas.stored.registry import Registry
 
 
@@ -18,8 +19,8 @@ class Models:
     """Those of one stage."""
 
     def __init__(self, settings: TrainSettings, connect: Connect) -> None:
-        self._artifacts = Artifacts(settings.artifacts_bucket, connect)
-        self._registry = Registry(Store(settings.artifacts_bucket, connect))
+        self._artifacts = Store(settings.artifacts_bucket, connect)
+        self._registry = Registry(self._artifacts)
         self._stack = ServingStack(settings.serving_stack, connect)
         self._promotions = Promotions(settings, connect)
 
@@ -44,14 +45,14 @@ class Models:
 
         Raises BadRequest if it can't be served, NotFound for an unknown parent, Conflict for a version that is taken.
         """
-        prefix = self._artifacts.prefix_of(body.s3_uri)
-        metadata = read_metadata(self._artifacts, prefix)
+        checkpoint = StoredCheckpoint.at(body.s3_uri, self._artifacts)
+        metadata = read_metadata(checkpoint)
         if body.parent is not None:
             self._registry.get(body.parent)
         model = Model(
             version=body.version,
             parent=body.parent,
-            artifact_s3_uri=f"s3://{self._artifacts.bucket}/{prefix}",
+            artifact_s3_uri=checkpoint.s3_uri,
             served_version=metadata.get("version"),
             created=now(),
             source="import",
@@ -64,7 +65,7 @@ class Models:
         return self._view(model)
 
     def promote(self, id: str, version: str, *, force: bool) -> Promotion:
-        """Let a version go live. With the id of a promotion that began before, it only makes sure that it runs.
+        """Begin the promotion of a version. With the id of one that began before, it only makes sure that it runs.
 
         Raises NotFound, or Conflict if the gate refused the version or the stack is being changed.
         """

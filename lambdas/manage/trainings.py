@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from contract.annotations import ANNOTATIONS_PREFIX
 from contract.idempotency import now
 from contract.models import ENDED, NO_MODEL_URI, Gate, Model, Promotion
-from contract.problems import BadRequest, Conflict, NotFound, PreconditionFailed
+from contract.problems import BadRequest, Conflict, NotFound
 from contract.trainings import (
     BASE_CHANNEL,
     LIVE,
@@ -26,7 +25,7 @@ from contract.trainings import (
     channel_s3_uri,
     training_key,
 )
-from lambdas.aws.clients import Connect
+from lambdas.aws.clients import Connect, concurrently
 from lambdas.aws.executions import Executions, may_begin
 from lambdas.aws.s3 import Store
 from lambdas.aws.serving_stack import ServingStack
@@ -34,8 +33,6 @@ from lambdas.aws.training_jobs import TrainingJobs
 from lambdas.manage.promotions import Promotions
 from lambdas.settings import TrainSettings
 from lambdas.stored.registry import Registry
-
-_READERS = 8  # botocore keeps 10 connections
 
 
 class Trainings:
@@ -55,8 +52,7 @@ class Trainings:
 
         Raises NotFound for a dataset or base that is not there, BadRequest for what SageMaker would refuse.
         """
-        document = self._data.read(training_key(id))
-        training = Training.model_validate(document.value) if document else self._accept(id, body)
+        training = self._data.find(Training, training_key(id)) or self._accept(id, body)
         request = job_request(training, self._settings.data_bucket, self._settings.max_wait_s)
         self._executions.start(id, {"training": training.model_dump(mode="json"), "job_request": request})
         return self._view(training)
@@ -69,26 +65,22 @@ class Trainings:
         """At most `limit` of them, the newest first, of those older than the id `after`."""
         before = training_key(after) if after else "~"
         keys = [key for key in sorted(self._data.keys(TRAININGS_PREFIX), reverse=True) if key < before]
-        found = [Training.model_validate(each.value) for each in self._data.read_all(keys[:limit])]
-        with ThreadPoolExecutor(_READERS) as readers:
-            views = list(readers.map(self._view, found))
+        found = self._data.find_all(Training, keys[:limit])
+        views = list(concurrently(self._view, found))
         return TrainingList(trainings=views, next=found[-1].id if found and len(keys) > limit else None)
 
     def stop(self, id: str) -> TrainingView:
         """End a training; what it has saved is kept. Raises NotFound, or Conflict if it has ended."""
         training = self._find(id)
-        execution = self._executions.describe(id)
-        if execution is None or execution["status"] != "RUNNING":
+        if not self._executions.running(id):
             raise Conflict(f"the training {id} has ended already: it is {self._view(training).state}")
         self._jobs.stop(training.version)  # before its execution, which would leave it no time to save its state
         self._executions.stop(id, "stopped by DELETE /trainings")
         return self._view(training)
 
     def _find(self, id: str) -> Training:
-        document = self._data.read(training_key(id))
-        if document is None:
-            raise NotFound(f"there is no training {id!r}: GET /trainings lists them")
-        return Training.model_validate(document.value)
+        absent = f"there is no training {id!r}: GET /trainings lists them"
+        return self._data.load(Training, training_key(id), absent).value
 
     def _view(self, training: Training) -> TrainingView:
         return view(
@@ -115,11 +107,8 @@ class Trainings:
             max_runtime_s=self._max_runtime_s(body),
             spot=self._settings.spot if body.spot is None else body.spot,
         )
-        try:
-            self._data.write(training_key(id), training.model_dump(mode="json"), absent=True)
-        except PreconditionFailed:
-            return self._find(id)  # the same request, sent twice at once
-        return training
+        created = self._data.create(training_key(id), training)
+        return training if created else self._find(id)  # the same request, sent twice at once
 
     def _base(self, version: str) -> tuple[str | None, str]:
         """(version, artifact's URI) of the model to start from; what is live may have been deployed by hand."""

@@ -92,11 +92,11 @@ def test_what_is_erased_has_no_former_version_either(store: Store, bucket: Any) 
 
 def test_lines_are_read_from_any_of_them_on(store: Store) -> None:
     store.put("uploads/list", "eins\nzwei ü\n\nvier".encode(), "application/jsonl")
-    lines = [line.decode() for line in store.lines("uploads/list")]
-    assert lines == ["eins\n", "zwei ü\n", "\n", "vier"]
-    behind_two = sum(len(line.encode()) for line in lines[:2])
-    assert [*store.lines("uploads/list", behind_two)] == [b"\n", b"vier"]
-    assert [*store.lines("uploads/list", 10_000)] == [*store.lines("uploads/none")] == []
+    one, two, four = store.lines("uploads/list")
+    assert [one.content.decode(), two.content.decode(), four.content] == ["eins\n", "zwei ü\n", b"vier"]
+    assert [one.number, two.number, four.number] == [1, 2, 4]
+    assert [*store.lines("uploads/list", two.number, two.end_bytes)] == [four]
+    assert [*store.lines("uploads/list", 9, 10_000)] == [*store.lines("uploads/none")] == []
 
 
 def test_a_folder_has_files_and_folders(store: Store) -> None:

@@ -12,10 +12,11 @@ from contract.invocation import InvocationAttributes
 from contract.limits import MAX_IMAGES
 from contract.problems import PreconditionFailed, ServiceUnavailable
 from lambdas.aws.endpoint import Endpoint
-from lambdas.aws.inference import inspector
+from lambdas.aws.executions import STEP_MS
+from lambdas.aws.inference import inspect
 from lambdas.aws.s3 import Store
 from lambdas.importer import main as importer_module
-from lambdas.importer.main import STEP_MS, Importer, handler
+from lambdas.importer.main import Importer, handler
 from lambdas.settings import ImporterSettings
 from model.data.records import CAPTION_FIELDS
 from model.data.records import IMAGE_FIELDS as DATASET_IMAGE_FIELDS
@@ -32,9 +33,9 @@ class Worker:
     def __init__(self, bucket: Any, sagemaker: SageMaker) -> None:
         self.bucket = bucket
         self.store = Store(SETTINGS.data_bucket, sagemaker.connect)
-        self._inspect = inspector(Endpoint(SETTINGS.endpoint_name, sagemaker.connect), InvocationAttributes)
+        self._endpoint = Endpoint(SETTINGS.endpoint_name, sagemaker.connect)
         self.killed_after: int | None = None
-        self.importer = Importer(self.store, sagemaker.connect, self._look)
+        self.importer = Importer(self.store, self.look)
 
     def ask(self, **asked: Any) -> None:
         asked_for = AnnotationImportBody.model_validate(asked)
@@ -55,13 +56,13 @@ class Worker:
     def records(self) -> list[dict[str, Any]]:
         return [found.value for found in self.store.read_all(keys(self.bucket, "annotations/"))]
 
-    def _look(self, images: Sequence[bytes]) -> Sequence[Inspection | Any]:
+    def look(self, images: Sequence[bytes]) -> Sequence[Inspection | Any]:
         if self.killed_after is not None:
             self.killed_after -= 1
             if self.killed_after < 0:
                 self.killed_after = None
                 raise ServiceUnavailable("the endpoint is Updating")
-        return self._inspect(images)
+        return inspect(images, self._endpoint, InvocationAttributes())
 
 
 @pytest.fixture
@@ -187,7 +188,7 @@ def test_a_worker_stops_in_time_and_the_next_one_goes_on(worker: Worker) -> None
 def test_of_two_workers_at_one_import_the_later_one_gives_way(worker: Worker) -> None:
     worker.upload({"set/cat/1.jpg": image(1)})
     worker.ask(s3_prefix="uploads/set/")
-    other = Importer(worker.store, worker.importer.connect, lambda images: (worker.work(), worker._inspect(images))[1])
+    other = Importer(worker.store, lambda images: (worker.work(), worker.look(images))[1])
     with pytest.raises(PreconditionFailed):
         other.work(ID, lambda: STEP_MS + 1)
     assert len(worker.records) == 1

@@ -109,7 +109,7 @@ class Stage:
 
     def shard_worker(self, left_ms: Callable[[], int] = lambda: PLENTY_MS) -> ShardWorker:
         endpoint = Endpoint(SETTINGS.endpoint_name, self.connect)
-        return ShardWorker(self.store, self.connect, endpoint, left_ms, self.pauses_s.append)
+        return ShardWorker(self.store, endpoint, left_ms, self.pauses_s.append)
 
     def work(self, id: str) -> None:
         """Everything that the state machine does, with one retry of what was killed."""
@@ -244,7 +244,7 @@ def test_an_overloaded_endpoint_is_waited_for(stage: Stage) -> None:
         stage.sagemaker.failure = None
 
     endpoint = Endpoint(SETTINGS.endpoint_name, stage.connect)
-    worker = ShardWorker(stage.store, stage.connect, endpoint, lambda: PLENTY_MS, recover)
+    worker = ShardWorker(stage.store, endpoint, lambda: PLENTY_MS, recover)
     assert worker.work(batch, 0) == (2, 0)
 
 
