@@ -38,6 +38,9 @@ def add_annotation_routes(app: Resolver, store: Store, endpoint: Endpoint) -> No
         app.check_query("dataset")
         return annotations.read(dataset(), id)
 
+    app.on(GET_ANNOTATION)(lambda id: app.answer_document(found(id)))
+    app.on(DELETE_ANNOTATION)(lambda id: delete_document(app, store, found(id)))
+
     @app.on(POST_ANNOTATIONS)
     def _post() -> Response[str]:
         entries, listed = parse_annotations(app.content_type, app.body, app.query)
@@ -61,16 +64,8 @@ def add_annotation_routes(app: Resolver, store: Store, endpoint: Endpoint) -> No
         app.check_query("image")
         return app.answer(annotations.erase_image(app.one_of_query("image")))
 
-    @app.on(GET_ANNOTATION)
-    def _get(id: str) -> Response[str]:
-        return app.answer_document(found(id))
-
     @app.on(PUT_ANNOTATION)
     def _put(id: str) -> Response[str]:
         said, document = app.json_body(Said), found(id)
         Conditions.of(app.current_event.headers).check(document)
         return app.answer_document(annotations.edit(document, said))
-
-    @app.on(DELETE_ANNOTATION)
-    def _delete(id: str) -> Response[str]:
-        return delete_document(app, store, found(id))

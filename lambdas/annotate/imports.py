@@ -5,7 +5,7 @@ from __future__ import annotations
 from aws_lambda_powertools.event_handler import Response
 
 from contract.idempotency import now
-from contract.imports import AnnotationImport, AnnotationImportBody, import_key, view_of
+from contract.imports import AnnotationImport, AnnotationImportBody, ImportView, import_key, view_of
 from contract.routes import GET_IMPORT, POST_IMPORT
 from lambdas.aws.executions import Executions
 from lambdas.aws.s3 import Store
@@ -28,7 +28,8 @@ def add_import_routes(app: Resolver, store: Store, machine: Executions) -> None:
 
         return once(app, store, begin)
 
-    @app.on(GET_IMPORT)
-    def _get(id: str) -> Response[str]:
+    def view(id: str) -> ImportView:
         absent = f"no import {id}: POST /annotations/imports begins one"
-        return app.answer(view_of(store.load(AnnotationImport, import_key(id), absent).value))
+        return view_of(store.load(AnnotationImport, import_key(id), absent).value)
+
+    app.answers(GET_IMPORT, view)

@@ -23,14 +23,9 @@ def add_task_routes(app: Resolver, store: Store) -> None:
             raise unknown_task([name])
         return document
 
-    @app.on(LIST_TASKS)
-    def _list() -> Response[str]:
-        limit, after = app.page_query(MAX_LISTED_TASKS)
-        return app.answer(_page(store, limit, after))
-
-    @app.on(GET_TASK)
-    def _get(task: str) -> Response[str]:
-        return app.answer_document(found(task))
+    app.answers(LIST_TASKS, lambda: _page(store, *app.page_query(MAX_LISTED_TASKS)))
+    app.on(GET_TASK)(lambda task: app.answer_document(found(task)))
+    app.on(DELETE_TASK)(lambda task: delete_document(app, store, found(task)))
 
     @app.on(PUT_TASK)
     def _put(task: str) -> Response[str]:
@@ -38,10 +33,6 @@ def add_task_routes(app: Resolver, store: Store) -> None:
         seen = Conditions.of(app.current_event.headers).check(store.read(key))
         stored = store.write(key, members, etag=seen.etag if seen else None, absent=seen is None)
         return app.answer_document(stored, 200 if seen else 201)
-
-    @app.on(DELETE_TASK)
-    def _delete(task: str) -> Response[str]:
-        return delete_document(app, store, found(task))
 
 
 def _page(store: Store, limit: int, after: str) -> TaskList:

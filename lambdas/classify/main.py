@@ -43,21 +43,10 @@ def create_app(settings: ApiSettings, connect: Connect) -> Resolver:
         _measure(endpoint.name, operation, len(images), beside)
         return app.answer(body, headers=beside.headers())
 
-    @app.on(CLASSIFY)
-    def _classify() -> Response[str]:
-        return answer("classify")
-
-    @app.on(EMBED)
-    def _embed() -> Response[str]:
-        return answer("embed")
-
-    @app.on(HEALTH)
-    def _health() -> Response[str]:
-        return app.answer(Health(status=endpoint.status(), endpoint=endpoint.name))
-
-    @app.on(OPENAPI)
-    def _openapi() -> Response[str]:
-        return app.answer(openapi.document())
+    app.on(CLASSIFY)(lambda: answer("classify"))
+    app.on(EMBED)(lambda: answer("embed"))
+    app.answers(HEALTH, lambda: Health(status=endpoint.status(), endpoint=endpoint.name))
+    app.answers(OPENAPI, openapi.document)
 
     @app.on(PAGE)
     def _page() -> Response[str]:

@@ -49,33 +49,19 @@ def create_app(settings: TrainSettings, connect: Connect) -> Resolver:
 
 
 def _add_training_routes(app: Resolver, data: Store, trainings: Trainings) -> None:
+    app.answers(LIST_TRAININGS, lambda: trainings.page(*app.page_query(MAX_LISTED_TRAININGS)))
+    app.answers(GET_TRAINING, trainings.get)
+    app.answers(STOP_TRAINING, trainings.stop)
+
     @app.on(START_TRAINING)
     def _start() -> Response[str]:
         body = app.json_body(TrainingBody)
         return once(app, data, lambda id: app.answer(trainings.begin(id, body), 202))
 
-    @app.on(LIST_TRAININGS)
-    def _list() -> Response[str]:
-        limit, after = app.page_query(MAX_LISTED_TRAININGS)
-        return app.answer(trainings.page(limit, after))
-
-    @app.on(GET_TRAINING)
-    def _get(training: str) -> Response[str]:
-        return app.answer(trainings.get(training))
-
-    @app.on(STOP_TRAINING)
-    def _stop(training: str) -> Response[str]:
-        return app.answer(trainings.stop(training))
-
 
 def _add_model_routes(app: Resolver, data: Store, models: Models) -> None:
-    @app.on(LIST_MODELS)
-    def _list() -> Response[str]:
-        return app.answer(models.all())
-
-    @app.on(GET_MODEL)
-    def _get(version: str) -> Response[str]:
-        return app.answer(models.get(version))
+    app.answers(LIST_MODELS, models.all)
+    app.answers(GET_MODEL, models.get)
 
     @app.on(ADD_MODEL)
     def _add() -> Response[str]:
@@ -89,23 +75,14 @@ def _add_model_routes(app: Resolver, data: Store, models: Models) -> None:
 
 
 def _add_batch_routes(app: Resolver, data: Store, batches: Batches) -> None:
+    app.answers(LIST_BATCHES, lambda: batches.page(*app.page_query(MAX_LISTED_BATCHES)))
+    app.answers(GET_BATCH, batches.get)
+    app.answers(STOP_BATCH, batches.stop)
+
     @app.on(START_BATCH)
     def _start() -> Response[str]:
         body = app.json_body(BatchBody)
         return once(app, data, lambda id: app.answer(batches.begin(id, body), 202))
-
-    @app.on(LIST_BATCHES)
-    def _list() -> Response[str]:
-        limit, after = app.page_query(MAX_LISTED_BATCHES)
-        return app.answer(batches.page(limit, after))
-
-    @app.on(GET_BATCH)
-    def _get(batch: str) -> Response[str]:
-        return app.answer(batches.get(batch))
-
-    @app.on(STOP_BATCH)
-    def _stop(batch: str) -> Response[str]:
-        return app.answer(batches.stop(batch))
 
     @app.on(RESUME_BATCH)
     def _resume(batch: str) -> Response[str]:

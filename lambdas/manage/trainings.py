@@ -7,7 +7,7 @@ from typing import Any
 
 from contract.annotations import ANNOTATIONS_PREFIX
 from contract.idempotency import now
-from contract.models import ENDED, NO_MODEL_URI, Gate, Model, Promotion
+from contract.models import ENDED, NO_MODEL_URI, Gate, Promotion
 from contract.problems import BadRequest, Conflict, NotFound
 from contract.trainings import (
     BASE_CHANNEL,
@@ -30,9 +30,17 @@ from lambdas.aws.executions import Executions, may_begin
 from lambdas.aws.s3 import Store
 from lambdas.aws.serving_stack import ServingStack
 from lambdas.aws.training_jobs import TrainingJobs
-from lambdas.manage.promotions import Promotions
+from lambdas.manage.models import Promotions
 from lambdas.settings import TrainSettings
 from lambdas.stored.registry import Registry
+
+FORGOTTEN = "nothing is known of it any more: it never began, or ended more than 90 days ago; start another"
+NOT_COMPARED = (
+    "it passed, but was not promoted: another model than its base is live by now, with which it was not compared; "
+    "POST /models/{version}/promote lets it go live all the same"
+)
+
+Description = Mapping[str, Any]
 
 
 class Trainings:
@@ -83,12 +91,25 @@ class Trainings:
         return self._data.load(Training, training_key(id), absent).value
 
     def _view(self, training: Training) -> TrainingView:
-        return view(
-            training,
-            self._executions.describe(training.id),
-            self._jobs.describe(training.version),
-            self._registry.find(training.version),
-            self._promotions.find(training.id),
+        # the execution first: it ends after it has registered the model
+        execution, job = self._executions.describe(training.id), self._jobs.describe(training.version)
+        model, promotion = self._registry.find(training.version), self._promotions.find(training.id)
+        if model and model.gate:
+            state, reason = _after_gate(model.gate, promotion, training.promote)
+        else:
+            state, reason = _before_gate(training, execution, job)
+        metrics = {each["MetricName"]: float(each["Value"]) for each in (job or {}).get("FinalMetricDataList") or []}
+        step, steps = metrics.pop(STEP_METRIC, None), metrics.pop(STEPS_METRIC, None)
+        return TrainingView(
+            **training.model_dump(),
+            state=state,
+            status=job["SecondaryStatus"] if job else None,
+            step=None if step is None else int(step),
+            steps=None if steps is None else int(steps),
+            metrics=metrics,
+            gate=model.gate if model else None,
+            promotion=promotion,
+            reason=reason,
         )
 
     def _accept(self, id: str, body: TrainingBody) -> Training:
@@ -144,48 +165,9 @@ class Trainings:
         return runtime_s
 
 
-FORGOTTEN = "nothing is known of it any more: it never began, or ended more than 90 days ago; start another"
-NOT_COMPARED = (
-    "it passed, but was not promoted: another model than its base is live by now, with which it was not compared; "
-    "POST /models/{version}/promote lets it go live all the same"
-)
-
-Description = Mapping[str, Any]
-
-
-def view(
-    training: Training,
-    execution: Description | None,
-    job: Description | None,
-    model: Model | None,
-    promotion: Promotion | None,
-) -> TrainingView:
-    """What GET /trainings/{id} answers."""
-    state, reason = _state(training, execution, job, model, promotion)
-    metrics = {each["MetricName"]: float(each["Value"]) for each in (job or {}).get("FinalMetricDataList") or []}
-    step, steps = metrics.pop(STEP_METRIC, None), metrics.pop(STEPS_METRIC, None)
-    return TrainingView(
-        **training.model_dump(),
-        state=state,
-        status=job["SecondaryStatus"] if job else None,
-        step=None if step is None else int(step),
-        steps=None if steps is None else int(steps),
-        metrics=metrics,
-        gate=model.gate if model else None,
-        promotion=promotion,
-        reason=reason,
-    )
-
-
-def _state(
-    training: Training,
-    execution: Description | None,
-    job: Description | None,
-    model: Model | None,
-    promotion: Promotion | None,
+def _before_gate(
+    training: Training, execution: Description | None, job: Description | None
 ) -> tuple[TrainingState, str | None]:
-    if model and model.gate:
-        return _after_the_gate(model.gate, promotion, training.promote)
     if execution is None:
         return ("queued", None) if may_begin(training.created) else ("failed", FORGOTTEN)
     if execution["status"] == "RUNNING":
@@ -195,7 +177,7 @@ def _state(
     return "stopped" if stopped else "failed", cause
 
 
-def _after_the_gate(gate: Gate, promotion: Promotion | None, promote: str) -> tuple[TrainingState, str | None]:
+def _after_gate(gate: Gate, promotion: Promotion | None, promote: str) -> tuple[TrainingState, str | None]:
     if not gate.passed:
         return "refused", "; ".join(gate.reasons)
     if promotion is None:

@@ -46,6 +46,10 @@ class Resolver(APIGatewayRestResolver):
         """Decorate what answers a route."""
         return self.route(route.rule, route.method)
 
+    def answers(self, route: Route, work: Callable[..., Any]) -> None:
+        """Answer a route with what `work` returns when it is given the parameters of the path."""
+        self.on(route)(lambda **parameters: self.answer(work(*parameters.values())))
+
     @property
     def request_id(self) -> str:
         """API Gateway's id of the request."""
