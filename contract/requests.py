@@ -142,7 +142,8 @@ class ClassifyRequest:
 
     def fields(self) -> dict[str, Any]:
         """Everything but the images, as form fields holding JSON."""
-        return {"parameters": self.parameters.model_dump(exclude_unset=True)}
+        parameters = self.parameters.model_dump(exclude_unset=True)
+        return {"parameters": parameters, **({"listed": True} if self.listed else {})}
 
     def with_saved_tasks(self, saved: Mapping[str, Mapping[str, Any]]) -> ClassifyRequest:
         """The same request with `Parameters.with_saved`. Raises BadRequest."""
@@ -283,9 +284,10 @@ def _check_operation(value: object) -> Operation:
 
 
 def _from_fields(images: list[bytes], fields: Mapping[str, Sequence[str]], operation: Operation | None) -> Request:
-    remaining = dict(fields)
+    remaining, listed = dict(fields), len(images) > 1
     if operation is None:
         operation = _check_operation(only_one(remaining.pop("operation", ["classify"]), "operation"))
+        listed = remaining.pop("listed", None) == ["true"] or listed
     if operation == "embed":
         texts = remaining.pop("texts", None)
         if remaining:
@@ -298,11 +300,14 @@ def _from_fields(images: list[bytes], fields: Mapping[str, Sequence[str]], opera
         return InspectRequest(list(images))
     if unknown := [name for name in remaining if name not in PARAMETER_FIELDS]:
         raise BadRequest(f"{', '.join(unknown)}: not a known field, allowed are image, {', '.join(PARAMETER_FIELDS)}")
-    return ClassifyRequest(list(images), validate(Parameters, parameters_of(remaining)), listed=len(images) > 1)
+    return ClassifyRequest(list(images), validate(Parameters, parameters_of(remaining)), listed=listed)
 
 
 def to_multipart(request: Request, images: Sequence[bytes]) -> tuple[str, bytes]:
-    """(content type, body) of `request` with `images` as raw bytes: what the Lambda sends to the container."""
+    """(content type, body) of `request` with `images` as raw bytes: what the Lambda sends to the container.
+
+    A form with one image is answered by a list only if it says so: `listed` is a field of these forms alone.
+    """
     boundary = secrets.token_hex(16)
     parts: list[bytes] = []
     for name, value in {"operation": request.operation, **request.fields()}.items():

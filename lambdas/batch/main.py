@@ -29,7 +29,6 @@ class Worker:
     """Takes the steps of every batch of one stage."""
 
     def __init__(self, settings: BatchSettings, connect: Connect) -> None:
-        self._connect = connect
         self._store = Store(settings.data_bucket, connect)
         self._endpoint = Endpoint(settings.endpoint_name, connect)
 
@@ -39,7 +38,7 @@ class Worker:
             case {"step": "plan", "id": id}:
                 return self._plan(id, context)
             case {"step": "shard", "id": id, "shard": shard}:
-                worker = ShardWorker(self._store, self._connect, self._endpoint, context.get_remaining_time_in_millis)
+                worker = ShardWorker(self._store, self._endpoint, context.get_remaining_time_in_millis)
                 done = worker.work(read_batch(self._store, id), shard)
                 logger.info("shard", batch_id=id, shard=shard, results=done.results, problems=done.problems)
                 # One number: the answers of all shards together may have 256 KiB.
@@ -56,7 +55,7 @@ class Worker:
     def _fail(self, id: str, error: dict[str, str]) -> None:
         attempt = read_batch(self._store, id).attempt
         failure = Failure(attempt=attempt, reason=cause_of(error))
-        self._store.write(failure_key(id), failure.model_dump())
+        self._store.write(failure_key(id), failure)
 
 
 @cache

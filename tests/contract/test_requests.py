@@ -20,7 +20,7 @@ from contract.problems import (
     UnprocessableImage,
     UnsupportedMediaType,
 )
-from contract.questions import Question
+from contract.questions import Parameters, Question
 from contract.requests import ClassifyRequest, EmbedRequest, InspectRequest, S3Object, parse_request, to_multipart
 
 IMAGE = bytes(range(256)) + b"\r\n--\r\n\r\n"
@@ -118,6 +118,13 @@ class TestEncodings:
         assert isinstance(received, ClassifyRequest)
         assert received.images == [image, image]
         assert received.parameters == sent.parameters
+
+    @pytest.mark.parametrize("listed", [True, False])
+    def test_a_lone_image_is_answered_by_a_list_if_the_lambda_says_so(self, listed: bool) -> None:
+        sent = ClassifyRequest([IMAGE], Parameters(candidate_labels="a, b"), listed)
+        assert parse_request(*to_multipart(sent, [IMAGE])) == sent
+        with pytest.raises(BadRequest, match="listed: not a known field"):
+            parse_request(*to_multipart(replace(sent, listed=True), [IMAGE]), operation="classify")
 
     def test_multipart_costs_under_five_percent(self) -> None:
         image = bytes(50_000)
