@@ -9,7 +9,7 @@ ONE_SYNTH = "tests/stacks/"
 
 
 class FilesTogether(LoadScopeScheduling):
-    """A file's tests run in one process, in their order: they may share a system. All of the stacks' share theirs, since
+    """A file's tests run in one process, in their order: they may share a system. All of the stacks' do so, since
     a synth takes longer than what is asked of it."""
 
     def _split_scope(self, nodeid: str) -> str:

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from contract.hyperparameters import Hyperparameters
+
 ROOT = Path(__file__).resolve().parent.parent
 ROOMS = ("contract", "stacks", "lambdas", "model", "wordsight", "local", "operate", "benchmarks")
 
@@ -126,6 +128,16 @@ def test_the_environment_is_read_only_where_it_becomes_settings() -> None:
             readers.add(named(source))
     free = ("local/", "benchmarks/")
     assert {path for path in readers if not path.startswith(free)} <= READERS_OF_THE_ENVIRONMENT.keys()
+
+
+def test_every_hyperparameter_is_read_by_the_training() -> None:
+    nodes = [node for path in (ROOT / "model").rglob("*.py") for node in ast.walk(ast.parse(path.read_text()))]
+    read = {node.attr for node in nodes if isinstance(node, ast.Attribute)}
+    assert Hyperparameters.model_fields.keys() - read - READ_BY_THE_CONTRACT == set()
+
+
+READ_BY_THE_CONTRACT = {"optimizer"}
+"""Asked of the contract in another form: `Hyperparameters.muon`."""
 
 
 WITHOUT_A_TEST_OF_THEIR_OWN = {

@@ -1,6 +1,7 @@
 import json
 from argparse import ArgumentParser
 
+from contract.questions import Parameters
 from tests.wordsight.conftest import Shell
 from wordsight.tasks import add_question, parameters_of
 
@@ -12,6 +13,17 @@ def test_a_saved_task_can_be_shown_listed_and_forgotten(shell: Shell) -> None:
     assert shell("tasks", "pet", "--delete").status == 0
     assert shell("tasks", "--json").json["tasks"] == []
     assert "give its name" in shell("tasks", "--delete").err
+
+
+OF_SEVERAL_QUESTIONS = {"tasks", "thresholds"}
+"""Too much for a command line: they are saved, and asked by their names."""
+
+
+def test_every_parameter_has_a_flag() -> None:
+    parser = ArgumentParser()
+    add_question(parser)
+    said = ["--labels", "a", "--task", "t", "--template", "{}", "--multi-label", "--top-k", "1", "--threshold", "0"]
+    assert parameters_of(parser.parse_args(said)).keys() == Parameters.model_fields.keys() - OF_SEVERAL_QUESTIONS
 
 
 def test_only_what_was_said_is_asked_and_one_task_is_no_list() -> None:
