@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from contract import routes
 from contract.hyperparameters import Hyperparameters
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -107,6 +108,23 @@ def test_every_folder_of_a_lambda_has_its_handler_in_main() -> None:
             body = ast.parse((folder / "main.py").read_text()).body
             functions = [node.name for node in body if isinstance(node, ast.FunctionDef)]
             assert "handler" in functions, f"lambdas/{folder.name}/main.py has no handler"
+
+
+def test_every_route_has_a_handler_in_its_function() -> None:
+    of_routes = {name: route for name, route in vars(routes).items() if isinstance(route, routes.Route)}
+    assert set(of_routes.values()) == set(routes.ROUTES)
+    for name, route in of_routes.items():
+        folder = ROOT / "lambdas" / route.function
+        handlers = [source for source in folder.rglob("*.py") if "openapi" not in named(source)]
+        imported = {each for source in handlers for each in named_in(source)}
+        assert name in imported, f"no handler of lambdas/{route.function} is for {route.method} {route.path}"
+
+
+def named_in(source: Path) -> Iterator[str]:
+    """What it takes from the route table."""
+    for node in ast.walk(ast.parse(source.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module == routes.__name__:
+            yield from (alias.name for alias in node.names)
 
 
 READERS_OF_THE_ENVIRONMENT = {
