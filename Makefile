@@ -28,7 +28,7 @@ local-destroy: .venv/.product node_modules/.installed ## Tear the local system d
 	@python -m local destroy
 
 test: .venv/.tests node_modules/.installed ## Run the tests that guard every change
-	python -m pytest -m "not slow"
+	python -m pytest -m "not slow" -n 2 --no-loadscope-reorder
 
 test-slow: .venv/.tests node_modules/.installed ## Run the tests that take longer
 	python -m pytest -m slow
@@ -51,23 +51,14 @@ deploy: .venv/.product node_modules/.installed ## Deploy to your AWS account (ST
 	@python -m stacks.config $(STAGE)
 	$(CDK) deploy --all
 
-promote: .venv/.product node_modules/.installed ## Let another checkpoint go live (MODEL_URI=s3://…/ STAGE=dev|prod)
+promote: .venv/.product node_modules/.installed ## Promote another checkpoint (MODEL_URI=s3://…/ STAGE=dev|prod)
 	$(CDK) deploy WordsightServing-$(STAGE) --parameters ModelUri=$(MODEL_URI)
 
 destroy: .venv/.product node_modules/.installed ## Remove it from your AWS account (STAGE=dev|prod)
 	$(CDK) destroy --all
 
 api-key: .venv/.product ## Print the API key of the deployed stage (STAGE=dev|prod)
-	@python -c "$$PRINT_API_KEY" WordsightApi-$(STAGE)
-
-define PRINT_API_KEY
-import sys, boto3
-outputs = boto3.client("cloudformation").describe_stacks(StackName=sys.argv[1])["Stacks"][0]["Outputs"]
-key_id = next((output["OutputValue"] for output in outputs if output["OutputKey"] == "ApiKeyId"), None)
-key_id or sys.exit("this stage asks for no API key: see auth in stacks/config.py")
-print(boto3.client("apigateway").get_api_key(apiKey=key_id, includeValue=True)["value"])
-endef
-export PRINT_API_KEY
+	@python -m operate.api_key $(STAGE)
 
 train-demo: .venv/.product ## Train the shipped checkpoint again: an hour, resumes if stopped
 	SAGEMAKER_BASE_DIR=.train-demo/objects python -m model.training data=world init=scratch steps=5000 captions_per_image=3 threads=1 precision=fp32

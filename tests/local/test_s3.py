@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from local.storage import Upload, download_prefix, split_s3_uri
+from local.s3 import Upload, download_prefix, split_s3_uri
 
 
 def test_a_prefix_comes_down_as_a_folder_without_console_made_folder_objects(s3: Any, tmp_path: Path) -> None:

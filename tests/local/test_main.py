@@ -1,5 +1,6 @@
 """The commands on systems in a bad state; tests/e2e runs them on a whole one."""
 
+import io
 import os
 import shutil
 import socket
@@ -12,9 +13,9 @@ from dataclasses import replace
 
 import pytest
 
-from local import commands, processes, supervisor
-from local.environment import PROCESS_MARK, client_environment
-from local.settings import LocalError, LocalSettings
+from local import __main__ as commands
+from local import processes
+from local.settings import PROCESS_MARK, LocalError, LocalSettings, client_environment
 
 SLEEP = [sys.executable, "-c", "import time; time.sleep(60)"]
 
@@ -25,7 +26,7 @@ WHO_AM_I = "import boto3; print(boto3.client('sts').get_caller_identity()['Accou
 def silent(settings: LocalSettings) -> Iterator[subprocess.Popen[bytes]]:
     """An emulator's process that lives and never answers."""
     with subprocess.Popen(SLEEP, env={**os.environ, PROCESS_MARK: str(settings.directory)}) as process:
-        with supervisor.exclusive(settings):
+        with processes.exclusive(settings):
             settings.pid_file.write_text(str(process.pid))
             settings.port_file.write_text(str(settings.port))
         while process.pid not in processes.running(settings.directory):
@@ -39,8 +40,8 @@ def emulator(settings: LocalSettings, monkeypatch: pytest.MonkeyPatch) -> Iterat
     """A real one, with this process's AWS clients pointed at it."""
     for name, value in client_environment(settings, os.environ).items():
         monkeypatch.setenv(name, value)
-    with supervisor.exclusive(settings):
-        process = supervisor.start(settings)
+    with processes.exclusive(settings):
+        process = processes.start(settings)
     yield process
     processes.stop(settings.directory)
     process.wait()
@@ -115,3 +116,32 @@ def test_a_shell_that_evaluates_env_reaches_the_emulator_and_no_account(
         ["sh", "-c", script], cwd=settings.repository, env=environment, capture_output=True, text=True
     )
     assert shell.stdout.split() == ["000000000000", "us-east-1"], shell.stderr
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_a_log_gets_one_line_per_short_step() -> None:
+    log = io.StringIO()
+    with commands.step("deploy", log):
+        pass
+    (name, seconds, unit) = log.getvalue().split()
+    assert (name, unit, float(seconds) >= 0, log.getvalue().count("\n")) == ("deploy", "s", True, 1)
+
+
+def test_a_terminal_line_is_rewritten_in_place() -> None:
+    terminal = Terminal()
+    with commands.step("deploy", terminal) as deploying:
+        deploying("the API stack")
+    assert terminal.getvalue().startswith("\r")
+    assert terminal.getvalue().endswith("s\n")
+
+
+def test_a_failed_step_still_says_how_far_it_came() -> None:
+    log = io.StringIO()
+    with pytest.raises(KeyError), commands.step("deploy", log) as deploying:
+        deploying("WordsightData-dev is done")
+        raise KeyError
+    assert log.getvalue().endswith("WordsightData-dev is done\n")

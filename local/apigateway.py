@@ -9,18 +9,6 @@ from typing import Any
 
 from ministack.services import apigateway_v1
 
-NEEDED = tuple(
-    (apigateway_v1, name)
-    for name in (
-        "_build_lambda_event_v1",
-        "_execute_in_scope",
-        "_gateway_error_response",
-        "_GatewayError",
-        "_lambda_proxy_response",
-    )
-)
-"""What of ministack this module wraps or uses, as (module, name)."""
-
 MAX_BODY_BYTES = 10 * 1024 * 1024
 MAX_EVENT_BODY_CHARACTERS = 6 * 1024 * 1024
 """Lambda's limit for a synchronous event; a binary body counts with its base64."""
