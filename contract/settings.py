@@ -4,20 +4,11 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Self
 
-from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    PlainSerializer,
-    ValidationError,
-    ValidatorFunctionWrapHandler,
-    field_validator,
-)
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, ValidationError, field_validator
 
 _CDK_TOKEN = re.compile(r"[$#]\{Token\[")
 
@@ -77,7 +68,7 @@ class Settings(BaseModel):
 
     @field_validator("*", mode="wrap")
     @classmethod
-    def _keep_tokens(cls, value: Any, validate: ValidatorFunctionWrapHandler) -> Any:
+    def _keep_tokens(cls, value: Any, validate: Callable[[Any], Any]) -> Any:
         return value if isinstance(value, str) and _CDK_TOKEN.search(value) else validate(value)
 
 

@@ -37,9 +37,7 @@ _JobNamePrefix = Annotated[str, Field(pattern="^[a-z][a-z0-9-]{1,40}-$"), Allowe
 _Commit = Annotated[str, Field(pattern="^([0-9a-f]{40}(-dirty)?|unknown)$"), Allowed("a commit, or unknown")]
 _Seconds = Annotated[int, Field(ge=1, lt=10**9), Allowed("whole seconds")]
 _Usd = Annotated[
-    float,
-    Field(ge=0, allow_inf_nan=False),
-    Allowed("what a training's machines cost, 0 if that is not known"),
+    float, Field(ge=0, allow_inf_nan=False), Allowed("what a training's machines cost, 0 if that is not known")
 ]
 _CorsOrigins = Annotated[Origins, Allowed("* or origins such as https://example.com, no path")]
 

@@ -9,19 +9,10 @@ from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints, 
 from pydantic import BaseModel, TypeAdapter
 from pydantic.json_schema import models_json_schema
 
+from contract import limits
 from contract.annotations import DEFAULT_DATASET, MAX_DATASET_CHARS, AnnotationBody
 from contract.batches import BatchProblem, BatchResult
 from contract.idempotency import ID, IDEMPOTENCY_HEADER, MAX_IDEMPOTENCY_KEY_CHARS
-from contract.limits import (
-    MAX_IMAGES,
-    MAX_INLINE_IMAGE_BYTES,
-    MAX_TASK_NAME_CHARS,
-    MODEL_VERSION_HEADER,
-    PROBLEM_MEDIA_TYPE,
-    REQUEST_ID_HEADER,
-    SERVER_TIMING_HEADER,
-    WARNING_HEADER,
-)
 from contract.problems import Problem
 from contract.questions import Parameters
 from contract.requests import EmbedInputs
@@ -37,7 +28,7 @@ _REPEATED_TEXT = {"type": "array", "items": _TEXT, "description": "Repeat it"}
 _DATASET = {**_TEXT, "default": DEFAULT_DATASET, "maxLength": MAX_DATASET_CHARS}
 
 _IN_PATH: dict[str, tuple[str, Schema]] = {
-    "/tasks/{task}": ("The task's name", {**_TEXT, "minLength": 1, "maxLength": MAX_TASK_NAME_CHARS}),
+    "/tasks/{task}": ("The task's name", {**_TEXT, "minLength": 1, "maxLength": limits.MAX_TASK_NAME_CHARS}),
     "/annotations/{id}": ("The annotation's id", _TEXT),
     "/annotations/imports/{id}": ("The import's id", _ID),
     "/trainings/{training}": ("The training's id", _ID),
@@ -51,10 +42,10 @@ _IN_QUERY: dict[str, tuple[str, Schema]] = {
 }
 _IF_MATCH = {"task": "The etag that was seen, or * if there must be one", "annotation": "The etag that was seen"}
 _HEADERS_OF_THE_MODEL = {
-    MODEL_VERSION_HEADER: "The version of the model that answered",
-    REQUEST_ID_HEADER: "Quote it when asking for help",
-    SERVER_TIMING_HEADER: "Milliseconds by stage",
-    WARNING_HEADER: "Says so if a text was longer than the model reads",
+    limits.MODEL_VERSION_HEADER: "The version of the model that answered",
+    limits.REQUEST_ID_HEADER: "Quote it when asking for help",
+    limits.SERVER_TIMING_HEADER: "Milliseconds by stage",
+    limits.WARNING_HEADER: "Says so if a text was longer than the model reads",
 }
 
 
@@ -69,7 +60,7 @@ def document() -> Schema:
             "title": "Wordsight",
             "version": STAGE_NAME,
             "description": "Zero-shot image classification: post an image and words, get the words that fit. "
-            f"Images of one request may be {MAX_INLINE_IMAGE_BYTES:,} bytes together.",
+            f"Images of one request may be {limits.MAX_INLINE_IMAGE_BYTES:,} bytes together.",
         },
         "servers": [{"url": "."}],
         "paths": paths,
@@ -116,8 +107,7 @@ def _parameters(route: Route) -> Iterator[Schema]:
     if route.creates:
         again = "Sent again with the same key and body, the request gets its first answer and creates nothing twice"
         yield _parameter(
-            *("header", IDEMPOTENCY_HEADER, again),
-            {**_TEXT, "pattern": f"^[!-~]{{1,{MAX_IDEMPOTENCY_KEY_CHARS}}}$"},
+            *("header", IDEMPOTENCY_HEADER, again), {**_TEXT, "pattern": f"^[!-~]{{1,{MAX_IDEMPOTENCY_KEY_CHARS}}}$"}
         )
     if route.etag and route.method != "GET":
         yield _parameter("header", "if-match", _IF_MATCH[route.etag], _TEXT)
@@ -168,7 +158,11 @@ def _body(route: Route) -> Schema:
     examples = dict(_example(*each) for model in models for each in model.EXAMPLES.items())
     content: Schema = {"application/json": {"schema": _schema(body), "examples": examples}}
     if fields := _form_fields(route):
-        images = {"type": "array", "maxItems": MAX_IMAGES, "items": {"contentMediaType": "application/octet-stream"}}
+        images = {
+            "type": "array",
+            "maxItems": limits.MAX_IMAGES,
+            "items": {"contentMediaType": "application/octet-stream"},
+        }
         form = {"type": "object", "properties": {"image": images, **fields}, "additionalProperties": False}
         raw = {"schema": {"description": "The image's bytes"}}
         content |= {"multipart/form-data": {"schema": form}, "image/*": raw, "application/octet-stream": raw}
@@ -191,7 +185,7 @@ def _success(route: Route, meaning: str) -> Schema:
 
 
 def _problem(meaning: str) -> Schema:
-    return {"description": meaning, "content": {PROBLEM_MEDIA_TYPE: {"schema": _schema(Problem)}}}
+    return {"description": meaning, "content": {limits.PROBLEM_MEDIA_TYPE: {"schema": _schema(Problem)}}}
 
 
 def _components() -> dict[str, Schema]:

@@ -172,3 +172,13 @@ def test_a_bad_key_or_value_is_named_with_what_is_allowed(context: dict[str, Any
     with pytest.raises(SettingsError) as raised:
         from_context(context)
     assert sentence in str(raised.value)
+
+
+def test_a_whole_configuration_may_come_as_text() -> None:
+    texts = {key: "true" if value is True else str(value) for key, value in dict(STAGES["prod"]).items()}
+    assert from_context({**texts, "cors_origins": ""}) == STAGES["prod"]
+
+
+def test_a_bad_key_and_a_bad_value_are_named_together() -> None:
+    with pytest.raises(SettingsError, match=r"spot is 'yes', allowed: true, false; there is no setting 'auht'"):
+        from_context({"spot": "yes", "auht": "none"})

@@ -18,7 +18,6 @@ from PIL import Image
 from transformers import AutoImageProcessor, AutoTokenizer, CLIPModel
 
 from contract.hyperparameters import Hyperparameters
-from contract.settings import SettingsError
 from model.clip.checkpoint import load_checkpoint
 from model.training.job import main, take_steps
 from model.training.loop import Diverged, Loop
@@ -118,13 +117,6 @@ def test_help_lists_every_hyperparameter(capsys: pytest.CaptureFixture[str]) -> 
     assert main(["--help"]) == 0
     printed = capsys.readouterr().out
     assert all(f"  {name}=" in printed for name in Hyperparameters.model_fields)
-
-
-def test_strings_become_numbers_and_what_is_unsaid_takes_its_default() -> None:
-    values = Hyperparameters.from_strings({"batch_size": "16", "learning_rate": "1e-4"})
-    assert (values.batch_size, values.learning_rate, values.init) == (16, 1e-4, "base")
-    with pytest.raises(SettingsError, match="seed is '-1'"):
-        Hyperparameters.from_strings({"seed": "-1"})
 
 
 @pytest.mark.parametrize(

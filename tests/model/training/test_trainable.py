@@ -9,14 +9,12 @@ import torch
 from transformers import CLIPModel
 
 from contract.hyperparameters import Hyperparameters
-from contract.settings import SettingsError
 from model.clip.checkpoint import load_checkpoint
 from model.training.job import main
 from model.training.loop import Loop
 from model.training.optimizer import layers_above
 from model.training.trainable import LowRank, restrict
 from tests.model.conftest import tiny_model, tiny_tokenizer
-from tests.model.loops import QUICK
 
 
 def changed(loop: Loop, steps: int) -> set[str]:
@@ -106,23 +104,3 @@ def test_deeper_layers_learn_more_slowly(loop_of: Callable[..., Loop]) -> None:
         named["vision_model.pre_layrnorm.weight"] == named["text_model.embeddings.token_embedding.weight"] == 0.000125
     )
     assert layers_above("vision_model.post_layernorm.weight", loop.model) == 0
-
-
-@pytest.mark.parametrize(
-    ("values", "sentence"),
-    [
-        ({"lock_image": "1", "lock_text": "1"}, "leave nothing to learn"),
-        ({"unlocked_blocks": "2"}, "set lock_image or lock_text"),
-        ({"lock_text": "1", "init": "scratch"}, "set init=base"),
-        ({"lora_rank": "4", "init": "scratch"}, "lora_rank adapts what a base has learnt"),
-        ({"lora_rank": "4", "optimizer": "muon"}, "lora_rank is for optimizer=adamw"),
-        ({"layer_decay": "0.9", "optimizer": "muon"}, "layer_decay is for optimizer=adamw"),
-        ({"distillation_weight": "1", "data": "world"}, "set init=base and data=channel"),
-        ({"replay_share": "0.5", "init": "scratch"}, "replay_share mixes what a base has learnt"),
-        ({"replay_share": "0.5", "data": "world"}, "replay_share mixes what a base has learnt"),
-    ],
-)
-def test_what_contradicts_itself_is_refused_in_a_sentence(values: dict[str, str], sentence: str) -> None:
-    with pytest.raises(SettingsError, match=sentence) as refused:
-        Hyperparameters.from_strings({**QUICK, **values})
-    assert "batch_size" not in str(refused.value)
