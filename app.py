@@ -27,7 +27,7 @@ def build(app: App) -> None:
     for key, value in config.tags.items():
         Tags.of(app).add(key, value)
     if str(app.node.try_get_context("nag")).lower() == "true":
-        check_with_cdk_nag(app, config)
+        check_with_cdk_nag(app)
 
 
 if __name__ == "__main__":

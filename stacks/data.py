@@ -11,6 +11,7 @@ from contract.idempotency import IDEMPOTENCY_DAYS, IDEMPOTENCY_PREFIX
 from contract.limits import UPLOADS_PREFIX
 from contract.trainings import SNAPSHOTS_PREFIX
 from stacks.config import StageConfig
+from stacks.nag import acknowledge
 
 TRAINING_PREFIXES = (ANNOTATIONS_PREFIX, IMAGES_PREFIX, SNAPSHOTS_PREFIX)
 """Where in the data bucket a training job may read."""
@@ -49,7 +50,7 @@ class DataStack(Stack):
 
 
 def _bucket(scope: Construct, id: str, config: StageConfig, **properties: Any) -> s3.Bucket:
-    return s3.Bucket(
+    bucket = s3.Bucket(
         scope,
         id,
         block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
@@ -60,6 +61,13 @@ def _bucket(scope: Construct, id: str, config: StageConfig, **properties: Any) -
         auto_delete_objects=not config.retain_data,
         **properties,
     )
+    acknowledge(
+        bucket,
+        "the buckets are private and read by three roles of this app only; CloudTrail data events can be switched on "
+        "where every read must be on record, without a third bucket that outlives the others",
+        "S1",
+    )
+    return bucket
 
 
 def _passing(prefix: str, days: int) -> s3.LifecycleRule:

@@ -2,16 +2,15 @@
 
 from collections.abc import Mapping
 
-from aws_cdk import Aws, Duration, IgnoreMode
-from aws_cdk import aws_iam as iam
+from aws_cdk import Aws, Duration, IgnoreMode, RemovalPolicy
 from aws_cdk import aws_lambda as lambda_
-from aws_cdk import aws_s3 as s3
+from aws_cdk import aws_logs as logs
 from constructs import Construct
 
 from contract.limits import LAMBDA_TIMEOUT_S
-from stacks.config import POWERTOOLS_LAYER_VERSION, StageConfig
+from stacks.config import LOG_RETENTION_DAYS, POWERTOOLS_LAYER_VERSION, StageConfig
 from stacks.images import REPOSITORY_ROOT
-from stacks.log_groups import log_group
+from stacks.permissions import Role
 
 CODE = ("/*", "!/lambdas", "!/contract", "__pycache__")
 """What of the repository a function holds, as .gitignore patterns: the handlers and the contract."""
@@ -23,23 +22,24 @@ POWERTOOLS_ACCOUNT = "017000801446"
 
 
 class HandlerFunction(lambda_.Function):
-    """`handler` of `lambdas/<module>/main.py`. What it may do is granted statement by statement."""
+    """`handler` of `lambdas/<module>/main.py`. What it may do is granted to `permissions`, its role."""
 
     def __init__(
         self,
         scope: Construct,
         id: str,
-        *,
         config: StageConfig,
         module: str,
-        description: str,
         environment: Mapping[str, str],
+        description: str,
+        *,
         timeout_s: int = LAMBDA_TIMEOUT_S,
     ) -> None:
-        logs = log_group(scope, f"{id}Logs", config)
+        log = log_group(scope, f"{id}Logs", config)
         # A role of our own: the one that the library makes may write to every log group of the account.
-        role = iam.Role(scope, f"{id}Role", assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"))
-        logs.grant_write(role)
+        self.permissions = Role(scope, f"{id}Role", service="lambda")
+        self.permissions.wildcards["*"] = "X-Ray's actions know no resources"
+        log.grant_write(self.permissions)
         super().__init__(
             scope,
             id,
@@ -52,22 +52,25 @@ class HandlerFunction(lambda_.Function):
             layers=[lambda_.LayerVersion.from_layer_version_arn(scope, f"{id}Powertools", _powertools_layer_arn())],
             timeout=Duration.seconds(timeout_s),
             memory_size=MEMORY_MB,
-            role=role,
-            log_group=logs,
+            role=self.permissions,
+            log_group=log,
             tracing=lambda_.Tracing.ACTIVE,
         )
 
-    def allow(self, actions: list[str], *resources: str) -> None:
-        """Add one statement to the role's policy."""
-        self.add_to_role_policy(iam.PolicyStatement(actions=actions, resources=list(resources)))
 
-    def allow_objects(self, bucket: s3.IBucket, actions: list[str], *prefixes: str) -> None:
-        """Allow `actions` on the objects of a bucket under `prefixes`, which end with a slash."""
-        self.allow(actions, *(bucket.arn_for_objects(f"{prefix}*") for prefix in prefixes))
+def log_group(scope: Construct, id: str, config: StageConfig, *, name: str | None = None) -> logs.LogGroup:
+    """A log group that ends with its stack: one that a service makes by itself is kept for ever.
 
-    def allow_listing(self, bucket: s3.IBucket) -> None:
-        """Allow listing a whole bucket: S3 says NoSuchKey of an absent key only to who may, else AccessDenied."""
-        self.allow(["s3:ListBucket"], bucket.bucket_arn)
+    `name` only where a service insists on one.
+    """
+    return logs.LogGroup(
+        scope, id, log_group_name=name, retention=retention(config), removal_policy=RemovalPolicy.DESTROY
+    )
+
+
+def retention(config: StageConfig) -> logs.RetentionDays:
+    """How long the stage keeps logs."""
+    return logs.RetentionDays[LOG_RETENTION_DAYS[config.log_retention_days]]
 
 
 def _powertools_layer_arn() -> str:

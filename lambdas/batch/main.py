@@ -13,6 +13,7 @@ from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from contract.batches import Failure, failure_key
+from contract.steps import BATCH_EVENT, BatchFailEvent, BatchPlanAnswer, BatchPlanEvent, BatchShardEvent, CaughtError
 from lambdas.aws.clients import Connect, connect
 from lambdas.aws.endpoint import Endpoint
 from lambdas.aws.executions import cause_of
@@ -34,27 +35,27 @@ class Worker:
 
     def take(self, event: dict[str, Any], context: LambdaContext) -> Any:
         """One step, by its name."""
-        match event:
-            case {"step": "plan", "id": id}:
+        match BATCH_EVENT.validate_python(event):
+            case BatchPlanEvent(id=id):
                 return self._plan(id, context)
-            case {"step": "shard", "id": id, "shard": shard}:
+            case BatchShardEvent(id=id, shard=shard):
                 worker = ShardWorker(self._store, self._endpoint, context.get_remaining_time_in_millis)
                 done = worker.work(read_batch(self._store, id), shard)
                 logger.info("shard", batch_id=id, shard=shard, results=done.results, problems=done.problems)
                 # One number: the answers of all shards together may have 256 KiB.
                 return done.problems
-            case {"step": "fail", "id": id, "error": error}:
+            case BatchFailEvent(id=id, error=error):
                 return self._fail(id, error)
-        raise ValueError(f"no such step: {event}")
 
     def _plan(self, id: str, context: LambdaContext) -> dict[str, Any]:
         found = plan(self._store, read_batch(self._store, id), context.get_remaining_time_in_millis)
         logger.info("plan", batch_id=id, images=found.images, complete=found.complete)
-        return {"complete": found.complete, "shards": missing_shards(self._store, id) if found.complete else []}
+        shards = missing_shards(self._store, id) if found.complete else []
+        return BatchPlanAnswer(complete=found.complete, shards=shards).model_dump()
 
-    def _fail(self, id: str, error: dict[str, str]) -> None:
+    def _fail(self, id: str, error: CaughtError) -> None:
         attempt = read_batch(self._store, id).attempt
-        failure = Failure(attempt=attempt, reason=cause_of(error))
+        failure = Failure(attempt=attempt, reason=cause_of(error.model_dump(by_alias=True)))
         self._store.write(failure_key(id), failure)
 
 

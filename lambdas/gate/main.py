@@ -16,6 +16,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from contract.idempotency import now
 from contract.models import METADATA, Gate, Model, Promotion
 from contract.problems import Conflict
+from contract.steps import GateAnswer, GateEvent
 from contract.trainings import Training
 from lambdas.aws.clients import Connect, connect
 from lambdas.aws.s3 import Store
@@ -112,4 +113,6 @@ def _gatekeeper() -> Gatekeeper:
 @logger.inject_lambda_context
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Judge one finished training, as stacks/training/stack.py asks for it."""
-    return _gatekeeper().judge(Training.model_validate(event["training"]), event["job"])
+    finished = GateEvent.model_validate(event)
+    verdict = _gatekeeper().judge(finished.training, finished.job.model_dump(by_alias=True))
+    return GateAnswer.model_validate(verdict).model_dump(mode="json")

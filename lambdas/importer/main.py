@@ -19,6 +19,7 @@ from contract.idempotency import now
 from contract.imports import SHOWN_PROBLEMS, AnnotationImport, ImportProblem, Layout, import_key, problems_prefix
 from contract.limits import MAX_IMAGES
 from contract.problems import BadRequest, Problem, ProblemError
+from contract.steps import ImportAnswer, ImportEvent
 from lambdas.aws.clients import connect
 from lambdas.aws.endpoint import Endpoint
 from lambdas.aws.executions import STEP_MS, cause_of
@@ -117,10 +118,11 @@ def _importer() -> Importer:
 @logger.inject_lambda_context
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Go on with the import `id`, or end it with `failure`; the state machine calls again while it is "running"."""
-    importer = _importer()
-    if failure := event.get("failure"):
-        importing = importer.give_up(event["id"], f"the import could not go on: {cause_of(failure)}")
+    asked, importer = ImportEvent.model_validate(event), _importer()
+    if asked.failure:
+        cause = cause_of(asked.failure.model_dump(by_alias=True))
+        importing = importer.give_up(asked.id, f"the import could not go on: {cause}")
     else:
-        importing = importer.work(event["id"], context.get_remaining_time_in_millis)
+        importing = importer.work(asked.id, context.get_remaining_time_in_millis)
     logger.info(importing.state, import_id=importing.id, records=importing.records, problems=importing.problems)
-    return {"id": importing.id, "state": importing.state}
+    return ImportAnswer(id=importing.id, state=importing.state).model_dump()

@@ -18,6 +18,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from contract.models import BASE_VERSION, Promotion
 from contract.problems import Conflict, NotFound
+from contract.steps import RolloutAnswer, RolloutEvent
 from lambdas.aws.clients import Connect, connect
 from lambdas.aws.endpoint import Endpoint
 from lambdas.aws.s3 import Store
@@ -42,10 +43,11 @@ class Rollout:
 
     def step(self, event: dict[str, Any]) -> Answer:
         """Take one step. Raises NotFound for an unknown promotion, ServiceUnavailable or GatewayTimeout for later."""
-        promotion = self._registry.promotion(event["promotion"])
+        asked = RolloutEvent.model_validate(event)
+        promotion = self._registry.promotion(asked.promotion)
         if promotion is None:
-            raise NotFound(f"there is no promotion {event['promotion']!r}")
-        match event["step"]:
+            raise NotFound(f"there is no promotion {asked.promotion!r}")
+        match asked.step:
             case "update":
                 return self._update(promotion)
             case "check":
@@ -53,7 +55,7 @@ class Rollout:
             case "verify":
                 return self._verify(promotion)
             case step:  # "report": a step before this one could not be taken
-                return self._failed(promotion, event.get("reason") or f"the step {step!r} failed")
+                return self._failed(promotion, asked.reason or f"the step {step!r} failed")
 
     def _update(self, promotion: Promotion) -> Answer:
         if promotion.previous_s3_uri is None:
@@ -140,4 +142,4 @@ def _rollout() -> Rollout:
 @logger.inject_lambda_context
 def handler(event: dict[str, Any], context: LambdaContext) -> Answer:
     """Take one step of a promotion, as stacks/training/rollout.py asks for it."""
-    return _rollout().step(event)
+    return RolloutAnswer.model_validate(_rollout().step(event)).model_dump()

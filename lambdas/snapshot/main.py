@@ -20,7 +20,8 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from contract.annotations import Annotation, Split, image_key
 from contract.hyperparameters import Hyperparameters
 from contract.problems import BadRequest
-from contract.trainings import CHANNEL_MANIFEST, SNAPSHOTS_PREFIX, Training
+from contract.steps import SnapshotEvent
+from contract.trainings import CHANNEL_MANIFEST, SNAPSHOTS_PREFIX
 from lambdas.aws.clients import connect
 from lambdas.aws.s3 import Store
 from lambdas.settings import SnapshotSettings
@@ -93,7 +94,7 @@ def _store() -> Store:
 @logger.inject_lambda_context
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Take the snapshot of the accepted `training` of a state machine's execution; the answer is its figures."""
-    training = Training.model_validate(event["training"])
+    training = SnapshotEvent.model_validate(event).training
     share = Hyperparameters.from_strings(training.hyperparameters).validation_share
     snapshot = take_snapshot(_store(), training.dataset, training.id, share)
     logger.info("snapshot", training=training.id, records=snapshot.records, images=snapshot.images)

@@ -1,18 +1,41 @@
-"""The REST API: every route of `contract/routes.py`, who may call it, how often, and what is logged."""
+"""The REST API: every route of `contract/routes.py`, who may call it, how often, what is logged, and what API Gateway
+itself answers when a request never reaches a function.
+"""
+
+import json
+from http import HTTPStatus
+from typing import Any
 
 from aws_cdk import Aws, CfnOutput, Duration, Stack
 from aws_cdk import aws_apigateway as apigateway
-from aws_cdk import aws_logs as logs
 from constructs import Construct
 
 from contract.idempotency import IDEMPOTENCY_HEADER
-from contract.limits import API_TIMEOUT_S, EXPOSED_HEADERS
-from contract.routes import API_KEY_HEADER, ROUTES, STAGE_NAME, Route
-from stacks.api.functions import Surroundings, api_functions
-from stacks.api.gateway_responses import add_gateway_responses
+from contract.limits import (
+    API_TIMEOUT_S,
+    EXPOSED_HEADERS,
+    MAX_INLINE_IMAGE_BYTES,
+    PROBLEM_MEDIA_TYPE,
+    REQUEST_ID_HEADER,
+    UPLOADS_PREFIX,
+)
+from contract.problems import (
+    PROBLEMS,
+    BadGateway,
+    Forbidden,
+    GatewayTimeout,
+    InternalError,
+    NotFound,
+    PayloadTooLarge,
+    ProblemError,
+    TooManyRequests,
+)
+from contract.routes import API_KEY_HEADER, OPENAPI, ROUTES, STAGE_NAME
+from stacks.api.functions import annotate_function, classify_function, manage_function
 from stacks.config import StageConfig
 from stacks.data import DataStack
-from stacks.log_groups import log_group
+from stacks.handler_function import log_group
+from stacks.nag import acknowledge, managed_policy
 from stacks.serving.stack import ServingStack
 from stacks.training.stack import TrainingStack
 
@@ -24,6 +47,33 @@ REQUEST_HEADERS = (
     *("authorization", "x-amz-date", "x-amz-security-token", API_KEY_HEADER),
 )
 """What scripts of other origins may send."""
+
+RETRY_AFTER_S = 1
+
+IN_ITS_OWN_WORDS = {
+    "ACCESS_DENIED": 403,
+    "API_CONFIGURATION_ERROR": 500,
+    "AUTHORIZER_CONFIGURATION_ERROR": 500,
+    "AUTHORIZER_FAILURE": 500,
+    "BAD_REQUEST_BODY": 400,
+    "BAD_REQUEST_PARAMETERS": 400,
+    "EXPIRED_TOKEN": 403,
+    "INVALID_SIGNATURE": 403,
+    "QUOTA_EXCEEDED": 429,
+    "RESOURCE_NOT_FOUND": 404,
+    "UNAUTHORIZED": 401,
+    "UNSUPPORTED_MEDIA_TYPE": 415,
+    "WAF_FILTERED": 403,
+}
+"""What API Gateway can say better than we could, such as which action a caller's policy lacks, with its statuses.
+
+They are listed because a body can only name its status where the status is fixed.
+https://docs.aws.amazon.com/apigateway/latest/developerguide/supported-gateway-response-types.html
+"""
+
+_REQUEST_ID = "$context.requestId"
+_ITS_OWN_WORDS = "$context.error.messageString"
+"""API Gateway's sentence, with its quotation marks."""
 
 
 class ApiStack(Stack):
@@ -41,25 +91,34 @@ class ApiStack(Stack):
     ) -> None:
         super().__init__(scope, id, description="Wordsight: the REST API")
         self.add_stack_dependency(serving)  # callers find an endpoint as soon as they find the API
-        api = self._rest_api(config)
-        integrations = {
-            module: apigateway.LambdaIntegration(
-                function, timeout=Duration.seconds(API_TIMEOUT_S), scope_permission_to_method=False
-            )
-            for module, function in api_functions(self, Surroundings(config, data, training, serving)).items()
+        functions = {
+            "classify": classify_function(self, config, data, serving),
+            "annotate": annotate_function(self, config, data, serving),
+            "manage": manage_function(self, config, data, serving, training),
         }
-        api.node.try_remove_child("Endpoint")  # the library's own output of the address, with another spelling
+        timeout = Duration.seconds(API_TIMEOUT_S)
+        integrations = {
+            module: apigateway.LambdaIntegration(function, timeout=timeout, scope_permission_to_method=False)
+            for module, function in functions.items()
+        }
+        api = self._rest_api(config)
+        authorization = apigateway.AuthorizationType
         for route in ROUTES:
-            _add_route(api, route, integrations[route.function], config)
-        add_gateway_responses(api, config)
-        self._keep_execution_logs(api, config)
+            guarded_by = "none" if route.open else config.auth
+            api.root.resource_for_path(route.path).add_method(
+                route.method,
+                integrations[route.function],
+                authorization_type=authorization.IAM if guarded_by == "iam" else authorization.NONE,
+                api_key_required=guarded_by == "api_key",
+            )
+        _add_gateway_responses(api, config)
         if config.auth == "api_key":
             self._hand_out_a_key(api, config)
         url = f"https://{api.rest_api_id}.execute-api.{Aws.REGION}.{Aws.URL_SUFFIX}/{STAGE_NAME}"
         CfnOutput(self, "ApiUrl", value=url)
 
     def _rest_api(self, config: StageConfig) -> apigateway.RestApi:
-        return apigateway.RestApi(
+        api = apigateway.RestApi(
             self,
             "Api",
             rest_api_name=config.name,
@@ -80,38 +139,38 @@ class ApiStack(Stack):
                 tracing_enabled=True,
             ),
         )
-
-    def _keep_execution_logs(self, api: apigateway.RestApi, config: StageConfig) -> None:
-        """Make the group that API Gateway would make itself, and would keep for ever."""
+        api.node.try_remove_child("Endpoint")  # the library's own output of the address, with another spelling
+        # Made here, or API Gateway would make it itself and keep it for ever.
         name = f"API-Gateway-Execution-Logs_{api.rest_api_id}/{STAGE_NAME}"
-        execution_logs: logs.LogGroup = log_group(self, "ExecutionLogs", config, name=name)
-        api.deployment_stage.node.add_dependency(execution_logs)
+        api.deployment_stage.node.add_dependency(log_group(self, "ExecutionLogs", config, name=name))
+        acknowledge(
+            api,
+            "the function checks every request against the contract and says in a sentence what to change; "
+            "API Gateway's validator would answer first, and could not read images and forms",
+            "APIG2",
+        )
+        acknowledge(api, "no WAF: it costs more than the rest of an idle API, and the stage is throttled", "APIG3")
+        acknowledge(
+            api,
+            "callers are programs: they send an API key or sign with IAM, as the stage's `auth` says. "
+            "The page, /health and /openapi.json are open on purpose, and throttled",
+            *("APIG4", "COG4"),
+        )
+        acknowledge(
+            api.node.find_child("CloudWatchRole"),
+            "the account's one role for API Gateway's logs, with the policy that AWS made for it",
+            managed_policy("AmazonAPIGatewayPushToCloudWatchLogs"),
+        )
+        return api
 
     def _hand_out_a_key(self, api: apigateway.RestApi, config: StageConfig) -> None:
         """One key, whose value API Gateway makes up, and a plan that lets it in."""
         key = api.add_api_key("Key", description=f"{config.name}: send it as {API_KEY_HEADER}")
-        plan = api.add_usage_plan(
-            "UsagePlan",
-            throttle=apigateway.ThrottleSettings(
-                rate_limit=config.throttling_rate_rps, burst_limit=config.throttling_burst
-            ),
-        )
+        limits = apigateway.ThrottleSettings(rate_limit=config.throttling_rate_rps, burst_limit=config.throttling_burst)
+        plan = api.add_usage_plan("UsagePlan", throttle=limits)
         plan.add_api_key(key)
         plan.add_api_stage(stage=api.deployment_stage)
         CfnOutput(self, "ApiKeyId", value=key.key_id)
-
-
-def _add_route(
-    api: apigateway.RestApi, route: Route, integration: apigateway.LambdaIntegration, config: StageConfig
-) -> None:
-    guarded = not route.open
-    signed = guarded and config.auth == "iam"
-    api.root.resource_for_path(route.path).add_method(
-        route.method,
-        integration,
-        authorization_type=apigateway.AuthorizationType.IAM if signed else apigateway.AuthorizationType.NONE,
-        api_key_required=guarded and config.auth == "api_key",
-    )
 
 
 def _cors(config: StageConfig) -> apigateway.CorsOptions | None:
@@ -143,3 +202,71 @@ def _access_log_line() -> str:
         "trace_id": context.context_xray_trace_id(),
     }
     return "{" + ",".join(f'"{name}":"{variable}"' for name, variable in fields.items()) + "}"
+
+
+def _add_gateway_responses(api: apigateway.RestApi, config: StageConfig) -> None:
+    """Give every answer of API Gateway's own our shape, our request id header and the CORS headers."""
+    for response_type, problem in _problems(config).items():
+        _add(api, config, response_type, problem.body(instance=_REQUEST_ID), problem.status)
+    for response_type, status in IN_ITS_OWN_WORDS.items():
+        known = PROBLEMS.get(status)
+        phrase = HTTPStatus(status).phrase
+        body = known("").body(instance=_REQUEST_ID) if known else _untyped(title=phrase, status=status)
+        _add(api, config, response_type, body, status)
+    for response_type, title in (("DEFAULT_4XX", "The request was refused"), ("DEFAULT_5XX", InternalError.title)):
+        _add(api, config, response_type, _untyped(title=title), None)  # its status is not known here
+
+
+def _problems(config: StageConfig) -> dict[str, ProblemError]:
+    megabytes = MAX_INLINE_IMAGE_BYTES // 1024**2
+    routes = f"{OPENAPI.method} {OPENAPI.path} lists the routes"
+    # API Gateway calls an unknown route a missing token, as IAM calls a request without a signature.
+    unknown: ProblemError = NotFound(f"there is no such route, or not with this method: {routes}")
+    if config.auth == "iam":
+        unknown = Forbidden(
+            f"the request is not signed with AWS credentials (SigV4), or there is no such route: {routes}"
+        )
+    return {
+        "INVALID_API_KEY": Forbidden(f"the API key is missing or wrong: send it in the header {API_KEY_HEADER}"),
+        "REQUEST_TOO_LARGE": PayloadTooLarge(
+            f"the request is too large: the images of one request may have {megabytes} MB together. "
+            f"Send smaller or fewer ones, or an s3_key under {UPLOADS_PREFIX}"
+        ),
+        "THROTTLED": TooManyRequests(
+            f"more than {config.throttling_rate_rps:g} requests per second: slow down and try again",
+            retry_after_s=RETRY_AFTER_S,
+        ),
+        "INTEGRATION_TIMEOUT": GatewayTimeout("the answer took too long: try again, or send fewer images or labels"),
+        # API Gateway says 504 to this too, but nothing was late, and a caller who waits for longer gains nothing.
+        "INTEGRATION_FAILURE": BadGateway(
+            "the API's function could not take the request or hand its answer back: a large request is better sent in "
+            "parts. If one more try fails too, quote the request id when asking for help"
+        ),
+        "MISSING_AUTHENTICATION_TOKEN": unknown,
+    }
+
+
+def _untyped(**members: object) -> dict[str, object]:
+    """A problem of which no more is known than its status, in API Gateway's words."""
+    return {"type": "about:blank", **members, "detail": "", "error": "", "instance": _REQUEST_ID}
+
+
+def _add(
+    api: apigateway.RestApi, config: StageConfig, response_type: str, body: dict[str, Any], status: int | None
+) -> None:
+    """`body`: a problem's members, whose empty ones are filled with API Gateway's own sentence."""
+    headers = {"Content-Type": f"'{PROBLEM_MEDIA_TYPE}'", REQUEST_ID_HEADER: "context.requestId"}
+    if retry_after_s := body.get("retry_after_s"):
+        headers["Retry-After"] = f"'{retry_after_s}'"
+    if config.cors_origins:
+        # One fixed value is possible here. An error's text is no secret, so with several origins every one may read it.
+        origin = config.cors_origins[0] if len(config.cors_origins) == 1 else "*"
+        headers["Access-Control-Allow-Origin"] = f"'{origin}'"
+        headers["Access-Control-Expose-Headers"] = f"'{','.join(EXPOSED_HEADERS)}'"
+    api.add_gateway_response(
+        response_type.title().replace("_", ""),
+        type=apigateway.ResponseType.of(response_type),
+        status_code=str(status) if status else None,
+        response_headers=headers,
+        templates={"application/json": json.dumps(body).replace('""', _ITS_OWN_WORDS)},
+    )

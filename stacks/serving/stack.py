@@ -7,21 +7,38 @@ so a new EndpointConfig, and so a blue/green update of the endpoint with alarms 
 the endpoint's only writer: what another hand changes, the next deployment undoes.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
-from aws_cdk import Aws, CfnCondition, CfnOutput, CfnParameter, Fn, RemovalPolicy, Stack
+from aws_cdk import ArnFormat, Aws, CfnCondition, CfnOutput, CfnParameter, Duration, Fn, RemovalPolicy, Stack
+from aws_cdk import aws_applicationautoscaling as applicationautoscaling
+from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_logs as logs
 from aws_cdk import aws_sagemaker as sagemaker
 from constructs import Construct
 
 from contract.containers import ServeSettings
+from contract.limits import CONTAINER_TIMEOUT_S
 from contract.models import MODEL_URI_PARAMETER, MODELS_PREFIX, NO_MODEL_URI
 from stacks.config import StageConfig
 from stacks.data import DataStack
-from stacks.execution_role import ExecutionRole
+from stacks.handler_function import retention
 from stacks.images import ContainerImage
-from stacks.log_groups import retention
-from stacks.serving.guardrails import DOWNLOAD_TIMEOUT_S, VARIANT_NAME, autoscaling, deployment_config, rollback_alarms
+from stacks.nag import acknowledge, managed_policy, wildcard
+from stacks.permissions import ExecutionRole
+
+VARIANT_NAME = "AllTraffic"
+"""Constant for ever: an update that renames a variant can't keep what autoscaling knows about it."""
+
+MAX_SERVER_FAULTS_PER_MINUTE = 3
+BAKE_TIME_S = 300
+"""How long the alarms watch the new fleet before the old one may go: two minutes of data, and CloudWatch's delay."""
+TERMINATION_WAIT_S = 300
+DOWNLOAD_TIMEOUT_S = 600
+PROVISIONING_S = 1800
+"""How long SageMaker may look for an instance and pull the image before an update is given up."""
+SCALE_IN_COOLDOWN_S = 300
+SCALE_OUT_COOLDOWN_S = 60
 
 
 class ServingStack(Stack):
@@ -37,16 +54,25 @@ class ServingStack(Stack):
         )
         role.allow_read(data.artifacts, MODELS_PREFIX)
         image.repository.grant_pull(role)
-        alarms = rollback_alarms(self, self.endpoint_name)
+        alarms = self._rollback_alarms()
         # SageMaker looks at the alarms of an update with this role:
         # https://docs.aws.amazon.com/sagemaker/latest/dg/deployment-guardrails-configuration.html
-        role.allow(["cloudwatch:DescribeAlarms"], [alarm.alarm_arn for alarm in alarms])
+        role.allow(["cloudwatch:DescribeAlarms"], *(alarm.alarm_arn for alarm in alarms))
 
-        model = self._model(config, image, role)
-        endpoint = self._endpoint(self._endpoint_config(config, model), deployment_config(config, alarms), config)
+        endpoint_config = self._endpoint_config(config, self._model(config, image, role))
+        endpoint = sagemaker.CfnEndpoint(
+            self,
+            "Endpoint",
+            # The one physical name: alarms must name the endpoint before it exists, and it is never replaced.
+            endpoint_name=self.endpoint_name,
+            endpoint_config_name=endpoint_config.attr_endpoint_config_name,
+            deployment_config=_deployment_config(config, alarms),
+            # An update would otherwise put the instances that autoscaling added out of service.
+            retain_all_variant_properties=True if config.autoscaling else None,
+        )
         endpoint.node.add_dependency(self._log_retention(config, log_group_name))
         if config.autoscaling:
-            autoscaling(self, config, endpoint)
+            self._autoscaling(config, endpoint)
         CfnOutput(self, "EndpointName", value=self.endpoint_name)
 
     @property
@@ -87,17 +113,12 @@ class ServingStack(Stack):
         has_model = CfnCondition(
             self, "HasModel", expression=Fn.condition_not(Fn.condition_equals(model_uri, NO_MODEL_URI))
         )
-        source = {
-            "S3DataSource": {
-                "S3Uri": model_uri.value_as_string,
-                "S3DataType": "S3Prefix",
-                "CompressionType": "None",
-            }
-        }
-        return Fn.condition_if(has_model.logical_id, source, Aws.NO_VALUE)
+        source = {"S3Uri": model_uri.value_as_string, "S3DataType": "S3Prefix", "CompressionType": "None"}
+        return Fn.condition_if(has_model.logical_id, {"S3DataSource": source}, Aws.NO_VALUE)
 
     def _endpoint_config(self, config: StageConfig, model: sagemaker.CfnModel) -> sagemaker.CfnEndpointConfig:
-        variant = sagemaker.CfnEndpointConfig.ProductionVariantProperty(
+        properties = sagemaker.CfnEndpointConfig
+        variant = properties.ProductionVariantProperty(
             variant_name=VARIANT_NAME,
             model_name=model.attr_model_name,
             instance_type=config.endpoint_instance_type,
@@ -106,33 +127,80 @@ class ServingStack(Stack):
             inference_ami_version=config.inference_ami if config.endpoint_has_gpu else None,
             container_startup_health_check_timeout_in_seconds=config.startup_timeout_s,
             model_data_download_timeout_in_seconds=DOWNLOAD_TIMEOUT_S,
-            routing_config=sagemaker.CfnEndpointConfig.RoutingConfigProperty(
-                routing_strategy="LEAST_OUTSTANDING_REQUESTS"
-            ),
+            routing_config=properties.RoutingConfigProperty(routing_strategy="LEAST_OUTSTANDING_REQUESTS"),
         )
         return sagemaker.CfnEndpointConfig(
             self,
             "EndpointConfig",
             production_variants=[variant],
             # On by default, and every series it scrapes from /metrics is paid for as a custom metric.
-            metrics_config=sagemaker.CfnEndpointConfig.MetricsConfigProperty(enable_detailed_observability=False),
+            metrics_config=properties.MetricsConfigProperty(enable_detailed_observability=False),
         )
 
-    def _endpoint(
-        self,
-        endpoint_config: sagemaker.CfnEndpointConfig,
-        deployment: sagemaker.CfnEndpoint.DeploymentConfigProperty,
-        config: StageConfig,
-    ) -> sagemaker.CfnEndpoint:
-        return sagemaker.CfnEndpoint(
+    def _rollback_alarms(self) -> list[cloudwatch.Alarm]:
+        """What must not happen to an endpoint that was just updated: faults of the model, answers that take long."""
+        slow_us = CONTAINER_TIMEOUT_S / 2 * 1_000_000  # ModelLatency counts microseconds
+        faults = self._metric("Invocation5XXErrors", "Sum")
+        latency = self._metric("ModelLatency", "p99")
+        return [
+            self._alarm("ServerFaults", faults, MAX_SERVER_FAULTS_PER_MINUTE, 1, "The model answers with faults"),
+            # With little traffic the p99 of a minute is one request, and a new fleet's first one may be slow.
+            self._alarm("SlowAnswers", latency, slow_us, 2, "The slowest answers take half of what callers wait for"),
+        ]
+
+    def _metric(self, name: str, statistic: str) -> cloudwatch.Metric:
+        return cloudwatch.Metric(
+            namespace="AWS/SageMaker",
+            metric_name=name,
+            dimensions_map={"EndpointName": self.endpoint_name, "VariantName": VARIANT_NAME},
+            statistic=statistic,
+            period=Duration.minutes(1),
+        )
+
+    def _alarm(
+        self, id: str, metric: cloudwatch.Metric, threshold: float, minutes: int, description: str
+    ) -> cloudwatch.Alarm:
+        return cloudwatch.Alarm(
             self,
-            "Endpoint",
-            # The one physical name: alarms must name the endpoint before it exists, and it is never replaced.
-            endpoint_name=self.endpoint_name,
-            endpoint_config_name=endpoint_config.attr_endpoint_config_name,
-            deployment_config=deployment,
-            # An update would otherwise put the instances that autoscaling added out of service.
-            retain_all_variant_properties=True if config.autoscaling else None,
+            id,
+            metric=metric,
+            threshold=threshold,
+            evaluation_periods=minutes,
+            comparison_operator=cloudwatch.ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD,
+            treat_missing_data=cloudwatch.TreatMissingData.NOT_BREACHING,
+            alarm_description=description,
+        )
+
+    def _autoscaling(self, config: StageConfig, endpoint: sagemaker.CfnEndpoint) -> None:
+        """Follow the requests in flight, which CloudWatch shows every ten seconds for this one metric.
+
+        No role: Application Auto Scaling has its own for SageMaker.
+        """
+        target = applicationautoscaling.CfnScalableTarget(
+            self,
+            "ScalableTarget",
+            service_namespace="sagemaker",
+            scalable_dimension="sagemaker:variant:DesiredInstanceCount",
+            resource_id=f"endpoint/{config.name}/variant/{VARIANT_NAME}",
+            min_capacity=config.endpoint_instance_count,
+            max_capacity=config.autoscaling_max_instances,
+        )
+        target.add_resource_dependency(endpoint)
+        properties = applicationautoscaling.CfnScalingPolicy
+        applicationautoscaling.CfnScalingPolicy(
+            self,
+            "ScalingPolicy",
+            policy_name=f"{config.name}-concurrency",
+            policy_type="TargetTrackingScaling",
+            scaling_target_id=target.ref,
+            target_tracking_scaling_policy_configuration=properties.TargetTrackingScalingPolicyConfigurationProperty(
+                target_value=config.autoscaling_concurrency,
+                scale_in_cooldown=SCALE_IN_COOLDOWN_S,
+                scale_out_cooldown=SCALE_OUT_COOLDOWN_S,
+                predefined_metric_specification=properties.PredefinedMetricSpecificationProperty(
+                    predefined_metric_type="SageMakerVariantConcurrentRequestsPerModelHighResolution"
+                ),
+            ),
         )
 
     def _log_retention(self, config: StageConfig, log_group_name: str) -> logs.LogRetention:
@@ -140,10 +208,49 @@ class ServingStack(Stack):
 
         A log group of the stack's own would then fail the next deployment with "already exists".
         """
-        return logs.LogRetention(
+        log_retention = logs.LogRetention(
             self,
             "LogRetention",
             log_group_name=log_group_name,
             retention=retention(config),
             removal_policy=RemovalPolicy.DESTROY,
         )
+        beside = (each for each in self.node.children if each.node.id.startswith("LogRetention"))
+        (function,) = (each for each in beside if each is not log_retention)
+        log_streams = self.format_arn(
+            service="logs",
+            resource="log-group",
+            resource_name=f"{log_group_name}:*",
+            arn_format=ArnFormat.COLON_RESOURCE_NAME,
+        )
+        acknowledge(
+            function,
+            "the library's own function: it sets how long one log group is kept, at deployment only",
+            *(wildcard(self, "*"), wildcard(self, log_streams), managed_policy("AWSLambdaBasicExecutionRole")),
+        )
+        return log_retention
+
+
+def _deployment_config(
+    config: StageConfig, alarms: Sequence[cloudwatch.Alarm]
+) -> sagemaker.CfnEndpoint.DeploymentConfigProperty:
+    """Blue/green, rolled back by any of `alarms`; one instance goes first where there are several."""
+    properties = sagemaker.CfnEndpoint
+    several = config.endpoint_instance_count > 1
+    one = properties.CapacitySizeProperty(type="INSTANCE_COUNT", value=1)
+    return properties.DeploymentConfigProperty(
+        auto_rollback_configuration=properties.AutoRollbackConfigProperty(
+            alarms=[properties.AlarmProperty(alarm_name=alarm.alarm_name) for alarm in alarms]
+        ),
+        blue_green_update_policy=properties.BlueGreenUpdatePolicyProperty(
+            traffic_routing_configuration=properties.TrafficRoutingConfigProperty(
+                type="CANARY" if several else "ALL_AT_ONCE",
+                canary_size=one if several else None,
+                wait_interval_in_seconds=BAKE_TIME_S,
+            ),
+            termination_wait_in_seconds=TERMINATION_WAIT_S,
+            maximum_execution_timeout_in_seconds=(
+                PROVISIONING_S + DOWNLOAD_TIMEOUT_S + config.startup_timeout_s + BAKE_TIME_S + TERMINATION_WAIT_S
+            ),
+        ),
+    )

@@ -12,156 +12,153 @@ from constructs import Construct
 
 from stacks.config import StageConfig
 from stacks.handler_function import HandlerFunction
-from stacks.machine import lambda_task, read_fault
+from stacks.machine import call, catch, read_fault
 from stacks.training.job import plain_job_request
+
+TRAINING = "$.training"
+"""What an execution is given that the API starts: contract.trainings.Training."""
 
 
 @dataclass(frozen=True)
-class Parts:
-    """What the states call: the training job, our functions, the machine of promotions; and where datasets may be."""
+class Definition:
+    """The states, and what they call: the training job, our functions, the machine of promotions.
 
+    `dataset_s3_uris`: where datasets of executions by hand may be.
+    """
+
+    scope: Construct
+    config: StageConfig
     job: sfn.CustomState
     snapshot: HandlerFunction
     gate: HandlerFunction
     promotion_machine: sfn.StateMachine
     dataset_s3_uris: tuple[str, ...]
 
-
-def definition(scope: Construct, config: StageConfig, parts: Parts) -> sfn.IChainable:
-    """The states, from the one that looks at the input."""
-    failed = _explain_fault(scope)
-    not_completed = _explain_ending(scope)
-    parts.job.add_catch(_explain_failure(scope, not_completed), errors=["States.ALL"], result_path="$.error")
-    parts.job.next(
-        sfn.Choice(scope, "IsCompleted")
-        .when(
-            sfn.Condition.string_equals("$.job.TrainingJobStatus", "Completed"),
-            sfn.Choice(scope, "IsToBeJudged")
-            .when(sfn.Condition.is_present("$.training"), _judge(scope, parts, failed))
-            .otherwise(_answer(scope)),
+    def start(self) -> sfn.IChainable:
+        """The state that looks at the input, with all behind it."""
+        failed = self._explain_fault()
+        not_completed = self._explain_ending()
+        catch(self.job, self._explain_failure(not_completed))
+        self.job.next(
+            sfn.Choice(self.scope, "IsCompleted")
+            .when(
+                sfn.Condition.string_equals("$.job.TrainingJobStatus", "Completed"),
+                sfn.Choice(self.scope, "IsToBeJudged")
+                .when(sfn.Condition.is_present(TRAINING), self._judge(failed))
+                .otherwise(self._answer()),
+            )
+            .otherwise(not_completed)
         )
-        .otherwise(not_completed)
-    )
-    snapshot = lambda_task(scope, "Snapshot", parts.snapshot, {"training.$": "$.training"}, "$.snapshot")
-    snapshot.add_catch(failed, errors=["States.ALL"], result_path="$.error")
-    snapshot.next(parts.job)
-    return _check_input(scope, config, parts, snapshot)
+        event = {"training.$": TRAINING}
+        snapshot = call(self.scope, "Snapshot", self.snapshot, event, "$.snapshot", caught=failed)
+        return self._check_input(snapshot.next(self.job))
 
+    def _check_input(self, snapshot: sfn.IChainable) -> sfn.IChainable:
+        """Tell what kind of execution it is, and fill in what one by hand may leave out."""
+        dataset, prefixes = "$.dataset_s3_uri", self.dataset_s3_uris
+        has_dataset = sfn.Condition.and_(
+            sfn.Condition.is_string(dataset),
+            sfn.Condition.or_(*(sfn.Condition.string_matches(dataset, f"{each}*") for each in prefixes)),
+        )
+        no_dataset = sfn.Fail(
+            self.scope,
+            "NoDataset",
+            error="Wordsight.NoDataset",
+            cause=f"dataset_s3_uri is missing or not allowed: give an S3 prefix under {' or '.join(prefixes)}",
+        )
+        request = plain_job_request(self.config)
+        as_request = sfn.Pass(self.scope, "AsRequest", parameters=request, result_path="$.job_request").next(self.job)
+        no_hyperparameters = sfn.Pass(
+            self.scope, "NoHyperparameters", result=sfn.Result.from_object({}), result_path="$.hyperparameters"
+        )
+        return (
+            sfn.Choice(self.scope, "CheckInput")
+            .when(sfn.Condition.is_present(TRAINING), snapshot)
+            .when(sfn.Condition.not_(sfn.Condition.is_present(dataset)), no_dataset)
+            .when(sfn.Condition.not_(has_dataset), no_dataset)
+            .when(sfn.Condition.is_present("$.hyperparameters"), as_request)
+            .otherwise(no_hyperparameters.next(as_request))
+        )
 
-def _check_input(scope: Construct, config: StageConfig, parts: Parts, snapshot: sfn.CustomState) -> sfn.IChainable:
-    """Tell what kind of execution it is, and fill in what one by hand may leave out."""
-    prefixes = parts.dataset_s3_uris
-    has_dataset = sfn.Condition.and_(
-        sfn.Condition.is_string("$.dataset_s3_uri"),
-        sfn.Condition.or_(*(sfn.Condition.string_matches("$.dataset_s3_uri", f"{each}*") for each in prefixes)),
-    )
-    no_dataset = sfn.Fail(
-        scope,
-        "NoDataset",
-        error="Wordsight.NoDataset",
-        cause=f"dataset_s3_uri is missing or not allowed: give an S3 prefix under {' or '.join(prefixes)}",
-    )
-    as_request = sfn.Pass(scope, "AsRequest", parameters=plain_job_request(config), result_path="$.job_request")
-    as_request.next(parts.job)
-    no_hyperparameters = sfn.Pass(
-        scope, "NoHyperparameters", result=sfn.Result.from_object({}), result_path="$.hyperparameters"
-    )
-    return (
-        sfn.Choice(scope, "CheckInput")
-        .when(sfn.Condition.is_present("$.training"), snapshot)
-        .when(sfn.Condition.not_(sfn.Condition.is_present("$.dataset_s3_uri")), no_dataset)
-        .when(sfn.Condition.not_(has_dataset), no_dataset)
-        .when(sfn.Condition.is_present("$.hyperparameters"), as_request)
-        .otherwise(no_hyperparameters.next(as_request))
-    )
-
-
-def _judge(scope: Construct, parts: Parts, failed: sfn.IChainable) -> sfn.IChainable:
-    """The gate, whose verdict is the execution's output; a promotion goes on by itself."""
-    gate = lambda_task(
-        scope, "Gate", parts.gate, {"training.$": "$.training", "job.$": "$.job"}, result_path="$.verdict"
-    )
-    gate.add_catch(failed, errors=["States.ALL"], result_path="$.error")
-    promote = sfn.CustomState(
-        scope,
-        "Promote",
-        state_json={
-            "Type": "Task",
-            "Resource": f"arn:{Aws.PARTITION}:states:::states:startExecution",
-            "Parameters": {
-                "StateMachineArn": parts.promotion_machine.state_machine_arn,
-                "Name.$": "$.verdict.promotion",
-                "Input": {"promotion.$": "$.verdict.promotion"},
+    def _judge(self, failed: sfn.IChainable) -> sfn.IChainable:
+        """The gate, whose verdict is the execution's output; a promotion goes on by itself."""
+        event = {"training.$": TRAINING, "job.$": "$.job"}
+        gate = call(self.scope, "Gate", self.gate, event, "$.verdict", caught=failed)
+        promotion = "$.verdict.promotion"
+        promote = sfn.CustomState(
+            self.scope,
+            "Promote",
+            state_json={
+                "Type": "Task",
+                "Resource": f"arn:{Aws.PARTITION}:states:::states:startExecution",
+                "Parameters": {
+                    "StateMachineArn": self.promotion_machine.state_machine_arn,
+                    "Name.$": promotion,
+                    "Input": {"promotion.$": promotion},
+                },
+                "ResultPath": "$.started",
             },
-            "ResultPath": "$.started",
-        },
-    )
-    judged = sfn.Pass(scope, "Judged", output_path="$.verdict")
-    promote.next(judged)
-    return gate.next(
-        sfn.Choice(scope, "IsToBePromoted")
-        .when(sfn.Condition.is_string("$.verdict.promotion"), promote)
-        .otherwise(judged)
-    )
-
-
-def _answer(scope: Construct) -> sfn.IChainable:
-    """The output of an execution by hand. Endpoints need a slash after a folder, which SageMaker does not promise."""
-
-    def answer(id: str, artifact_s3_uri: str) -> sfn.Pass:
-        members = {"training_job_name.$": "$.job.TrainingJobName", "artifact_s3_uri.$": artifact_s3_uri}
-        return sfn.Pass(scope, id, parameters=members)
-
-    artifact = "$.job.ModelArtifacts.S3ModelArtifacts"
-    return (
-        sfn.Choice(scope, "EndsWithSlash")
-        .when(sfn.Condition.string_matches(artifact, "*/"), answer("Answer", artifact))
-        .otherwise(answer("AnswerWithSlash", f"States.Format('{{}}/', {artifact})"))
-    )
-
-
-def _explain_ending(scope: Construct) -> sfn.Choice:
-    """A job that failed says why; one that was stopped, or took longer than it may, says no more than that."""
-    failed = sfn.Fail(
-        scope,
-        "TrainingFailed",
-        error="Wordsight.TrainingFailed",
-        cause_path="States.Format('training job {} failed: {}', $.job.TrainingJobName, $.job.FailureReason)",
-    )
-    stopped = sfn.Fail(
-        scope,
-        "TrainingStopped",
-        error="Wordsight.TrainingStopped",
-        cause_path=(
-            "States.Format('training job {} ended as {} ({}), so it left no finished model: "
-            "start another; raise max_run_s if the runtime was exceeded', "
-            "$.job.TrainingJobName, $.job.TrainingJobStatus, $.job.SecondaryStatus)"
-        ),
-    )
-    return (
-        sfn.Choice(scope, "HasReason").when(sfn.Condition.is_present("$.job.FailureReason"), failed).otherwise(stopped)
-    )
-
-
-def _explain_failure(scope: Construct, not_completed: sfn.Choice) -> sfn.IChainable:
-    """The cause of a job that ran is its whole description as JSON, of one that was refused a sentence: show that.
-
-    Whether a stopped job arrives here or as a result is not documented; either way `not_completed` reads it.
-    """
-    read_description = sfn.Pass(scope, "ReadDescription", parameters={"job.$": "States.StringToJson($.error.Cause)"})
-    refused = sfn.Fail(scope, "TrainingNotRun", error_path="$.error.Error", cause_path="$.error.Cause")
-    return (
-        sfn.Choice(scope, "IsDescription")
-        .when(
-            sfn.Condition.string_matches("$.error.Cause", '*"TrainingJobStatus":*'),
-            read_description.next(not_completed),
         )
-        .otherwise(refused)
-    )
+        judged = sfn.Pass(self.scope, "Judged", output_path="$.verdict")
+        return gate.next(
+            sfn.Choice(self.scope, "IsToBePromoted")
+            .when(sfn.Condition.is_string(promotion), promote.next(judged))
+            .otherwise(judged)
+        )
 
+    def _answer(self) -> sfn.IChainable:
+        """The output of an execution by hand. Endpoints need a slash after a folder, and SageMaker promises none."""
 
-def _explain_fault(scope: Construct) -> sfn.IChainable:
-    """A function of ours raised: its sentence is the cause."""
-    step_failed = sfn.Fail(scope, "StepFailed", error_path="$.error.Error", cause_path="$.fault.raised.errorMessage")
-    step_broke = sfn.Fail(scope, "StepBroke", error_path="$.error.Error", cause_path="$.error.Cause")
-    return read_fault(scope, "Step", step_failed, step_broke)
+        def answer(id: str, artifact_s3_uri: str) -> sfn.Pass:
+            members = {"training_job_name.$": "$.job.TrainingJobName", "artifact_s3_uri.$": artifact_s3_uri}
+            return sfn.Pass(self.scope, id, parameters=members)
+
+        artifact = "$.job.ModelArtifacts.S3ModelArtifacts"
+        return (
+            sfn.Choice(self.scope, "EndsWithSlash")
+            .when(sfn.Condition.string_matches(artifact, "*/"), answer("Answer", artifact))
+            .otherwise(answer("AnswerWithSlash", f"States.Format('{{}}/', {artifact})"))
+        )
+
+    def _explain_ending(self) -> sfn.Choice:
+        """A job that failed says why; one that was stopped, or took longer than it may, says no more than that."""
+        failed = sfn.Fail(
+            self.scope,
+            "TrainingFailed",
+            error="Wordsight.TrainingFailed",
+            cause_path="States.Format('training job {} failed: {}', $.job.TrainingJobName, $.job.FailureReason)",
+        )
+        stopped = sfn.Fail(
+            self.scope,
+            "TrainingStopped",
+            error="Wordsight.TrainingStopped",
+            cause_path=(
+                "States.Format('training job {} ended as {} ({}), so it left no finished model: "
+                "start another; raise max_run_s if the runtime was exceeded', "
+                "$.job.TrainingJobName, $.job.TrainingJobStatus, $.job.SecondaryStatus)"
+            ),
+        )
+        has_reason = sfn.Condition.is_present("$.job.FailureReason")
+        return sfn.Choice(self.scope, "HasReason").when(has_reason, failed).otherwise(stopped)
+
+    def _explain_failure(self, not_completed: sfn.Choice) -> sfn.IChainable:
+        """The cause of a job that ran is its whole description as JSON, of one that was refused a sentence: show that.
+
+        Whether a stopped job arrives here or as a result is not documented; either way `not_completed` reads it.
+        """
+        description = {"job.$": "States.StringToJson($.error.Cause)"}
+        read_description = sfn.Pass(self.scope, "ReadDescription", parameters=description)
+        refused = sfn.Fail(self.scope, "TrainingNotRun", error_path="$.error.Error", cause_path="$.error.Cause")
+        is_description = sfn.Condition.string_matches("$.error.Cause", '*"TrainingJobStatus":*')
+        return (
+            sfn.Choice(self.scope, "IsDescription")
+            .when(is_description, read_description.next(not_completed))
+            .otherwise(refused)
+        )
+
+    def _explain_fault(self) -> sfn.IChainable:
+        """A function of ours raised: its sentence is the cause."""
+        said, error = "$.fault.raised.errorMessage", "$.error.Error"
+        step_failed = sfn.Fail(self.scope, "StepFailed", error_path=error, cause_path=said)
+        step_broke = sfn.Fail(self.scope, "StepBroke", error_path=error, cause_path="$.error.Cause")
+        return read_fault(self.scope, step_failed, step_broke)

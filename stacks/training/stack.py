@@ -11,9 +11,10 @@ hyphens, an execution of `dev` may have 49 of them, and neither an underscore no
 is a UUID, which fits. The output is {"training_job_name", "artifact_s3_uri"}, and the URI is what `ModelUri` takes.
 """
 
+import subprocess
+
 from aws_cdk import CfnOutput, Stack
 from aws_cdk import aws_iam as iam
-from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
 from contract.annotations import ANNOTATIONS_PREFIX
@@ -22,15 +23,13 @@ from contract.trainings import SNAPSHOTS_PREFIX
 from lambdas.settings import GateSettings, SnapshotSettings
 from stacks.config import StageConfig
 from stacks.data import CHECKPOINTS_PREFIX, TRAINING_PREFIXES, DataStack
-from stacks.execution_role import ExecutionRole
 from stacks.handler_function import HandlerFunction
-from stacks.images import ContainerImage
-from stacks.log_groups import log_group
-from stacks.machine import allow_calls
-from stacks.training.definition import Parts, definition
-from stacks.training.job import create_training_job_state
-from stacks.training.revision import git_revision
-from stacks.training.rollout import Rollout, serving_stack_arn
+from stacks.images import REPOSITORY_ROOT, ContainerImage
+from stacks.machine import Machine, machine_role
+from stacks.permissions import ExecutionRole, Role
+from stacks.training.definition import Definition
+from stacks.training.job import create_training_job
+from stacks.training.rollout import promotion_machine
 
 LOG_GROUP_NAME = "/aws/sagemaker/TrainingJobs"
 """SageMaker's, shared by all training jobs of the account: written to, never managed."""
@@ -38,45 +37,36 @@ LOG_GROUP_NAME = "/aws/sagemaker/TrainingJobs"
 SNAPSHOT_TIMEOUT_S = 600
 """For some hundred thousand annotations, each an object of its own."""
 
+UNKNOWN_REVISION = "unknown"
+
 
 class TrainingStack(Stack):
-    """The state machine, and the role its training jobs run with."""
+    """The state machine of trainings, that of promotions, and the role that training jobs run with."""
 
     def __init__(self, scope: Construct, id: str, *, config: StageConfig, data: DataStack) -> None:
         super().__init__(scope, id, description="Wordsight: training")
         image = ContainerImage.train(self, config)
-        role = self._execution_role(data)
-        image.repository.grant_pull(role)
-        job = create_training_job_state(
-            self,
-            config,
-            image_uri=image.uri,
-            role_arn=role.role_arn,
-            models_s3_uri=data.artifacts.s3_url_for_object(MODELS_PREFIX),
-            checkpoints_s3_uri=data.artifacts.s3_url_for_object(CHECKPOINTS_PREFIX),
-        )
-        self.rollout = Rollout(self, "Rollout", config=config, data=data)
-        parts = Parts(
-            job=job,
+        job_role = self._execution_role(data)
+        image.repository.grant_pull(job_role)
+        self.promotion_machine = promotion_machine(self, config, data)
+        definition = Definition(
+            scope=self,
+            config=config,
+            job=create_training_job(self, config, image.uri, job_role, data.artifacts),
             snapshot=self._snapshot(config, data),
             gate=self._gate(config, data),
-            promotion_machine=self.rollout.machine,
+            promotion_machine=self.promotion_machine,
             dataset_s3_uris=tuple(data.data.s3_url_for_object(prefix) for prefix in TRAINING_PREFIXES),
         )
-        self.machine = sfn.StateMachine(
+        self.machine = Machine(
             self,
             "StateMachine",
-            definition_body=sfn.DefinitionBody.from_chainable(definition(self, config, parts)),
-            role=self._machine_role(config, role, parts),
-            tracing_enabled=True,
-            logs=sfn.LogOptions(
-                destination=log_group(self, "StateMachineLogs", config),
-                level=sfn.LogLevel.ALL,
-                include_execution_data=True,
-            ),
+            config=config,
+            start=definition.start(),
+            functions=[definition.snapshot, definition.gate],
+            role=self._machine_role(config, job_role),
         )
-        # Deleting the machine waits for its executions, and their jobs still need what the role's policy grants.
-        self.machine.node.add_dependency(role)
+        self.machine.node.add_dependency(job_role)  # for as long as executions wait for their jobs
         CfnOutput(self, "StateMachineArn", value=self.machine.state_machine_arn)
 
     def _execution_role(self, data: DataStack) -> ExecutionRole:
@@ -85,78 +75,64 @@ class TrainingStack(Stack):
         )
         role.allow_read(data.data, *TRAINING_PREFIXES)
         role.allow_read(data.artifacts, CHECKPOINTS_PREFIX, MODELS_PREFIX)  # models: to go on from one
-        role.allow_write(data.artifacts, MODELS_PREFIX, CHECKPOINTS_PREFIX)
+        role.allow_objects(data.artifacts, ["s3:PutObject"], MODELS_PREFIX, CHECKPOINTS_PREFIX)
         return role
 
     def _snapshot(self, config: StageConfig, data: DataStack) -> HandlerFunction:
         """May read a dataset's annotations and write down what a training learns from."""
+        environment = SnapshotSettings(data_bucket=data.data.bucket_name).to_env()
+        does = "writes down what a training learns from"
         function = HandlerFunction(
-            self,
-            "SnapshotFunction",
-            config=config,
-            module="snapshot",
-            description="writes down what a training learns from",
-            environment=SnapshotSettings(data_bucket=data.data.bucket_name).to_env(),
-            timeout_s=SNAPSHOT_TIMEOUT_S,
+            self, "SnapshotFunction", config, "snapshot", environment, does, timeout_s=SNAPSHOT_TIMEOUT_S
         )
-        function.allow_objects(data.data, ["s3:GetObject"], ANNOTATIONS_PREFIX)
-        function.allow_objects(data.data, ["s3:PutObject"], SNAPSHOTS_PREFIX)
-        function.allow_listing(data.data)
+        function.permissions.allow_objects(data.data, ["s3:GetObject"], ANNOTATIONS_PREFIX)
+        function.permissions.allow_objects(data.data, ["s3:PutObject"], SNAPSHOTS_PREFIX)
+        function.permissions.allow_listing(data.data)
         return function
 
     def _gate(self, config: StageConfig, data: DataStack) -> HandlerFunction:
         """May read a checkpoint's figures, register it, ask for its promotion, and look at what is live."""
-        function = HandlerFunction(
-            self,
-            "GateFunction",
-            config=config,
-            module="gate",
-            description="judges and registers models",
-            environment=GateSettings(
-                artifacts_bucket=data.artifacts.bucket_name,
-                serving_stack=config.serving_stack_name,
-                git_revision=git_revision(),
-            ).to_env(),
-        )
-        function.allow_objects(data.artifacts, ["s3:GetObject"], MODELS_PREFIX)
-        function.allow_objects(data.artifacts, ["s3:PutObject"], REGISTRY_PREFIX, PROMOTIONS_PREFIX)
-        function.allow_listing(data.artifacts)
-        function.allow(["cloudformation:DescribeStacks"], serving_stack_arn(self, config))
+        environment = GateSettings(
+            artifacts_bucket=data.artifacts.bucket_name,
+            serving_stack=config.serving_stack_name,
+            git_revision=git_revision(),
+        ).to_env()
+        function = HandlerFunction(self, "GateFunction", config, "gate", environment, "judges and registers models")
+        function.permissions.allow_objects(data.artifacts, ["s3:GetObject"], MODELS_PREFIX)
+        function.permissions.allow_objects(data.artifacts, ["s3:PutObject"], REGISTRY_PREFIX, PROMOTIONS_PREFIX)
+        function.permissions.allow_listing(data.artifacts)
+        function.permissions.allow_stack(config.serving_stack_name, "DescribeStacks")
         return function
 
-    def _machine_role(self, config: StageConfig, execution_role: iam.IRole, parts: Parts) -> iam.Role:
-        """Beside our functions, what `createTrainingJob.sync` needs: a raw state brings no permissions of its own.
+    def _machine_role(self, config: StageConfig, job_role: iam.IRole) -> Role:
+        """What `createTrainingJob.sync` needs: a raw state brings no permissions of its own.
 
         https://docs.aws.amazon.com/step-functions/latest/dg/connect-sagemaker.html
         """
-        role = iam.Role(self, "StateMachineRole", assumed_by=iam.ServicePrincipal("states.amazonaws.com"))
-        jobs = self.format_arn(service="sagemaker", resource="training-job", resource_name=f"{config.name}-*")
-        rule = self.format_arn(
-            service="events", resource="rule", resource_name="StepFunctionsGetEventsForSageMakerTrainingJobsRule"
+        role = machine_role(self, "StateMachine")
+        verbs = ("CreateTrainingJob", "DescribeTrainingJob", "StopTrainingJob", "AddTags")
+        role.allow(
+            [f"sagemaker:{verb}" for verb in verbs],
+            self.format_arn(service="sagemaker", resource="training-job", resource_name=f"{config.name}-*"),
+            because="every execution names a job of its own; the prefix is this stage's",
         )
-        for statement in (
-            iam.PolicyStatement(
-                actions=[
-                    "sagemaker:CreateTrainingJob",
-                    "sagemaker:DescribeTrainingJob",
-                    "sagemaker:StopTrainingJob",
-                    "sagemaker:AddTags",
-                ],
-                resources=[jobs],
-            ),
-            iam.PolicyStatement(actions=["sagemaker:ListTags"], resources=["*"]),
-            iam.PolicyStatement(
-                actions=["iam:PassRole"],
-                resources=[execution_role.role_arn],
-                conditions={"StringEquals": {"iam:PassedToService": "sagemaker.amazonaws.com"}},
-            ),
-            iam.PolicyStatement(
-                actions=["events:PutTargets", "events:PutRule", "events:DescribeRule"], resources=[rule]
-            ),
-            iam.PolicyStatement(
-                actions=["states:StartExecution"], resources=[parts.promotion_machine.state_machine_arn]
-            ),
-        ):
-            role.add_to_policy(statement)
-        allow_calls(role, [parts.snapshot, parts.gate])
+        role.allow(["sagemaker:ListTags"], "*")
+        passed = {"StringEquals": {"iam:PassedToService": "sagemaker.amazonaws.com"}}
+        role.allow(["iam:PassRole"], job_role.role_arn, conditions=passed)
+        rule = "StepFunctionsGetEventsForSageMakerTrainingJobsRule"
+        role.allow(
+            ["events:PutTargets", "events:PutRule", "events:DescribeRule"],
+            self.format_arn(service="events", resource="rule", resource_name=rule),
+        )
+        role.allow(["states:StartExecution"], self.promotion_machine.state_machine_arn)
         return role
+
+
+def git_revision() -> str:
+    """The commit's 40 digits, with -dirty behind it if files differ from it; "unknown" for a copy without git."""
+    command = ["git", "-C", str(REPOSITORY_ROOT), "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=True)  # noqa: S603 - fixed words only
+    except (OSError, subprocess.CalledProcessError):
+        return UNKNOWN_REVISION
+    return done.stdout.strip()

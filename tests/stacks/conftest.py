@@ -9,12 +9,15 @@ from typing import Any
 
 import pytest
 from aws_cdk import App
+from stacks.context import from_context
 
 from app import build
+from stacks.config import StageConfig
 
 REPOSITORY = Path(__file__).parents[2]
 
 Resource = dict[str, Any]
+STACKS = ("Data", "Training", "Serving", "Api")
 
 
 @dataclass(frozen=True)
@@ -52,14 +55,28 @@ class Assembly:
     """The four stacks of one configuration."""
 
     directory: Path
-    data: Template
-    training: Template
-    serving: Template
-    api: Template
+    stage: str
+
+    @functools.cached_property
+    def templates(self) -> dict[str, Template]:
+        files = {name: self.directory / f"Wordsight{name}-{self.stage}.template.json" for name in STACKS}
+        return {name: Template(json.loads(file.read_text())) for name, file in files.items()}
 
     @property
-    def templates(self) -> dict[str, Template]:
-        return {"data": self.data, "training": self.training, "serving": self.serving, "api": self.api}
+    def data(self) -> Template:
+        return self.templates["Data"]
+
+    @property
+    def training(self) -> Template:
+        return self.templates["Training"]
+
+    @property
+    def serving(self) -> Template:
+        return self.templates["Serving"]
+
+    @property
+    def api(self) -> Template:
+        return self.templates["Api"]
 
     @property
     def resources(self) -> Iterator[tuple[str, Resource]]:
@@ -88,46 +105,92 @@ def flat(value: Any) -> str:
             return str(value)
 
 
+def granted(template: Template, function: str) -> dict[str, set[str]]:
+    """The resources of every action, but for what each function may do: write its own log, and be traced."""
+    (logs,) = (id for id in template.of_type("AWS::Logs::LogGroup") if id.startswith(f"{function}FunctionLogs"))
+    found: dict[str, set[str]] = {}
+    for actions, resources, condition in template.statements(f"{function}FunctionRole"):
+        assert condition is None
+        for action in actions:
+            found.setdefault(action, set()).update(resources)
+    for action in ("logs:CreateLogStream", "logs:PutLogEvents"):
+        assert found.pop(action) == {f"${{{logs}.Arn}}"}
+    for action in ("xray:PutTelemetryRecords", "xray:PutTraceSegments"):
+        assert found.pop(action) == {"*"}
+    return found
+
+
+DATA = "${WordsightData-dev.PublishOutputFnGetAttData666C94C7Arn14D6E0D7}"
+ARTIFACTS = "${WordsightData-dev.PublishOutputFnGetAttArtifacts82DD59A1Arn203AF0AE}"
+"""The buckets' ARNs, as the other stacks of dev refer to them."""
+ACCOUNT = "arn:${AWS::Partition}:%s:${AWS::Region}:${AWS::AccountId}:"
+ENDPOINT = ACCOUNT % "sagemaker" + "endpoint/wordsight-dev"
+SERVING_STACK = ACCOUNT % "cloudformation" + "stack/WordsightServing-dev/*"
+
 Synthesize = Callable[..., Assembly]
+
+DEV = {"stage": "dev"}
+PROD = {
+    "stage": "prod",
+    "autoscaling": "true",
+    "spot": "true",
+    "cors_origins": "https://one.example,https://two.example",
+    "endpoint_instance_count": "2",
+}
+"""With everything that a flag switches on."""
+TUNED = {
+    "training_instance_count": "4",
+    "retain_data": "true",
+    "throttling_rate_rps": "7",
+    "throttling_burst": "9",
+    "startup_timeout_s": "3600",
+    "endpoint_instance_type": "ml.g5.xlarge",
+    "inference_ami": "al2-ami-sagemaker-inference-gpu-3-1",
+    "exact": "true",
+    "precision": "fp32",
+    "queue_budget_ms": "250",
+}
+"""dev with knobs that do not touch each other, so that one synth shows what each does."""
 
 
 @pytest.fixture(scope="session")
 def synthesize(tmp_path_factory: pytest.TempPathFactory) -> Synthesize:
     """Build the app with `context` as `-c key=value` would, without credentials, Docker or network.
 
-    What the library's own rules or cdk-nag find, raises.
+    What the library's own rules or cdk-nag find, raises. The same configuration is synthesized once.
     """
+    flags = json.loads((REPOSITORY / "cdk.json").read_text())["context"]
+    assemblies: dict[StageConfig, Assembly] = {}
 
-    @functools.cache
     def run(**context: str) -> Assembly:
-        flags = json.loads((REPOSITORY / "cdk.json").read_text())["context"]
-        directory = tmp_path_factory.mktemp("assembly")
-        app = App(context={**flags, **context}, outdir=str(directory))
-        build(app)
-        app.synth()
-        stage = context.get("stage", "dev")
-        stacks = {
-            name.lower(): Template(json.loads((directory / f"Wordsight{name}-{stage}.template.json").read_text()))
-            for name in ("Data", "Training", "Serving", "Api")
-        }
-        return Assembly(directory, **stacks)
+        config = from_context(context)
+        if config not in assemblies:
+            app = App(context={**flags, **context, "nag": "true"}, outdir=str(tmp_path_factory.mktemp("assembly")))
+            build(app)
+            app.synth()
+            assemblies[config] = Assembly(Path(app.outdir), config.stage)
+        return assemblies[config]
 
     return run
 
 
 @pytest.fixture(scope="session")
 def dev(synthesize: Synthesize) -> Assembly:
-    return synthesize(stage="dev", nag="true")
+    return synthesize(**DEV)
 
 
 @pytest.fixture(scope="session")
 def prod(synthesize: Synthesize) -> Assembly:
-    """With everything that a flag switches on."""
-    return synthesize(
-        stage="prod",
-        nag="true",
-        autoscaling="true",
-        spot="true",
-        cors_origins="https://one.example,https://two.example",
-        endpoint_instance_count="2",
-    )
+    return synthesize(**PROD)
+
+
+@pytest.fixture(scope="session")
+def tuned(synthesize: Synthesize) -> Assembly:
+    return synthesize(**TUNED)
+
+
+@pytest.fixture(params=["dev", "prod"])
+def assembly(request: pytest.FixtureRequest) -> Assembly:
+    """Each of them, for what holds for both."""
+    found: Assembly = request.getfixturevalue(request.param)
+    return found

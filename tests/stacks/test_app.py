@@ -35,12 +35,6 @@ ACTIONS_WITHOUT_RESOURCES = {
 }
 
 
-@pytest.fixture(params=["dev", "prod"])
-def assembly(request: pytest.FixtureRequest) -> Assembly:
-    found: Assembly = request.getfixturevalue(request.param)
-    return found
-
-
 def test_every_resource_with_a_state_says_what_becomes_of_it(assembly: Assembly) -> None:
     for id, resource in assembly.resources:
         if resource["Type"] in STATEFUL:
@@ -136,7 +130,14 @@ def test_the_librarys_own_rules_would_find_a_value_that_cloudformation_refuses(t
 def bare_environment(tmp_path: Path) -> dict[str, str]:
     """An empty home and no credentials. PATH: the interpreter's folder, where node is too, and the system's."""
     search = os.pathsep.join([str(Path(sys.executable).parent), "/usr/bin", "/bin"])
-    return {"PATH": search, "HOME": str(tmp_path), "CDK_DISABLE_CLI_TELEMETRY": "true"}
+    cache = os.environ.get("JSII_RUNTIME_PACKAGE_CACHE_ROOT") or str(Path.home() / ".cache/aws/jsii/package-cache")
+    return {
+        "PATH": search,
+        "HOME": str(tmp_path),
+        "CDK_DISABLE_CLI_TELEMETRY": "true",
+        # Of the library's own code: unpacked anew into an empty home, that takes longer than all tests of this folder.
+        "JSII_RUNTIME_PACKAGE_CACHE_ROOT": cache,
+    }
 
 
 def test_a_machine_without_credentials_synthesizes_without_a_warning(

@@ -1,12 +1,4 @@
-import pytest
-
-from tests.stacks.conftest import Assembly, Synthesize, flat
-
-
-@pytest.fixture(params=["dev", "prod"])
-def assembly(request: pytest.FixtureRequest) -> Assembly:
-    found: Assembly = request.getfixturevalue(request.param)
-    return found
+from tests.stacks.conftest import Assembly, flat
 
 
 def test_nobody_outside_can_be_let_into_a_bucket(assembly: Assembly) -> None:
@@ -82,6 +74,5 @@ def test_scripts_find_the_buckets(dev: Assembly) -> None:
     assert {"DataBucketName", "ArtifactsBucketName"} <= dev.data.outputs.keys()
 
 
-def test_data_may_be_kept_in_dev_and_dropped_in_prod(synthesize: Synthesize) -> None:
-    kept = synthesize(stage="dev", retain_data="true")
-    assert {each["DeletionPolicy"] for each in kept.data.of_type("AWS::S3::Bucket").values()} == {"Retain"}
+def test_data_may_be_kept_in_dev_and_dropped_in_prod(tuned: Assembly) -> None:
+    assert {each["DeletionPolicy"] for each in tuned.data.of_type("AWS::S3::Bucket").values()} == {"Retain"}

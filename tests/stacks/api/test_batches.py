@@ -3,8 +3,7 @@ from typing import Any
 
 from lambdas.settings import BatchSettings
 from stacks.api.batches import RETRIES_OF_A_KILLED_WORKER, WORKER_TIMEOUT_S
-from tests.stacks.api.test_functions import DATA, ENDPOINT, granted
-from tests.stacks.conftest import Assembly, flat
+from tests.stacks.conftest import DATA, ENDPOINT, Assembly, flat, granted
 
 
 def states(assembly: Assembly) -> dict[str, Any]:

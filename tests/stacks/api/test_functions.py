@@ -1,28 +1,7 @@
-from pathlib import Path
-
 from contract.limits import API_TIMEOUT_S, LAMBDA_TIMEOUT_S, SDK_CONNECT_TIMEOUT_S, SDK_MAX_ATTEMPTS, SDK_READ_TIMEOUT_S
 from contract.routes import ROUTES
 from lambdas.settings import AnnotateSettings, BatchSettings, ClassifySettings, ImporterSettings, ManageSettings
-from stacks.config import POWERTOOLS_LAYER_VERSION
-from tests.stacks.conftest import REPOSITORY, Assembly, Template, flat
-
-ENDPOINT = "arn:${AWS::Partition}:sagemaker:${AWS::Region}:${AWS::AccountId}:endpoint/wordsight-dev"
-DATA = "${WordsightData-dev.PublishOutputFnGetAttData666C94C7Arn14D6E0D7}"
-
-
-def granted(api: Template, function: str) -> dict[str, set[str]]:
-    """The resources of every action, but for what each function may do: write its own log, and be traced."""
-    (logs,) = (id for id in api.of_type("AWS::Logs::LogGroup") if id.startswith(f"{function}FunctionLogs"))
-    found: dict[str, set[str]] = {}
-    for actions, resources, condition in api.statements(f"{function}FunctionRole"):
-        assert condition is None
-        for action in actions:
-            found.setdefault(action, set()).update(resources)
-    for action in ("logs:CreateLogStream", "logs:PutLogEvents"):
-        assert found.pop(action) == {f"${{{logs}.Arn}}"}
-    for action in ("xray:PutTelemetryRecords", "xray:PutTraceSegments"):
-        assert found.pop(action) == {"*"}
-    return found
+from tests.stacks.conftest import ACCOUNT, ARTIFACTS, DATA, ENDPOINT, SERVING_STACK, Assembly, flat, granted
 
 
 def test_there_is_one_function_for_every_module_that_routes_name_and_no_other(dev: Assembly) -> None:
@@ -92,27 +71,49 @@ def test_each_step_gives_up_before_the_one_that_waits_for_it(dev: Assembly) -> N
     assert function["Timeout"] == LAMBDA_TIMEOUT_S < API_TIMEOUT_S
 
 
-def test_it_runs_on_arm_with_the_pinned_powertools(dev: Assembly) -> None:
-    function = dev.api.the("AWS::Lambda::Function", "Classify")
-    assert (function["Runtime"], function["Architectures"]) == ("python3.14", ["arm64"])
-    (layer,) = map(flat, function["Layers"])
-    assert layer.endswith(f":layer:AWSLambdaPowertoolsPythonV3-python314-arm64:{POWERTOOLS_LAYER_VERSION}")
+TRAINING = "WordsightTraining-dev."
 
 
-def test_its_code_is_the_handlers_and_the_contract(dev: Assembly) -> None:
-    key = dev.api.the("AWS::Lambda::Function", "Classify")["Code"]["S3Key"]
-    staged = dev.directory / f"asset.{Path(key).stem}"
-    files = {each.relative_to(staged) for each in staged.rglob("*") if each.is_file()}
-    for folder in ("contract", "lambdas"):
-        sources = {each.relative_to(REPOSITORY) for each in (REPOSITORY / folder).rglob("*.py")}
-        assert sources <= files, folder
-    assert Path("lambdas/classify/page/page.html") in files
-    assert {each.parts[0] for each in files} == {"contract", "lambdas"}
-    assert not [each for each in files if each.suffix == ".pyc"]
-    assert dev.api.the("AWS::Lambda::Function", "Classify")["Handler"] == "lambdas.classify.main.handler"
+def test_who_manages_may_start_and_look_and_changes_nothing_itself(dev: Assembly) -> None:
+    found = granted(dev.api, "Train")
+    jobs = {ACCOUNT % "sagemaker" + "training-job/wordsight-dev-*"}
+    assert found["sagemaker:DescribeTrainingJob"] == found["sagemaker:StopTrainingJob"] == jobs
+    assert found["cloudformation:DescribeStacks"] == {SERVING_STACK}
+    assert found["s3:ListBucket"] == {DATA, ARTIFACTS}
+    of_models = {f"{ARTIFACTS}/{prefix}/*" for prefix in ("registry", "promotions")}
+    assert {place for place in found["s3:PutObject"] if place.startswith(ARTIFACTS)} == of_models
+    assert {f"{DATA}/trainings/*", f"{DATA}/idempotency/*"} <= found["s3:PutObject"]
+    assert found["s3:DeleteObject"] == {f"{DATA}/idempotency/*"}
+    services = {action.partition(":")[0] for action in found}
+    assert services == {"s3", "states", "sagemaker", "cloudformation"}
+    changing = {"sagemaker:CreateTrainingJob", "cloudformation:UpdateStack", "iam:PassRole", "sagemaker:UpdateEndpoint"}
+    assert not changing & found.keys()
 
 
-def test_it_is_traced_and_takes_no_share_of_the_accounts_concurrency(dev: Assembly) -> None:
-    function = dev.api.the("AWS::Lambda::Function", "Classify")
-    assert function["TracingConfig"] == {"Mode": "Active"}
-    assert "ReservedConcurrentExecutions" not in function  # a new account has ten in all, and the deployment would fail
+def test_who_manages_starts_both_machines_and_stops_only_trainings_of_them(dev: Assembly) -> None:
+    found = granted(dev.api, "Train")
+    started = {arn for arn in found["states:StartExecution"] if TRAINING in arn}
+    assert len(started) == 2
+    stopped = {arn for arn in found["states:StopExecution"] if TRAINING in arn}
+    (executions,) = stopped
+    assert ":execution:" in executions and "StateMachine" in executions and "Rollout" not in executions
+    (of_promotions,) = found["states:DescribeExecution"] - found["states:StopExecution"]
+    assert ":execution:" in of_promotions and "RolloutMachine" in of_promotions
+    assert found["states:StopExecution"] < found["states:DescribeExecution"]
+
+
+def test_who_manages_is_told_the_stages_limits_and_prices(dev: Assembly, prod: Assembly) -> None:
+    said = []
+    for assembly in (dev, prod):
+        environment = assembly.api.the("AWS::Lambda::Function", "Train")["Environment"]["Variables"]
+        arn = "arn:aws:states:us-east-1:123456789012:stateMachine:Some"
+        known = {
+            name: value if isinstance(value, str) else arn if name.endswith("_ARN") else "some-bucket"
+            for name, value in environment.items()
+        }
+        assert all(flat(environment[name]).startswith("${") for name in known if name.endswith(("_ARN", "_BUCKET")))
+        said.append(ManageSettings.from_env(known))
+    on_demand, spot = said
+    assert (on_demand.spot, on_demand.usd_per_hour, on_demand.job_name_prefix) == (False, 0.428, "wordsight-dev-")
+    assert (spot.spot, spot.max_run_s, spot.max_wait_s) == (True, 7200, 14400)
+    assert (spot.usd_per_hour, spot.serving_stack) == (0.7364, "WordsightServing-prod")

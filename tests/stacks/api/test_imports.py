@@ -1,8 +1,7 @@
 import json
 
 from stacks.api.imports import WORKER_TIMEOUT_S
-from tests.stacks.api.test_functions import DATA, ENDPOINT, granted
-from tests.stacks.conftest import Assembly, flat
+from tests.stacks.conftest import DATA, ENDPOINT, Assembly, flat, granted
 
 
 def test_the_worker_may_read_uploads_and_add_annotations_and_nothing_else(dev: Assembly) -> None:

@@ -6,11 +6,9 @@ from typing import Any
 import pytest
 
 from lambdas.manage.trainings import job_request
-from tests.stacks.api.test_functions import DATA, granted
 from tests.stacks.conftest import Assembly
 from tests.stacks.machines import Machine, ending, failure
 from tests.stacks.training.test_job import EXECUTION_NAME, TRAINING
-from tests.stacks.training.test_rollout import ACCOUNT, ARTIFACTS
 
 GIVEN = {"training": TRAINING.model_dump(mode="json"), "job_request": job_request(TRAINING, "data", 7200)}
 JOB = {
@@ -99,17 +97,3 @@ def _root(machine: Machine) -> str:
     """The data bucket, as the machine's own sentence names it."""
     cause: str = machine.states["NoDataset"]["Cause"]
     return cause.partition("give an S3 prefix under ")[2].partition("/annotations/")[0]
-
-
-def test_its_functions_may_do_what_they_are_for_and_nothing_else(dev: Assembly) -> None:
-    assert granted(dev.training, "Snapshot") == {
-        "s3:GetObject": {f"{DATA}/annotations/*"},
-        "s3:PutObject": {f"{DATA}/snapshots/*"},
-        "s3:ListBucket": {DATA},
-    }
-    assert granted(dev.training, "Gate") == {
-        "s3:GetObject": {f"{ARTIFACTS}/models/*"},
-        "s3:PutObject": {f"{ARTIFACTS}/registry/*", f"{ARTIFACTS}/promotions/*"},
-        "s3:ListBucket": {ARTIFACTS},
-        "cloudformation:DescribeStacks": {ACCOUNT % "cloudformation" + "stack/WordsightServing-dev/*"},
-    }

@@ -11,7 +11,7 @@ from botocore.validate import ParamValidator
 from contract.containers import TrainSettings
 from contract.trainings import METRIC_DEFINITIONS, Training
 from lambdas.manage.trainings import job_request
-from tests.stacks.conftest import Assembly, Synthesize, flat
+from tests.stacks.conftest import Assembly, flat
 
 INPUT = {"dataset_s3_uri": "s3://data/snapshots/first/", "hyperparameters": {"epochs": "3"}}
 EXECUTION_NAME = "attempt-1"
@@ -86,10 +86,11 @@ def outside_of_enums(shape: Shape, value: Any, name: str = "") -> list[str]:
             return []
 
 
-@pytest.fixture(params=["dev", "prod"])
-def assembly(request: pytest.FixtureRequest) -> Assembly:
-    found: Assembly = request.getfixturevalue(request.param)
-    return found
+@pytest.fixture(scope="module")
+def shape() -> Shape:
+    """Of CreateTrainingJob's parameters."""
+    service = botocore.session.get_session().get_service_model("sagemaker")
+    return service.operation_model("CreateTrainingJob").input_shape
 
 
 SPOTS = [TRAINING, TRAINING.model_copy(update={"spot": False, "base_s3_uri": "s3://none/"})]
@@ -97,20 +98,14 @@ SPOTS = [TRAINING, TRAINING.model_copy(update={"spot": False, "base_s3_uri": "s3
 
 @pytest.mark.parametrize("build", [by_hand, by_the_api, lambda assembly: by_the_api(assembly, SPOTS[1])])
 def test_the_parameters_are_ones_that_create_training_job_takes(
-    assembly: Assembly, build: Callable[[Assembly], Any]
+    assembly: Assembly, shape: Shape, build: Callable[[Assembly], Any]
 ) -> None:
-    shape = (
-        botocore.session.get_session().get_service_model("sagemaker").operation_model("CreateTrainingJob").input_shape
-    )
     parameters = build(assembly)
     assert ParamValidator().validate(parameters, shape).generate_report() == ""
     assert outside_of_enums(shape, parameters) == []
 
 
-def test_the_check_above_would_notice_a_misspelt_field(dev: Assembly) -> None:
-    shape = (
-        botocore.session.get_session().get_service_model("sagemaker").operation_model("CreateTrainingJob").input_shape
-    )
+def test_the_check_above_would_notice_a_misspelt_field(dev: Assembly, shape: Shape) -> None:
     parameters = by_hand(dev)
     parameters["OutputDataConfig"]["CompressionType"] = "none"
     assert outside_of_enums(shape, parameters) == [".OutputDataConfig.CompressionType is 'none'"]
@@ -197,6 +192,6 @@ def test_a_job_is_tagged_as_the_stacks_are(assembly: Assembly) -> None:
     assert task(assembly)["Parameters"]["Tags"] == endpoint["Tags"]
 
 
-def test_several_instances_train_together(synthesize: Synthesize) -> None:
-    resources = task(synthesize(training_instance_count="4"))["Parameters"]["ResourceConfig"]
+def test_several_instances_train_together(tuned: Assembly) -> None:
+    resources = task(tuned)["Parameters"]["ResourceConfig"]
     assert resources["InstanceCount"] == 4

@@ -6,25 +6,20 @@ from typing import Any
 
 import pytest
 
-from contract.problems import GatewayTimeout, ServiceUnavailable
-from stacks.machine import MAX_ATTEMPTS, SILENCE
-from tests.stacks.api.test_functions import granted
-from tests.stacks.conftest import Assembly, flat
+from stacks.machine import MAX_ATTEMPTS
+from tests.stacks.conftest import ARTIFACTS, ENDPOINT, SERVING_STACK, Assembly, flat, granted
 from tests.stacks.machines import Machine, ending, failure
 
-ARTIFACTS = "${WordsightData-dev.PublishOutputFnGetAttArtifacts82DD59A1Arn203AF0AE}"
-ACCOUNT = "arn:${AWS::Partition}:%s:${AWS::Region}:${AWS::AccountId}:"
 GIVEN = {"promotion": "20261122120000-abcdef"}
 
 
 def test_its_function_may_update_one_stack_ask_one_endpoint_and_keep_promotions(dev: Assembly) -> None:
-    stack = ACCOUNT % "cloudformation" + "stack/WordsightServing-dev/*"
     of_models = {f"{ARTIFACTS}/{prefix}/*" for prefix in ("models", "registry", "promotions")}
     assert granted(dev.training, "Rollout") == {
-        "cloudformation:UpdateStack": {stack},
-        "cloudformation:DescribeStacks": {stack},
-        "cloudformation:DescribeStackEvents": {stack},
-        "sagemaker:InvokeEndpoint": {ACCOUNT % "sagemaker" + "endpoint/wordsight-dev"},
+        "cloudformation:UpdateStack": {SERVING_STACK},
+        "cloudformation:DescribeStacks": {SERVING_STACK},
+        "cloudformation:DescribeStackEvents": {SERVING_STACK},
+        "sagemaker:InvokeEndpoint": {ENDPOINT},
         "s3:GetObject": of_models,
         "s3:PutObject": {f"{ARTIFACTS}/promotions/*"},
         "s3:ListBucket": {ARTIFACTS},
@@ -93,10 +88,6 @@ def test_a_function_that_broke_without_a_description_is_written_down_too(
     machine, sent = walk(dev, monkeypatch, update=[failure("Lambda.Unknown", "it died")], report=["failed"])
     ending(machine, GIVEN)
     assert sent[-1]["reason"] == "it died"
-
-
-def test_what_is_tried_again_is_what_the_functions_raise() -> None:
-    assert set(SILENCE) == {ServiceUnavailable.__name__, GatewayTimeout.__name__}
 
 
 def test_a_task_is_one_of_our_functions_and_the_role_may_call_just_that(

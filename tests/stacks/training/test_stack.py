@@ -1,14 +1,13 @@
 import json
+import subprocess
 from typing import Any
 
 import pytest
 from ministack.services import stepfunctions
 
-from tests.stacks.conftest import Assembly, flat
-
-DATA = "${WordsightData-dev.PublishOutputFnGetAttData666C94C7Arn14D6E0D7}"
-ARTIFACTS = "${WordsightData-dev.PublishOutputFnGetAttArtifacts82DD59A1Arn203AF0AE}"
-ACCOUNT = "arn:${AWS::Partition}:%s:${AWS::Region}:${AWS::AccountId}:"
+from stacks.images import REPOSITORY_ROOT
+from stacks.training.stack import UNKNOWN_REVISION, git_revision
+from tests.stacks.conftest import ACCOUNT, ARTIFACTS, DATA, SERVING_STACK, Assembly, flat, granted
 
 
 def test_a_job_reads_what_users_gave_and_writes_models_and_checkpoints_and_nothing_else(dev: Assembly) -> None:
@@ -172,3 +171,30 @@ def test_a_job_keeps_its_permissions_for_as_long_as_there_is_a_state_machine(dev
 
 def test_whoever_trains_finds_the_state_machine(dev: Assembly) -> None:
     assert dev.training.outputs["StateMachineArn"].startswith("${StateMachine")
+
+
+def test_its_functions_may_do_what_they_are_for_and_nothing_else(dev: Assembly) -> None:
+    assert granted(dev.training, "Snapshot") == {
+        "s3:GetObject": {f"{DATA}/annotations/*"},
+        "s3:PutObject": {f"{DATA}/snapshots/*"},
+        "s3:ListBucket": {DATA},
+    }
+    assert granted(dev.training, "Gate") == {
+        "s3:GetObject": {f"{ARTIFACTS}/models/*"},
+        "s3:PutObject": {f"{ARTIFACTS}/registry/*", f"{ARTIFACTS}/promotions/*"},
+        "s3:ListBucket": {ARTIFACTS},
+        "cloudformation:DescribeStacks": {SERVING_STACK},
+    }
+
+
+def test_the_revision_is_the_commit_with_a_mark_if_files_differ() -> None:
+    head = subprocess.run(["git", "rev-parse", "HEAD"], cwd=REPOSITORY_ROOT, capture_output=True, text=True)
+    if head.returncode:
+        assert git_revision() == UNKNOWN_REVISION  # a copy without git
+    else:
+        assert git_revision().removesuffix("-dirty") == head.stdout.strip()
+
+
+def test_a_machine_without_git_deploys_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "")
+    assert git_revision() == UNKNOWN_REVISION

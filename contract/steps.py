@@ -1,0 +1,128 @@
+"""Steps of the state machines: the events that they send to Lambda functions, and the answers that they read.
+
+Each handler parses its event with the model here, and a test walks every machine's definition with the same models: a
+field that is renamed on one side only fails there, not in an execution.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic.alias_generators import to_pascal
+
+from contract.models import Gate
+from contract.trainings import Training
+
+
+class _Step(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class _OfAWS(BaseModel):
+    """An object of AWS's, by the members that are read; AWS may add others."""
+
+    model_config = ConfigDict(alias_generator=to_pascal, frozen=True)
+
+
+class CaughtError(_OfAWS):
+    """What a Catch makes of a failure: its error's name and cause, which is JSON where a function raised.
+
+    https://docs.aws.amazon.com/step-functions/latest/dg/concepts-error-handling.html
+    """
+
+    error: str = ""
+    cause: str = ""
+
+
+class ModelArtifacts(_OfAWS):
+    s3_model_artifacts: str
+
+
+class AlgorithmSpecification(_OfAWS):
+    training_image: str
+
+
+class TrainingJob(_OfAWS):
+    """DescribeTrainingJob's answer about a job that completed."""
+
+    model_artifacts: ModelArtifacts
+    algorithm_specification: AlgorithmSpecification
+
+
+class SnapshotEvent(_Step):
+    training: Training
+
+
+class GateEvent(_Step):
+    training: Training
+    job: TrainingJob
+
+
+class GateAnswer(_Step):
+    """The verdict on `model`, a version. `promotion`: the id of one to start, if it is to go live."""
+
+    model: str
+    gate: Gate
+    promotion: str | None
+
+
+class RolloutEvent(_Step):
+    """A step of the promotion with the id `promotion`; `reason`: why the one before `report` could not be taken."""
+
+    step: Literal["update", "check", "verify", "report"]
+    promotion: str
+    reason: str | None = None
+
+
+class RolloutAnswer(_Step):
+    """What comes next: waiting for CloudFormation, verifying, or an end."""
+
+    next: Literal["wait", "verify", "live", "failed"]
+    reason: str
+
+
+class ImportEvent(_Step):
+    """Go on with the import `id`, or end it because of `failure`."""
+
+    id: str
+    failure: CaughtError | None = None
+
+
+class ImportAnswer(_Step):
+    id: str
+    state: Literal["running", "done", "failed"]
+
+
+class BatchPlanEvent(_Step):
+    """List images of the batch `id`: called until all are."""
+
+    step: Literal["plan"]
+    id: str
+
+
+class BatchShardEvent(_Step):
+    """Classify one part of a batch."""
+
+    step: Literal["shard"]
+    id: str
+    shard: int
+
+
+class BatchFailEvent(_Step):
+    """Write down why an attempt can't go on."""
+
+    step: Literal["fail"]
+    id: str
+    error: CaughtError
+
+
+BatchEvent = Annotated[BatchPlanEvent | BatchShardEvent | BatchFailEvent, Field(discriminator="step")]
+BATCH_EVENT: TypeAdapter[BatchEvent] = TypeAdapter(BatchEvent)
+
+
+class BatchPlanAnswer(_Step):
+    """`shards`: the numbers of those that are still to be classified, once the plan is `complete`."""
+
+    complete: bool
+    shards: list[int]

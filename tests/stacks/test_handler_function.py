@@ -1,0 +1,38 @@
+from pathlib import Path
+
+from stacks.config import POWERTOOLS_LAYER_VERSION
+from tests.stacks.conftest import REPOSITORY, Assembly, flat
+
+
+def test_it_runs_on_arm_with_the_pinned_powertools(dev: Assembly) -> None:
+    function = dev.api.the("AWS::Lambda::Function", "Classify")
+    assert (function["Runtime"], function["Architectures"]) == ("python3.14", ["arm64"])
+    (layer,) = map(flat, function["Layers"])
+    assert layer.endswith(f":layer:AWSLambdaPowertoolsPythonV3-python314-arm64:{POWERTOOLS_LAYER_VERSION}")
+
+
+def test_its_code_is_the_handlers_and_the_contract(dev: Assembly) -> None:
+    key = dev.api.the("AWS::Lambda::Function", "Classify")["Code"]["S3Key"]
+    staged = dev.directory / f"asset.{Path(key).stem}"
+    files = {each.relative_to(staged) for each in staged.rglob("*") if each.is_file()}
+    for folder in ("contract", "lambdas"):
+        sources = {each.relative_to(REPOSITORY) for each in (REPOSITORY / folder).rglob("*.py")}
+        assert sources <= files, folder
+    assert Path("lambdas/classify/page/page.html") in files
+    assert {each.parts[0] for each in files} == {"contract", "lambdas"}
+    assert not [each for each in files if each.suffix == ".pyc"]
+    assert dev.api.the("AWS::Lambda::Function", "Classify")["Handler"] == "lambdas.classify.main.handler"
+
+
+def test_it_is_traced_and_takes_no_share_of_the_accounts_concurrency(dev: Assembly) -> None:
+    function = dev.api.the("AWS::Lambda::Function", "Classify")
+    assert function["TracingConfig"] == {"Mode": "Active"}
+    assert "ReservedConcurrentExecutions" not in function  # a new account has ten in all, and the deployment would fail
+
+
+def test_its_log_ends_with_the_stack_after_as_many_days_as_the_stage_says(dev: Assembly, prod: Assembly) -> None:
+    for assembly, days in ((dev, 14), (prod, 90)):
+        function = assembly.api.the("AWS::Lambda::Function", "Classify")
+        group = function["LoggingConfig"]["LogGroup"]["Ref"]
+        log = assembly.api.of_type("AWS::Logs::LogGroup")[group]
+        assert (log["Properties"]["RetentionInDays"], log["DeletionPolicy"]) == (days, "Delete")
