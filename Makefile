@@ -102,21 +102,23 @@ bench-gpu: .venv/.product ## Measure serving on a CUDA GPU: 5 minutes
 	$@/bin/python -m pip install --disable-pip-version-check -r $<
 	@touch $@
 
-# Stamps: what was installed, and from which list. A changed list installs again.
+# Stamps: what was installed, and from which lists. A changed list installs again.
+REQUIREMENTS = requirements.txt $(wildcard model/requirements.txt model/*/requirements*.txt)
+
 .venv/bin/python:
 	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Wordsight needs Python 3.11 or newer, found " + sys.version.split()[0] + ": make PYTHON=python3.11 ...")'
 	$(PYTHON) -m venv .venv
 
-.venv/.product: requirements.txt model/requirements.txt | .venv/bin/python
-	python -m pip install --disable-pip-version-check -r requirements.txt -r model/requirements.txt
+.venv/.product: $(REQUIREMENTS) | .venv/bin/python
+	python -m pip install --disable-pip-version-check -r requirements.txt
 	@touch $@
 
 .venv/.benchmarks: benchmarks/requirements.txt .venv/.product
-	python -m pip install --disable-pip-version-check -r model/requirements.txt -r benchmarks/requirements.txt
+	python -m pip install --disable-pip-version-check -r requirements.txt -r benchmarks/requirements.txt
 	@touch $@
 
 .venv/.tests: tests/requirements.txt benchmarks/requirements.txt .venv/.product
-	python -m pip install --disable-pip-version-check -r requirements.txt -r model/requirements.txt -r tests/requirements.txt
+	python -m pip install --disable-pip-version-check -r requirements.txt -r tests/requirements.txt
 	@touch $@
 
 node_modules/.installed: package-lock.json .venv/.product

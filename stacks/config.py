@@ -44,9 +44,6 @@ LOG_RETENTION_DAYS = {
 GPU_AMIS = ("al2023-ami-sagemaker-inference-gpu-4-1", "al2-ami-sagemaker-inference-gpu-3-1")
 """Drivers 580 (CUDA 13, what PyPI's torch needs) and 550 (CUDA 12.4, for an image with cu126 wheels)."""
 
-DEEP_LEARNING_CONTAINER = "public.ecr.aws/deep-learning-containers/pytorch:2.13-cu133-amzn2023-sagemaker"
-"""AWS's training image: training hosts let nobody choose a driver, and this image brings CUDA's compatibility layer."""
-
 
 class ConfigError(ValueError):
     """A stage's configuration is not allowed. The text names every bad value, what is allowed and what to do."""
@@ -91,8 +88,8 @@ class StageConfig:
     """The CLIP checkpoint baked into the images, from the Hugging Face hub; empty: the Dockerfile's own default."""
     model_revision: str = ""
     serve_base_image: str = ""
-    """Empty: the Dockerfile's own default."""
-    train_base_image: str = DEEP_LEARNING_CONTAINER
+    """Empty: what suits the instance type (stacks/images.py)."""
+    train_base_image: str = ""
     serve_image_uri: str = ""
     """An image in ECR, pushed before: no Docker is needed to deploy then."""
     train_image_uri: str = ""
@@ -186,7 +183,7 @@ _IMAGE_URI = _match(
     r"(\d{12}\.dkr\.ecr\.[a-z0-9-]+\.amazonaws\.com(\.cn)?/[a-z0-9._/-]+(:[\w.-]+|@sha256:[0-9a-f]{64}))?",
     "empty, or an image in ECR such as 123456789012.dkr.ecr.us-east-1.amazonaws.com/wordsight:1",
 )
-_BASE_IMAGE = r"[a-z0-9][\w./:@-]*"
+_BASE_IMAGE = _match(r"([a-z0-9][\w./:@-]*)?", "empty, or an image reference such as python:3.12-slim")
 
 _RULES = {
     "stage": _match("[a-z][a-z0-9]{1,15}", "a short lower-case name such as dev"),
@@ -206,8 +203,8 @@ _RULES = {
     "batch_concurrency": _between(1, 1000),
     "model_id": _match(r"([\w.-]+/[\w.-]+)?", "empty, or owner/name on the Hugging Face hub"),
     "model_revision": _match(r"([0-9a-f]{40})?", "empty, or a commit of 40 hexadecimal digits"),
-    "serve_base_image": _match(f"({_BASE_IMAGE})?", "empty, or an image reference such as python:3.12-slim"),
-    "train_base_image": _match(_BASE_IMAGE, "an image reference such as python:3.12-slim"),
+    "serve_base_image": _BASE_IMAGE,
+    "train_base_image": _BASE_IMAGE,
     "serve_image_uri": _IMAGE_URI,
     "train_image_uri": _IMAGE_URI,
     "auth": _one_of(*AUTH_MODES),
