@@ -10,7 +10,7 @@ export OMP_NUM_THREADS ?= 1
 CDK = cdk --context stage=$(STAGE) $(CONTEXT)
 
 .DEFAULT_GOAL := help
-.PHONY: help local local-status local-logs local-destroy test test-slow check synth diff bootstrap deploy promote destroy api-key train-demo learn-report bench-train bench bench-load bench-gpu
+.PHONY: help local local-status local-logs local-destroy test test-slow images check synth diff bootstrap deploy promote destroy api-key train-demo learn-report bench-train bench bench-load bench-gpu
 
 help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -32,6 +32,9 @@ test: .venv/.tests node_modules/.installed ## Run the tests that guard every cha
 
 test-slow: .venv/.tests node_modules/.installed ## Run the tests that take longer
 	python -m pytest -m slow
+
+images: .venv/.tests ## Build both container images and run them, by Docker, or else by podman: root on Debian
+	python -m pytest -s -v tests/images/checks.py
 
 check: .venv/.tests ## Lint, formatting and types
 	ruff check .

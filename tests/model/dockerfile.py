@@ -61,10 +61,15 @@ def third_party_imports(target: str) -> set[str]:
 
 
 def requirements(target: str) -> dict[str, str]:
-    """What a stage installs, from the files that it names: distributions and their pinned versions."""
+    """What a stage installs, from the files that it names: distributions, as `normal` writes them, and their pins."""
     files = [path for word, rest in instructions(target) if word == "RUN" for path in re.findall(NAMED[0], rest)]
     pins = (line.split("#")[0].strip() for path in files for line in (ROOT / path).read_text().splitlines())
-    return dict(pin.split("==") for pin in pins if pin)  # type: ignore[misc]
+    return {normal(name): version for name, version in (pin.split("==") for pin in pins if pin)}
+
+
+def normal(distribution: str) -> str:
+    """A distribution's name, of which pip takes several spellings, in one."""
+    return re.sub(r"[-_.]+", "-", distribution).lower()
 
 
 def _copy(rest: str, root: Path) -> None:

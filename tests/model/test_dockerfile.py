@@ -16,6 +16,7 @@ from tests.model.dockerfile import (
     WORKDIR,
     instructions,
     lay_out,
+    normal,
     requirements,
     third_party_imports,
 )
@@ -129,8 +130,8 @@ def run_alone(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 def test_an_image_installs_what_it_imports_and_nothing_else(target: str) -> None:
     distributions = packages_distributions()
     modules = third_party_imports(target) - sys.stdlib_module_names
-    imported = {distributions[module][0].lower().replace("_", "-") for module in modules}
-    installed = {name.lower().replace("_", "-") for name in requirements(target)}
+    imported = {normal(distributions[module][0]) for module in modules}
+    installed = requirements(target).keys()
     assert imported <= installed
     if target != "weights":  # it stands on what both images hold
         assert installed - imported <= NOT_IMPORTED.keys()
