@@ -10,7 +10,7 @@ export OMP_NUM_THREADS ?= 1
 CDK = cdk --context stage=$(STAGE) $(CONTEXT)
 
 .DEFAULT_GOAL := help
-.PHONY: help local local-status local-logs local-destroy test test-slow check synth diff bootstrap deploy promote destroy api-key train-demo learn-report bench-train bench bench-load bench-gpu
+.PHONY: help local local-status local-logs local-destroy test test-slow images check synth diff bootstrap deploy promote destroy api-key train-demo learn-report bench-train bench bench-load bench-gpu
 
 help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -32,6 +32,9 @@ test: .venv/.tests node_modules/.installed ## Run the tests that guard every cha
 
 test-slow: .venv/.tests node_modules/.installed ## Run the tests that take longer
 	python -m pytest -m slow
+
+images: .venv/.tests ## Build both container images and run them, by Docker, or else by podman: root on Debian
+	python -m pytest -s -v tests/images/checks.py
 
 check: .venv/.tests ## Lint, formatting and types
 	ruff check .
@@ -93,21 +96,23 @@ bench-gpu: .venv/.product ## Measure serving on a CUDA GPU: 5 minutes
 	$@/bin/python -m pip install --disable-pip-version-check -r $<
 	@touch $@
 
-# Stamps: what was installed, and from which list. A changed list installs again.
+# Stamps: what was installed, and from which lists. A changed list installs again.
+REQUIREMENTS = requirements.txt $(wildcard model/requirements.txt model/*/requirements*.txt)
+
 .venv/bin/python:
 	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Wordsight needs Python 3.11 or newer, found " + sys.version.split()[0] + ": make PYTHON=python3.11 ...")'
 	$(PYTHON) -m venv .venv
 
-.venv/.product: requirements.txt model/requirements.txt | .venv/bin/python
-	python -m pip install --disable-pip-version-check -r requirements.txt -r model/requirements.txt
+.venv/.product: $(REQUIREMENTS) | .venv/bin/python
+	python -m pip install --disable-pip-version-check -r requirements.txt
 	@touch $@
 
 .venv/.benchmarks: benchmarks/requirements.txt .venv/.product
-	python -m pip install --disable-pip-version-check -r model/requirements.txt -r benchmarks/requirements.txt
+	python -m pip install --disable-pip-version-check -r requirements.txt -r benchmarks/requirements.txt
 	@touch $@
 
 .venv/.tests: tests/requirements.txt benchmarks/requirements.txt .venv/.product
-	python -m pip install --disable-pip-version-check -r requirements.txt -r model/requirements.txt -r tests/requirements.txt
+	python -m pip install --disable-pip-version-check -r requirements.txt -r tests/requirements.txt
 	@touch $@
 
 node_modules/.installed: package-lock.json .venv/.product

@@ -42,8 +42,6 @@ LOG_RETENTION_DAYS = {
     365: "ONE_YEAR",
 }
 """Days and what CDK calls them."""
-DEEP_LEARNING_CONTAINER = "public.ecr.aws/deep-learning-containers/pytorch:2.13-cu133-amzn2023-sagemaker"
-"""AWS's training image: training hosts let nobody choose a driver, and this image brings CUDA's compatibility layer."""
 
 
 # x86-64 families only: the images are built for linux/amd64. Graviton carries a g behind its generation (c7g, g5g).
@@ -54,7 +52,11 @@ _InstanceType = Annotated[
 ]
 _Instances = Annotated[int, Field(ge=1, le=100)]
 _RunSeconds = Annotated[int, Field(ge=600, le=28 * 86_400)]
-_BASE_IMAGE = r"[a-z0-9][\w./:@-]*"
+_BaseImage = Annotated[
+    str,
+    Field(pattern=r"^([a-z0-9][\w./:@-]*)?$"),
+    Allowed("empty, or an image reference such as python:3.12-slim"),
+]
 _REPOSITORY = r"\d{12}\.dkr\.ecr\.[a-z0-9-]+\.amazonaws\.com(\.cn)?/[a-z0-9._/-]+"
 _ImageUri = Annotated[
     str,
@@ -109,13 +111,9 @@ class StageConfig(Settings):
     model_revision: Annotated[
         str, Field(pattern="^([0-9a-f]{40})?$"), Allowed("empty, or a commit of 40 hexadecimal digits")
     ] = ""
-    serve_base_image: Annotated[
-        str, Field(pattern=f"^({_BASE_IMAGE})?$"), Allowed("empty, or an image reference such as python:3.12-slim")
-    ] = ""
-    """Empty: the Dockerfile's own default."""
-    train_base_image: Annotated[
-        str, Field(pattern=f"^{_BASE_IMAGE}$"), Allowed("an image reference such as python:3.12-slim")
-    ] = DEEP_LEARNING_CONTAINER
+    serve_base_image: _BaseImage = ""
+    """Empty: what suits the instance type (stacks/images.py)."""
+    train_base_image: _BaseImage = ""
     serve_image_uri: _ImageUri = ""
     """An image in ECR, pushed before: no Docker is needed to deploy then."""
     train_image_uri: _ImageUri = ""

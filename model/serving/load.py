@@ -20,7 +20,6 @@ from model.serving.labels import TEXT_BATCH
 from model.serving.observe import Metrics
 from model.serving.towers import Towers
 from model.serving.towers.int8 import Quantization
-from model.serving.towers.openvino import OpenVinoTowers
 from model.serving.towers.precision import DTYPES, pick_precision
 from model.serving.towers.torch import TorchTowers
 
@@ -72,6 +71,8 @@ def build_towers(clip: Clip, precision: Precision, workers: int | None) -> Tower
         torch.backends.cudnn.allow_tf32 = precision != "fp32"
         clip.convert(DTYPES[precision])
         return TorchTowers(clip, workers or GPU_WORKERS)
+    from model.serving.towers.openvino import OpenVinoTowers  # not in a GPU's image
+
     quantization = Quantization(clip) if precision == "int8" else None
     towers = OpenVinoTowers(clip, precision, workers or free_cores(), CPU_LARGEST_BATCH)
     if quantization is not None:

@@ -29,7 +29,7 @@ REPOSITORY = Path(__file__).parents[2]
         ("model_id", "clip", "owner/name"),
         ("model_revision", "main", "40 hexadecimal digits"),
         ("serve_image_uri", "docker.io/wordsight:1", "ECR"),
-        ("train_base_image", "", "python:3.12-slim"),
+        ("train_base_image", "Python:3", "python:3.12-slim"),
         ("throttling_rate_rps", 0, "0.1 to 10000"),
         ("cors_origins", ("https://example.com/",), "without a path"),
         ("cors_origins", ("example.com",), "without a path"),

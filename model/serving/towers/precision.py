@@ -6,7 +6,6 @@ import torch
 
 from contract.containers import Precision, ServeSettings
 from model.clip.device import DeviceError, multiplies_bf16
-from model.serving.towers.openvino_without_telemetry import openvino
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
@@ -34,6 +33,8 @@ def pick_precision(settings: ServeSettings, device: str, parameters: int) -> Pre
 
 def _precisions(device: str) -> tuple[Precision, ...]:
     if device == "cpu":
+        from model.serving.towers.openvino_without_telemetry import openvino  # not in a GPU's image
+
         has_bf16 = "BF16" in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
         return ("fp32", "bf16", "int8") if has_bf16 else ("fp32",)
     return ("fp32", "fp16", "bf16") if multiplies_bf16(torch.device(device)) else ("fp32", "fp16")
