@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from model.data.pictures import Pictures
-from model.data.quarantine import Unreadable, look_at_each, quarantine
+from model.data.quarantine import Unreadable, quarantine, read_each
 from model.data.records import DataError, Record
 from tests.model.conftest import tiny_processor
 from tests.model.data.test_records import with_images
@@ -34,11 +34,11 @@ def test_an_image_that_is_left_out_is_listed_with_the_datasets_own_name_of_it(tm
     assert [(one.image, one.id) for one in bad] == [("gone.png", "7"), ("too.png", None)]
 
 
-def test_looks_come_in_the_order_of_the_records_however_many_there_are(tmp_path: Path) -> None:
+def test_results_come_in_the_order_of_the_records_however_many_there_are(tmp_path: Path) -> None:
     records = with_images(tmp_path, 40)
     (tmp_path / "9.png").unlink()
-    looks = look_at_each(tmp_path, records, lambda name, data: (name, len(data)), threads=3)
-    assert isinstance(looks[9], Unreadable)
-    assert [look for look in looks if not isinstance(look, Unreadable)] == [
+    results = read_each(tmp_path, records, lambda name, data: (name, len(data)), threads=3)
+    assert isinstance(results[9], Unreadable)
+    assert [result for result in results if not isinstance(result, Unreadable)] == [
         (record.image, (tmp_path / record.image).stat().st_size) for record in records if record.image != "9.png"
     ]
