@@ -71,7 +71,8 @@ def test_patches_are_what_the_convolution_makes_of_them_and_the_rest_is_cut_off(
 def test_openvino_is_given_patches_as_products(checkpoint_dir: Path) -> None:
     clip = Clip(load_checkpoint(checkpoint_dir))
     OpenVinoTowers(clip, "fp32", 1, 1)
-    assert isinstance(clip.model.vision_model.embeddings.patch_embedding, PatchProduct)
+    assert sum(isinstance(layer, PatchProduct) for layer in clip.model.modules()) == 1
+    assert not any(isinstance(layer, nn.Conv2d) for layer in clip.model.modules())
 
 
 def test_in_bf16_vectors_point_where_they_did(clip: Clip, checkpoint_dir: Path) -> None:
