@@ -7,6 +7,7 @@ kept, queued and sent to a device; `normalized` or `Normalization` does the seco
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 import torch
@@ -16,8 +17,8 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 from transformers import CLIPImageProcessorPil
 
-ImageProcessor = CLIPImageProcessorPil
-"""What other rooms call the type of a checkpoint's processor."""
+ImageProcessor: TypeAlias = CLIPImageProcessorPil
+"""Other rooms call a checkpoint's processor so, whatever the architecture."""
 
 INTERPOLATION = {Image.Resampling.BILINEAR: "bilinear", Image.Resampling.BICUBIC: "bicubic"}
 """What torch resizes bytes by, antialiased as Pillow does, in a sixth of Pillow's time."""

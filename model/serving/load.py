@@ -20,8 +20,6 @@ from model.serving.labels import TEXT_BATCH
 from model.serving.observe import Metrics
 from model.serving.towers import Towers
 from model.serving.towers.int8 import Quantization
-from model.serving.towers.openvino import OpenVinoTowers
-from model.serving.towers.openvino_without_telemetry import openvino
 from model.serving.towers.torch import TorchTowers
 
 GPU_WORKERS = 2
@@ -90,6 +88,8 @@ def pick_precision(settings: ServeSettings, device: str, parameters: int) -> Pre
 
 def _precisions(device: str) -> tuple[Precision, ...]:
     if device == "cpu":
+        from model.serving.towers.openvino_without_telemetry import openvino  # not in a GPU's image
+
         has_bf16 = "BF16" in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
         return ("fp32", "bf16", "int8") if has_bf16 else ("fp32",)
     return ("fp32", "fp16", "bf16") if multiplies_bf16(torch.device(device)) else ("fp32", "fp16")
@@ -102,6 +102,8 @@ def build_towers(clip: Clip, precision: Precision, workers: int | None) -> Tower
         torch.backends.cudnn.allow_tf32 = precision != "fp32"
         clip.convert(DTYPES[precision])
         return TorchTowers(clip, workers or GPU_WORKERS)
+    from model.serving.towers.openvino import OpenVinoTowers  # not in a GPU's image
+
     quantization = Quantization(clip) if precision == "int8" else None
     towers = OpenVinoTowers(clip, precision, workers or free_cores(), CPU_LARGEST_BATCH)
     if quantization is not None:
