@@ -1,7 +1,7 @@
 """The images of a dataset as training takes them: opened the server's way, and kept as pixels where they all fit.
 
 Kept are the pixels that `model.clip.preprocess.resized` makes, in one file of equal rows that is mapped into memory. A
-row is found by the sha256 of the image file, so an image is decoded once: in the pass that looks for unreadable ones.
+row is found by the sha256 of the image file, so an image is decoded once: in the pass that finds unreadable ones.
 """
 
 import fcntl

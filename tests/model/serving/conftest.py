@@ -5,10 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.model.serving.http_client import Client, running, settings_for
+from contract.containers import ServeSettings
+from tests.model.serving.http_client import Client, running
 
 
 @pytest.fixture(scope="package")
-def client(checkpoint_dir: Path) -> Iterator[Client]:
-    with running(settings_for(checkpoint_dir, queue_budget_ms=60_000)) as client:
+def client(checkpoint_dir: Path, calibrated_checkpoint_dir: Path) -> Iterator[Client]:
+    settings = ServeSettings(
+        base_model_dir=calibrated_checkpoint_dir, model_dir=checkpoint_dir, model_workers=1, queue_budget_ms=60_000
+    )
+    with running(settings) as client:
         yield client

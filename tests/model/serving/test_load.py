@@ -1,15 +1,13 @@
 """Loading: which checkpoint, and in which arithmetic: the fastest that keeps the answers, or what was asked for."""
 
-from pathlib import Path
-
 import pytest
 import torch
 
 from contract.containers import ServeSettings
 from model.clip.device import DeviceError
-from model.serving.load import LARGE_PARAMETERS, load_engine, pick_precision
-from model.serving.observe import Metrics
+from model.serving.load import LARGE_PARAMETERS, pick_precision
 from model.serving.towers.openvino_without_telemetry import openvino
+from tests.model.serving.http_client import Client, as_base64, classify_body, jpeg
 
 HAS_BF16 = "BF16" in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
 
@@ -39,9 +37,6 @@ def test_a_gpu_takes_what_clip_was_trained_in() -> None:
         pick_precision(ServeSettings(precision="int8"), "cuda", 1)
 
 
-def test_the_checkpoint_in_the_model_folder_comes_before_the_base(
-    checkpoint_dir: Path, calibrated_checkpoint_dir: Path
-) -> None:
-    settings = ServeSettings(base_model_dir=checkpoint_dir, model_dir=calibrated_checkpoint_dir, model_workers=1)
-    engine, s_per_image = load_engine(settings, Metrics())
-    assert engine.clip.version == "tiny-2" and s_per_image > 0
+def test_the_checkpoint_in_the_model_folder_comes_before_the_base(client: Client) -> None:
+    answer = client.post(classify_body(as_base64(jpeg()), candidate_labels="cat, dog"))
+    assert answer.attributes.model_version == "tiny-1", "of the two that the shared server has"
