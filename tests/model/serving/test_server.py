@@ -237,9 +237,7 @@ def test_stopped_under_load_the_process_answers_all_that_it_has_admitted(checkpo
                 return
 
     try:
-        wait_until(
-            lambda: (answer := answers_ping(client)) is not None and answer.status == 200, timeout_s=180
-        )  # torch takes its time to import on a busy machine
+        wait_until(lambda: (answer := answers_ping(client)) is not None and answer.status == 200, timeout_s=180)
         half_sent = [client.begin(body) for _ in range(5)]
         in_flight = re.compile(rb"^wordsight_requests_in_flight 5", re.M)
         wait_until(lambda: in_flight.search(client.request("GET", "/metrics").body) is not None)
