@@ -12,9 +12,8 @@ from torch import Tensor
 from model.clip.checkpoint import Checkpoint, CheckpointMetadata, load_checkpoint
 from model.clip.encode import Clip
 from model.data.class_wording import said_in_evaluation, said_in_training
-from model.evaluation.answers import Answers, result
+from model.evaluation.answers import Answers, EvaluationSet, result
 from model.evaluation.embed import embed_pictures
-from model.evaluation.material import Material
 from model.evaluation.world import World
 from model.training.interpolate import LEARNT_ABOVE_CHANCE, mix
 from model.world.tasks import TASKS, Task
@@ -82,7 +81,7 @@ def learnt_tasks(base: Checkpoint) -> list[Task]:
 def measure(checkpoint: Checkpoint, images: LabelledImages, tasks: Sequence[Task]) -> Outcome:
     """Ask a model about the test images, and evaluate it at the world's tasks."""
     clip, targets = Clip(checkpoint), images.targets
-    material = Material(embed_pictures(clip, images), targets, torch.arange(len(targets)))
+    material = EvaluationSet(embed_pictures(clip, images), targets, torch.arange(len(targets)))
     trained, unseen = (
         material.answers(clip, [list(said_in(name)) for name in images.classes])
         for said_in in (said_in_training, said_in_evaluation)

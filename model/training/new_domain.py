@@ -11,10 +11,9 @@ from model.clip.checkpoint import Calibration
 from model.clip.encode import Clip
 from model.data.readers import read_records
 from model.data.records import Record, some_of, splits_of
-from model.evaluation.answers import Answers, as_metrics, result, wrong_above_half
+from model.evaluation.answers import Answers, as_metrics, result, wording_gap, wrong_above_half
 from model.evaluation.bootstrap import change
-from model.evaluation.labelled import LabelledTask, Pictures, own_tasks
-from model.evaluation.material import wording_gap
+from model.evaluation.labelled import EmbeddedImages, LabelledTask, own_tasks
 
 MAX_IMAGES = 2000
 UNFITTED = 1.0
@@ -47,14 +46,14 @@ class NewDomain:
 
     def pairs(self, clip: Clip) -> list[Pairs]:
         """What a calibration is fitted on."""
-        pictures = Pictures(clip, self.directory, self.fitting)
-        said = [pictures.material(task).answers(clip, task.prompts) for task in self.tasks]
+        images = EmbeddedImages(clip, self.directory, self.fitting)
+        said = [images.evaluation_set(task).answers(clip, task.prompts) for task in self.tasks]
         return [(answers.cosines, answers.truth) for answers in said]
 
     def metrics(self, clip: Clip, calibration: Calibration, base: Clip | None) -> dict[str, JsonValue]:
         """Figures of every task, what its wording costs, and what changed against the base."""
-        pictures = Pictures(clip, self.directory, self.reported)
-        materials = {task.name: pictures.material(task) for task in self.tasks}
+        images = EmbeddedImages(clip, self.directory, self.reported)
+        materials = {task.name: images.evaluation_set(task) for task in self.tasks}
         after = {task.name: materials[task.name].answers(clip, task.prompts) for task in self.tasks}
         gaps = {task.name: wording_gap(clip, materials[task.name], task.trained, task.prompts) for task in self.tasks}
         found: dict[str, JsonValue] = {
@@ -67,8 +66,8 @@ class NewDomain:
         return found | (self._comparison(base, after) if base else {})
 
     def _comparison(self, base: Clip, after: dict[str, Answers]) -> dict[str, JsonValue]:
-        pictures = Pictures(base, self.directory, self.reported)
-        before = {task.name: pictures.material(task).answers(base, task.prompts) for task in self.tasks}
+        images = EmbeddedImages(base, self.directory, self.reported)
+        before = {task.name: images.evaluation_set(task).answers(base, task.prompts) for task in self.tasks}
         changes = {name: asdict(change(said, after[name])) for name, said in before.items()}
         return {
             "new_before": _figures(before, base, base.calibration),

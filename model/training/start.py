@@ -10,7 +10,7 @@ from contract.containers import TrainSettings
 from contract.hyperparameters import Hyperparameters
 from model.clip.checkpoint import CheckpointMetadata, load_checkpoint, load_processor
 from model.data.batch import Examples
-from model.data.pictures import pictures_of
+from model.data.images import open_images
 from model.data.quarantine import quarantine
 from model.data.readers import read_records
 from model.data.records import ManifestExamples
@@ -47,10 +47,10 @@ def load_examples(settings: TrainSettings, chosen: Hyperparameters) -> Examples:
         return world_of(chosen, chosen.pair_share or 0.0)
     processor = small_processor() if chosen.init == "scratch" else load_processor(settings.start_dir)
     records = read_records(settings.train_dir)
-    pictures = pictures_of(settings.train_dir, processor, len(records), chosen.kept_pixels_bytes, settings.pixels_dir)
+    pictures = open_images(settings.train_dir, processor, len(records), chosen.kept_pixels_bytes, settings.pixels_dir)
     with pictures.filling():
         readable, bad = quarantine(
-            settings.train_dir, records, pictures.see, chosen.max_unreadable_share, chosen.threads
+            settings.train_dir, records, pictures.add, chosen.max_unreadable_share, chosen.threads
         )
     if bad:
         settings.quarantine_file.parent.mkdir(parents=True, exist_ok=True)

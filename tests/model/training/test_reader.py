@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 
 from model.clip.preprocess import normalized, resized
-from model.data.pictures import KeptPictures, Pictures
+from model.data.images import CachedImages, ImageFiles
 from model.data.records import ManifestExamples, Record
 from model.training.distributed import Ranks
 from model.training.reader import Reader
@@ -21,10 +21,10 @@ CPU = torch.device("cpu")
 SLOW_S = 0.05
 
 
-class SlowPictures(Pictures):
+class SlowImageFiles(ImageFiles):
     """Images from a storage that takes its time."""
 
-    def picture(self, name: str) -> Image.Image:
+    def image(self, name: str) -> Image.Image:
         time.sleep(SLOW_S)
         return self._open((self.directory / name).read_bytes())
 
@@ -37,14 +37,14 @@ def directory(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def examples(pictures: Pictures) -> ManifestExamples:
+def examples(pictures: ImageFiles) -> ManifestExamples:
     records = [
         Record(image=f"{n}.jpg", captions=(f"number {n}",), split="validation" if n == 0 else "train")
         for n in range(12)
     ]
     with pictures.filling():
         for record in records:
-            pictures.see(record.image, (pictures.directory / record.image).read_bytes())
+            pictures.add(record.image, (pictures.directory / record.image).read_bytes())
     return ManifestExamples(pictures, records, captions_per_image=1, validation_share=0.1, seed=0)
 
 
@@ -66,7 +66,7 @@ def reader_of() -> Iterator[type[Reader]]:
 def test_a_step_has_its_own_batch_in_whatever_order_steps_are_asked_for(
     directory: Path, reader_of: type[Reader]
 ) -> None:
-    data, processor = examples(Pictures(directory, tiny_processor())), tiny_processor()
+    data, processor = examples(ImageFiles(directory, tiny_processor())), tiny_processor()
     reader = reader_of(data, processor, Ranks(0, 1, CPU), 3)
     for step in (0, 1, 2, 7, 7, 3):
         batch, pixels = reader.read(step, 4)
@@ -80,8 +80,8 @@ def test_kept_pixels_make_the_same_batches_as_decoding_anew(directory: Path, rea
     kept, anew = (
         reader_of(examples(pictures), tiny_processor(), Ranks(0, 1, CPU), threads)
         for pictures, threads in (
-            (KeptPictures(directory, tiny_processor(), 12), 1),
-            (Pictures(directory, tiny_processor()), 2),
+            (CachedImages(directory, tiny_processor(), 12), 1),
+            (ImageFiles(directory, tiny_processor()), 2),
         )
     )
     for step in range(6):
@@ -89,7 +89,7 @@ def test_kept_pixels_make_the_same_batches_as_decoding_anew(directory: Path, rea
 
 
 def test_the_ranks_parts_are_the_whole_batch(directory: Path, reader_of: type[Reader]) -> None:
-    data = examples(Pictures(directory, tiny_processor()))
+    data = examples(ImageFiles(directory, tiny_processor()))
     whole, *parts = (
         reader_of(data, tiny_processor(), Ranks(rank, count, CPU), 1).read(3, 4)[1]
         for rank, count in ((0, 1), (0, 2), (1, 2))
@@ -98,13 +98,13 @@ def test_the_ranks_parts_are_the_whole_batch(directory: Path, reader_of: type[Re
 
 
 def test_waiting_for_slow_data_is_counted(directory: Path, reader_of: type[Reader]) -> None:
-    reader = reader_of(examples(SlowPictures(directory, tiny_processor())), tiny_processor(), Ranks(0, 1, CPU), 1)
+    reader = reader_of(examples(SlowImageFiles(directory, tiny_processor())), tiny_processor(), Ranks(0, 1, CPU), 1)
     reader.read(0, 4)
     assert reader.waited_s >= 4 * SLOW_S
 
 
 def test_after_the_last_step_images_can_still_be_had_and_nothing_is_read_ahead(directory: Path) -> None:
-    reader = Reader(examples(Pictures(directory, tiny_processor())), tiny_processor(), Ranks(0, 1, CPU), 1)
+    reader = Reader(examples(ImageFiles(directory, tiny_processor())), tiny_processor(), Ranks(0, 1, CPU), 1)
     reader.read(0, 4)
     reader.close()
     assert reader.pixels((0, 1)).shape == (2, 3, 32, 32)

@@ -1,7 +1,7 @@
 """The images of a dataset as training takes them: opened the server's way, and kept as pixels where they all fit.
 
-Kept are the pixels that `model.preprocessing.resized` makes, in one file of equal rows that is mapped into memory. A
-row is found by the sha256 of the image file, so an image is decoded once: in the pass that looks for unreadable ones.
+Kept are the pixels that `model.clip.preprocess.resized` makes, in one file of equal rows that is mapped into memory. A
+row is found by the sha256 of the image file, so an image is decoded once: in the pass that finds unreadable ones.
 """
 
 import fcntl
@@ -21,13 +21,12 @@ import simplejpeg
 import torch
 from numpy.typing import NDArray
 from PIL import Image
-from transformers import CLIPImageProcessorPil
 
 from model.clip.image import DRAFT_OVERSIZE, open_image, open_pixels
-from model.clip.preprocess import resized, short_side
+from model.clip.preprocess import ImageProcessor, resized, short_side
 from model.data.shards import file_bytes
 
-Picture = Image.Image | NDArray[np.uint8]
+RgbImage = Image.Image | NDArray[np.uint8]
 """An RGB image, or what it was resized to: [3, height, width]"""
 
 FREE_SHARE = 0.9
@@ -36,38 +35,36 @@ BLOCK_BYTES = 512
 """POSIX's unit of st_blocks."""
 
 
-class Pictures:
+class ImageFiles:
     """Images that are read and decoded anew every time they are asked for."""
 
-    def __init__(self, directory: Path, processor: CLIPImageProcessorPil) -> None:
+    def __init__(self, directory: Path, processor: ImageProcessor) -> None:
         self.directory = directory
         self.processor = processor
 
-    def see(self, name: str, data: bytes) -> None:
+    def add(self, name: str, data: bytes) -> None:
         """Take in an image's bytes. Raises ProblemError if they can't be opened."""
         self._open(data)
 
-    def picture(self, name: str) -> Picture:
+    def image(self, name: str) -> RgbImage:
         """The image of a name."""
         return self._open(file_bytes(self.directory, name))
 
     @contextmanager
     def filling(self) -> Iterator[None]:
-        """Surrounds the pass in which every image is seen."""
+        """Surrounds the pass in which every image is added."""
         yield
 
     def _open(self, data: bytes) -> Image.Image:
         return open_image(data, short_side(self.processor))
 
 
-class KeptPictures(Pictures):
+class CachedImages(ImageFiles):
     """Images that are decoded once. Processes that name the same folder share the work and the file; without a folder
     nothing is left on disk, however the process ends.
     """
 
-    def __init__(
-        self, directory: Path, processor: CLIPImageProcessorPil, images: int, folder: Path | None = None
-    ) -> None:
+    def __init__(self, directory: Path, processor: ImageProcessor, images: int, folder: Path | None = None) -> None:
         super().__init__(directory, processor)
         self._folder = folder
         versions = f"{PIL.__version__} {simplejpeg.__version__} {torch.__version__}"
@@ -88,7 +85,7 @@ class KeptPictures(Pictures):
         free_bytes = shutil.disk_usage(folder).free + taken_bytes
         return self._images * prod(self._shape) <= min(limit_bytes, FREE_SHARE * free_bytes)
 
-    def see(self, name: str, data: bytes) -> None:
+    def add(self, name: str, data: bytes) -> None:
         """Take in an image's bytes, and keep its pixels unless they are there. Raises ProblemError."""
         digest = hashlib.sha256(data).hexdigest()
         if digest not in self._rows:
@@ -97,8 +94,8 @@ class KeptPictures(Pictures):
                 self._pixels[self._rows.setdefault(digest, len(self._rows))] = pixels
         self._places[name] = self._rows[digest]
 
-    def picture(self, name: str) -> Picture:
-        """The pixels of an image that was seen."""
+    def image(self, name: str) -> RgbImage:
+        """The pixels of an image that was added."""
         pixels: NDArray[np.uint8] = self._pixels[self._places[name]]
         return pixels
 
@@ -133,9 +130,9 @@ class KeptPictures(Pictures):
         self._pixels = np.memmap(file, np.uint8, "r+", shape=(rows, *self._shape))
 
 
-def pictures_of(
-    directory: Path, processor: CLIPImageProcessorPil, images: int, limit_bytes: int, folder: Path | None
-) -> Pictures:
+def open_images(
+    directory: Path, processor: ImageProcessor, images: int, limit_bytes: int, folder: Path | None
+) -> ImageFiles:
     """Kept ones if `images` of them fit, else the others. Both give the same pixels."""
-    kept = KeptPictures(directory, processor, images, folder)
-    return kept if kept.fit(limit_bytes) else Pictures(directory, processor)
+    kept = CachedImages(directory, processor, images, folder)
+    return kept if kept.fit(limit_bytes) else ImageFiles(directory, processor)

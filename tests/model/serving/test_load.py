@@ -1,12 +1,13 @@
-"""Which arithmetic: the fastest that keeps the answers, or what was asked for if the device has it."""
+"""Loading: which checkpoint, and in which arithmetic: the fastest that keeps the answers, or what was asked for."""
 
 import pytest
 import torch
 
 from contract.containers import ServeSettings
 from model.clip.device import DeviceError
+from model.serving.load import LARGE_PARAMETERS, pick_precision
 from model.serving.towers.openvino_without_telemetry import openvino
-from model.serving.towers.precision import LARGE_PARAMETERS, pick_precision
+from tests.model.serving.http_client import Client, as_base64, classify_body, jpeg
 
 HAS_BF16 = "BF16" in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
 
@@ -34,3 +35,8 @@ def test_a_gpu_takes_what_clip_was_trained_in() -> None:
     assert pick_precision(ServeSettings(), "cuda", 1) == "fp16"
     with pytest.raises(DeviceError, match="PRECISION is 'int8', which this device lacks"):
         pick_precision(ServeSettings(precision="int8"), "cuda", 1)
+
+
+def test_the_checkpoint_in_the_model_folder_comes_before_the_base(client: Client) -> None:
+    answer = client.post(classify_body(as_base64(jpeg()), candidate_labels="cat, dog"))
+    assert answer.attributes.model_version == "tiny-1", "of the two that the shared server has"
