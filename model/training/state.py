@@ -7,9 +7,11 @@ Both are written aside, synced and renamed, because S3 may be copying the folder
 import hashlib
 import json
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import torch
 
@@ -65,25 +67,18 @@ class StateFolder:
         return sorted(self.directory.glob("step-*.json"), reverse=True)
 
 
-class _replacing:
-    """A binary file that takes its name only once it is whole and on disk."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.aside = path.with_name(f".{path.name}.part")
-
-    def __enter__(self) -> Any:
-        self.file = self.aside.open("wb")
-        return self.file
-
-    def __exit__(self, kind: object, *rest: object) -> None:
-        self.file.flush()
-        os.fsync(self.file.fileno())
-        self.file.close()
-        if kind is None:
-            self.aside.replace(self.path)
-        else:
-            self.aside.unlink()
+@contextmanager
+def _replacing(path: Path) -> Iterator[BinaryIO]:
+    """A file that takes its name only once it is whole and on disk."""
+    aside = path.with_name(f".{path.name}.part")
+    try:
+        with aside.open("wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        aside.replace(path)
+    finally:
+        aside.unlink(missing_ok=True)
 
 
 def _read_seal(path: Path) -> dict[str, Any] | None:
