@@ -37,9 +37,9 @@ def write_card(directory: Path, metadata: CheckpointMetadata) -> None:
 def card(metadata: CheckpointMetadata) -> str:
     """The card's Markdown."""
     metrics = Metrics.of(metadata.metrics)
-    parts = [_title(metadata, metrics), _figures(metadata, metrics), *_new_tasks(metrics), *_kept(metrics)]
-    parts += [*_wording(metrics), _limits(metrics), *_curve(metrics), _recipe(metadata, metrics)]
-    return "\n\n".join(parts) + "\n"
+    parts = [_title(metadata, metrics), _figures(metadata, metrics), _new_tasks(metrics), _kept(metrics)]
+    parts += [_wording(metrics), _limits(metrics), _curve(metrics), _recipe(metadata, metrics)]
+    return "\n\n".join(filter(None, parts)) + "\n"
 
 
 def _title(metadata: CheckpointMetadata, metrics: Metrics) -> str:
@@ -66,10 +66,10 @@ def _figures(metadata: CheckpointMetadata, metrics: Metrics) -> str:
     )
 
 
-def _new_tasks(metrics: Metrics) -> list[str]:
+def _new_tasks(metrics: Metrics) -> str:
     """The new domain, where its data names labels."""
     if metrics.new is None:
-        return []
+        return ""
     section = (
         f"## The new domain\n\nOn the data's own {metrics.new_reported_on} images, which were kept back from "
         f"training, in sentences it was never trained on.\n\n{tasks_table(_rows(metrics.new))}"
@@ -77,21 +77,21 @@ def _new_tasks(metrics: Metrics) -> list[str]:
     if metrics.new_before is not None and metrics.new_change is not None:
         changes = changes_table(_rows(metrics.new_before), _rows(metrics.new), _rows(metrics.new_change))
         section += f"\n\nAgainst the base:\n\n{changes}"
-    return [section]
+    return section
 
 
-def _kept(metrics: Metrics) -> list[str]:
+def _kept(metrics: Metrics) -> str:
     """What fine-tuning cost, and between which mixtures was chosen."""
     if metrics.interpolation is None:
-        return []
+        return ""
     found = metrics.interpolation
     changes = changes_table(_rows(metrics.world_before), _rows(metrics.world), _rows(metrics.world_change))
-    return [
+    return (
         f"## What fine-tuning changed\n\n{found.sentence}\n\n{changes}\n\nThe mixtures to choose from, measured on "
         "other images. `new` is the share of the new domain's validation images whose best sentence is a true one; "
         "`at most` is the upper end of a one-sided 95 % interval, and what the limits hold for; tasks at which the "
         f"base is hardly better than chance do not count as old.\n\n{_frontier(found)}"
-    ]
+    )
 
 
 def _frontier(found: Interpolation) -> str:
@@ -99,10 +99,8 @@ def _frontier(found: Interpolation) -> str:
         [
             f"{point.alpha:g}",
             f"{point.new:.3f}",
-            f"{point.mean_drop:+.3f}",
-            f"{point.mean_drop_at_most:+.3f}",
-            f"{point.worst_drop:+.3f}",
-            f"{point.worst_drop_at_most:+.3f}",
+            *map("{:+.3f}".format, (point.mean_drop, point.mean_drop_at_most)),
+            *map("{:+.3f}".format, (point.worst_drop, point.worst_drop_at_most)),
             point.worst_task or "",
             "published" if point.alpha == found.alpha else "",
         ]
@@ -112,14 +110,13 @@ def _frontier(found: Interpolation) -> str:
     return markdown(header, rows)
 
 
-def _wording(metrics: Metrics) -> list[str]:
+def _wording(metrics: Metrics) -> str:
     gaps = {**_rows(metrics.new_wording), **_rows(metrics.wording)}
-    if not gaps:
-        return []
-    return [
+    said = (
         "## Wording\n\nMean accuracy of one sentence per label, over the wordings that training uses and over those "
-        f"that it never does.\n\n{wording_table(gaps)}"
-    ]
+        "that it never does.\n\n"
+    )
+    return said + wording_table(gaps) if gaps else ""
 
 
 def _limits(metrics: Metrics) -> str:
@@ -145,10 +142,9 @@ def _lone_labels(metrics: Metrics) -> str:
     return f" {said} {', '.join(many)}." if many else ""
 
 
-def _curve(metrics: Metrics) -> list[str]:
-    if not metrics.learning_curve:
-        return []
-    return [f"## Learning curve\n\n![Validation loss and accuracy over the steps]({CURVE})"]
+def _curve(metrics: Metrics) -> str:
+    picture = f"## Learning curve\n\n![Validation loss and accuracy over the steps]({CURVE})"
+    return picture if metrics.learning_curve else ""
 
 
 def _told(metrics: Metrics, name: str) -> JsonValue:

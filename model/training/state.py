@@ -51,9 +51,8 @@ class StateFolder:
         Raises ResumeError if the state belongs to a run with other hyperparameters, data or base.
         """
         for path in self._seals():
-            seal = _read_seal(path)
-            weights = path.with_suffix(".pt")
-            if seal is None or not weights.is_file() or _sha256(weights) != seal["sha256"]:
+            seal, weights = _seal_of_whole(path), path.with_suffix(".pt")
+            if seal is None:
                 continue
             if seal["run"] != self.run_digest and not self.force:
                 raise ResumeError(
@@ -81,12 +80,14 @@ def _replacing(path: Path) -> Iterator[BinaryIO]:
         aside.unlink(missing_ok=True)
 
 
-def _read_seal(path: Path) -> dict[str, Any] | None:
+def _seal_of_whole(path: Path) -> dict[str, Any] | None:
+    """None where the seal can't be read, or what it is of is not what was sealed."""
     try:
         seal: dict[str, Any] = json.loads(path.read_bytes())
-    except ValueError:
+        whole = _sha256(path.with_suffix(".pt")) == seal["sha256"] and {"run", "step"} <= seal.keys()
+    except (FileNotFoundError, ValueError, KeyError):
         return None
-    return seal if {"sha256", "run", "step"} <= seal.keys() else None
+    return seal if whole else None
 
 
 def _sha256(path: Path) -> str:
