@@ -20,7 +20,7 @@ from benchmarks.learning.job import Job, run_job
 from benchmarks.learning.outcome import LabelledImages, Outcome, learnt_tasks, measure, mixture, remembered
 from benchmarks.learning.tables import write_report
 from model.clip.checkpoint import load_checkpoint
-from model.training.optimizer import SMALL_BASE_RATE
+from model.training.recipe import SMALL_BASE_RATE
 
 SHIPPED = ROOT / "model/shipped"
 WORK = ROOT / ".bench/learn"

@@ -11,7 +11,7 @@ from benchmarks.learning.domains import DOMAINS
 from benchmarks.learning.findings import Findings, Method
 from benchmarks.learning.outcome import NEW, SCENES, Outcome
 from benchmarks.machine import machine
-from model.training.optimizer import SMALL_BASE_RATE, UNREPLAYED_BASE_RATE
+from model.training.recipe import SMALL_BASE_RATE, UNREPLAYED_BASE_RATE
 
 FOLDER = Path(__file__).resolve().parent
 REPORT = FOLDER / "learning.md"

@@ -1,4 +1,4 @@
-"""What a run may change of a model."""
+"""What a run may change of a model, and the average that it exports."""
 
 import copy
 from collections.abc import Callable
@@ -8,20 +8,19 @@ import pytest
 import torch
 from transformers import CLIPModel
 
-from contract.hyperparameters import Hyperparameters
 from model.clip.checkpoint import load_checkpoint
-from model.training.job import main
 from model.training.loop import Loop
 from model.training.optimizer import layers_above
-from model.training.trainable import LowRank, restrict
+from model.training.weights import LoRA, frozen_copy, update_average
 from tests.model.conftest import tiny_model, tiny_tokenizer
+from tests.model.loops import exported
 
 
 def changed(loop: Loop, steps: int) -> set[str]:
-    before = {name: weight.clone() for name, weight in loop.averaged.model.named_parameters()}
+    before = {name: weight.clone() for name, weight in loop.averaged.named_parameters()}
     for _ in range(steps):
         loop.take_step()
-    return {name for name, weight in loop.averaged.model.named_parameters() if not torch.equal(weight, before[name])}
+    return {name for name, weight in loop.averaged.named_parameters() if not torch.equal(weight, before[name])}
 
 
 @pytest.mark.parametrize(
@@ -68,28 +67,31 @@ def test_a_restricted_run_is_resumed_to_the_very_same_weights(
         whole.take_step()
     for _ in range(3):
         resumed.take_step()
-    for ours, theirs in ((whole.model, resumed.model), (whole.averaged.model, resumed.averaged.model)):
+    for ours, theirs in ((whole.model, resumed.model), (whole.averaged, resumed.averaged)):
         assert all(torch.equal(a, b) for a, b in zip(ours.parameters(), theirs.parameters(), strict=True))
     assert all(torch.equal(a, b) for a, b in zip(whole.learning, resumed.learning, strict=True))
 
 
 def test_a_low_rank_update_starts_at_nothing_and_has_its_rank() -> None:
     weight = torch.randn(6, 4)
-    update = LowRank(weight, 2)
+    update = LoRA(weight, 2)
     assert torch.equal(update(weight), weight)
     torch.nn.init.normal_(update.B)
     assert torch.linalg.matrix_rank(update(weight) - weight) == 2
 
 
-def test_low_rank_updates_learn_far_fewer_numbers_and_are_exported_merged(coloured_job: Path) -> None:
-    model = tiny_model(tiny_tokenizer())
-    whole = sum(weight.numel() for weight in model.parameters())
-    restrict(Hyperparameters(lora_rank=1), model)
-    assert sum(weight.numel() for weight in model.parameters() if weight.requires_grad) < whole / 10
-    assert main(["lora_rank=2", "steps=4", "max_forgetting=1", "max_task_forgetting=1"]) == 0
-    plain = CLIPModel.from_pretrained(coloured_job / "model")
-    served = load_checkpoint(coloured_job / "model").model
+def test_low_rank_updates_learn_far_fewer_numbers_and_are_exported_merged(
+    coloured_job: Path, loop_of: Callable[..., Loop]
+) -> None:
+    loop = loop_of(lora_rank=1)
+    whole = sum(weight.numel() for weight in loop.averaged.parameters())
+    assert sum(weight.numel() for weight in loop.learning) < whole / 10
+    for _ in range(4):
+        loop.take_step()
+    exported(loop)
+    plain, served = CLIPModel.from_pretrained(coloured_job / "model"), load_checkpoint(coloured_job / "model").model
     assert plain.state_dict().keys() == tiny_model(tiny_tokenizer()).state_dict().keys() == served.state_dict().keys()
+    assert all(torch.equal(a, b) for a, b in zip(plain.parameters(), loop.averaged.parameters(), strict=True))
 
 
 def test_deeper_layers_learn_more_slowly(loop_of: Callable[..., Loop]) -> None:
@@ -104,3 +106,14 @@ def test_deeper_layers_learn_more_slowly(loop_of: Callable[..., Loop]) -> None:
         named["vision_model.pre_layrnorm.weight"] == named["text_model.embeddings.token_embedding.weight"] == 0.000125
     )
     assert layers_above("vision_model.post_layernorm.weight", loop.model) == 0
+
+
+def test_averaged_weights_follow_and_do_not_hold_gradients() -> None:
+    model = tiny_model(tiny_tokenizer())
+    average = frozen_copy(model)
+    with torch.no_grad():
+        model.logit_scale.fill_(1.0)
+    for step in range(200):
+        update_average(average, model, step, decay=0.9)
+    assert float(average.logit_scale) == pytest.approx(1.0, abs=1e-3)
+    assert not any(weight.requires_grad for weight in average.parameters())

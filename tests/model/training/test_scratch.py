@@ -1,11 +1,13 @@
-"""The tokenizer of a model that is trained from scratch."""
+"""The small CLIP that is trained from scratch, and its tokenizer."""
 
 from pathlib import Path
 
 import pytest
+import torch
 from transformers import AutoTokenizer, CLIPTokenizer
 
-from model.training.vocabulary import learn_tokenizer
+from model.clip.checkpoint import load_checkpoint, save_checkpoint
+from model.training.scratch import learn_tokenizer, small_checkpoint
 
 
 @pytest.fixture(scope="module")
@@ -33,3 +35,12 @@ def test_it_comes_back_from_disk_unchanged(tokenizer: CLIPTokenizer, tmp_path: P
     tokenizer.save_pretrained(tmp_path)
     text = "two red zebras"
     assert AutoTokenizer.from_pretrained(tmp_path)(text).input_ids == tokenizer(text).input_ids
+
+
+def test_its_checkpoint_is_whole_and_small_and_a_function_of_the_seed(tmp_path: Path) -> None:
+    made, again, other = (small_checkpoint(["a red circle"], seed) for seed in (0, 0, 1))
+    assert sum(weight.numel() for weight in made.model.parameters()) < 2_500_000
+    weights = [checkpoint.model.visual_projection.weight for checkpoint in (made, again, other)]
+    assert torch.equal(weights[0], weights[1]) and not torch.equal(weights[0], weights[2])
+    save_checkpoint(tmp_path, made.model, made.tokenizer, made.processor, made.metadata)
+    assert load_checkpoint(tmp_path).context_length == made.context_length == 48

@@ -1,14 +1,16 @@
-"""Log lines, and the expressions that SageMaker reads them with."""
+"""Log lines, and the expressions that SageMaker reads them with; what TensorBoard finds."""
 
 import os
 import re
 import sys
+from pathlib import Path
 
 import pytest
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from contract.trainings import METRIC_DEFINITIONS
 from model.evaluation.report import print_figures
-from model.training.progress import Progress
+from model.training.logs import Progress, TensorBoard
 
 
 def found(line: str) -> dict[str, float]:
@@ -51,3 +53,15 @@ def test_at_a_terminal_a_person_reads_how_fast_it_goes_and_how_long_it_will_take
         progress.report(step=250, learning_rate=1e-5, logit_scale=14.25)
         line = os.read(ours.fileno(), 1000).decode().strip()
     assert re.fullmatch(r"25%  step 250 of 1,000  loss 0\.500  [\d,]+ images/s  \d+:\d\d left", line)
+
+
+def test_the_event_file_holds_every_figure_by_its_step_while_the_run_goes_on(tmp_path: Path) -> None:
+    tensorboard = TensorBoard(tmp_path / "output/tensorboard")
+    for step, loss in ((10, 1.5), (20, 0.5)):
+        tensorboard.add("train", step, {"loss": loss, "images_per_s": 100.0})
+    tensorboard.add("validation", 20, {"validation_accuracy": 0.75})
+    events = EventAccumulator(str(tmp_path / "output/tensorboard")).Reload()
+    tensorboard.close()
+    assert set(events.Tags()["scalars"]) == {"train/loss", "train/images_per_s", "validation/accuracy"}
+    assert [(each.step, each.value) for each in events.Scalars("train/loss")] == [(10, 1.5), (20, 0.5)]
+    assert events.Scalars("validation/accuracy")[0].value == pytest.approx(0.75)

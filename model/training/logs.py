@@ -1,9 +1,12 @@
-"""What a run prints: one `key=value` line at a time, which SageMaker's metric definitions read, or at a terminal a line
-for a person.
+"""What a run tells while it goes on: `key=value` lines, which SageMaker's metric definitions read, or at a terminal a
+line for a person; and curves for TensorBoard.
 """
 
 import sys
 import time
+from pathlib import Path
+
+from torch.utils.tensorboard import SummaryWriter
 
 from model.evaluation.report import print_figures
 
@@ -50,3 +53,22 @@ class Progress:
         self.images = 0
         self.waited_before_s = self.waited_s
         self.since_s = time.monotonic()
+
+
+class TensorBoard:
+    """A run's curves: `tensorboard --logdir /opt/ml/output/tensorboard`, or of the folder in S3 to which the training
+    job's TensorBoardOutputConfig hands it up. One event file per start of the run.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self._writer = SummaryWriter(str(directory))
+
+    def add(self, group: str, step: int, values: dict[str, float]) -> None:
+        """Keep the figures of a step as `group/name`; they are in the file when this returns."""
+        for name, value in values.items():
+            self._writer.add_scalar(f"{group}/{name.removeprefix(group + '_')}", value, step)
+        self._writer.flush()
+
+    def close(self) -> None:
+        """Write the file's end."""
+        self._writer.close()

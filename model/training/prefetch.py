@@ -1,4 +1,4 @@
-"""Reading ahead: the batch of the next step is prepared while the present one is computed."""
+"""Prefetching: the batch of the next step is prepared while the present one is computed."""
 
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -13,7 +13,7 @@ from model.data.batch import Batch, Examples
 from model.training.distributed import Ranks
 
 
-class Reader:
+class Prefetcher:
     """This rank's part of every batch, and `waited_s`: how long the run has waited for it."""
 
     def __init__(self, examples: Examples, processor: CLIPImageProcessorPil, ranks: Ranks, threads: int) -> None:
@@ -21,7 +21,7 @@ class Reader:
         self.processor = processor
         self.ranks = ranks
         self.waited_s = 0.0
-        self._ahead = ThreadPoolExecutor(1, thread_name_prefix="reader")
+        self._ahead = ThreadPoolExecutor(1, thread_name_prefix="prefetcher")
         self._decoders = ThreadPoolExecutor(threads, thread_name_prefix="decoder")
         self._next: tuple[int, Future[tuple[Batch, Tensor]]] | None = None
 
