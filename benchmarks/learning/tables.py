@@ -6,11 +6,11 @@ from statistics import fmean
 
 from numpy import nansum
 
-from benchmarks.chart import Axis, Series, line_chart
 from benchmarks.learning.domains import DOMAINS
 from benchmarks.learning.findings import Findings, Method
 from benchmarks.learning.outcome import NEW, SCENES, Outcome
 from benchmarks.machine import machine
+from model.evaluation.chart import Axis, Series, line_chart
 from model.training.optimizer import SMALL_BASE_RATE, UNREPLAYED_BASE_RATE
 
 FOLDER = Path(__file__).resolve().parent

@@ -23,7 +23,7 @@ from transformers import CLIPModel
 from benchmarks import ROOT
 from benchmarks.machine import machine
 from benchmarks.serving.agreement import Agreement, answered, compare, expected, scenes
-from benchmarks.serving.bars import GPU, bar_table, table
+from benchmarks.serving.bars import GPU, bar_table
 from benchmarks.serving.client import post
 from benchmarks.serving.inputs import MERGES, classify, labels, photos, write_checkpoint
 from benchmarks.serving.load import Load, clients, clients_in_processes, open_loop_in_processes
@@ -34,6 +34,7 @@ from contract.containers import Precision
 from model.clip.checkpoint import load_checkpoint
 from model.clip.device import describe_cuda
 from model.clip.encode import Clip
+from model.evaluation.report import markdown
 from model.serving.load import build_towers
 from model.serving.towers import Embed, Towers
 
@@ -229,7 +230,7 @@ ms a call from pixels to vectors on the host, and TFLOP/s; {tower.gflop:.2f} GFL
 for transformers and for 256 images, which the server never takes at once; else they are bytes on the host, as they
 come from the decoders. The best matrix product in TFLOP/s: {peaks}.
 
-{table(["images", "transformers, eager, fp32", *(f"Wordsight, {name}" for name in PRECISIONS)], tower_rows)}
+{markdown(["images", "transformers, eager, fp32", *(f"Wordsight, {name}" for name in PRECISIONS)], tower_rows)}
 
 The server's workers together embed {tower.images_per_s:,.0f} decoded images a second.
 
@@ -238,7 +239,7 @@ The server's workers together embed {tower.images_per_s:,.0f} decoded images a s
 VGA photographs with 10 known labels. As many threads as the server has cores decode and prepare
 {served.decoded_per_s:,.0f} of them a second when they do nothing else.
 
-{table(["", "requests/s", "not answered", "p50, ms", "p99, ms", "server CPU ms", "idle"], load_rows)}
+{markdown(["", "requests/s", "not answered", "p50, ms", "p99, ms", "server CPU ms", "idle"], load_rows)}
 
 The shipped checkpoint, {served.agreement.answers:,} answers: greatest difference from transformers' fp32
 {served.agreement.max_abs:.1e}, the same best label in {served.agreement.argmax:.2%}, and in

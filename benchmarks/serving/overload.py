@@ -23,11 +23,12 @@ from statistics import median
 
 from benchmarks import ROOT
 from benchmarks.machine import machine
-from benchmarks.serving.bars import LOAD, bar_table, table
+from benchmarks.serving.bars import LOAD, bar_table
 from benchmarks.serving.client import OK, Sample, closed_loop, get, open_loop, post
 from benchmarks.serving.inputs import classify, labels, photos, write_checkpoint
 from benchmarks.serving.load import Load, between, clients, measure, percentile, read
 from benchmarks.serving.process import Server, ours, pinned, running
+from model.evaluation.report import markdown
 
 WORK = ROOT / ".bench/serve"
 BUDGET_MS = 500
@@ -170,7 +171,7 @@ another one. Latencies count from when a request was due, not from when it was s
 who know nothing of each other, some wait at {NEAR:.0%} of the capacity of a lone worker whatever the server does: for a
 queue with constant service times 1 in 100 takes 11 of these or more.
 
-{table(head, rows)}
+{markdown(head, rows)}
 
 Memory before the overload: {found.random.rss_bytes / 1e6:,.0f} MB, after it: {found.after.rss_bytes / 1e6:,.0f} MB.
 """

@@ -1,19 +1,19 @@
 """The serving report as Markdown and charts: benchmarks/serving.md."""
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
-from benchmarks.chart import Axis, Series, line_chart
 from benchmarks.machine import machine
 from benchmarks.serving.agreement import Agreement
-from benchmarks.serving.bars import THROUGHPUT, bar_table, table
+from benchmarks.serving.bars import THROUGHPUT, bar_table
 from benchmarks.serving.inputs import THIN_WIDTH
 from benchmarks.serving.load import Load, percentile
 from benchmarks.serving.process import understands
 from benchmarks.serving.tower import Hardware, middle
+from model.evaluation.chart import Axis, Series, line_chart, round_step
+from model.evaluation.report import markdown
 
 Rounds = Mapping[str, Mapping[str, Sequence[Load]]]
 """By case and contender, one per round."""
@@ -156,7 +156,7 @@ def _rounds(figures: Figures) -> str:
         for name, loads in each.items()
     ]
     head = ["request", "server", "requests/s", "CPU ms", "p50, ms", "p99, ms", "memory, MB", "machine idle"]
-    return f"## Requests\n\nIn a closed loop, the median of the rounds.\n\n{table(head, rows)}"
+    return f"## Requests\n\nIn a closed loop, the median of the rounds.\n\n{markdown(head, rows)}"
 
 
 def _load_cells(loads: Sequence[Load]) -> list[str]:
@@ -198,7 +198,7 @@ def _cost(figures: Figures) -> str:
 compare with the same round. An image costs the tower {hardware.gflop:.2f} GFLOP.
 "The tower's products" are its own shapes one after another with weights that no cache holds: what memory allows at
 batch 1.""",
-        table(head, rows),
+        markdown(head, rows),
         _request_parts(figures),
     ]
     return "\n\n".join(parts)
@@ -227,7 +227,7 @@ def _request_parts(figures: Figures) -> str:
     return f"""CPU ms of a request with 10 known labels. "Without towers" is the same server under the same load with a
 model of one layer, {THIN_WIDTH} numbers wide; it is what B7 counts.
 
-{table(head, rows)}"""
+{markdown(head, rows)}"""
 
 
 def _agreements(figures: Figures) -> str:
@@ -241,7 +241,7 @@ def _agreements(figures: Figures) -> str:
 Probabilities of the shipped checkpoint in fp32 by transformers, about scenes of its world sent as files: PNG in their
 own size, and enlarged as JPEG.
 
-{table(head, rows)}"""
+{markdown(head, rows)}"""
 
 
 def _curve_table(name: str, curve: Curve) -> str:
@@ -250,14 +250,7 @@ def _curve_table(name: str, curve: Curve) -> str:
         for contender, points in curve.items()
         for x, load in points.items()
     ]
-    return table([AXES[name], "server", "p50, ms", "requests/s", "CPU ms"], rows)
-
-
-def round_step(value: float, down: bool = False) -> float:
-    """The next of 1, 2 and 5 times the powers of ten, upwards or down, so that an axis ends at a tick."""
-    power: float = 10.0 ** math.floor(math.log10(value))
-    steps = [power * step for step in (1, 2, 5, 10)]
-    return max(step for step in steps if step <= value) if down else min(step for step in steps if step >= value)
+    return markdown([AXES[name], "server", "p50, ms", "requests/s", "CPU ms"], rows)
 
 
 def _chart(name: str, curve: Curve) -> str:

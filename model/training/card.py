@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from model.clip.checkpoint import CheckpointMetadata
+from model.evaluation.chart import learning_curve
 from model.evaluation.report import changes_table, markdown, tasks_table, wording_table
-from model.training.curve import CURVE, curve_svg
 
 CARD = "README.md"
+CURVE = "learning_curve.svg"
 FIRST_STEPS = """```python
 from transformers import pipeline
 
@@ -28,7 +29,7 @@ def write_card(directory: Path, metadata: CheckpointMetadata) -> None:
     """Write the card and the learning curve beside the weights they describe."""
     (directory / CURVE).unlink(missing_ok=True)
     if curve := metadata.metrics.get("learning_curve"):
-        (directory / CURVE).write_text(curve_svg(curve))  # type: ignore[arg-type]
+        (directory / CURVE).write_text(learning_curve(curve))  # type: ignore[arg-type]
     (directory / CARD).write_text(card(metadata))
 
 
@@ -105,7 +106,7 @@ def _frontier(found: dict[str, Any]) -> str:
         for point in found["frontier"]
     ]
     header = ["fine-tuned share", "new", "mean drop", "at most", "largest drop", "at most", "at", "decision"]
-    return markdown(header, rows)
+    return markdown(header, rows, aligned=True)
 
 
 def _wording(metrics: dict[str, Any]) -> list[str]:

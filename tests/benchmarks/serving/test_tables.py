@@ -7,7 +7,7 @@ import pytest
 from benchmarks.serving.agreement import Agreement
 from benchmarks.serving.client import Sample
 from benchmarks.serving.load import Load
-from benchmarks.serving.tables import Figures, against, bar_figures, rate, ratio, round_step, write_report
+from benchmarks.serving.tables import Figures, against, bar_figures, rate, ratio, write_report
 from benchmarks.serving.tower import Hardware, Speed
 
 
@@ -63,11 +63,6 @@ def test_bars_have_figures_by_what_was_measured() -> None:
 def test_what_a_request_costs_is_compared_with_the_hardware_of_the_same_round() -> None:
     assert against(FOUND.rounds, "VGA", "ours", [10, 24]) == pytest.approx((1.3 + 0.5) / 2)
     assert against(FOUND.rounds, "VGA", "int8", [10, 24]) is None
-
-
-def test_an_axis_ends_at_the_next_round_value() -> None:
-    assert [round_step(value) for value in (0.13, 1, 3, 60)] == pytest.approx([0.2, 1, 5, 100])
-    assert [round_step(value, down=True) for value in (0.13, 1, 3, 60)] == pytest.approx([0.1, 1, 2, 50])
 
 
 def test_the_report_has_every_part_and_its_charts(tmp_path: Path) -> None:
