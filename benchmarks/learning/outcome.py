@@ -6,23 +6,23 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import torch
-from PIL import Image
-from torch import Tensor
 
+from benchmarks.learning.job import Job
 from model.clip.checkpoint import Checkpoint, CheckpointMetadata, load_checkpoint
 from model.clip.encode import Clip
-from model.data.class_wording import said_in_evaluation, said_in_training
+from model.data.readers import read_records
 from model.evaluation.answers import Answers, result
-from model.evaluation.embed import embed_pictures
-from model.evaluation.material import Material
+from model.evaluation.labelled import Pictures, own_tasks
 from model.evaluation.world import World
-from model.training.interpolate import LEARNT_ABOVE_CHANCE, mix
+from model.training.interpolate import learnt, mix
 from model.world.tasks import TASKS, Task
 
 SCENES = 3000
 """Of 1,000, 90 images are left of the task with 100 labels, and honest scores seem off by .05 there."""
 NEW = "the new domain"
 """Beside the names of the old tasks."""
+DEFAULT = "replay"
+"""The training whose published model is what a user gets who chooses nothing."""
 
 
 @dataclass(frozen=True)
@@ -43,50 +43,63 @@ class Outcome:
         """The mean over the old tasks."""
         return sum(self.old.values()) / len(self.old)
 
-    def forgotten(self, base: "Outcome") -> float:
-        """What the old tasks lost in the mean."""
-        return base.old_mean - self.old_mean
-
     def worst(self, base: "Outcome") -> tuple[str, float]:
         """The task that lost most, and how much."""
         name = max(base.old, key=lambda task: base.old[task] - self.old[task])
         return name, base.old[name] - self.old[name]
 
 
-class LabelledImages:
-    """A folder of `<class>/*.png`."""
+@dataclass(frozen=True)
+class Training:
+    """One run of the training program; what mixtures of its result with the base can do, by the fine-tuned share; and
+    what the mixture can do that the program published.
+    """
 
-    def __init__(self, directory: Path) -> None:
-        self.classes = sorted(path.name for path in directory.iterdir() if path.is_dir())
-        self.files = [(path, number) for number, name in enumerate(self.classes)
-                      for path in sorted((directory / name).iterdir())]  # fmt: skip
+    name: str
+    job: Job
+    frontier: Mapping[float, Outcome]
+    published: Outcome
 
-    def __iter__(self) -> Iterator[Image.Image]:
-        for path, _ in self.files:
-            with Image.open(path) as image:
-                yield image.convert("RGB")
 
-    @property
-    def targets(self) -> Tensor:
-        """The number of each image's class. shape = [images]"""
-        return torch.tensor([number for _, number in self.files])
+@dataclass(frozen=True)
+class Method:
+    """One row of the report."""
+
+    name: str
+    share: float
+    outcome: Outcome
+    job: Job | None = None
+
+
+@dataclass(frozen=True)
+class Findings:
+    """All of one domain."""
+
+    domain: str
+    base: Outcome
+    trainings: Sequence[Training]
+
+    def methods(self) -> Iterator[Method]:
+        """The base, then every training before and after the program mixed it with the base; the default comes last."""
+        yield Method("zero-shot", 0.0, self.base)
+        for training in self.trainings:
+            yield Method(training.name, 1.0, training.frontier[1.0], training.job)
+            name = f"{training.name} + interpolation{' (the default)' if training.name == DEFAULT else ''}"
+            yield Method(name, training.job.published_share, training.published, training.job)
 
 
 def learnt_tasks(base: Checkpoint) -> list[Task]:
     """The world's tasks that a base is clearly better at than chance: what can be forgotten."""
-    answers = World(Clip(base), SCENES).every_answer()
-    accuracies = {name: float(said.right.float().mean()) for name, said in answers.items()}
-    return [task for task in TASKS if accuracies[task.name] >= 1 / len(task.labels) + LEARNT_ABOVE_CHANCE]
+    known = learnt(World(Clip(base), SCENES).every_answer())
+    return [task for task in TASKS if task.name in known]
 
 
-def measure(checkpoint: Checkpoint, images: LabelledImages, tasks: Sequence[Task]) -> Outcome:
-    """Ask a model about the test images, and evaluate it at the world's tasks."""
-    clip, targets = Clip(checkpoint), images.targets
-    material = Material(embed_pictures(clip, images), targets, torch.arange(len(targets)))
-    trained, unseen = (
-        material.answers(clip, [list(said_in(name)) for name in images.classes])
-        for said_in in (said_in_training, said_in_evaluation)
-    )
+def measure(checkpoint: Checkpoint, images_dir: Path, tasks: Sequence[Task]) -> Outcome:
+    """Ask a model about the test images, a folder per class, and evaluate it at the world's tasks."""
+    clip, records = Clip(checkpoint), read_records(images_dir)
+    (classes,) = own_tasks(records)
+    material = Pictures(clip, images_dir, records).material(classes)
+    trained, unseen = (material.answers(clip, prompts) for prompts in (classes.trained, classes.prompts))
     old = World(clip, SCENES).every_answer(tasks)
     return Outcome(
         _accuracy(trained),

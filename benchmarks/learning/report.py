@@ -13,17 +13,14 @@ from pathlib import Path
 
 import torch
 
-from benchmarks import ROOT
+from benchmarks import BENCH, SHIPPED
 from benchmarks.learning.domains import DOMAINS, write_domain
-from benchmarks.learning.findings import Findings, Published, Training
 from benchmarks.learning.job import Job, run_job
-from benchmarks.learning.outcome import LabelledImages, Outcome, learnt_tasks, measure, mixture, remembered
+from benchmarks.learning.outcome import Findings, Outcome, Training, learnt_tasks, measure, mixture, remembered
 from benchmarks.learning.tables import write_report
-from model.clip.checkpoint import load_checkpoint
+from model.clip.checkpoint import Checkpoint, load_checkpoint
 from model.training.optimizer import SMALL_BASE_RATE
 
-SHIPPED = ROOT / "model/shipped"
-WORK = ROOT / ".bench/learn"
 SHARES = (0.5, 0.75, 1.0)
 """Of the fine-tuned weights: the points of the frontier, measured on test images."""
 
@@ -47,30 +44,26 @@ class Domain:
         self.name = name
         self.directory = work / name
         self.base_dir = base_dir
-        self.images = LabelledImages(work / name / "test")
         base = load_checkpoint(base_dir)
         self.tasks = learnt_tasks(base)
-        self.before = measure(base, self.images, self.tasks)
+        self.before = measure(base, self.directory / "test", self.tasks)
 
     def train(self, name: str, hyperparameters: Mapping[str, str]) -> Training:
-        """Run the program and measure what it ended with, mixed with the base and as it was published."""
+        """Run the program and measure what it ended with, mixed with the base and as it was published: the mixture that
+        it chose by its own validation images, within its limits of forgetting.
+        """
         directory = self.directory / name.replace(" ", "-")
         job = run_job(directory, self.directory / "train", self.base_dir, {**COMMON, **hyperparameters})
         print(f"{self.name}: {name} took {job.steps} steps and {job.cpu_s:.0f} CPU seconds", flush=True)
-        frontier = {share: self._mixed(share, job) for share in SHARES}
-        return Training(name, job, {0.0: self.before} | frontier, self._published(job))
+        published = remembered(directory / "published.json", lambda: self._measured(load_checkpoint(job.model_dir)))
+        return Training(name, job, {0.0: self.before} | {share: self._mixed(share, job) for share in SHARES}, published)
 
     def _mixed(self, share: float, job: Job) -> Outcome:
-        return remembered(
-            job.directory / f"share-{share:g}.json",
-            lambda: measure(mixture(self.base_dir, job.tuned_weights, share), self.images, self.tasks),
-        )
+        kept = job.directory / f"share-{share:g}.json"
+        return remembered(kept, lambda: self._measured(mixture(self.base_dir, job.tuned_weights, share)))
 
-    def _published(self, job: Job) -> Published:
-        """The mixture that the program chose by its own validation images, within its limits of forgetting."""
-        left = load_checkpoint(job.model_dir)
-        kept = job.directory / "published.json"
-        return Published(job.published_share, remembered(kept, lambda: measure(left, self.images, self.tasks)))
+    def _measured(self, checkpoint: Checkpoint) -> Outcome:
+        return measure(checkpoint, self.directory / "test", self.tasks)
 
 
 def find(domain: Domain) -> Findings:
@@ -83,7 +76,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Make the report."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.learning.report", description=__doc__.split("\n\n")[0])
     parser.add_argument("--base", type=Path, default=SHIPPED, help="what is fine-tuned (default: %(default)s)")
-    parser.add_argument("--work", type=Path, default=WORK, help="where finished runs are kept (default: %(default)s)")
+    parser.add_argument(
+        "--work", type=Path, default=BENCH / "learn", help="where finished runs are kept (default: %(default)s)"
+    )
     given = parser.parse_args(arguments)
     torch.set_num_threads(1)
     findings = [find(Domain(name, given.work, given.base)) for name in DOMAINS]

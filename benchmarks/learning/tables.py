@@ -6,25 +6,25 @@ from statistics import fmean
 
 from numpy import nansum
 
+from benchmarks import REPORTS
 from benchmarks.learning.domains import DOMAINS
-from benchmarks.learning.findings import Findings, Method
-from benchmarks.learning.outcome import NEW, SCENES, Outcome
+from benchmarks.learning.outcome import NEW, SCENES, Findings, Method, Outcome
 from benchmarks.machine import machine
 from model.evaluation.chart import Axis, Series, line_chart
+from model.evaluation.report import markdown
 from model.training.optimizer import SMALL_BASE_RATE, UNREPLAYED_BASE_RATE
 
-FOLDER = Path(__file__).resolve().parent
-REPORT = FOLDER / "learning.md"
+CALIBRATION = "Calibration error of what was published, by the temperature that the checkpoint carries:"
 
 
-def write_report(findings: Sequence[Findings], base: str, folder: Path = FOLDER) -> None:
+def write_report(findings: Sequence[Findings], base: str, folder: Path = REPORTS) -> None:
     """Write the report and its charts."""
     for found in findings:
         (folder / f"learning-{found.domain}-frontier.svg").write_text(frontier_chart(found))
         (folder / f"learning-{found.domain}-curves.svg").write_text(curve_chart(found))
     cpu_s = nansum([training.job.cpu_s for found in findings for training in found.trainings])
     parts = [_head(base, cpu_s), *(_section(found) for found in findings)]
-    (folder / REPORT.name).write_text("\n\n".join(parts) + "\n")
+    (folder / "learning.md").write_text("\n\n".join(parts) + "\n")
 
 
 def _head(base: str, cpu_s: float) -> str:
@@ -48,74 +48,60 @@ trained on. CPU seconds are of the whole job, with the evaluations before, durin
 
 def _section(found: Findings) -> str:
     described = (DOMAINS[found.domain].__doc__ or "").split("\n")[0]
-    parts = [f"## {found.domain.capitalize()}", described, methods_table(found), _of_plain(found)]
+    parts = [f"## {found.domain.capitalize()}", described, methods_table(found), shares_table(found)]
     charts = [f"![{kind}](learning-{found.domain}-{kind}.svg)" for kind in ("frontier", "curves")]
     return "\n\n".join([*parts, *charts, "Each old task:", task_table(found), CALIBRATION, calibration_table(found)])
 
 
-CALIBRATION = "Calibration error of what was published, by the temperature that the checkpoint carries:"
-
-COLUMNS = (
-    *("method", "fine-tuned share", "new, trained wording", "new, unseen wording"),
-    *("old, mean", "change", "worst task", "steps", "CPU s"),
-)
-
-
 def methods_table(found: Findings) -> str:
-    """One row per method."""
-    rows = (_cells(method, found.base) for method in found.methods())
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in (COLUMNS, ["---"] * len(COLUMNS), *rows))
+    """What every method gained, what it cost, and how long it took."""
+    header = ["method", "fine-tuned share", "new, trained wording", "new, unseen wording"]
+    header += ["old, mean", "change", "worst task", "steps", "CPU s"]
+    return markdown(header, [_method_row(method, found.base) for method in found.methods()])
 
 
-def _cells(method: Method, base: Outcome) -> list[str]:
+def _method_row(method: Method, base: Outcome) -> list[str]:
     said, (task, lost) = method.outcome, method.outcome.worst(base)
-    job = method.training.job if method.training else None
-    return [
-        *(method.name, f"{method.share:g}", f"{said.trained_wording:.3f}", f"{said.unseen_wording:.3f}"),
-        *(
-            f"{said.old_mean:.3f}",
-            f"{said.old_mean - base.old_mean:+.3f}",
-            f"{task} {-lost:+.3f}" if lost > 0 else "none",
-        ),
-        *((str(job.steps), f"{job.cpu_s:.0f}") if job else ("", "")),
-    ]
+    new = [f"{said.trained_wording:.3f}", f"{said.unseen_wording:.3f}"]
+    old = [f"{said.old_mean:.3f}", f"{said.old_mean - base.old_mean:+.3f}"]
+    worst = f"{task} {-lost:+.3f}" if lost > 0 else "none"
+    cost = [str(method.job.steps), f"{method.job.cpu_s:.0f}"] if method.job else ["", ""]
+    return [method.name, f"{method.share:g}", *new, *old, worst, *cost]
 
 
-def _of_plain(found: Findings) -> str:
+def shares_table(found: Findings) -> str:
     """Gain and forgetting as shares of what plain fine-tuning gains and forgets."""
-    plain = next(training for training in found.trainings if training.name == "plain").frontier[1.0]
-    gain, cost = plain.unseen_wording - found.base.unseen_wording, plain.forgotten(found.base)
-    head = "| method | of plain's gain | of plain's forgetting |\n| --- | --- | --- |"
+    base = found.base
+    plain = next(method.outcome for method in found.methods() if method.name == "plain")
+    gain, forgotten = plain.unseen_wording - base.unseen_wording, base.old_mean - plain.old_mean
     rows = [
-        f"| {method.name} | {(method.outcome.unseen_wording - found.base.unseen_wording) / gain:.0%} | "
-        f"{method.outcome.forgotten(found.base) / cost:.0%} |"
+        [
+            method.name,
+            f"{(method.outcome.unseen_wording - base.unseen_wording) / gain:.0%}",
+            f"{(base.old_mean - method.outcome.old_mean) / forgotten:.0%}",
+        ]
         for method in found.methods()
-        if method.training
+        if method.job
     ]
-    return "\n".join([head, *rows])
+    return markdown(["method", "of plain's gain", "of plain's forgetting"], rows)
 
 
 def task_table(found: Findings) -> str:
     """Every old task before and after every method."""
     methods = list(found.methods())
-    head = "| task | " + " | ".join(method.name for method in methods) + " |"
-    rows = [
-        f"| {task} | " + " | ".join(f"{method.outcome.old[task]:.3f}" for method in methods) + " |"
-        for task in found.base.old
-    ]
-    return "\n".join([head, "| --- |" + " --- |" * len(methods), *rows])
+    rows = [[task, *(f"{method.outcome.old[task]:.3f}" for method in methods)] for task in found.base.old]
+    return markdown(["task", *(method.name for method in methods)], rows)
 
 
 def calibration_table(found: Findings) -> str:
     """How far the scores of what was published are from how often it is right, task by task."""
-    published = [method for method in found.methods() if method.outcome.calibration_errors]
-    columns = [method.outcome.calibration_errors for method in published]
-    rows = [(task, [errors[task] for errors in columns]) for task in (*found.base.old, NEW)]
-    rows += [("mean", [fmean(errors.values()) for errors in columns])]
-    rows += [("worst", [max(errors.values()) for errors in columns])]
-    head = "| task | " + " | ".join(method.name for method in published) + " |"
-    lines = [f"| {task} | " + " | ".join(f"{error:.3f}" for error in errors) + " |" for task, errors in rows]
-    return "\n".join([head, "| --- |" + " --- |" * len(published), *lines])
+    columns = {
+        each.name: each.outcome.calibration_errors for each in found.methods() if each.outcome.calibration_errors
+    }
+    rows = {task: [errors[task] for errors in columns.values()] for task in (*found.base.old, NEW)}
+    rows |= {"mean": [fmean(errors.values()) for errors in columns.values()]}
+    rows |= {"worst": [max(errors.values()) for errors in columns.values()]}
+    return markdown(["task", *columns], [[task, *(f"{error:.3f}" for error in row)] for task, row in rows.items()])
 
 
 def frontier_chart(found: Findings) -> str:
