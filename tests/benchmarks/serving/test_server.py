@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.process import ProcessError, process_tree
 from benchmarks.serving.client import get
 from benchmarks.serving.load import clients
-from benchmarks.serving.process import Server, ServerError, pinned, process_tree, running, understands
+from benchmarks.serving.server import Server, running
 
 SERVING = [sys.executable, "-m", "http.server", "{port}", "--bind", "127.0.0.1", "--protocol", "HTTP/1.1"]
 NESTED = f"""
@@ -22,38 +23,27 @@ FAILING = [sys.executable, "-c", "raise SystemExit('no model here')"]
 
 def test_a_server_is_up_within_the_block_and_what_it_costs_is_known(tmp_path: Path) -> None:
     server = Server("files", SERVING, {}, ping="/LICENSE")
-    with running([server], tmp_path) as up:
+    with running([server], logs=tmp_path) as up:
         assert up == [server]
         load = clients(up, iter([get("/LICENSE")] * 4), count=2, seconds=0, at_least=2)
         assert len(load.answered) == 4
-        assert server.cpu_s > 0 and load.rss_bytes > 1_000_000
-    with pytest.raises(ServerError, match="files is not running"):
-        _ = server.cpu_s
+        assert server.usage.cpu_s > 0 and load.rss_bytes > 1_000_000
+    with pytest.raises(ProcessError, match="files is not running"):
+        _ = server.usage
 
 
 def test_a_server_that_ends_at_once_is_said_with_its_last_words(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with pytest.raises(ServerError, match="broken did not start: no model here"):
+    with pytest.raises(ProcessError, match="broken did not start: no model here"):
         Server("broken", FAILING, {}).start(tmp_path / "log")
-    with running([Server("broken", FAILING, {}), Server("files", SERVING, {}, ping="/LICENSE")], tmp_path) as up:
+    with running([Server("broken", FAILING, {}), Server("files", SERVING, {}, ping="/LICENSE")], logs=tmp_path) as up:
         assert [server.name for server in up] == ["files"]
     assert "no model here" in capsys.readouterr().err
 
 
 def test_a_tree_of_processes_has_the_children(tmp_path: Path) -> None:
     server = Server("nested", [sys.executable, "-c", NESTED], {}, ping="/LICENSE")
-    with running([server], tmp_path):
+    with running([server], logs=tmp_path):
         before = len(list(process_tree(os.getpid())))
     assert before - len(list(process_tree(os.getpid()))) == 2
-
-
-def test_work_is_kept_on_its_cores_until_the_end_of_the_block() -> None:
-    before = os.sched_getaffinity(0)
-    with pinned({min(before)}):
-        assert os.sched_getaffinity(0) == {min(before)}
-    assert os.sched_getaffinity(0) == before
-
-
-def test_the_products_server_is_told_by_its_own_names() -> None:
-    assert understands("DECODE_THREADS") and not understands("NO_SUCH_VARIABLE")
