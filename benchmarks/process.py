@@ -50,29 +50,18 @@ def finished_children_cpu_s() -> float:
     return spent.ru_utime + spent.ru_stime
 
 
-def usage(pid: int) -> Usage:
-    """Of a process and its descendants."""
-    stats = list(process_tree(pid))
+def usage(session: int) -> Usage:
+    """Of all processes of a session, which has the number of the process that began it."""
+    stats = [stat for path in Path("/proc").glob("[0-9]*/stat") if (stat := _fields(path)) and int(stat[3]) == session]
     ticks = sum(int(field) for stat in stats for field in stat[11:15])  # its own and of children it has waited for
     return Usage(ticks / TICKS_PER_S, sum(int(stat[21]) for stat in stats) * PAGE_BYTES)
 
 
-def process_tree(pid: int) -> Iterator[list[str]]:
-    """The fields of /proc/<pid>/stat from the third on, of a process and its descendants."""
+def _fields(stat: Path) -> list[str]:
+    """From the third on: before it comes a name, which may have spaces."""
     try:
-        stat = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-        children = [child for task in Path(f"/proc/{pid}/task").iterdir() for child in _children(task)]
+        return stat.read_text().rpartition(")")[2].split()
     except OSError:  # it has just ended
-        return
-    yield stat
-    for child in children:
-        yield from process_tree(child)
-
-
-def _children(task: Path) -> list[int]:
-    try:
-        return [int(child) for child in (task / "children").read_text().split()]
-    except OSError:
         return []
 
 

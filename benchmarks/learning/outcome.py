@@ -1,13 +1,12 @@
 """What a model can do after a run: the new domain in two wordings, and the world's tasks."""
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import torch
 
-from benchmarks.learning.job import Job
 from model.clip.checkpoint import Checkpoint, CheckpointMetadata, load_checkpoint
 from model.clip.encode import Clip
 from model.data.readers import read_records
@@ -21,8 +20,6 @@ SCENES = 3000
 """Of 1,000, 90 images are left of the task with 100 labels, and honest scores seem off by .05 there."""
 NEW = "the new domain"
 """Beside the names of the old tasks."""
-DEFAULT = "replay"
-"""The training whose published model is what a user gets who chooses nothing."""
 
 
 @dataclass(frozen=True)
@@ -47,45 +44,6 @@ class Outcome:
         """The task that lost most, and how much."""
         name = max(base.old, key=lambda task: base.old[task] - self.old[task])
         return name, base.old[name] - self.old[name]
-
-
-@dataclass(frozen=True)
-class Training:
-    """One run of the training program; what mixtures of its result with the base can do, by the fine-tuned share; and
-    what the mixture can do that the program published.
-    """
-
-    name: str
-    job: Job
-    frontier: Mapping[float, Outcome]
-    published: Outcome
-
-
-@dataclass(frozen=True)
-class Method:
-    """One row of the report."""
-
-    name: str
-    share: float
-    outcome: Outcome
-    job: Job | None = None
-
-
-@dataclass(frozen=True)
-class Findings:
-    """All of one domain."""
-
-    domain: str
-    base: Outcome
-    trainings: Sequence[Training]
-
-    def methods(self) -> Iterator[Method]:
-        """The base, then every training before and after the program mixed it with the base; the default comes last."""
-        yield Method("zero-shot", 0.0, self.base)
-        for training in self.trainings:
-            yield Method(training.name, 1.0, training.frontier[1.0], training.job)
-            name = f"{training.name} + interpolation{' (the default)' if training.name == DEFAULT else ''}"
-            yield Method(name, training.job.published_share, training.published, training.job)
 
 
 def learnt_tasks(base: Checkpoint) -> list[Task]:

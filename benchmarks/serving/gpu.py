@@ -25,8 +25,9 @@ from benchmarks.machine import machine
 from benchmarks.process import Cores, pinned
 from benchmarks.serving.agreement import Agreement, agreements
 from benchmarks.serving.bars import GPU, bar_table
+from benchmarks.serving.client import closed_loop, open_loop
 from benchmarks.serving.hardware import Product, gemm_peak, tower_gflop, typical_s
-from benchmarks.serving.load import Columns, Load, clients, clients_in_processes, load_table, open_loop_in_processes
+from benchmarks.serving.load import Columns, Load, clients, in_processes, load_table
 from benchmarks.serving.overload import evenly
 from benchmarks.serving.requests import CHECKPOINT, MERGES, photos, vga_questions, write_clip
 from benchmarks.serving.server import WORK, ours, pipeline, running
@@ -152,8 +153,11 @@ def measure_served(cores: Cores) -> Served:
         (server,) = up
         clients(up, itertools.cycle(requests), CLIENTS, LOAD_S / 2)
         lone = clients(up, itertools.cycle(requests), 1, LOAD_S)
-        full = clients_in_processes(server, requests, CLIENTS, LOAD_S, GENERATORS)
-        loaded = open_loop_in_processes(server, requests, evenly(LOADED * full.per_s, LOAD_S), GENERATORS)
+        crowd = partial(closed_loop, [server.port], clients=CLIENTS // GENERATORS, seconds=LOAD_S)
+        full = in_processes(server, requests, [crowd] * GENERATORS)
+        due_s = evenly(LOADED * full.per_s, LOAD_S)
+        turns = [partial(open_loop, server.port, due_s=due_s[number::GENERATORS]) for number in range(GENERATORS)]
+        loaded = in_processes(server, requests, turns)
     decoded, theirs = decoded_per_s(cores), None
     with running([pipeline(CHECKPOINT, len(cores))], cores) as up:
         if up:
@@ -184,9 +188,13 @@ def write_report(tower: Tower, served: Served, cores: Cores, took_s: float, path
     """Write benchmarks/serving-gpu.md."""
     tokenizer = "OpenAI's tokenizer" if MERGES.is_file() else "the shipped checkpoint's tokenizer"
     tower_rows = [
-        [f"{n}", f"{tower.eager_ms[n]:.2f}", *(_tower_cell(tower, precision, n) for precision in PRECISIONS)]
+        [
+            f"{n}",
+            f"{tower.eager_ms[n]:.2f}",
+            *(f"{ms[n]:.2f} ({tower.gflop * n / ms[n]:,.0f})" for ms in tower.ms.values()),
+        ]
         for n in BATCHES
-    ]
+    ]  # GFLOP a ms are TFLOP a s
     loads = {
         "Wordsight, one client": served.lone, f"Wordsight, {CLIENTS} clients": served.full,
         f"Wordsight, {LOADED:.0%} of that, evenly": served.loaded,
@@ -224,11 +232,6 @@ The shipped checkpoint, {served.agreement.answers:,} answers: greatest differenc
 {served.agreement.max_abs:.1e}, the same best label in {served.agreement.argmax:.2%}, and in
 {served.agreement.clear_argmax:.2%} where it leads by more than .02.
 """)
-
-
-def _tower_cell(tower: Tower, precision: str, batch: int) -> str:
-    ms = tower.ms[precision][batch]
-    return f"{ms:.2f} ({tower.gflop * batch / ms:,.0f})"  # GFLOP a ms are TFLOP a s
 
 
 def split_cores() -> tuple[Cores, Cores]:

@@ -143,12 +143,6 @@ def durations_s(work: Callable[[], object], device: str, seconds: float) -> list
     return found
 
 
-def tower_times_ms(precision: Precision, pixels: Tensor, seconds: float) -> dict[int, float]:
-    """CPU ms of one call of the server's image tower, by batch size. pixels: uint8 [B, 3, height, width]"""
-    (embed,) = build_towers(Clip(load_checkpoint(CHECKPOINT)), precision, workers=1).workers
-    return {size: 1000 * typical_s(partial(embed, pixels[:size]), "cpu", seconds) for size in BATCHES}
-
-
 def hf_prepare(processor: CLIPImageProcessorPil, data: bytes) -> Tensor:
     """What the pipeline does with an image file before the model. shape = [1, 3, height, width]"""
     image = load_image(Image.open(io.BytesIO(data)))
@@ -172,8 +166,9 @@ def measure(seconds: float) -> Hardware:
     precisions: dict[str, Speed] = {}
     for name in dict.fromkeys(("fp32", default)):
         peak = gemm_peak(DTYPES[name], "cpu", seconds, PEAK_SHAPES)
-        times = tower_times_ms(name, pixels, seconds)
-        precisions[name] = Speed(peak, chain_rate(config, DTYPES[name], seconds), times)
+        (embed,) = build_towers(Clip(load_checkpoint(CHECKPOINT)), name, workers=1).workers
+        tower_ms = {size: 1000 * typical_s(partial(embed, pixels[:size]), "cpu", seconds) for size in BATCHES}
+        precisions[name] = Speed(peak, chain_rate(config, DTYPES[name], seconds), tower_ms)
     return Hardware(tower_gflop(config), default, precisions, theirs)
 
 

@@ -8,11 +8,10 @@ import time
 from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
-from benchmarks.serving.client import OK, Sample, closed_loop, open_loop
+from benchmarks.serving.client import OK, Sample, closed_loop
 from benchmarks.serving.server import Server
 from model.evaluation.report import markdown
 
@@ -117,26 +116,16 @@ def clients(
     return measure(servers, closed_loop(ports, requests, count, seconds, at_least))
 
 
-def clients_in_processes(server: Server, requests: Sequence[bytes], count: int, seconds: float, processes: int) -> Load:
-    """The same from several generator processes, where one would be the bottleneck. Their CPU is not counted."""
-    loop = partial(closed_loop, [server.port], clients=count // processes, seconds=seconds)
-    return _in_processes(server, requests, [loop] * processes)
-
-
-def open_loop_in_processes(server: Server, requests: Sequence[bytes], due_s: Sequence[float], processes: int) -> Load:
-    """An open loop, each process taking its turn."""
-    loops = [partial(open_loop, server.port, due_s=due_s[number::processes]) for number in range(processes)]
-    return _in_processes(server, requests, loops)
-
-
-def _in_processes(server: Server, requests: Sequence[bytes], loops: Sequence[Callable[..., Sending]]) -> Load:
+def in_processes(server: Server, requests: Sequence[bytes], loops: Sequence[Callable[..., Sending]]) -> Load:
+    """Loops that want `requests`, each in a generator process of its own, where one would be the bottleneck. Their CPU
+    is not counted.
+    """
     begin_s = time.monotonic() + GENERATORS_START_S
     with ProcessPoolExecutor(len(loops), mp_context=multiprocessing.get_context("spawn")) as pool:
         running = [pool.submit(_begin, loop, requests, begin_s) for loop in loops]
 
         async def sending() -> list[Sample]:
-            samples = await asyncio.gather(*map(asyncio.wrap_future, running))
-            return [sample for each in samples for sample in each]
+            return [sample for each in running for sample in await asyncio.wrap_future(each)]
 
         time.sleep(begin_s - time.monotonic())
         return measure([server], sending())

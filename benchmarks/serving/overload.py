@@ -58,13 +58,13 @@ COLUMNS: Columns = {
 class Effort:
     """How long each part lasts."""
 
-    capacity_s: float
-    near_s: float
-    beyond_s: float
-    recovery_s: float
+    capacity_s: float = 10
+    near_s: float = 40
+    beyond_s: float = 30
+    recovery_s: float = 10
 
 
-FULL, QUICK = Effort(10, 40, 30, 10), Effort(3, 6, 6, 4)
+QUICK = Effort(3, 6, 6, 4)
 
 
 @dataclass(frozen=True)
@@ -200,7 +200,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not cores:
         print("the server and the load generator need a core each, and this process has one", file=sys.stderr)
         return 2
-    begun_s, effort = time.monotonic(), QUICK if given.quick else FULL
+    begun_s, effort = time.monotonic(), QUICK if given.quick else Effort()
     write_clip()
     server = ours("load", CHECKPOINT, workers=1, QUEUE_BUDGET_MS=str(BUDGET_MS))
     with running([server], frozenset(cores[:1])) as up:

@@ -8,8 +8,10 @@ import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from http.client import HTTPConnection, HTTPException
+from http import HTTPStatus
+from http.client import HTTPException
 from pathlib import Path
+from urllib.request import urlopen
 
 from benchmarks import BENCH, ROOT
 from benchmarks.process import Cores, ProcessError, Usage, pinned, usage
@@ -59,14 +61,11 @@ class Server:
         self._process = None
 
     def _is_healthy(self) -> bool:
-        connection = HTTPConnection("127.0.0.1", self.port, timeout=5)
         try:
-            connection.request("GET", self.ping)
-            return connection.getresponse().status == 200
+            with urlopen(f"http://127.0.0.1:{self.port}{self.ping}", timeout=5) as answer:
+                return bool(answer.status == HTTPStatus.OK)
         except (OSError, HTTPException):
             return False
-        finally:
-            connection.close()
 
     @property
     def usage(self) -> Usage:

@@ -46,25 +46,18 @@ WARMING_ATTEMPTS = 40
 class Effort:
     """How much is measured."""
 
-    rounds: int
-    seconds: float
-    many_labels: int
-    label_counts: tuple[int, ...]
-    sizes: tuple[str, ...]
-    image_counts: tuple[int, ...]
-    client_counts: tuple[int, ...]
-    repeats: int
-    scenes: int
+    rounds: int = 5
+    seconds: float = 3
+    many_labels: int = 1000
+    label_counts: tuple[int, ...] = (2, 10, 100, 1000, 10_000)
+    sizes: tuple[str, ...] = tuple(SIZES_PX)
+    image_counts: tuple[int, ...] = (1, 4, 16, 64)
+    client_counts: tuple[int, ...] = (1, 2, 4, 8, 16, 32)
+    repeats: int = 5
+    scenes: int = 400
 
 
-FULL = Effort(
-    rounds=5, seconds=3, many_labels=1000, label_counts=(2, 10, 100, 1000, 10_000), sizes=tuple(SIZES_PX),
-    image_counts=(1, 4, 16, 64), client_counts=(1, 2, 4, 8, 16, 32), repeats=5, scenes=400,
-)  # fmt: skip
-QUICK = Effort(
-    rounds=1, seconds=1, many_labels=100, label_counts=(2, 10, 100), sizes=("VGA", "12 MP"),
-    image_counts=(1, 4), client_counts=(1, 4), repeats=2, scenes=40,
-)  # fmt: skip
+QUICK = Effort(1, 1, 100, (2, 10, 100), ("VGA", "12 MP"), (1, 4), (1, 4), repeats=2, scenes=40)
 PIPELINE_LIMITS = {"labels": 100, "images": 16, "clients": 8}
 """Beyond these a single request of the pipeline takes half a minute."""
 
@@ -208,7 +201,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--quick", action="store_true", help="a smoke run into .bench/serve")
     parser.add_argument("--rounds", type=int, help="of every comparison (default 5)")
     given = parser.parse_args(arguments)
-    effort = QUICK if given.quick else FULL
+    effort = QUICK if given.quick else Effort()
     if given.rounds:
         effort = replace(effort, rounds=given.rounds)
     begun_s = time.monotonic()

@@ -22,8 +22,8 @@ def test_a_program_that_fails_is_said_with_its_last_words(tmp_path: Path) -> Non
         run_python(["-c", "raise SystemExit('no such thing')"], tmp_path / "log")
 
 
-def test_a_process_uses_cpu_and_memory_and_one_that_has_ended_none() -> None:
-    mine = usage(os.getpid())
+def test_a_session_uses_cpu_and_memory_and_one_that_has_ended_none() -> None:
+    mine = usage(os.getsid(0))
     assert mine.cpu_s > 0 and mine.rss_bytes > 1_000_000 and peak_bytes() > 1_000_000
     gone = usage(2**22 + 1)
     assert (gone.cpu_s, gone.rss_bytes) == (0, 0)

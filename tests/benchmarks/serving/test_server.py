@@ -1,12 +1,11 @@
 """Servers as processes, by one of the standard library's."""
 
-import os
 import sys
 from pathlib import Path
 
 import pytest
 
-from benchmarks.process import ProcessError, process_tree
+from benchmarks.process import ProcessError
 from benchmarks.serving.client import get
 from benchmarks.serving.load import clients
 from benchmarks.serving.server import Server, running
@@ -42,8 +41,9 @@ def test_a_server_that_ends_at_once_is_said_with_its_last_words(
     assert "no model here" in capsys.readouterr().err
 
 
-def test_a_tree_of_processes_has_the_children(tmp_path: Path) -> None:
-    server = Server("nested", [sys.executable, "-c", NESTED], {}, ping="/LICENSE")
-    with running([server], logs=tmp_path):
-        before = len(list(process_tree(os.getpid())))
-    assert before - len(list(process_tree(os.getpid()))) == 2
+def test_a_servers_usage_has_its_childrens(tmp_path: Path) -> None:
+    lone = Server("files", SERVING, {}, ping="/LICENSE")
+    nested = Server("nested", [sys.executable, "-c", NESTED], {}, ping="/LICENSE")
+    with running([lone, nested], logs=tmp_path) as up:
+        assert up == [lone, nested]
+        assert nested.usage.rss_bytes > 1.5 * lone.usage.rss_bytes

@@ -4,8 +4,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from benchmarks.learning.job import Job
-from benchmarks.learning.outcome import NEW, Findings, Outcome, Training
-from benchmarks.learning.tables import calibration_table, methods_table, task_table, write_report
+from benchmarks.learning.outcome import NEW, Outcome
+from benchmarks.learning.report import Findings, Training, calibration_table, methods_table, task_table, write_report
 
 BASE = Outcome(0.1, 0.1, {"shape": 0.9, "count": 1.0}, {"shape": 0.01, "count": 0.02, NEW: 0.6})
 PLAIN = Outcome(0.95, 0.9, {"shape": 0.7, "count": 0.4})
