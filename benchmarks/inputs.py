@@ -36,8 +36,9 @@ def clip_config(
     """
     seeing = CLIPVisionConfig(**_tower(*vision), image_size=image_px, patch_size=patch_px, projection_dim=projection)
     reading = CLIPTextConfig(
-        **_tower(*text), vocab_size=vocabulary, max_position_embeddings=CONTEXT_LENGTH, projection_dim=projection
-    )
+        **_tower(*text), vocab_size=vocabulary, bos_token_id=vocabulary - 2, eos_token_id=vocabulary - 1,
+        max_position_embeddings=CONTEXT_LENGTH, projection_dim=projection,
+    )  # fmt: skip
     return CLIPConfig(text_config=reading.to_dict(), vision_config=seeing.to_dict(), projection_dim=projection)
 
 

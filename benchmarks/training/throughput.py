@@ -63,9 +63,9 @@ class Figures:
     two_large_steps: Cost
 
 
-def write_photos(directory: Path) -> None:
-    """JPEGs to train on, as JSON Lines, unless they are there already. Each is of one of ten classes and has one of the
-    sentences that the product makes of a class: some 50 different ones among 64.
+def write_photos(directory: Path, count: int) -> None:
+    """`count` JPEGs to train on, as JSON Lines, unless they are there already. Each is of one of ten classes and has
+    one of the sentences that the product makes of a class: some 50 different ones among 64.
     """
     manifest = directory / "manifest.jsonl"
     if manifest.is_file():
@@ -73,23 +73,25 @@ def write_photos(directory: Path) -> None:
     directory.mkdir(parents=True, exist_ok=True)
     rng = np.random.default_rng(0)
     lines = []
-    for number in range(PHOTOS + VALIDATION_PHOTOS):
+    for number in range(count + VALIDATION_PHOTOS):
         name = f"{number}.jpg"
         (directory / name).write_bytes(photo(PHOTO_PX, number, PHOTO_GRAIN, PHOTO_QUALITY))
         said = str(rng.choice(said_in_training(str(rng.choice(CLASSES)))))
-        split = "train" if number < PHOTOS else "validation"
+        split = "train" if number < count else "validation"
         lines.append(json.dumps({"image": name, "captions": [said], "split": split}))
     manifest.write_text("\n".join(lines) + "\n")
 
 
-def workload(work: Path, shape: str, batch: int, steps: int, warm: int, from_jpeg: bool = False) -> Workload:
+def workload(
+    work: Path, shape: str, batch: int, steps: int, warm: int, from_jpeg: bool = False, photos: int = PHOTOS
+) -> Workload:
     """Steps of a model of one of SHAPES, with what they need written below `work`."""
-    checkpoint, photos = work / shape.replace("/", "-"), work / "photos"
+    checkpoint, photos_dir = work / shape.replace("/", "-"), work / "photos"
     tokenizer = load_checkpoint(SHIPPED).tokenizer
     tokenizer.model_max_length = CONTEXT_LENGTH
     write_checkpoint(checkpoint, clip_config(**{"vocabulary": len(tokenizer), **SHAPES[shape]}), tokenizer)
-    write_photos(photos)
-    return Workload(checkpoint, photos, work / "job", batch, steps, warm, from_jpeg)
+    write_photos(photos_dir, photos)
+    return Workload(checkpoint, photos_dir, work / "job", batch, steps, warm, from_jpeg)
 
 
 def rounds(load: Workload, count: int) -> dict[str, Cost]:
