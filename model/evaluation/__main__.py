@@ -129,7 +129,7 @@ def _report(after: Measured, base: Measured | None) -> dict[str, JsonValue]:
     if after.retrieval:
         names = list(next(iter(after.retrieval.values())))
         rows = [[name, *(f"{value:.3f}" for value in found.values())] for name, found in after.retrieval.items()]
-        print(markdown(["captions of", *names], rows), end="\n\n")
+        print(markdown(["captions of", *names], rows, aligned=True), end="\n\n")
     if base:
         everything |= {"base_tasks": base.figures(), "changes": compared(base, after)}
         print(changes_table(everything["base_tasks"], tasks, everything["changes"]), end="\n\n")

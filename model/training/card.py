@@ -10,10 +10,11 @@ from pydantic import BaseModel, JsonValue
 
 from contract.metrics import Interpolation, Metrics
 from model.clip.checkpoint import CheckpointMetadata
+from model.evaluation.chart import learning_curve
 from model.evaluation.report import changes_table, markdown, tasks_table, wording_table
-from model.training.curve import CURVE, curve_svg
 
 CARD = "README.md"
+CURVE = "learning_curve.svg"
 FIRST_STEPS = """```python
 from transformers import pipeline
 
@@ -30,7 +31,7 @@ def write_card(directory: Path, metadata: CheckpointMetadata) -> None:
     """Write the card and the learning curve beside the weights they describe."""
     (directory / CURVE).unlink(missing_ok=True)
     if curve := metadata.metrics.get("learning_curve"):
-        (directory / CURVE).write_text(curve_svg(curve))  # type: ignore[arg-type]
+        (directory / CURVE).write_text(learning_curve(curve))  # type: ignore[arg-type]
     (directory / CARD).write_text(card(metadata))
 
 
@@ -107,7 +108,7 @@ def _frontier(found: Interpolation) -> str:
         for point in found.frontier or ()
     ]
     header = ["fine-tuned share", "new", "mean drop", "at most", "largest drop", "at most", "at", "decision"]
-    return markdown(header, rows)
+    return markdown(header, rows, aligned=True)
 
 
 def _wording(metrics: Metrics) -> str:

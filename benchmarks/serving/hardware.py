@@ -1,41 +1,36 @@
 """What the hardware could do: matrix products at their best, the image tower alone, and Hugging Face's preparation.
 
-    python -m benchmarks.serving.tower <checkpoint> <photos> <seconds>
-
-Runs on one thread in a process of its own, pinned to a core if it is started so, and prints one JSON object of
-`Hardware`. Of a GPU benchmarks/serving/gpu.py asks the same functions.
+Of a CPU on one thread in a process of its own; of a GPU benchmarks/serving/gpu.py asks the same functions.
 """
 
 import io
-import json
-import subprocess
-import sys
+import math
+import multiprocessing
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path
 from statistics import median
 
 import torch
+from model.serving.towers.precision import DTYPES, pick_precision
 from PIL import Image
 from torch import Tensor
 from transformers import CLIPConfig, CLIPImageProcessorPil
 from transformers.image_utils import load_image
 
-from benchmarks import ROOT
-from benchmarks.machine import cpu_flags
-from benchmarks.serving.inputs import photos
-from benchmarks.serving.process import Cores, pinned
-from contract.containers import Precision
+from benchmarks.process import Cores, pinned
+from benchmarks.serving.requests import CHECKPOINT, photos
+from contract.containers import Precision, ServeSettings
 from model.clip.checkpoint import load_checkpoint
 from model.clip.encode import Clip
 from model.serving.load import build_towers
 
-DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
-BF16_FLAGS = ("avx512_bf16", "amx_bf16")
-PEAK_SHAPES = ((512, 512, 512), (1024, 1024, 1024), (2048, 1024, 1024), (256, 3072, 768))
-"""Rows, inner and columns: those with which one core comes nearest to its peak."""
+Product = tuple[int, int, int]
+"""Rows, inner and columns of a matrix product."""
+PEAK_SHAPES: tuple[Product, ...] = ((512, 512, 512), (1024, 1024, 1024), (2048, 1024, 1024), (256, 3072, 768))
+"""Those with which one core comes nearest to its peak."""
 COLD_BYTES = 600_000_000
 """More than a core's share of any cache: between two uses of the same weights so many others are read."""
 BATCHES = (1, 8)
@@ -58,7 +53,7 @@ class Hardware:
     """All of it. `gflop`: what the image tower multiplies for one image; `prepare_ms`: HF's preparation, by size."""
 
     gflop: float
-    default: str
+    default: Precision
     precisions: Mapping[str, Speed]
     prepare_ms: Mapping[str, float]
 
@@ -69,12 +64,17 @@ class Hardware:
 
 
 def tower_gflop(config: CLIPConfig) -> float:
-    """Multiplications and additions of the image tower for one image, in billions."""
-    return sum(2 * rows * inner * columns for rows, inner, columns in _every_product(config)) / 1e9
+    """Multiplications and additions of the image tower for one image, in billions: of all products with weights, and of
+    the attention's own, all heads together as one.
+    """
+    vision = config.vision_config
+    tokens, width = int(vision.image_size // vision.patch_size) ** 2 + 1, int(vision.hidden_size)
+    attention = [(tokens, width, tokens), (tokens, tokens, width)] * int(vision.num_hidden_layers)
+    return sum(map(flop, tower_products(config) + attention)) / 1e9
 
 
-def tower_products(config: CLIPConfig) -> list[tuple[int, int, int]]:
-    """Rows, inner and columns of every product with weights, in order, for one image."""
+def tower_products(config: CLIPConfig) -> list[Product]:
+    """Every product with weights, in order, for one image."""
     vision = config.vision_config
     patches = int(vision.image_size // vision.patch_size) ** 2
     tokens, width, between = patches + 1, int(vision.hidden_size), int(vision.intermediate_size)
@@ -83,21 +83,18 @@ def tower_products(config: CLIPConfig) -> list[tuple[int, int, int]]:
     return [patch, *layer * int(vision.num_hidden_layers), (1, width, int(config.projection_dim))]
 
 
-def _every_product(config: CLIPConfig) -> list[tuple[int, int, int]]:
-    """The attention's own as well: all heads together as one."""
-    vision = config.vision_config
-    tokens, width = int(vision.image_size // vision.patch_size) ** 2 + 1, int(vision.hidden_size)
-    return tower_products(config) + [(tokens, width, tokens), (tokens, tokens, width)] * int(vision.num_hidden_layers)
+def flop(product: Product) -> int:
+    """Multiplications and additions."""
+    return 2 * math.prod(product)
 
 
-def gemm_peak(dtype: torch.dtype, device: str, seconds: float, shapes: tuple[tuple[int, int, int], ...]) -> float:
+def gemm_peak(dtype: torch.dtype, device: str, seconds: float, shapes: tuple[Product, ...]) -> float:
     """GFLOP/s of torch.mm at the best of these shapes, by its median as everything here."""
     best = 0.0
     for rows, inner, columns in shapes:
-        a = torch.randn(rows, inner).to(device, dtype)
-        b = torch.randn(inner, columns).to(device, dtype)
+        a, b = (torch.randn(size).to(device, dtype) for size in ((rows, inner), (inner, columns)))
         taken_s = typical_s(partial(torch.mm, a, b), device, seconds / len(shapes))
-        best = max(best, 2 * rows * inner * columns / taken_s / 1e9)
+        best = max(best, flop((rows, inner, columns)) / taken_s / 1e9)
     return best
 
 
@@ -119,7 +116,7 @@ def chain_rate(config: CLIPConfig, dtype: torch.dtype, seconds: float) -> float:
         turn += 1
 
     taken_s = typical_s(once, "cpu", seconds)
-    return sum(2 * rows * inner * columns for rows, inner, columns in products) / taken_s / 1e9
+    return sum(map(flop, products)) / taken_s / 1e9
 
 
 def typical_s(work: Callable[[], object], device: str, seconds: float) -> float:
@@ -146,12 +143,6 @@ def durations_s(work: Callable[[], object], device: str, seconds: float) -> list
     return found
 
 
-def tower_times_ms(directory: Path, precision: Precision, pixels: Tensor, seconds: float) -> dict[int, float]:
-    """CPU ms of one call of the server's image tower, by batch size. pixels: uint8 [B, 3, height, width]"""
-    (embed,) = build_towers(Clip(load_checkpoint(directory)), precision, workers=1).workers
-    return {size: 1000 * typical_s(partial(embed, pixels[:size]), "cpu", seconds) for size in BATCHES}
-
-
 def hf_prepare(processor: CLIPImageProcessorPil, data: bytes) -> Tensor:
     """What the pipeline does with an image file before the model. shape = [1, 3, height, width]"""
     image = load_image(Image.open(io.BytesIO(data)))
@@ -159,41 +150,33 @@ def hf_prepare(processor: CLIPImageProcessorPil, data: bytes) -> Tensor:
     return pixels
 
 
-def default_precision() -> str:
-    """What a CPU multiplies best: bf16 if it has units for it."""
-    return "bf16" if any(flag in BF16_FLAGS for flag in cpu_flags()) else "fp32"
-
-
-def measure(directory: Path, photos_dir: Path, seconds: float) -> Hardware:
+def measure(seconds: float) -> Hardware:
     """Measure everything, each part for so many seconds."""
-    checkpoint = load_checkpoint(directory)
+    checkpoint = load_checkpoint(CHECKPOINT)
     config, processor = checkpoint.model.config, checkpoint.processor
     clip = Clip(checkpoint, exact=False)
-    files = {size: photos(photos_dir, size, 1)[0] for size in PREPARED}
+    files = {size: photos(size, 1)[0] for size in PREPARED}
     # first, as in the pipeline's own process: once other work has taught the allocator to keep large blocks, 12 Mpixel
     # take 108 ms instead of the 178 ms that they take there
     theirs = {
         size: 1000 * typical_s(partial(hf_prepare, processor, file), "cpu", seconds) for size, file in files.items()
     }
-    pixels = torch.stack([clip.preprocess(clip.open(image)[0]) for image in photos(photos_dir, "VGA", max(BATCHES))])
+    pixels = torch.stack([clip.preprocess(clip.open(image)[0]) for image in photos("VGA", max(BATCHES))])
+    default = pick_precision(ServeSettings.from_env({}), "cpu", clip.parameters)
     precisions: dict[str, Speed] = {}
-    asked: tuple[Precision, ...] = ("fp32", "bf16") if default_precision() == "bf16" else ("fp32",)
-    for name in asked:
+    for name in dict.fromkeys(("fp32", default)):
         peak = gemm_peak(DTYPES[name], "cpu", seconds, PEAK_SHAPES)
-        times = tower_times_ms(directory, name, pixels, seconds)
-        precisions[name] = Speed(peak, chain_rate(config, DTYPES[name], seconds), times)
-    return Hardware(tower_gflop(config), default_precision(), precisions, theirs)
+        (embed,) = build_towers(Clip(load_checkpoint(CHECKPOINT)), name, workers=1).workers
+        tower_ms = {size: 1000 * typical_s(partial(embed, pixels[:size]), "cpu", seconds) for size in BATCHES}
+        precisions[name] = Speed(peak, chain_rate(config, DTYPES[name], seconds), tower_ms)
+    return Hardware(tower_gflop(config), default, precisions, theirs)
 
 
-def hardware(directory: Path, photos_dir: Path, seconds: float, cores: Cores) -> Hardware:
-    """`measure` in a new process on these cores."""
-    command = [sys.executable, "-m", "benchmarks.serving.tower", str(directory), str(photos_dir), str(seconds)]
-    with pinned(cores):
-        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)  # noqa: S603 - our own
-    found = json.loads(done.stdout.splitlines()[-1])
-    for each in found["precisions"].values():
-        each["tower_ms"] = {int(batch): ms for batch, ms in each["tower_ms"].items()}
-    return Hardware(**found | {"precisions": {name: Speed(**each) for name, each in found["precisions"].items()}})
+def measure_alone(seconds: float, cores: Cores) -> Hardware:
+    """`measure` on one thread of a new process on these cores."""
+    spawned = multiprocessing.get_context("spawn")
+    with pinned(cores), ProcessPoolExecutor(1, spawned, torch.set_num_threads, (1,)) as pool:
+        return pool.submit(measure, seconds).result()
 
 
 def middle(measured: Sequence[Hardware]) -> Hardware:
@@ -209,14 +192,3 @@ def middle(measured: Sequence[Hardware]) -> Hardware:
     }
     prepare_ms = {size: median(each.prepare_ms[size] for each in measured) for size in first.prepare_ms}
     return replace(first, precisions=precisions, prepare_ms=prepare_ms)
-
-
-def main(directory: str, photos_dir: str, seconds: str) -> int:
-    """Measure and print."""
-    torch.set_num_threads(1)
-    print(json.dumps(asdict(measure(Path(directory), Path(photos_dir), float(seconds)))))
-    return 0
-
-
-if __name__ == "__main__":
-    raise SystemExit(main(*sys.argv[1:]))

@@ -3,7 +3,7 @@
 import pytest
 from transformers import CLIPConfig
 
-from benchmarks.serving.tower import durations_s, tower_gflop, tower_products
+from benchmarks.serving.hardware import durations_s, tower_gflop, tower_products
 
 
 def test_the_image_tower_of_vit_b32_multiplies_8_82_gflop() -> None:

@@ -3,10 +3,9 @@
 from dataclasses import replace
 from pathlib import Path
 
-from benchmarks.learning.findings import Findings, Published, Training
 from benchmarks.learning.job import Job
 from benchmarks.learning.outcome import NEW, Outcome
-from benchmarks.learning.tables import calibration_table, methods_table, task_table, write_report
+from benchmarks.learning.report import Findings, Training, calibration_table, methods_table, task_table, write_report
 
 BASE = Outcome(0.1, 0.1, {"shape": 0.9, "count": 1.0}, {"shape": 0.01, "count": 0.02, NEW: 0.6})
 PLAIN = Outcome(0.95, 0.9, {"shape": 0.7, "count": 0.4})
@@ -14,15 +13,15 @@ KEPT = Outcome(0.9, 0.82, {"shape": 0.88, "count": 0.92})
 KEPT_CALIBRATED = replace(KEPT, calibration_errors={"shape": 0.03, "count": 0.09, NEW: 0.06})
 
 
-def training(name: str, tuned: Outcome, published: Published) -> Training:
-    job = Job(Path(name), 90.0, 300, ((25, 0.3), (50, 0.6)))
+def training(name: str, tuned: Outcome, share: float, published: Outcome) -> Training:
+    job = Job(Path(name), 90.0, 300, ((25, 0.3), (50, 0.6)), share)
     return Training(name, job, {0.0: BASE, 1.0: tuned}, published)
 
 
 FOUND = Findings(
     "digits",
     BASE,
-    [training("plain", PLAIN, Published(0.0, BASE)), training("replay", KEPT, Published(0.75, KEPT_CALIBRATED))],
+    [training("plain", PLAIN, 0.0, BASE), training("replay", KEPT, 0.75, KEPT_CALIBRATED)],
 )
 
 
