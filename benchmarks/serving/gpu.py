@@ -18,7 +18,6 @@ from functools import partial
 from pathlib import Path
 
 import torch
-from model.serving.towers.precision import DTYPES
 from transformers import CLIPModel
 
 from benchmarks import REPORTS, SHIPPED
@@ -37,7 +36,7 @@ from model.clip.checkpoint import load_checkpoint
 from model.clip.device import describe_cuda
 from model.clip.encode import Clip
 from model.evaluation.report import markdown
-from model.serving.load import build_towers
+from model.serving.load import DTYPES, build_towers
 from model.serving.towers import Towers
 
 PEAK_SHAPES: tuple[Product, ...] = ((4096, 4096, 4096), (8192, 8192, 8192), (12800, 3072, 768))

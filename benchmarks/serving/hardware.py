@@ -14,7 +14,6 @@ from functools import partial
 from statistics import median
 
 import torch
-from model.serving.towers.precision import DTYPES, pick_precision
 from PIL import Image
 from torch import Tensor
 from transformers import CLIPConfig, CLIPImageProcessorPil
@@ -25,7 +24,7 @@ from benchmarks.serving.requests import CHECKPOINT, photos
 from contract.containers import Precision, ServeSettings
 from model.clip.checkpoint import load_checkpoint
 from model.clip.encode import Clip
-from model.serving.load import build_towers
+from model.serving.load import DTYPES, build_towers, pick_precision
 
 Product = tuple[int, int, int]
 """Rows, inner and columns of a matrix product."""

@@ -48,7 +48,7 @@ def export(settings: TrainSettings, loop: Loop, before: Mapping[str, float], run
         metrics.gain = win_loss_counts(loop, selected.base)
     version = _save(settings, loop, name, metrics, calibration)
     write_golden(settings.model_dir, loop.clip(), calibration, golden_scenes())
-    mean = mean_accuracy(answers)
+    mean = mean_accuracy(answers.values())
     print_figures(exported=settings.model_dir, version=version, step=loop.step, **after, world_accuracy=mean)
 
 

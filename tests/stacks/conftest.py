@@ -9,10 +9,9 @@ from typing import Any
 
 import pytest
 from aws_cdk import App
-from stacks.context import from_context
 
 from app import build
-from stacks.config import StageConfig
+from stacks.config import StageConfig, from_context
 
 REPOSITORY = Path(__file__).parents[2]
 
