@@ -10,7 +10,7 @@ export OMP_NUM_THREADS ?= 1
 CDK = cdk --context stage=$(STAGE) $(CONTEXT)
 
 .DEFAULT_GOAL := help
-.PHONY: help local local-status local-logs local-destroy test test-slow check synth diff bootstrap deploy promote destroy api-key train-demo learn-report bench-train bench bench-load bench-gpu
+.PHONY: help local local-status local-logs local-destroy test test-slow images check synth diff bootstrap deploy promote destroy api-key train-demo learn-report bench-train bench bench-load bench-gpu
 
 help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -28,10 +28,13 @@ local-destroy: .venv/.product node_modules/.installed ## Tear the local system d
 	@python -m local destroy
 
 test: .venv/.tests node_modules/.installed ## Run the tests that guard every change
-	python -m pytest -m "not slow"
+	python -m pytest -m "not slow" -n 2 --no-loadscope-reorder
 
 test-slow: .venv/.tests node_modules/.installed ## Run the tests that take longer
 	python -m pytest -m slow
+
+images: .venv/.tests ## Build both container images and run them, by Docker, or else by podman: root on Debian
+	python -m pytest -s -v tests/images/checks.py
 
 check: .venv/.tests ## Lint, formatting and types
 	ruff check .
@@ -51,23 +54,14 @@ deploy: .venv/.product node_modules/.installed ## Deploy to your AWS account (ST
 	@python -m stacks.config $(STAGE)
 	$(CDK) deploy --all
 
-promote: .venv/.product node_modules/.installed ## Let another checkpoint go live (MODEL_URI=s3://…/ STAGE=dev|prod)
+promote: .venv/.product node_modules/.installed ## Promote another checkpoint (MODEL_URI=s3://…/ STAGE=dev|prod)
 	$(CDK) deploy WordsightServing-$(STAGE) --parameters ModelUri=$(MODEL_URI)
 
 destroy: .venv/.product node_modules/.installed ## Remove it from your AWS account (STAGE=dev|prod)
 	$(CDK) destroy --all
 
 api-key: .venv/.product ## Print the API key of the deployed stage (STAGE=dev|prod)
-	@python -c "$$PRINT_API_KEY" WordsightApi-$(STAGE)
-
-define PRINT_API_KEY
-import sys, boto3
-outputs = boto3.client("cloudformation").describe_stacks(StackName=sys.argv[1])["Stacks"][0]["Outputs"]
-key_id = next((output["OutputValue"] for output in outputs if output["OutputKey"] == "ApiKeyId"), None)
-key_id or sys.exit("this stage asks for no API key: see auth in stacks/config.py")
-print(boto3.client("apigateway").get_api_key(apiKey=key_id, includeValue=True)["value"])
-endef
-export PRINT_API_KEY
+	@python -m operate.api_key $(STAGE)
 
 train-demo: .venv/.product ## Train the shipped checkpoint again: an hour, resumes if stopped
 	SAGEMAKER_BASE_DIR=.train-demo/objects python -m model.training data=world init=scratch steps=5000 captions_per_image=3 threads=1 precision=fp32
@@ -102,21 +96,23 @@ bench-gpu: .venv/.product ## Measure serving on a CUDA GPU: 5 minutes
 	$@/bin/python -m pip install --disable-pip-version-check -r $<
 	@touch $@
 
-# Stamps: what was installed, and from which list. A changed list installs again.
+# Stamps: what was installed, and from which lists. A changed list installs again.
+REQUIREMENTS = requirements.txt $(wildcard model/requirements.txt model/*/requirements*.txt)
+
 .venv/bin/python:
 	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Wordsight needs Python 3.11 or newer, found " + sys.version.split()[0] + ": make PYTHON=python3.11 ...")'
 	$(PYTHON) -m venv .venv
 
-.venv/.product: requirements.txt model/requirements.txt | .venv/bin/python
-	python -m pip install --disable-pip-version-check -r requirements.txt -r model/requirements.txt
+.venv/.product: $(REQUIREMENTS) | .venv/bin/python
+	python -m pip install --disable-pip-version-check -r requirements.txt
 	@touch $@
 
 .venv/.benchmarks: benchmarks/requirements.txt .venv/.product
-	python -m pip install --disable-pip-version-check -r model/requirements.txt -r benchmarks/requirements.txt
+	python -m pip install --disable-pip-version-check -r requirements.txt -r benchmarks/requirements.txt
 	@touch $@
 
 .venv/.tests: tests/requirements.txt benchmarks/requirements.txt .venv/.product
-	python -m pip install --disable-pip-version-check -r requirements.txt -r model/requirements.txt -r tests/requirements.txt
+	python -m pip install --disable-pip-version-check -r requirements.txt -r tests/requirements.txt
 	@touch $@
 
 node_modules/.installed: package-lock.json .venv/.product

@@ -7,9 +7,9 @@ import sys
 
 from aws_cdk import App, Tags
 
+from contract.settings import SettingsError
 from stacks.api.stack import ApiStack
-from stacks.config import ConfigError
-from stacks.context import from_context
+from stacks.config import from_context
 from stacks.data import DataStack
 from stacks.nag import check_with_cdk_nag
 from stacks.serving.stack import ServingStack
@@ -34,6 +34,6 @@ if __name__ == "__main__":
     app = App()
     try:
         build(app)
-    except ConfigError as error:
+    except SettingsError as error:
         sys.exit(f"the configuration is not allowed: {error}")
     app.synth()

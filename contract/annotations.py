@@ -7,17 +7,17 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Literal, Self, TypedDict
+from typing import Annotated, ClassVar, Literal, Self, TypedDict
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, BaseModel, Field, StringConstraints, model_validator
 
 from contract.forms import read_fields
-from contract.limits import MAX_IMAGES
+from contract.limits import MAX_IMAGES, UPLOADS_PREFIX
 from contract.perceptual_hash import PATTERN as PERCEPTUAL_HASH
-from contract.problems import BadRequest, ProblemError
-from contract.questions import TaskName, Text
-from contract.requests import ImageField, ImageSource, check_bytes, source_or_problem
-from contract.validation import json_object, validate
+from contract.problems import BadRequest, Problem, ProblemError
+from contract.questions import TaskName, Text, Texts
+from contract.requests import EXAMPLE_IMAGE_BASE64, ImageField, ImageSource, check_bytes, source_or_problem
+from contract.validation import Strict, json_object, media_type_of, validate
 
 ANNOTATIONS_PREFIX = "annotations/"
 """Where in the data bucket they are: `<dataset>/<id>.json`."""
@@ -44,7 +44,7 @@ SPLIT_NAMES: dict[str, Split] = {
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _DATASET = re.compile(f"[a-z0-9][a-z0-9_-]{{0,{MAX_DATASET_CHARS - 1}}}")
 _ID = re.compile(r"[0-9a-f]{36}")
-_IMAGE_DIGITS, _SAID_DIGITS = 24, 12
+_IMAGE_DIGITS, _BODY_DIGITS = 24, 12
 """Of an annotation's id: those of its image first, so that an image's records are found by their keys."""
 
 
@@ -58,27 +58,21 @@ def check_dataset(name: str) -> str:
     return name
 
 
-def _one_or_many(value: object) -> object:
-    return [value] if isinstance(value, str) else value
-
-
 Dataset = Annotated[str, AfterValidator(check_dataset)]
 
 
-class Said(BaseModel):
+class AnnotationBody(Strict):
     """What is said of an image: sentences, its label in a task, or both. The body of PUT /annotations/{id}."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    sentences: Annotated[list[Text], BeforeValidator(_one_or_many, json_schema_input_type=Text | list[Text])] = Field(
-        default=[], max_length=MAX_SENTENCES, description="True of the image, each on its own"
-    )
+    sentences: Texts = Field(default=[], max_length=MAX_SENTENCES, description="True of the image, each on its own")
     label: Text | None = Field(default=None, description="Its class")
     task: TaskName | None = Field(default=None, description="What the label answers, such as a saved task's name")
     split: Split | None = Field(default=None, description="If absent, each training draws one that stays the same")
 
+    EXAMPLES: ClassVar = {"label": {"label": "blue", "task": "colour"}}
+
     @model_validator(mode="after")
-    def _says_something(self) -> Self:
+    def _has_sentences_or_label(self) -> Self:
         if not self.sentences and self.label is None:
             raise ValueError("nothing is said of the image: give sentences, a label, or both")
         if self.task is not None and self.label is None:
@@ -86,22 +80,41 @@ class Said(BaseModel):
         return self
 
 
-class NewAnnotation(Said):
+class NewAnnotation(AnnotationBody):
     """One image and what is said of it. The body of POST /annotations, alone or in a list of `annotations`."""
 
     image: ImageField = Field(description='Base64, or {"s3_key": …} of an image that was uploaded before')
     dataset: Dataset = DEFAULT_DATASET
 
+    EXAMPLES: ClassVar = {
+        "sentences": {
+            "image": EXAMPLE_IMAGE_BASE64,
+            "sentences": ["a red square", "something painted red"],
+            "dataset": "shapes",
+        }
+    }
 
-class AnnotationsBody(BaseModel):
+
+class AnnotationsBody(Strict):
     """Many images at once. A bad one becomes a problem in its place."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     annotations: list[NewAnnotation] = Field(min_length=1, max_length=MAX_IMAGES)
 
+    EXAMPLES: ClassVar = {
+        "labels: Many at once": {
+            "annotations": [
+                {"image": EXAMPLE_IMAGE_BASE64, "label": "red", "task": "colour", "split": "train"},
+                {"image": {"s3_key": f"{UPLOADS_PREFIX}1"}, "label": "blue", "task": "colour"},
+            ]
+        }
+    }
 
-class Annotation(Said):
+
+AnnotationsRequest = Annotated[NewAnnotation | AnnotationsBody, Field(title="AnnotationsRequest")]
+"""The JSON body of POST /annotations."""
+
+
+class Annotation(AnnotationBody):
     """A stored record."""
 
     id: str
@@ -119,6 +132,15 @@ class StoredAnnotation(TypedDict):
     dataset: str
     image: str
     new: bool
+
+
+AnnotationsAnswer = Annotated[
+    StoredAnnotation | list[StoredAnnotation | Problem],
+    Field(
+        title="AnnotationsAnswer",
+        description="What was stored; for a list of annotations a list, with problems in their places",
+    ),
+]
 
 
 class Counts(BaseModel):
@@ -145,10 +167,10 @@ class Erased(TypedDict):
     annotations: int
 
 
-def annotation_id(image: str, said: Said) -> str:
+def annotation_id(image: str, body: AnnotationBody) -> str:
     """The id of what is said of an image, given by its sha256: posted twice, it is the same record."""
-    words = json.dumps([said.task, said.label, said.sentences, said.split], ensure_ascii=False)
-    return image[:_IMAGE_DIGITS] + hashlib.sha256(words.encode()).hexdigest()[:_SAID_DIGITS]
+    words = json.dumps([body.task, body.label, body.sentences, body.split], ensure_ascii=False)
+    return image[:_IMAGE_DIGITS] + hashlib.sha256(words.encode()).hexdigest()[:_BODY_DIGITS]
 
 
 def annotation_key(dataset: str, id: str) -> str:
@@ -183,7 +205,7 @@ def image_key(image: str) -> str:
     return IMAGES_PREFIX + image
 
 
-class _Fields(Said):
+class _Fields(AnnotationBody):
     dataset: Dataset = DEFAULT_DATASET
 
 
@@ -191,7 +213,7 @@ class _Fields(Said):
 class Entry:
     """One image and what is said of it, or why that can't be read."""
 
-    said: Said | ProblemError
+    body: AnnotationBody | ProblemError
     image: ImageSource
     dataset: str = DEFAULT_DATASET
 
@@ -203,14 +225,14 @@ def parse_annotations(
 
     Raises BadRequest, UnsupportedMediaType or PayloadTooLarge; in a list, a bad item's problem is in its entry.
     """
-    if (content_type or "").split(";", 1)[0].strip().lower() == "application/json":
+    if media_type_of(content_type) == "application/json":
         if query:
             raise BadRequest(f"the fields of a JSON request go in its body, got {', '.join(query)} in the query")
         entries, listed = _from_json(body)
     else:
         images, fields = read_fields(content_type, body, query)
-        said = validate(_Fields, {name: _text_or_list(name, values) for name, values in fields.items()})
-        entries, listed = [Entry(said, image, said.dataset) for image in images], len(images) > 1
+        shared = validate(_Fields, {name: _text_or_list(name, values) for name, values in fields.items()})
+        entries, listed = [Entry(shared, image, shared.dataset) for image in images], len(images) > 1
     if not 1 <= len(entries) <= MAX_IMAGES:
         raise BadRequest(f"{len(entries)} annotations, between 1 and {MAX_IMAGES} are allowed in one request")
     check_bytes(entry.image for entry in entries)

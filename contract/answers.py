@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, TypedDict
+from typing import Annotated, Any, TypedDict
 
-from contract.problems import ProblemError
+from pydantic import Field
+
+from contract.problems import Problem, ProblemError
 from contract.requests import ClassifyRequest
 
 
@@ -16,10 +18,20 @@ class LabelScore(TypedDict):
     score: float
 
 
+Classification = Annotated[
+    list[LabelScore] | dict[str, list[LabelScore]] | list[list[LabelScore] | Problem | dict[str, list[LabelScore]]],
+    Field(
+        title="Classification",
+        description="Labels, best first; by name for `tasks`; for a list of images a list of these",
+    ),
+]
+"""The answer of POST /classify in all of its shapes; in a list, a bad image's problem stands in its place."""
+
+
 class Embeddings(TypedDict):
     """The answer of POST /embed: unit vectors, each as long as the model's projection."""
 
-    images: list[list[float]]
+    images: list[list[float] | Problem]
     texts: list[list[float]]
 
 

@@ -8,16 +8,17 @@ lines; and, written last, one of `done/`, whose name alone tells what came of th
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
-from typing import Annotated, Any, Literal, NamedTuple, Self
+from collections.abc import Callable, Iterable
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, Field, model_validator
 
 from contract.annotations import IMAGES_PREFIX
 from contract.idempotency import ID
 from contract.limits import MAX_S3_KEY_BYTES, MAX_TASKS, UPLOADS_PREFIX
-from contract.problems import BadRequest, Problem
+from contract.problems import BadRequest, Problem, shorten
 from contract.questions import Parameters, TaskName
+from contract.validation import Stored, Strict
 
 BATCHES_PREFIX = "batches/"
 """Where in the data bucket they are: one folder each."""
@@ -35,10 +36,8 @@ _SHARD_DIGITS = 6
 _DONE = re.compile(rf"(\d{{{_SHARD_DIGITS}}})-(\d+)-(\d+)")
 
 
-class BatchBody(BaseModel):
+class BatchBody(Strict):
     """The JSON body of POST /batches: where the images are, and what is asked of each."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     s3_prefix: str | None = Field(
         default=None, max_length=MAX_S3_KEY_BYTES, description="Every object whose key begins with it"
@@ -50,6 +49,17 @@ class BatchBody(BaseModel):
         default=None, description="A saved task by its name, or a list of them, instead of parameters"
     )
     parameters: Parameters | None = Field(default=None, description="As in POST /classify")
+
+    EXAMPLES: ClassVar = {
+        "prefix: All images whose keys begin alike, asked a saved task": {
+            "s3_prefix": f"{COLLECTIONS_PREFIX}welds/",
+            "task": "defect",
+        },
+        "manifest: The images that a file of JSON lines names": {
+            "s3_key": f"{COLLECTIONS_PREFIX}welds.jsonl",
+            "parameters": {"candidate_labels": ["crack", "pore", "sound"], "top_k": 1},
+        },
+    }
 
     @model_validator(mode="after")
     def _one_source_and_one_question(self) -> Self:
@@ -67,13 +77,11 @@ class BatchBody(BaseModel):
         return self.parameters or Parameters(task=self.task)
 
 
-class Batch(BaseModel):
+class Batch(Stored):
     """An accepted request, as it is stored. `attempt` counts how often it was begun, the last time when `begun` says.
 
     `parameters` have the saved tasks as they were when the batch was accepted: all images are asked the same.
     """
-
-    model_config = ConfigDict(frozen=True)
 
     id: str
     created: str
@@ -89,10 +97,8 @@ class Batch(BaseModel):
         return f"{self.id}-{self.attempt}"
 
 
-class Plan(BaseModel):
+class Plan(Stored):
     """How far the images of a batch are listed: in `shards` shards so far, up to a key or a line of the manifest."""
-
-    model_config = ConfigDict(frozen=True)
 
     images: int = 0
     shards: int = 0
@@ -102,19 +108,15 @@ class Plan(BaseModel):
     complete: bool = False
 
 
-class ShardItem(BaseModel):
+class ShardItem(Stored):
     """One image of a shard by its key, or a manifest's line that names none, and why."""
-
-    model_config = ConfigDict(frozen=True)
 
     place: str
     problem: str | None = None
 
 
-class Shard(BaseModel):
+class Shard(Stored):
     """What one worker has to do."""
-
-    model_config = ConfigDict(frozen=True)
 
     items: list[ShardItem]
 
@@ -181,7 +183,7 @@ class BatchList(BaseModel):
 def check_source(key: str) -> str:
     """The key or prefix itself. Raises ValueError for a place in the bucket from which no batch reads."""
     if not key.startswith(SOURCE_PREFIXES):
-        raise ValueError(f"the images of a batch lie under {' or '.join(SOURCE_PREFIXES)}, got {key[:60]!r}")
+        raise ValueError(f"the images of a batch lie under {' or '.join(SOURCE_PREFIXES)}, got {shorten(key)!r}")
     return key
 
 
@@ -192,37 +194,22 @@ def batch_prefix(id: str) -> str:
     return f"{BATCHES_PREFIX}{id}/"
 
 
-def batch_key(id: str) -> str:
-    return f"{batch_prefix(id)}batch.json"
+def _of_batch(name: str) -> Callable[[str], str]:
+    """From a batch's id to where its file or folder of this name is."""
+    return lambda id: batch_prefix(id) + name
 
 
-def plan_key(id: str) -> str:
-    return f"{batch_prefix(id)}plan.json"
-
-
-def failure_key(id: str) -> str:
-    return f"{batch_prefix(id)}failure.json"
+batch_key, plan_key, failure_key = map(_of_batch, ("batch.json", "plan.json", "failure.json"))
+results_prefix, problems_prefix, done_prefix = map(_of_batch, ("results/", "problems/", "done/"))
 
 
 def shard_key(id: str, shard: int) -> str:
     return f"{batch_prefix(id)}shards/{shard:0{_SHARD_DIGITS}}.json"
 
 
-def results_prefix(id: str) -> str:
-    return f"{batch_prefix(id)}results/"
-
-
-def problems_prefix(id: str) -> str:
-    return f"{batch_prefix(id)}problems/"
-
-
 def lines_key(prefix: str, shard: int) -> str:
     """The file of a shard under `results_prefix` or `problems_prefix`."""
     return f"{prefix}{shard:0{_SHARD_DIGITS}}.jsonl"
-
-
-def done_prefix(id: str) -> str:
-    return f"{batch_prefix(id)}done/"
 
 
 def done_key(id: str, shard: int, done: Done) -> str:

@@ -59,10 +59,7 @@ class ServeSettings(ContainerSettings):
         description="Batches that are computed at a time; None: two on a GPU, else one per core, each with one thread",
     )
     decode_threads: int = Field(
-        default_factory=free_vcpus,
-        alias="DECODE_THREADS",
-        ge=1,
-        description="Threads that open images",
+        default_factory=free_vcpus, alias="DECODE_THREADS", ge=1, description="Threads that open images"
     )
     queue_budget_ms: int = Field(
         500,

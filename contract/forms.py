@@ -11,6 +11,12 @@ from typing import Any
 
 from contract.problems import BadRequest, UnsupportedMediaType, shorten
 from contract.questions import Parameters
+from contract.validation import media_type_of
+
+PARAMETER_FIELDS = ("parameters", *Parameters.model_fields)
+"""Fields of POST /classify beside its images."""
+MAX_REMEMBERED_HEAD_BYTES = 256
+_IMAGE_PARTS = ("image", "inputs")
 
 
 def read_fields(
@@ -20,7 +26,7 @@ def read_fields(
 
     Raises BadRequest or UnsupportedMediaType.
     """
-    media_type = (content_type or "").split(";", 1)[0].strip().lower()
+    media_type = media_type_of(content_type)
     if media_type == "multipart/form-data":
         images, fields = _read_form(content_type or "", body)
         return images, _merge(fields, query)
@@ -41,12 +47,8 @@ def _advise_media_type(media_type: str) -> str:
     return f"{got}, allowed are application/json, image/*, application/octet-stream and multipart/form-data"
 
 
-_IMAGE_PARTS = ("image", "inputs")
-MAX_REMEMBERED_HEAD_BYTES = 256
-PARAMETER_FIELDS = ("parameters", *Parameters.model_fields)
-
-
 def parameters_of(fields: Mapping[str, Sequence[str]]) -> dict[str, Any]:
+    """The JSON of `Parameters` that the fields of POST /classify stand for. Raises BadRequest."""
     data: dict[str, Any] = {}
     for name, values in fields.items():
         if name in ("candidate_labels", "hypothesis_template", "task"):
@@ -78,6 +80,7 @@ def _json(value: str, name: str) -> object:
 
 
 def only_one(values: Sequence[str], name: str) -> str:
+    """The one value of a field. Raises BadRequest if it is given several times."""
     if len(values) != 1:
         raise BadRequest(f"{name} is given {len(values)} times: give it once")
     return values[0]

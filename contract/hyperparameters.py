@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
-from contract.settings import SettingsError, sentence
+from contract.settings import Settings
 
 
 def half_the_vcpus() -> int:
@@ -19,10 +19,8 @@ def half_the_vcpus() -> int:
     return max(1, (os.cpu_count() or 2) // 2)
 
 
-class Hyperparameters(BaseModel):
+class Hyperparameters(Settings):
     """What one training run may be told. SageMaker passes every value as a string."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     data: Literal["channel", "world"] = Field("channel", description="The train channel, or the rendered world")
     init: Literal["base", "scratch"] = Field("base", description="Fine-tune a checkpoint, or start a small CLIP anew")
@@ -99,22 +97,22 @@ class Hyperparameters(BaseModel):
     @model_validator(mode="after")
     def _fit_together(self) -> Self:
         locked = self.lock_image or self.lock_text
+        scratch = self.init == "scratch"
+        no_base_or_channel = scratch or self.data == "world"
+        both = self.lock_image and self.lock_text and not self.unlocked_blocks
         for wrong, rule in (
-            (
-                self.lock_image and self.lock_text and self.unlocked_blocks == 0,
-                "lock_image and lock_text leave nothing to learn: lock one tower, or set unlocked_blocks",
-            ),
+            (both, "lock_image and lock_text leave nothing to learn: lock one tower, or set unlocked_blocks"),
             (self.unlocked_blocks and not locked, "unlocked_blocks is of locked towers: set lock_image or lock_text"),
-            (locked and self.init == "scratch", "lock_image and lock_text keep what a base has learnt: set init=base"),
-            (self.lora_rank and self.init == "scratch", "lora_rank adapts what a base has learnt: set init=base"),
+            (locked and scratch, "lock_image and lock_text keep what a base has learnt: set init=base"),
+            (self.lora_rank and scratch, "lora_rank adapts what a base has learnt: set init=base"),
             (self.lora_rank and self.muon, "lora_rank is for optimizer=adamw: Muon steps whole matrices"),
             (self.layer_decay < 1 and self.muon, "layer_decay is for optimizer=adamw: Muon's steps have one length"),
             (
-                self.distillation_weight and (self.init == "scratch" or self.data == "world"),
+                self.distillation_weight and no_base_or_channel,
                 "distillation_weight keeps a base's answers on a channel's images: set init=base and data=channel",
             ),
             (
-                self.replay_share and (self.init == "scratch" or self.data == "world"),
+                self.replay_share and no_base_or_channel,
                 "replay_share mixes what a base has learnt into a channel's images: set init=base and data=channel",
             ),
         ):
@@ -125,11 +123,7 @@ class Hyperparameters(BaseModel):
     @classmethod
     def from_strings(cls, values: Mapping[str, str]) -> Self:
         """Parse hyperparameters.json. Raises SettingsError naming every bad one and what is allowed."""
-        try:
-            return cls.model_validate(dict(values))
-        except ValidationError as error:
-            faults = [cls._sentence(fault) for fault in error.errors(include_url=False)]
-            raise SettingsError("; ".join(faults)) from None
+        return cls(**values)
 
     @classmethod
     def described(cls) -> str:
@@ -139,9 +133,9 @@ class Hyperparameters(BaseModel):
         return "\n".join(line.rstrip() for line in lines)
 
     @classmethod
-    def _sentence(cls, fault: Mapping[str, object]) -> str:
+    def _sentence(cls, fault: Mapping[str, Any], values: Mapping[str, Any]) -> str:
         if fault["type"] == "extra_forbidden":
-            location = fault["loc"]
-            name = location[0] if isinstance(location, tuple) else location
-            return f"{name!r} is no hyperparameter: allowed are {', '.join(cls.model_fields)}"
-        return f"hyperparameter {sentence(fault)}" if fault["loc"] else sentence(fault)
+            return f"{fault['loc'][0]!r} is no hyperparameter: allowed are {', '.join(cls.model_fields)}"
+        return (
+            f"hyperparameter {super()._sentence(fault, values)}" if fault["loc"] else super()._sentence(fault, values)
+        )

@@ -1,4 +1,6 @@
-"""What is remembered of a request with an Idempotency-Key, so that repeating it creates nothing twice."""
+"""Ids and idempotency: what things are created under, and what is remembered so that a repeated request creates nothing
+twice.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +14,9 @@ IDEMPOTENCY_PREFIX = "idempotency/"
 """Where in the data bucket it is kept, for IDEMPOTENCY_DAYS."""
 IDEMPOTENCY_DAYS = 1
 MAX_IDEMPOTENCY_KEY_CHARS = 255
+
+ID = re.compile(r"\d{14}-[0-9a-f]{6}")
+"""Of an import, a training, a batch or a promotion: when it was created, in UTC, and six drawn digits."""
 
 
 class Answer(TypedDict):
@@ -34,9 +39,6 @@ class Remembered(TypedDict):
 def remembered_key(route: str, key: str) -> str:
     """Where in the data bucket a request to `route`, such as "POST /uploads", with this Idempotency-Key is kept."""
     return f"{IDEMPOTENCY_PREFIX}{hashlib.sha256(f'{route} {key}'.encode()).hexdigest()}.json"
-
-
-ID = re.compile(r"\d{14}-[0-9a-f]{6}")
 
 
 def now() -> str:

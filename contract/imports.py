@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from typing import ClassVar, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, Field, model_validator
 
 from contract.annotations import DEFAULT_DATASET, Dataset, Split
 from contract.idempotency import ID
 from contract.limits import MAX_S3_KEY_BYTES, UPLOADS_PREFIX
-from contract.problems import BadRequest, Problem
+from contract.problems import BadRequest, Problem, shorten
 from contract.questions import TaskName
+from contract.validation import Stored, Strict
 
 IMPORTS_PREFIX = "imports/"
 """Where in the data bucket they are: `<id>.json` tells how far each is, `<id>/` has all of its problems."""
 SHOWN_PROBLEMS = 100
+
+ImportState = Literal["running", "done", "failed"]
 
 IMAGE_FIELDS = ("s3_key", "image", "file_name", "filepath", "source-ref")
 SENTENCE_FIELDS = ("sentences", "captions", "text", "caption", "title")
@@ -25,10 +28,8 @@ IMAGE_SUFFIXES = (
 """Of the files in a label's folder that are images; others are passed over."""
 
 
-class AnnotationImportBody(BaseModel):
+class AnnotationImportBody(Strict):
     """The JSON body of POST /annotations/imports: what to read, and what holds where a line says nothing."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     s3_key: str | None = Field(
         default=None, max_length=MAX_S3_KEY_BYTES, description='JSON lines such as {"s3_key": …, "sentences": […]}'
@@ -42,20 +43,27 @@ class AnnotationImportBody(BaseModel):
     task: TaskName | None = Field(default=None, description="What the labels answer")
     split: Split | None = None
 
+    EXAMPLES: ClassVar = {
+        "folder: metadata.jsonl beside images, or a folder per label": {
+            "s3_prefix": f"{UPLOADS_PREFIX}pets/",
+            "dataset": "pets",
+            "task": "pet",
+        },
+        "lines": {"s3_key": f"{UPLOADS_PREFIX}pets.jsonl", "dataset": "pets"},
+    }
+
     @model_validator(mode="after")
     def _one_source_among_the_uploads(self) -> Self:
         given = [each for each in (self.s3_key, self.s3_prefix) if each is not None]
         if len(given) != 1:
             raise ValueError(f"{len(given)} of s3_key and s3_prefix are given: give one of them")
         if not given[0].startswith(UPLOADS_PREFIX):
-            raise ValueError(f"what is imported lies under {UPLOADS_PREFIX!r}, got {given[0][:60]!r}")
+            raise ValueError(f"what is imported lies under {UPLOADS_PREFIX!r}, got {shorten(given[0])!r}")
         return self
 
 
-class Cursor(BaseModel):
+class Cursor(Stored):
     """Where an import goes on: behind a line of a manifest, or behind a key."""
-
-    model_config = ConfigDict(frozen=True)
 
     manifest: int = 0
     line: int = 0
@@ -63,39 +71,33 @@ class Cursor(BaseModel):
     key: str = ""
 
 
-class Layout(BaseModel):
+class Layout(Stored):
     """What an import found to read: manifests, or folders per label, which may lie in folders per split."""
 
-    model_config = ConfigDict(frozen=True)
-
-    manifests: list[str] = []
+    manifests: list[str] = Field(default=[])
     split_folders: bool = False
 
 
-class ImportProblem(BaseModel):
+class ImportProblem(Stored):
     """One record that was left out, and why."""
-
-    model_config = ConfigDict(frozen=True)
 
     place: str = Field(description="The line or file that says it")
     problem: Problem
 
 
-class AnnotationImport(BaseModel):
+class AnnotationImport(Stored):
     """An import as it is stored. `stored` and `problems` count records, and are `records` together."""
-
-    model_config = ConfigDict(frozen=True)
 
     id: str
     created: str
     updated: str
-    state: Literal["running", "done", "failed"] = "running"
+    state: ImportState = "running"
     reason: str | None = None
     asked: AnnotationImportBody
     records: int = 0
     stored: int = 0
     problems: int = 0
-    first_problems: list[ImportProblem] = []
+    first_problems: list[ImportProblem] = Field(default=[])
     layout: Layout | None = None
     cursor: Cursor = Cursor()
 
@@ -106,7 +108,7 @@ class ImportView(BaseModel):
     id: str
     created: str
     updated: str
-    state: Literal["running", "done", "failed"]
+    state: ImportState
     reason: str | None = Field(description="Why it failed")
     dataset: str
     records: int = Field(description="So many were read")
@@ -118,15 +120,10 @@ class ImportView(BaseModel):
 
 def view_of(found: AnnotationImport) -> ImportView:
     """An import as callers see it."""
+    seen = found.model_dump(include={"id", "created", "updated", "state", "reason", "records", "stored"})
     return ImportView(
-        id=found.id,
-        created=found.created,
-        updated=found.updated,
-        state=found.state,
-        reason=found.reason,
+        **seen,
         dataset=found.asked.dataset,
-        records=found.records,
-        stored=found.stored,
         problem_records=found.problems,
         problems=found.first_problems,
         problems_s3_prefix=problems_prefix(found.id),

@@ -49,5 +49,4 @@ PROBLEM_MEDIA_TYPE = "application/problem+json"
 
 CUSTOM_ATTRIBUTES_HEADER = "X-Amzn-SageMaker-Custom-Attributes"
 """The one header that InvokeEndpoint carries both ways; at most 1024 visible ASCII characters."""
-
 MAX_CUSTOM_ATTRIBUTES_CHARS = 1024

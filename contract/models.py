@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, StringConstraints
+from pydantic import BaseModel, Field, JsonValue, StringConstraints
 
 from contract.problems import BadRequest
+from contract.validation import Stored, Strict
 
 MODELS_PREFIX = "models/"
 """Where in the artifacts bucket checkpoints are: one folder each."""
@@ -27,16 +28,23 @@ GOLDEN_TOLERANCE = 0.05
 moves the small checkpoint's by up to .03 (benchmarks/serving.md); another model answers quite otherwise.
 """
 
+CONFIG = "config.json"
+WEIGHTS = ("model.safetensors", "model.safetensors.index.json")
+"""One file, or an index of several."""
+TOKENIZERS = ("tokenizer.json", "vocab.json")
+PROCESSOR = "preprocessor_config.json"
+
+METADATA = "wordsight.json"
+"""Its version, where it comes from, and how good it was found to be."""
+GOLDEN = "golden.jsonl"
+"""Questions with the scores it gave when it was trained, so that an endpoint can be asked them."""
+
 _VERSION = re.compile(r"[a-zA-Z0-9](-*[a-zA-Z0-9._]){0,62}")
 
 Version = Annotated[str, StringConstraints(pattern=f"^{_VERSION.pattern}$")]
 
 
-class _Stored(BaseModel):
-    model_config = ConfigDict(frozen=True)
-
-
-class Gate(_Stored):
+class Gate(Stored):
     """Whether a model may go live: better on the new data than its base, and the old not forgotten."""
 
     passed: bool
@@ -44,7 +52,7 @@ class Gate(_Stored):
     figures: dict[str, JsonValue] = Field(default={}, description="What was looked at")
 
 
-class Model(_Stored):
+class Model(Stored):
     """A version of the model, and where it comes from."""
 
     version: str
@@ -61,7 +69,7 @@ class Model(_Stored):
     image: str | None = Field(default=None, description="The container image that trained it")
     git_revision: str | None = None
     gate: Gate | None = Field(default=None, description="Null for a model that no training made")
-    metrics: dict[str, JsonValue] = {}
+    metrics: dict[str, JsonValue] = Field(default={})
 
 
 BASE = Model(version=BASE_VERSION, artifact_s3_uri=NO_MODEL_URI, created="", source="image")
@@ -70,7 +78,7 @@ PromotionState = Literal["requested", "updating", "verifying", "restoring", "liv
 ENDED: frozenset[PromotionState] = frozenset({"live", "failed"})
 
 
-class Promotion(_Stored):
+class Promotion(Stored):
     """One attempt to let a version go live."""
 
     id: str
@@ -83,7 +91,7 @@ class Promotion(_Stored):
     previous_s3_uri: str | None = Field(default=None, description="What was live before")
 
 
-class ModelSummary(_Stored):
+class ModelSummary(Stored):
     """A version as GET /models lists it."""
 
     version: str
@@ -113,22 +121,24 @@ class ModelList(BaseModel):
     rolling_out: Promotion | None = Field(description="The promotion that is under way")
 
 
-class ImportBody(BaseModel):
+class ImportBody(Strict):
     """The JSON body of POST /models."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     s3_uri: str = Field(description=f"A CLIP checkpoint's folder under {MODELS_PREFIX} of the artifacts bucket")
     version: Version = Field(description="What it will be called: letters, digits, dots and hyphens, at most 63")
     parent: Version | None = None
 
+    EXAMPLES: ClassVar = {
+        "checkpoint": {"s3_uri": "s3://artifacts-bucket/models/clip-vit-large-patch14/", "version": "large-1"}
+    }
 
-class PromoteBody(BaseModel):
+
+class PromoteBody(Strict):
     """The JSON body of POST /models/{version}/promote; it may be left out."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
     force: bool = Field(default=False, description="Even if the gate refused it")
+
+    EXAMPLES: ClassVar = {"forced: Although the gate refused it": {"force": True}}
 
 
 def model_key(version: str) -> str:
@@ -141,15 +151,3 @@ def model_key(version: str) -> str:
 def promotion_key(id: str) -> str:
     """Where in the artifacts bucket a promotion is."""
     return f"{PROMOTIONS_PREFIX}{id}.json"
-
-
-CONFIG = "config.json"
-WEIGHTS = ("model.safetensors", "model.safetensors.index.json")
-"""One file, or an index of several."""
-TOKENIZERS = ("tokenizer.json", "vocab.json")
-PROCESSOR = "preprocessor_config.json"
-
-METADATA = "wordsight.json"
-"""Its version, where it comes from, and how good it was found to be."""
-GOLDEN = "golden.jsonl"
-"""Questions with the scores it gave when it was trained, so that an endpoint can be asked them."""

@@ -97,24 +97,7 @@ class GatewayTimeout(ProblemError):
     status, slug, title = 504, "gateway-timeout", "The model did not answer in time"
 
 
-PROBLEMS: dict[int, type[ProblemError]] = {
-    cls.status: cls
-    for cls in (
-        BadRequest,
-        Forbidden,
-        NotFound,
-        Conflict,
-        PreconditionFailed,
-        PayloadTooLarge,
-        UnsupportedMediaType,
-        UnprocessableImage,
-        TooManyRequests,
-        InternalError,
-        BadGateway,
-        ServiceUnavailable,
-        GatewayTimeout,
-    )
-}
+PROBLEMS: dict[int, type[ProblemError]] = {cls.status: cls for cls in ProblemError.__subclasses__()}
 
 
 class Problem(BaseModel):
@@ -130,4 +113,5 @@ class Problem(BaseModel):
 
 
 def shorten(text: str, chars: int = 60) -> str:
+    """The text as a sentence quotes it: cut, and marked as cut, if it is longer."""
     return text if len(text) <= chars else text[: chars - 1] + "…"

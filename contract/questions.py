@@ -14,6 +14,8 @@ from contract.problems import shorten
 from contract.validation import Strict, validate
 
 DEFAULT_HYPOTHESIS_TEMPLATE = "This is a photo of {}."
+_SHARED_BY_TASKS = ("hypothesis_template", "multi_label", "top_k", "threshold")
+_TASK_NAME = re.compile(f"[a-z0-9][a-z0-9_-]{{0,{MAX_TASK_NAME_CHARS - 1}}}")
 
 
 def _not_blank(text: str) -> str:
@@ -51,15 +53,16 @@ def _split_labels(value: object) -> object:
     return value
 
 
-def one_or_many(value: object) -> object:
+def _one_or_many(value: object) -> object:
     return [value] if isinstance(value, str) else value
 
-
-_TASK_NAME = re.compile(f"[a-z0-9][a-z0-9_-]{{0,{MAX_TASK_NAME_CHARS - 1}}}")
 
 Text = Annotated[str, StringConstraints(max_length=MAX_TEXT_CHARS), AfterValidator(_not_blank)]
 TaskName = Annotated[str, AfterValidator(check_task_name)]
 Template = Annotated[Text, AfterValidator(_with_place_for_label)]
+# `json_schema_input_type` is what a caller may write, and what the OpenAPI document shows
+Texts = Annotated[list[Text], BeforeValidator(_one_or_many, json_schema_input_type=Text | list[Text])]
+Templates = Annotated[list[Template], BeforeValidator(_one_or_many, json_schema_input_type=Template | list[Template])]
 
 
 class Label(Strict):
@@ -71,14 +74,12 @@ class Label(Strict):
     )
 
 
-# `json_schema_input_type` is what a caller may write, and what the OpenAPI document shows
 Labels = Annotated[
     list[Label],
     BeforeValidator(
         _split_labels, json_schema_input_type=str | Annotated[list[str | Label], Field(max_length=MAX_LABELS)]
     ),
 ]
-Templates = Annotated[list[Template], BeforeValidator(one_or_many, json_schema_input_type=Template | list[Template])]
 
 
 class Question(Strict):
@@ -125,10 +126,8 @@ class Question(Strict):
 
     @property
     def answered_labels(self) -> int:
+        """How many labels are answered at most."""
         return min(len(self.candidate_labels), self.top_k or MAX_LABELS)
-
-
-_SHARED_BY_TASKS = ("hypothesis_template", "multi_label", "top_k", "threshold")
 
 
 def check_prompts(questions: Iterable[Question]) -> None:

@@ -1,8 +1,7 @@
-"""The contract: every request, response, limit and error of Wordsight, defined once.
+"""Requests: what the model is asked, in every encoding.
 
-The Lambdas, the containers, the command line and the OpenAPI document all import this module, and it imports nothing
-but the standard library and pydantic. It speaks the shape of Hugging Face's zero-shot-image-classification task
-(https://huggingface.co/docs/api-inference/tasks/zero-shot-image-classification) and extends it: several images,
+They speak the shape of Hugging Face's zero-shot-image-classification task
+(https://huggingface.co/docs/api-inference/tasks/zero-shot-image-classification) and extend it: several images,
 several tasks, labels described by sentences, independent (`multi_label`) scores.
 
 A request travels twice: as JSON, a raw image or a form from the caller to the Lambda, and as multipart from the Lambda
@@ -24,8 +23,13 @@ from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints
 from contract.forms import PARAMETER_FIELDS, json_or_list, only_one, parameters_of, read_fields
 from contract.limits import MAX_IMAGES, MAX_INLINE_IMAGE_BYTES, MAX_S3_KEY_BYTES, MAX_SCORES, MAX_TEXTS, UPLOADS_PREFIX
 from contract.problems import BadRequest, PayloadTooLarge, ProblemError, shorten
-from contract.questions import Parameters, Text, one_or_many
-from contract.validation import Strict, json_object, validate
+from contract.questions import Parameters, Texts
+from contract.validation import Strict, json_object, media_type_of, validate
+
+EXAMPLE_IMAGE_BASE64 = (
+    "iVBORw0KGgoAAAANSUhEUgAAAAgAAAAICAIAAABLbSncAAAAFUlEQVR42mO8IyfHgA0wMeAAg1MCAOBWAShOAhDlAAAAAElFTkSuQmCC"
+)
+"""A red square as a PNG, for the examples of the OpenAPI document."""
 
 
 def _fits_s3(key: str) -> str:
@@ -66,20 +70,46 @@ class ClassifyBody(Strict):
     )
     parameters: Parameters
 
+    EXAMPLES: ClassVar = {
+        "labels": {
+            "inputs": EXAMPLE_IMAGE_BASE64,
+            "parameters": {"candidate_labels": ["a red square", "a blue square"]},
+        },
+        "annotations: Labels described by sentences, scored each on its own": {
+            "inputs": [EXAMPLE_IMAGE_BASE64],
+            "parameters": {
+                "candidate_labels": [
+                    {"label": "red", "annotations": ["a red square", "something painted red"]},
+                    {"label": "round", "annotations": ["a circle", "a ball"]},
+                ],
+                "multi_label": True,
+            },
+        },
+        "tasks: Several questions about one image": {
+            "inputs": EXAMPLE_IMAGE_BASE64,
+            "parameters": {
+                "tasks": {
+                    "colour": {"candidate_labels": "red, blue"},
+                    "shape": {"candidate_labels": "square, circle", "top_k": 1},
+                }
+            },
+        },
+    }
+
 
 class EmbedInputs(Strict):
     images: Annotated[list[str | S3Object], BeforeValidator(_check_sources)] = Field(
         default=[], max_length=MAX_IMAGES, description="Images as base64"
     )
-    texts: Annotated[list[Text], BeforeValidator(one_or_many, json_schema_input_type=Text | list[Text])] = Field(
-        default=[], max_length=MAX_TEXTS
-    )
+    texts: Texts = Field(default=[], max_length=MAX_TEXTS)
 
 
 class EmbedBody(Strict):
     """The JSON body of POST /embed."""
 
     inputs: EmbedInputs
+
+    EXAMPLES: ClassVar = {"both": {"inputs": {"images": [EXAMPLE_IMAGE_BASE64], "texts": ["a red square"]}}}
 
 
 class InspectBody(Strict):
@@ -112,7 +142,8 @@ class ClassifyRequest:
 
     def fields(self) -> dict[str, Any]:
         """Everything but the images, as form fields holding JSON."""
-        return {"parameters": self.parameters.model_dump(exclude_unset=True)}
+        parameters = self.parameters.model_dump(exclude_unset=True)
+        return {"parameters": parameters, **({"listed": True} if self.listed else {})}
 
     def with_saved_tasks(self, saved: Mapping[str, Mapping[str, Any]]) -> ClassifyRequest:
         """The same request with `Parameters.with_saved`. Raises BadRequest."""
@@ -179,9 +210,8 @@ def parse_request(
     Raises BadRequest, UnsupportedMediaType or PayloadTooLarge with a sentence for the caller. In a list of images, a
     bad one becomes a ProblemError in its place instead.
     """
-    media_type = (content_type or "").split(";", 1)[0].strip().lower()
     query = query or {}
-    if media_type == "application/json":
+    if media_type_of(content_type) == "application/json":
         if query:
             raise BadRequest(f"the parameters of a JSON request go in its body, got {', '.join(query)} in the query")
         request = _from_json(body, operation)
@@ -254,9 +284,10 @@ def _check_operation(value: object) -> Operation:
 
 
 def _from_fields(images: list[bytes], fields: Mapping[str, Sequence[str]], operation: Operation | None) -> Request:
-    remaining = dict(fields)
+    remaining, listed = dict(fields), len(images) > 1
     if operation is None:
         operation = _check_operation(only_one(remaining.pop("operation", ["classify"]), "operation"))
+        listed = remaining.pop("listed", None) == ["true"] or listed
     if operation == "embed":
         texts = remaining.pop("texts", None)
         if remaining:
@@ -269,11 +300,14 @@ def _from_fields(images: list[bytes], fields: Mapping[str, Sequence[str]], opera
         return InspectRequest(list(images))
     if unknown := [name for name in remaining if name not in PARAMETER_FIELDS]:
         raise BadRequest(f"{', '.join(unknown)}: not a known field, allowed are image, {', '.join(PARAMETER_FIELDS)}")
-    return ClassifyRequest(list(images), validate(Parameters, parameters_of(remaining)), listed=len(images) > 1)
+    return ClassifyRequest(list(images), validate(Parameters, parameters_of(remaining)), listed=listed)
 
 
 def to_multipart(request: Request, images: Sequence[bytes]) -> tuple[str, bytes]:
-    """(content type, body) of `request` with `images` as raw bytes: what the Lambda sends to the container."""
+    """(content type, body) of `request` with `images` as raw bytes: what the Lambda sends to the container.
+
+    A form with one image is answered by a list only if it says so: `listed` is a field of these forms alone.
+    """
     boundary = secrets.token_hex(16)
     parts: list[bytes] = []
     for name, value in {"operation": request.operation, **request.fields()}.items():
@@ -284,8 +318,3 @@ def to_multipart(request: Request, images: Sequence[bytes]) -> tuple[str, bytes]
         parts += [head.encode(), image, b"\r\n"]
     parts.append(f"--{boundary}--\r\n".encode())
     return f"multipart/form-data; boundary={boundary}", b"".join(parts)
-
-
-EXAMPLE_IMAGE_BASE64 = (
-    "iVBORw0KGgoAAAANSUhEUgAAAAgAAAAICAIAAABLbSncAAAAFUlEQVR42mO8IyfHgA0wMeAAg1MCAOBWAShOAhDlAAAAAElFTkSuQmCC"
-)

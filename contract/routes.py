@@ -1,78 +1,169 @@
 """The route table: every route of the REST API, written once.
 
-`stacks/api/stack.py` builds API Gateway resources from it, the handlers register themselves under its paths,
-and `lambdas/openapi/` describes it.
+`stacks/api/stack.py` builds API Gateway's resources from it, the handlers register themselves under its paths, and
+`lambdas/classify/openapi.py` writes the OpenAPI document from it.
 """
 
-from dataclasses import dataclass
-from typing import Literal
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from contract.annotations import (
+    MAX_LISTED_ANNOTATIONS,
+    Annotation,
+    AnnotationBody,
+    AnnotationList,
+    AnnotationsAnswer,
+    AnnotationsRequest,
+    Erased,
+)
+from contract.answers import Classification, Embeddings, Health
+from contract.batches import MAX_LISTED_BATCHES, BatchBody, BatchList, BatchView
+from contract.imports import AnnotationImportBody, ImportView
+from contract.models import ImportBody, ModelList, ModelView, PromoteBody, Promotion
+from contract.requests import ClassifyBody, EmbedBody
+from contract.tasks import MAX_LISTED_TASKS, Task, TaskList
+from contract.trainings import MAX_LISTED_TRAININGS, TrainingBody, TrainingList, TrainingView
+from contract.uploads import Uploads, UploadsBody
+
+STAGE_NAME = "v1"
+"""API Gateway's stage, and so the first segment of every path on AWS."""
+API_KEY_HEADER = "x-api-key"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Route:
-    """One method of one resource."""
+    """One method of one resource: what it takes and what it answers."""
 
     method: Literal["GET", "POST", "PUT", "DELETE"]
     path: str
     summary: str
+    answer: Any = None
+    """The type of the answer's JSON; `str` is a page of HTML, None is no body."""
+    answers: Mapping[int, str] = field(default_factory=lambda: {200: "The answer"})
+    """Each status of success, and what it means."""
+    body: Any = None
+    """The type of the JSON body; one that is `… | None` may be left out."""
+    query: tuple[str, ...] = ()
+    """Fields of the query, beside those of a page."""
+    page: int | None = None
+    """So many entries at most are answered at once, by `limit` and `after`."""
+    etag: str = ""
+    """The resource whose state an etag names: it is answered, and may be the condition of a change."""
     open: bool = False
     """Open routes are throttled but need neither key nor signature; all others are behind the stage's auth mode."""
-    function: Literal["classify", "annotate", "manage"] = "classify"
-    """The folder of `lambdas/` whose handler answers, with that function's permissions."""
 
     @property
     def rule(self) -> str:
         """The path as Powertools writes one: `/tasks/{task}` is `/tasks/<task>`."""
         return self.path.replace("{", "<").replace("}", ">")
 
+    @property
+    def function(self) -> str:
+        """The folder of `lambdas/` whose handler answers, with that function's permissions."""
+        return FUNCTIONS.get(self.path.split("/")[1], "classify")
 
-CLASSIFY = Route("POST", "/classify", "Which of these labels fit this image?")
-EMBED = Route("POST", "/embed", "Unit vectors of images and texts in CLIP's shared space")
-HEALTH = Route("GET", "/health", "Is the endpoint in service?", open=True)
-OPENAPI = Route("GET", "/openapi.json", "This API, described", open=True)
-PAGE = Route("GET", "/", "A page to try it in a browser", open=True)
+    @property
+    def creates(self) -> bool:
+        """Whether it honours an Idempotency-Key."""
+        return self.method == "POST" and not self.answers.keys().isdisjoint({201, 202})
 
-LIST_TASKS = Route("GET", "/tasks", "The saved tasks", function="annotate")
-GET_TASK = Route("GET", "/tasks/{task}", "One saved task", function="annotate")
-PUT_TASK = Route("PUT", "/tasks/{task}", "Save a task: a question with a name", function="annotate")
-DELETE_TASK = Route("DELETE", "/tasks/{task}", "Forget a saved task", function="annotate")
-UPLOAD = Route("POST", "/uploads", "Where to send images that are used later by their s3_key", function="annotate")
 
-POST_ANNOTATIONS = Route("POST", "/annotations", "Say something of images, to learn from", function="annotate")
-LIST_ANNOTATIONS = Route("GET", "/annotations", "A dataset's annotations and their balance", function="annotate")
-ERASE_IMAGE = Route("DELETE", "/annotations", "Forget an image and all that is said of it", function="annotate")
-GET_ANNOTATION = Route("GET", "/annotations/{id}", "One annotation", function="annotate")
-PUT_ANNOTATION = Route("PUT", "/annotations/{id}", "Let an annotation say something else", function="annotate")
-DELETE_ANNOTATION = Route("DELETE", "/annotations/{id}", "Forget an annotation", function="annotate")
-POST_IMPORT = Route("POST", "/annotations/imports", "Take in many annotations from uploaded files", function="annotate")
-GET_IMPORT = Route("GET", "/annotations/imports/{id}", "How far an import is", function="annotate")
+FUNCTIONS = {
+    **dict.fromkeys(("tasks", "uploads", "annotations"), "annotate"),
+    **dict.fromkeys(("trainings", "models", "batches"), "manage"),
+}
+"""By the first segment of a path; `classify` answers the others."""
+_PAGE = {200: "A page of them"}
 
-START_TRAINING = Route("POST", "/trainings", "Teach the model what a dataset says", function="manage")
-LIST_TRAININGS = Route("GET", "/trainings", "The trainings, the newest first", function="manage")
-GET_TRAINING = Route("GET", "/trainings/{training}", "How a training is", function="manage")
-STOP_TRAINING = Route("DELETE", "/trainings/{training}", "Stop a training", function="manage")
-LIST_MODELS = Route("GET", "/models", "The versions of the model, and which one is live", function="manage")
-GET_MODEL = Route("GET", "/models/{version}", "One version with its figures", function="manage")
-ADD_MODEL = Route("POST", "/models", "Bring along a CLIP checkpoint", function="manage")
-PROMOTE_MODEL = Route("POST", "/models/{version}/promote", "Let a version go live", function="manage")
+CLASSIFY = Route("POST", "/classify", "Which of these labels fit this image?", Classification, body=ClassifyBody)
+EMBED = Route("POST", "/embed", "Unit vectors of images and texts in CLIP's shared space", Embeddings, body=EmbedBody)
+HEALTH = Route("GET", "/health", "Is the endpoint in service?", Health, open=True)
+OPENAPI = Route("GET", "/openapi.json", "This API, described", dict, open=True)
+PAGE = Route("GET", "/", "A page to try it in a browser", str, open=True)
 
-START_BATCH = Route("POST", "/batches", "Classify many stored images", function="manage")
-LIST_BATCHES = Route("GET", "/batches", "The batches, the newest first", function="manage")
-GET_BATCH = Route("GET", "/batches/{batch}", "How far a batch is", function="manage")
-STOP_BATCH = Route("DELETE", "/batches/{batch}", "Stop a batch", function="manage")
-RESUME_BATCH = Route("POST", "/batches/{batch}/resume", "Go on with a batch that failed or stopped", function="manage")
-
-ROUTES = (
-    *(CLASSIFY, EMBED, HEALTH, OPENAPI, PAGE),
-    *(LIST_TASKS, GET_TASK, PUT_TASK, DELETE_TASK, UPLOAD),
-    *(POST_ANNOTATIONS, LIST_ANNOTATIONS, ERASE_IMAGE, GET_ANNOTATION, PUT_ANNOTATION, DELETE_ANNOTATION),
-    *(POST_IMPORT, GET_IMPORT),
-    *(START_TRAINING, LIST_TRAININGS, GET_TRAINING, STOP_TRAINING),
-    *(LIST_MODELS, GET_MODEL, ADD_MODEL, PROMOTE_MODEL),
-    *(START_BATCH, LIST_BATCHES, GET_BATCH, STOP_BATCH, RESUME_BATCH),
+LIST_TASKS = Route("GET", "/tasks", "The saved tasks", TaskList, _PAGE, page=MAX_LISTED_TASKS)
+GET_TASK = Route("GET", "/tasks/{task}", "One saved task", Task, {200: "The task"}, etag="task")
+PUT_TASK = Route(
+    *("PUT", "/tasks/{task}", "Save a task: a question with a name"),
+    *(Task, {200: "It was replaced", 201: "It is new"}, Task),
+    etag="task",
+)
+DELETE_TASK = Route("DELETE", "/tasks/{task}", "Forget a saved task", None, {204: "It is forgotten"}, etag="task")
+UPLOAD = Route(
+    *("POST", "/uploads", "Where to send images that are used later by their s3_key"),
+    *(Uploads, {201: "One form per image"}, UploadsBody | None),
 )
 
-STAGE_NAME = "v1"
-"""API Gateway's stage, and so the first segment of every path on AWS."""
+POST_ANNOTATIONS = Route(
+    *("POST", "/annotations", "Say something of images, to learn from", AnnotationsAnswer),
+    *({200: "All of it was there already, or nothing was good", 201: "It is stored"}, AnnotationsRequest),
+)
+LIST_ANNOTATIONS = Route(
+    *("GET", "/annotations", "A dataset's annotations and their balance", AnnotationList, _PAGE),
+    page=MAX_LISTED_ANNOTATIONS,
+    query=("dataset",),
+)
+ERASE_IMAGE = Route(
+    *("DELETE", "/annotations", "Forget an image and all that is said of it"),
+    *(Erased, {200: "There is no trace of it left"}),
+    query=("image",),
+)
+GET_ANNOTATION = Route(
+    *("GET", "/annotations/{id}", "One annotation", Annotation, {200: "The annotation"}),
+    query=("dataset",),
+    etag="annotation",
+)
+PUT_ANNOTATION = Route(
+    *("PUT", "/annotations/{id}", "Let an annotation say something else"),
+    *(Annotation, {200: "It was changed"}, AnnotationBody),
+    query=("dataset",),
+    etag="annotation",
+)
+DELETE_ANNOTATION = Route(
+    *("DELETE", "/annotations/{id}", "Forget an annotation", None, {204: "It is forgotten, its image is kept"}),
+    query=("dataset",),
+    etag="annotation",
+)
+POST_IMPORT = Route(
+    *("POST", "/annotations/imports", "Take in many annotations from uploaded files"),
+    *(ImportView, {202: "It begins"}, AnnotationImportBody),
+)
+GET_IMPORT = Route("GET", "/annotations/imports/{id}", "How far an import is", ImportView, {200: "The import"})
 
-API_KEY_HEADER = "x-api-key"
+START_TRAINING = Route(
+    *("POST", "/trainings", "Teach the model what a dataset says"),
+    *(TrainingView, {202: "It was accepted, and begins"}, TrainingBody),
+)
+LIST_TRAININGS = Route(
+    "GET", "/trainings", "The trainings, the newest first", TrainingList, _PAGE, page=MAX_LISTED_TRAININGS
+)
+GET_TRAINING = Route("GET", "/trainings/{training}", "How a training is", TrainingView, {200: "The training"})
+STOP_TRAINING = Route(
+    "DELETE", "/trainings/{training}", "Stop a training", TrainingView, {200: "It ends; what it has saved is kept"}
+)
+LIST_MODELS = Route(
+    "GET", "/models", "The versions of the model, and which one is live", ModelList, {200: "All of them"}
+)
+GET_MODEL = Route("GET", "/models/{version}", "One version with its figures", ModelView, {200: "The version"})
+ADD_MODEL = Route("POST", "/models", "Bring along a CLIP checkpoint", ModelView, {201: "It is registered"}, ImportBody)
+PROMOTE_MODEL = Route(
+    *("POST", "/models/{version}/promote", "Let a version go live"),
+    *(Promotion, {202: "It begins; GET /models/{version} tells how it is"}, PromoteBody | None),
+)
+
+START_BATCH = Route(
+    "POST", "/batches", "Classify many stored images", BatchView, {202: "It was accepted, and begins"}, BatchBody
+)
+LIST_BATCHES = Route("GET", "/batches", "The batches, the newest first", BatchList, _PAGE, page=MAX_LISTED_BATCHES)
+GET_BATCH = Route("GET", "/batches/{batch}", "How far a batch is", BatchView, {200: "The batch"})
+STOP_BATCH = Route("DELETE", "/batches/{batch}", "Stop a batch", BatchView, {200: "It ends; what is done is kept"})
+RESUME_BATCH = Route(
+    *("POST", "/batches/{batch}/resume", "Go on with a batch that failed or stopped"),
+    *(BatchView, {202: "It goes on with what is missing"}),
+)
+
+ROUTES = tuple(each for each in list(globals().values()) if isinstance(each, Route))
+"""All of them, in this order."""

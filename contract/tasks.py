@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated, Any, Self, TypedDict
+from typing import Annotated, Any, ClassVar, Self, TypedDict
 
 from pydantic import Field, StringConstraints, model_validator
 
@@ -25,6 +25,18 @@ class Task(Question):
     description: Annotated[str, StringConstraints(max_length=MAX_TEXT_CHARS)] = Field(
         default="", description="What it is for, in words for people"
     )
+
+    EXAMPLES: ClassVar = {
+        "weather": {
+            "description": "What the weather camera sees",
+            "candidate_labels": [
+                "rain",
+                {"label": "fog", "annotations": ["a foggy street", "grey haze, and no horizon"]},
+            ],
+            "multi_label": True,
+            "thresholds": {"fog": 0.8},
+        }
+    }
 
     @model_validator(mode="after")
     def _fits_a_request(self) -> Self:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
-from typing import Literal, Self
+from typing import ClassVar, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, Field, model_validator
 
 from contract.annotations import DEFAULT_DATASET, Dataset
 from contract.hyperparameters import Hyperparameters
 from contract.idempotency import ID
 from contract.models import Gate, Promotion
 from contract.problems import BadRequest
+from contract.validation import Stored, Strict
 
 TRAININGS_PREFIX = "trainings/"
 """Where in the data bucket requests are: one JSON document each."""
@@ -33,10 +34,8 @@ MIN_RUNTIME_S = 600
 MAX_LISTED_TRAININGS = 50
 
 
-class TrainingBody(BaseModel):
+class TrainingBody(Strict):
     """The JSON body of POST /trainings."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     dataset: Dataset = Field(default=DEFAULT_DATASET, description="Of the annotations to learn from")
     base_version: str = Field(default=LIVE, description="The model to fine-tune: a version, or what is live now")
@@ -49,6 +48,14 @@ class TrainingBody(BaseModel):
     max_runtime_s: int | None = Field(default=None, ge=MIN_RUNTIME_S, description="Null: the stage's max_run_s")
     max_spend_usd: float | None = Field(default=None, gt=0, description="In place of it: as long as this pays for")
     spot: bool | None = Field(default=None, description="On spare capacity, cheaper; null: as the stage does")
+
+    EXAMPLES: ClassVar = {
+        "welds: Fine-tune what is live, and let it go live if it is better": {
+            "dataset": "welds",
+            "hyperparameters": {"epochs": 5},
+            "promote": "auto",
+        }
+    }
 
     @property
     def hyperparameter_strings(self) -> dict[str, str]:
@@ -68,10 +75,8 @@ class TrainingBody(BaseModel):
         return self
 
 
-class Training(BaseModel):
+class Training(Stored):
     """An accepted request, as it is stored and as the state machine gets it."""
-
-    model_config = ConfigDict(frozen=True)
 
     id: str
     created: str
@@ -79,7 +84,7 @@ class Training(BaseModel):
     dataset: str
     base_version: str | None = Field(description="Null: what was live is no registered version")
     base_s3_uri: str
-    hyperparameters: dict[str, str] = {}
+    hyperparameters: dict[str, str] = Field(default={})
     promote: Literal["manual", "auto"] = "manual"
     max_runtime_s: int
     spot: bool

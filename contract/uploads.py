@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated, TypedDict
+from typing import Annotated, ClassVar, TypedDict
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, Field
 
 from contract.limits import MAX_IMAGES
+from contract.problems import shorten
+from contract.validation import Strict
 
 UPLOAD_EXPIRES_IN_S = 900
 """How long a permission lasts. What was sent with it stays for a day."""
-
-
 JSON_LINES = "application/jsonl"
 """What an import of annotations reads, the one kind of upload that is no image."""
 
@@ -19,19 +19,21 @@ JSON_LINES = "application/jsonl"
 def _is_image_or_lines(media_type: str) -> str:
     is_image = media_type.isascii() and media_type.startswith("image/") and media_type[6:].strip()
     if not is_image and media_type != JSON_LINES:
-        raise ValueError(f"content_type is an image's, such as image/jpeg, or {JSON_LINES}, got {media_type[:60]!r}")
+        raise ValueError(
+            f"content_type is an image's, such as image/jpeg, or {JSON_LINES}, got {shorten(media_type)!r}"
+        )
     return media_type
 
 
-class UploadsBody(BaseModel):
+class UploadsBody(Strict):
     """The body of POST /uploads."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     count: int = Field(default=1, ge=1, le=MAX_IMAGES, description="How many images will be sent")
     content_type: Annotated[str, AfterValidator(_is_image_or_lines)] | None = Field(
         default=None, max_length=100, description="What the images are; without it any image/* goes"
     )
+
+    EXAMPLES: ClassVar = {"two": {"count": 2}}
 
 
 class Upload(TypedDict):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -14,7 +14,23 @@ Model = TypeVar("Model", bound=BaseModel)
 
 
 class Strict(BaseModel):
+    """What callers send: a field that is not known is an error."""
+
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+    EXAMPLES: ClassVar[dict[str, Any]] = {}
+    """For the OpenAPI document, by a name that may have a summary behind it: `tasks: Several questions`."""
+
+
+class Stored(BaseModel):
+    """What is kept in a bucket: a field of a later version is passed over."""
+
+    model_config = ConfigDict(frozen=True)
+
+
+def media_type_of(content_type: str | None) -> str:
+    """`image/jpeg` of `Image/JPEG; q=1`."""
+    return (content_type or "").split(";", 1)[0].strip().lower()
 
 
 def json_object(body: bytes) -> dict[str, Any]:
@@ -30,7 +46,7 @@ def json_object(body: bytes) -> dict[str, Any]:
 
 def parse_json(model: type[Model], content_type: str | None, body: bytes) -> Model:
     """The body of a request that is JSON only. Raises BadRequest or UnsupportedMediaType."""
-    media_type = (content_type or "").split(";", 1)[0].strip().lower()
+    media_type = media_type_of(content_type)
     if media_type != "application/json":
         got = f"content-type {media_type!r}" if media_type else "no content-type"
         raise UnsupportedMediaType(f"{got}, allowed is application/json: add -H 'content-type: application/json'")

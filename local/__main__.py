@@ -1,18 +1,234 @@
-"""`python -m local`: the commands behind make local, local-status, local-logs and local-destroy."""
+"""`python -m local`: the commands behind make local, local-status, local-logs and local-destroy.
+
+Each takes the settings and its parsed arguments and returns the exit code.
+"""
 
 import argparse
+import concurrent.futures
+import contextlib
 import os
+import shlex
 import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from typing import TextIO
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from local import commands
-from local.environment import client_environment
-from local.settings import LocalError, LocalSettings
+from local import cdk, deployment, processes, sample
+from local.settings import STAGE, LocalError, LocalSettings, client_environment
+
+FOLLOW_INTERVAL_S = 1.0
+STEP_INTERVAL_S = 0.2
+STEP_LOG_INTERVAL_S = 15.0
+"""How often a step's line is shown: on a terminal, and where every showing is a line of its own."""
+
+STEP_WIDTH = 36
+NOT_DESTROYED = "The stacks were not destroyed by CDK: they ended with the emulator."
+
+
+def up(settings: LocalSettings, arguments: argparse.Namespace) -> int:
+    """Bring the system up, or a running one up to date, and ask it about the sample image."""
+    _check_stage(arguments.context)
+    with processes.exclusive(settings):
+        started = time.monotonic()
+        _check_requirements(settings)
+        if processes.is_running(settings):
+            print(f"The system is up on port {settings.port}; deploying what changed.")
+        else:
+            if news := processes.clear_stale(settings):
+                print(news)
+            with step("start the emulator"):
+                processes.start(settings)
+        _bootstrap_and_synth(settings, arguments.context)
+        with step("deploy the stacks") as deploying:
+            cdk.deploy(settings, deploying)
+        deployed = deployment.read_deployment(settings)
+        with step("classify local/sample.png"):
+            scores = sample.classify(deployed)
+        print(f"\n{sample.picture(scores)}\n\nUp after {time.monotonic() - started:.0f} s. Open it in a browser:")
+        print(f"  {deployed.url}/\n  API key  {deployed.api_key or 'none is needed'}\n\nOr paste one of these:\n")
+        print("\n\n".join(sample.examples(deployed)))
+        print("\nIt keeps running: make local-status, make local-logs, make local-destroy.")
+    return 0
+
+
+def status(settings: LocalSettings, arguments: argparse.Namespace) -> int:
+    """Say what runs; 0 only if all of it is healthy."""
+    pid = processes.emulator_pid(settings)
+    if not processes.is_running(settings):
+        left = processes.running(settings.directory)
+        remains = f" Of an earlier one {len(left)} process(es) remain; `make local-destroy` ends them." if left else ""
+        print(f"No emulator answers on port {settings.port}.{remains} `make local` starts the system.")
+        return 1
+    if not settings.outputs.exists():
+        print("The emulator runs, but the app is not deployed. `make local` deploys it.")
+        return 1
+    deployed = deployment.read_deployment(settings)
+    stacks = deployment.stacks()
+    endpoint = deployment.endpoint_status(deployed.endpoint_name)
+    rows = [("emulator", f"process {pid}, {settings.endpoint_url}")]
+    rows += [("stack", f"{name}  {state}") for name, state in stacks.items()]
+    rows += [("endpoint", f"{deployed.endpoint_name}  {endpoint}"), ("API", f"{deployed.url}/")]
+    print("\n".join(f"{name:<10} {value}" for name, value in rows))
+    return 0 if endpoint.startswith("InService") and all(map(deployment.is_healthy, stacks.values())) else 1
+
+
+def logs(settings: LocalSettings, arguments: argparse.Namespace) -> int:
+    """Print what functions, endpoint and training jobs logged, and go on if asked to follow."""
+    if not processes.is_running(settings):
+        raise LocalError("Nothing is running. `make local` starts the system.")
+    since_ms = 0
+    while True:
+        for event in deployment.log_events(since_ms):
+            since_ms = max(since_ms, event["timestamp"] + 1)
+            clock = datetime.fromtimestamp(event["timestamp"] / 1000, UTC).astimezone().strftime("%H:%M:%S")
+            print(f"{clock} {event['group']}  {event['message'].rstrip()}")
+        if not arguments.follow:
+            print(f"The emulator's own log is {settings.emulator_log}, the CDK CLI's is {settings.cdk_log}.")
+            return 0
+        time.sleep(FOLLOW_INTERVAL_S)
+
+
+def destroy(settings: LocalSettings, arguments: argparse.Namespace) -> int:
+    """`cdk destroy`, then end every process and remove every file; 0 only if CDK left nothing."""
+    if not settings.directory.exists() and not processes.running(settings.directory):
+        print("Nothing is running, and nothing is left to remove.")
+        return 0
+    with processes.exclusive(settings):
+        problem = _destroy_stacks(settings)
+        with step("stop the emulator"):
+            ended = processes.remove(settings)
+    port = "is free" if processes.port_is_free(settings.port) else "is held by a program that is not ours"
+    print(f"Ended {len(ended)} process(es); port {settings.port} {port}; {settings.directory} is gone.")
+    if problem:
+        print(f"\n{problem}", file=sys.stderr)
+    return 1 if problem else 0
+
+
+def _destroy_stacks(settings: LocalSettings) -> str:
+    """Returns what went wrong or was left; the emulator's end removes that too, an AWS account would keep it."""
+    try:
+        if not processes.is_running(settings):
+            return "" if settings.pid_file.exists() else _without_state(settings)
+    except processes.NotAnswering as error:
+        return f"{error}\n{NOT_DESTROYED}"
+    try:
+        if cdk.has_assembly(settings):  # else the first synth failed, and nothing was deployed
+            with step("destroy the stacks") as destroying:
+                cdk.destroy(settings, destroying)
+        left = deployment.leftovers()
+    except LocalError as error:
+        return f"On AWS something would have stayed:\n{error}"
+    return f"On AWS something would have stayed: {', '.join(left)}" if left else ""
+
+
+def _without_state(settings: LocalSettings) -> str:
+    """A system whose state folder was removed while it ran still serves, but CDK no longer knows what it deployed."""
+    left = processes.running(settings.directory)
+    return f"{settings.directory} had been removed while {len(left)} process(es) ran. {NOT_DESTROYED}" if left else ""
+
+
+def env(settings: LocalSettings, arguments: argparse.Namespace) -> int:
+    """Print what a shell must export so that any AWS client in it talks to the emulator, and what is deployed there."""
+    of_clients = {name: value for name, value in client_environment(settings, {}).items() if name.startswith("AWS_")}
+    for name, value in (of_clients | deployment.shell_variables(settings)).items():
+        print(f"export {name}={shlex.quote(value)}")
+    print("unset AWS_PROFILE AWS_DEFAULT_PROFILE AWS_SESSION_TOKEN")
+    return 0
+
+
+def run_cdk(settings: LocalSettings, arguments: argparse.Namespace) -> int:
+    """Any command of the CDK CLI against the running emulator, its output shown as it comes."""
+    if not processes.is_running(settings):
+        raise LocalError("Nothing is running. `make local` starts the system.")
+    cdk.run(settings, arguments.arguments, show=True)
+    return 0
+
+
+def _check_requirements(settings: LocalSettings) -> None:
+    for package in ("aws-cdk", "@aws-sdk/client-s3"):
+        if not (settings.node_modules / package).exists():
+            raise LocalError(f"{package} is not in {settings.node_modules}. `make local` installs it, or run: npm ci")
+
+
+def _check_stage(context: list[str]) -> None:
+    for name, _, value in (pair.partition("=") for pair in context):
+        if name == "stage" and value != STAGE:
+            raise LocalError(
+                f"The stage is {value!r}, and local mode runs {STAGE!r} only: another may need a GPU, or keep its "
+                f"buckets after a destroy. Leave it out; to see that stage's templates run: make synth STAGE={value}"
+            )
+
+
+def _bootstrap_and_synth(settings: LocalSettings, context: list[str]) -> None:
+    with step("synthesize the app, bootstrap"), concurrent.futures.ThreadPoolExecutor() as pool:
+        for job in (pool.submit(cdk.bootstrap, settings), pool.submit(cdk.synth, settings, context)):
+            job.result()
+
+
+@contextlib.contextmanager
+def step(name: str, stream: TextIO | None = None) -> Iterator[Callable[[str], None]]:
+    """Show a step's name and seconds until the block ends: in place on a terminal, else a line now and then.
+
+    Yields what tells what it is busy with meanwhile.
+    """
+    out, started, ended, detail = stream or sys.stdout, time.monotonic(), threading.Event(), ""
+    start, end = ("\r\x1b[K", "") if out.isatty() else ("", "\n")
+
+    def tell(what: str) -> None:
+        nonlocal detail
+        detail = what
+
+    def show(end: str = end) -> None:
+        line = f"  {name:<{STEP_WIDTH}} {time.monotonic() - started:5.1f} s  {detail}".rstrip()
+        out.write(start + line + end)
+        out.flush()
+
+    def tick() -> None:
+        while not ended.wait(STEP_INTERVAL_S if out.isatty() else STEP_LOG_INTERVAL_S):
+            show()
+
+    ticker = threading.Thread(target=tick, daemon=True)
+    ticker.start()
+    try:
+        yield tell
+        tell("")
+    finally:
+        ended.set()
+        ticker.join()
+        show(end="\n")
+
+
+COMMANDS: dict[str, tuple[Callable[[LocalSettings, argparse.Namespace], int], str]] = {
+    "up": (up, "start the emulator, deploy the app, classify the sample image"),
+    "status": (status, "say what runs"),
+    "logs": (logs, "print what functions, endpoint and training jobs logged"),
+    "destroy": (destroy, "remove everything"),
+    "env": (env, 'point other AWS tools at the emulator: eval "$(python -m local env)"'),
+    "cdk": (run_cdk, "run any command of the CDK CLI against the emulator"),
+}
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line with all of its commands."""
+    made = argparse.ArgumentParser(prog="python -m local", description="The same app on one machine.")
+    subparsers = made.add_subparsers(required=True)
+    of = {name: subparsers.add_parser(name, help=what) for name, (_, what) in COMMANDS.items()}
+    for name, (command, _) in COMMANDS.items():
+        of[name].set_defaults(command=command)
+    of["up"].add_argument(
+        "-c", "--context", action="append", default=[], metavar="NAME=VALUE", help="context for cdk synth"
+    )
+    of["logs"].add_argument("-f", "--follow", action="store_true", help="go on as more comes")
+    of["cdk"].add_argument("arguments", nargs=argparse.REMAINDER)
+    return made
 
 
 def main() -> int:
-    arguments = _parser().parse_args()
+    arguments = parser().parse_args()
     try:
         settings = LocalSettings.from_env(os.environ)
         environment = client_environment(settings, os.environ)
@@ -32,31 +248,6 @@ def main() -> int:
     except KeyboardInterrupt:
         print("\nInterrupted. `make local` goes on from here, `make local-destroy` removes all.", file=sys.stderr)
         return 130
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m local", description="The same app on one machine.")
-    subparsers = parser.add_subparsers(required=True)
-
-    up = subparsers.add_parser("up", help="start the emulator, deploy the app, classify the sample image")
-    up.add_argument("-c", "--context", action="append", default=[], metavar="NAME=VALUE", help="context for cdk synth")
-    up.set_defaults(command=commands.up)
-
-    subparsers.add_parser("status", help="say what runs").set_defaults(command=commands.status)
-
-    logs = subparsers.add_parser("logs", help="print what functions, endpoint and training jobs logged")
-    logs.add_argument("-f", "--follow", action="store_true", help="go on as more comes")
-    logs.set_defaults(command=commands.logs)
-
-    subparsers.add_parser("destroy", help="remove everything").set_defaults(command=commands.destroy)
-
-    env = subparsers.add_parser("env", help='point other AWS tools at the emulator: eval "$(python -m local env)"')
-    env.set_defaults(command=commands.env)
-
-    cdk = subparsers.add_parser("cdk", help="run any command of the CDK CLI against the emulator")
-    cdk.add_argument("arguments", nargs=argparse.REMAINDER)
-    cdk.set_defaults(command=commands.run_cdk)
-    return parser
 
 
 if __name__ == "__main__":

@@ -5,13 +5,11 @@ import os
 import re
 import subprocess
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from local import supervisor
-from local.environment import cdk_environment
-from local.progress import Step
-from local.settings import ACCOUNT, REGION, LocalError, LocalSettings
+from local.processes import emulator_pid
+from local.settings import ACCOUNT, REGION, LocalError, LocalSettings, cdk_environment
 
 _STACK_DONE = re.compile(r"✅\s+(\S+)")
 _TELLING = re.compile(r"error|fail|❌|rollback|exception", re.IGNORECASE)
@@ -32,26 +30,30 @@ def synth(settings: LocalSettings, context: Sequence[str]) -> None:
     run(settings, ["synth", "--quiet", "--output", str(settings.cloud_assembly), *chosen])
 
 
-def deploy(settings: LocalSettings, step: Step) -> None:
-    """`cdk deploy --all` of what `synth` wrote."""
-    options = ["--method", "direct", "--concurrency", "4", "--require-approval", "never"]
-    run(settings, ["deploy", "--all", *_assembly(settings), *options, "--outputs-file", str(settings.outputs)], step)
-
-
 def has_assembly(settings: LocalSettings) -> bool:
     """Whether a `synth` has ever come to its end."""
     return (settings.cloud_assembly / "manifest.json").exists()
 
 
-def destroy(settings: LocalSettings, step: Step) -> None:
-    """`cdk destroy --all` of what `synth` wrote."""
-    run(settings, ["destroy", "--all", "--force", "--concurrency", "4", *_assembly(settings)], step)
+def deploy(settings: LocalSettings, tell: Callable[[str], None]) -> None:
+    """`cdk deploy --all` of what `synth` wrote; `tell` hears of every stack that is done."""
+    options = ["--method", "direct", "--require-approval", "never", "--outputs-file", str(settings.outputs)]
+    run(settings, ["deploy", *_every_stack(settings), *options], tell)
+
+
+def destroy(settings: LocalSettings, tell: Callable[[str], None]) -> None:
+    """`cdk destroy --all` of what `synth` wrote; `tell` hears of every stack that is done."""
+    run(settings, ["destroy", *_every_stack(settings), "--force"], tell)
+
+
+def _every_stack(settings: LocalSettings) -> list[str]:
+    return ["--all", "--app", str(settings.cloud_assembly), "--concurrency", "4"]
 
 
 def run(
     settings: LocalSettings,
     arguments: Sequence[str],
-    step: Step | None = None,
+    tell: Callable[[str], None] | None = None,
     directory: Path | None = None,
     show: bool = False,
 ) -> None:
@@ -78,8 +80,8 @@ def run(
             lines.append(line.rstrip())
             if show:
                 print(line, end="", flush=True)
-            if step and (done := _STACK_DONE.search(line)):
-                step.detail = f"{done[1]} is done"
+            if tell and (done := _STACK_DONE.search(line)):
+                tell(f"{done[1]} is done")
     if process.returncode:
         if _emulator_is_gone(settings):
             raise LocalError(
@@ -98,7 +100,7 @@ def _end_with_the_emulator(process: subprocess.Popen[str], settings: LocalSettin
 
 
 def _emulator_is_gone(settings: LocalSettings) -> bool:
-    return settings.pid_file.exists() and supervisor.emulator_pid(settings) is None
+    return settings.pid_file.exists() and emulator_pid(settings) is None
 
 
 def _failure(command: str, lines: list[str], settings: LocalSettings) -> str:
@@ -106,7 +108,3 @@ def _failure(command: str, lines: list[str], settings: LocalSettings) -> str:
     shown = "\n".join(f"  {line}" for line in telling[-MAX_SHOWN_LINES:])
     logs = f"The whole output is in {settings.cdk_log}, what the containers wrote in {settings.logs}."
     return f"cdk {command} failed:\n{shown}\n{logs}"
-
-
-def _assembly(settings: LocalSettings) -> list[str]:
-    return ["--app", str(settings.cloud_assembly)]

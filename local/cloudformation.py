@@ -12,19 +12,9 @@ from ministack.core import lambda_runtime
 from ministack.services import s3
 from ministack.services.cloudformation import handlers, provisioners, stacks
 
-from local.api import ApiError, Record
 from local.endpoints import Endpoints
+from local.sagemaker import ApiError, Record
 from local.settings import ACCOUNT, REGION
-
-NEEDED = (
-    (app, "SERVICE_HANDLERS"),
-    (handlers, "_capabilities_enforced"),
-    (provisioners, "_RESOURCE_HANDLERS"),
-    (stacks, "_runs_on_worker_thread"),
-    (s3, "_bucket_tags"),
-    (lambda_runtime, "invalidate_worker"),
-)
-"""What of ministack this module fills or wraps, as (module, name)."""
 
 SETTLE_WAIT_S = 20
 SETTLE_POLL_S = 0.05
@@ -37,9 +27,9 @@ Created = tuple[str, Record]
 def extend(endpoints: Endpoints) -> None:
     """Register everything of this module in ministack's tables."""
     types = provisioners._RESOURCE_HANDLERS
-    types["AWS::SageMaker::Model"] = _immutable("Model", endpoints.create_model, endpoints.delete_model)
+    types["AWS::SageMaker::Model"] = _immutable("Model", endpoints.create_model, endpoints.models.remove)
     types["AWS::SageMaker::EndpointConfig"] = _immutable(
-        "EndpointConfig", endpoints.create_endpoint_config, endpoints.delete_endpoint_config
+        "EndpointConfig", endpoints.create_endpoint_config, endpoints.configs.remove
     )
     types["AWS::SageMaker::Endpoint"] = _endpoint(endpoints)
     types["AWS::ApplicationAutoScaling::ScalableTarget"] = _recorded("ResourceId")

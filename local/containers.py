@@ -9,8 +9,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from local.environment import PROCESS_MARK
 from local.images import Program, find_program
+from local.settings import PROCESS_MARK
 
 ROOT = "/opt/ml"
 """SageMaker's folder in a real container; locally `SAGEMAKER_BASE_DIR` names another."""
@@ -34,12 +34,7 @@ class Container:
     """One running program. Its output goes to `log_path`, and every whole line to `sink`."""
 
     def __init__(
-        self,
-        command: list[str],
-        directory: Path,
-        environment: Mapping[str, str],
-        log_path: Path,
-        sink: Listener,
+        self, command: list[str], directory: Path, environment: Mapping[str, str], log_path: Path, sink: Listener
     ) -> None:
         self._log_path = log_path
         with log_path.open("ab") as log:
@@ -137,18 +132,8 @@ class Images:
                 listen(lines)
             self.sink(log_group, log_stream, lines)
 
-        return Container(
-            command=[*program.command, argument],
-            directory=program.directory,
-            environment={
-                **{name: os.environ[name] for name in _INHERITED if name in os.environ},
-                **program.environment,
-                "BASE_MODEL_DIR": str(self.shipped),
-                "OMP_NUM_THREADS": "1",
-                "PYTHONUNBUFFERED": "1",
-                **environment,
-                "SAGEMAKER_BASE_DIR": str(base),
-            },
-            log_path=self.logs / f"{base.name}.log",
-            sink=take,
-        )
+        own = {"BASE_MODEL_DIR": str(self.shipped), "OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"}
+        inherited = {name: os.environ[name] for name in _INHERITED if name in os.environ}
+        seen = {**inherited, **program.environment, **own, **environment, "SAGEMAKER_BASE_DIR": str(base)}
+        log_path = self.logs / f"{base.name}.log"
+        return Container([*program.command, argument], program.directory, seen, log_path, take)

@@ -40,7 +40,9 @@ def read_deployment(settings: LocalSettings) -> Deployment:
     if not address:
         raise LocalError(f"The output ApiUrl is {outputs['ApiUrl']!r}, which is no REST API's address.")
     url = f"{settings.endpoint_url}/_aws/execute-api/{address['api']}/{address['stage']}"
-    api_key = _api_key(outputs["ApiKeyId"]) if "ApiKeyId" in outputs else None
+    api_key = None
+    if key_id := outputs.get("ApiKeyId"):
+        api_key = boto3.client("apigateway").get_api_key(apiKey=key_id, includeValue=True)["value"]
     settings.url_file.write_text(url + "\n")
     settings.api_key_file.write_text((api_key or "") + "\n")
     return Deployment(url, api_key, outputs["EndpointName"])
@@ -94,8 +96,3 @@ def log_events(since_ms: int) -> Iterator[dict[str, Any]]:
 def _outputs(settings: LocalSettings) -> dict[str, str]:
     stacks = json.loads(settings.outputs.read_text()).values()
     return {name: value for stack in stacks for name, value in stack.items()}
-
-
-def _api_key(key_id: str) -> str:
-    value: str = boto3.client("apigateway").get_api_key(apiKey=key_id, includeValue=True)["value"]
-    return value

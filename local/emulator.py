@@ -14,46 +14,63 @@ import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 from ministack import app
 from ministack.core import lambda_runtime, router
+from ministack.services import apigateway_v1, lambda_svc, s3
+from ministack.services import stepfunctions as step_functions
+from ministack.services.cloudformation import handlers, provisioners, stacks
 
-from local import cloudformation, restapi, stepfunctions
+from local import apigateway, cloudformation, sagemaker, stepfunctions
 from local.containers import Images, LogSink
-from local.sagemaker import SageMaker
+from local.endpoints import Endpoints
 from local.settings import LocalSettings
+from local.training import TrainingJobs
 
 MINISTACK_VERSION = "1.5.33"
 
-NEEDED = (
-    (app, "SERVICE_HANDLERS"),
-    (router, "SERVICE_PATTERNS"),
-    (lambda_runtime, "reset"),
-    *cloudformation.NEEDED,
-    *restapi.NEEDED,
-    *stepfunctions.NEEDED,
-)
-"""What of ministack the extensions fill, wrap or use, as (module, name)."""
+NEEDED = {
+    app: "SERVICE_HANDLERS",
+    router: "SERVICE_PATTERNS",
+    handlers: "_capabilities_enforced",
+    provisioners: "_RESOURCE_HANDLERS",
+    stacks: "_runs_on_worker_thread",
+    s3: "_bucket_tags",
+    lambda_runtime: "reset invalidate_worker",
+    lambda_svc: "_execute_function_with_config_scope",
+    apigateway_v1: "_build_lambda_event_v1 _execute_in_scope _gateway_error_response _GatewayError"
+    " _lambda_proxy_response",
+    step_functions: "_SERVICE_DISPATCH _executions _map_runs _ExecutionError _execute_task _fail_execution",
+}
+"""What of ministack the extensions fill, wrap or use: names by module."""
 
 
 def check() -> None:
     """Exit with a sentence if ministack no longer has what the extensions need."""
     installed = importlib.metadata.version("ministack")
-    moved = [f"{module.__name__}.{name}" for module, name in NEEDED if not hasattr(module, name)]
+    needed = [(module, name) for module, names in NEEDED.items() for name in names.split()]
+    moved = [f"{module.__name__}.{name}" for module, name in needed if not hasattr(module, name)]
     if moved or installed != MINISTACK_VERSION:
         lacks = f" It lacks {', '.join(moved)}." if moved else ""
         sys.exit(f"Local mode needs ministack {MINISTACK_VERSION}, and {installed} is installed.{lacks}")
 
 
-def extend(settings: LocalSettings) -> SageMaker:
-    """Register SageMaker and the repairs in ministack's tables."""
+def extend(settings: LocalSettings) -> tuple[Endpoints, TrainingJobs]:
+    """Register SageMaker and the repairs in ministack's tables; returns what runs containers."""
     session = boto3.Session()
     shipped = settings.repository / "model" / "shipped"
     images = Images(settings.cloud_assembly, shipped, settings.logs, _cloudwatch_logs(session))
-    sagemaker = SageMaker(settings.programs, images, session.client("s3"))
-    app.SERVICE_HANDLERS["sagemaker"] = sagemaker.handle_request
+    endpoints = Endpoints(settings.programs, images, session.client("s3"))
+    jobs = TrainingJobs(settings.programs, images, session.client("s3"))
+    operations = {
+        "DescribeEndpoint": endpoints.describe_endpoint,
+        "CreateTrainingJob": jobs.create,
+        "DescribeTrainingJob": jobs.describe,
+        "StopTrainingJob": jobs.stop,
+    }
+    app.SERVICE_HANDLERS["sagemaker"] = sagemaker.service(operations, endpoints.invoke)
     router.SERVICE_PATTERNS["sagemaker"] = {"target_prefixes": ["SageMaker."]}
-    cloudformation.extend(sagemaker.endpoints)
-    stepfunctions.extend(sagemaker)
-    restapi.extend()
-    return sagemaker
+    cloudformation.extend(endpoints)
+    stepfunctions.extend(jobs)
+    apigateway.extend()
+    return endpoints, jobs
 
 
 def _cloudwatch_logs(session: boto3.Session) -> LogSink:
@@ -74,11 +91,12 @@ def _cloudwatch_logs(session: boto3.Session) -> LogSink:
 def main() -> None:
     check()
     settings = LocalSettings.from_env(os.environ)
-    sagemaker = extend(settings)
+    endpoints, jobs = extend(settings)
     try:
         app.main()
     finally:
-        sagemaker.stop_all()
+        jobs.stop_all()
+        endpoints.stop_all()
         lambda_runtime.reset()
 
 

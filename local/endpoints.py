@@ -1,27 +1,116 @@
-"""SageMaker's serving side: models, endpoint configurations, endpoints with blue/green updates, invocations."""
+"""SageMaker's endpoints: models, endpoint configurations, blue/green updates, and the containers that answer."""
 
 import contextlib
 import http.client
 import itertools
+import shutil
 import threading
+import time
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from boto3.exceptions import Boto3Error
 from botocore.exceptions import BotoCoreError, ClientError
 
-from local.api import ApiError, Record, Table
 from local.containers import Container, Images
 from local.images import ImageError
-from local.inference import Answer, ContainerFailed, InferenceContainer
+from local.processes import answers, free_port
+from local.s3 import S3Client, download_prefix, keys_under
+from local.sagemaker import Answer, ApiError, Record, arn
 from local.settings import ACCOUNT
-from local.storage import S3Client, download_prefix, keys_under
 
 DEFAULT_STARTUP_TIMEOUT_S = 480
 """SageMaker waits 8 minutes for /ping unless the variant says otherwise."""
 
+PING_TIMEOUT_S = 2
+INVOCATION_TIMEOUT_S = 60
+STOP_GRACE_S = 30
+"""SageMaker's own figures: a container must answer within 60 s and is killed 30 s after SIGTERM."""
+
+RESTART_PAUSE_S = 1
 MAX_CUSTOM_ATTRIBUTES_CHARACTERS = 1024
+
+FORWARDED_HEADERS = ("content-type", "accept", "x-amzn-sagemaker-custom-attributes", "x-amzn-sagemaker-inference-id")
+"""InvokeEndpoint strips every other header before the container sees the request."""
+
+
+class Table:
+    """The records of one resource type, e.g. `Table("endpoint-config", "EndpointConfig")`."""
+
+    def __init__(self, kind: str, prefix: str) -> None:
+        self._kind = kind
+        self._name, self._arn = f"{prefix}Name", f"{prefix}Arn"
+        self._records: dict[str, Record] = {}
+
+    def add(self, request: Record) -> Record:
+        """Store a Create request under its name; returns what the API answers."""
+        name = request[self._name]
+        address = arn(self._kind, name)
+        if name in self._records:
+            raise ApiError("ValidationException", f'Cannot create already existing {self._kind} "{address}".')
+        self._records[name] = {**request, self._arn: address, "CreationTime": time.time()}
+        return {self._arn: address}
+
+    def find(self, name: str) -> Record:
+        if name not in self._records:
+            raise ApiError("ValidationException", f'Could not find {self._kind} "{arn(self._kind, name)}".')
+        return self._records[name]
+
+    def remove(self, name: str) -> None:
+        self.find(name)
+        del self._records[name]
+
+
+class ContainerFailed(Exception):
+    """The container did not become healthy. The text is what DescribeEndpoint gives as FailureReason."""
+
+
+class InferenceContainer:
+    """One `serve` program in `base`, listening on a port of its own. `start` launches it and can be called again."""
+
+    def __init__(self, base: Path, start: Callable[[int], Container]) -> None:
+        self._base = base
+        self._start = start
+        self._stopping = threading.Event()
+        self._port = free_port()
+        self._container = start(self._port)
+
+    def wait_until_healthy(self, timeout_s: float) -> None:
+        """Return once /ping answers 200, then keep the program alive; raises ContainerFailed."""
+        deadline = time.monotonic() + timeout_s
+        while not answers(f"http://127.0.0.1:{self._port}/ping", PING_TIMEOUT_S):
+            code = self._container.exit_code
+            if code is not None:
+                raise ContainerFailed(f"The serve program ended with code {code}: {self._container.last_words()}")
+            if time.monotonic() > deadline:
+                raise ContainerFailed(
+                    f"The primary container did not pass the ping health check within {timeout_s:g} s: "
+                    + self._container.last_words()
+                )
+            time.sleep(0.1)
+        threading.Thread(target=self._keep_alive, daemon=True).start()
+
+    def invoke(self, body: bytes, headers: Mapping[str, str]) -> Answer:
+        """POST /invocations; raises OSError or http.client.HTTPException when no whole answer comes in time."""
+        forwarded = {name: value for name, value in headers.items() if name.lower() in FORWARDED_HEADERS}
+        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=INVOCATION_TIMEOUT_S)
+        with contextlib.closing(connection):
+            connection.request("POST", "/invocations", body, forwarded)
+            response = connection.getresponse()
+            return Answer(response.status, {k.lower(): v for k, v in response.getheaders()}, response.read())
+
+    def stop(self) -> None:
+        """End the program after it has drained, and remove its folder."""
+        self._stopping.set()
+        self._container.stop(STOP_GRACE_S)
+        shutil.rmtree(self._base, ignore_errors=True)
+
+    def _keep_alive(self) -> None:
+        while not self._stopping.is_set():
+            self._container.wait()
+            if not self._stopping.wait(RESTART_PAUSE_S):
+                self._container = self._start(self._port)
 
 
 class Endpoints:
@@ -29,8 +118,8 @@ class Endpoints:
 
     def __init__(self, directory: Path, images: Images, s3: S3Client) -> None:
         self._directory, self._images, self._s3 = directory, images, s3
-        self._models = Table("model", "Model")
-        self._configs = Table("endpoint-config", "EndpointConfig")
+        self.models = Table("model", "Model")
+        self.configs = Table("endpoint-config", "EndpointConfig")
         self._endpoints = Table("endpoint", "Endpoint")
         self._serving: dict[str, InferenceContainer] = {}
         self._in_flight: Counter[InferenceContainer] = Counter()
@@ -50,28 +139,22 @@ class Endpoints:
             raise ApiError("ValidationException", f"S3Uri {uri} of type S3Prefix must end with a slash.")
         if uri and not keys_under(self._s3, uri):
             raise ApiError("ValidationException", f"Could not find model data at {uri}.")
-        return self._models.add(request)
-
-    def delete_model(self, name: str) -> None:
-        self._models.remove(name)
+        return self.models.add(request)
 
     def create_endpoint_config(self, request: Record) -> Record:
         for variant in request["ProductionVariants"]:
-            self._models.find(variant["ModelName"])
-        return self._configs.add(request)
-
-    def delete_endpoint_config(self, name: str) -> None:
-        self._configs.remove(name)
+            self.models.find(variant["ModelName"])
+        return self.configs.add(request)
 
     def create_endpoint(self, request: Record) -> Record:
-        self._configs.find(request["EndpointConfigName"])
+        self.configs.find(request["EndpointConfigName"])
         answer = self._endpoints.add({**request, "EndpointStatus": "Creating"})
         self._deploy(request)
         return answer
 
     def update_endpoint(self, request: Record) -> Record:
         endpoint = self._endpoints.find(request["EndpointName"])
-        self._configs.find(request["EndpointConfigName"])
+        self.configs.find(request["EndpointConfigName"])
         if endpoint["EndpointStatus"] != "InService":
             raise ApiError("ValidationException", f"Cannot update endpoint in status {endpoint['EndpointStatus']}.")
         endpoint["EndpointStatus"] = "Updating"
@@ -144,23 +227,23 @@ class Endpoints:
         """Blue/green: the new container must be healthy before it takes over; if it fails, the old one goes on."""
         endpoint, old = self._endpoints.find(name), self._serving.get(name)
         try:
-            variant = self._configs.find(config_name)["ProductionVariants"][0]
+            variant = self.configs.find(config_name)["ProductionVariants"][0]
             new = self._serve(name, variant)
         except (ContainerFailed, ApiError, ImageError, OSError, Boto3Error, BotoCoreError, ClientError) as error:
             endpoint.update(EndpointStatus="InService" if old else "Failed", FailureReason=str(error))
             return
         with self._routing:
             self._serving[name] = new
+        count = variant.get("InitialInstanceCount", 1)
+        summary = {"VariantName": variant["VariantName"], "CurrentInstanceCount": count, "DesiredInstanceCount": count}
         endpoint.pop("FailureReason", None)
-        endpoint.update(
-            EndpointStatus="InService", EndpointConfigName=config_name, ProductionVariants=[_summary(variant)]
-        )
+        endpoint.update(EndpointStatus="InService", EndpointConfigName=config_name, ProductionVariants=[summary])
         if old:
             self._retire(old)
 
     def _serve(self, endpoint_name: str, variant: Record) -> InferenceContainer:
         """A healthy container of the variant's model; raises ContainerFailed and leaves no process behind."""
-        model = self._models.find(variant["ModelName"])["PrimaryContainer"]
+        model = self.models.find(variant["ModelName"])["PrimaryContainer"]
         program = self._images.find(model["Image"])
         base = self._directory / f"{endpoint_name}-{next(self._numbers)}"
         (base / "model").mkdir(parents=True)
@@ -187,11 +270,6 @@ class Endpoints:
 def _model_data_uri(container: Record) -> str:
     uri: str = container.get("ModelDataSource", {}).get("S3DataSource", {}).get("S3Uri", "")
     return uri
-
-
-def _summary(variant: Record) -> Record:
-    count = variant.get("InitialInstanceCount", 1)
-    return {"VariantName": variant["VariantName"], "CurrentInstanceCount": count, "DesiredInstanceCount": count}
 
 
 def _model_error(status: int, message: str) -> ApiError:

@@ -1,136 +1,63 @@
-"""The part of SageMaker that the app uses, as the emulator calls it: serving, training, and both over HTTP."""
+"""SageMaker's API as the emulator serves it: operations by name, invocations, and errors in the API's shape."""
 
 import asyncio
-import contextlib
 import json
 import re
-import threading
-from collections.abc import Callable, Mapping
-from pathlib import Path
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, NamedTuple
 
-import botocore.session
-from botocore.validate import ParamValidator
+from local.settings import ACCOUNT, REGION
 
-from local.api import ApiError, Record, arn
-from local.containers import Container, Images, Listener
-from local.endpoints import Endpoints
-from local.images import ImageError
-from local.storage import S3Client
-from local.training import TrainingJob
+Record = dict[str, Any]
+"""A request or description as the API's own JSON."""
 
 _INVOCATION = re.compile(r"/endpoints/([^/]+)/invocations")
-
-WANTED_POLL_S = 0.5
-
-Response = tuple[int, dict[str, str], bytes]
-"""Status, headers and body, as the emulator's services answer."""
+_ANSWERED_HEADERS = ("content-type", "x-amzn-sagemaker-custom-attributes")
 
 
-class SageMaker:
-    """One account's SageMaker. Containers get their folders under `directory`."""
+class Answer(NamedTuple):
+    """An HTTP answer, in the order in which the emulator's services give it."""
 
-    def __init__(self, directory: Path, images: Images, s3: S3Client) -> None:
-        self._directory, self._images, self._s3 = directory, images, s3
-        self._jobs: dict[str, TrainingJob] = {}
-        self.endpoints = Endpoints(directory, images, s3)
-        self._operations = {
-            "DescribeEndpoint": self.endpoints.describe_endpoint,
-            "CreateTrainingJob": self.create_training_job,
-            "DescribeTrainingJob": self.describe_training_job,
-            "StopTrainingJob": self.stop_training_job,
-        }
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
 
-    def create_training_job(self, request: Record) -> Record:
-        _validate(request)
-        name, image = request["TrainingJobName"], request["AlgorithmSpecification"]["TrainingImage"]
-        if name in self._jobs:
-            raise ApiError("ResourceInUse", f"There is a training job named {name} already; names are unique.")
-        if request["OutputDataConfig"].get("CompressionType") != "NONE":
-            raise ApiError("ValidationException", "Local mode writes artifacts only with CompressionType NONE.")
-        try:
-            program = self._images.find(image)
-        except ImageError as error:
-            raise ApiError("ValidationException", str(error)) from None
-        base = self._directory / name
-        job = self._jobs[name] = TrainingJob(request, arn("training-job", name), base, self._s3)
 
-        def start(environment: Mapping[str, str], listen: Listener) -> Container:
-            group, stream = "/aws/sagemaker/TrainingJobs", f"{name}/algo-1"
-            return self._images.start(program, "train", base, environment, group, stream, listen)
+class ApiError(Exception):
+    """An error as the API answers it: HTTP status, code, message and further members of its shape."""
 
-        threading.Thread(target=job.run, args=(start,), daemon=True).start()
-        return {"TrainingJobArn": arn("training-job", name)}
+    def __init__(self, code: str, message: str, status: int = 400, **members: Any) -> None:
+        super().__init__(message)
+        self.code, self.message, self.status, self.members = code, message, status, members
 
-    def run_training_job(self, request: Record, is_wanted: Callable[[], bool] = lambda: True) -> Record:
-        """CreateTrainingJob, and its description once it has ended. A job that is no longer wanted is stopped."""
-        self.create_training_job(request)
-        job = self._jobs[request["TrainingJobName"]]
-        while not job.finished.wait(WANTED_POLL_S):
-            if not is_wanted():
-                with contextlib.suppress(ApiError):  # it ended this moment
-                    job.stop()
-        return job.describe()
 
-    def describe_training_job(self, request: Record) -> Record:
-        return self._job(request).describe()
+def arn(kind: str, name: str) -> str:
+    return f"arn:aws:sagemaker:{REGION}:{ACCOUNT}:{kind}/{name}"
 
-    def stop_training_job(self, request: Record) -> Record:
-        self._job(request).stop()
-        return {}
 
-    def stop_all(self) -> None:
-        """End every container, before the emulator itself ends."""
-        for job in self._jobs.values():
-            with contextlib.suppress(ApiError):  # it has ended
-                job.stop()
-        self.endpoints.stop_all()
+def service(
+    operations: Mapping[str, Callable[[Record], Record]],
+    invoke: Callable[[str, bytes, Mapping[str, str]], Answer],
+) -> Callable[..., Awaitable[Answer]]:
+    """What answers one HTTP request for `sagemaker` or `sagemaker-runtime`; both sign as `sagemaker`."""
 
-    async def handle_request(
-        self, method: str, path: str, headers: Mapping[str, str], body: bytes, query: Mapping[str, list[str]]
-    ) -> Response:
-        """One HTTP request for `sagemaker` or `sagemaker-runtime`; both sign as `sagemaker`."""
+    async def handle(method: str, path: str, headers: Mapping[str, str], body: bytes, query: object) -> Answer:
         try:
             if invocation := _INVOCATION.fullmatch(path):
-                return await asyncio.to_thread(self._invoke, invocation[1], body, headers)
+                status, said, content = await asyncio.to_thread(invoke, invocation[1], body, headers)
+                return Answer(status, {name: said[name] for name in _ANSWERED_HEADERS if name in said}, content)
             target = headers.get("x-amz-target", "").removeprefix("SageMaker.")
-            if target not in self._operations:
+            if target not in operations:
                 raise ApiError("UnknownOperationException", f"Local mode has no SageMaker {target or path!r}.")
-            return _json(200, self._operations[target](json.loads(body)))
+            return _json(200, operations[target](json.loads(body)))
         except ApiError as error:
             members = {"__type": error.code, "message": error.message, "Message": error.message, **error.members}
             return _json(error.status, members, {"x-amzn-errortype": error.code})
 
-    def _job(self, request: Record) -> TrainingJob:
-        if request["TrainingJobName"] not in self._jobs:
-            raise ApiError("ValidationException", "Requested resource not found.")
-        return self._jobs[request["TrainingJobName"]]
-
-    def _invoke(self, name: str, body: bytes, headers: Mapping[str, str]) -> Response:
-        answer = self.endpoints.invoke(name, body, headers)
-        passed_on = ("content-type", "x-amzn-sagemaker-custom-attributes")
-        return answer.status, {key: answer.headers[key] for key in passed_on if key in answer.headers}, answer.body
+    return handle
 
 
-def _json(status: int, members: Record, headers: Mapping[str, str] | None = None) -> Response:
-    return status, {"Content-Type": "application/x-amz-json-1.1", **(headers or {})}, json.dumps(members).encode()
-
-
-def _validate(request: Record) -> None:
-    """A state machine passes its JSON on unchecked, so the API's own model of the request checks it here, and beside
-    it the rule that the model cannot say: a spot job needs MaxWaitTimeInSeconds, and no other may have it.
-    """
-    shape = (
-        botocore.session.get_session().get_service_model("sagemaker").operation_model("CreateTrainingJob").input_shape
+def _json(status: int, members: Record, headers: Mapping[str, str] | None = None) -> Answer:
+    return Answer(
+        status, {"Content-Type": "application/x-amz-json-1.1", **(headers or {})}, json.dumps(members).encode()
     )
-    report = ParamValidator().validate(request, shape)
-    if report.has_errors():
-        raise ApiError("ValidationException", report.generate_report())
-    spot, limits = request.get("EnableManagedSpotTraining", False), request["StoppingCondition"]
-    wait_s = limits.get("MaxWaitTimeInSeconds")
-    if spot and (wait_s is None or wait_s < limits.get("MaxRuntimeInSeconds", 86_400)):
-        raise ApiError(
-            "ValidationException",
-            f"MaxWaitTimeInSeconds is {wait_s}. With EnableManagedSpotTraining it must be MaxRuntimeInSeconds or more.",
-        )
-    if wait_s is not None and not spot:
-        raise ApiError("ValidationException", "MaxWaitTimeInSeconds is for EnableManagedSpotTraining only.")

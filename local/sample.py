@@ -14,6 +14,7 @@ from local.settings import LocalError
 
 IMAGE = Path(__file__).with_name("sample.png")
 LABELS = ("fish", "house", "tree", "car")
+LABELS_IN_A_URL = quote(",".join(LABELS), safe=",")
 
 ANSWER_TIMEOUT_S = 60
 BAR_WIDTH = 30
@@ -23,7 +24,7 @@ Scores = list[dict[str, float | str]]
 
 def classify(deployment: Deployment, image: Path = IMAGE) -> Scores:
     """POST the image and LABELS to /classify; waits while the API says it is not ready. Raises LocalError."""
-    url = f"{deployment.url}/classify?candidate_labels={_quoted_labels()}"
+    url = f"{deployment.url}/classify?candidate_labels={LABELS_IN_A_URL}"
     headers = {"content-type": "image/png"} | ({"x-api-key": deployment.api_key} if deployment.api_key else {})
     request = urllib.request.Request(url, image.read_bytes(), headers)  # noqa: S310
     deadline = time.monotonic() + ANSWER_TIMEOUT_S
@@ -53,28 +54,18 @@ def examples(deployment: Deployment) -> list[str]:
     image, labels = shlex.quote(_relative(IMAGE)), ",".join(LABELS)
     key = f"-H 'x-api-key: {deployment.api_key}' " if deployment.api_key else ""
     headers = f", headers={{'x-api-key': '{deployment.api_key}'}}" if deployment.api_key else ""
-    token = (
-        deployment.api_key or "none"
-    )  # without a token the client would send the Hugging Face login's, if there is one
-    python = "\n".join(
-        (
-            f"{shlex.quote(_relative(Path(sys.executable)))} - <<'END'",
-            "from huggingface_hub import InferenceClient",
-            f"client = InferenceClient(model='{deployment.url}/classify'{headers}, token='{token}')",
-            f"print(client.zero_shot_image_classification('{_relative(IMAGE)}', candidate_labels={list(LABELS)}))",
-            "END",
-        )
-    )
+    token = deployment.api_key or "none"  # else the client would send the Hugging Face login's, if there is one
+    python = f"""{shlex.quote(_relative(Path(sys.executable)))} - <<'END'
+from huggingface_hub import InferenceClient
+client = InferenceClient(model='{deployment.url}/classify'{headers}, token='{token}')
+print(client.zero_shot_image_classification('{_relative(IMAGE)}', candidate_labels={list(LABELS)}))
+END"""
     return [
         f"curl {key}-H 'content-type: image/png' --data-binary @{image} "
-        f"'{deployment.url}/classify?candidate_labels={_quoted_labels()}'",
+        f"'{deployment.url}/classify?candidate_labels={LABELS_IN_A_URL}'",
         f"curl {key}-F image=@{image} -F 'candidate_labels={labels}' {deployment.url}/classify",
         python,
     ]
-
-
-def _quoted_labels() -> str:
-    return ",".join(quote(label) for label in LABELS)
 
 
 def _relative(path: Path) -> str:

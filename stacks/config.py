@@ -3,18 +3,20 @@
     npx cdk deploy --all -c stage=prod -c throttling_rate_rps=200
     python -m stacks.config prod                                       # what it costs, idle
 
-Any field may be set with `-c field=value` (see context.py); a value that is not allowed stops synth with a sentence
-about it.
+Any field may be set with `-c field=value`; a value that is not allowed stops synth with a sentence about it.
 """
 
 import re
 import sys
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import Any, get_args
+from collections.abc import Iterator, Mapping
+from dataclasses import astuple
+from difflib import get_close_matches
+from typing import Annotated, Any, Literal, Self, get_args
+
+from pydantic import ConfigDict, Field, model_validator
 
 from contract.containers import Precision, ServeSettings
-from lambdas.settings import ORIGIN
+from contract.settings import Allowed, Origins, Settings, SettingsError, Switch
 
 POWERTOOLS_LAYER_VERSION = 36
 """The public layer that carries aws-lambda-powertools and pydantic at the versions of requirements.txt."""
@@ -30,7 +32,6 @@ USD_PER_HOUR = {
 """On-demand price of one instance in us-east-1, as of 2026: the same for an endpoint and for training."""
 HOURS_PER_MONTH = 730
 
-AUTH_MODES = ("api_key", "iam", "none")
 LOG_RETENTION_DAYS = {
     1: "ONE_DAY",
     7: "ONE_WEEK",
@@ -41,77 +42,118 @@ LOG_RETENTION_DAYS = {
     365: "ONE_YEAR",
 }
 """Days and what CDK calls them."""
-GPU_AMIS = ("al2023-ami-sagemaker-inference-gpu-4-1", "al2-ami-sagemaker-inference-gpu-3-1")
-"""Drivers 580 (CUDA 13, what PyPI's torch needs) and 550 (CUDA 12.4, for an image with cu126 wheels)."""
-
-DEEP_LEARNING_CONTAINER = "public.ecr.aws/deep-learning-containers/pytorch:2.13-cu133-amzn2023-sagemaker"
-"""AWS's training image: training hosts let nobody choose a driver, and this image brings CUDA's compatibility layer."""
 
 
-class ConfigError(ValueError):
-    """A stage's configuration is not allowed. The text names every bad value, what is allowed and what to do."""
+# x86-64 families only: the images are built for linux/amd64. Graviton carries a g behind its generation (c7g, g5g).
+_InstanceType = Annotated[
+    str,
+    Field(pattern=r"^ml\.([cmrtg]\d+([a-fh-z][a-z]*)?|p\d+[a-z]*(-b\d+)?)\.(medium|(\d*x)?large)$"),
+    Allowed("an x86-64 type of SageMaker's, such as ml.c7i.xlarge (CPU) or ml.g4dn.xlarge (GPU)"),
+]
+_Instances = Annotated[int, Field(ge=1, le=100)]
+_RunSeconds = Annotated[int, Field(ge=600, le=28 * 86_400)]
+_BaseImage = Annotated[
+    str,
+    Field(pattern=r"^([a-z0-9][\w./:@-]*)?$"),
+    Allowed("empty, or an image reference such as python:3.12-slim"),
+]
+_REPOSITORY = r"\d{12}\.dkr\.ecr\.[a-z0-9-]+\.amazonaws\.com(\.cn)?/[a-z0-9._/-]+"
+_ImageUri = Annotated[
+    str,
+    Field(pattern=rf"^({_REPOSITORY}(:[\w.-]+|@sha256:[0-9a-f]{{64}}))?$"),
+    Allowed("empty, or an image in ECR such as 123456789012.dkr.ecr.us-east-1.amazonaws.com/wordsight:1"),
+]
 
 
-@dataclass(frozen=True, kw_only=True)
-class StageConfig:
+class StageConfig(Settings):
     """Everything that may differ between two deployments of the app. The defaults are the cheap ones of `dev`."""
 
-    stage: str
+    model_config = ConfigDict(str_strip_whitespace=True)
 
-    endpoint_instance_type: str = "ml.c7i.xlarge"
-    endpoint_instance_count: int = 1
-    inference_ami: str = "al2023-ami-sagemaker-inference-gpu-4-1"
-    """Used by GPU instances only; without it SageMaker starts them with a driver too old for any current torch."""
-    startup_timeout_s: int = 600
-    exact: bool = False
+    stage: Annotated[str, Field(pattern="^[a-z][a-z0-9]{1,15}$"), Allowed("a short lower-case name such as dev")]
+
+    endpoint_instance_type: _InstanceType = "ml.c7i.xlarge"
+    endpoint_instance_count: _Instances = 1
+    inference_ami: Literal["al2023-ami-sagemaker-inference-gpu-4-1", "al2-ami-sagemaker-inference-gpu-3-1"] = (
+        "al2023-ami-sagemaker-inference-gpu-4-1"
+    )
+    """Driver 580 (CUDA 13, what PyPI's torch needs), or 550 (CUDA 12.4, for an image with cu126 wheels). Used by GPU
+    instances only; without it SageMaker starts them with a driver too old for any current torch."""
+    startup_timeout_s: Annotated[int, Field(ge=60, le=3600)] = 600
+    exact: Switch = False
     """Answer what transformers does, to 1e-4: in fp32, from images that are resized its way. About half as fast."""
-    precision: str = "auto"
+    precision: Literal["auto", Precision] = "auto"
     """Of the arithmetic: fp16 on GPUs and bf16 on CPUs, or one of these, fp32, or int8 (CPUs only, costs accuracy)."""
-    queue_budget_ms: int = ServeSettings.model_fields["queue_budget_ms"].default
+    queue_budget_ms: Annotated[int, Field(ge=1, le=10_000)] = ServeSettings.model_fields["queue_budget_ms"].default
     """A request that would wait longer for its turn is answered with 503 and Retry-After at once."""
-    autoscaling: bool = False
+    autoscaling: Switch = False
     """Turn it off in a deployment of its own before changing `endpoint_instance_type`: SageMaker insists."""
-    autoscaling_max_instances: int = 4
-    autoscaling_concurrency: float = 4.0
+    autoscaling_max_instances: _Instances = 4
+    autoscaling_concurrency: Annotated[float, Field(ge=0.1, le=1000)] = 4.0
     """Requests in flight per instance that scaling aims at."""
 
-    training_instance_type: str = "ml.c7i.2xlarge"
-    training_instance_count: int = 1
-    training_volume_gb: int = 50
-    spot: bool = False
+    training_instance_type: _InstanceType = "ml.c7i.2xlarge"
+    training_instance_count: _Instances = 1
+    training_volume_gb: Annotated[int, Field(ge=10, le=16_384)] = 50
+    spot: Switch = False
     """Needs its own quota: "<instance type> for spot training job usage"."""
-    max_run_s: int = 2 * 3600
-    max_wait_s: int = 4 * 3600
+    max_run_s: _RunSeconds = 2 * 3600
+    max_wait_s: _RunSeconds = 4 * 3600
     """Waiting for spot capacity and running, together. Used with `spot` only."""
 
-    batch_concurrency: int = 2
+    batch_concurrency: Annotated[int, Field(ge=1, le=1000)] = 2
     """Shards of a batch that are classified at once. More than the endpoint can take only wait for it."""
 
-    model_id: str = ""
+    model_id: Annotated[
+        str, Field(pattern=r"^([\w.-]+/[\w.-]+)?$"), Allowed("empty, or owner/name on the Hugging Face hub")
+    ] = ""
     """The CLIP checkpoint baked into the images, from the Hugging Face hub; empty: the Dockerfile's own default."""
-    model_revision: str = ""
-    serve_base_image: str = ""
-    """Empty: the Dockerfile's own default."""
-    train_base_image: str = DEEP_LEARNING_CONTAINER
-    serve_image_uri: str = ""
+    model_revision: Annotated[
+        str, Field(pattern="^([0-9a-f]{40})?$"), Allowed("empty, or a commit of 40 hexadecimal digits")
+    ] = ""
+    serve_base_image: _BaseImage = ""
+    """Empty: what suits the instance type (stacks/images.py)."""
+    train_base_image: _BaseImage = ""
+    serve_image_uri: _ImageUri = ""
     """An image in ECR, pushed before: no Docker is needed to deploy then."""
-    train_image_uri: str = ""
+    train_image_uri: _ImageUri = ""
 
-    auth: str = "api_key"
-    throttling_rate_rps: float = 10.0
+    auth: Literal["api_key", "iam", "none"] = "api_key"
+    throttling_rate_rps: Annotated[float, Field(ge=0.1, le=10_000)] = 10.0
     """What callers may ask together. The endpoint is the real limit, so it grows with type and count of instances."""
-    throttling_burst: int = 20
+    throttling_burst: Annotated[int, Field(ge=1, le=5_000)] = 20
     """How many may come at once; who would wait too long (QUEUE_BUDGET_MS) the endpoint refuses itself."""
-    cors_origins: tuple[str, ...] = ()
+    cors_origins: Annotated[
+        Origins, Allowed("* or origins separated by commas, such as https://example.com, without a path")
+    ] = ()
 
-    retain_data: bool = False
+    retain_data: Switch = False
     """Keep the buckets when the stacks are destroyed; otherwise they go, with all objects in them."""
     log_retention_days: int = 14
 
-    def __post_init__(self) -> None:
-        faults = [*_faults(self), *_contradictions(self)]
-        if faults:
-            raise ConfigError("; ".join(faults))
+    @model_validator(mode="after")
+    def _fit_together(self) -> Self:
+        if faults := list(_contradictions(self)):
+            raise ValueError("; ".join(faults))
+        return self
+
+    @classmethod
+    def _sentence(cls, fault: Mapping[str, Any], values: Mapping[str, Any]) -> str:
+        if not fault["loc"]:
+            return super()._sentence(fault, values)
+        name = fault["loc"][0]
+        if fault["type"] == "extra_forbidden":
+            guess = get_close_matches(name, cls.model_fields, n=1)
+            hint = f"did you mean {guess[0]}?" if guess else f"allowed: {', '.join(cls.model_fields)}"
+            return f"there is no setting {name!r}: {hint}"
+        field = cls.model_fields[name]
+        allowed = (
+            {"int": "a whole number", "float": "a number", "bool": "true, false"}.get(fault["type"].partition("_")[0])
+            or cls._allowed(name)
+            or ", ".join(map(str, get_args(field.annotation)))  # of a Literal
+            or " to ".join(str(bound) for limit in field.metadata for bound in astuple(limit))  # ge and le
+        )
+        return f"{name} is {values.get(name)!r}, allowed: {allowed}"
 
     @property
     def name(self) -> str:
@@ -159,76 +201,9 @@ def _has_gpu(instance_type: str) -> bool:
     return bool(re.match(r"ml\.[gp]\d", instance_type))
 
 
-@dataclass(frozen=True)
-class _Rule:
-    holds: Callable[[Any], bool]
-    allowed: str
-
-
-def _one_of(*values: object) -> _Rule:
-    return _Rule(values.__contains__, ", ".join(map(str, values)))
-
-
-def _between(low: float, high: float) -> _Rule:
-    return _Rule(lambda value: low <= value <= high, f"{low} to {high}")
-
-
-def _match(pattern: str, allowed: str) -> _Rule:
-    return _Rule(lambda value: re.fullmatch(pattern, value) is not None, allowed)
-
-
-# x86-64 families only: the images are built for linux/amd64. Graviton carries a g behind its generation (c7g, g5g).
-_INSTANCE_TYPE = _match(
-    r"ml\.([cmrtg]\d+(?!g)[a-z]*|p\d+(?!e-gb)[a-z]*(-b\d+)?)\.(medium|(\d*x)?large)",
-    "an x86-64 type of SageMaker's, such as ml.c7i.xlarge (CPU) or ml.g4dn.xlarge (GPU)",
-)
-_IMAGE_URI = _match(
-    r"(\d{12}\.dkr\.ecr\.[a-z0-9-]+\.amazonaws\.com(\.cn)?/[a-z0-9._/-]+(:[\w.-]+|@sha256:[0-9a-f]{64}))?",
-    "empty, or an image in ECR such as 123456789012.dkr.ecr.us-east-1.amazonaws.com/wordsight:1",
-)
-_BASE_IMAGE = r"[a-z0-9][\w./:@-]*"
-
-_RULES = {
-    "stage": _match("[a-z][a-z0-9]{1,15}", "a short lower-case name such as dev"),
-    "endpoint_instance_type": _INSTANCE_TYPE,
-    "endpoint_instance_count": _between(1, 100),
-    "inference_ami": _one_of(*GPU_AMIS),
-    "startup_timeout_s": _between(60, 3600),
-    "precision": _one_of("auto", *get_args(Precision)),
-    "queue_budget_ms": _between(1, 10_000),
-    "autoscaling_max_instances": _between(1, 100),
-    "autoscaling_concurrency": _between(0.1, 1000),
-    "training_instance_type": _INSTANCE_TYPE,
-    "training_instance_count": _between(1, 100),
-    "training_volume_gb": _between(10, 16_384),
-    "max_run_s": _between(600, 28 * 86_400),
-    "max_wait_s": _between(600, 28 * 86_400),
-    "batch_concurrency": _between(1, 1000),
-    "model_id": _match(r"([\w.-]+/[\w.-]+)?", "empty, or owner/name on the Hugging Face hub"),
-    "model_revision": _match(r"([0-9a-f]{40})?", "empty, or a commit of 40 hexadecimal digits"),
-    "serve_base_image": _match(f"({_BASE_IMAGE})?", "empty, or an image reference such as python:3.12-slim"),
-    "train_base_image": _match(_BASE_IMAGE, "an image reference such as python:3.12-slim"),
-    "serve_image_uri": _IMAGE_URI,
-    "train_image_uri": _IMAGE_URI,
-    "auth": _one_of(*AUTH_MODES),
-    "throttling_rate_rps": _between(0.1, 10_000),
-    "throttling_burst": _between(1, 5_000),
-    "cors_origins": _Rule(
-        lambda origins: all(ORIGIN.fullmatch(origin) for origin in origins),
-        "* or origins separated by commas, such as https://example.com, without a path",
-    ),
-    "log_retention_days": _one_of(*LOG_RETENTION_DAYS),
-}
-
-
-def _faults(config: StageConfig) -> Iterator[str]:
-    for name, rule in _RULES.items():
-        value = getattr(config, name)
-        if not rule.holds(value):
-            yield f"{name} is {value!r}, allowed: {rule.allowed}"
-
-
 def _contradictions(config: StageConfig) -> Iterator[str]:
+    if config.log_retention_days not in LOG_RETENTION_DAYS:
+        yield f"log_retention_days is {config.log_retention_days}, allowed: {', '.join(map(str, LOG_RETENTION_DAYS))}"
     if config.spot and config.max_wait_s < config.max_run_s:
         yield f"max_wait_s is {config.max_wait_s}, allowed with spot: max_run_s ({config.max_run_s}) or more"
     impossible = "int8" if config.endpoint_has_gpu else "fp16"
@@ -269,10 +244,19 @@ STAGES = {
 
 
 def stage_config(stage: str) -> StageConfig:
-    """The stage's configuration as written here. Raises ConfigError."""
+    """The stage's configuration as written here. Raises SettingsError."""
     if stage not in STAGES:
-        raise ConfigError(f"stage is {stage!r}, allowed: {', '.join(STAGES)}")
+        raise SettingsError(f"stage is {stage!r}, allowed: {', '.join(STAGES)}")
     return STAGES[stage]
+
+
+def from_context(context: Mapping[str, Any]) -> StageConfig:
+    """The stage named by the context's `stage` (dev by default) with every field that the context sets.
+
+    Keys with a colon, as CDK's own all have, are not ours, and `nag` configures no stage. Raises SettingsError.
+    """
+    chosen = {key: value for key, value in context.items() if ":" not in key and key != "nag"}
+    return StageConfig(**{**dict(stage_config(chosen.get("stage", "dev"))), **chosen})
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ RUN = (
     "## From a shell",
     "### Annotate",
     "### Train",
-    "### Go live, and back",
+    "### Promote, and go back",
 )
 """The headings whose examples tests/e2e/test_readme.py pastes, in the README's order."""
 

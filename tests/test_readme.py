@@ -1,11 +1,14 @@
-"""The README: its tables, its tree and its commands are true."""
+"""The README and docs/: their tables, their paths and their commands are true."""
 
 import json
 import re
 from pathlib import Path
 
+import pytest
+
 from contract import limits
 from contract.batches import MAX_BATCH_IMAGES, SHARD_IMAGES
+from contract.questions import Parameters
 from contract.routes import ROUTES, Route
 from stacks.config import STAGES, USD_PER_HOUR
 from tests.readme import README, RUN, asked_by, blocks
@@ -52,11 +55,6 @@ def test_every_path_of_the_tree_exists_and_every_folder_of_ours_is_in_it() -> No
             named.add(name.rstrip("/"))
     folders = {path.parent.name for path in ROOT.glob("*/*.py") if not path.parent.name.startswith((".", "cdk.out"))}
     assert folders <= named
-
-
-def test_every_make_command_it_names_exists() -> None:
-    targets = set(re.findall(r"^([a-z-]+):.*## ", MAKEFILE, re.MULTILINE))
-    assert set(re.findall(r"`?make ([a-z-]+)", re.sub(r"can make \w+", "", README))) <= targets
 
 
 def route_of(method: str, path: str) -> Route:
@@ -106,9 +104,45 @@ def test_how_fast_it_is_is_what_the_report_says() -> None:
     assert set(figures.items()) <= measured
 
 
-def test_links_lead_somewhere() -> None:
-    for target in re.findall(r"\]\((?!http)([^)#]+)\)", README):
-        assert (ROOT / target).exists(), target
+def documents() -> list[Path]:
+    return [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+@pytest.mark.parametrize("document", documents(), ids=lambda path: path.name)
+def test_links_lead_somewhere(document: Path) -> None:
+    for target, heading in re.findall(r"\]\((?!http)([^)#]*)#?([^)]*)\)", document.read_text(encoding="utf-8")):
+        linked = document.parent / target if target else document
+        assert linked.exists(), target
+        headings = re.findall(r"^#+ (.+)$", linked.read_text(encoding="utf-8"), re.MULTILINE) if heading else []
+        assert not heading or heading in [anchor(each) for each in headings], f"{target}#{heading}"
+
+
+def anchor(heading: str) -> str:
+    """As GitHub calls it in a link."""
+    return re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-")
+
+
+@pytest.mark.parametrize("document", documents()[1:], ids=lambda path: path.name)
+def test_paths_and_tests_that_a_document_names_exist(document: Path) -> None:
+    text = document.read_text(encoding="utf-8")
+    named = re.findall(r"`((?:[\w.-]+/)+[\w.-]*)(?:::(\w+))?`", text)
+    assert named
+    for path, test in named:
+        assert (ROOT / path).exists(), path
+        assert not test or f"def {test}(" in (ROOT / path).read_text(encoding="utf-8"), f"{path}::{test}"
+
+
+@pytest.mark.parametrize("document", documents(), ids=lambda path: path.name)
+def test_every_make_command_that_is_named_exists(document: Path) -> None:
+    targets = set(re.findall(r"^([a-z-]+):.*## ", MAKEFILE, re.MULTILINE))
+    text = re.sub(r"can make \w+", "", document.read_text(encoding="utf-8"))
+    assert set(re.findall(r"`?make ([a-z-]+)", text)) - targets == set()
+
+
+def test_every_parameter_is_in_the_table() -> None:
+    (table,) = (table for table in section("Classify").split("\n\n") if table.startswith("| parameter |"))
+    named = {name for row in table.splitlines()[2:] for name in re.findall(r"`(\w+)`", row.split("|")[1])}
+    assert named == set(Parameters.model_fields)
 
 
 def table_rows(text: str) -> dict[str, list[str]]:
@@ -137,3 +171,18 @@ def test_how_honest_fine_tuned_scores_are_is_what_the_report_says() -> None:
     mean, worst = (max(float(rows[name][-1]) for rows in by_domain) for name in ("mean", "worst"))
     assert f"by default at most {mean:.3f} in the mean and {worst:.3f} at any task" in README.replace("\n", " ")
     assert mean <= 0.05 and worst <= 0.08
+
+
+CLOSING_LINE = r"=+ ([\d,]+) passed, (\d+) skipped in .*s .*=+"
+STALE = 0.05
+"""By such a share of the tests the README's closing line may be off, or every new test would have to change it."""
+
+
+def test_the_closing_line_counts_the_tests(request: pytest.FixtureRequest) -> None:
+    counts = re.search(CLOSING_LINE, section("Test it"))
+    assert counts
+    options = request.config.option
+    if request.config.args_source is not pytest.Config.ArgsSource.TESTPATHS or options.keyword:
+        pytest.skip("only the whole suite can be counted")
+    quoted = sum(int(count) for count in counts.groups())
+    assert options.markexpr != "not slow" or abs(quoted - request.session.testscollected) <= STALE * quoted

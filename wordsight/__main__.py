@@ -8,8 +8,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 
 from wordsight import annotate, batches, classify, models, tasks, trainings
-from wordsight.api import Api, CommandError
-from wordsight.connection import KEY_VARIABLE, URL_VARIABLE, connect
+from wordsight.api import KEY_VARIABLE, URL_VARIABLE, Api, CommandError, connect
 
 Command = tuple[str, Callable[[argparse.ArgumentParser], None], Callable[[Api, argparse.Namespace], None]]
 

@@ -1,18 +1,30 @@
-"""`annotate`: keep what a folder says of its images."""
+"""`annotate`: keep what a folder says of its images: in metadata.jsonl, or by a folder per label, perhaps by split."""
 
 from __future__ import annotations
 
+import json
 from argparse import ArgumentParser, Namespace
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
 
-from contract.annotations import DEFAULT_DATASET, Split
+from contract.annotations import DEFAULT_DATASET, SPLIT_NAMES, Split
+from contract.imports import IMAGE_FIELDS, IMAGE_SUFFIXES, SENTENCE_FIELDS
 from wordsight import images
 from wordsight.api import Api, CommandError
-from wordsight.folder import Found, find
 from wordsight.terminal import Progress, raw, share_line
 
 SHOWN_PROBLEMS = 10
+_FIELDS = ("label", "task", "split", "dataset")
+
+
+@dataclass(frozen=True)
+class Found:
+    """One image, and the fields of its annotation that the folder tells."""
+
+    path: Path
+    said: dict[str, Any]
 
 
 def add(parser: ArgumentParser) -> None:
@@ -27,10 +39,10 @@ def run(api: Api, arguments: Namespace) -> None:
     found = find(arguments.folder)
     progress = Progress()
     answers: list[tuple[Found, Any]] = []
-    for pack in images.packs((each, images.read(each.path)) for each in found):
-        annotations = [{**_said(each, arguments), "image": images.source(api, image)} for each, image in pack]
+    for chunk in images.chunks((each, images.read(each.path)) for each in found):
+        annotations = [{**_said(each, arguments), "image": images.source(api, image)} for each, image in chunk]
         stored = api.create("/annotations", {"annotations": annotations})
-        answers += zip((each for each, _ in pack), stored, strict=True)
+        answers += zip((each for each, _ in chunk), stored, strict=True)
         progress.show(share_line(len(answers), len(found), "images"))
     progress.end()
     _report(answers, as_json=arguments.json)
@@ -54,3 +66,43 @@ def _report(answers: list[tuple[Found, Any]], *, as_json: bool) -> None:
     if problems:
         lines = [f"  {path}: {detail}" for path, detail in problems[:SHOWN_PROBLEMS]]
         raise CommandError("\n".join([f"{len(problems)} of {len(answers)} images were not kept, such as:", *lines]))
+
+
+def find(folder: Path) -> list[Found]:
+    """Everything in the folder, in a stable order. Raises CommandError if there is nothing, or a line can't be read."""
+    if not folder.is_dir():
+        raise CommandError(f"{folder} is no folder")
+    manifests = sorted([*folder.glob("*.jsonl"), *folder.glob("*/*.jsonl")])
+    found = [each for manifest in manifests for each in _of_lines(manifest)] if manifests else list(_of_folders(folder))
+    if not found:
+        raise CommandError(f"nothing to annotate is in {folder}: neither metadata.jsonl nor folders named after labels")
+    return found
+
+
+def _of_lines(manifest: Path) -> Iterator[Found]:
+    for number, line in enumerate(manifest.read_text(encoding="utf-8").splitlines(), start=1):
+        if not line.strip():
+            continue
+        try:
+            said = json.loads(line)
+            image = next(said[name] for name in IMAGE_FIELDS if name in said)
+        except (ValueError, TypeError, StopIteration):
+            raise CommandError(
+                f"{manifest} line {number} is no JSON object that names an image by one of {', '.join(IMAGE_FIELDS)}"
+            ) from None
+        sentences: Any = next((said[name] for name in SENTENCE_FIELDS if name in said), [])
+        fields = {name: said[name] for name in _FIELDS if said.get(name) is not None}
+        split = SPLIT_NAMES.get(str(fields.get("split", manifest.parent.name)))
+        yield Found(manifest.parent / image, {"sentences": sentences, **fields, **({"split": split} if split else {})})
+
+
+def _of_folders(folder: Path) -> Iterator[Found]:
+    folders = [each for each in folder.iterdir() if each.is_dir()]
+    has_splits = bool(folders) and all(each.name in SPLIT_NAMES for each in folders)
+    for path in sorted(folder.rglob("*")):
+        labels = list(path.relative_to(folder).parts[:-1])
+        if path.suffix.lower() not in IMAGE_SUFFIXES or not labels:
+            continue
+        split = {"split": SPLIT_NAMES[labels.pop(0)]} if has_splits else {}
+        if labels:
+            yield Found(path, {"label": labels[0], **split})

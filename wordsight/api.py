@@ -1,4 +1,7 @@
-"""The API as the commands see it: JSON goes in, JSON comes out, and a refusal is raised as the API's own sentence."""
+"""The API as the commands see it: JSON goes in, JSON comes out, and a refusal is raised as the API's own sentence.
+
+Which deployment is meant is said by the flags, else by the environment, else it is the one that runs on this machine.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from http.client import HTTPException
+from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError, URLError
 from urllib.parse import urlencode
@@ -16,8 +20,13 @@ from urllib.request import Request, urlopen
 
 from contract.idempotency import IDEMPOTENCY_HEADER
 from contract.limits import API_TIMEOUT_S
+from contract.routes import API_KEY_HEADER
 
-API_KEY_HEADER = "x-api-key"
+URL_VARIABLE = "WORDSIGHT_URL"
+KEY_VARIABLE = "WORDSIGHT_API_KEY"
+LOCAL = Path(__file__).resolve().parent.parent / ".local"
+"""Where `make local` writes down the address and the key."""
+
 MAX_ATTEMPTS = 5
 _TRY_AGAIN = frozenset({429, 503})
 _PAUSE_S = 2.0
@@ -81,6 +90,18 @@ class Api:
             send(form["url"], content, headers, "POST", _UPLOAD_TIMEOUT_S)
         except HTTPError as error:
             raise CommandError(f"the data bucket did not take the image: {error.code} {error.reason}") from None
+
+
+def connect(url: str | None, key: str | None, environ: Mapping[str, str], local: Path = LOCAL) -> Api:
+    """The API. Raises CommandError if nothing says where it is."""
+    if found := url or environ.get(URL_VARIABLE):
+        return Api(found, key or environ.get(KEY_VARIABLE) or "")
+    if not (local / "url").is_file():
+        raise CommandError(
+            f"no API is known: give --url and --api-key, or set {URL_VARIABLE} and {KEY_VARIABLE}, "
+            "or start one on this machine: make local"
+        )
+    return Api((local / "url").read_text().strip(), key or (local / "api-key").read_text().strip())
 
 
 def send(url: str, content: bytes | None, headers: Mapping[str, str], method: str, timeout_s: float) -> bytes:

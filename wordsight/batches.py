@@ -6,9 +6,8 @@ from argparse import ArgumentParser, Namespace
 from typing import Any
 
 from wordsight.api import Api, CommandError
-from wordsight.questions import add_question, parameters_of
-from wordsight.terminal import raw, share_line, table
-from wordsight.watch import watch
+from wordsight.tasks import add_question, parameters_of
+from wordsight.terminal import raw, share_line, table, watch
 
 OVER = frozenset({"done", "failed", "stopped"})
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from wordsight import images
 from wordsight.api import Api, CommandError
-from wordsight.questions import add_question, parameters_of
+from wordsight.tasks import add_question, parameters_of
 from wordsight.terminal import bar, raw
 
 
@@ -30,10 +30,10 @@ def run(api: Api, arguments: Namespace) -> None:
 
 
 def _answers(api: Api, paths: list[Path], parameters: dict[str, Any]) -> Iterator[tuple[Path, Any]]:
-    for pack in images.packs((path, images.read(path)) for path in paths):
-        inputs = [images.source(api, image) for _, image in pack]
+    for chunk in images.chunks((path, images.read(path)) for path in paths):
+        inputs = [images.source(api, image) for _, image in chunk]
         answers = api.ask("POST", "/classify", {"inputs": inputs, "parameters": parameters})
-        yield from zip((path for path, _ in pack), answers, strict=True)
+        yield from zip((path for path, _ in chunk), answers, strict=True)
 
 
 def _is_problem(answer: Any) -> bool:

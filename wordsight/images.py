@@ -32,15 +32,15 @@ def source(api: Api, image: bytes) -> Any:
     return {"s3_key": form["s3_key"]}
 
 
-def packs(images: Iterable[tuple[Item, bytes]]) -> Iterator[list[tuple[Item, bytes]]]:
+def chunks(images: Iterable[tuple[Item, bytes]]) -> Iterator[list[tuple[Item, bytes]]]:
     """As many together as one request may have; what is uploaded before counts as an image that is alone in it."""
-    pack: list[tuple[Item, bytes]] = []
+    chunk: list[tuple[Item, bytes]] = []
     size_bytes = 0
     for item, image in images:
-        if pack and (len(pack) == MAX_IMAGES or size_bytes + len(image) > MAX_INLINE_IMAGE_BYTES):
-            yield pack
-            pack, size_bytes = [], 0
-        pack.append((item, image))
+        if chunk and (len(chunk) == MAX_IMAGES or size_bytes + len(image) > MAX_INLINE_IMAGE_BYTES):
+            yield chunk
+            chunk, size_bytes = [], 0
+        chunk.append((item, image))
         size_bytes += len(image)
-    if pack:
-        yield pack
+    if chunk:
+        yield chunk

@@ -8,8 +8,7 @@ from urllib.parse import quote
 
 from contract.models import ENDED
 from wordsight.api import Api, CommandError
-from wordsight.terminal import raw, table
-from wordsight.watch import watch
+from wordsight.terminal import raw, table, watch
 
 
 def add_models(parser: ArgumentParser) -> None:
@@ -38,7 +37,7 @@ def models(api: Api, arguments: Namespace) -> None:
 
 
 def promote(api: Api, arguments: Namespace) -> None:
-    """Let a version go live. Raises CommandError if it did not."""
+    """Promote a version. Raises CommandError if it did not go live."""
     path = _path(arguments.version)
     promotion = api.create(f"{path}/promote", {"force": arguments.force})
     if not arguments.no_wait:

@@ -1,12 +1,13 @@
-"""`tasks`: questions with a name."""
+"""`tasks`: questions with a name; and the flags by which every command is told what to ask of an image."""
 
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
+from typing import Any
 from urllib.parse import quote
 
+from contract.questions import DEFAULT_HYPOTHESIS_TEMPLATE
 from wordsight.api import Api, CommandError
-from wordsight.questions import add_question, parameters_of
 from wordsight.terminal import raw, table
 
 
@@ -38,3 +39,30 @@ def _list(api: Api, *, as_json: bool) -> None:
     listed = api.get("/tasks")
     rows = [(each["name"], each["labels"], each["description"]) for each in listed["tasks"]]
     print(raw(listed) if as_json else table([("NAME", "LABELS", "DESCRIPTION"), *rows]))
+
+
+def add_question(parser: ArgumentParser, *, saved: bool = True) -> None:
+    """--labels and what goes with them; with `saved` also --task, for questions that have a name."""
+    parser.add_argument("--labels", metavar="A,B,…", help="the candidate labels")
+    if saved:
+        parser.add_argument(
+            "--task", action="append", metavar="NAME", help="a saved task instead; repeat it for several"
+        )
+    parser.add_argument("--template", action="append", metavar="TEXT", help=f"such as {DEFAULT_HYPOTHESIS_TEMPLATE!r}")
+    parser.add_argument("--multi-label", action="store_true", default=None, help="score each label on its own")
+    parser.add_argument("--top-k", type=int, metavar="N", help="only the best N labels")
+    parser.add_argument("--threshold", type=float, metavar="SCORE", help="only labels that score at least this")
+
+
+def parameters_of(arguments: Namespace) -> dict[str, Any]:
+    """The parameters as the API takes them, without what was not said: the API says what is missing."""
+    tasks = getattr(arguments, "task", None)
+    said = {
+        "candidate_labels": arguments.labels,
+        "task": tasks[0] if tasks and len(tasks) == 1 else tasks,
+        "hypothesis_template": arguments.template,
+        "multi_label": arguments.multi_label,
+        "top_k": arguments.top_k,
+        "threshold": arguments.threshold,
+    }
+    return {name: value for name, value in said.items() if value is not None}

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable, Sequence
+import time
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TextIO
 
 BAR_CHARS = 30
+POLL_S = 2.0
 _FULL, _EMPTY = "█", "░"
 
 
@@ -58,3 +60,25 @@ def share_line(done: int, total: int | None, what: str) -> str:
     if not total:
         return what
     return f"{bar(done / total)} {done:,}/{total:,} {what}".rstrip()
+
+
+def watch(
+    look: Callable[[], Any],
+    line: Callable[[Any], str],
+    is_over: Callable[[Any], bool],
+    pause: Callable[[float], None] = time.sleep,
+) -> Any:
+    """Look at something that goes on by itself until it is over; returns what it came to.
+
+    `line` says in a line how far it is, which is shown on stderr meanwhile.
+    """
+    progress = Progress()
+    try:
+        while True:
+            found = look()
+            progress.show(line(found))
+            if is_over(found):
+                return found
+            pause(POLL_S)
+    finally:
+        progress.end()

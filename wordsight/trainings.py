@@ -9,8 +9,7 @@ from typing import Any
 from contract.annotations import DEFAULT_DATASET
 from contract.trainings import LIVE
 from wordsight.api import Api, CommandError
-from wordsight.terminal import raw, share_line, table
-from wordsight.watch import watch
+from wordsight.terminal import raw, share_line, table, watch
 
 OVER = frozenset({"done", "refused", "failed", "stopped"})
 

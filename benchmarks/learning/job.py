@@ -2,45 +2,35 @@
 
 import hashlib
 import json
-import os
 import re
 import shutil
-import subprocess
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks import ROOT
+from benchmarks.process import finished_children_cpu_s, run_python
 from contract.models import METADATA
 
 VALIDATION = re.compile(r"^step=(\d+) .*validation_accuracy=(\S+)", re.MULTILINE)
 
 
-class JobError(Exception):
-    """The training program failed. The text is its own last word."""
-
-
 @dataclass(frozen=True)
 class Job:
     """A finished job. `cpu_s`: NaN if it was interrupted. `curve`: step, and the share of the new validation images
-    that are answered rightly.
+    that are answered rightly. `published_share`: how much of the fine-tuned weights is in the model that it published.
     """
 
     directory: Path
     cpu_s: float
     steps: int
     curve: tuple[tuple[int, float], ...]
+    published_share: float
 
     @property
     def model_dir(self) -> Path:
         """What was published."""
         return self.directory / "model"
-
-    @property
-    def published_share(self) -> float:
-        """How much of the fine-tuned weights is in it."""
-        return float(json.loads((self.model_dir / METADATA).read_bytes())["metrics"]["interpolation"]["alpha"])
 
     @property
     def tuned_weights(self) -> Path:
@@ -49,7 +39,7 @@ class Job:
 
 
 def run_job(directory: Path, train_dir: Path, base_dir: Path, hyperparameters: Mapping[str, str]) -> Job:
-    """Run `python -m model.training` to its end, unless that has been done before. Raises JobError.
+    """Run `python -m model.training` to its end, unless that has been done before. Raises ProcessError.
 
     An interrupted job goes on from its newest checkpoint; what it has cost in all is then not known. What another
     program, base or hyperparameter has left in the folder is removed first.
@@ -62,22 +52,15 @@ def run_job(directory: Path, train_dir: Path, base_dir: Path, hyperparameters: M
         (directory / "input/config/hyperparameters.json").write_text(json.dumps(dict(hyperparameters)))
         begun.write_text(fingerprint)
     if not done.is_file():
-        resumed, before_s = log.is_file(), _children_cpu_s()
-        if _train(directory, train_dir, base_dir, log):
-            raise JobError(f"training in {directory} failed: {log.read_text().strip().splitlines()[-1]}")
-        done.write_text("nan" if resumed else str(_children_cpu_s() - before_s))
+        resumed, before_s = log.is_file(), finished_children_cpu_s()
+        places = {"SAGEMAKER_BASE_DIR": directory, "SM_CHANNEL_TRAIN": train_dir, "SM_CHANNEL_BASE": base_dir}
+        run_python(["-m", "model.training"], log, **{name: str(path.resolve()) for name, path in places.items()})
+        done.write_text("nan" if resumed else str(finished_children_cpu_s() - before_s))
     curve = {int(step): float(accuracy) for step, accuracy in VALIDATION.findall(log.read_text())}
-    newest = max((directory / "checkpoints").glob("step-*.json"))
-    steps = json.loads(newest.read_bytes())["step"]
-    return Job(directory, float(done.read_text()), steps, tuple(sorted(curve.items())))
-
-
-def _train(directory: Path, train_dir: Path, base_dir: Path, log: Path) -> int:
-    places = {"SAGEMAKER_BASE_DIR": directory, "SM_CHANNEL_TRAIN": train_dir, "SM_CHANNEL_BASE": base_dir}
-    environ = os.environ | {name: str(path.resolve()) for name, path in places.items()}
-    command = [sys.executable, "-m", "model.training"]
-    with log.open("a") as lines:
-        return subprocess.run(command, cwd=ROOT, env=environ, stdout=lines, stderr=subprocess.STDOUT).returncode  # noqa: S603 - our own program
+    steps = json.loads(max((directory / "checkpoints").glob("step-*.json")).read_bytes())["step"]
+    metrics = json.loads((directory / "model" / METADATA).read_bytes())["metrics"]
+    share = float(metrics["interpolation"]["alpha"])
+    return Job(directory, float(done.read_text()), steps, tuple(sorted(curve.items())), share)
 
 
 def _fingerprint(base_dir: Path, hyperparameters: Mapping[str, str]) -> str:
@@ -85,8 +68,3 @@ def _fingerprint(base_dir: Path, hyperparameters: Mapping[str, str]) -> str:
     programs = sorted((ROOT / "model").rglob("*.py"))
     parts = [path.read_bytes() for path in [*programs, base_dir / "model.safetensors"]]
     return hashlib.sha256(b"".join([*parts, json.dumps(dict(hyperparameters), sort_keys=True).encode()])).hexdigest()
-
-
-def _children_cpu_s() -> float:
-    times = os.times()
-    return times.children_user + times.children_system

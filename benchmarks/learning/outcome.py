@@ -1,22 +1,19 @@
 """What a model can do after a run: the new domain in two wordings, and the world's tasks."""
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import torch
-from PIL import Image
-from torch import Tensor
 
 from model.clip.checkpoint import Checkpoint, CheckpointMetadata, load_checkpoint
 from model.clip.encode import Clip
-from model.data.class_wording import said_in_evaluation, said_in_training
+from model.data.readers import read_records
 from model.evaluation.answers import Answers, result
-from model.evaluation.embed import embed_pictures
-from model.evaluation.material import Material
+from model.evaluation.labelled import EmbeddedImages, own_tasks
 from model.evaluation.world import World
-from model.training.interpolate import LEARNT_ABOVE_CHANCE, mix
+from model.training.interpolate import learnt, mix
 from model.world.tasks import TASKS, Task
 
 SCENES = 3000
@@ -43,50 +40,24 @@ class Outcome:
         """The mean over the old tasks."""
         return sum(self.old.values()) / len(self.old)
 
-    def forgotten(self, base: "Outcome") -> float:
-        """What the old tasks lost in the mean."""
-        return base.old_mean - self.old_mean
-
     def worst(self, base: "Outcome") -> tuple[str, float]:
         """The task that lost most, and how much."""
         name = max(base.old, key=lambda task: base.old[task] - self.old[task])
         return name, base.old[name] - self.old[name]
 
 
-class LabelledImages:
-    """A folder of `<class>/*.png`."""
-
-    def __init__(self, directory: Path) -> None:
-        self.classes = sorted(path.name for path in directory.iterdir() if path.is_dir())
-        self.files = [(path, number) for number, name in enumerate(self.classes)
-                      for path in sorted((directory / name).iterdir())]  # fmt: skip
-
-    def __iter__(self) -> Iterator[Image.Image]:
-        for path, _ in self.files:
-            with Image.open(path) as image:
-                yield image.convert("RGB")
-
-    @property
-    def targets(self) -> Tensor:
-        """The number of each image's class. shape = [images]"""
-        return torch.tensor([number for _, number in self.files])
-
-
 def learnt_tasks(base: Checkpoint) -> list[Task]:
     """The world's tasks that a base is clearly better at than chance: what can be forgotten."""
-    answers = World(Clip(base), SCENES).every_answer()
-    accuracies = {name: float(said.right.float().mean()) for name, said in answers.items()}
-    return [task for task in TASKS if accuracies[task.name] >= 1 / len(task.labels) + LEARNT_ABOVE_CHANCE]
+    known = learnt(World(Clip(base), SCENES).every_answer())
+    return [task for task in TASKS if task.name in known]
 
 
-def measure(checkpoint: Checkpoint, images: LabelledImages, tasks: Sequence[Task]) -> Outcome:
-    """Ask a model about the test images, and evaluate it at the world's tasks."""
-    clip, targets = Clip(checkpoint), images.targets
-    material = Material(embed_pictures(clip, images), targets, torch.arange(len(targets)))
-    trained, unseen = (
-        material.answers(clip, [list(said_in(name)) for name in images.classes])
-        for said_in in (said_in_training, said_in_evaluation)
-    )
+def measure(checkpoint: Checkpoint, images_dir: Path, tasks: Sequence[Task]) -> Outcome:
+    """Ask a model about the test images, a folder per class, and evaluate it at the world's tasks."""
+    clip, records = Clip(checkpoint), read_records(images_dir)
+    (classes,) = own_tasks(records)
+    labelled = EmbeddedImages(clip, images_dir, records).evaluation_set(classes)
+    trained, unseen = (labelled.answers(clip, prompts) for prompts in (classes.trained, classes.prompts))
     old = World(clip, SCENES).every_answer(tasks)
     return Outcome(
         _accuracy(trained),

@@ -6,19 +6,19 @@ JPEG, so that decoding and resizing count.
 
 import io
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from http.client import HTTPConnection
-from pathlib import Path
 from typing import Any
 
 import torch
 from PIL import Image
 from torch import Tensor
 
-from benchmarks.serving.inputs import classify_tasks
-from benchmarks.serving.process import Server
-from benchmarks.serving.tower import hf_prepare
+from benchmarks import SHIPPED
+from benchmarks.serving.hardware import hf_prepare
+from benchmarks.serving.requests import classify_tasks
+from benchmarks.serving.server import Server, running
 from contract.questions import DEFAULT_HYPOTHESIS_TEMPLATE
 from model.clip.checkpoint import load_checkpoint
 from model.evaluation.world import EVALUATION_SEED
@@ -49,13 +49,9 @@ class Agreement:
     answers: int
 
 
-def scenes(count: int) -> list[bytes]:
-    """Rendered scenes as files."""
-    return [_file(Image.fromarray(render(EVALUATION_SEED, "test", index)), index) for index in range(count)]
-
-
-def _file(scene: Image.Image, index: int) -> bytes:
-    file = io.BytesIO()
+def scene_file(index: int) -> bytes:
+    """A rendered scene as PNG, every other one enlarged as JPEG."""
+    scene, file = Image.fromarray(render(EVALUATION_SEED, "test", index)), io.BytesIO()
     if index % 2:
         scene.resize(LARGE_PX, Image.Resampling.BICUBIC).save(file, "JPEG", quality=90)
     else:
@@ -63,10 +59,18 @@ def _file(scene: Image.Image, index: int) -> bytes:
     return file.getvalue()
 
 
+def agreements(servers: Sequence[Server], scenes: int) -> dict[str, Agreement]:
+    """By name, how servers of the shipped checkpoint answer about so many scenes."""
+    files = [scene_file(index) for index in range(scenes)]
+    wanted = expected(files)
+    with running(servers) as up:
+        return {server.name: compare(wanted, answered(server, files)) for server in up}
+
+
 @torch.inference_mode()
-def expected(directory: Path, files: list[bytes]) -> Probabilities:
+def expected(files: Sequence[bytes]) -> Probabilities:
     """By transformers in fp32, at the checkpoint's own temperature, which the server applies as well."""
-    checkpoint = load_checkpoint(directory)
+    checkpoint = load_checkpoint(SHIPPED)
     pixels = torch.cat([hf_prepare(checkpoint.processor, file) for file in files])
     prompts = [DEFAULT_HYPOTHESIS_TEMPLATE.format(phrase) for phrases in QUESTIONS.values() for phrase in phrases]
     tokens = checkpoint.tokenizer(prompts, padding=True, return_tensors="pt")
@@ -76,13 +80,13 @@ def expected(directory: Path, files: list[bytes]) -> Probabilities:
     return {name: part.softmax(dim=1) for name, part in zip(QUESTIONS, parts, strict=True)}
 
 
-def answered(server: Server, files: list[bytes]) -> Probabilities:
+def answered(server: Server, files: Sequence[bytes]) -> Probabilities:
     """By a server, one request per image."""
     connection = HTTPConnection("127.0.0.1", server.port, timeout=TIMEOUT_S)
     rows: dict[str, list[list[float]]] = {name: [] for name in QUESTIONS}
     for file in files:
-        body = classify_tasks(file, QUESTIONS)
-        connection.request("POST", "/invocations", body.content, {"content-type": body.content_type})
+        content_type, content = classify_tasks(file, QUESTIONS)
+        connection.request("POST", "/invocations", content, {"content-type": content_type})
         answer: dict[str, Any] = json.loads(connection.getresponse().read())
         for name, phrases in QUESTIONS.items():
             scores = {each["label"]: each["score"] for each in answer[name]}

@@ -1,9 +1,11 @@
 """The bars that serving has to reach, and whether a figure does."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
+
+from model.evaluation.report import markdown
 
 Key = str
 
@@ -92,15 +94,9 @@ GPU: Mapping[Key, Bar] = {
 def bar_table(bars: Mapping[Key, Bar], figures: Mapping[Key, float], absent: Mapping[Key, str] = {}) -> str:
     """Every bar with its figure and verdict; one without a figure with the reason in `absent`."""
     rows = [_row(bar, figures.get(key), absent.get(key, "not measured")) for key, bar in bars.items()]
-    return table(["", "bar", "figure", "must", "aim", ""], rows)
+    return markdown(["", "bar", "figure", "must", "aim", ""], rows)
 
 
 def _row(bar: Bar, figure: float | None, reason: str) -> list[str]:
     shown, verdict = ("–", reason) if figure is None else (bar.show(figure), bar.verdict(figure))
     return [bar.number, bar.what, shown, bar.bound(bar.must), bar.bound(bar.aim), verdict]
-
-
-def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """In Markdown."""
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)

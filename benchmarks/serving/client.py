@@ -11,17 +11,11 @@ from dataclasses import dataclass
 OK = 200
 BROKEN = 0
 """The status of a request whose connection ended before its answer."""
-
 REFUSED_PAUSE_S = 0.05
 """A client that asked again at once would spend the server's time on refusals."""
 
-
-@dataclass(frozen=True)
-class Body:
-    """What is sent to /invocations."""
-
-    content_type: str
-    content: bytes
+Body = tuple[str, bytes]
+"""The content type and the content of a POST."""
 
 
 @dataclass(frozen=True)
@@ -32,21 +26,21 @@ class Sample:
     latency_ms: float
     status: int
 
-    @property
-    def done_s(self) -> float:
-        """When its answer was there."""
-        return self.due_s + self.latency_ms / 1000
-
 
 class Connection:
-    """One keep-alive connection to a port of this machine, opened when it is needed."""
+    """One keep-alive connection to a port of this machine, opened when it is needed; `begun_s`: when its load began."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, begun_s: float) -> None:
         self._port = port
+        self._begun_s = begun_s
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
 
-    async def ask(self, request: bytes) -> int:
-        """Send a request as bytes and read its whole answer: the status, or BROKEN."""
+    async def ask(self, request: bytes, due_s: float) -> Sample:
+        """Send a request as bytes and read its whole answer."""
+        status = await self._status(request)
+        return Sample(due_s, (time.monotonic() - self._begun_s - due_s) * 1000, status)
+
+    async def _status(self, request: bytes) -> int:
         try:
             if self._streams is None:
                 self._streams = await asyncio.open_connection("127.0.0.1", self._port)
@@ -79,9 +73,9 @@ def read_head(head: str) -> tuple[int, int, bool]:
 
 def post(path: str, body: Body) -> bytes:
     """A POST request as it goes over the wire."""
-    lines = [f"POST {path} HTTP/1.1", "host: 127.0.0.1", f"content-type: {body.content_type}"]
-    head = "\r\n".join([*lines, f"content-length: {len(body.content)}", "", ""])
-    return head.encode() + body.content
+    content_type, content = body
+    lines = [f"POST {path} HTTP/1.1", "host: 127.0.0.1", f"content-type: {content_type}"]
+    return "\r\n".join([*lines, f"content-length: {len(content)}", "", ""]).encode() + content
 
 
 def get(path: str) -> bytes:
@@ -97,15 +91,13 @@ async def closed_loop(
     samples: list[Sample] = []
 
     async def client(port: int) -> None:
-        connection = Connection(port)
+        connection = Connection(port, begun_s)
         sent = 0
         while sent < at_least or time.monotonic() - begun_s < seconds:
             request = next(requests)
-            due_s = time.monotonic() - begun_s
-            sample = await _asked(connection, request, due_s, begun_s)
-            samples.append(sample)
+            samples.append(await connection.ask(request, due_s=time.monotonic() - begun_s))
             sent += 1
-            if sample.status != OK:
+            if samples[-1].status != OK:
                 await asyncio.sleep(REFUSED_PAUSE_S)
         connection.close()
 
@@ -118,9 +110,9 @@ async def open_loop(port: int, requests: Iterator[bytes], due_s: Sequence[float]
     begun_s = time.monotonic()
     free: list[Connection] = []
 
-    async def one(request: bytes, due_s: float) -> Sample:
-        connection = free.pop() if free else Connection(port)
-        sample = await _asked(connection, request, due_s, begun_s)
+    async def one(request: bytes, when_s: float) -> Sample:
+        connection = free.pop() if free else Connection(port, begun_s)
+        sample = await connection.ask(request, when_s)
         free.append(connection)
         return sample
 
@@ -132,8 +124,3 @@ async def open_loop(port: int, requests: Iterator[bytes], due_s: Sequence[float]
     for connection in free:
         connection.close()
     return list(samples)
-
-
-async def _asked(connection: Connection, request: bytes, due_s: float, begun_s: float) -> Sample:
-    status = await connection.ask(request)
-    return Sample(due_s, (time.monotonic() - begun_s - due_s) * 1000, status)

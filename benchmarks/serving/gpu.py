@@ -13,33 +13,33 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 
 import torch
 from transformers import CLIPModel
 
-from benchmarks import ROOT
+from benchmarks import REPORTS, SHIPPED
 from benchmarks.machine import machine
-from benchmarks.serving.agreement import Agreement, answered, compare, expected, scenes
-from benchmarks.serving.bars import GPU, bar_table, table
-from benchmarks.serving.client import post
-from benchmarks.serving.inputs import MERGES, classify, labels, photos, write_checkpoint
-from benchmarks.serving.load import Load, clients, clients_in_processes, open_loop_in_processes
+from benchmarks.process import Cores, pinned
+from benchmarks.serving.agreement import Agreement, agreements
+from benchmarks.serving.bars import GPU, bar_table
+from benchmarks.serving.client import closed_loop, open_loop
+from benchmarks.serving.hardware import Product, gemm_peak, tower_gflop, typical_s
+from benchmarks.serving.load import Columns, Load, clients, in_processes, load_table
 from benchmarks.serving.overload import evenly
-from benchmarks.serving.process import Cores, Server, ours, pinned, pipeline, running
-from benchmarks.serving.tower import DTYPES, gemm_peak, tower_gflop, typical_s
+from benchmarks.serving.requests import CHECKPOINT, MERGES, photos, vga_questions, write_clip
+from benchmarks.serving.server import WORK, ours, pipeline, running
 from contract.containers import Precision
 from model.clip.checkpoint import load_checkpoint
 from model.clip.device import describe_cuda
 from model.clip.encode import Clip
-from model.serving.load import build_towers
-from model.serving.towers import Embed, Towers
+from model.evaluation.report import markdown
+from model.serving.load import DTYPES, build_towers
+from model.serving.towers import Towers
 
-WORK = ROOT / ".bench/serve"
-SHIPPED = ROOT / "model/shipped"
-PEAK_SHAPES = ((4096, 4096, 4096), (8192, 8192, 8192), (12800, 3072, 768))
+PEAK_SHAPES: tuple[Product, ...] = ((4096, 4096, 4096), (8192, 8192, 8192), (12800, 3072, 768))
 """The last one is the widest layer of the tower at batch 256."""
 PRECISIONS: tuple[Precision, ...] = ("fp16", "bf16")
 DEFAULT = PRECISIONS[0]
@@ -49,15 +49,18 @@ CLIENTS = 64
 LOADED = 0.8
 GENERATORS = 4
 """Processes, and cores that they have for themselves where there are twice as many. One sends some 2,000 photos a s."""
+TOWER_S, LOAD_S, SCENES = 2.0, 10.0, 400
+"""How long each part lasts, and of how many scenes answers are compared."""
 
 
-@dataclass(frozen=True)
-class Effort:
-    """How long each part lasts, and of how many scenes answers are compared."""
-
-    seconds: float = 2
-    load_s: float = 10
-    scenes: int = 400
+COLUMNS: Columns = {
+    "requests/s": lambda load: f"{load.per_s:,.0f}",
+    "not answered": lambda load: f"{load.unanswered:,}",
+    "p50, ms": lambda load: f"{load.latency_ms(0.5):,.1f}",
+    "p99, ms": lambda load: f"{load.latency_ms(0.99):,.1f}",
+    "server CPU ms": lambda load: f"{load.cpu_ms:.2f}",
+    "idle": lambda load: f"{load.idle:.0%}",
+}
 
 
 @dataclass(frozen=True)
@@ -86,33 +89,28 @@ class Served:
 
 
 @torch.inference_mode()
-def measure_tower(checkpoint: Path, device: str, effort: Effort) -> Tower:
+def measure_tower(device: str) -> Tower:
     """Everything that needs no server."""
-    peaks: dict[str, float] = {
-        name: gemm_peak(DTYPES[name], device, effort.seconds, PEAK_SHAPES) for name in PRECISIONS
-    }
+    peaks: dict[str, float] = {name: gemm_peak(DTYPES[name], device, TOWER_S, PEAK_SHAPES) for name in PRECISIONS}
     ms: dict[str, dict[int, float]] = {}
     images_per_s = 0.0
     for name in PRECISIONS:
-        clip = Clip(load_checkpoint(checkpoint, device), exact=False)
+        clip = Clip(load_checkpoint(CHECKPOINT, device), exact=False)
         towers = build_towers(clip, name, None)
         pixels = torch.randint(0, 256, clip.blank_pixels(max(BATCHES)).shape, dtype=torch.uint8)
-        ms[name] = {
-            count: 1000 * typical_s(_one_call(clip, towers, pixels[:count]), device, effort.seconds)
-            for count in BATCHES
-        }
+        ms[name] = {n: 1000 * typical_s(_one_call(clip, towers, pixels[:n]), device, TOWER_S) for n in BATCHES}
         if name == DEFAULT:
-            images_per_s = rate_of_all(towers, pixels[: towers.batch_sizes[-1]], effort.load_s)
-    theirs = CLIPModel.from_pretrained(checkpoint, local_files_only=True).eval().to(device)
-    gflop = tower_gflop(theirs.config)
+            some = pixels[: towers.batch_sizes[-1]]
+            images_per_s = len(some) * calls_per_s([partial(embed, some) for embed in towers.workers], LOAD_S)
+    theirs = CLIPModel.from_pretrained(CHECKPOINT, local_files_only=True).eval().to(device)
     there = torch.randn(pixels.shape).to(device)
 
     def eager(count: int) -> torch.Tensor:
         features: torch.Tensor = theirs.get_image_features(pixel_values=there[:count]).pooler_output
         return features.cpu()
 
-    eager_ms = {n: 1000 * typical_s(partial(eager, n), device, effort.seconds) for n in BATCHES}
-    return Tower(gflop, peaks, ms, eager_ms, images_per_s)
+    eager_ms = {n: 1000 * typical_s(partial(eager, n), device, TOWER_S) for n in BATCHES}
+    return Tower(tower_gflop(theirs.config), peaks, ms, eager_ms, images_per_s)
 
 
 def _one_call(clip: Clip, towers: Towers, pixels: torch.Tensor) -> Callable[[], object]:
@@ -123,64 +121,50 @@ def _one_call(clip: Clip, towers: Towers, pixels: torch.Tensor) -> Callable[[], 
     return lambda: clip.encode_images(there).cpu()
 
 
-def rate_of_all(towers: Towers, pixels: torch.Tensor, seconds: float) -> float:
-    """Images a second that all workers together embed, batch after batch of the same pixels."""
+def calls_per_s(workers: Sequence[Callable[[], object]], seconds: float) -> float:
+    """Calls a second of all together, each over and over in a thread of its own."""
     deadline_s = time.monotonic() + seconds
 
-    def work(embed: Embed) -> int:
+    def count(work: Callable[[], object]) -> int:
         done = 0
         while time.monotonic() < deadline_s:
-            done += len(embed(pixels))
-        return done
-
-    with ThreadPoolExecutor(len(towers.workers)) as pool:
-        return sum(pool.map(work, towers.workers)) / seconds
-
-
-def decoded_per_s(checkpoint: Path, images: Sequence[bytes], cores: Cores, seconds: float) -> float:
-    """Photos a second that a pool with a thread per core decodes and prepares, as the server does."""
-    clip = Clip(load_checkpoint(checkpoint), exact=False)
-    endless = itertools.cycle(images)
-    deadline_s = time.monotonic() + seconds
-
-    def work() -> int:
-        done = 0
-        while time.monotonic() < deadline_s:
-            clip.preprocess(clip.open(next(endless))[0])
+            work()
             done += 1
         return done
 
-    with pinned(cores), ThreadPoolExecutor(len(cores)) as pool:
-        return sum(each.result() for each in [pool.submit(work) for _ in cores]) / seconds
+    with ThreadPoolExecutor(len(workers)) as pool:
+        return sum(pool.map(count, workers)) / seconds
 
 
-def measure_served(checkpoint: Path, cores: Cores, processes: int, effort: Effort) -> Served:
+def decoded_per_s(cores: Cores) -> float:
+    """Photos a second that a pool with a thread per core decodes and prepares, as the server does."""
+    clip, images = Clip(load_checkpoint(CHECKPOINT), exact=False), itertools.cycle(photos("VGA", 8))
+    with pinned(cores):
+        return calls_per_s([lambda: clip.preprocess(clip.open(next(images))[0])] * len(cores), LOAD_S)
+
+
+def measure_served(cores: Cores) -> Served:
     """Everything that needs a server, which has `cores`; the generators have what is left."""
-    images = photos(WORK / "photos", "VGA", 8)
-    requests = [post("/invocations", classify([image], labels(10))) for image in images]
-    with running([ours("ours", checkpoint, EXPECT_GPU="1")], WORK / "logs", cores) as up:
+    requests = vga_questions()
+    with running([ours("ours", CHECKPOINT, EXPECT_GPU="1")], cores) as up:
         if not up:
             raise SystemExit("the server did not start on this GPU: see above")
         (server,) = up
-        clients([server], itertools.cycle(requests), CLIENTS, effort.load_s / 2)
-        lone = clients([server], itertools.cycle(requests), 1, effort.load_s)
-        full = clients_in_processes(server, requests, CLIENTS, effort.load_s, processes)
-        due_s = evenly(LOADED * full.per_s, effort.load_s)
-        loaded = open_loop_in_processes(server, requests, due_s, processes)
-    decoded = decoded_per_s(checkpoint, images, cores, effort.load_s)
-    theirs = _pipeline(pipeline(checkpoint, len(cores)), requests, cores, effort)
-    files = scenes(effort.scenes)
-    with running([ours("shipped", SHIPPED, EXPECT_GPU="1")], WORK / "logs", cores) as up:
-        agreement = compare(expected(SHIPPED, files), answered(up[0], files))
+        clients(up, itertools.cycle(requests), CLIENTS, LOAD_S / 2)
+        lone = clients(up, itertools.cycle(requests), 1, LOAD_S)
+        crowd = partial(closed_loop, [server.port], clients=CLIENTS // GENERATORS, seconds=LOAD_S)
+        full = in_processes(server, requests, [crowd] * GENERATORS)
+        due_s = evenly(LOADED * full.per_s, LOAD_S)
+        turns = [partial(open_loop, server.port, due_s=due_s[number::GENERATORS]) for number in range(GENERATORS)]
+        loaded = in_processes(server, requests, turns)
+    decoded, theirs = decoded_per_s(cores), None
+    with running([pipeline(CHECKPOINT, len(cores))], cores) as up:
+        if up:
+            clients(up, itertools.cycle(requests), CLIENTS, LOAD_S / 2)
+            theirs = clients(up, itertools.cycle(requests), CLIENTS, LOAD_S)
+    with pinned(cores):
+        (agreement,) = agreements([ours("shipped", SHIPPED, EXPECT_GPU="1")], SCENES).values()
     return Served(lone, full, loaded, decoded, theirs, agreement)
-
-
-def _pipeline(server: Server, requests: Sequence[bytes], cores: Cores, effort: Effort) -> Load | None:
-    with running([server], WORK / "logs", cores) as up:
-        if not up:
-            return None
-        clients([server], itertools.cycle(requests), CLIENTS, effort.load_s / 2)
-        return clients([server], itertools.cycle(requests), CLIENTS, effort.load_s)
 
 
 def bar_figures(tower: Tower, served: Served) -> dict[str, float]:
@@ -203,17 +187,20 @@ def write_report(tower: Tower, served: Served, cores: Cores, took_s: float, path
     """Write benchmarks/serving-gpu.md."""
     tokenizer = "OpenAI's tokenizer" if MERGES.is_file() else "the shipped checkpoint's tokenizer"
     tower_rows = [
-        [f"{n}", f"{tower.eager_ms[n]:.2f}", *(_tower_cell(tower, precision, n) for precision in PRECISIONS)]
+        [
+            f"{n}",
+            f"{tower.eager_ms[n]:.2f}",
+            *(f"{ms[n]:.2f} ({tower.gflop * n / ms[n]:,.0f})" for ms in tower.ms.values()),
+        ]
         for n in BATCHES
-    ]
+    ]  # GFLOP a ms are TFLOP a s
     loads = {
         "Wordsight, one client": served.lone, f"Wordsight, {CLIENTS} clients": served.full,
         f"Wordsight, {LOADED:.0%} of that, evenly": served.loaded,
         f"transformers' pipeline, {CLIENTS} clients": served.pipeline,
     }  # fmt: skip
-    load_rows = [[what, *_cells(load)] for what, load in loads.items() if load]
+    load_rows = [([what], load) for what, load in loads.items() if load]
     peaks = ", ".join(f"{name} {gflops / 1000:,.0f}" for name, gflops in tower.peak_gflops.items())
-    path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(f"""# How fast serving is on a GPU
 
 `make bench-gpu` wrote this file in {took_s / 60:.0f} minutes. {describe_cuda()}; {machine()}.
@@ -229,7 +216,7 @@ ms a call from pixels to vectors on the host, and TFLOP/s; {tower.gflop:.2f} GFL
 for transformers and for 256 images, which the server never takes at once; else they are bytes on the host, as they
 come from the decoders. The best matrix product in TFLOP/s: {peaks}.
 
-{table(["images", "transformers, eager, fp32", *(f"Wordsight, {name}" for name in PRECISIONS)], tower_rows)}
+{markdown(["images", "transformers, eager, fp32", *(f"Wordsight, {name}" for name in PRECISIONS)], tower_rows)}
 
 The server's workers together embed {tower.images_per_s:,.0f} decoded images a second.
 
@@ -238,23 +225,12 @@ The server's workers together embed {tower.images_per_s:,.0f} decoded images a s
 VGA photographs with 10 known labels. As many threads as the server has cores decode and prepare
 {served.decoded_per_s:,.0f} of them a second when they do nothing else.
 
-{table(["", "requests/s", "not answered", "p50, ms", "p99, ms", "server CPU ms", "idle"], load_rows)}
+{load_table([""], load_rows, COLUMNS)}
 
 The shipped checkpoint, {served.agreement.answers:,} answers: greatest difference from transformers' fp32
 {served.agreement.max_abs:.1e}, the same best label in {served.agreement.argmax:.2%}, and in
 {served.agreement.clear_argmax:.2%} where it leads by more than .02.
 """)
-
-
-def _tower_cell(tower: Tower, precision: str, batch: int) -> str:
-    ms = tower.ms[precision][batch]
-    return f"{ms:.2f} ({tower.gflop * batch / ms:,.0f})"  # GFLOP a ms are TFLOP a s
-
-
-def _cells(load: Load) -> list[str]:
-    latencies = (f"{load.latency_ms(share):,.1f}" for share in (0.5, 0.99))
-    refused = len(load.samples) - len(load.answered)
-    return [f"{load.per_s:,.0f}", f"{refused:,}", *latencies, f"{load.cpu_ms:.2f}", f"{load.idle:.0%}"]
 
 
 def split_cores() -> tuple[Cores, Cores]:
@@ -271,17 +247,15 @@ def main() -> int:
         print(f"there is no GPU to measure: {describe_cuda()}", file=sys.stderr)
         return 2
     torch.set_num_threads(1)
-    begun_s, effort, checkpoint = time.monotonic(), Effort(), WORK / "checkpoint"
-    write_checkpoint(checkpoint)
-    tower = measure_tower(checkpoint, "cuda", effort)
+    begun_s = time.monotonic()
+    write_clip()
+    tower = measure_tower("cuda")
     torch.cuda.empty_cache()
     server_cores, generator_cores = split_cores()
     with pinned(generator_cores):
-        served = measure_served(checkpoint, server_cores, GENERATORS, effort)
-    loads = {"lone": served.lone, "full": served.full, "loaded": served.loaded}
-    (WORK / "gpu.json").write_text(json.dumps({name: load.raw() for name, load in loads.items()}))
-    took_s = time.monotonic() - begun_s
-    write_report(tower, served, server_cores, took_s, ROOT / "benchmarks/serving-gpu.md")
+        served = measure_served(server_cores)
+    (WORK / "gpu.json").write_text(json.dumps(asdict(served)))
+    write_report(tower, served, server_cores, time.monotonic() - begun_s, REPORTS / "serving-gpu.md")
     return 0
 
 

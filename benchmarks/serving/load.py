@@ -5,19 +5,21 @@ import itertools
 import math
 import multiprocessing
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import asdict, dataclass
-from functools import partial
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks.serving.client import OK, Sample, closed_loop, open_loop
-from benchmarks.serving.process import Server
+from benchmarks.serving.client import OK, Sample, closed_loop
+from benchmarks.serving.server import Server
+from model.evaluation.report import markdown
 
-MACHINE_FACTS = Path("/proc/stat")
 GENERATORS_START_S = 30
 """Within which several generator processes are up, so that they can begin at the same moment."""
+
+Sending = Coroutine[Any, Any, list[Sample]]
+"""A load that is being put on a server."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,11 @@ class Load:
         return [sample for sample in self.samples if sample.status == OK]
 
     @property
+    def unanswered(self) -> int:
+        """How many were refused or failed."""
+        return len(self.samples) - len(self.answered)
+
+    @property
     def per_s(self) -> float:
         """Answers a second."""
         return len(self.answered) / self.wall_s
@@ -51,15 +58,21 @@ class Load:
         """Within which so great a share of the answers came."""
         return percentile([sample.latency_ms for sample in self.answered], share)
 
-    def raw(self) -> dict[str, Any]:
-        """For a JSON file."""
-        return {**asdict(self), "samples": [[s.due_s, s.latency_ms, s.status] for s in self.samples]}
+
+Columns = Mapping[str, Callable[[Load], str]]
+"""How a load is shown, by the head of the column."""
 
 
 def percentile(values: Iterable[float], share: float) -> float:
     """The smallest of the values that at least this share of them does not exceed; NaN of none."""
     ordered = sorted(values)
     return ordered[max(0, math.ceil(share * len(ordered)) - 1)] if ordered else math.nan
+
+
+def load_table(header: Sequence[str], loads: Iterable[tuple[Sequence[str], Load]], columns: Columns) -> str:
+    """A table with a load in each row, after the cells that say which one."""
+    rows = [[*names, *(show(load) for show in columns.values())] for names, load in loads]
+    return markdown([*header, *columns], rows)
 
 
 @dataclass(frozen=True)
@@ -75,8 +88,9 @@ class Reading:
 
 def read(servers: Sequence[Server]) -> Reading:
     """Read them."""
-    cpu_s, rss_bytes = (sum(values) for values in zip(*((each.cpu_s, each.rss_bytes) for each in servers), strict=True))
-    return Reading(time.monotonic(), cpu_s, time.process_time(), machine_ticks(), int(rss_bytes))
+    spent = [server.usage for server in servers]
+    cpu_s, rss_bytes = sum(each.cpu_s for each in spent), sum(each.rss_bytes for each in spent)
+    return Reading(time.monotonic(), cpu_s, time.process_time(), machine_ticks(), rss_bytes)
 
 
 def between(before: Reading, after: Reading, samples: Sequence[Sample]) -> Load:
@@ -87,10 +101,10 @@ def between(before: Reading, after: Reading, samples: Sequence[Sample]) -> Load:
     return Load(samples, wall_s, cpu_s, generator_cpu_s, idle, steal, after.rss_bytes)
 
 
-def measure(servers: Sequence[Server], load: Callable[[], list[Sample]]) -> Load:
+def measure(servers: Sequence[Server], sending: Sending) -> Load:
     """Put a load on the servers and read the clocks around it."""
     before = read(servers)
-    samples = load()
+    samples = asyncio.run(sending)
     return between(before, read(servers), samples)
 
 
@@ -99,45 +113,32 @@ def clients(
 ) -> Load:
     """A closed loop of so many clients, spread over the servers."""
     ports = [server.port for server in servers]
-    return measure(servers, lambda: asyncio.run(closed_loop(ports, requests, count, seconds, at_least)))
+    return measure(servers, closed_loop(ports, requests, count, seconds, at_least))
 
 
-def clients_in_processes(server: Server, requests: Sequence[bytes], count: int, seconds: float, processes: int) -> Load:
-    """The same from several generator processes, where one would be the bottleneck. Their CPU is not counted."""
-    loop = partial(_closed_loop, server.port, requests, count // processes, seconds)
-    return _in_processes(server, [loop] * processes)
-
-
-def open_loop_in_processes(server: Server, requests: Sequence[bytes], due_s: Sequence[float], processes: int) -> Load:
-    """An open loop, each process taking its turn."""
-    loops = [partial(_open_loop, server.port, requests, due_s[number::processes]) for number in range(processes)]
-    return _in_processes(server, loops)
-
-
-def _in_processes(server: Server, loops: Sequence[Callable[[], list[Sample]]]) -> Load:
+def in_processes(server: Server, requests: Sequence[bytes], loops: Sequence[Callable[..., Sending]]) -> Load:
+    """Loops that want `requests`, each in a generator process of its own, where one would be the bottleneck. Their CPU
+    is not counted.
+    """
     begin_s = time.monotonic() + GENERATORS_START_S
     with ProcessPoolExecutor(len(loops), mp_context=multiprocessing.get_context("spawn")) as pool:
-        running = [pool.submit(_begin, loop, begin_s) for loop in loops]
+        running = [pool.submit(_begin, loop, requests, begin_s) for loop in loops]
+
+        async def sending() -> list[Sample]:
+            return [sample for each in running for sample in await asyncio.wrap_future(each)]
+
         time.sleep(begin_s - time.monotonic())
-        return measure([server], lambda: [sample for each in running for sample in each.result()])
+        return measure([server], sending())
 
 
-def _begin(loop: Callable[[], list[Sample]], begin_s: float) -> list[Sample]:
+def _begin(loop: Callable[..., Sending], requests: Sequence[bytes], begin_s: float) -> list[Sample]:
     time.sleep(begin_s - time.monotonic())  # which fails if this process was not up in time
-    return loop()
-
-
-def _closed_loop(port: int, requests: Sequence[bytes], count: int, seconds: float) -> list[Sample]:
-    return asyncio.run(closed_loop([port], itertools.cycle(requests), count, seconds))
-
-
-def _open_loop(port: int, requests: Sequence[bytes], due_s: Sequence[float]) -> list[Sample]:
-    return asyncio.run(open_loop(port, itertools.cycle(requests), due_s))
+    return asyncio.run(loop(requests=itertools.cycle(requests)))
 
 
 def machine_ticks() -> list[int]:
     """The machine's time so far by kind, all cores together: the first line of /proc/stat."""
-    return [int(ticks) for ticks in MACHINE_FACTS.read_text().splitlines()[0].split()[1:9]]
+    return [int(ticks) for ticks in Path("/proc/stat").read_text().splitlines()[0].split()[1:9]]
 
 
 def shares(before: Sequence[int], after: Sequence[int]) -> tuple[float, float]:

@@ -16,20 +16,20 @@ import os
 import random
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median
 
-from benchmarks import ROOT
+from benchmarks import REPORTS
 from benchmarks.machine import machine
-from benchmarks.serving.bars import LOAD, bar_table, table
-from benchmarks.serving.client import OK, Sample, closed_loop, get, open_loop, post
-from benchmarks.serving.inputs import classify, labels, photos, write_checkpoint
-from benchmarks.serving.load import Load, between, clients, measure, percentile, read
-from benchmarks.serving.process import Server, ours, pinned, running
+from benchmarks.process import pinned
+from benchmarks.serving.bars import LOAD, bar_table
+from benchmarks.serving.client import OK, Sample, closed_loop, get, open_loop
+from benchmarks.serving.load import Columns, Load, between, clients, load_table, measure, percentile, read
+from benchmarks.serving.requests import CHECKPOINT, vga_questions, write_clip
+from benchmarks.serving.server import WORK, Server, ours, running
 
-WORK = ROOT / ".bench/serve"
 BUDGET_MS = 500
 REFUSALS = (429, 503)
 CAPACITY_CLIENTS = 8
@@ -41,17 +41,30 @@ NORMAL = 1.25
 RECOVERY_REQUESTS = 5
 
 
+COLUMNS: Columns = {
+    "a second": lambda load: f"{len(load.samples) / load.wall_s:.3g}",
+    "answered": lambda load: f"{len(load.answered):,}",
+    "refused": lambda load: f"{len(refusals_ms(load)):,}",
+    "failed": lambda load: f"{load.unanswered - len(refusals_ms(load)):,}",
+    "p50, ms": lambda load: f"{load.latency_ms(0.5):,.0f}",
+    "p99, ms": lambda load: f"{load.latency_ms(0.99):,.0f}",
+    "server": lambda load: f"{load.cpu_s / load.wall_s:.2f}",
+    "generator": lambda load: f"{load.generator_cpu_s / load.wall_s:.2f}",
+    "idle": lambda load: f"{load.idle:.0%}",
+}
+
+
 @dataclass(frozen=True)
 class Effort:
     """How long each part lasts."""
 
-    capacity_s: float
-    near_s: float
-    beyond_s: float
-    recovery_s: float
+    capacity_s: float = 10
+    near_s: float = 40
+    beyond_s: float = 30
+    recovery_s: float = 10
 
 
-FULL, QUICK = Effort(10, 40, 30, 10), Effort(3, 6, 6, 4)
+QUICK = Effort(3, 6, 6, 4)
 
 
 @dataclass(frozen=True)
@@ -108,8 +121,10 @@ def measure_overload(server: Server, requests: Iterator[bytes], effort: Effort) 
     lone = clients([server], requests, 1, effort.capacity_s)
     capacity = clients([server], requests, CAPACITY_CLIENTS, effort.capacity_s)
     near = NEAR * capacity.per_s
-    even = measure([server], _at(server, requests, evenly(near, effort.near_s)))
-    poisson = measure([server], _at(server, requests, at_random(near, effort.near_s)))
+    even, poisson = (
+        measure([server], open_loop(server.port, requests, due_s))
+        for due_s in (evenly(near, effort.near_s), at_random(near, effort.near_s))
+    )
     beyond, pings, after = asyncio.run(_beyond(server, requests, BEYOND * capacity.per_s, effort))
     return Overload(lone, capacity, even, poisson, beyond, pings, after)
 
@@ -131,10 +146,6 @@ async def _beyond(
     return between(before, ended, await asked), await pinged, between(ended, recovered, after)
 
 
-def _at(server: Server, requests: Iterator[bytes], due_s: Sequence[float]) -> Callable[[], list[Sample]]:
-    return lambda: asyncio.run(open_loop(server.port, requests, due_s))
-
-
 def bar_figures(found: Overload, effort: Effort) -> dict[str, float]:
     """A figure for every bar."""
     useful = [sample for sample in found.beyond.answered if sample.latency_ms <= 2 * BUDGET_MS]
@@ -147,16 +158,20 @@ def bar_figures(found: Overload, effort: Effort) -> dict[str, float]:
         "recovery": round(recovery_s(found.after.samples, NORMAL * found.lone.latency_ms(0.5)), 3),
         "growth": found.growth,
     }
-    refused = [sample.latency_ms for sample in found.beyond.samples if sample.status in REFUSALS]
-    return figures | ({"reject": percentile(refused, 0.99)} if refused else {})
+    refused_ms = refusals_ms(found.beyond)
+    return figures | ({"reject": percentile(refused_ms, 0.99)} if refused_ms else {})
+
+
+def refusals_ms(load: Load) -> list[float]:
+    """How long each refusal took."""
+    return [sample.latency_ms for sample in load.samples if sample.status in REFUSALS]
 
 
 def write_report(found: Overload, effort: Effort, took_s: float, directory: Path) -> None:
     """Write benchmarks/serving-load.md."""
     directory.mkdir(parents=True, exist_ok=True)
-    head = ["sent", "a second", "answered", "refused", "failed", "p50, ms", "p99, ms", "server", "generator", "idle"]
-    rows = [[what, *_cells(load)] for what, load in found.parts().items()]
-    text = f"""# How serving behaves under load
+    rows = [([what], load) for what, load in found.parts().items()]
+    (directory / "serving-load.md").write_text(f"""# How serving behaves under load
 
 `make bench-load` wrote this file in {took_s / 60:.0f} minutes. {machine()}.
 
@@ -170,22 +185,10 @@ another one. Latencies count from when a request was due, not from when it was s
 who know nothing of each other, some wait at {NEAR:.0%} of the capacity of a lone worker whatever the server does: for a
 queue with constant service times 1 in 100 takes 11 of these or more.
 
-{table(head, rows)}
+{load_table(["sent"], rows, COLUMNS)}
 
 Memory before the overload: {found.random.rss_bytes / 1e6:,.0f} MB, after it: {found.after.rss_bytes / 1e6:,.0f} MB.
-"""
-    (directory / "serving-load.md").write_text(text)
-
-
-def _cells(load: Load) -> list[str]:
-    refused = sum(sample.status in REFUSALS for sample in load.samples)
-    return [
-        f"{len(load.samples) / load.wall_s:.3g}",
-        *(f"{n:,}" for n in (len(load.answered), refused, len(load.samples) - len(load.answered) - refused)),
-        *(f"{load.latency_ms(share):,.0f}" for share in (0.5, 0.99)),
-        *(f"{seconds / load.wall_s:.2f}" for seconds in (load.cpu_s, load.generator_cpu_s)),
-        f"{load.idle:.0%}",
-    ]
+""")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -197,18 +200,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not cores:
         print("the server and the load generator need a core each, and this process has one", file=sys.stderr)
         return 2
-    begun_s, effort = time.monotonic(), QUICK if given.quick else FULL
-    write_checkpoint(WORK / "checkpoint")
-    requests = [post("/invocations", classify([image], labels(10))) for image in photos(WORK / "photos", "VGA", 8)]
-    server = ours("load", WORK / "checkpoint", workers=1, QUEUE_BUDGET_MS=str(BUDGET_MS))
-    with running([server], WORK / "logs", frozenset(cores[:1])) as up:
+    begun_s, effort = time.monotonic(), QUICK if given.quick else Effort()
+    write_clip()
+    server = ours("load", CHECKPOINT, workers=1, QUEUE_BUDGET_MS=str(BUDGET_MS))
+    with running([server], frozenset(cores[:1])) as up:
         if not up:
             return 1
         with pinned({generator_core}):
-            found = measure_overload(server, itertools.cycle(requests), effort)
-    raw = {what: load.raw() for what, load in found.parts().items()}
-    (WORK / "load.json").write_text(json.dumps(raw))
-    write_report(found, effort, time.monotonic() - begun_s, WORK / "quick" if given.quick else ROOT / "benchmarks")
+            found = measure_overload(server, itertools.cycle(vga_questions()), effort)
+    (WORK / "load.json").write_text(json.dumps(asdict(found)))
+    write_report(found, effort, time.monotonic() - begun_s, WORK / "quick" if given.quick else REPORTS)
     return 0
 
 

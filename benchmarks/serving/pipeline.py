@@ -11,7 +11,6 @@ import io
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 
 import orjson
@@ -30,46 +29,37 @@ from contract.requests import ClassifyRequest, parse_request
 KEEP_ALIVE_S = 75
 
 
-class Workers:
-    """As many pipelines as threads."""
+def create_app(checkpoint: str, workers: int) -> Starlette:
+    """/ping and /invocations, answered by as many pipelines as threads."""
+    model = CLIPModel.from_pretrained(checkpoint, local_files_only=True)
+    own = threading.local()
 
-    def __init__(self, checkpoint: Path, count: int) -> None:
-        self.device = "cuda" if torch.cuda.is_available() else "cpu"
-        self._checkpoint = checkpoint
-        self._model = CLIPModel.from_pretrained(checkpoint, local_files_only=True)
-        self._own = threading.local()
-        self.pool = ThreadPoolExecutor(count, initializer=self._begin)
-
-    def _begin(self) -> None:
-        self._own.pipeline = pipeline(
-            "zero-shot-image-classification", model=self._model, device=self.device,
-            tokenizer=AutoTokenizer.from_pretrained(self._checkpoint, local_files_only=True),
-            image_processor=CLIPImageProcessorPil.from_pretrained(self._checkpoint, local_files_only=True),
+    def begin() -> None:
+        own.pipeline = pipeline(
+            "zero-shot-image-classification", model=model, device="cuda" if torch.cuda.is_available() else "cpu",
+            tokenizer=AutoTokenizer.from_pretrained(checkpoint, local_files_only=True),
+            image_processor=CLIPImageProcessorPil.from_pretrained(checkpoint, local_files_only=True),
         )  # fmt: skip
 
-    def answer(self, content_type: str | None, body: bytes) -> bytes:
-        """The JSON that answers a classify request."""
+    def answer(content_type: str | None, body: bytes) -> bytes:
         asked = parse_request(content_type, body, max_image_bytes=MAX_INVOCATION_BYTES)
         if not isinstance(asked, ClassifyRequest):
             raise TypeError(f"only classify requests are compared, got {asked.operation}")
         images = [Image.open(io.BytesIO(image)) for image in asked.images if isinstance(image, bytes)]
         labels = [each.label for each in asked.parameters.candidate_labels]
         (template,) = asked.parameters.hypothesis_template
-        scores: Any = self._own.pipeline(images, candidate_labels=labels, hypothesis_template=template)
+        scores: Any = own.pipeline(images, candidate_labels=labels, hypothesis_template=template)
         return orjson.dumps(scores if asked.listed else scores[0])
 
-
-def create_app(workers: Workers) -> Starlette:
-    """/ping and /invocations."""
+    pool = ThreadPoolExecutor(workers, initializer=begin)
 
     async def ping(request: Request) -> Response:
         return Response()
 
     async def invocations(request: Request) -> Response:
-        body = await request.body()
-        loop = asyncio.get_running_loop()
-        answer = await loop.run_in_executor(workers.pool, workers.answer, request.headers.get("content-type"), body)
-        return Response(answer, media_type="application/json")
+        told = request.headers.get("content-type"), await request.body()
+        content = await asyncio.get_running_loop().run_in_executor(pool, answer, *told)
+        return Response(content, media_type="application/json")
 
     return Starlette(routes=[Route("/ping", ping), Route("/invocations", invocations, methods=["POST"])])
 
@@ -77,7 +67,7 @@ def create_app(workers: Workers) -> Starlette:
 def main(checkpoint: str, port: str, workers: str) -> int:
     """Serve until SIGTERM."""
     torch.set_num_threads(1)
-    app = create_app(Workers(Path(checkpoint), int(workers)))
+    app = create_app(checkpoint, int(workers))
     uvicorn.run(app, host="127.0.0.1", port=int(port), access_log=False, timeout_keep_alive=KEEP_ALIVE_S)
     return 0
 

@@ -1,53 +1,77 @@
 """One contender's steps in a process of its own, so that memory and CPU seconds are its alone: prints one JSON line."""
 
 import json
-import os
-import subprocess
 import sys
-from dataclasses import asdict
+from collections.abc import Callable
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import torch
 
-from benchmarks import ROOT
-from benchmarks.training.entry import Entry
-from benchmarks.training.meter import Cost
-from benchmarks.training.ours import ours
+from benchmarks import ROOT, SITE
+from benchmarks.process import run_python
+from benchmarks.training.meter import Cost, Meter, Workload
+from contract.containers import TrainSettings
+from contract.hyperparameters import Hyperparameters
+from model.training.distributed import joined_ranks
+from model.training.loop import Loop
+from model.training.start import load_base, load_channel, prepare
 
-SITE = ROOT / ".bench/site"
-"""Where `make bench-train` puts the other trainers, apart from the product's packages."""
 CONTENDERS = ("ours", "trainer", "open_clip")
 
 
-class ContenderError(Exception):
-    """A contender failed. The text is what it printed last."""
-
-
-def contend(name: str, entry: Entry, ranks: int = 1) -> Cost:
-    """Run a contender in a new process, or in several that torchrun starts. Raises ContenderError."""
-    told = json.dumps({key: str(value) if isinstance(value, Path) else value for key, value in asdict(entry).items()})
+def contend(name: str, load: Workload, ranks: int = 1) -> Cost:
+    """Run a contender in a new process, or in several that torchrun starts. Raises ProcessError."""
     launcher = ["-m", "torch.distributed.run", f"--nproc-per-node={ranks}", "--standalone"] if ranks > 1 else []
-    command = [sys.executable, *launcher, "-m", "benchmarks.training.contend", name, told]
-    environ = os.environ | {"PYTHONPATH": f"{ROOT}:{SITE}", "OMP_NUM_THREADS": "1", "ACCELERATE_USE_CPU": "true"}
-    done = subprocess.run(command, cwd=ROOT, env=environ, capture_output=True, text=True)  # noqa: S603 - our own module
-    if done.returncode:
-        raise ContenderError(f"{name} failed: {done.stderr[-2000:]}")
-    return Cost(**json.loads(done.stdout.strip().splitlines()[-1]))
+    told = json.dumps(asdict(load), default=str)
+    said = run_python(
+        [*launcher, "-m", "benchmarks.training.contend", name, told], load.job.with_suffix(".log"),
+        PYTHONPATH=f"{ROOT}:{SITE}", OMP_NUM_THREADS="1", ACCELERATE_USE_CPU="true",
+    )  # fmt: skip
+    return Cost(**json.loads(next(line for line in reversed(said.splitlines()) if line.startswith("{"))))
+
+
+def ours(load: Workload) -> Cost | None:
+    """The product's own training loop; None in every rank but the first. From JPEGs, the pass that decodes and checks
+    them counts.
+    """
+    places = {"SAGEMAKER_BASE_DIR": load.job, "SM_CHANNEL_TRAIN": load.photos, "SM_CHANNEL_BASE": load.checkpoint}
+    settings = TrainSettings.from_env({name: str(path) for name, path in places.items()})
+    asked = Hyperparameters(
+        batch_size=load.batch, steps=load.steps, captions_per_image=1, threads=1, precision="fp32",
+        chunk_size=load.chunk, distillation_weight=0.0, max_unreadable_share=0.0,
+    )  # fmt: skip
+    with joined_ranks() as ranks:
+        base = load_base(settings, asked)
+        decoding = Meter(0)
+        channel = load_channel(settings, asked, base)
+        decoded = decoding.cost(0)
+        loop = Loop(prepare(asked, base, channel, ranks), ranks)
+        meter, waited_s = Meter(load.warm), 0.0
+        for step in range(1, load.steps + 1):
+            loop.take_step()
+            meter.tick()
+            waited_s = loop.prefetcher.waited_s if step == load.warm else waited_s
+        cost = meter.cost(loop.recipe.global_batch)
+        waited_s = loop.prefetcher.waited_s - waited_s
+        loop.close()
+    if load.from_jpeg:
+        cost = replace(cost, cpu_s=cost.cpu_s + decoded.cpu_s, wall_s=cost.wall_s + decoded.wall_s)
+    return replace(cost, data_wait=waited_s / cost.wall_s) if ranks.is_first else None
 
 
 def main(name: str, told: str) -> int:
     """Be the contender of that name."""
     torch.set_num_threads(1)
     values = json.loads(told)
-    entry = Entry(**values | {key: Path(values[key]) for key in ("checkpoint", "photos", "work")})
-    if name == "ours":
-        cost = ours(entry)
-    else:
-        from benchmarks.training import others as train_others  # what it imports is installed for this benchmark alone
+    load = Workload(**values | {key: Path(values[key]) for key in ("checkpoint", "photos", "job")})
+    train: Callable[[Workload], Cost | None] = ours
+    if name != "ours":
+        from benchmarks.training import others  # what it imports is installed for this benchmark alone
 
-        cost = getattr(train_others, name)(entry)
-    if cost:
-        print(json.dumps(asdict(cost)))
+        train = getattr(others, name)
+    if cost := train(load):
+        print(json.dumps(asdict(cost)), flush=True)
     return 0
 
 

@@ -1,16 +1,33 @@
-"""What some training steps cost: CPU seconds of all threads, wall seconds, and memory at its highest."""
+"""Some training steps, and what they cost: CPU seconds of all threads, wall seconds, and memory at its highest."""
 
-import resource
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
-PROCESS_FACTS = Path("/proc/self/status")
+from benchmarks.process import peak_bytes
+
+
+@dataclass(frozen=True)
+class Workload:
+    """`steps` steps of `batch` images, the first `warm` of them unmeasured; `chunk` images in memory at a time, if that
+    is wanted. `from_jpeg`: decoding counts; else the images are in memory, resized.
+    """
+
+    checkpoint: Path
+    photos: Path
+    job: Path
+    batch: int
+    steps: int
+    warm: int = 0
+    from_jpeg: bool = False
+    chunk: int | None = None
 
 
 @dataclass(frozen=True)
 class Cost:
-    """Of `images` images: CPU and wall seconds; the process's highest memory, and how much of it came by the work."""
+    """Of `images` images: CPU and wall seconds; the process's highest memory, and how much of it came by the work;
+    the share of the time that was spent waiting for data.
+    """
 
     images: int
     cpu_s: float
@@ -18,6 +35,11 @@ class Cost:
     peak_bytes: int
     work_bytes: int
     data_wait: float = 0.0
+
+    @property
+    def per_cpu_s(self) -> float:
+        """Images per CPU second."""
+        return self.images / self.cpu_s
 
 
 class Meter:
@@ -47,11 +69,3 @@ class Meter:
             peak_bytes=peak_bytes(),
             work_bytes=peak_bytes() - self.before_bytes,
         )
-
-
-def peak_bytes() -> int:
-    """The most memory that this process has held so far."""
-    if PROCESS_FACTS.is_file():  # getrusage hands a parent's peak down to its children
-        lines = PROCESS_FACTS.read_text().splitlines()
-        return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM:"))
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

@@ -6,35 +6,44 @@ makes them.
 """
 
 import importlib
+import json
 import sys
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor
-from torch.utils.data import DataLoader
-from transformers import Trainer, TrainerCallback, TrainingArguments
+from torch.utils.data import DataLoader, Dataset
+from transformers import (
+    CLIPImageProcessorPil,
+    PreTrainedTokenizerBase,
+    Trainer,
+    TrainerCallback,
+    TrainingArguments,
+)
 
-from benchmarks.training.entry import Entry
-from benchmarks.training.inputs import CONTEXT_LENGTH, head_width
-from benchmarks.training.meter import Cost, Meter
-from benchmarks.training.padded import Padded
+from benchmarks.inputs import CONTEXT_LENGTH, head_width
+from benchmarks.training.meter import Cost, Meter, Workload
 from model.clip.checkpoint import load_checkpoint
 
 LEARNING_RATE = 5e-4
+SMALLEST_CROP = 0.9
+"""open_clip's default: a random crop of 90 % of the area at least."""
 
 
-def trainer(entry: Entry) -> Cost:
+def trainer(load: Workload) -> Cost:
     """One caption is the positive of one image, and repeated captions are negatives."""
-    base = load_checkpoint(entry.checkpoint)
-    data = Padded(entry, base.tokenizer, base.processor, crops=False)
+    base = load_checkpoint(load.checkpoint)
+    data = Padded(load, base.tokenizer, base.processor, crops=False)
     arguments = TrainingArguments(
-        output_dir=str(entry.work), per_device_train_batch_size=entry.batch, max_steps=entry.steps,
+        output_dir=str(load.job), per_device_train_batch_size=load.batch, max_steps=load.steps,
         learning_rate=LEARNING_RATE, weight_decay=0.1, remove_unused_columns=False, dataloader_drop_last=True,
         report_to=[], save_strategy="no", logging_strategy="no", use_cpu=True, disable_tqdm=True,
     )  # fmt: skip
-    meter = Meter(entry.warm)
+    meter = Meter(load.warm)
 
     class Ticks(TrainerCallback):  # type: ignore[misc]
         def on_step_end(self, *_: Any, **__: Any) -> None:
@@ -45,21 +54,21 @@ def trainer(entry: Entry) -> Cost:
 
     model = base.model.train()
     Trainer(model, arguments, data_collator=collate, train_dataset=data, callbacks=[Ticks()]).train()
-    return meter.cost(entry.batch)
+    return meter.cost(load.batch)
 
 
-def open_clip(entry: Entry) -> Cost:
+def open_clip(load: Workload) -> Cost:
     """The body of open_clip_train.train.train_one_epoch, without its logging."""
-    base = load_checkpoint(entry.checkpoint)
+    base = load_checkpoint(load.checkpoint)
     data = DataLoader(
-        Padded(entry, base.tokenizer, base.processor, crops=True), entry.batch, shuffle=True, drop_last=True
+        Padded(load, base.tokenizer, base.processor, crops=True), load.batch, shuffle=True, drop_last=True
     )
     model, loss = _open_clip_model(base.model.config)
     decayed = [weight for weight in model.parameters() if weight.ndim >= 2]
     others = [weight for weight in model.parameters() if weight.ndim < 2]
     groups = [{"params": others, "weight_decay": 0.0}, {"params": decayed, "weight_decay": 0.2}]
     optimizer = torch.optim.AdamW(groups, lr=LEARNING_RATE, betas=(0.9, 0.98), eps=1e-6)
-    meter = Meter(entry.warm)
+    meter = Meter(load.warm)
     for batch in data:
         optimizer.zero_grad()
         said = model(batch["pixel_values"], batch["input_ids"])
@@ -68,7 +77,7 @@ def open_clip(entry: Entry) -> Cost:
         with torch.no_grad():
             model.logit_scale.clamp_(0, 4.6052)
         meter.tick()
-    return meter.cost(entry.batch)
+    return meter.cost(load.batch)
 
 
 def _open_clip_model(config: Any) -> tuple[Any, Any]:
@@ -102,3 +111,48 @@ def _imported_without_torchvision(*names: str) -> list[Any]:
     for name in stand_ins:
         del sys.modules[name]
     return modules
+
+
+class Padded(Dataset[dict[str, Tensor]]):
+    """Images and captions as common trainers read them: every file decoded in full, every caption padded to 77 tokens;
+    kept in memory as tensors where decoding is not to be measured.
+    """
+
+    def __init__(
+        self, load: Workload, tokenizer: PreTrainedTokenizerBase, processor: CLIPImageProcessorPil, crops: bool
+    ) -> None:
+        lines = (load.photos / "manifest.jsonl").read_text().splitlines()
+        self.rows = [row for row in map(json.loads, lines) if row["split"] == "train"][: load.batch * load.steps]
+        self.photos, self.tokenizer, self.processor, self.crops = load.photos, tokenizer, processor, crops
+        self.kept: list[dict[str, Tensor]] | None = None
+        if not load.from_jpeg:
+            self.kept = [self._read(place) for place in range(len(self.rows))]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, place: int) -> dict[str, Tensor]:
+        return self.kept[place] if self.kept else self._read(place)
+
+    def _read(self, place: int) -> dict[str, Tensor]:
+        row = self.rows[place]
+        with Image.open(self.photos / row["image"]) as file:
+            image = file.convert("RGB")
+        pixels = self._cropped(image) if self.crops else self.processor(images=[image])["pixel_values"][0]
+        said = self.tokenizer(
+            row["captions"][0], padding="max_length", truncation=True, max_length=CONTEXT_LENGTH, return_tensors="pt"
+        )
+        return {"pixel_values": torch.as_tensor(pixels), **{name: values[0] for name, values in said.items()}}
+
+    def _cropped(self, image: Image.Image) -> Tensor:
+        """What torchvision's RandomResizedCrop, ToTensor and Normalize make of it. shape = [3, side, side]"""
+        share = float(np.sqrt(np.random.uniform(SMALLEST_CROP, 1)))
+        width, height = int(image.width * share), int(image.height * share)
+        box = (0, 0, min(width, height * 4 // 3), height)
+        side = self.processor.crop_size.height
+        square = image.crop(box).resize((side, side), Image.Resampling.BICUBIC)
+        scaled = torch.from_numpy(np.array(square)).permute(2, 0, 1) / 255
+        mean, std = (
+            torch.tensor(each)[:, None, None] for each in (self.processor.image_mean, self.processor.image_std)
+        )
+        return (scaled - mean) / std

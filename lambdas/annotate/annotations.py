@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from aws_lambda_powertools.event_handler import APIGatewayRestResolver, Response
+from aws_lambda_powertools.event_handler import Response
 
-from contract.annotations import DEFAULT_DATASET, MAX_LISTED_ANNOTATIONS, Said, parse_annotations
+from contract.annotations import DEFAULT_DATASET, MAX_LISTED_ANNOTATIONS, AnnotationBody, parse_annotations
 from contract.answers import arrange
 from contract.problems import ProblemError
 from contract.routes import (
@@ -15,75 +15,57 @@ from contract.routes import (
     POST_ANNOTATIONS,
     PUT_ANNOTATION,
 )
-from contract.validation import parse_json
-from lambdas.aws.clients import Connect
 from lambdas.aws.endpoint import Endpoint
-from lambdas.aws.inference import inspector
-from lambdas.aws.s3 import Document, Store
+from lambdas.aws.inference import inspect
+from lambdas.aws.s3 import Document, JsonObject, Store
 from lambdas.stored.annotations import AnnotationStore
 from lambdas.stored.images import read_images
-from lambdas.web.conditions import Conditions
+from lambdas.web.conditions import Conditions, delete_document
 from lambdas.web.idempotency import once
-from lambdas.web.requests import body_of, known_fields, one_of, page_of, query_of
-from lambdas.web.resolver import attributes_of
-from lambdas.web.responses import json_response, no_content, quoted
+from lambdas.web.resolver import Resolver
 
 SOURCE = "api"
 
 
-def add_annotation_routes(app: APIGatewayRestResolver, store: Store, connect: Connect, endpoint: Endpoint) -> None:
+def add_annotation_routes(app: Resolver, store: Store, endpoint: Endpoint) -> None:
     """POST, GET and DELETE /annotations, and GET, PUT and DELETE of one."""
     annotations = AnnotationStore(store)
-    inspect = inspector(endpoint, lambda: attributes_of(app))
 
     def dataset() -> str:
-        return one_of(query_of(app.current_event), "dataset") or DEFAULT_DATASET
+        return app.one_of_query("dataset") or DEFAULT_DATASET
 
-    def found(id: str) -> Document:
-        known_fields(query_of(app.current_event), "dataset")
+    def found(id: str) -> Document[JsonObject]:
+        app.check_query("dataset")
         return annotations.read(dataset(), id)
 
-    def answer(document: Document) -> Response[str]:
-        return json_response(app, document.value, {"etag": quoted(document.etag)})
+    app.on(GET_ANNOTATION)(lambda id: app.answer_document(found(id)))
+    app.on(DELETE_ANNOTATION)(lambda id: delete_document(app, store, found(id)))
 
-    @app.route(POST_ANNOTATIONS.rule, POST_ANNOTATIONS.method)
+    @app.on(POST_ANNOTATIONS)
     def _post() -> Response[str]:
-        event = app.current_event
-        entries, listed = parse_annotations(event.headers.get("content-type"), body_of(event), query_of(event))
+        entries, listed = parse_annotations(app.content_type, app.body, app.query)
 
         def add(_: str) -> Response[str]:
-            images = read_images([entry.image for entry in entries], store.bucket, connect)
-            kept = annotations.add(entries, images, inspect, SOURCE)
+            images = read_images([entry.image for entry in entries], store)
+            pairs = list(zip(entries, images, strict=True))
+            kept = annotations.add(pairs, lambda each: inspect(each, endpoint, app.invocation_attributes), SOURCE)
             new = any(each["new"] for each in kept if not isinstance(each, ProblemError))
-            return json_response(app, arrange(kept, listed=listed), status=201 if new else 200)
+            return app.answer(arrange(kept, listed=listed), 201 if new else 200)
 
         return once(app, store, add)
 
-    @app.route(LIST_ANNOTATIONS.rule, LIST_ANNOTATIONS.method)
+    @app.on(LIST_ANNOTATIONS)
     def _list() -> Response[str]:
-        limit, after = page_of(query_of(app.current_event), MAX_LISTED_ANNOTATIONS, "dataset")
-        return json_response(app, annotations.page(dataset(), limit, after).model_dump(mode="json"))
+        limit, after = app.page_query(MAX_LISTED_ANNOTATIONS, "dataset")
+        return app.answer(annotations.page(dataset(), limit, after))
 
-    @app.route(ERASE_IMAGE.rule, ERASE_IMAGE.method)
+    @app.on(ERASE_IMAGE)
     def _erase() -> Response[str]:
-        known_fields(query_of(app.current_event), "image")
-        return json_response(app, annotations.erase_image(one_of(query_of(app.current_event), "image")))
+        app.check_query("image")
+        return app.answer(annotations.erase_image(app.one_of_query("image")))
 
-    @app.route(GET_ANNOTATION.rule, GET_ANNOTATION.method)
-    def _get(id: str) -> Response[str]:
-        return answer(found(id))
-
-    @app.route(PUT_ANNOTATION.rule, PUT_ANNOTATION.method)
+    @app.on(PUT_ANNOTATION)
     def _put(id: str) -> Response[str]:
-        event = app.current_event
-        said = parse_json(Said, event.headers.get("content-type"), body_of(event))
-        document = found(id)
-        Conditions.of(event.headers).check(document)
-        return answer(annotations.edit(document, said))
-
-    @app.route(DELETE_ANNOTATION.rule, DELETE_ANNOTATION.method)
-    def _delete(id: str) -> Response[str]:
-        document = found(id)
+        body, document = app.json_body(AnnotationBody), found(id)
         Conditions.of(app.current_event.headers).check(document)
-        store.delete(document.key, etag=document.etag)
-        return no_content(app)
+        return app.answer_document(annotations.edit(document, body))

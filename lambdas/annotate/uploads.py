@@ -1,43 +1,39 @@
-"""POST /uploads: forms that let a caller send images straight to the data bucket."""
+"""POST /uploads: presigned POST forms, by which a caller sends images straight to the data bucket."""
 
 from __future__ import annotations
 
 from uuid import uuid4
 
-from aws_lambda_powertools.event_handler import APIGatewayRestResolver, Response
+from aws_lambda_powertools.event_handler import Response
 
 from contract.limits import MAX_INVOCATION_BYTES, UPLOADS_PREFIX
 from contract.routes import UPLOAD
 from contract.uploads import UPLOAD_EXPIRES_IN_S, Upload, Uploads, UploadsBody
-from contract.validation import parse_json
 from lambdas.aws.clients import Connect
 from lambdas.aws.s3 import Store
 from lambdas.web.idempotency import once
-from lambdas.web.requests import body_of
-from lambdas.web.responses import json_response
+from lambdas.web.resolver import Resolver
 
 _ANY_IMAGE = "image/*"
 """What a form says as long as nobody says more; the model looks at the bytes."""
 
 
-def add_upload_routes(app: APIGatewayRestResolver, store: Store, connect: Connect) -> None:
+def add_upload_routes(app: Resolver, store: Store, connect: Connect) -> None:
     """POST /uploads."""
 
-    @app.route(UPLOAD.rule, UPLOAD.method)
+    @app.on(UPLOAD)
     def _upload() -> Response[str]:
-        event = app.current_event
-        body = body_of(event)
-        asked = parse_json(UploadsBody, event.headers.get("content-type"), body) if body else UploadsBody()
+        asked = app.json_body(UploadsBody, default=UploadsBody())
 
-        def permit(_: str) -> Response[str]:
-            uploads = [_permission(store.bucket, asked.content_type, connect) for _ in range(asked.count)]
-            return json_response(app, Uploads(uploads=uploads), status=201)
+        def sign(_: str) -> Response[str]:
+            uploads = [_presigned_post(store.bucket, asked.content_type, connect) for _ in range(asked.count)]
+            return app.answer(Uploads(uploads=uploads), 201)
 
-        return once(app, store, permit)
+        return once(app, store, sign)
 
 
-def _permission(bucket: str, content_type: str | None, connect: Connect) -> Upload:
-    """One form, signed. S3 refuses other keys, larger files and other types, whoever sends it."""
+def _presigned_post(bucket: str, content_type: str | None, connect: Connect) -> Upload:
+    """A presigned POST form. S3 refuses other keys, larger files and other types, whoever sends it."""
     key = f"{UPLOADS_PREFIX}{uuid4()}"
     form = connect("s3").generate_presigned_post(
         bucket,

@@ -1,10 +1,12 @@
-"""AWS clients whose patience fits into the timeout ladder of the contract."""
+"""AWS clients with the timeouts of the contract's ladder, and calls of theirs at the same time."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cache
-from typing import Any
+from typing import Any, TypeVar
 
 import boto3
 from botocore.config import Config
@@ -16,6 +18,12 @@ STORAGE_TIMEOUT_S = LAMBDA_TIMEOUT_S - SDK_CONNECT_TIMEOUT_S - SDK_READ_TIMEOUT_
 
 Connect = Callable[[str], Any]
 """From a service's name to its boto3 client, the same one each time."""
+
+CONCURRENT_CALLS = 8
+"""Of one client: botocore keeps 10 connections."""
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 
 @cache
@@ -34,3 +42,18 @@ def connect(service: str) -> Any:
             s3={"addressing_style": "virtual"},
         ),
     )
+
+
+def concurrently(work: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
+    """What `work` returns for each item, in their order, CONCURRENT_CALLS at a time.
+
+    No more results than that are in memory before they are asked for. Raises what `work` raises.
+    """
+    with ThreadPoolExecutor(CONCURRENT_CALLS) as threads:
+        begun: deque[Future[Result]] = deque()
+        for item in items:
+            begun.append(threads.submit(work, item))
+            if len(begun) == CONCURRENT_CALLS:
+                yield begun.popleft().result()
+        while begun:
+            yield begun.popleft().result()

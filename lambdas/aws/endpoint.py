@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import Any
 
@@ -16,7 +16,7 @@ from contract.invocation import AnswerAttributes, InvocationAttributes
 from contract.limits import SDK_READ_TIMEOUT_S
 from contract.problems import PROBLEMS, BadGateway, GatewayTimeout, PayloadTooLarge, ProblemError, ServiceUnavailable
 from lambdas.aws.clients import Connect
-from lambdas.aws.errors import LOST_CONNECTION
+from lambdas.aws.errors import THROTTLED, botocore_errors_as_problems, code_of, message_of
 
 RETRY_SOON_S = 2
 """For overload and lost connections."""
@@ -29,7 +29,6 @@ STATUS_AGE_S = 5
 SERVING = frozenset({"InService", "Updating", "SystemUpdating", "RollingBack"})
 """States in which invocations are answered: an update keeps the old fleet until the new one serves."""
 
-_THROTTLED = frozenset({"ThrottlingException", "Throttling", "TooManyRequestsException", "RequestLimitExceeded"})
 _UNAVAILABLE = frozenset({"ModelNotReadyException", "ServiceUnavailable", "ServiceUnavailableException"})
 _TIMED_OUT = f"the model did not answer within {SDK_READ_TIMEOUT_S} s: send fewer images or labels, or try again"
 
@@ -50,7 +49,7 @@ class Endpoint:
         Its stage timings are joined by "endpoint", the whole call as it was seen from here.
         """
         started_s = time.perf_counter()
-        with self._failures_in_words():
+        with self._errors_as_problems():
             response = self._connect("sagemaker-runtime").invoke_endpoint(
                 EndpointName=self.name,
                 ContentType=content_type,
@@ -58,8 +57,11 @@ class Endpoint:
                 CustomAttributes=attributes.encode(),
                 Body=body,
             )
-            answer = json.loads(response["Body"].read())
-            beside = AnswerAttributes.decode(response.get("CustomAttributes"))
+            content = response["Body"].read()
+        try:
+            answer, beside = json.loads(content), AnswerAttributes.decode(response.get("CustomAttributes"))
+        except ValueError as error:
+            raise BadGateway("the model's answer can't be read: the endpoint runs a foreign or broken image") from error
         timings_ms = {**beside.timings_ms, "endpoint": (time.perf_counter() - started_s) * 1000}
         return answer, replace(beside, timings_ms=timings_ms)
 
@@ -69,43 +71,31 @@ class Endpoint:
         Raises ServiceUnavailable with the state in its sentence if it does not.
         """
         if self._clock_s() - self._seen_at_s >= STATUS_AGE_S:
-            with self._failures_in_words():
+            with self._errors_as_problems():
                 description = self._connect("sagemaker").describe_endpoint(EndpointName=self.name)
             self._seen_status, self._seen_at_s = description["EndpointStatus"], self._clock_s()
         if self._seen_status not in SERVING:
             raise ServiceUnavailable(f"the endpoint {self.name} is {self._seen_status}", retry_after_s=RETRY_LATER_S)
         return self._seen_status
 
-    @contextmanager
-    def _failures_in_words(self) -> Iterator[None]:
-        try:
-            yield
-        except ClientError as error:
-            problem = self._problem(error)
-            if problem is None:
-                raise
-            raise problem from error
-        except ReadTimeoutError as error:
-            raise GatewayTimeout(_TIMED_OUT) from error
-        except LOST_CONNECTION as error:
-            raise ServiceUnavailable(
-                "the connection to the model was lost: try again", retry_after_s=RETRY_SOON_S
-            ) from error
-        except ValueError as error:
-            raise BadGateway("the model's answer can't be read: the endpoint runs a foreign or broken image") from error
+    def _errors_as_problems(self) -> AbstractContextManager[bool | None]:
+        return botocore_errors_as_problems("SageMaker", problem_of=self._problem)
 
-    def _problem(self, error: ClientError) -> ProblemError | None:
+    def _problem(self, error: Exception) -> ProblemError | None:
         """What `error` means to a caller; None for what can only be a fault of this code or its permissions."""
-        code = error.response["Error"]["Code"]
+        if isinstance(error, ReadTimeoutError):
+            return GatewayTimeout(_TIMED_OUT)
+        if not isinstance(error, ClientError):
+            return ServiceUnavailable("the connection to the model was lost: try again", retry_after_s=RETRY_SOON_S)
+        code, message = code_of(error), message_of(error).lower()
         status = error.response["ResponseMetadata"]["HTTPStatusCode"]
-        message = error.response["Error"].get("Message", "").lower()
         if code == "ModelError":
             return _container_problem(error)
         if status == 413 or "oversize body" in message or "length less than" in message:
             return PayloadTooLarge(
                 "SageMaker takes no request this large: shrink the images to 1024 px on the longer side or send fewer"
             )
-        if code in _THROTTLED:
+        if code in THROTTLED:
             return ServiceUnavailable("too many requests reach the model: try again", retry_after_s=RETRY_SOON_S)
         if code in _UNAVAILABLE:
             return ServiceUnavailable("the model is not ready: try again", retry_after_s=RETRY_SOON_S)

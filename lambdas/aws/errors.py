@@ -1,46 +1,56 @@
-"""AWS's errors in a caller's words."""
+"""What botocore raises, as the problems that callers are told of."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 
 from botocore.exceptions import ClientError, ConnectionError, HTTPClientError, IncompleteReadError
 
-from contract.problems import ServiceUnavailable
+from contract.problems import ProblemError, ServiceUnavailable
 
 RETRY_AFTER_S = 2
 THROTTLED = frozenset({"Throttling", "ThrottlingException", "TooManyRequestsException", "RequestLimitExceeded"})
-
-
-@contextmanager
-def silence_in_words(service: str) -> Iterator[None]:
-    """Raise ServiceUnavailable instead of what botocore says of silence, throttling and faults on AWS's side."""
-    silent = ServiceUnavailable(f"{service} did not answer: try again", retry_after_s=RETRY_AFTER_S)
-    try:
-        yield
-    except LOST_CONNECTION as error:
-        raise silent from error
-    except ClientError as error:
-        throttled = error.response["Error"]["Code"] in THROTTLED
-        if not throttled and error.response["ResponseMetadata"]["HTTPStatusCode"] < 500:
-            raise
-        raise silent from error
-
-
 LOST_CONNECTION = (HTTPClientError, ConnectionError, IncompleteReadError)
 """Every failure of the way to a service, time-outs included; botocore keeps them in two families and one apart."""
 
 
 @contextmanager
-def failures_in_words() -> Iterator[None]:
-    """Raise ServiceUnavailable instead of what the client says when S3 is silent."""
-    silent = ServiceUnavailable("the store did not answer: try again", retry_after_s=RETRY_AFTER_S)
+def botocore_errors_as_problems(
+    service: str,
+    *,
+    ignored: Collection[str] = (),
+    problem_of: Callable[[Exception], ProblemError | None] = lambda error: None,
+) -> Iterator[None]:
+    """Raise ServiceUnavailable where a service is not reached, throttles or fails, or what `problem_of` makes of it.
+
+    An answer with one of the error codes `ignored` ends the block and nothing else. What is left, such as a missing
+    permission, is a fault of this code or its deployment, and raised as it is.
+    """
     try:
         yield
-    except LOST_CONNECTION as error:
-        raise silent from error
-    except ClientError as error:
-        if error.response["ResponseMetadata"]["HTTPStatusCode"] < 500:
+    except (*LOST_CONNECTION, ClientError) as error:
+        if code_of(error) in ignored:
+            return
+        problem = problem_of(error)
+        if problem is None and not _is_of_the_moment(error):
             raise
-        raise silent from error
+        raise problem or ServiceUnavailable(
+            f"{service} did not answer: try again", retry_after_s=RETRY_AFTER_S
+        ) from error
+
+
+def code_of(error: Exception) -> str:
+    """AWS's error code, such as "NoSuchKey", or "" where no answer came."""
+    return str(error.response["Error"]["Code"]) if isinstance(error, ClientError) else ""
+
+
+def message_of(error: Exception) -> str:
+    """What AWS says of the error, or "" where no answer came."""
+    return str(error.response["Error"].get("Message", "")) if isinstance(error, ClientError) else ""
+
+
+def _is_of_the_moment(error: Exception) -> bool:
+    if not isinstance(error, ClientError):
+        return True
+    return code_of(error) in THROTTLED or error.response["ResponseMetadata"]["HTTPStatusCode"] >= 500

@@ -7,17 +7,17 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from botocore.exceptions import ClientError
-
 from lambdas.aws.clients import Connect
-from lambdas.aws.errors import silence_in_words
+from lambdas.aws.errors import botocore_errors_as_problems
 
+STEP_MS = 60_000
+"""What the slowest step of a worker may take that a state machine calls again: none begins with less time left."""
 BEGINS_WITHIN_S = 60
 """A request without an execution that is older was cut off, or ended so long ago that it is forgotten."""
 
 
 class Executions:
-    """Those of one state machine. Every method raises ServiceUnavailable if Step Functions is silent."""
+    """Those of one state machine. Every method raises ServiceUnavailable if Step Functions does not answer."""
 
     def __init__(self, machine_arn: str, connect: Connect) -> None:
         self._machine_arn = machine_arn
@@ -25,29 +25,25 @@ class Executions:
 
     def start(self, name: str, given: dict[str, Any]) -> None:
         """Begin one, unless there is one of this name."""
-        with silence_in_words("Step Functions"):
-            try:
-                self._client.start_execution(stateMachineArn=self._machine_arn, name=name, input=json.dumps(given))
-            except self._client.exceptions.ExecutionAlreadyExists:
-                return
+        with botocore_errors_as_problems("Step Functions", ignored=("ExecutionAlreadyExists",)):
+            self._client.start_execution(stateMachineArn=self._machine_arn, name=name, input=json.dumps(given))
 
     def describe(self, name: str) -> dict[str, Any] | None:
         """DescribeExecution's answer, or None where there is none: never begun, or forgotten after 90 days."""
-        with silence_in_words("Step Functions"):
-            try:
-                found: dict[str, Any] = self._client.describe_execution(executionArn=self._arn(name))
-            except self._client.exceptions.ExecutionDoesNotExist:
-                return None
+        with botocore_errors_as_problems("Step Functions", ignored=("ExecutionDoesNotExist",)):
+            found: dict[str, Any] = self._client.describe_execution(executionArn=self._arn(name))
             return found
+        return None
+
+    def running(self, name: str) -> bool:
+        """Whether one is at work."""
+        found = self.describe(name)
+        return found is not None and found["status"] == "RUNNING"
 
     def stop(self, name: str, cause: str) -> None:
         """End one; nothing happens if it has ended."""
-        with silence_in_words("Step Functions"):
-            try:
-                self._client.stop_execution(executionArn=self._arn(name), cause=cause)
-            except ClientError as error:
-                if error.response["Error"]["Code"] not in ("ExecutionDoesNotExist", "ValidationException"):
-                    raise
+        with botocore_errors_as_problems("Step Functions", ignored=("ExecutionDoesNotExist", "ValidationException")):
+            self._client.stop_execution(executionArn=self._arn(name), cause=cause)
 
     def _arn(self, name: str) -> str:
         return f"{self._machine_arn.replace(':stateMachine:', ':execution:')}:{name}"

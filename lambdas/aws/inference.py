@@ -1,104 +1,97 @@
-"""One request's way through the endpoint: readable images go in, answers come back in their images' places."""
+"""The one way of images through the endpoint: readable ones go in, answers and problems come back in their places."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any, TypeVar
 
 from contract.answers import Inspection, arrange
 from contract.invocation import AnswerAttributes, InvocationAttributes
-from contract.limits import MAX_IMAGES, MAX_INVOCATION_BYTES
-from contract.problems import (
-    PROBLEMS,
-    BadGateway,
-    PayloadTooLarge,
-    ProblemError,
-    UnprocessableImage,
-    UnsupportedMediaType,
-)
-from contract.requests import EmbedRequest, InspectRequest, Request, to_multipart
+from contract.limits import CONTAINER_TIMEOUT_S, MAX_IMAGES, MAX_INVOCATION_BYTES
+from contract.problems import PROBLEMS, BadGateway, PayloadTooLarge, ProblemError
+from contract.requests import ClassifyRequest, EmbedRequest, InspectRequest, Request, to_multipart
 from lambdas.aws.endpoint import Endpoint
 
-Invoke = Callable[[str, bytes], tuple[Any, AnswerAttributes]]
-"""From a content type and a body to the endpoint's answer."""
-
-_IMAGE_PROBLEMS = (PayloadTooLarge, UnprocessableImage, UnsupportedMediaType)
-"""What the container says of an image rather than of a request."""
-
-
-def infer(request: Request, images: Sequence[bytes | ProblemError], invoke: Invoke) -> tuple[Any, AnswerAttributes]:
-    """The response body for `request`, whose `images` were read before, and what the container says beside it.
-
-    Raises the problem of a lone image; in a list it takes its image's place.
-    """
-    readable = [image for image in images if isinstance(image, bytes)]
-    texts = request.texts if isinstance(request, EmbedRequest) else []
-    if not readable and not texts:  # every image has its problem already
-        items = arrange(images, listed=request.listed)
-        return {"images": items, "texts": []} if isinstance(request, EmbedRequest) else items, AnswerAttributes()
-    content_type, body = to_multipart(request, readable)
-    if isinstance(request, EmbedRequest):
-        answer, attributes = invoke(content_type, body)
-        return {**answer, "images": _in_places(images, answer["images"])}, attributes
-    if len(readable) > 1 or isinstance(request, InspectRequest):
-        answers, attributes = invoke(content_type, body)
-    else:
-        answers, attributes = _lone(invoke, content_type, body, listed=request.listed)
-    return (_in_places(images, answers) if request.listed else answers[0]), attributes
-
-
-def _lone(invoke: Invoke, content_type: str, body: bytes, *, listed: bool) -> tuple[list[Any], AnswerAttributes]:
-    """The container answers one image without a list around it, and with an error if it can't be read."""
-    try:
-        answer, attributes = invoke(content_type, body)
-    except _IMAGE_PROBLEMS as problem:
-        if not listed:
-            raise
-        return [problem], AnswerAttributes()
-    return [answer], attributes
-
-
-def _in_places(images: Sequence[bytes | ProblemError], answers: Sequence[Any]) -> list[Any]:
-    """One item per image: its answer, or the problem it had before the model saw it."""
-    if len(answers) != sum(isinstance(image, bytes) for image in images):
-        raise BadGateway("the model answered a different number of images than it was sent")
-    remaining = iter(answers)
-    items = [next(remaining) if isinstance(image, bytes) else image for image in images]
-    rendered: list[Any] = arrange(items, listed=True)
-    return rendered
-
-
-def inspector(endpoint: Endpoint, attributes: Callable[[], InvocationAttributes]) -> Inspect:
-    """Asks `endpoint` with what `attributes` says at that moment. Raises what `Endpoint.invoke` raises."""
-
-    def inspect(images: Sequence[bytes]) -> list[Inspection | ProblemError]:
-        answers, _ = endpoint.invoke(*to_multipart(InspectRequest(list(images)), images), attributes())
-        if len(answers) != len(images):
-            raise BadGateway("the model answered a different number of images than it was sent")
-        return [PROBLEMS[each["status"]](each["detail"]) if "status" in each else each for each in answers]
-
-    return inspect
-
+Inspect = Callable[[Sequence[bytes]], Sequence[Inspection | ProblemError]]
+"""What the container says of each image, or why it can't read it."""
 
 Item = TypeVar("Item")
 
 
-def packs(
+def infer(
+    request: Request, images: Sequence[bytes | ProblemError], endpoint: Endpoint, attributes: InvocationAttributes
+) -> tuple[Any, AnswerAttributes]:
+    """The response body for `request`, whose `images` were read before, and what the container says beside it.
+
+    Raises the problem of a lone image; in a list it takes its image's place.
+    """
+    answer, beside = _invoke(request, images, endpoint, attributes)
+    if isinstance(request, EmbedRequest):
+        return {**answer, "images": arrange(_in_places(images, answer["images"]), listed=True)}, beside
+    return arrange(_in_places(images, answer), listed=request.listed), beside
+
+
+def inspect(
+    images: Sequence[bytes], endpoint: Endpoint, attributes: InvocationAttributes
+) -> list[Inspection | ProblemError]:
+    """What the container says of each image, or why it can't read it. Raises what `Endpoint.invoke` raises."""
+    answers, _ = _invoke(InspectRequest(list(images)), images, endpoint, attributes)
+    return _in_places(images, answers)
+
+
+def attributes_within(request_id: str, timeout_s: float = CONTAINER_TIMEOUT_S) -> InvocationAttributes:
+    """Those of an invocation for which a worker waits so long."""
+    return InvocationAttributes(request_id, int((time.time() + timeout_s) * 1000))
+
+
+def invocation_chunks(
     pairs: Iterable[tuple[Item, bytes | ProblemError]], max_images: int = MAX_IMAGES
 ) -> Iterator[list[tuple[Item, bytes | ProblemError]]]:
-    """The pairs in their order, each item beside its image or the problem it has, as many together as may be sent."""
-    pack: list[tuple[Item, bytes | ProblemError]] = []
+    """The pairs in their order, each item beside its image or its problem, as many together as one invocation takes."""
+    chunk: list[tuple[Item, bytes | ProblemError]] = []
     size_bytes = 0
     for item, image in pairs:
         image_bytes = len(image) if isinstance(image, bytes) else 0
-        if len(pack) == max_images or (pack and size_bytes + image_bytes > MAX_INVOCATION_BYTES):
-            yield pack
-            pack, size_bytes = [], 0
-        pack.append((item, image))
+        if len(chunk) == max_images or (chunk and size_bytes + image_bytes > MAX_INVOCATION_BYTES):
+            yield chunk
+            chunk, size_bytes = [], 0
+        chunk.append((item, image))
         size_bytes += image_bytes
-    if pack:
-        yield pack
+    if chunk:
+        yield chunk
 
 
-Inspect = Callable[[Sequence[bytes]], Sequence[Inspection | ProblemError]]
-"""What the container says of each image, or why it can't read it."""
+def _invoke(
+    request: Request, images: Sequence[bytes | ProblemError], endpoint: Endpoint, attributes: InvocationAttributes
+) -> tuple[Any, AnswerAttributes]:
+    """The container's answer about the images that are none's problem yet, always with a list of them."""
+    readable = [image for image in images if isinstance(image, bytes)]
+    if isinstance(request, EmbedRequest) and not readable and not request.texts:
+        return {"images": [], "texts": []}, AnswerAttributes()
+    if not isinstance(request, EmbedRequest) and not readable:
+        return [], AnswerAttributes()
+    if not isinstance(request, ClassifyRequest):
+        return endpoint.invoke(*to_multipart(request, readable), attributes)
+    try:
+        return endpoint.invoke(*to_multipart(replace(request, listed=True), readable), attributes)
+    except PayloadTooLarge as problem:
+        if len(readable) > 1:
+            raise
+        return [problem.body()], AnswerAttributes()  # it is this image that is too large
+
+
+def _in_places(images: Sequence[bytes | ProblemError], answers: Sequence[Any]) -> list[Any]:
+    """One item per image: its answer, what the container could not read of it, or the problem it had before."""
+    if len(answers) != sum(isinstance(image, bytes) for image in images):
+        raise BadGateway("the model answered a different number of images than it was sent")
+    remaining = map(_answer_or_problem, answers)
+    return [next(remaining) if isinstance(image, bytes) else image for image in images]
+
+
+def _answer_or_problem(item: Any) -> Any:
+    """Scores, a vector, an inspection, or a problem; by task, the member `status` would be a list of scores."""
+    if isinstance(item, dict) and isinstance(item.get("status"), int):
+        return PROBLEMS[item["status"]](item["detail"])
+    return item

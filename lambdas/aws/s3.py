@@ -1,213 +1,221 @@
-"""JSON documents in a bucket: what the API keeps. Writers that would lose an update are told so."""
+"""One bucket's objects: JSON documents, files, JSON lines and images. Writers that would lose an update are told so."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Generic, NamedTuple, TypeVar
 
-from botocore.exceptions import ClientError
+from pydantic import BaseModel
 
-from contract.models import MODELS_PREFIX
-from contract.problems import BadRequest, PreconditionFailed
-from lambdas.aws.clients import Connect
-from lambdas.aws.errors import failures_in_words
+from contract.problems import BadRequest, NotFound, PreconditionFailed
+from lambdas.aws.clients import Connect, concurrently
+from lambdas.aws.errors import botocore_errors_as_problems, code_of
 
-_READERS = 8  # botocore keeps 10 connections
-ABSENT = frozenset({"NoSuchKey", "404"})
+MAX_FILE_BYTES = 8 * 1024 * 1024
+"""What is read of a file: a wordsight.json has some ten kilobytes, an index of shards some hundred."""
+
+_ABSENT = frozenset({"NoSuchKey", "404"})
 _BEHIND_THE_END = "InvalidRange"
 _AT_THE_SAME_MOMENT = "ConditionalRequestConflict"
 """S3's word for two conditional writes of which it can't tell yet which came first."""
 _LOST_UPDATE = frozenset({"PreconditionFailed", _AT_THE_SAME_MOMENT, "412"})
 
+JsonObject = dict[str, Any]
+Model = TypeVar("Model", bound=BaseModel)
+Value = TypeVar("Value", bound="JsonObject | BaseModel")
+
 
 @dataclass(frozen=True)
-class Document:
+class Document(Generic[Value]):
     """A stored JSON object. `etag` names this state of it, without quotes."""
 
     key: str
-    value: dict[str, Any]
+    value: Value
     etag: str
 
 
+class Line(NamedTuple):
+    """A line of an object: its number from 1, its content, and where the next one begins."""
+
+    number: int
+    content: bytes
+    end_bytes: int
+
+    def json(self) -> Any:
+        """What the line holds. Raises BadRequest."""
+        try:
+            return json.loads(self.content)
+        except (ValueError, RecursionError) as error:
+            raise BadRequest(f"the line is not JSON: {str(error)[:120]}") from None
+
+
 class Store:
-    """One bucket's JSON documents. Every method raises ServiceUnavailable if S3 is silent."""
+    """The objects of one bucket. Every method raises ServiceUnavailable if S3 does not answer."""
 
     def __init__(self, bucket: str, connect: Connect) -> None:
         self.bucket = bucket
         self._connect = connect
 
-    def read(self, key: str) -> Document | None:
+    def read(self, key: str) -> Document[JsonObject] | None:
         """The document at a key, or None where there is none."""
-        with failures_in_words():
-            try:
-                found = self._s3.get_object(Bucket=self.bucket, Key=key)
-            except ClientError as error:
-                if error.response["Error"]["Code"] in ABSENT:
-                    return None
-                raise
+        with _errors_as_problems(ignored=_ABSENT):
+            found = self._s3.get_object(Bucket=self.bucket, Key=key)
             return Document(key, json.loads(found["Body"].read()), found["ETag"].strip('"'))
+        return None
 
-    def read_all(self, keys: Sequence[str]) -> list[Document]:
+    def read_all(self, keys: Sequence[str]) -> list[Document[JsonObject]]:
         """The documents at some keys in their order; what was deleted meanwhile is left out."""
-        if not keys:
-            return []
-        with ThreadPoolExecutor(min(_READERS, len(keys))) as readers:
-            return [found for found in readers.map(self.read, keys) if found]
+        return [found for found in concurrently(self.read, keys) if found]
 
-    def write(self, key: str, value: dict[str, Any], *, etag: str | None = None, absent: bool = False) -> Document:
+    def find(self, model: type[Model], key: str) -> Model | None:
+        """The document at a key as a model, or None where there is none."""
+        found = self.read(key)
+        return model.model_validate(found.value) if found else None
+
+    def load(self, model: type[Model], key: str, absent: str) -> Document[Model]:
+        """The document at a key with its state. Raises NotFound with the sentence `absent`."""
+        found = self.read(key)
+        if found is None:
+            raise NotFound(absent)
+        return Document(key, model.model_validate(found.value), found.etag)
+
+    def find_all(self, model: type[Model], keys: Sequence[str]) -> list[Model]:
+        """The documents at some keys as models in their order; what was deleted meanwhile is left out."""
+        return [model.model_validate(found.value) for found in self.read_all(keys)]
+
+    def write(self, key: str, value: Value, *, etag: str | None = None, absent: bool = False) -> Document[Value]:
         """Store a document; with `etag` only over that state of it, with `absent` only where there is none.
 
         Raises PreconditionFailed if another writer came first.
         """
+        members = value.model_dump(mode="json") if isinstance(value, BaseModel) else value
+        body = json.dumps(members, ensure_ascii=False).encode()
         condition = {"IfMatch": etag} if etag else {"IfNoneMatch": "*"} if absent else {}
-        body = json.dumps(value, ensure_ascii=False).encode()
-        with failures_in_words():
-            try:
-                stored = self._s3.put_object(
-                    Bucket=self.bucket, Key=key, Body=body, ContentType="application/json", **condition
-                )
-            except ClientError as error:
-                if error.response["Error"]["Code"] in _LOST_UPDATE | (ABSENT if etag else frozenset()):
-                    raise _changed_meanwhile() from None
-                raise
+        with _errors_as_problems(lost_update=_LOST_UPDATE | (_ABSENT if etag else frozenset())):
+            stored = self._put(key, body, "application/json", **condition)
         return Document(key, value, stored["ETag"].strip('"'))
+
+    def create(self, key: str, value: JsonObject | BaseModel) -> bool:
+        """Store a document where there is none, and tell whether there was none."""
+        try:
+            self.write(key, value, absent=True)
+        except PreconditionFailed:
+            return False
+        return True
 
     def delete(self, key: str, *, etag: str | None = None) -> None:
         """Remove a document, with `etag` only in that state of it; nothing happens where there is none.
 
         Raises PreconditionFailed if another writer came first.
         """
-        with failures_in_words():
-            try:
-                self._s3.delete_object(Bucket=self.bucket, Key=key, **({"IfMatch": etag} if etag else {}))
-            except ClientError as error:
-                if error.response["Error"]["Code"] not in _LOST_UPDATE:
-                    raise
-                raise _changed_meanwhile() from None
+        with _errors_as_problems(lost_update=_LOST_UPDATE):
+            self._s3.delete_object(Bucket=self.bucket, Key=key, **({"IfMatch": etag} if etag else {}))
 
     def put(self, key: str, content: bytes, content_type: str) -> None:
         """Store bytes, in place of what may be there."""
-        with failures_in_words():
-            self._s3.put_object(Bucket=self.bucket, Key=key, Body=content, ContentType=content_type)
+        with _errors_as_problems():
+            self._put(key, content, content_type)
+
+    def put_lines(self, key: str, lines: Iterable[str]) -> bytes:
+        """Store JSON lines, in place of what may be there; the object's content."""
+        content = "".join(f"{line}\n" for line in lines).encode()
+        self.put(key, content, "application/jsonl")
+        return content
 
     def keep(self, key: str, content: bytes, content_type: str) -> None:
         """Store bytes under a name that only they have; nothing happens where they are already."""
-        with failures_in_words():
-            try:
-                self._s3.put_object(
-                    Bucket=self.bucket, Key=key, Body=content, ContentType=content_type, IfNoneMatch="*"
-                )
-            except ClientError as error:
-                if error.response["Error"]["Code"] not in _LOST_UPDATE:
-                    raise
-                if error.response["Error"]["Code"] == _AT_THE_SAME_MOMENT:
-                    self.put(key, content, content_type)
+        try:
+            with _errors_as_problems(ignored=_LOST_UPDATE - {_AT_THE_SAME_MOMENT}, lost_update={_AT_THE_SAME_MOMENT}):
+                self._put(key, content, content_type, IfNoneMatch="*")
+        except PreconditionFailed:
+            self.put(key, content, content_type)
 
     def erase(self, prefix: str) -> int:
         """Remove every object under a prefix with all of its former versions; how many there were at the end."""
-        pages = self._s3.get_paginator("list_object_versions").paginate(Bucket=self.bucket, Prefix=prefix)
         present = 0
-        with failures_in_words():
-            for page in pages:
+        with _errors_as_problems():
+            for page in self._pages("list_object_versions", Prefix=prefix):
                 versions = page.get("Versions", [])
                 present += sum(each["IsLatest"] for each in versions)
                 for each in (*versions, *page.get("DeleteMarkers", [])):
                     self._s3.delete_object(Bucket=self.bucket, Key=each["Key"], VersionId=each["VersionId"])
         return present
 
-    def lines(self, key: str, offset_bytes: int = 0) -> Iterator[bytes]:
-        """The lines of an object from an offset on, with their ends; none where there is no object."""
-        with failures_in_words():
-            try:
-                found = self._s3.get_object(Bucket=self.bucket, Key=key, Range=f"bytes={offset_bytes}-")
-            except ClientError as error:
-                if error.response["Error"]["Code"] not in ABSENT | {_BEHIND_THE_END}:
-                    raise
+    def read_file(self, key: str, *, first: int = 0, size_bytes: int = MAX_FILE_BYTES) -> bytes | None:
+        """At most `size_bytes` of a file beginning with its byte `first`, or None where there is none."""
+        with _errors_as_problems(ignored=_ABSENT):
+            found = self._get_range(key, f"{first}-{first + size_bytes - 1}")
+            content: bytes = found.read() if found else b""
+            return content
+        return None
+
+    def read_image(self, key: str, check_size: Callable[[int], None]) -> bytes | None:
+        """An image, or None where there is none. `check_size` hears of its bytes before they are in memory."""
+        with botocore_errors_as_problems("the image store", ignored=_ABSENT):
+            found = self._s3.get_object(Bucket=self.bucket, Key=key)
+            check_size(found["ContentLength"])
+            image: bytes = found["Body"].read()
+            return image
+        return None
+
+    def lines(self, key: str, after_line: int = 0, offset_bytes: int = 0) -> Iterator[Line]:
+        """An object's lines that are not blank, behind the line that ends at `offset_bytes`; none without an object."""
+        with _errors_as_problems(ignored=_ABSENT):
+            if not (found := self._get_range(key, f"{offset_bytes}-")):
                 return
-            with closing(found["Body"]) as body:  # which enters as the connection below it, without lines
-                yield from body.iter_lines(keepends=True)
-
-    def files(self, prefix: str) -> Iterator[str]:
-        """The keys that begin with a prefix and have no slash behind it."""
-        pages = self._s3.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=prefix, Delimiter="/")
-        with failures_in_words():
-            for page in pages:
-                yield from (found["Key"] for found in page.get("Contents", []))
-
-    def folders(self, prefix: str) -> Iterator[str]:
-        """The names between a prefix and the next slash."""
-        pages = self._s3.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=prefix, Delimiter="/")
-        with failures_in_words():
-            for page in pages:
-                yield from (found["Prefix"].removeprefix(prefix)[:-1] for found in page.get("CommonPrefixes", []))
+            with closing(found) as body:  # which enters as the connection below it, without lines
+                for number, content in enumerate(body.iter_lines(keepends=True), after_line + 1):
+                    offset_bytes += len(content)
+                    if content.strip():
+                        yield Line(number, content, offset_bytes)
 
     def keys(self, prefix: str, *, after: str = "") -> Iterator[str]:
         """The keys that begin with a prefix, in the order of their UTF-8 bytes, beginning behind `after`."""
-        pages = self._s3.get_paginator("list_objects_v2").paginate(
-            Bucket=self.bucket, Prefix=prefix, **({"StartAfter": after} if after else {})
+        for page in self._pages("list_objects_v2", Prefix=prefix, **({"StartAfter": after} if after else {})):
+            yield from (found["Key"] for found in page.get("Contents", []))
+
+    def files(self, prefix: str) -> dict[str, int]:
+        """The keys that begin with a prefix and have no slash behind it, with their sizes in bytes."""
+        pages = self._pages("list_objects_v2", Prefix=prefix, Delimiter="/")
+        return {found["Key"]: found["Size"] for page in pages for found in page.get("Contents", [])}
+
+    def folders(self, prefix: str) -> list[str]:
+        """The names between a prefix and the next slash."""
+        pages = self._pages("list_objects_v2", Prefix=prefix, Delimiter="/")
+        found = (each["Prefix"] for page in pages for each in page.get("CommonPrefixes", []))
+        return [each.removeprefix(prefix)[:-1] for each in found]
+
+    def _pages(self, operation: str, **request: str) -> Iterator[dict[str, Any]]:
+        with _errors_as_problems():
+            yield from self._s3.get_paginator(operation).paginate(Bucket=self.bucket, **request)
+
+    def _put(self, key: str, content: bytes, content_type: str, **condition: str) -> dict[str, Any]:
+        stored: dict[str, Any] = self._s3.put_object(
+            Bucket=self.bucket, Key=key, Body=content, ContentType=content_type, **condition
         )
-        with failures_in_words():
-            for page in pages:
-                yield from (found["Key"] for found in page.get("Contents", []))
+        return stored
+
+    def _get_range(self, key: str, range_bytes: str) -> Any:
+        """The object's body from S3, or None where the range lies behind its end."""
+        with _errors_as_problems(ignored={_BEHIND_THE_END}):
+            return self._s3.get_object(Bucket=self.bucket, Key=key, Range=f"bytes={range_bytes}")["Body"]
 
     @property
     def _s3(self) -> Any:
         return self._connect("s3")
 
 
-def _changed_meanwhile() -> PreconditionFailed:
-    return PreconditionFailed("it was changed meanwhile: read it again, and send its new etag")
+def _errors_as_problems(
+    *, ignored: Collection[str] = (), lost_update: Collection[str] = ()
+) -> AbstractContextManager[bool | None]:
+    """Those of S3, of which the codes `lost_update` tell a writer that another one came first."""
 
+    def problem_of(error: Exception) -> PreconditionFailed | None:
+        if code_of(error) not in lost_update:
+            return None
+        return PreconditionFailed("it was changed meanwhile: read it again, and send its new etag")
 
-MAX_FILE_BYTES = 8 * 1024 * 1024
-"""What is read of a file: a wordsight.json has some ten kilobytes, an index of shards some hundred."""
-
-
-class Artifacts:
-    """One bucket's checkpoints. Every method raises ServiceUnavailable if S3 is silent."""
-
-    def __init__(self, bucket: str, connect: Connect) -> None:
-        self.bucket = bucket
-        self._connect = connect
-
-    def prefix_of(self, s3_uri: str) -> str:
-        """The key prefix of a checkpoint's folder, which ends with a slash.
-
-        Raises BadRequest if it is not one of this bucket's models.
-        """
-        root = f"s3://{self.bucket}/"
-        prefix = s3_uri.removeprefix(root).rstrip("/") + "/"
-        if not s3_uri.startswith(f"{root}{MODELS_PREFIX}") or prefix == MODELS_PREFIX:
-            raise BadRequest(f"s3_uri is {s3_uri!r}, allowed: a folder under {root}{MODELS_PREFIX}")
-        return prefix
-
-    def sizes_bytes(self, prefix: str) -> dict[str, int]:
-        """The files of a folder with their sizes, without those of folders in it."""
-        pages = self._s3.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=prefix, Delimiter="/")
-        with failures_in_words():
-            files = [found for page in pages for found in page.get("Contents", [])]
-        return {found["Key"].removeprefix(prefix): found["Size"] for found in files}
-
-    def read(self, key: str, *, first: int = 0, size_bytes: int = MAX_FILE_BYTES) -> bytes | None:
-        """At most `size_bytes` of a file beginning with its byte `first`, or None where there is none."""
-        with failures_in_words():
-            try:
-                found = self._s3.get_object(
-                    Bucket=self.bucket, Key=key, Range=f"bytes={first}-{first + size_bytes - 1}"
-                )
-            except ClientError as error:
-                if error.response["Error"]["Code"] in ABSENT:
-                    return None
-                if error.response["Error"]["Code"] == "InvalidRange":  # it ends before
-                    return b""
-                raise
-            content: bytes = found["Body"].read()
-        return content
-
-    @property
-    def _s3(self) -> Any:
-        return self._connect("s3")
+    return botocore_errors_as_problems("the store", ignored=ignored, problem_of=problem_of)

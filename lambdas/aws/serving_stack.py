@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
-
-from botocore.exceptions import ClientError
 
 from contract.models import MODEL_URI_PARAMETER
 from contract.problems import Conflict
 from lambdas.aws.clients import Connect
-from lambdas.aws.errors import silence_in_words
+from lambdas.aws.errors import botocore_errors_as_problems, code_of, message_of
 
 _NOTHING_TO_DO = "No updates are to be performed"
 
@@ -31,7 +29,7 @@ class StackState:
 
 
 class ServingStack:
-    """One stack. Every method raises ServiceUnavailable if CloudFormation is silent."""
+    """One stack. Every method raises ServiceUnavailable if CloudFormation does not answer."""
 
     def __init__(self, name: str, connect: Connect) -> None:
         self.name = name
@@ -52,8 +50,8 @@ class ServingStack:
         stack = self._describe()
         others = (each["ParameterKey"] for each in stack.get("Parameters", []))
         kept = [{"ParameterKey": key, "UsePreviousValue": True} for key in others if key != MODEL_URI_PARAMETER]
-        with self._failures_in_words():
-            try:
+        try:
+            with self._errors_as_problems():
                 self._cloudformation.update_stack(
                     StackName=self.name,
                     UsePreviousTemplate=True,
@@ -61,10 +59,10 @@ class ServingStack:
                     Capabilities=stack.get("Capabilities", []),
                     ClientRequestToken=token,
                 )
-            except ClientError as error:
-                if _NOTHING_TO_DO in error.response["Error"].get("Message", ""):
-                    return False
-                raise
+        except Conflict as conflict:
+            if _NOTHING_TO_DO in conflict.detail:
+                return False
+            raise
         return True
 
     def first_failure(self) -> str | None:
@@ -77,7 +75,7 @@ class ServingStack:
 
     def _events_of_last_update(self) -> Iterator[dict[str, Any]]:
         """Newest first."""
-        with self._failures_in_words():
+        with self._errors_as_problems():
             for page in self._cloudformation.get_paginator("describe_stack_events").paginate(StackName=self.name):
                 for event in page["StackEvents"]:
                     yield event
@@ -85,7 +83,7 @@ class ServingStack:
                         return
 
     def _describe(self) -> dict[str, Any]:
-        with self._failures_in_words():
+        with self._errors_as_problems():
             found: dict[str, Any] = self._cloudformation.describe_stacks(StackName=self.name)["Stacks"][0]
             return found
 
@@ -93,13 +91,11 @@ class ServingStack:
     def _cloudformation(self) -> Any:
         return self._connect("cloudformation")
 
-    @contextmanager
-    def _failures_in_words(self) -> Iterator[None]:
-        with silence_in_words("CloudFormation"):
-            try:
-                yield
-            except ClientError as error:
-                if error.response["Error"]["Code"] != "ValidationError":
-                    raise
-                said = error.response["Error"].get("Message", "")
-                raise Conflict(f"CloudFormation says of the stack {self.name}: {said}") from error
+    def _errors_as_problems(self) -> AbstractContextManager[bool | None]:
+        return botocore_errors_as_problems("CloudFormation", problem_of=self._conflict)
+
+    def _conflict(self, error: Exception) -> Conflict | None:
+        """CloudFormation's ValidationError tells of a stack that is not there or can't be changed now."""
+        if code_of(error) != "ValidationError":
+            return None
+        return Conflict(f"CloudFormation says of the stack {self.name}: {message_of(error)}")

@@ -30,7 +30,6 @@ class Worker:
     """Takes the steps of every batch of one stage."""
 
     def __init__(self, settings: BatchSettings, connect: Connect) -> None:
-        self._connect = connect
         self._store = Store(settings.data_bucket, connect)
         self._endpoint = Endpoint(settings.endpoint_name, connect)
 
@@ -40,7 +39,7 @@ class Worker:
             case BatchPlanEvent(id=id):
                 return self._plan(id, context)
             case BatchShardEvent(id=id, shard=shard):
-                worker = ShardWorker(self._store, self._connect, self._endpoint, context.get_remaining_time_in_millis)
+                worker = ShardWorker(self._store, self._endpoint, context.get_remaining_time_in_millis)
                 done = worker.work(read_batch(self._store, id), shard)
                 logger.info("shard", batch_id=id, shard=shard, results=done.results, problems=done.problems)
                 # One number: the answers of all shards together may have 256 KiB.
@@ -57,7 +56,7 @@ class Worker:
     def _fail(self, id: str, error: CaughtError) -> None:
         attempt = read_batch(self._store, id).attempt
         failure = Failure(attempt=attempt, reason=cause_of(error.model_dump(by_alias=True)))
-        self._store.write(failure_key(id), failure.model_dump())
+        self._store.write(failure_key(id), failure)
 
 
 @cache

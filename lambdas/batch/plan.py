@@ -5,9 +5,7 @@ What was listed after the plan was last written is listed again by the next call
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 
 from contract.batches import (
@@ -24,12 +22,12 @@ from contract.batches import (
     shard_key,
 )
 from contract.problems import BadRequest
-from lambdas.aws.s3 import Store
+from lambdas.aws.clients import CONCURRENT_CALLS, concurrently
+from lambdas.aws.executions import STEP_MS
+from lambdas.aws.s3 import Line, Store
 from lambdas.stored.batches import read_plan
 
-STEP_MS = 60_000
-"""What the slowest step may take: no step begins with less time left."""
-_WRITERS = 8  # botocore keeps 10 connections
+STEP_IMAGES = CONCURRENT_CALLS * SHARD_IMAGES
 
 Listed = tuple[ShardItem, Plan]
 """An item, and where the listing goes on behind it."""
@@ -40,7 +38,7 @@ def plan(store: Store, batch: Batch, left_ms: Callable[[], int]) -> Plan:
     found = read_plan(store, batch.id)
     while not found.complete and left_ms() > STEP_MS:
         found = _step(store, batch, found)
-        store.write(plan_key(batch.id), found.model_dump())
+        store.write(plan_key(batch.id), found)
     return found
 
 
@@ -52,7 +50,7 @@ def missing_shards(store: Store, id: str) -> list[int]:
 
 def _step(store: Store, batch: Batch, found: Plan) -> Plan:
     """The next few shards, written side by side."""
-    listed = list(islice(_items(store, batch, found), _WRITERS * SHARD_IMAGES))
+    listed = list(islice(_items(store, batch, found), STEP_IMAGES))
     images = found.images + len(listed)
     if not images:
         raise BadRequest(f"there are no images in {batch.s3_prefix or batch.s3_key!r}: put some there")
@@ -64,10 +62,9 @@ def _step(store: Store, batch: Batch, found: Plan) -> Plan:
         shard = Shard(items=[item for item, _ in parts[number]])
         store.write(shard_key(batch.id, found.shards + number), shard.model_dump(exclude_none=True))
 
-    with ThreadPoolExecutor(_WRITERS) as writers:
-        list(writers.map(write, range(len(parts))))
+    list(concurrently(write, range(len(parts))))
     behind = listed[-1][1] if listed else found
-    complete = len(listed) < _WRITERS * SHARD_IMAGES
+    complete = len(listed) < STEP_IMAGES
     return behind.model_copy(update={"images": images, "shards": found.shards + len(parts), "complete": complete})
 
 
@@ -77,19 +74,16 @@ def _items(store: Store, batch: Batch, start: Plan) -> Iterator[Listed]:
             if not key.endswith("/"):  # what consoles make when they are asked for a folder
                 yield ShardItem(place=key), Plan(after=key)
         return
-    line, offset_bytes = start.line, start.offset_bytes
-    for content in store.lines(batch.s3_key or "", offset_bytes):
-        line += 1
-        offset_bytes += len(content)
-        if content.strip():
-            yield _item(content, f"{batch.s3_key} line {line}"), Plan(line=line, offset_bytes=offset_bytes)
+    for line in store.lines(batch.s3_key or "", start.line, start.offset_bytes):
+        place = f"{batch.s3_key} line {line.number}"
+        yield _item(line, place), Plan(line=line.number, offset_bytes=line.end_bytes)
 
 
-def _item(content: bytes, place: str) -> ShardItem:
+def _item(line: Line, place: str) -> ShardItem:
     try:
-        said = json.loads(content)
-    except (ValueError, RecursionError) as error:
-        return ShardItem(place=place, problem=f"the line is not JSON: {str(error)[:120]}")
+        said = line.json()
+    except BadRequest as problem:
+        return ShardItem(place=place, problem=problem.detail)
     key = said.get("s3_key") if isinstance(said, dict) else None
     if not isinstance(key, str):
         return ShardItem(place=place, problem='the line names no image: {"s3_key": …} is needed')

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,8 +25,8 @@ from contract.batches import (
     results_prefix,
     shard_key,
 )
-from contract.invocation import AnswerAttributes, InvocationAttributes
-from contract.limits import CONTAINER_TIMEOUT_S, MAX_IMAGES, MAX_SCORES, SDK_CONNECT_TIMEOUT_S, SDK_READ_TIMEOUT_S
+from contract.invocation import AnswerAttributes
+from contract.limits import MAX_IMAGES, MAX_SCORES, SDK_CONNECT_TIMEOUT_S, SDK_READ_TIMEOUT_S
 from contract.problems import (
     BadGateway,
     BadRequest,
@@ -38,22 +37,20 @@ from contract.problems import (
     ServiceUnavailable,
 )
 from contract.questions import Parameters
-from contract.requests import ClassifyRequest, S3Object
+from contract.requests import ClassifyRequest, ImageSource, S3Object
 from contract.validation import validate
-from lambdas.aws.clients import Connect
 from lambdas.aws.endpoint import Endpoint
-from lambdas.aws.inference import infer, packs
+from lambdas.aws.inference import attributes_within, infer, invocation_chunks
 from lambdas.aws.s3 import Store
-from lambdas.stored.images import read_images
+from lambdas.stored.images import read_each_image
 
 RESERVE_MS = 1000 * (SDK_CONNECT_TIMEOUT_S + SDK_READ_TIMEOUT_S) + 10_000
 """What one more invocation and writing the files may take: nothing is tried again with less time left."""
 MAX_PAUSE_S = 30
-_READERS = 8  # botocore keeps 10 connections
 _OF_SOME_IMAGE = (BadGateway, GatewayTimeout, PayloadTooLarge)
 """What a single image may be the reason for, such as one whose decoding takes all of the container's memory."""
 
-Pack = Sequence[tuple[ShardItem, bytes | ProblemError]]
+Chunk = Sequence[tuple[ShardItem, bytes | ProblemError]]
 Outcome = BatchResult | BatchProblem
 
 
@@ -62,7 +59,6 @@ class ShardWorker:
     """What shards need: the data bucket, the endpoint, how much time is left, and a way to wait, in seconds."""
 
     store: Store
-    connect: Connect
     endpoint: Endpoint
     left_ms: Callable[[], int]
     pause: Callable[[float], None] = time.sleep
@@ -73,61 +69,42 @@ class ShardWorker:
         Raises ServiceUnavailable or what else the endpoint says if it can't answer, with nothing written.
         """
         parameters = validate(Parameters, batch.parameters)
+        items = self._items(batch, shard)
+        images = read_each_image(map(_source, items), self.store)
         outcomes = [
             outcome
-            for pack in packs(self._images(self._items(batch, shard)), _images_at_once(parameters))
-            for outcome in self._classify(pack, parameters, batch.id)
+            for chunk in invocation_chunks(zip(items, images, strict=True), _images_at_once(parameters))
+            for outcome in self._classify(chunk, parameters, batch.id)
         ]
         self._refuse_to_blame_every_image(outcomes)
         return self._write(batch.id, shard, outcomes)
 
     def _items(self, batch: Batch, shard: int) -> list[ShardItem]:
-        document = self.store.read(shard_key(batch.id, shard))
-        if document is None:
+        found = self.store.find(Shard, shard_key(batch.id, shard))
+        if found is None:
             raise BadRequest(f"the batch {batch.id} has no shard {shard}")
-        return Shard.model_validate(document.value).items
+        return found.items
 
-    def _images(self, items: Sequence[ShardItem]) -> Iterator[tuple[ShardItem, bytes | ProblemError]]:
-        """Each item with its image, no more than a few of them in memory before they are asked for."""
-        with ThreadPoolExecutor(_READERS) as readers:
-            for start in range(0, len(items), _READERS):
-                some = items[start : start + _READERS]
-                yield from zip(some, readers.map(self._image, some), strict=True)
-
-    def _image(self, item: ShardItem) -> bytes | ProblemError:
-        if item.problem is not None:
-            return BadRequest(item.problem)
+    def _classify(self, chunk: Chunk, parameters: Parameters, id: str) -> list[Outcome]:
+        """What came of each image. A chunk at which the endpoint fails is cut in two, down to the image at fault."""
         try:
-            (image,) = read_images([S3Object(s3_key=item.place)], self.store.bucket, self.connect)
-        except PayloadTooLarge as problem:
-            return problem
-        return image
-
-    def _classify(self, pack: Pack, parameters: Parameters, id: str) -> list[Outcome]:
-        """What came of each image. A pack at which the endpoint fails is cut in two, down to the image at fault."""
-        try:
-            answers, beside = self._ask(pack, parameters, id)
+            answers, beside = self._ask(chunk, parameters, id)
         except _OF_SOME_IMAGE as problem:
-            if len(pack) > 1:
-                middle = len(pack) // 2
-                halves = (pack[:middle], pack[middle:])
+            if len(chunk) > 1:
+                middle = len(chunk) // 2
+                halves = (chunk[:middle], chunk[middle:])
                 return [outcome for half in halves for outcome in self._classify(half, parameters, id)]
             answers, beside = [problem.body()], AnswerAttributes()
-        return [_outcome(item, answer, beside) for (item, _), answer in zip(pack, answers, strict=True)]
+        return [_outcome(item, answer, beside) for (item, _), answer in zip(chunk, answers, strict=True)]
 
-    def _ask(self, pack: Pack, parameters: Parameters, id: str) -> tuple[list[Any], AnswerAttributes]:
+    def _ask(self, chunk: Chunk, parameters: Parameters, id: str) -> tuple[list[Any], AnswerAttributes]:
         """The endpoint's answers. While it is overloaded or away, it is waited for as long as there is time."""
-        images = [image for _, image in pack]
+        images = [image for _, image in chunk]
         request = ClassifyRequest(list(images), parameters, listed=True)
         attempt = 0
-
-        def invoke(content_type: str, body: bytes) -> tuple[Any, AnswerAttributes]:
-            deadline_epoch_ms = int((time.time() + CONTAINER_TIMEOUT_S) * 1000)
-            return self.endpoint.invoke(content_type, body, InvocationAttributes(f"batch {id}", deadline_epoch_ms))
-
         while True:
             try:
-                return infer(request, images, invoke)
+                return infer(request, images, self.endpoint, attributes_within(f"batch {id}"))
             except ServiceUnavailable as problem:
                 attempt += 1
                 pause_s = min(max(problem.retry_after_s or 0, 2**attempt), MAX_PAUSE_S)
@@ -145,11 +122,14 @@ class ShardWorker:
         results = [each for each in outcomes if isinstance(each, BatchResult)]
         problems = [each for each in outcomes if isinstance(each, BatchProblem)]
         for prefix, lines in ((results_prefix(id), results), (problems_prefix(id), problems)):
-            content = "".join(f"{line.model_dump_json(exclude_none=True)}\n" for line in lines)
-            self.store.put(lines_key(prefix, shard), content.encode(), "application/jsonl")
+            self.store.put_lines(lines_key(prefix, shard), (each.model_dump_json(exclude_none=True) for each in lines))
         done = Done(len(results), len(problems))
         self.store.put(done_key(id, shard, done), b"", "application/octet-stream")
         return done
+
+
+def _source(item: ShardItem) -> ImageSource:
+    return S3Object(s3_key=item.place) if item.problem is None else BadRequest(item.problem)
 
 
 def _images_at_once(parameters: Parameters) -> int:

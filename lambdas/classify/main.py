@@ -6,13 +6,9 @@ read, the endpoint is invoked once, and the answer is arranged in the shape that
 
 from __future__ import annotations
 
-from functools import cache
-from typing import Any
-
 from aws_lambda_powertools import Logger, Metrics
-from aws_lambda_powertools.event_handler import APIGatewayRestResolver, Response
+from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.metrics import MetricUnit
-from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from contract.answers import Health
 from contract.invocation import AnswerAttributes
@@ -23,55 +19,38 @@ from lambdas.aws.endpoint import Endpoint
 from lambdas.aws.inference import infer
 from lambdas.aws.s3 import Store
 from lambdas.classify import openapi, page
-from lambdas.settings import ApiSettings
+from lambdas.settings import ClassifySettings
 from lambdas.stored.images import read_images
 from lambdas.stored.tasks import saved_questions
-from lambdas.web.requests import body_of, query_of
-from lambdas.web.resolver import attributes_of, create_resolver
-from lambdas.web.responses import json_response, request_id_header
+from lambdas.web.resolver import Resolver, handler_of
 
 logger = Logger(service="wordsight-api", serialize_stacktrace=False)
 metrics = Metrics(namespace="Wordsight", service="wordsight-api")
 
 
-def create_app(settings: ApiSettings, connect: Connect) -> APIGatewayRestResolver:
+def create_app(settings: ClassifySettings, connect: Connect) -> Resolver:
     """The routes, answering for one endpoint and one bucket."""
-    app = create_resolver(settings.cors_origins, logger)
+    app = Resolver(settings.cors_origins, logger)
     endpoint = Endpoint(settings.endpoint_name, connect)
     store = Store(settings.data_bucket, connect)
 
     def answer(operation: Operation) -> Response[str]:
-        event = app.current_event
-        request = parse_request(event.headers.get("content-type"), body_of(event), query_of(event), operation=operation)
+        request = parse_request(app.content_type, app.body, app.query, operation=operation)
         if isinstance(request, ClassifyRequest) and (names := request.parameters.task_names):
             request = request.with_saved_tasks(saved_questions(store, names))
-        images = read_images(request.images, settings.data_bucket, connect)
-        attributes = attributes_of(app)
-        body, beside = infer(request, images, lambda kind, data: endpoint.invoke(kind, data, attributes))
+        images = read_images(request.images, store)
+        body, beside = infer(request, images, endpoint, app.invocation_attributes)
         _measure(endpoint.name, operation, len(images), beside)
-        return json_response(app, body, beside.headers())
+        return app.answer(body, headers=beside.headers())
 
-    @app.route(CLASSIFY.path, CLASSIFY.method)
-    def _classify() -> Response[str]:
-        return answer("classify")
+    app.on(CLASSIFY)(lambda: answer("classify"))
+    app.on(EMBED)(lambda: answer("embed"))
+    app.answers(HEALTH, lambda: Health(status=endpoint.status(), endpoint=endpoint.name))
+    app.answers(OPENAPI, openapi.document)
 
-    @app.route(EMBED.path, EMBED.method)
-    def _embed() -> Response[str]:
-        return answer("embed")
-
-    @app.route(HEALTH.path, HEALTH.method)
-    def _health() -> Response[str]:
-        return json_response(app, Health(status=endpoint.status(), endpoint=endpoint.name))
-
-    @app.route(OPENAPI.path, OPENAPI.method)
-    def _openapi() -> Response[str]:
-        return json_response(app, openapi.document())
-
-    @app.route(PAGE.path, PAGE.method)
+    @app.on(PAGE)
     def _page() -> Response[str]:
-        return Response(
-            200, "text/html; charset=utf-8", page.html(), {**page.security_headers(), **request_id_header(app)}
-        )
+        return app.respond(page.html(), "text/html; charset=utf-8", 200, page.security_headers())
 
     return app
 
@@ -86,12 +65,4 @@ def _measure(endpoint: str, operation: str, images: int, beside: AnswerAttribute
     logger.info(operation, images=images, endpoint_ms=endpoint_ms, model_version=beside.model_version)
 
 
-@cache
-def _app() -> APIGatewayRestResolver:
-    return create_app(ApiSettings.from_env(), connect)
-
-
-@logger.inject_lambda_context(correlation_id_path="requestContext.requestId")
-def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Answer one API Gateway proxy event."""
-    return _app().resolve(event, context)
+handler = handler_of(logger, lambda: create_app(ClassifySettings.from_env(), connect))

@@ -19,10 +19,11 @@ from contract.problems import Conflict
 from contract.steps import GateAnswer, GateEvent
 from contract.trainings import Training
 from lambdas.aws.clients import Connect, connect
-from lambdas.aws.s3 import Artifacts, Store
+from lambdas.aws.s3 import Store
 from lambdas.aws.serving_stack import ServingStack
 from lambdas.gate.verdict import judge
 from lambdas.settings import GateSettings
+from lambdas.stored.checkpoints import StoredCheckpoint
 from lambdas.stored.registry import Registry
 
 UNKEPT_METRICS = ("learning_curve",)
@@ -36,8 +37,8 @@ class Gatekeeper:
 
     def __init__(self, settings: GateSettings, connect: Connect) -> None:
         self._settings = settings
-        self._artifacts = Artifacts(settings.artifacts_bucket, connect)
-        self._registry = Registry(Store(settings.artifacts_bucket, connect))
+        self._artifacts = Store(settings.artifacts_bucket, connect)
+        self._registry = Registry(self._artifacts)
         self._stack = ServingStack(settings.serving_stack, connect)
 
     def judge(self, training: Training, job: dict[str, Any]) -> dict[str, Any]:
@@ -53,7 +54,7 @@ class Gatekeeper:
 
     def _metadata(self, artifact_s3_uri: str) -> dict[str, Any]:
         """The checkpoint's wordsight.json; one without it can't be judged, which is the verdict."""
-        text = self._artifacts.read(self._artifacts.prefix_of(artifact_s3_uri) + METADATA)
+        text = StoredCheckpoint.at(artifact_s3_uri, self._artifacts).read(METADATA)
         metadata = json.loads(text) if text else {}
         return metadata if isinstance(metadata, dict) else {}
 

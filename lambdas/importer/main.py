@@ -6,9 +6,7 @@ again by the next one; since annotations are named after what they say, that cha
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import islice
@@ -17,27 +15,22 @@ from typing import Any
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from contract.annotations import StoredAnnotation
 from contract.idempotency import now
 from contract.imports import SHOWN_PROBLEMS, AnnotationImport, ImportProblem, Layout, import_key, problems_prefix
-from contract.invocation import InvocationAttributes
-from contract.limits import CONTAINER_TIMEOUT_S, MAX_IMAGES
-from contract.problems import BadRequest, NotFound, PayloadTooLarge, Problem, ProblemError
-from contract.requests import ImageSource
+from contract.limits import MAX_IMAGES
+from contract.problems import BadRequest, Problem, ProblemError
 from contract.steps import ImportAnswer, ImportEvent
-from lambdas.aws.clients import Connect, connect
+from lambdas.aws.clients import connect
 from lambdas.aws.endpoint import Endpoint
-from lambdas.aws.executions import cause_of
-from lambdas.aws.inference import Inspect, inspector, packs
+from lambdas.aws.executions import STEP_MS, cause_of
+from lambdas.aws.inference import Inspect, attributes_within, inspect, invocation_chunks
 from lambdas.aws.s3 import Document, Store
 from lambdas.importer.source import Row, find_layout, rows
 from lambdas.settings import ImporterSettings
 from lambdas.stored.annotations import AnnotationStore
-from lambdas.stored.images import read_images
+from lambdas.stored.images import read_each_image
 
-STEP_MS = 60_000
-"""What the slowest step may take: no step begins with less time left."""
-_READERS = 8
+ImportDocument = Document[AnnotationImport]
 
 logger = Logger(service="wordsight-importer", serialize_stacktrace=False)
 
@@ -47,25 +40,24 @@ class Importer:
     """What imports need: the data bucket, and who looks at images."""
 
     store: Store
-    connect: Connect
     inspect: Inspect
 
     def work(self, id: str, left_ms: Callable[[], int]) -> AnnotationImport:
         """Go on with an import until it ended or time is short, and tell how far it is.
 
-        Raises PreconditionFailed if another worker is at it, and ServiceUnavailable if the model or S3 is silent.
+        Raises PreconditionFailed if another worker is at it, and ServiceUnavailable if the model or S3 does not answer.
         """
-        document = self._read(id)
-        while _state(document).state == "running" and left_ms() > STEP_MS:
+        document = self._load(id)
+        while document.value.state == "running" and left_ms() > STEP_MS:
             document = self._step(document)
-        return _state(document)
+        return document.value
 
     def give_up(self, id: str, reason: str) -> AnnotationImport:
         """Write down why an import can't go on."""
-        return _state(self._write(self._read(id), state="failed", reason=reason))
+        return self._write(self._load(id), state="failed", reason=reason).value
 
-    def _step(self, document: Document) -> Document:
-        importing = _state(document)
+    def _step(self, document: ImportDocument) -> ImportDocument:
+        importing = document.value
         try:
             layout = importing.layout or find_layout(self.store, importing.asked)
         except BadRequest as problem:
@@ -75,12 +67,14 @@ class Importer:
             return self._write(document, state="done", layout=layout)
         return self._keep(document, layout, batch)
 
-    def _keep(self, document: Document, layout: Layout, batch: Sequence[Row]) -> Document:
-        importing = _state(document)
+    def _keep(self, document: ImportDocument, layout: Layout, batch: Sequence[Row]) -> ImportDocument:
+        importing, annotations = document.value, AnnotationStore(self.store)
+        entries = [row.entry for row in batch]
+        images = read_each_image((entry.image for entry in entries), self.store)
         kept = [
             result
-            for pack in packs(zip(batch, self._images(batch), strict=True))
-            for result in self._keep_pack(importing.id, *zip(*pack, strict=True))
+            for chunk in invocation_chunks(zip(entries, images, strict=True))
+            for result in annotations.add(chunk, self.inspect, f"import {importing.id}")
         ]
         problems = [
             ImportProblem(place=row.place, problem=Problem.model_validate(result.body()))
@@ -99,55 +93,26 @@ class Importer:
             first_problems=[*importing.first_problems, *problems][:SHOWN_PROBLEMS],
         )
 
-    def _keep_pack(
-        self, id: str, batch: Sequence[Row], images: Sequence[bytes | ProblemError]
-    ) -> list[StoredAnnotation | ProblemError]:
-        entries = [row.entry for row in batch]
-        return AnnotationStore(self.store).add(entries, images, self.inspect, f"import {id}")
-
-    def _images(self, batch: Sequence[Row]) -> Iterator[bytes | ProblemError]:
-        """The rows' images, no more than a few of them in memory before they are asked for."""
-        with ThreadPoolExecutor(_READERS) as readers:
-            for start in range(0, len(batch), _READERS):
-                yield from readers.map(self._image, (row.entry.image for row in batch[start : start + _READERS]))
-
-    def _image(self, source: ImageSource) -> bytes | ProblemError:
-        try:
-            (image,) = read_images([source], self.store.bucket, self.connect)
-        except PayloadTooLarge as problem:
-            return problem
-        return image
-
     def _write_problems(self, importing: AnnotationImport, problems: Sequence[ImportProblem]) -> None:
         """A file per step, named after where it began: written again, it is the same."""
-        lines = "".join(f"{each.model_dump_json()}\n" for each in problems)
         key = f"{problems_prefix(importing.id)}{importing.records:010}.jsonl"
-        self.store.put(key, lines.encode(), "application/jsonl")
+        self.store.put_lines(key, (each.model_dump_json() for each in problems))
 
-    def _read(self, id: str) -> Document:
-        document = self.store.read(import_key(id))
-        if document is None:
-            raise NotFound(f"no import {id}")
-        return document
+    def _load(self, id: str) -> ImportDocument:
+        return self.store.load(AnnotationImport, import_key(id), f"no import {id}")
 
-    def _write(self, document: Document, **changes: Any) -> Document:
-        value = _state(document).model_copy(update={**changes, "updated": now()})
-        return self.store.write(document.key, value.model_dump(mode="json"), etag=document.etag)
-
-
-def _state(document: Document) -> AnnotationImport:
-    return AnnotationImport.model_validate(document.value)
+    def _write(self, document: ImportDocument, **changes: Any) -> ImportDocument:
+        value = document.value.model_copy(update={**changes, "updated": now()})
+        return self.store.write(document.key, value, etag=document.etag)
 
 
 @cache
 def _importer() -> Importer:
     settings = ImporterSettings.from_env()
     endpoint = Endpoint(settings.endpoint_name, connect)
-    return Importer(Store(settings.data_bucket, connect), connect, inspector(endpoint, _attributes))
-
-
-def _attributes() -> InvocationAttributes:
-    return InvocationAttributes("import", int((time.time() + CONTAINER_TIMEOUT_S) * 1000))
+    return Importer(
+        Store(settings.data_bucket, connect), lambda images: inspect(images, endpoint, attributes_within("import"))
+    )
 
 
 @logger.inject_lambda_context

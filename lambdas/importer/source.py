@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import posixpath
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -20,7 +19,7 @@ from contract.imports import (
     Layout,
 )
 from contract.problems import BadRequest, ProblemError
-from lambdas.aws.s3 import Store
+from lambdas.aws.s3 import Line, Store
 
 _S3 = "s3://"
 
@@ -43,7 +42,7 @@ def find_layout(store: Store, asked: AnnotationImportBody) -> Layout:
             )
         return Layout(manifests=[asked.s3_key])
     prefix = _folder(asked)
-    folders = list(store.folders(prefix))
+    folders = store.folders(prefix)
     of_splits = [f"{prefix}{name}/" for name in folders if name in SPLIT_NAMES]
     manifests = [key for place in (prefix, *of_splits) for key in store.files(place) if key.endswith(".jsonl")]
     if not manifests and not folders:
@@ -64,20 +63,16 @@ def rows(store: Store, importing: AnnotationImport, layout: Layout) -> Iterator[
 
 
 def _lines(store: Store, asked: AnnotationImportBody, manifest: str, start: Cursor) -> Iterator[Row]:
-    line, offset_bytes = start.line, start.offset_bytes
-    for content in store.lines(manifest, offset_bytes):
-        line += 1
-        offset_bytes += len(content)
-        if content.strip():
-            behind = Cursor(manifest=start.manifest, line=line, offset_bytes=offset_bytes)
-            yield Row(f"{manifest} line {line}", _entry(store.bucket, asked, manifest, content), behind)
+    for line in store.lines(manifest, start.line, start.offset_bytes):
+        behind = Cursor(manifest=start.manifest, line=line.number, offset_bytes=line.end_bytes)
+        yield Row(f"{manifest} line {line.number}", _entry(store.bucket, asked, manifest, line), behind)
 
 
-def _entry(bucket: str, asked: AnnotationImportBody, manifest: str, content: bytes) -> Entry:
+def _entry(bucket: str, asked: AnnotationImportBody, manifest: str, line: Line) -> Entry:
     try:
-        said = json.loads(content)
-    except (ValueError, RecursionError) as error:
-        return _bad(BadRequest(f"the line is not JSON: {str(error)[:120]}"))
+        said = line.json()
+    except BadRequest as problem:
+        return _bad(problem)
     if not isinstance(said, dict):
         return _bad(BadRequest('the line is no JSON object: {"s3_key": …, "sentences": […]} is needed'))
     image_field = next((name for name in IMAGE_FIELDS if name in said), None)

@@ -6,8 +6,6 @@ not do it: that promises the first answer and nothing else, and is forgotten aft
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
-
 from contract.batches import (
     BATCHES_PREFIX,
     RESUMABLE,
@@ -29,20 +27,18 @@ from contract.idempotency import now
 from contract.problems import Conflict, NotFound, PreconditionFailed
 from contract.questions import Parameters
 from contract.requests import ClassifyRequest
-from lambdas.aws.clients import Connect
+from lambdas.aws.clients import Connect, concurrently
 from lambdas.aws.executions import Executions, may_begin
 from lambdas.aws.s3 import Document, Store
-from lambdas.settings import TrainSettings
-from lambdas.stored.batches import read_batch, read_plan, unknown_batch
+from lambdas.settings import ManageSettings
+from lambdas.stored.batches import load_batch, read_batch, read_plan
 from lambdas.stored.tasks import saved_questions
-
-_READERS = 8  # botocore keeps 10 connections
 
 
 class Batches:
     """Those of one stage."""
 
-    def __init__(self, settings: TrainSettings, connect: Connect) -> None:
+    def __init__(self, settings: ManageSettings, connect: Connect) -> None:
         self._data = Store(settings.data_bucket, connect)
         self._executions = Executions(settings.batch_machine_arn, connect)
 
@@ -62,39 +58,34 @@ class Batches:
     def page(self, limit: int, after: str) -> BatchList:
         """At most `limit` of them, the newest first, of those older than the id `after`."""
         ids = [id for id in sorted(self._data.folders(BATCHES_PREFIX), reverse=True) if not after or id < after]
-        found = [
-            Batch.model_validate(each.value) for each in self._data.read_all([batch_key(id) for id in ids[:limit]])
-        ]
-        with ThreadPoolExecutor(_READERS) as readers:
-            views = list(readers.map(self._view, found))
+        found = self._data.find_all(Batch, [batch_key(id) for id in ids[:limit]])
+        views = list(concurrently(self._view, found))
         return BatchList(batches=views, next=ids[limit - 1] if len(ids) > limit else None)
 
     def stop(self, id: str) -> BatchView:
         """End a batch; what is done is kept. Raises NotFound, or Conflict if it has ended."""
         batch = read_batch(self._data, id)
-        execution = self._executions.describe(batch.execution)
-        if execution is None or execution["status"] != "RUNNING":
+        if not self._executions.running(batch.execution):
             raise Conflict(f"the batch {id} has ended already: it is {self._view(batch).state}")
         self._executions.stop(batch.execution, "stopped by DELETE /batches")
         return self._view(batch)
 
     def resume(self, id: str) -> BatchView:
         """Go on with what is missing. Raises NotFound, or Conflict for a batch that neither failed nor was stopped."""
-        document = self._data.read(batch_key(id))
-        if document is None:
-            raise unknown_batch(id)
-        batch = Batch.model_validate(document.value)
+        document = load_batch(self._data, id)
+        batch = document.value
         state = self._view(batch).state
         if state != "done" and self._executions.describe(batch.execution) is None:
             return self._run(batch)  # a request before this one was cut off
         if state not in RESUMABLE:
             raise Conflict(f"the batch {id} is {state}: only one that is {' or '.join(RESUMABLE)} can be resumed")
-        return self._run(self._next_attempt(document, batch))
+        return self._run(self._next_attempt(document))
 
-    def _next_attempt(self, document: Document, batch: Batch) -> Batch:
+    def _next_attempt(self, document: Document[Batch]) -> Batch:
+        batch = document.value
         following = batch.model_copy(update={"attempt": batch.attempt + 1, "begun": now()})
         try:
-            self._data.write(document.key, following.model_dump(mode="json"), etag=document.etag)
+            self._data.write(document.key, following, etag=document.etag)
         except PreconditionFailed:
             raise Conflict(f"the batch {batch.id} is being resumed by another request") from None
         return following
@@ -115,10 +106,7 @@ class Batches:
             s3_key=body.s3_key,
             parameters=parameters.model_dump(exclude_unset=True),
         )
-        try:
-            self._data.write(batch_key(id), batch.model_dump(mode="json"), absent=True)
-        except PreconditionFailed:
-            return  # the same request, sent twice at once
+        self._data.create(batch_key(id), batch)  # or the same request has, sent twice at once
 
     def _check_source(self, body: BatchBody) -> None:
         place = body.s3_prefix or body.s3_key or ""
@@ -129,9 +117,7 @@ class Batches:
 
     def _resolved(self, question: Parameters) -> Parameters:
         names = question.task_names
-        if not names:
-            return question
-        return question.with_saved(saved_questions(self._data, names))
+        return question.with_saved(saved_questions(self._data, names)) if names else question
 
     def _view(self, batch: Batch) -> BatchView:
         plan = read_plan(self._data, batch.id)
@@ -171,6 +157,5 @@ class Batches:
         return "failed", self._reason(batch) or execution.get("cause") or f"it ended as {execution['status']}"
 
     def _reason(self, batch: Batch) -> str | None:
-        document = self._data.read(failure_key(batch.id))
-        failure = Failure.model_validate(document.value) if document else None
+        failure = self._data.find(Failure, failure_key(batch.id))
         return failure.reason if failure and failure.attempt == batch.attempt else None

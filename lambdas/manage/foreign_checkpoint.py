@@ -6,13 +6,13 @@ names every tensor and where it lies), and transformers' index of shards.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from contract.models import CONFIG, METADATA, PROCESSOR, TOKENIZERS, WEIGHTS
 from contract.problems import BadRequest
-from lambdas.aws.s3 import MAX_FILE_BYTES, Artifacts
+from lambdas.aws.s3 import MAX_FILE_BYTES
+from lambdas.stored.checkpoints import StoredCheckpoint, json_object_of
 
 PICKLES = (".bin", ".pt", ".pth", ".pkl", ".ckpt")
 
@@ -32,26 +32,25 @@ DEFAULT_LAYERS = 12
 _LENGTH_BYTES = 8
 
 
-def read_metadata(artifacts: Artifacts, prefix: str) -> dict[str, Any]:
+def read_metadata(checkpoint: StoredCheckpoint) -> dict[str, Any]:
     """Check the folder, and return its wordsight.json, or {} if it has none.
 
     Raises BadRequest that says what is missing or wrong.
     """
-    sizes_bytes = artifacts.sizes_bytes(prefix)
-    _check_files(sizes_bytes, prefix)
-    config = _json_file(artifacts, prefix, CONFIG)
+    sizes_bytes = checkpoint.sizes_bytes()
+    _check_files(sizes_bytes, checkpoint.prefix)
+    config = checkpoint.read_json(CONFIG)
     if config.get("model_type") != "clip":
         raise BadRequest(f"{CONFIG} says model_type {config.get('model_type')!r}, allowed is 'clip'")
     tensors: set[str] = set()
-    for name in _weight_files(artifacts, prefix, sizes_bytes):
-        tensors |= _tensors(artifacts, prefix, name, sizes_bytes[name])
+    for name in _weight_files(checkpoint, sizes_bytes):
+        tensors |= _tensors(checkpoint, name, sizes_bytes[name])
     if missing := [name for name in _expected(config) if name not in tensors]:
         raise BadRequest(f"the weights lack {len(missing)} tensors of a CLIP model, such as {missing[0]}")
-    return _json_file(artifacts, prefix, METADATA) if METADATA in sizes_bytes else {}
+    return checkpoint.read_json(METADATA) if METADATA in sizes_bytes else {}
 
 
-def _check_files(names: Iterable[str], prefix: str) -> None:
-    names = list(names)
+def _check_files(names: Collection[str], prefix: str) -> None:
     if pickles := [name for name in names if name.endswith(PICKLES)]:
         raise BadRequest(f"{pickles[0]} is a pickle, which runs code when it is loaded: leave safetensors files only")
     for kind, allowed in (
@@ -65,23 +64,23 @@ def _check_files(names: Iterable[str], prefix: str) -> None:
             raise BadRequest(f"{prefix} lacks {kind}: {' or '.join(allowed)} is needed, found {found}")
 
 
-def _weight_files(artifacts: Artifacts, prefix: str, names: Iterable[str]) -> list[str]:
+def _weight_files(checkpoint: StoredCheckpoint, names: Collection[str]) -> list[str]:
     whole, index = WEIGHTS
     if whole in names:
         return [whole]
-    placed = _json_file(artifacts, prefix, index).get("weight_map")
+    placed = checkpoint.read_json(index).get("weight_map")
     files = sorted(set(placed.values())) if isinstance(placed, dict) else []
     if absent := [name for name in files if name not in names]:
         raise BadRequest(f"{index} names {absent[0]}, which is not there")
     return files
 
 
-def _tensors(artifacts: Artifacts, prefix: str, name: str, size_bytes: int) -> set[str]:
+def _tensors(checkpoint: StoredCheckpoint, name: str, size_bytes: int) -> set[str]:
     """What a weight file holds, if it is as long as its header says."""
-    length = int.from_bytes(artifacts.read(prefix + name, size_bytes=_LENGTH_BYTES) or b"", "little")
+    length = int.from_bytes(checkpoint.read(name, size_bytes=_LENGTH_BYTES) or b"", "little")
     if not 2 <= length <= min(MAX_FILE_BYTES, size_bytes):
         raise BadRequest(f"{name} is no safetensors file: it begins with a length of {length} bytes")
-    header = _parsed(artifacts.read(prefix + name, first=_LENGTH_BYTES, size_bytes=length), name)
+    header = json_object_of(name, checkpoint.read(name, first=_LENGTH_BYTES, size_bytes=length))
     tensors = {tensor: about for tensor, about in header.items() if tensor != "__metadata__"}
     try:
         end = max(int(about["data_offsets"][1]) for about in tensors.values())
@@ -106,17 +105,3 @@ def _layers(config: Mapping[str, Any], tower: str) -> int:
     if not isinstance(layers, int):
         raise BadRequest(f"{CONFIG} says num_hidden_layers {layers!r} of {tower}_config, allowed is a whole number")
     return layers
-
-
-def _json_file(artifacts: Artifacts, prefix: str, name: str) -> dict[str, Any]:
-    return _parsed(artifacts.read(prefix + name), name)
-
-
-def _parsed(content: bytes | None, name: str) -> dict[str, Any]:
-    try:
-        parsed = json.loads(content or b"")
-    except ValueError as error:
-        raise BadRequest(f"{name} can't be read as JSON: {error}") from None
-    if not isinstance(parsed, dict):
-        raise BadRequest(f"{name} is not a JSON object")
-    return parsed

@@ -1,16 +1,12 @@
-"""The function that teaches: trainings, the models they make, which of them is live, and batches for it.
+"""The function that manages what is done with models: trainings, versions and their promotion, and batches.
 
 API Gateway calls `handler` with every request of these routes. What takes long is done by state machines.
 """
 
 from __future__ import annotations
 
-from functools import cache
-from typing import Any
-
 from aws_lambda_powertools import Logger
-from aws_lambda_powertools.event_handler import APIGatewayRestResolver, Response
-from aws_lambda_powertools.utilities.typing import LambdaContext
+from aws_lambda_powertools.event_handler import Response
 
 from contract.batches import MAX_LISTED_BATCHES, BatchBody
 from contract.models import ImportBody, PromoteBody
@@ -30,24 +26,21 @@ from contract.routes import (
     STOP_TRAINING,
 )
 from contract.trainings import MAX_LISTED_TRAININGS, TrainingBody
-from contract.validation import parse_json
 from lambdas.aws.clients import Connect, connect
 from lambdas.aws.s3 import Store
 from lambdas.manage.batches import Batches
 from lambdas.manage.models import Models
 from lambdas.manage.trainings import Trainings
-from lambdas.settings import TrainSettings
+from lambdas.settings import ManageSettings
 from lambdas.web.idempotency import once
-from lambdas.web.requests import body_of, page_of, query_of
-from lambdas.web.resolver import create_resolver
-from lambdas.web.responses import json_response
+from lambdas.web.resolver import Resolver, handler_of
 
 logger = Logger(service="wordsight-train", serialize_stacktrace=False)
 
 
-def create_app(settings: TrainSettings, connect: Connect) -> APIGatewayRestResolver:
+def create_app(settings: ManageSettings, connect: Connect) -> Resolver:
     """The routes, for one stage."""
-    app = create_resolver(settings.cors_origins, logger)
+    app = Resolver(settings.cors_origins, logger)
     data = Store(settings.data_bucket, connect)
     _add_training_routes(app, data, Trainings(settings, connect))
     _add_model_routes(app, data, Models(settings, connect))
@@ -55,85 +48,45 @@ def create_app(settings: TrainSettings, connect: Connect) -> APIGatewayRestResol
     return app
 
 
-def _add_training_routes(app: APIGatewayRestResolver, data: Store, trainings: Trainings) -> None:
-    @app.route(START_TRAINING.rule, START_TRAINING.method)
+def _add_training_routes(app: Resolver, data: Store, trainings: Trainings) -> None:
+    app.answers(LIST_TRAININGS, lambda: trainings.page(*app.page_query(MAX_LISTED_TRAININGS)))
+    app.answers(GET_TRAINING, trainings.get)
+    app.answers(STOP_TRAINING, trainings.stop)
+
+    @app.on(START_TRAINING)
     def _start() -> Response[str]:
-        event = app.current_event
-        body = parse_json(TrainingBody, event.headers.get("content-type"), body_of(event))
-        return once(app, data, lambda id: json_response(app, trainings.begin(id, body).model_dump(), status=202))
-
-    @app.route(LIST_TRAININGS.rule, LIST_TRAININGS.method)
-    def _list() -> Response[str]:
-        limit, after = page_of(query_of(app.current_event), MAX_LISTED_TRAININGS)
-        return json_response(app, trainings.page(limit, after).model_dump())
-
-    @app.route(GET_TRAINING.rule, GET_TRAINING.method)
-    def _get(training: str) -> Response[str]:
-        return json_response(app, trainings.get(training).model_dump())
-
-    @app.route(STOP_TRAINING.rule, STOP_TRAINING.method)
-    def _stop(training: str) -> Response[str]:
-        return json_response(app, trainings.stop(training).model_dump())
+        body = app.json_body(TrainingBody)
+        return once(app, data, lambda id: app.answer(trainings.begin(id, body), 202))
 
 
-def _add_model_routes(app: APIGatewayRestResolver, data: Store, models: Models) -> None:
-    @app.route(LIST_MODELS.rule, LIST_MODELS.method)
-    def _list() -> Response[str]:
-        return json_response(app, models.all().model_dump())
+def _add_model_routes(app: Resolver, data: Store, models: Models) -> None:
+    app.answers(LIST_MODELS, models.all)
+    app.answers(GET_MODEL, models.get)
 
-    @app.route(GET_MODEL.rule, GET_MODEL.method)
-    def _get(version: str) -> Response[str]:
-        return json_response(app, models.get(version).model_dump())
-
-    @app.route(ADD_MODEL.rule, ADD_MODEL.method)
+    @app.on(ADD_MODEL)
     def _add() -> Response[str]:
-        event = app.current_event
-        body = parse_json(ImportBody, event.headers.get("content-type"), body_of(event))
-        return once(app, data, lambda _: json_response(app, models.add(body).model_dump(), status=201))
+        body = app.json_body(ImportBody)
+        return once(app, data, lambda _: app.answer(models.add(body), 201))
 
-    @app.route(PROMOTE_MODEL.rule, PROMOTE_MODEL.method)
+    @app.on(PROMOTE_MODEL)
     def _promote(version: str) -> Response[str]:
-        event = app.current_event
-        content = body_of(event)
-        body = parse_json(PromoteBody, event.headers.get("content-type"), content) if content else PromoteBody()
-
-        def promote(id: str) -> Response[str]:
-            return json_response(app, models.promote(id, version, force=body.force).model_dump(), status=202)
-
-        return once(app, data, promote)
+        force = app.json_body(PromoteBody, default=PromoteBody()).force
+        return once(app, data, lambda id: app.answer(models.promote(id, version, force=force), 202))
 
 
-def _add_batch_routes(app: APIGatewayRestResolver, data: Store, batches: Batches) -> None:
-    @app.route(START_BATCH.rule, START_BATCH.method)
+def _add_batch_routes(app: Resolver, data: Store, batches: Batches) -> None:
+    app.answers(LIST_BATCHES, lambda: batches.page(*app.page_query(MAX_LISTED_BATCHES)))
+    app.answers(GET_BATCH, batches.get)
+    app.answers(STOP_BATCH, batches.stop)
+
+    @app.on(START_BATCH)
     def _start() -> Response[str]:
-        event = app.current_event
-        body = parse_json(BatchBody, event.headers.get("content-type"), body_of(event))
-        return once(app, data, lambda id: json_response(app, batches.begin(id, body).model_dump(), status=202))
+        body = app.json_body(BatchBody)
+        return once(app, data, lambda id: app.answer(batches.begin(id, body), 202))
 
-    @app.route(LIST_BATCHES.rule, LIST_BATCHES.method)
-    def _list() -> Response[str]:
-        limit, after = page_of(query_of(app.current_event), MAX_LISTED_BATCHES)
-        return json_response(app, batches.page(limit, after).model_dump())
-
-    @app.route(GET_BATCH.rule, GET_BATCH.method)
-    def _get(batch: str) -> Response[str]:
-        return json_response(app, batches.get(batch).model_dump())
-
-    @app.route(STOP_BATCH.rule, STOP_BATCH.method)
-    def _stop(batch: str) -> Response[str]:
-        return json_response(app, batches.stop(batch).model_dump())
-
-    @app.route(RESUME_BATCH.rule, RESUME_BATCH.method)
+    @app.on(RESUME_BATCH)
     def _resume(batch: str) -> Response[str]:
-        return once(app, data, lambda _: json_response(app, batches.resume(batch).model_dump(), status=202))
+        return once(app, data, lambda _: app.answer(batches.resume(batch), 202))
 
 
-@cache
-def _app() -> APIGatewayRestResolver:
-    return create_app(TrainSettings.from_env(), connect)
-
-
-@logger.inject_lambda_context(correlation_id_path="requestContext.requestId")
-def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Answer one API Gateway proxy event."""
-    return _app().resolve(event, context)
+handler = handler_of(logger, lambda: create_app(ManageSettings.from_env(), connect))

@@ -1,25 +1,59 @@
-"""Models: listed, brought along, and asked to go live."""
+"""Models: listed, brought along, and promoted; a promotion that was asked for and never begun has failed."""
 
 from __future__ import annotations
+
+from collections.abc import Iterator
 
 from contract.idempotency import now
 from contract.models import ENDED, ImportBody, Model, ModelList, ModelSummary, ModelView, Promotion
 from contract.problems import Conflict
 from lambdas.aws.clients import Connect
-from lambdas.aws.s3 import Artifacts, Store
+from lambdas.aws.executions import Executions, may_begin
+from lambdas.aws.s3 import Store
 from lambdas.aws.serving_stack import ServingStack
 from lambdas.manage.foreign_checkpoint import read_metadata
-from lambdas.manage.promotions import Promotions
-from lambdas.settings import TrainSettings
+from lambdas.settings import ManageSettings
+from lambdas.stored.checkpoints import StoredCheckpoint
 from lambdas.stored.registry import Registry
+
+_SUMMARIZED = set(ModelSummary.model_fields)
+NEVER_BEGAN = "it never began: what should have started it was cut off; promote the version again"
+
+
+class Promotions:
+    """Those of one stage. Every method raises ServiceUnavailable if S3 or Step Functions does not answer."""
+
+    def __init__(self, settings: ManageSettings, connect: Connect) -> None:
+        self._registry = Registry(Store(settings.artifacts_bucket, connect))
+        self._executions = Executions(settings.promotion_machine_arn, connect)
+
+    def find(self, id: str) -> Promotion | None:
+        """A promotion, or None where there is none of this id."""
+        promotion = self._registry.promotion(id)
+        return self._told(promotion) if promotion else None
+
+    def all(self) -> Iterator[Promotion]:
+        """Every promotion, the newest first."""
+        return map(self._told, self._registry.promotions())
+
+    def start(self, promotion: Promotion) -> None:
+        """Begin its work, unless that has begun."""
+        self._executions.start(promotion.id, {"promotion": promotion.id})
+
+    def _told(self, promotion: Promotion) -> Promotion:
+        if promotion.state != "requested" or may_begin(promotion.created):
+            return promotion
+        if self._executions.describe(promotion.id) is not None:
+            return promotion
+        return promotion.model_copy(update={"state": "failed", "reason": NEVER_BEGAN})
 
 
 class Models:
     """Those of one stage."""
 
-    def __init__(self, settings: TrainSettings, connect: Connect) -> None:
-        self._artifacts = Artifacts(settings.artifacts_bucket, connect)
-        self._registry = Registry(Store(settings.artifacts_bucket, connect))
+    def __init__(self, settings: ManageSettings, connect: Connect) -> None:
+        self._artifacts = Store(settings.artifacts_bucket, connect)
+        self._registry = Registry(self._artifacts)
         self._stack = ServingStack(settings.serving_stack, connect)
         self._promotions = Promotions(settings, connect)
 
@@ -44,14 +78,14 @@ class Models:
 
         Raises BadRequest if it can't be served, NotFound for an unknown parent, Conflict for a version that is taken.
         """
-        prefix = self._artifacts.prefix_of(body.s3_uri)
-        metadata = read_metadata(self._artifacts, prefix)
+        checkpoint = StoredCheckpoint.at(body.s3_uri, self._artifacts)
+        metadata = read_metadata(checkpoint)
         if body.parent is not None:
             self._registry.get(body.parent)
         model = Model(
             version=body.version,
             parent=body.parent,
-            artifact_s3_uri=f"s3://{self._artifacts.bucket}/{prefix}",
+            artifact_s3_uri=checkpoint.s3_uri,
             served_version=metadata.get("version"),
             created=now(),
             source="import",
@@ -64,7 +98,7 @@ class Models:
         return self._view(model)
 
     def promote(self, id: str, version: str, *, force: bool) -> Promotion:
-        """Let a version go live. With the id of a promotion that began before, it only makes sure that it runs.
+        """Begin the promotion of a version. With the id of one that began before, it only makes sure that it runs.
 
         Raises NotFound, or Conflict if the gate refused the version or the stack is being changed.
         """
@@ -96,6 +130,3 @@ class Models:
         promotions = (each for each in self._promotions.all() if each.version == model.version)
         live = self._stack.state().model_uri == model.artifact_s3_uri
         return ModelView(**model.model_dump(), live=live, promotion=next(promotions, None))
-
-
-_SUMMARIZED = set(ModelSummary.model_fields)

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from contract.annotations import ANNOTATIONS_PREFIX
 from contract.idempotency import now
-from contract.models import ENDED, NO_MODEL_URI, Gate, Model, Promotion
-from contract.problems import BadRequest, Conflict, NotFound, PreconditionFailed
+from contract.models import ENDED, NO_MODEL_URI, Gate, Promotion
+from contract.problems import BadRequest, Conflict, NotFound
 from contract.trainings import (
     BASE_CHANNEL,
     LIVE,
@@ -26,22 +25,28 @@ from contract.trainings import (
     channel_s3_uri,
     training_key,
 )
-from lambdas.aws.clients import Connect
+from lambdas.aws.clients import Connect, concurrently
 from lambdas.aws.executions import Executions, may_begin
 from lambdas.aws.s3 import Store
 from lambdas.aws.serving_stack import ServingStack
 from lambdas.aws.training_jobs import TrainingJobs
-from lambdas.manage.promotions import Promotions
-from lambdas.settings import TrainSettings
+from lambdas.manage.models import Promotions
+from lambdas.settings import ManageSettings
 from lambdas.stored.registry import Registry
 
-_READERS = 8  # botocore keeps 10 connections
+FORGOTTEN = "nothing is known of it any more: it never began, or ended more than 90 days ago; start another"
+NOT_COMPARED = (
+    "it passed, but was not promoted: another model than its base is live by now, with which it was not compared; "
+    "POST /models/{version}/promote lets it go live all the same"
+)
+
+Description = Mapping[str, Any]
 
 
 class Trainings:
     """Those of one stage."""
 
-    def __init__(self, settings: TrainSettings, connect: Connect) -> None:
+    def __init__(self, settings: ManageSettings, connect: Connect) -> None:
         self._settings = settings
         self._data = Store(settings.data_bucket, connect)
         self._registry = Registry(Store(settings.artifacts_bucket, connect))
@@ -55,8 +60,7 @@ class Trainings:
 
         Raises NotFound for a dataset or base that is not there, BadRequest for what SageMaker would refuse.
         """
-        document = self._data.read(training_key(id))
-        training = Training.model_validate(document.value) if document else self._accept(id, body)
+        training = self._data.find(Training, training_key(id)) or self._accept(id, body)
         request = job_request(training, self._settings.data_bucket, self._settings.max_wait_s)
         self._executions.start(id, {"training": training.model_dump(mode="json"), "job_request": request})
         return self._view(training)
@@ -69,34 +73,43 @@ class Trainings:
         """At most `limit` of them, the newest first, of those older than the id `after`."""
         before = training_key(after) if after else "~"
         keys = [key for key in sorted(self._data.keys(TRAININGS_PREFIX), reverse=True) if key < before]
-        found = [Training.model_validate(each.value) for each in self._data.read_all(keys[:limit])]
-        with ThreadPoolExecutor(_READERS) as readers:
-            views = list(readers.map(self._view, found))
+        found = self._data.find_all(Training, keys[:limit])
+        views = list(concurrently(self._view, found))
         return TrainingList(trainings=views, next=found[-1].id if found and len(keys) > limit else None)
 
     def stop(self, id: str) -> TrainingView:
         """End a training; what it has saved is kept. Raises NotFound, or Conflict if it has ended."""
         training = self._find(id)
-        execution = self._executions.describe(id)
-        if execution is None or execution["status"] != "RUNNING":
+        if not self._executions.running(id):
             raise Conflict(f"the training {id} has ended already: it is {self._view(training).state}")
         self._jobs.stop(training.version)  # before its execution, which would leave it no time to save its state
         self._executions.stop(id, "stopped by DELETE /trainings")
         return self._view(training)
 
     def _find(self, id: str) -> Training:
-        document = self._data.read(training_key(id))
-        if document is None:
-            raise NotFound(f"there is no training {id!r}: GET /trainings lists them")
-        return Training.model_validate(document.value)
+        absent = f"there is no training {id!r}: GET /trainings lists them"
+        return self._data.load(Training, training_key(id), absent).value
 
     def _view(self, training: Training) -> TrainingView:
-        return view(
-            training,
-            self._executions.describe(training.id),
-            self._jobs.describe(training.version),
-            self._registry.find(training.version),
-            self._promotions.find(training.id),
+        # the execution first: it ends after it has registered the model
+        execution, job = self._executions.describe(training.id), self._jobs.describe(training.version)
+        model, promotion = self._registry.find(training.version), self._promotions.find(training.id)
+        if model and model.gate:
+            state, reason = _after_gate(model.gate, promotion, training.promote)
+        else:
+            state, reason = _before_gate(training, execution, job)
+        metrics = {each["MetricName"]: float(each["Value"]) for each in (job or {}).get("FinalMetricDataList") or []}
+        step, steps = metrics.pop(STEP_METRIC, None), metrics.pop(STEPS_METRIC, None)
+        return TrainingView(
+            **training.model_dump(),
+            state=state,
+            status=job["SecondaryStatus"] if job else None,
+            step=None if step is None else int(step),
+            steps=None if steps is None else int(steps),
+            metrics=metrics,
+            gate=model.gate if model else None,
+            promotion=promotion,
+            reason=reason,
         )
 
     def _accept(self, id: str, body: TrainingBody) -> Training:
@@ -115,11 +128,8 @@ class Trainings:
             max_runtime_s=self._max_runtime_s(body),
             spot=self._settings.spot if body.spot is None else body.spot,
         )
-        try:
-            self._data.write(training_key(id), training.model_dump(mode="json"), absent=True)
-        except PreconditionFailed:
-            return self._find(id)  # the same request, sent twice at once
-        return training
+        created = self._data.create(training_key(id), training)
+        return training if created else self._find(id)  # the same request, sent twice at once
 
     def _base(self, version: str) -> tuple[str | None, str]:
         """(version, artifact's URI) of the model to start from; what is live may have been deployed by hand."""
@@ -155,48 +165,9 @@ class Trainings:
         return runtime_s
 
 
-FORGOTTEN = "nothing is known of it any more: it never began, or ended more than 90 days ago; start another"
-NOT_COMPARED = (
-    "it passed, but was not promoted: another model than its base is live by now, with which it was not compared; "
-    "POST /models/{version}/promote lets it go live all the same"
-)
-
-Description = Mapping[str, Any]
-
-
-def view(
-    training: Training,
-    execution: Description | None,
-    job: Description | None,
-    model: Model | None,
-    promotion: Promotion | None,
-) -> TrainingView:
-    """What GET /trainings/{id} answers."""
-    state, reason = _state(training, execution, job, model, promotion)
-    metrics = {each["MetricName"]: float(each["Value"]) for each in (job or {}).get("FinalMetricDataList") or []}
-    step, steps = metrics.pop(STEP_METRIC, None), metrics.pop(STEPS_METRIC, None)
-    return TrainingView(
-        **training.model_dump(),
-        state=state,
-        status=job["SecondaryStatus"] if job else None,
-        step=None if step is None else int(step),
-        steps=None if steps is None else int(steps),
-        metrics=metrics,
-        gate=model.gate if model else None,
-        promotion=promotion,
-        reason=reason,
-    )
-
-
-def _state(
-    training: Training,
-    execution: Description | None,
-    job: Description | None,
-    model: Model | None,
-    promotion: Promotion | None,
+def _before_gate(
+    training: Training, execution: Description | None, job: Description | None
 ) -> tuple[TrainingState, str | None]:
-    if model and model.gate:
-        return _after_the_gate(model.gate, promotion, training.promote)
     if execution is None:
         return ("queued", None) if may_begin(training.created) else ("failed", FORGOTTEN)
     if execution["status"] == "RUNNING":
@@ -206,7 +177,7 @@ def _state(
     return "stopped" if stopped else "failed", cause
 
 
-def _after_the_gate(gate: Gate, promotion: Promotion | None, promote: str) -> tuple[TrainingState, str | None]:
+def _after_gate(gate: Gate, promotion: Promotion | None, promote: str) -> tuple[TrainingState, str | None]:
     if not gate.passed:
         return "refused", "; ".join(gate.reasons)
     if promotion is None:

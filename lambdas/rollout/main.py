@@ -1,4 +1,4 @@
-"""The steps of a promotion, which a state machine calls in turn: a version goes live, or it is known why not.
+"""The steps of a promotion, which a state machine calls in turn: a version is served, or it is known why not.
 
 CloudFormation is the endpoint's only writer: a new `ModelUri` of the serving stack is a new fleet beside the old one,
 which takes over when it is healthy. After that the endpoint is asked what it serves. If that is not the version that
@@ -21,7 +21,7 @@ from contract.problems import Conflict, NotFound
 from contract.steps import RolloutAnswer, RolloutEvent
 from lambdas.aws.clients import Connect, connect
 from lambdas.aws.endpoint import Endpoint
-from lambdas.aws.s3 import Artifacts, Store
+from lambdas.aws.s3 import Store
 from lambdas.aws.serving_stack import ServingStack
 from lambdas.rollout.probe import fault_of
 from lambdas.settings import RolloutSettings
@@ -36,8 +36,8 @@ class Rollout:
     """The steps, for one serving stack and its endpoint."""
 
     def __init__(self, settings: RolloutSettings, connect: Connect) -> None:
-        self._artifacts = Artifacts(settings.artifacts_bucket, connect)
-        self._registry = Registry(Store(settings.artifacts_bucket, connect))
+        self._artifacts = Store(settings.artifacts_bucket, connect)
+        self._registry = Registry(self._artifacts)
         self._stack = ServingStack(settings.serving_stack, connect)
         self._endpoint = Endpoint(settings.endpoint_name, connect)
 

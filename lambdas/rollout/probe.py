@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Sequence
 from typing import Any
 
-from contract.invocation import AnswerAttributes, InvocationAttributes
+from contract.invocation import AnswerAttributes
 from contract.limits import SDK_READ_TIMEOUT_S
 from contract.models import GOLDEN, GOLDEN_TOLERANCE, NO_MODEL_URI, Promotion
 from contract.problems import GatewayTimeout, ProblemError, ServiceUnavailable
 from contract.requests import EXAMPLE_IMAGE_BASE64, parse_request
 from lambdas.aws.endpoint import Endpoint
-from lambdas.aws.inference import infer
-from lambdas.aws.s3 import Artifacts
+from lambdas.aws.inference import attributes_within, infer
+from lambdas.aws.s3 import Store
+from lambdas.stored.checkpoints import StoredCheckpoint
 
 Question = dict[str, Any]
 """The body of POST /classify about one image, and beside it "scores": the answer of the checkpoint when it was made."""
@@ -26,7 +26,7 @@ ANY_QUESTION: Question = {
 """For a checkpoint without golden questions: any answer tells the version."""
 
 
-def fault_of(promotion: Promotion, replaced: str | None, artifacts: Artifacts, endpoint: Endpoint) -> str | None:
+def fault_of(promotion: Promotion, replaced: str | None, artifacts: Store, endpoint: Endpoint) -> str | None:
     """What is wrong with the model behind the endpoint, or None if it is the promoted one and answers as it should.
 
     `replaced` is what the endpoint called the model that was live before: one whose own name is not known must at least
@@ -45,20 +45,18 @@ def fault_of(promotion: Promotion, replaced: str | None, artifacts: Artifacts, e
     return None
 
 
-def golden_questions(artifact_s3_uri: str, artifacts: Artifacts) -> list[Question]:
+def golden_questions(artifact_s3_uri: str, artifacts: Store) -> list[Question]:
     """Those of a checkpoint, or one whose answer tells the version only."""
     lines = b""
     if artifact_s3_uri != NO_MODEL_URI:
-        lines = artifacts.read(artifacts.prefix_of(artifact_s3_uri) + GOLDEN) or b""
+        lines = StoredCheckpoint.at(artifact_s3_uri, artifacts).read(GOLDEN) or b""
     return [json.loads(line) for line in lines.splitlines() if line] or [dict(ANY_QUESTION)]
 
 
 def _ask(endpoint: Endpoint, question: Question, request_id: str) -> tuple[Any, AnswerAttributes]:
     request = parse_request("application/json", json.dumps(question).encode(), operation="classify")
     images = [image for image in request.images if isinstance(image, bytes)]
-    deadline_epoch_ms = int(1000 * (time.time() + SDK_READ_TIMEOUT_S))
-    attributes = InvocationAttributes(request_id, deadline_epoch_ms)
-    return infer(request, images, lambda kind, body: endpoint.invoke(kind, body, attributes))
+    return infer(request, images, endpoint, attributes_within(request_id, SDK_READ_TIMEOUT_S))
 
 
 def _wrong_version(promotion: Promotion, replaced: str | None, served: str) -> str | None:

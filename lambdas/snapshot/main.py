@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import cache
 from typing import Any
@@ -52,10 +52,12 @@ def take_snapshot(store: Store, dataset: str, training: str, validation_share: f
     splits = assign_splits(annotations, validation_share)
     images = dict(Counter[str](splits.values()))
     _check_there_is_enough(dataset, images)
-    manifest = _manifest(store.bucket, annotations, splits)
     folder = f"{SNAPSHOTS_PREFIX}{training}/"
+    manifest = store.put_lines(
+        f"{folder}{MANIFEST}",
+        (json.dumps(_line(store.bucket, each, splits[each.image]), ensure_ascii=False) for each in annotations),
+    )
     channel = [{"prefix": f"s3://{store.bucket}/"}, f"{folder}{MANIFEST}", *map(image_key, splits)]
-    store.put(f"{folder}{MANIFEST}", manifest, "application/jsonl")
     store.put(f"{folder}{CHANNEL_MANIFEST}", json.dumps(channel).encode(), "application/json")
     return Snapshot(len(annotations), images, hashlib.sha256(manifest).hexdigest())
 
@@ -67,11 +69,6 @@ def _check_there_is_enough(dataset: str, images: Mapping[str, int]) -> None:
             f"the dataset {dataset!r} has {train} images to train on and {validation} for validation, at least "
             f"{MIN_TRAIN_IMAGES} and 1 are needed: POST /annotations adds some; images that look the same count as one"
         )
-
-
-def _manifest(bucket: str, annotations: Sequence[Annotation], splits: Mapping[str, Split]) -> bytes:
-    lines = (json.dumps(_line(bucket, each, splits[each.image]), ensure_ascii=False) for each in annotations)
-    return "".join(f"{line}\n" for line in lines).encode()
 
 
 def _line(bucket: str, annotation: Annotation, split: Split) -> dict[str, Any]:

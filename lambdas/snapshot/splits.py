@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from contract.annotations import Annotation, Split
-from contract.perceptual_hash import look_alikes
+from contract.perceptual_hash import near_duplicate_groups
 
 STRICTEST: tuple[Split, ...] = ("test", "validation", "train")
 """Of several splits in one group: an image that is to be kept back is never trained on."""
@@ -34,7 +34,7 @@ def assign_splits(annotations: Sequence[Annotation], validation_share: float) ->
 def _groups(hashes: Mapping[str, str]) -> Iterator[list[str]]:
     """Images that look the same, each group in the order of its sha256s."""
     images = sorted(hashes)
-    for group in look_alikes([hashes[image] for image in images]):
+    for group in near_duplicate_groups([hashes[image] for image in images]):
         yield [images[place] for place in group]
 
 

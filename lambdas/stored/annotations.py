@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 
 from contract.annotations import (
@@ -12,11 +11,11 @@ from contract.annotations import (
     COUNTED_ANNOTATIONS,
     LISTED_KEYS,
     Annotation,
+    AnnotationBody,
     AnnotationList,
     Counts,
     Entry,
     Erased,
-    Said,
     StoredAnnotation,
     annotation_id,
     annotation_key,
@@ -27,56 +26,52 @@ from contract.annotations import (
 )
 from contract.answers import Inspection
 from contract.idempotency import now
-from contract.problems import NotFound, PreconditionFailed, ProblemError
+from contract.problems import NotFound, ProblemError
+from lambdas.aws.clients import concurrently
 from lambdas.aws.inference import Inspect
-from lambdas.aws.s3 import Document, Store
-
-_WRITERS = 8  # botocore keeps 10 connections
+from lambdas.aws.s3 import Document, JsonObject, Store
 
 
 class AnnotationStore:
-    """The annotations of one bucket. Every method raises ServiceUnavailable if S3 is silent."""
+    """The annotations of one bucket. Every method raises ServiceUnavailable if S3 does not answer."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
 
     def add(
-        self, entries: Sequence[Entry], images: Sequence[bytes | ProblemError], inspect: Inspect, source: str
+        self, pairs: Sequence[tuple[Entry, bytes | ProblemError]], inspect: Inspect, source: str
     ) -> list[StoredAnnotation | ProblemError]:
-        """Keep each good entry with its image, or tell its problem in its place. `images` are the entries' own.
+        """Keep each good entry with its image, which is beside it, or tell its problem in its place.
 
         What is answered as stored, is stored. A record that is there already stays as it is, also if it was edited.
         """
         good = {
-            image: None
-            for entry, image in zip(entries, images, strict=True)
-            if isinstance(entry.said, Said) and isinstance(image, bytes)
+            image: None for entry, image in pairs if isinstance(entry.body, AnnotationBody) and isinstance(image, bytes)
         }
         looks = dict(zip(good, inspect(list(good)) if good else (), strict=True))
 
         def keep(pair: tuple[Entry, bytes | ProblemError]) -> StoredAnnotation | ProblemError:
             entry, image = pair
-            if isinstance(entry.said, ProblemError):
-                return entry.said
+            if isinstance(entry.body, ProblemError):
+                return entry.body
             if isinstance(image, ProblemError):
                 return image
             look = looks[image]
-            return look if isinstance(look, ProblemError) else self._keep(entry.said, entry.dataset, look, source)
+            return look if isinstance(look, ProblemError) else self._keep(entry.body, entry.dataset, look, source)
 
-        with ThreadPoolExecutor(_WRITERS) as writers:
-            # images first: no record may be without its own
-            list(writers.map(lambda image: self._keep_image(image, looks[image]), good))
-            return list(writers.map(keep, zip(entries, images, strict=True)))
+        # images first: no record may be without its own
+        list(concurrently(lambda image: self._keep_image(image, looks[image]), good))
+        return list(concurrently(keep, pairs))
 
     def _keep_image(self, image: bytes, look: Inspection | ProblemError) -> None:
         if not isinstance(look, ProblemError):
             self._store.keep(image_key(look["sha256"]), image, look["media_type"])
 
-    def _keep(self, said: Said, dataset: str, look: Inspection, source: str) -> StoredAnnotation:
+    def _keep(self, body: AnnotationBody, dataset: str, look: Inspection, source: str) -> StoredAnnotation:
         image = look["sha256"]
-        id = annotation_id(image, said)
+        id = annotation_id(image, body)
         record = Annotation(
-            **{name: getattr(said, name) for name in Said.model_fields},
+            **{name: getattr(body, name) for name in AnnotationBody.model_fields},
             id=id,
             dataset=dataset,
             image=image,
@@ -84,15 +79,10 @@ class AnnotationStore:
             created=now(),
             source=source,
         )
-        key = annotation_key(dataset, id)
-        new = True
-        try:
-            self._store.write(key, record.model_dump(mode="json"), absent=True)
-        except PreconditionFailed:
-            new = False
+        new = self._store.create(annotation_key(dataset, id), record)
         return StoredAnnotation(id=id, dataset=dataset, image=image, new=new)
 
-    def read(self, dataset: str, id: str) -> Document:
+    def read(self, dataset: str, id: str) -> Document[JsonObject]:
         """One record as it is stored. Raises NotFound."""
         found = self._store.read(annotation_key(dataset, id))
         if found is None:
@@ -101,34 +91,32 @@ class AnnotationStore:
             )
         return found
 
-    def edit(self, document: Document, said: Said) -> Document:
+    def edit(self, document: Document[JsonObject], body: AnnotationBody) -> Document[JsonObject]:
         """Let a record say something else; its id stays. Raises PreconditionFailed if it is not what was read."""
-        value = {**document.value, **said.model_dump(mode="json", include=set(Said.model_fields))}
+        value = {**document.value, **body.model_dump(mode="json", include=set(AnnotationBody.model_fields))}
         return self._store.write(document.key, value, etag=document.etag)
 
     def page(self, dataset: str, limit: int, after: str) -> AnnotationList:
         """Records in the order of their ids, those behind `after`; the first page has the dataset's counts."""
         behind = annotation_key(dataset, after) if after else ""
         keys = list(islice(self._store.keys(dataset_prefix(dataset), after=behind), limit + 1))
-        records = [Annotation.model_validate(found.value) for found in self._store.read_all(keys[:limit])]
         return AnnotationList(
-            annotations=records,
+            annotations=self._store.find_all(Annotation, keys[:limit]),
             next=annotation_of_key(keys[limit - 1]) if len(keys) > limit else None,
             counts=None if after else self._counts(dataset),
         )
 
     def all(self, dataset: str) -> list[Annotation]:
         """Every record of a dataset."""
-        documents = self._store.read_all(list(self._store.keys(dataset_prefix(dataset))))
-        return [Annotation.model_validate(document.value) for document in documents]
+        return self._store.find_all(Annotation, list(self._store.keys(dataset_prefix(dataset))))
 
     def erase_image(self, image: str) -> Erased:
         """Remove an image and all that is said of it in any dataset, with every former version.
 
         Raises NotFound if there is no trace of it.
         """
-        datasets = list(self._store.folders(ANNOTATIONS_PREFIX))
         key = image_key(image)
+        datasets = self._store.folders(ANNOTATIONS_PREFIX)
         records = sum(self._store.erase(keys_of_image(dataset, image)) for dataset in datasets)
         if not self._store.erase(key) and not records:
             raise NotFound(f"no image {image} and nothing that is said of it: image is the sha256 of its file")

@@ -3,24 +3,19 @@
 from __future__ import annotations
 
 from contract.batches import Batch, Plan, batch_key, plan_key
-from contract.problems import NotFound
-from lambdas.aws.s3 import Store
+from lambdas.aws.s3 import Document, Store
 
 
 def read_batch(store: Store, id: str) -> Batch:
     """The stored request. Raises NotFound."""
-    document = store.read(batch_key(id))
-    if document is None:
-        raise unknown_batch(id)
-    return Batch.model_validate(document.value)
+    return load_batch(store, id).value
 
 
-def unknown_batch(id: str) -> NotFound:
-    """What is said of an id that no batch has."""
-    return NotFound(f"there is no batch {id!r}: GET /batches lists them")
+def load_batch(store: Store, id: str) -> Document[Batch]:
+    """The stored request with its state. Raises NotFound."""
+    return store.load(Batch, batch_key(id), f"there is no batch {id!r}: GET /batches lists them")
 
 
 def read_plan(store: Store, id: str) -> Plan:
     """How far the images are listed."""
-    document = store.read(plan_key(id))
-    return Plan.model_validate(document.value) if document else Plan()
+    return store.find(Plan, plan_key(id)) or Plan()

@@ -2,22 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Iterator, Sequence
 from threading import Lock
-from typing import Any
-
-from botocore.exceptions import ClientError
 
 from contract.limits import MAX_INVOCATION_BYTES
-from contract.problems import NotFound, PayloadTooLarge, ProblemError, ServiceUnavailable
+from contract.problems import NotFound, PayloadTooLarge, ProblemError
 from contract.requests import ImageSource, S3Object
-from lambdas.aws.clients import Connect
-from lambdas.aws.errors import LOST_CONNECTION
-from lambdas.aws.s3 import ABSENT
-
-_READERS = 8  # botocore keeps 10 connections
-_RETRY_AFTER_S = 2
+from lambdas.aws.clients import concurrently
+from lambdas.aws.s3 import Store
 
 
 class _Allowance:
@@ -37,39 +29,39 @@ class _Allowance:
                 )
 
 
-def read_images(sources: Sequence[ImageSource], bucket: str, connect: Connect) -> list[bytes | ProblemError]:
+def read_images(sources: Sequence[ImageSource], store: Store) -> list[bytes | ProblemError]:
     """Each source's bytes, in order; a key without an object becomes NotFound in its place.
 
-    Raises PayloadTooLarge if all images together can't be sent to the model, and ServiceUnavailable if S3 is silent.
+    Raises PayloadTooLarge if all images together can't be sent to the model, and ServiceUnavailable if S3 does not
+    answer.
     """
     allowance = _Allowance(MAX_INVOCATION_BYTES)
     for source in sources:
         if isinstance(source, bytes):
             allowance.take(len(source))
-    keys = [source.s3_key for source in sources if isinstance(source, S3Object)]
-    if not keys:
-        return [source for source in sources if not isinstance(source, S3Object)]
-    s3 = connect("s3")
-    with ThreadPoolExecutor(min(_READERS, len(keys))) as readers:
-        read = readers.map(lambda key: _read(s3, bucket, key, allowance), keys)
-        return [next(read) if isinstance(source, S3Object) else source for source in sources]
+
+    def read(source: ImageSource) -> bytes | ProblemError:
+        if not isinstance(source, S3Object):
+            return source
+        image = store.read_image(source.s3_key, allowance.take)
+        if image is None:
+            return NotFound(f"no object with the s3_key {source.s3_key!r} in the data bucket: upload it first")
+        return image
+
+    return list(concurrently(read, sources))
 
 
-def _read(s3: Any, bucket: str, key: str, allowance: _Allowance) -> bytes | NotFound:
-    try:
-        found = s3.get_object(Bucket=bucket, Key=key)
-        allowance.take(found["ContentLength"])
-        image: bytes = found["Body"].read()
-    except LOST_CONNECTION as error:
-        raise _silent() from error
-    except ClientError as error:
-        if error.response["Error"]["Code"] in ABSENT:
-            return NotFound(f"no object with the s3_key {key!r} in the data bucket: upload it first")
-        if error.response["ResponseMetadata"]["HTTPStatusCode"] < 500:
-            raise
-        raise _silent() from error
-    return image
+def read_each_image(sources: Iterable[ImageSource], store: Store) -> Iterator[bytes | ProblemError]:
+    """Each source's bytes, in order, no more than a few of them in memory before they are asked for.
 
+    A key without an object, and an image that alone can't be sent to the model, become their problems in their places.
+    """
 
-def _silent() -> ServiceUnavailable:
-    return ServiceUnavailable("the image store did not answer: try again", retry_after_s=_RETRY_AFTER_S)
+    def read(source: ImageSource) -> bytes | ProblemError:
+        try:
+            (image,) = read_images([source], store)
+        except PayloadTooLarge as problem:
+            return problem
+        return image
+
+    return concurrently(read, sources)

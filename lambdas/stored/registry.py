@@ -13,7 +13,7 @@ from contract.models import (
     model_key,
     promotion_key,
 )
-from contract.problems import Conflict, NotFound, PreconditionFailed
+from contract.problems import Conflict, NotFound
 from lambdas.aws.s3 import Store
 
 
@@ -25,16 +25,12 @@ class Registry:
 
     def models(self) -> list[Model]:
         """Every version, the base first and then the oldest."""
-        documents = self._artifacts.read_all(list(self._artifacts.keys(REGISTRY_PREFIX)))
-        models = [Model.model_validate(document.value) for document in documents]
+        models = self._artifacts.find_all(Model, list(self._artifacts.keys(REGISTRY_PREFIX)))
         return [BASE, *sorted(models, key=lambda model: (model.created, model.version))]
 
     def find(self, version: str) -> Model | None:
         """A version, or None where it is not registered."""
-        if version == BASE_VERSION:
-            return BASE
-        document = self._artifacts.read(model_key(version))
-        return Model.model_validate(document.value) if document else None
+        return BASE if version == BASE_VERSION else self._artifacts.find(Model, model_key(version))
 
     def get(self, version: str) -> Model:
         """A version. Raises NotFound."""
@@ -52,21 +48,18 @@ class Registry:
         """Register a version for good. Raises Conflict if another one has its name."""
         if model.version == BASE_VERSION:
             raise Conflict(f"{BASE_VERSION!r} is the model in the images: choose another version")
-        try:
-            self._artifacts.write(model_key(model.version), model.model_dump(mode="json"), absent=True)
-        except PreconditionFailed:
-            raise Conflict(f"there is a model {model.version!r} already: choose another version") from None
+        if not self._artifacts.create(model_key(model.version), model):
+            raise Conflict(f"there is a model {model.version!r} already: choose another version")
 
     def put(self, promotion: Promotion) -> None:
         """Write down how far a promotion is."""
-        self._artifacts.write(promotion_key(promotion.id), promotion.model_dump(mode="json"))
+        self._artifacts.write(promotion_key(promotion.id), promotion)
 
     def promotion(self, id: str) -> Promotion | None:
         """A promotion, or None where there is none of this id."""
-        document = self._artifacts.read(promotion_key(id))
-        return Promotion.model_validate(document.value) if document else None
+        return self._artifacts.find(Promotion, promotion_key(id))
 
     def promotions(self) -> list[Promotion]:
         """Every promotion, the newest first."""
         keys = sorted(self._artifacts.keys(PROMOTIONS_PREFIX), reverse=True)
-        return [Promotion.model_validate(document.value) for document in self._artifacts.read_all(keys)]
+        return self._artifacts.find_all(Promotion, keys)

@@ -5,9 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from aws_lambda_powertools.event_handler import Response
 
 from contract.problems import BadRequest, PreconditionFailed
-from lambdas.aws.s3 import Document
+from lambdas.aws.s3 import Document, Store
+from lambdas.web.resolver import Resolver
+
+Checked = TypeVar("Checked", bound="Document[Any] | None")
 
 _ENTITY_TAG = re.compile(r'\s*(?:"([^"]*)"|([^\s",]+))\s*')
 
@@ -34,7 +40,7 @@ class Conditions:
             raise BadRequest(f'if-match is {match!r}, allowed is * or an etag as it was answered, such as "9b2c"')
         return cls(frozenset(each[1] or each[2] for each in found if each), none_match is not None)
 
-    def check(self, document: Document | None) -> Document | None:
+    def check(self, document: Checked) -> Checked:
         """The document, if it is in a state that is allowed. Raises PreconditionFailed."""
         if self.absent and document is not None:
             raise PreconditionFailed("there is one already: read it, and send its etag as if-match to change it")
@@ -43,3 +49,10 @@ class Conditions:
         if self.tags and document is not None and document.etag not in self.tags:
             raise PreconditionFailed("it was changed meanwhile: read it again, and send its new etag")
         return document
+
+
+def delete_document(app: Resolver, store: Store, document: Document[Any]) -> Response[str]:
+    """Remove a document if the app's current request allows that, and answer it. Raises what `Conditions` do."""
+    Conditions.of(app.current_event.headers).check(document)
+    store.delete(document.key, etag=document.etag)
+    return app.answer_nothing()

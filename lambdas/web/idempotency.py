@@ -14,14 +14,13 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, cast
 
-from aws_lambda_powertools.event_handler import APIGatewayRestResolver, Response
+from aws_lambda_powertools.event_handler import Response
 
 from contract.idempotency import IDEMPOTENCY_HEADER, MAX_IDEMPOTENCY_KEY_CHARS, Answer, Remembered, remembered_key
 from contract.limits import LAMBDA_TIMEOUT_S
 from contract.problems import BadRequest, Conflict, PreconditionFailed, ProblemError
-from lambdas.aws.s3 import Document, Store
-from lambdas.web.requests import body_of
-from lambdas.web.responses import request_id_header
+from lambdas.aws.s3 import Document, JsonObject, Store
+from lambdas.web.resolver import Resolver
 
 _RETRY_AFTER_S = 1
 _REPLAYED_HEADERS = ("location", "etag")
@@ -37,7 +36,7 @@ def new_id() -> str:
     return f"{datetime.now(UTC):%Y%m%d%H%M%S}-{secrets.token_hex(3)}"
 
 
-def once(app: APIGatewayRestResolver, store: Store, work: Work) -> Response[str]:
+def once(app: Resolver, store: Store, work: Work) -> Response[str]:
     """The answer of `work` to the app's current request, or what was answered to its Idempotency-Key before.
 
     A repetition after a failure on our side is given the id of the first attempt, so that it creates nothing beside it.
@@ -52,21 +51,20 @@ def once(app: APIGatewayRestResolver, store: Store, work: Work) -> Response[str]
             f"the {IDEMPOTENCY_HEADER} header is 1 to {MAX_IDEMPOTENCY_KEY_CHARS} visible ASCII characters, got {key!r}"
         )
     place = remembered_key(f"{event.http_method} {event.path}", key)
-    digest = _digest(event.headers.get("content-type", ""), body_of(event))
+    digest = _digest(app.content_type or "", app.body)
     reserved = _reserve(store, place, digest)
     remembered = cast(Remembered, reserved.value)
     if (answer := remembered["answer"]) is not None:
-        headers = {**answer["headers"], **request_id_header(app)}
-        return Response(answer["status"], "application/json", answer["body"], headers)
+        return app.respond(answer["body"], "application/json", answer["status"], answer["headers"])
     return _remember(store, reserved, work)
 
 
-def _reserve(store: Store, place: str, digest: str) -> Document:
+def _reserve(store: Store, place: str, digest: str) -> Document[JsonObject]:
     """The memory of this request: answered, or ours to work on."""
     found = store.read(place)
     if found is None:
         fresh = Remembered(id=new_id(), body_sha256=digest, busy_until_epoch_s=_busy_until_epoch_s(), answer=None)
-        return _claim(store, place, dict(fresh), absent=True)
+        return _claim(store, place, dict(fresh))
     remembered = cast(Remembered, found.value)
     if remembered["body_sha256"] != digest:
         raise Conflict(f"this {IDEMPOTENCY_HEADER} came with another body before: take a new key for a new request")
@@ -74,19 +72,18 @@ def _reserve(store: Store, place: str, digest: str) -> Document:
         return found
     if remembered["busy_until_epoch_s"] > time.time():
         raise _at_work()
-    return _claim(store, place, {**found.value, "busy_until_epoch_s": _busy_until_epoch_s()}, etag=found.etag)
+    return _claim(store, place, {**found.value, "busy_until_epoch_s": _busy_until_epoch_s()}, found.etag)
 
 
-def _claim(
-    store: Store, place: str, value: dict[str, Any], *, etag: str | None = None, absent: bool = False
-) -> Document:
+def _claim(store: Store, place: str, value: dict[str, Any], etag: str | None = None) -> Document[JsonObject]:
+    """Write down that we are at work, over the state `etag`, or else where there is none."""
     try:
-        return store.write(place, value, etag=etag, absent=absent)
+        return store.write(place, value, etag=etag, absent=etag is None)
     except PreconditionFailed:
         raise _at_work() from None
 
 
-def _remember(store: Store, reserved: Document, work: Work) -> Response[str]:
+def _remember(store: Store, reserved: Document[JsonObject], work: Work) -> Response[str]:
     remembered = cast(Remembered, reserved.value)
     done = False
     try:

@@ -13,7 +13,6 @@ from model.clip.checkpoint import Calibration, MultiLabelCalibration
 
 ECE_BINS = 15
 
-
 Pairs = tuple[Tensor, Tensor]
 """A task's cosines, float, and whether the label is true of the image, bool; both shapes = [images, labels]"""
 

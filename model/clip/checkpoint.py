@@ -18,10 +18,11 @@ from typing import Any
 import torch
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 from safetensors import SafetensorError
-from transformers import AutoTokenizer, CLIPImageProcessorPil, CLIPModel, PreTrainedTokenizerBase
+from transformers import AutoTokenizer, CLIPModel, PreTrainedTokenizerBase
 from transformers.utils.logging import disable_progress_bar
 
 from contract.models import CONFIG, METADATA, PROCESSOR, TOKENIZERS, WEIGHTS
+from model.clip.preprocess import ImageProcessor
 
 
 class CheckpointError(Exception):
@@ -64,7 +65,7 @@ class Checkpoint:
 
     model: CLIPModel
     tokenizer: PreTrainedTokenizerBase
-    processor: CLIPImageProcessorPil
+    processor: ImageProcessor
     metadata: CheckpointMetadata
 
     @property
@@ -90,7 +91,7 @@ def load_checkpoint(directory: Path, device: str = "cpu", dtype: torch.dtype = t
             directory, local_files_only=True, use_safetensors=True, dtype=dtype, output_loading_info=True
         )
         tokenizer = AutoTokenizer.from_pretrained(directory, local_files_only=True)
-        processor = CLIPImageProcessorPil.from_pretrained(directory, local_files_only=True)
+        processor = ImageProcessor.from_pretrained(directory, local_files_only=True)
     except (OSError, ValueError, RuntimeError, KeyError, SafetensorError) as error:
         raise CheckpointError(f"{directory} can't be loaded: {error}") from error
     if absent := loading["missing_keys"] or loading["mismatched_keys"]:
@@ -98,11 +99,11 @@ def load_checkpoint(directory: Path, device: str = "cpu", dtype: torch.dtype = t
     return Checkpoint(model.to(device).eval(), tokenizer, processor, load_metadata(directory))
 
 
-def load_processor(directory: Path) -> CLIPImageProcessorPil:
+def load_processor(directory: Path) -> ImageProcessor:
     """How the checkpoint's images are prepared, without its weights. Raises CheckpointError."""
     _check_files(directory)
     try:
-        return CLIPImageProcessorPil.from_pretrained(directory, local_files_only=True)
+        return ImageProcessor.from_pretrained(directory, local_files_only=True)
     except (OSError, ValueError, KeyError) as error:
         raise CheckpointError(f"{directory / PROCESSOR} can't be read: {error}") from error
 
@@ -122,7 +123,7 @@ def save_checkpoint(
     directory: Path,
     model: CLIPModel,
     tokenizer: PreTrainedTokenizerBase,
-    processor: CLIPImageProcessorPil,
+    processor: ImageProcessor,
     metadata: CheckpointMetadata,
     dtype: torch.dtype = torch.float32,
 ) -> None:
@@ -145,7 +146,7 @@ def _write(
     staged: Path,
     model: CLIPModel,
     tokenizer: PreTrainedTokenizerBase,
-    processor: CLIPImageProcessorPil,
+    processor: ImageProcessor,
     metadata: CheckpointMetadata,
     dtype: torch.dtype,
 ) -> None:

@@ -8,16 +8,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import torch
 from PIL import Image
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.functional import normalize
 from transformers import BatchEncoding, CLIPModel, PreTrainedTokenizerBase
 
+from contract.questions import Question
 from model.clip.checkpoint import Checkpoint
 from model.clip.image import Pixels, open_pixels
 from model.clip.preprocess import Normalization, resized, short_side
+from model.clip.scoring import LabelEmbeds, label_embeds, prompts_of
+
+Layer = TypeVar("Layer", bound=nn.Module)
+NewLayer = TypeVar("NewLayer", bound=nn.Module)
 
 
 @dataclass(frozen=True)
@@ -63,6 +69,14 @@ class Clip:
     def release(self) -> None:
         """Give up the weights, which something else has taken over."""
         del self.model
+
+    def replace_image_layers(self, kind: type[Layer], replacement: Callable[[Layer], NewLayer]) -> list[NewLayer]:
+        """Replace every layer of a kind in the image tower, by what is made of it, and return the new ones."""
+        tower = self.model.vision_model
+        layers = {name: replacement(layer) for name, layer in tower.named_modules() if isinstance(layer, kind)}
+        for name, layer in layers.items():
+            tower.set_submodule(name, layer)
+        return list(layers.values())
 
     def open(self, data: bytes) -> tuple[Pixels, int]:
         """An image file's pixels [height, width, 3] as far as `preprocess` needs them, and by how much they were shrunk
@@ -110,6 +124,12 @@ class Clip:
         vectors = [vector.clone() for vector in (encode or self.encode_tokens)(tokens).cpu()]
         cut = [bool(encoding.overflowing) for encoding in tokens.encodings]
         return [TextEmbedding(vector, truncated) for vector, truncated in zip(vectors, cut, strict=True)]
+
+    def embed_question(self, question: Question) -> LabelEmbeds:
+        """A question's labels, all of their sentences read in one batch."""
+        prompts = list(prompts_of(question))
+        vectors = [each.vector for each in self.embed_texts(prompts)]
+        return label_embeds(question, dict(zip(prompts, vectors, strict=True)))
 
 
 def embed_pixels(model: CLIPModel, pixels: Tensor) -> Tensor:

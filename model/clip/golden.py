@@ -21,7 +21,7 @@ from contract.questions import Question
 from model.clip.checkpoint import Calibration
 from model.clip.encode import Clip
 from model.clip.image import open_image
-from model.clip.scoring import label_embeds, prompts_of, rank, score
+from model.clip.scoring import rank, score
 
 PARAMETERS: tuple[dict[str, Any], ...] = (
     {
@@ -54,10 +54,8 @@ def golden(clip: Clip, calibration: Calibration, images: Iterable[NDArray[np.uin
         png = io.BytesIO()
         Image.fromarray(pixels).save(png, "PNG")
         question = Question.model_validate(parameters)
-        prompts = list(prompts_of(question))
-        texts = {prompt: each.vector for prompt, each in zip(prompts, clip.embed_texts(prompts), strict=True)}
         embeds = clip.embed_images(torch.stack([clip.preprocess(open_image(png.getvalue()))]))
-        scores = score(label_embeds(question, texts), embeds, clip.logit_scale, calibration)[0]
+        scores = score(clip.embed_question(question), embeds, clip.logit_scale, calibration)[0]
         yield {
             "inputs": base64.b64encode(png.getvalue()).decode(),
             "parameters": parameters,

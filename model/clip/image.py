@@ -62,7 +62,6 @@ PILLOW_FAULTS = (
 )
 """What Pillow's decoders raise on broken files: it promises no single type."""
 
-
 DRAFT_OVERSIZE = 3
 """How many times the wanted side a JPEG keeps when it is shrunk while it is decoded. Of the small checkpoint's scores
 on enlarged scenes none then moves by more than .016; with 2 some move by .036. A 12-megapixel photo costs the same.

@@ -6,8 +6,8 @@ kept, queued and sent to a device; `normalized` or `Normalization` does the seco
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 import torch
@@ -17,20 +17,18 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 from transformers import CLIPImageProcessorPil
 
+ImageProcessor: TypeAlias = CLIPImageProcessorPil
+"""Other rooms call a checkpoint's processor so, whatever the architecture."""
+
 INTERPOLATION = {Image.Resampling.BILINEAR: "bilinear", Image.Resampling.BICUBIC: "bicubic"}
 """What torch resizes bytes by, antialiased as Pillow does, in a sixth of Pillow's time."""
 
 
-def pixel_values(processor: CLIPImageProcessorPil, images: Sequence[Image.Image]) -> Tensor:
-    """Resize, crop and normalize RGB images as `preprocessor_config.json` says: [B, 3, height, width], fp32."""
-    return torch.as_tensor(processor(images=list(images), return_tensors="pt")["pixel_values"])
-
-
 def resized(
-    processor: CLIPImageProcessorPil, image: Image.Image | NDArray[np.uint8], *, exact: bool = False
+    processor: ImageProcessor, image: Image.Image | NDArray[np.uint8], *, exact: bool = False
 ) -> NDArray[np.uint8]:
-    """The first half of `pixel_values`, for one RGB image or its pixels [height, width, 3] in an array of their own:
-    resized and cropped, uint8 [3, height, width].
+    """The processor's first half, for one RGB image or its pixels [height, width, 3] in an array of their own: resized
+    and cropped, uint8 [3, height, width].
 
     `exact`: the processor itself resizes. Else torch does, and no value differs by more than 1 of 255, but where
     bicubic interpolation overshoots black or white.
@@ -45,7 +43,7 @@ def resized(
     return np.asarray(by_processor, dtype=np.uint8)
 
 
-def _resized_by_torch(processor: CLIPImageProcessorPil, image: NDArray[np.uint8]) -> NDArray[np.uint8] | None:
+def _resized_by_torch(processor: ImageProcessor, image: NDArray[np.uint8]) -> NDArray[np.uint8] | None:
     """None: this is not how the processor resizes."""
     mode = INTERPOLATION.get(processor.resample) if processor.do_resize else None
     height, width = _resized_size(processor, *image.shape[:2])
@@ -61,7 +59,7 @@ def _resized_by_torch(processor: CLIPImageProcessorPil, image: NDArray[np.uint8]
     return pixels[:, top : top + crop_height, left : left + crop_width].contiguous().numpy()
 
 
-def _resized_size(processor: CLIPImageProcessorPil, height: int, width: int) -> tuple[int, int]:
+def _resized_size(processor: ImageProcessor, height: int, width: int) -> tuple[int, int]:
     """(height, width) before the crop. As the processor, which cuts fractions of the longer side off."""
     short = processor.size.shortest_edge
     if not short:
@@ -70,8 +68,8 @@ def _resized_size(processor: CLIPImageProcessorPil, height: int, width: int) -> 
     return (long, short) if height > width else (short, long)
 
 
-def normalized(processor: CLIPImageProcessorPil, pixels: NDArray[np.uint8]) -> Tensor:
-    """The second half, for a batch [B, 3, height, width] of that: fp32, the very numbers that `pixel_values` gives.
+def normalized(processor: ImageProcessor, pixels: NDArray[np.uint8]) -> Tensor:
+    """The second half, for a batch [B, 3, height, width] of that: fp32, the processor's very numbers.
 
     Looking up what the processor makes of each of the 256 values takes a third of its time.
     """
@@ -90,7 +88,7 @@ class Normalization:
     shift: Tensor
 
     @classmethod
-    def of(cls, processor: CLIPImageProcessorPil, device: torch.device) -> Normalization:
+    def of(cls, processor: ImageProcessor, device: torch.device) -> Normalization:
         """What a processor rescales and normalizes by, for pixels on `device`."""
         table = _table(processor).astype(np.float64)
         scale, shift = (table[:, 255] - table[:, 0]) / 255, table[:, 0]
@@ -101,7 +99,7 @@ class Normalization:
         return pixels.float() * self.scale + self.shift
 
 
-def _table(processor: CLIPImageProcessorPil) -> NDArray[np.float32]:
+def _table(processor: ImageProcessor) -> NDArray[np.float32]:
     """What the processor makes of every value of every channel. shape = [3, 256]"""
     ramp = np.broadcast_to(np.arange(256, dtype=np.uint8), (3, 1, 256))
     unsized = {"do_resize": False, "do_center_crop": False, "do_convert_rgb": False}
@@ -110,7 +108,7 @@ def _table(processor: CLIPImageProcessorPil) -> NDArray[np.float32]:
     return table
 
 
-def short_side(processor: CLIPImageProcessorPil) -> int:
+def short_side(processor: ImageProcessor) -> int:
     """To how many pixels the shorter side of an image is resized."""
     size = processor.size
     return int(size.shortest_edge or min(size.height, size.width))

@@ -40,7 +40,7 @@ class Examples(Protocol):
         """Images and texts that are never trained on."""
 
     def image(self, row: int) -> Image.Image | NDArray[np.uint8]:
-        """The RGB image of a row, or what `model.preprocessing.resized` made of it."""
+        """The RGB image of a row, or what `model.clip.preprocess.resized` made of it."""
 
     def sentences(self) -> list[str]:
         """What a vocabulary can be learnt from."""

@@ -1,4 +1,4 @@
-"""One look at every image before training: what can't be opened is left out and listed; too much of it is refused."""
+"""Quarantine: images that can't be opened are left out of training and listed; a dataset with too many is refused."""
 
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -30,42 +30,42 @@ class Unreadable:
 def quarantine(
     directory: Path,
     records: Sequence[Record],
-    see: Callable[[str, bytes], object],
+    use: Callable[[str, bytes], object],
     max_share: float,
     threads: int,
 ) -> tuple[list[Record], list[Unreadable]]:
-    """Let `see` open every image once and part the records into those to train on and those to leave out.
+    """Let `use` open every image once and part the records into those to train on and those to leave out.
 
     Raises DataError when more than `max_share` of the images can't be read.
     """
-    looks = look_at_each(directory, records, see, threads)
-    bad = [look for look in looks if isinstance(look, Unreadable)]
+    results = read_each(directory, records, use, threads)
+    bad = [result for result in results if isinstance(result, Unreadable)]
     check_share(bad, len(records), max_share)
-    return [record for record, look in zip(records, looks, strict=True) if not isinstance(look, Unreadable)], bad
+    return [record for record, result in zip(records, results, strict=True) if not isinstance(result, Unreadable)], bad
 
 
-def look_at_each(
-    directory: Path, records: Sequence[Record], see: Callable[[str, bytes], T], threads: int
+def read_each(
+    directory: Path, records: Sequence[Record], use: Callable[[str, bytes], T], threads: int
 ) -> list[T | Unreadable]:
-    """What `see` makes of each image's name and bytes, in the records' order; files are read in that of the storage."""
+    """What `use` makes of each image's name and bytes, in the records' order; files are read in that of the storage."""
     by_name = {record.image: record for record in records}
-    looks: dict[str, T | Unreadable] = {}
+    results: dict[str, T | Unreadable] = {}
     waiting: deque[tuple[str, Future[T | Unreadable]]] = deque()
 
-    def look(name: str, read: Callable[[], bytes]) -> T | Unreadable:
+    def read_one(name: str, read: Callable[[], bytes]) -> T | Unreadable:
         try:
-            return see(name, read())
+            return use(name, read())
         except (OSError, ProblemError) as error:
             return Unreadable(name, str(error), by_name[name].id)
 
     with ThreadPoolExecutor(threads) as pool:
         for name, read in in_reading_order(directory, by_name):
-            waiting.append((name, pool.submit(look, name, read)))
+            waiting.append((name, pool.submit(read_one, name, read)))
             if len(waiting) > READ_AHEAD * threads:
                 first, future = waiting.popleft()
-                looks[first] = future.result()
-        looks |= {name: future.result() for name, future in waiting}
-    return [looks[record.image] for record in records]
+                results[first] = future.result()
+        results |= {name: future.result() for name, future in waiting}
+    return [results[record.image] for record in records]
 
 
 def check_share(bad: Sequence[Unreadable], images: int, max_share: float) -> None:

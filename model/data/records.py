@@ -13,7 +13,7 @@ from pydantic import AliasChoices, BaseModel, ConfigDict, Field, field_validator
 from torch import Tensor
 
 from model.data.batch import Batch, weighted_rows
-from model.data.pictures import Picture, Pictures
+from model.data.images import ImageFiles, RgbImage
 
 Split = Literal["train", "validation", "test"]
 T = TypeVar("T")
@@ -72,9 +72,9 @@ class ManifestExamples:
     """The readable images of a dataset. A sentence is true of every image that has it among its captions."""
 
     def __init__(
-        self, pictures: Pictures, records: Sequence[Record], captions_per_image: int, validation_share: float, seed: int
+        self, images: ImageFiles, records: Sequence[Record], captions_per_image: int, validation_share: float, seed: int
     ) -> None:
-        self.pictures = pictures
+        self.images = images
         self.records = tuple(records)
         self.captions_per_image = captions_per_image
         self.seed = seed
@@ -98,9 +98,9 @@ class ManifestExamples:
         said = [self.records[row].held_out or self.records[row].captions for row in rows]
         return _describe(rows, said, [text for sentences in said for text in sentences])
 
-    def image(self, row: int) -> Picture:
+    def image(self, row: int) -> RgbImage:
         """The RGB image of a row, or what it was resized to."""
-        return self.pictures.picture(self.records[row].image)
+        return self.images.image(self.records[row].image)
 
     def sentences(self) -> list[str]:
         """The captions that are trained on."""

@@ -13,8 +13,8 @@ from transformers import PreTrainedTokenizerBase
 
 from contract.hyperparameters import Hyperparameters
 from model.clip.image import open_image
-from model.clip.perceptual_hash import Look, look_alikes, look_of
-from model.data.quarantine import Unreadable, check_share, look_at_each
+from model.clip.perceptual_hash import Fingerprint, fingerprint, near_duplicates
+from model.data.quarantine import Unreadable, check_share, read_each
 from model.data.readers import read_dataset
 from model.data.records import DataError, Record, Split, splits_of, training_rows
 
@@ -67,12 +67,12 @@ def survey(
     """Look at every image and sentence. Raises DataError where the folder can't be read as a dataset at all."""
     dataset = read_dataset(directory)
     records = dataset.records
-    seen = look_at_each(directory, records, _see, chosen.threads)
+    opened = read_each(directory, records, _open, chosen.threads)
     names = [record.image for record in records]
     splits = dict(zip(names, splits_of(records, chosen.validation_share, chosen.seed), strict=True))
-    looks = {name: one for name, one in zip(names, seen, strict=True) if isinstance(one, Seen)}
-    unreadable = [one for one in seen if isinstance(one, Unreadable)]
-    same = _same_files(looks)
+    images = {name: one for name, one in zip(names, opened, strict=True) if isinstance(one, OpenedImage)}
+    unreadable = [one for one in opened if isinstance(one, Unreadable)]
+    same = _same_files(images)
     said = Counter(sentence for record in records for sentence in record.captions)
     words = [len(sentence.split()) for sentence in said.elements()]
     per_image = [len(record.captions) for record in records]
@@ -93,35 +93,35 @@ def survey(
         unreadable=unreadable,
         same_file=same,
         same_file_across_splits=[(one, other) for one, other in same if splits[one] != splits[other]],
-        look_alike_across_splits=_look_alikes(looks, splits),
+        look_alike_across_splits=_near_duplicates_across(images, splits),
         reading=None if tokenizer is None else read(tokenizer, context_length, said),
-        refusal=_refusal([record for record in records if record.image in looks], unreadable, chosen),
+        refusal=_refusal([record for record in records if record.image in images], unreadable, chosen),
     )
 
 
 @dataclass(frozen=True)
-class Seen:
-    """An image that opens: sha256 of its file, and what it looks like."""
+class OpenedImage:
+    """An image that opens: sha256 of its file, and its fingerprint."""
 
     digest: str
-    look: Look
+    fingerprint: Fingerprint
 
 
-def _see(_: str, data: bytes) -> Seen:
-    return Seen(hashlib.sha256(data).hexdigest(), look_of(open_image(data)))
+def _open(_: str, data: bytes) -> OpenedImage:
+    return OpenedImage(hashlib.sha256(data).hexdigest(), fingerprint(open_image(data)))
 
 
-def _same_files(seen: Mapping[str, Seen]) -> list[tuple[str, str]]:
+def _same_files(images: Mapping[str, OpenedImage]) -> list[tuple[str, str]]:
     first: dict[str, str] = {}
-    pairs = ((first.setdefault(one.digest, name), name) for name, one in seen.items())
+    pairs = ((first.setdefault(one.digest, name), name) for name, one in images.items())
     return [(one, other) for one, other in pairs if one != other]
 
 
-def _look_alikes(seen: Mapping[str, Seen], splits: Mapping[str, str]) -> list[tuple[str, str]]:
-    """Images to measure on that look like one to train on. Exactly equal files are among them."""
-    train = [name for name in seen if splits[name] == "train"]
-    kept = [name for name in seen if splits[name] != "train"]
-    pairs = look_alikes([seen[name].look for name in kept], [seen[name].look for name in train])
+def _near_duplicates_across(images: Mapping[str, OpenedImage], splits: Mapping[str, str]) -> list[tuple[str, str]]:
+    """Images to measure on that are near duplicates of one to train on. Exactly equal files are among them."""
+    train = [name for name in images if splits[name] == "train"]
+    kept = [name for name in images if splits[name] != "train"]
+    pairs = near_duplicates(*([images[name].fingerprint for name in names] for names in (kept, train)))
     return [(kept[number], train[other]) for number, other in pairs]
 
 

@@ -22,11 +22,10 @@ from model.clip.checkpoint import CheckpointError, load_checkpoint
 from model.clip.encode import Clip
 from model.data.readers import read_records
 from model.data.records import DataError
-from model.evaluation.answers import Answers, as_metrics, result, wrong_above_half
+from model.evaluation.answers import Answers, as_metrics, result, wording_gap, wrong_above_half
 from model.evaluation.bootstrap import change
 from model.evaluation.embed import embed_sentences
-from model.evaluation.labelled import LabelledTask, Pictures, captions_truth, read_tasks, records_to_ask
-from model.evaluation.material import wording_gap
+from model.evaluation.labelled import EmbeddedImages, LabelledTask, captions_truth, read_tasks, records_to_ask
 from model.evaluation.report import changes_table, markdown, print_figures, tasks_table, wording_table
 from model.evaluation.retrieval import retrieval
 from model.evaluation.world import World
@@ -52,18 +51,18 @@ class Measured:
         self.answers |= world.every_answer()
         self.wording |= {task.name: gap.as_metrics() for task in TASKS if (gap := world.wording_gap(task))}
 
-    def ask(self, task: LabelledTask, pictures: Pictures) -> None:
+    def ask(self, task: LabelledTask, images: EmbeddedImages) -> None:
         """A task about labelled images."""
         if task.name in self.answers:
             raise DataError(f"there are two tasks called {task.name!r}: give one of them another name")
-        material = pictures.material(task)
-        self.answers[task.name] = material.answers(self.clip, task.prompts)
-        self.wording[task.name] = wording_gap(self.clip, material, task.trained, task.prompts).as_metrics()
+        asked = images.evaluation_set(task)
+        self.answers[task.name] = asked.answers(self.clip, task.prompts)
+        self.wording[task.name] = wording_gap(self.clip, asked, task.trained, task.prompts).as_metrics()
 
-    def look_for(self, name: str, pictures: Pictures) -> None:
-        """Captions among captions and images among images."""
-        texts, truth = captions_truth(pictures.records)
-        self.retrieval[name] = retrieval(pictures.embeds @ embed_sentences(self.clip, texts).T, truth)
+    def retrieve(self, name: str, images: EmbeddedImages) -> None:
+        """An image's captions among all captions, and a caption's images among all images."""
+        texts, truth = captions_truth(images.records)
+        self.retrieval[name] = retrieval(images.embeds @ embed_sentences(self.clip, texts).T, truth)
 
     def figures(self) -> Figures:
         """Every task's."""
@@ -84,19 +83,20 @@ def measure(checkpoint: Path, given: argparse.Namespace) -> Measured:
     if given.scenes:
         measured.ask_world(given.scenes)
     tasks = [task for path in given.tasks for task in read_tasks(path)]
-    seen = {folder: _pictures(measured.clip, folder) for folder in {*(folder for _, folder in tasks), *given.retrieval}}
+    folders = {*(folder for _, folder in tasks), *given.retrieval}
+    images = {folder: _embedded(measured.clip, folder) for folder in folders}
     for task, folder in tasks:
-        measured.ask(task, seen[folder])
+        measured.ask(task, images[folder])
     for folder in given.retrieval:
-        measured.look_for(str(folder), seen[folder])
+        measured.retrieve(str(folder), images[folder])
     return measured
 
 
-def _pictures(clip: Clip, folder: Path) -> Pictures:
-    pictures = Pictures(clip, folder, records_to_ask(read_records(folder)))
-    if pictures.unreadable:
-        print(f"{folder}: {pictures.unreadable} images can't be opened and are left out", file=sys.stderr)
-    return pictures
+def _embedded(clip: Clip, folder: Path) -> EmbeddedImages:
+    images = EmbeddedImages(clip, folder, records_to_ask(read_records(folder)))
+    if images.unreadable:
+        print(f"{folder}: {images.unreadable} images can't be opened and are left out", file=sys.stderr)
+    return images
 
 
 def compared(before: Measured, after: Measured) -> Figures:
@@ -129,7 +129,7 @@ def _report(after: Measured, base: Measured | None) -> dict[str, JsonValue]:
     if after.retrieval:
         names = list(next(iter(after.retrieval.values())))
         rows = [[name, *(f"{value:.3f}" for value in found.values())] for name, found in after.retrieval.items()]
-        print(markdown(["captions of", *names], rows), end="\n\n")
+        print(markdown(["captions of", *names], rows, aligned=True), end="\n\n")
     if base:
         everything |= {"base_tasks": base.figures(), "changes": compared(base, after)}
         print(changes_table(everything["base_tasks"], tasks, everything["changes"]), end="\n\n")

@@ -1,6 +1,6 @@
-"""What a model says to a task's images, and the figures that follow from it."""
+"""A model's answers to a task's evaluation set, and the figures that follow from them."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 import torch
@@ -9,11 +9,16 @@ from torch.nn.functional import one_hot
 
 from model.clip.calibration import expected_calibration_error
 from model.clip.checkpoint import MultiLabelCalibration
+from model.clip.encode import Clip
+from model.evaluation.embed import embed_labels
+
+Prompts = Sequence[Sequence[str]]
+"""The sentences of each label."""
 
 
 @dataclass(frozen=True)
 class Answers:
-    """`cosines` float [images, labels], `targets` int [images]: the right labels, `rows` int [images]: which pictures
+    """`cosines` float [images, labels], `targets` int [images]: the right labels, `rows` int [images]: which images
     these are, so that answers of two models or to two tasks can be paired.
     """
 
@@ -30,6 +35,19 @@ class Answers:
     def truth(self) -> Tensor:
         """Which label is right: bool [images, labels]"""
         return one_hot(self.targets, self.cosines.shape[1]).bool()
+
+
+@dataclass(frozen=True)
+class EvaluationSet:
+    """A task's images as a model embeds them, unit vectors `embeds` float [images, projection]; else as `Answers`."""
+
+    embeds: Tensor
+    targets: Tensor
+    rows: Tensor
+
+    def answers(self, clip: Clip, prompts: Prompts) -> Answers:
+        """Each label is the mean of its sentences, as it is served."""
+        return Answers(self.embeds @ embed_labels(clip, prompts).T, self.targets, self.rows)
 
 
 @dataclass(frozen=True)
@@ -72,6 +90,30 @@ def as_metrics(results: Mapping[str, TaskResult]) -> dict[str, dict[str, float]]
     return {name: {key: round(value, 4) for key, value in asdict(one).items()} for name, one in results.items()}
 
 
-def mean_accuracy(answers: Mapping[str, Answers]) -> float:
+def mean_accuracy(answers: Iterable[Answers]) -> float:
     """The mean over tasks, for progress; to judge a model look at every task."""
-    return float(torch.stack([said.right.float().mean() for said in answers.values()]).mean())
+    return float(torch.stack([said.right.float().mean() for said in answers]).mean())
+
+
+@dataclass(frozen=True)
+class WordingGap:
+    """Mean accuracy over single wordings: over those that training uses, and over those that it never does."""
+
+    trained: float
+    held_out: float
+
+    def as_metrics(self) -> dict[str, float]:
+        """With the gap between them."""
+        figures = {"trained": self.trained, "held_out": self.held_out, "gap": self.trained - self.held_out}
+        return {name: round(value, 4) for name, value in figures.items()}
+
+
+def wording_gap(clip: Clip, images: EvaluationSet, trained: Prompts, held_out: Prompts) -> WordingGap:
+    """Ask in one wording at a time: a mean of many sentences would hide what a single one, as users give it, costs."""
+    return WordingGap(_mean_of_single(clip, images, trained), _mean_of_single(clip, images, held_out))
+
+
+def _mean_of_single(clip: Clip, images: EvaluationSet, prompts: Prompts) -> float:
+    wordings = max(map(len, prompts))
+    asked = [[[said[number % len(said)]] for said in prompts] for number in range(wordings)]
+    return mean_accuracy(images.answers(clip, each) for each in asked)

@@ -39,8 +39,8 @@ def losses(before: Mapping[str, Answers], after: Mapping[str, Answers]) -> tuple
     tasks at once. Two imaginary images are among them, one lost and one won by every task, so that a few equal answers
     are no certainty (Agresti and Min 2005). shapes = [tasks], [resamples, tasks]
     """
-    pictures = 1 + max(int(said.rows.max()) for said in before.values())
-    lost = torch.full((pictures, len(before)), torch.nan)
+    images = 1 + max(int(said.rows.max()) for said in before.values())
+    lost = torch.full((images, len(before)), torch.nan)
     for column, name in enumerate(before):
         lost[before[name].rows, column] = -_gained(before[name], after[name])
     lost = lost[~lost.isnan().all(dim=1)]

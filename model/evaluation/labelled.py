@@ -15,10 +15,10 @@ from contract.questions import Labels, Templates
 from model.clip.encode import Clip
 from model.clip.image import open_image
 from model.data.class_wording import HELD_OUT_WORDINGS, said_in_evaluation, said_in_training, spoken
-from model.data.records import LABEL_FIELD, DataError, Record
+from model.data.records import LABEL_FIELD, DataError, Record, membership
 from model.data.shards import file_bytes
+from model.evaluation.answers import EvaluationSet, Prompts
 from model.evaluation.embed import embed_pictures
-from model.evaluation.material import Material, Prompts
 
 FIRST = 5
 
@@ -60,7 +60,7 @@ class LabelledTask:
         return any(self.label_of(record) in known for record in records)
 
 
-class Pictures:
+class EmbeddedImages:
     """Images of a folder that can be opened, embedded once however many tasks ask about them."""
 
     def __init__(self, clip: Clip, directory: Path, records: Sequence[Record]) -> None:
@@ -79,7 +79,7 @@ class Pictures:
         if not self.records:
             raise DataError(f"none of the {len(records)} images of {directory} that are asked about can be opened")
 
-    def material(self, task: LabelledTask) -> Material:
+    def evaluation_set(self, task: LabelledTask) -> EvaluationSet:
         """The images that have one of the task's labels. Raises DataError if there are none."""
         number = {spoken(label): place for place, label in enumerate(task.labels)}
         said = [task.label_of(record) for record in self.records]
@@ -91,7 +91,7 @@ class Pictures:
                 f"{', '.join(task.labels[:FIRST])}; those of the images are {found}"
             )
         targets = torch.tensor([number[label] for row in rows if (label := said[row]) is not None])
-        return Material(self.embeds[rows], targets, torch.tensor(rows))
+        return EvaluationSet(self.embeds[rows], targets, torch.tensor(rows))
 
 
 def read_tasks(path: Path) -> list[tuple[LabelledTask, Path]]:
@@ -141,8 +141,4 @@ def _labelled(task: TaskFile) -> LabelledTask:
 def captions_truth(records: Sequence[Record]) -> tuple[list[str], Tensor]:
     """The different captions, and which image has which: bool [images, texts]"""
     texts = list(dict.fromkeys(said for record in records for said in record.captions))
-    column = {text: number for number, text in enumerate(texts)}
-    truth = torch.zeros(len(records), len(texts), dtype=torch.bool)
-    for row, record in enumerate(records):
-        truth[row, [column[said] for said in record.captions]] = True
-    return texts, truth
+    return texts, membership([record.captions for record in records], texts)

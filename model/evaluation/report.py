@@ -15,21 +15,21 @@ COLUMNS = {
 """Of a task's figures, in order. Files that an earlier version wrote lack some."""
 
 
-def markdown(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A table whose columns also line up where it is read as plain text."""
-    cells = [list(header), *(list(row) for row in rows)]
-    widths = [max(len(row[column]) for row in cells) for column in range(len(header))]
-    lines = [
-        "| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) + " |" for row in cells
-    ]
-    return "\n".join([lines[0], "| " + " | ".join("-" * max(3, width) for width in widths) + " |", *lines[1:]])
+def markdown(header: Sequence[str], rows: Iterable[Sequence[str]], *, aligned: bool = False) -> str:
+    """A table; `aligned`: its columns also line up where it is read as plain text."""
+    lines = [header, ["---"] * len(header), *rows]
+    if aligned:
+        widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+        lines = [[cell.ljust(width) for cell, width in zip(line, widths, strict=True)] for line in lines]
+        lines[1] = ["-" * width for width in widths]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def tasks_table(tasks: Mapping[str, Mapping[str, JsonValue]]) -> str:
     """Every task's figures."""
     known = [key for key in COLUMNS if all(key in figures for figures in tasks.values())]
     rows = [[name, *(_figure(figures[key]) for key in known)] for name, figures in tasks.items()]
-    return markdown(["task", *(COLUMNS[key] for key in known)], rows)
+    return markdown(["task", *(COLUMNS[key] for key in known)], rows, aligned=True)
 
 
 def changes_table(
@@ -48,7 +48,7 @@ def changes_table(
         ]
         for name, changed in changes.items()
     ]
-    return markdown(["task", "before", "after", "change", "95 % interval"], rows)
+    return markdown(["task", "before", "after", "change", "95 % interval"], rows, aligned=True)
 
 
 def wording_table(wording: Mapping[str, Mapping[str, JsonValue]]) -> str:
@@ -57,7 +57,7 @@ def wording_table(wording: Mapping[str, Mapping[str, JsonValue]]) -> str:
         [name, _figure(said["trained"]), _figure(said["held_out"]), _signed(said["gap"])]
         for name, said in wording.items()
     ]
-    return markdown(["task", "trained wordings", "never trained", "gap"], rows)
+    return markdown(["task", "trained wordings", "never trained", "gap"], rows, aligned=True)
 
 
 def _figure(value: JsonValue) -> str:

@@ -8,9 +8,8 @@ from torch import Tensor
 
 from model.clip.encode import Clip
 from model.data.class_wording import with_article
-from model.evaluation.answers import Answers, mean_accuracy
+from model.evaluation.answers import Answers, EvaluationSet, Prompts, WordingGap, mean_accuracy, wording_gap
 from model.evaluation.embed import embed_pictures
-from model.evaluation.material import Material, Prompts, WordingGap, wording_gap
 from model.world.examples import render
 from model.world.scene import SPLITS, Split
 from model.world.tasks import TASKS, Task, ask
@@ -35,21 +34,21 @@ class World:
 
     def answers(self, task: Task, split: Split | None = None) -> Answers:
         """Score a task's labels on the images of a split, by default the task's own."""
-        return self.material(task, split).answers(self.clip, task.prompts)
+        return self.evaluation_set(task, split).answers(self.clip, task.prompts)
 
-    def material(self, task: Task, split: Split | None = None) -> Material:
+    def evaluation_set(self, task: Task, split: Split | None = None) -> EvaluationSet:
         """The images that a task asks about, every label equally often."""
         split = split or task.split
         questions = ask(task, split, self.seed, self._size(split))
         places = torch.tensor([question.index for question in questions], dtype=torch.long)
         targets = torch.tensor([question.target for question in questions], dtype=torch.long)
-        # the pictures of two splits are not the same
-        return Material(self._images(split)[places], targets, SPLITS.index(split) * self.scenes + places)
+        # the images of two splits are not the same
+        return EvaluationSet(self._images(split)[places], targets, SPLITS.index(split) * self.scenes + places)
 
     def wording_gap(self, task: Task) -> WordingGap | None:
         """None where training has no wordings for the task's labels alone."""
         trained = trained_wordings(task)
-        return wording_gap(self.clip, self.material(task), trained, task.prompts) if trained else None
+        return wording_gap(self.clip, self.evaluation_set(task), trained, task.prompts) if trained else None
 
     def every_answer(self, tasks: Sequence[Task] = TASKS) -> dict[str, Answers]:
         """Every task's answers on its own split, by the task's name."""
@@ -79,4 +78,5 @@ def trained_wordings(task: Task) -> Prompts | None:
 
 def validation_accuracy(world: World) -> float:
     """One number to watch: the mean over the tasks that a few hundred validation images can answer."""
-    return mean_accuracy(world.validation_answers([task for task in TASKS if len(task.labels) < MANY_LABELS]))
+    few = [task for task in TASKS if len(task.labels) < MANY_LABELS]
+    return mean_accuracy(world.validation_answers(few).values())

@@ -136,8 +136,8 @@ class Engine:
     async def _classify(
         self, request: ClassifyRequest, parsed: Parsed, trace: Trace, came: Callable[[], None]
     ) -> bytes:
-        if not request.listed and isinstance(parsed.lone[0], ProblemError):
-            raise parsed.lone[0]
+        if parsed.lone and isinstance(parsed.lone[0], ProblemError):  # which needs no labels
+            return orjson.dumps(render_classify(request, parsed.lone))
         images, label_sets = await _both(
             self._image_embeds(parsed, trace, came), self._label_sets(request.parameters.questions, trace)
         )

@@ -6,7 +6,7 @@ import hashlib
 
 from contract.answers import Inspection
 from model.clip.image import media_type_of, open_image
-from model.clip.perceptual_hash import look_of
+from model.clip.perceptual_hash import fingerprint
 
 
 def inspect(data: bytes) -> Inspection:
@@ -18,5 +18,5 @@ def inspect(data: bytes) -> Inspection:
         media_type=media_type_of(data),
         width=image.width,
         height=image.height,
-        perceptual_hash=look_of(image).perceptual_hash,
+        perceptual_hash=fingerprint(image).perceptual_hash,
     )

@@ -1,4 +1,7 @@
-"""Each text is encoded once: a cache of text embeddings with single-flight misses."""
+"""Caches of labels, both least recently used first out: of texts as embeddings, and of whole questions as label sets.
+
+A text is encoded once, however many requests ask for it (single flight); a label set is gathered from its texts once.
+"""
 
 from __future__ import annotations
 
@@ -19,6 +22,9 @@ from model.clip.scoring import LabelEmbeds, label_embeds, prompts_of
 
 TEXT_BATCH = 64
 """Bounds one turn on the device, so that a long request can't hold up the short ones behind it."""
+
+PROMPTS_AT_ONCE = 1_000
+"""More are gathered in a thread: 20,000 take some 80 ms, in which the event loop would answer nobody."""
 
 
 class LabelCache:
@@ -105,10 +111,6 @@ class LabelCache:
         while len(self._known) > self._capacity:
             self._known.popitem(last=False)
         return embeddings
-
-
-PROMPTS_AT_ONCE = 1_000
-"""More are gathered in a thread: 20,000 take some 80 ms, in which the event loop would answer nobody."""
 
 
 @dataclass(frozen=True)

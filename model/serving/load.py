@@ -13,15 +13,13 @@ from PIL import Image
 
 from contract.containers import Precision, ServeSettings
 from model.clip.checkpoint import is_checkpoint, load_checkpoint
-from model.clip.device import describe_cuda, free_cores, pick_device
+from model.clip.device import DeviceError, describe_cuda, free_cores, multiplies_bf16, pick_device
 from model.clip.encode import Clip
 from model.serving.engine import Engine
 from model.serving.labels import TEXT_BATCH
 from model.serving.observe import Metrics
 from model.serving.towers import Towers
 from model.serving.towers.int8 import Quantization
-from model.serving.towers.openvino import OpenVinoTowers
-from model.serving.towers.precision import DTYPES, pick_precision
 from model.serving.towers.torch import TorchTowers
 
 GPU_WORKERS = 2
@@ -29,6 +27,11 @@ GPU_WORKERS = 2
 
 CPU_LARGEST_BATCH = 8
 """Of 8 images each takes half the time of one alone where a CPU has matrix units (AMX), and a tenth less elsewhere."""
+
+DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+
+LARGE_PARAMETERS = 50_000_000
+"""Below that bf16 saves a CPU a fraction of a millisecond per image, which is not worth its rounding."""
 
 log = logging.getLogger(__name__)
 
@@ -65,6 +68,33 @@ def load_engine(settings: ServeSettings, metrics: Metrics) -> tuple[Engine, floa
     return engine, image_s / len(towers.workers)
 
 
+def pick_precision(settings: ServeSettings, device: str, parameters: int) -> Precision:
+    """What is asked for, or the fastest that keeps a CLIP's answers. Raises DeviceError for what the device lacks.
+
+    On a GPU that is fp16, which every one multiplies, the T4 included, and which CLIP was trained in. Logits and
+    softmax are fp32 always.
+    """
+    if settings.exact:
+        return "fp32"
+    able = _precisions(device)
+    if settings.precision == "auto":
+        if device == "cpu":
+            return "bf16" if "bf16" in able and parameters >= LARGE_PARAMETERS else "fp32"
+        return "fp16"
+    if settings.precision not in able:
+        raise DeviceError(f"PRECISION is {settings.precision!r}, which this device lacks: it has {', '.join(able)}")
+    return settings.precision
+
+
+def _precisions(device: str) -> tuple[Precision, ...]:
+    if device == "cpu":
+        from model.serving.towers.openvino_without_telemetry import openvino  # not in a GPU's image
+
+        has_bf16 = "BF16" in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+        return ("fp32", "bf16", "int8") if has_bf16 else ("fp32",)
+    return ("fp32", "fp16", "bf16") if multiplies_bf16(torch.device(device)) else ("fp32", "fp16")
+
+
 def build_towers(clip: Clip, precision: Precision, workers: int | None) -> Towers:
     """The towers as a Clip's device runs them best, instead of it. Raises CheckpointError if int8 costs too much."""
     if clip.device.type == "cuda":
@@ -72,6 +102,8 @@ def build_towers(clip: Clip, precision: Precision, workers: int | None) -> Tower
         torch.backends.cudnn.allow_tf32 = precision != "fp32"
         clip.convert(DTYPES[precision])
         return TorchTowers(clip, workers or GPU_WORKERS)
+    from model.serving.towers.openvino import OpenVinoTowers  # not in a GPU's image
+
     quantization = Quantization(clip) if precision == "int8" else None
     towers = OpenVinoTowers(clip, precision, workers or free_cores(), CPU_LARGEST_BATCH)
     if quantization is not None:

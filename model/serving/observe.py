@@ -1,4 +1,4 @@
-"""What `/metrics` shows: Prometheus counters and histograms of one server."""
+"""Observability of one server: Prometheus metrics, the trace of a request's stages, and logs as JSON lines."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ class Stage:
         self.parts_s[name] = duration_s
 
 
-STANDARD = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "color_message"}
+STANDARD_FIELDS = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "color_message"}
 """What every record carries anyway; everything else on a record was given by `extra`."""
 
 
@@ -127,7 +127,7 @@ class JsonFormatter(logging.Formatter):
             "logger": record.name,
             "message": record.getMessage(),
         }
-        line |= {name: value for name, value in record.__dict__.items() if name not in STANDARD}
+        line |= {name: value for name, value in record.__dict__.items() if name not in STANDARD_FIELDS}
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
         return orjson.dumps(line, default=str).decode()

@@ -5,13 +5,16 @@ from `wordsight.json`.
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
+from pydantic import BaseModel, JsonValue
+
+from contract.metrics import Interpolation, Metrics
 from model.clip.checkpoint import CheckpointMetadata
+from model.evaluation.chart import learning_curve
 from model.evaluation.report import changes_table, markdown, tasks_table, wording_table
-from model.training.curve import CURVE, curve_svg
 
 CARD = "README.md"
+CURVE = "learning_curve.svg"
 FIRST_STEPS = """```python
 from transformers import pipeline
 
@@ -28,29 +31,29 @@ def write_card(directory: Path, metadata: CheckpointMetadata) -> None:
     """Write the card and the learning curve beside the weights they describe."""
     (directory / CURVE).unlink(missing_ok=True)
     if curve := metadata.metrics.get("learning_curve"):
-        (directory / CURVE).write_text(curve_svg(curve))  # type: ignore[arg-type]
+        (directory / CURVE).write_text(learning_curve(curve))  # type: ignore[arg-type]
     (directory / CARD).write_text(card(metadata))
 
 
 def card(metadata: CheckpointMetadata) -> str:
     """The card's Markdown."""
-    metrics: dict[str, Any] = metadata.metrics
-    parts = [_title(metadata, metrics), _figures(metadata, metrics), *_new_tasks(metrics), *_kept(metrics)]
-    parts += [*_wording(metrics), _limits(metrics), *_curve(metrics), _recipe(metadata, metrics)]
-    return "\n\n".join(parts) + "\n"
+    metrics = Metrics.of(metadata.metrics)
+    parts = [_title(metadata, metrics), _figures(metadata, metrics), _new_tasks(metrics), _kept(metrics)]
+    parts += [_wording(metrics), _limits(metrics), _curve(metrics), _recipe(metadata, metrics)]
+    return "\n\n".join(filter(None, parts)) + "\n"
 
 
-def _title(metadata: CheckpointMetadata, metrics: dict[str, Any]) -> str:
+def _title(metadata: CheckpointMetadata, metrics: Metrics) -> str:
     fine_tuned = metadata.parent and not _knows_the_world_alone(metrics)
     origin = f"fine-tuned from `{metadata.parent}`" if fine_tuned else "trained from scratch"
-    world = metrics["hyperparameters"]["data"] == "world"
+    world = _told(metrics, "data") == "world"
     data = "the rendered world of `model/world/scene.py`" if world else "the images of its train channel"
     steps = FIRST_STEPS.format(directory="path/to/this/folder")
     return f"# {metadata.version}\n\nA CLIP model {origin} on {data}: it scores how well words fit an image.\n\n{steps}"
 
 
-def _figures(metadata: CheckpointMetadata, metrics: dict[str, Any]) -> str:
-    if "world" not in metrics:
+def _figures(metadata: CheckpointMetadata, metrics: Metrics) -> str:
+    if metrics.world is None:
         return (
             "## Figures\n\nTraining was stopped before its end, so nothing was measured or calibrated, and what "
             "fine-tuning cost elsewhere is not known."
@@ -60,67 +63,66 @@ def _figures(metadata: CheckpointMetadata, metrics: dict[str, Any]) -> str:
         "label is equally frequent, so chance is one over their number. Calibration error is after the temperature "
         f"of {metadata.calibration.temperature or 1:.3g} that is part of the checkpoint. Wordsight divides by it and "
         "the pipeline above does not, so their scores differ, though not the order of the labels. The `unseen` row "
-        f"asks for combinations of colour and shape that training never showed.\n\n{tasks_table(metrics['world'])}"
+        f"asks for combinations of colour and shape that training never showed.\n\n{tasks_table(_rows(metrics.world))}"
     )
 
 
-def _new_tasks(metrics: dict[str, Any]) -> list[str]:
+def _new_tasks(metrics: Metrics) -> str:
     """The new domain, where its data names labels."""
-    if "new" not in metrics:
-        return []
+    if metrics.new is None:
+        return ""
     section = (
-        f"## The new domain\n\nOn the data's own {metrics['new_reported_on']} images, which were kept back from "
-        f"training, in sentences it was never trained on.\n\n{tasks_table(metrics['new'])}"
+        f"## The new domain\n\nOn the data's own {metrics.new_reported_on} images, which were kept back from "
+        f"training, in sentences it was never trained on.\n\n{tasks_table(_rows(metrics.new))}"
     )
-    if "new_change" in metrics:
-        changes = changes_table(metrics["new_before"], metrics["new"], metrics["new_change"])
+    if metrics.new_before is not None and metrics.new_change is not None:
+        changes = changes_table(_rows(metrics.new_before), _rows(metrics.new), _rows(metrics.new_change))
         section += f"\n\nAgainst the base:\n\n{changes}"
-    return [section]
+    return section
 
 
-def _kept(metrics: dict[str, Any]) -> list[str]:
+def _kept(metrics: Metrics) -> str:
     """What fine-tuning cost, and between which mixtures was chosen."""
-    if "interpolation" not in metrics:
-        return []
-    found = metrics["interpolation"]
-    changes = changes_table(metrics["world_before"], metrics["world"], metrics["world_change"])
-    return [
-        f"## What fine-tuning changed\n\n{found['sentence']}\n\n{changes}\n\nThe mixtures to choose from, measured on "
+    if metrics.interpolation is None:
+        return ""
+    found = metrics.interpolation
+    changes = changes_table(_rows(metrics.world_before), _rows(metrics.world), _rows(metrics.world_change))
+    return (
+        f"## What fine-tuning changed\n\n{found.sentence}\n\n{changes}\n\nThe mixtures to choose from, measured on "
         "other images. `new` is the share of the new domain's validation images whose best sentence is a true one; "
         "`at most` is the upper end of a one-sided 95 % interval, and what the limits hold for; tasks at which the "
         f"base is hardly better than chance do not count as old.\n\n{_frontier(found)}"
-    ]
+    )
 
 
-def _frontier(found: dict[str, Any]) -> str:
-    drops = ("mean_drop", "mean_drop_at_most", "worst_drop", "worst_drop_at_most")
+def _frontier(found: Interpolation) -> str:
     rows = [
         [
-            f"{point['alpha']:g}",
-            f"{point['new']:.3f}",
-            *(f"{point[name]:+.3f}" for name in drops),
-            point["worst_task"] or "",
-            "published" if point["alpha"] == found["alpha"] else "",
+            f"{point.alpha:g}",
+            f"{point.new:.3f}",
+            *map("{:+.3f}".format, (point.mean_drop, point.mean_drop_at_most)),
+            *map("{:+.3f}".format, (point.worst_drop, point.worst_drop_at_most)),
+            point.worst_task or "",
+            "published" if point.alpha == found.alpha else "",
         ]
-        for point in found["frontier"]
+        for point in found.frontier or ()
     ]
     header = ["fine-tuned share", "new", "mean drop", "at most", "largest drop", "at most", "at", "decision"]
-    return markdown(header, rows)
+    return markdown(header, rows, aligned=True)
 
 
-def _wording(metrics: dict[str, Any]) -> list[str]:
-    gaps = {**metrics.get("new_wording", {}), **metrics.get("wording", {})}
-    if not gaps:
-        return []
-    return [
+def _wording(metrics: Metrics) -> str:
+    gaps = {**_rows(metrics.new_wording), **_rows(metrics.wording)}
+    said = (
         "## Wording\n\nMean accuracy of one sentence per label, over the wordings that training uses and over those "
-        f"that it never does.\n\n{wording_table(gaps)}"
-    ]
+        "that it never does.\n\n"
+    )
+    return said + wording_table(gaps) if gaps else ""
 
 
-def _limits(metrics: dict[str, Any]) -> str:
-    tasks = {**metrics.get("world", {}), **metrics.get("new", {})}
-    weak = [name for name, figures in tasks.items() if figures["accuracy"] < figures["chance"] + MARGIN]
+def _limits(metrics: Metrics) -> str:
+    tasks = {**(metrics.world or {}), **(metrics.new or {})}
+    weak = [name for name, figures in tasks.items() if (figures.accuracy or 0) < (figures.chance or 0) + MARGIN]
     known = f"Hardly better than chance at: {', '.join(weak)}. Don't use it for these. " if weak else ""
     world = (
         "It has seen drawings of 64 px and the words of its world only. Photographs, other things and other words are "
@@ -129,44 +131,46 @@ def _limits(metrics: dict[str, Any]) -> str:
     )
     channel = "It has seen the images and words of its train channel only. Anything else is beyond it."
     tuned = "What it was not measured on may have changed too. Compare it with its parent before you rely on it there."
-    limits = tuned if metrics["hyperparameters"]["init"] == "base" else channel
+    limits = tuned if _told(metrics, "init") == "base" else channel
     limits = world if _knows_the_world_alone(metrics) else limits
     return f"## Limits\n\n{known}{limits}{_lone_labels(metrics)}"
 
 
-def _lone_labels(metrics: dict[str, Any]) -> str:
-    shares = {**metrics.get("world_wrong_above_half", {}), **metrics.get("new_wrong_above_half", {})}
+def _lone_labels(metrics: Metrics) -> str:
+    shares = {**(metrics.world_wrong_above_half or {}), **(metrics.new_wrong_above_half or {})}
     many = [f"{name} {share:.0%}" for name, share in shares.items() if share >= MANY_WRONG]
     said = "Scored on its own (`multi_label`), a wrong label gets more than 0.5 this often:"
     return f" {said} {', '.join(many)}." if many else ""
 
 
-def _curve(metrics: dict[str, Any]) -> list[str]:
-    if not metrics.get("learning_curve"):
-        return []
-    return [f"## Learning curve\n\n![Validation loss and accuracy over the steps]({CURVE})"]
+def _curve(metrics: Metrics) -> str:
+    picture = f"## Learning curve\n\n![Validation loss and accuracy over the steps]({CURVE})"
+    return picture if metrics.learning_curve else ""
 
 
-def recipes(metrics: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """What the runs that led to a checkpoint were told, the first one first; none where it came from elsewhere."""
-    own = metrics.get("given_hyperparameters", metrics.get("hyperparameters"))
-    return [*metrics.get("base_recipes", []), *([] if own is None else [own])]
+def _told(metrics: Metrics, name: str) -> JsonValue:
+    return (metrics.hyperparameters or {}).get(name)
 
 
-def _knows_the_world_alone(metrics: dict[str, Any]) -> bool:
-    runs = recipes(metrics)
-    return runs[0].get("init") == "scratch" and all(run.get("data") == "world" for run in runs)
+def _knows_the_world_alone(metrics: Metrics) -> bool:
+    runs = metrics.recipes
+    return bool(runs) and runs[0].get("init") == "scratch" and all(run.get("data") == "world" for run in runs)
 
 
-def _recipe(metadata: CheckpointMetadata, metrics: dict[str, Any]) -> str:
+def _recipe(metadata: CheckpointMetadata, metrics: Metrics) -> str:
     commands = [
         " ".join(["python -m model.training", *(f"{name}={value}" for name, value in run.items())])
-        for run in recipes(metrics)
+        for run in metrics.recipes
     ]
     order = "Each on the base that the one before left:\n\n" if len(commands) > 1 else ""
     lines = "\n".join(commands)
-    summary = {name: metrics[name] for name in ("step", "before", "after") if name in metrics}
+    summary = metrics.model_dump(include={"step", "before", "after"}, exclude_none=True)
     return (
         f"## Recipe\n\n{order}```\n{lines}\n```\n\nData digest `{metadata.data_digest}`.\n\n"
         f"```json\n{json.dumps(summary, indent=2)}\n```"
     )
+
+
+def _rows(figures: Mapping[str, BaseModel] | None) -> dict[str, dict[str, JsonValue]]:
+    """As the tables take them."""
+    return {name: found.model_dump(exclude_none=True) for name, found in (figures or {}).items()}

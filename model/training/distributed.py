@@ -1,24 +1,89 @@
-"""One process or many: the few collective operations that training needs, each a no-op in a single process.
+"""One process or many: torchrun starts one per GPU of every host, and few collective operations join them, each a no-op
+in a single process.
 
+SageMaker names the hosts in resourceconfig.json; every host starts the same program and finds its place there.
 Gradients are those of one process with the whole batch: every rank computes the loss over all images, the gather's
 backward adds up what the ranks ask of an image, and the average over ranks undoes the repetition.
 """
 
+import json
 import os
-from collections.abc import Iterator
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import torch
 import torch.distributed as dist
 from torch import Tensor
 from torch.nn import Parameter
+from torch.nn.utils import parameters_to_vector, vector_to_parameters
 
 from model.clip.device import pick_device
 
+MASTER_PORT = 7777
 COLLECTIVE_TIMEOUT_S = 600
+
+
+def torchrun(resource_file: Path, arguments: Sequence[str]) -> list[str] | None:
+    """The command that starts this host's processes, one per GPU and at least one; None: there is but one in all.
+
+    `resource_file` is resourceconfig.json; a machine without one is a cluster of its own.
+    """
+    processes, hosts, current = max(1, torch.cuda.device_count()), ["localhost"], "localhost"
+    if resource_file.is_file():
+        resources = json.loads(resource_file.read_bytes())
+        hosts, current = sorted(resources["hosts"]), resources["current_host"]
+    if len(hosts) * processes == 1:
+        return None
+    return [
+        sys.executable, "-m", "torch.distributed.run",
+        f"--nnodes={len(hosts)}", f"--nproc-per-node={processes}", f"--node-rank={hosts.index(current)}",
+        f"--master-addr={hosts[0]}", f"--master-port={MASTER_PORT}",
+        "-m", "model.training", *arguments,
+    ]  # fmt: skip
+
+
+@contextmanager
+def on_sigterm(handle: Callable[[], object]) -> Iterator[None]:
+    """Take SIGTERM in this way: SageMaker sends it on StopTrainingJob, at the time limit and before taking a spot
+    instance back.
+    """
+    previous = signal.signal(signal.SIGTERM, lambda *_: handle())
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, previous)
+
+
+def is_worker(environ: Mapping[str, str]) -> bool:
+    """Whether torchrun has already started this process."""
+    return "RANK" in environ
+
+
+def run_workers(command: Sequence[str], environ: Mapping[str, str] | None = None) -> int:
+    """Run torchrun to its end and return its status; a SIGTERM goes on to it, and so to every worker. None: they see
+    the environment of this process.
+    """
+    workers: subprocess.Popen[bytes] | None = None
+    stopped = False
+
+    def stop() -> None:
+        nonlocal stopped
+        stopped = True
+        if workers is not None:
+            workers.terminate()
+
+    with on_sigterm(stop):  # first: a signal that finds no handler would leave orphans
+        workers = subprocess.Popen(command, env=environ)  # noqa: S603 - our own interpreter and module
+        if stopped:
+            workers.terminate()
+        return workers.wait()
 
 
 @dataclass(frozen=True)
@@ -46,18 +111,14 @@ class Ranks:
         gathered: Tensor = _Gather.apply(embeds, self.rank, self.count)  # type: ignore[no-untyped-call]
         return gathered
 
-    def average_gradients(self, weights: Iterator[Parameter]) -> None:
+    def average_gradients(self, weights: Iterable[Parameter]) -> None:
         """Make every rank's gradients the mean over the ranks."""
         if self.count == 1:
             return
         gradients = [weight.grad for weight in weights if weight.grad is not None]
-        flat = torch.cat([gradient.flatten() for gradient in gradients])
+        flat = parameters_to_vector(gradients)
         dist.all_reduce(flat)
-        flat /= self.count
-        start = 0
-        for gradient in gradients:
-            gradient.copy_(flat[start : start + gradient.numel()].view_as(gradient))
-            start += gradient.numel()
+        vector_to_parameters(flat / self.count, gradients)
 
     def any(self, flag: bool) -> bool:
         """Whether any rank raises its flag, so that all of them stop at the same step."""

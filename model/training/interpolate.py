@@ -1,56 +1,155 @@
-"""After fine-tuning: measure the weights between the base checkpoint and the tuned one, and keep the best allowed.
+"""Weight-space ensembling after fine-tuning: how far to go from the base's weights to the tuned ones. As far as helps,
+within what may be forgotten.
 
-The old tasks are the rendered world's, on images of their own, which neither training nor the reported figures use.
+Weights in between can keep the old and have the new: Robust fine-tuning of zero-shot models, Wortsman et al. 2022
+(WiSE-FT); Patching open-vocabulary models by interpolating weights, Ilharco et al. 2022. The old tasks are the rendered
+world's, on images of their own, which neither training nor the reported figures use.
+
+What was lost is known from a sample of images only, and the mixture that looks best within the limits is likely to be
+one that luck made look good. So the limits hold for what may have been lost: upper ends of one-sided 95 % intervals.
 """
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 from transformers import CLIPModel
 
-from model.clip.checkpoint import Calibration, Checkpoint
+from contract.metrics import FrontierPoint, Interpolation
+from model.clip.checkpoint import Checkpoint
 from model.clip.encode import Clip
 from model.evaluation.answers import Answers
 from model.evaluation.bootstrap import CONFIDENCE, losses
 from model.evaluation.report import print_figures
 from model.evaluation.world import World
 from model.training.loop import Loop
-from model.training.selector import ALPHAS, Candidate, Choice, Drop, select
 
+ALPHAS = (0.0, 0.25, 0.5, 0.75, 0.9, 1.0)
+"""Shares of the fine-tuned weights; 0 is the base checkpoint."""
+ROUNDING = 1e-6
+"""Accuracies are shares of counted images in single precision: .93 - .91 must not exceed .02."""
 SELECTION_SEED = 2_000_003
 LEARNT_ABOVE_CHANCE = 0.15
 """A base that is nearer to chance at a task has not learnt it, and can't forget it: differences there are luck."""
 
 
 @dataclass(frozen=True)
-class Interpolation:
-    """What was chosen, the tasks that count as old, and the base: its answers to what the result is reported on, and
-    how they were calibrated.
+class Drop:
+    """What was lost against the base, in accuracy: at each old task, and in the mean over them. A gain is a loss below
+    zero.
     """
 
-    choice: Choice
+    tasks: Mapping[str, float]
+    mean: float
+
+    @property
+    def worst_task(self) -> str | None:
+        """Where most was lost."""
+        return max(self.tasks, key=lambda name: self.tasks[name], default=None)
+
+    @property
+    def worst(self) -> float:
+        """How much that was."""
+        return max(self.tasks.values(), default=0.0)
+
+    def within(self, mean: float, task: float) -> bool:
+        """Whether neither limit is exceeded."""
+        return self.mean <= mean + ROUNDING and self.worst <= task + ROUNDING
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """The weights (1 - alpha) * base + alpha * tuned, the accuracy on the new domain's validation images, and what was
+    lost and what may have been lost of the old.
+    """
+
+    alpha: float
+    new: float
+    lost: Drop
+    at_most: Drop
+
+    def metrics(self) -> FrontierPoint:
+        """Rounded to what they mean."""
+        return FrontierPoint(
+            alpha=self.alpha,
+            new=round(self.new, 4),
+            mean_drop=round(self.lost.mean, 4),
+            mean_drop_at_most=round(self.at_most.mean, 4),
+            worst_drop=round(self.lost.worst, 4),
+            worst_drop_at_most=round(self.at_most.worst, 4),
+            worst_task=self.at_most.worst_task,
+            drop={name: round(lost, 4) for name, lost in self.lost.tasks.items()},
+            drop_at_most={name: round(lost, 4) for name, lost in self.at_most.tasks.items()},
+        )
+
+
+@dataclass(frozen=True)
+class Selected:
+    """What was chosen, the tasks that count as old, and the base with its answers to what the result is reported on."""
+
+    alpha: float
+    metrics: Interpolation
     known: frozenset[str]
+    base: Clip
     base_answers: Mapping[str, Answers]
-    base_calibration: Calibration
 
 
-def interpolate(loop: Loop, base: Checkpoint) -> Interpolation:
-    """Measure the frontier, leave the chosen weights in `loop.averaged`, and print_figures what was decided."""
-    started_s = time.monotonic()
-    clip = Clip(base)
-    model = loop.averaged.model
-    tuned = [weight.clone() for weight in model.parameters()]
-    known = learnt(World(clip, loop.chosen.selection_scenes, SELECTION_SEED).every_answer())
-    frontier = [_measure(loop, base.model, tuned, alpha, known) for alpha in ALPHAS]
-    choice = select(frontier, loop.chosen.max_forgetting, loop.chosen.max_task_forgetting)
-    mix(model, base.model, tuned, choice.picked.alpha)
-    _report(choice, time.monotonic() - started_s)
-    return Interpolation(
-        choice, frozenset(known), World(clip, loop.chosen.evaluation_scenes).every_answer(), clip.calibration
+def select(frontier: Sequence[Candidate], max_forgetting: float, max_task_forgetting: float) -> Candidate:
+    """Pick what gains most on the new domain among those that can't have lost more than is allowed; of equals the
+    nearest to the base. The base, alpha 0, has to be among the candidates and is the answer where no other qualifies.
+    """
+    allowed = [each for each in frontier if each.alpha == 0 or each.at_most.within(max_forgetting, max_task_forgetting)]
+    return max(allowed, key=lambda candidate: (candidate.new, -candidate.alpha))
+
+
+def as_metrics(
+    alpha: float, frontier: Sequence[Candidate], max_forgetting: float, max_task_forgetting: float
+) -> Interpolation:
+    """The choice with all that it was made from, and a sentence for a person."""
+    limits = f"{max_forgetting:g} in the mean over the old tasks and {max_task_forgetting:g} at any one"
+    sentence = (
+        f"Published are {alpha:.0%} fine-tuned and {1 - alpha:.0%} base weights: the best mixture on the new domain "
+        f"that is sure to cost at most {limits}."
     )
+    if alpha == 0:
+        sentence = (
+            "Nothing new is published: no mixture of base and fine-tuned weights is better on the new domain and is "
+            f"sure to cost at most {limits}. These are the base's weights."
+        )
+    return Interpolation(
+        alpha=alpha,
+        sentence=sentence,
+        max_forgetting=max_forgetting,
+        max_task_forgetting=max_task_forgetting,
+        frontier=[candidate.metrics() for candidate in frontier],
+    )
+
+
+def interpolate(loop: Loop, checkpoint: Checkpoint) -> Selected:
+    """Measure the frontier between a base and `loop.averaged`, leave the chosen weights there, and print the choice."""
+    started_s = time.monotonic()
+    recipe, base = loop.recipe, Clip(checkpoint)
+    tuned = [weight.clone() for weight in loop.averaged.parameters()]
+    known = learnt(World(base, recipe.selection_scenes, SELECTION_SEED).every_answer())
+    frontier = [_measure(loop, checkpoint.model, tuned, alpha, known) for alpha in ALPHAS]
+    limits = recipe.max_forgetting, recipe.max_task_forgetting
+    alpha = select(frontier, *limits).alpha
+    metrics = as_metrics(alpha, frontier, *limits)
+    mix(loop.averaged, checkpoint.model, tuned, alpha)
+    for candidate in frontier:
+        print_figures(
+            alpha=candidate.alpha,
+            new_accuracy=candidate.new,
+            mean_drop=candidate.lost.mean,
+            mean_drop_at_most=candidate.at_most.mean,
+            worst_drop_at_most=candidate.at_most.worst,
+            worst_task=candidate.at_most.worst_task,
+        )
+    print_figures(selected=alpha, selection_s=time.monotonic() - started_s)
+    print(metrics.sentence, flush=True)
+    return Selected(alpha, metrics, frozenset(known), base, World(base, recipe.evaluation_scenes).every_answer())
 
 
 @torch.no_grad()
@@ -71,12 +170,12 @@ def learnt(answers: Mapping[str, Answers]) -> dict[str, Answers]:
 
 def _measure(loop: Loop, base: CLIPModel, tuned: list[Tensor], alpha: float, known: Mapping[str, Answers]) -> Candidate:
     """A mixture beside the base's answers to what it knows."""
-    mix(loop.averaged.model, base, tuned, alpha)
+    mix(loop.averaged, base, tuned, alpha)
     new = loop.validate()["validation_accuracy"]
     if alpha == 0 or not known:
         nothing = Drop(dict.fromkeys(known, 0.0), 0.0)
         return Candidate(alpha, new, nothing, nothing)
-    after = World(loop.clip(), loop.chosen.selection_scenes, SELECTION_SEED).every_answer()
+    after = World(loop.clip(), loop.recipe.selection_scenes, SELECTION_SEED).every_answer()
     lost, resampled = losses(known, after)
     at_most = resampled.quantile(CONFIDENCE, dim=0)
     mean_at_most = resampled.mean(dim=1).quantile(CONFIDENCE)
@@ -86,17 +185,3 @@ def _measure(loop: Loop, base: CLIPModel, tuned: list[Tensor], alpha: float, kno
         lost=Drop(dict(zip(known, lost.tolist(), strict=True)), float(lost.mean())),
         at_most=Drop(dict(zip(known, at_most.tolist(), strict=True)), float(mean_at_most)),
     )
-
-
-def _report(choice: Choice, selection_s: float) -> None:
-    for candidate in choice.frontier:
-        print_figures(
-            alpha=candidate.alpha,
-            new_accuracy=candidate.new,
-            mean_drop=candidate.lost.mean,
-            mean_drop_at_most=candidate.at_most.mean,
-            worst_drop_at_most=candidate.at_most.worst,
-            worst_task=candidate.at_most.worst_task,
-        )
-    print_figures(selected=choice.picked.alpha, selection_s=selection_s)
-    print(choice.sentence, flush=True)

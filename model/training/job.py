@@ -17,7 +17,6 @@ goes on from its newest checkpoint; SIGTERM ends it after the present step with 
 
 import json
 import os
-import signal
 import sys
 import time
 import traceback
@@ -36,31 +35,14 @@ from model.clip.checkpoint import CheckpointError
 from model.clip.device import DeviceError
 from model.data.records import DataError
 from model.evaluation.report import print_figures
-from model.training.distill import distillation_weight
-from model.training.distributed import Ranks, joined_ranks
-from model.training.launch import Cluster, is_worker, run_workers
+from model.training.distributed import Ranks, is_worker, joined_ranks, on_sigterm, run_workers, torchrun
+from model.training.logs import Progress, TensorBoard
 from model.training.loop import Diverged, Loop
-from model.training.progress import Progress
 from model.training.publish import export, export_unfinished
-from model.training.replay import replay_share, with_replay
-from model.training.start import load_examples, load_start, run_digest
+from model.training.start import load_start
 from model.training.state import ResumeError, StateFolder
-from model.training.tensorboard import Scalars
 
 CALLERS_FAULTS = (SettingsError, DataError, CheckpointError, DeviceError, ResumeError, Diverged)
-
-
-@contextmanager
-def stop_signal() -> Iterator[Event]:
-    """Set once SIGTERM has come: SageMaker sends it on StopTrainingJob, at the time limit and before taking a spot
-    instance back.
-    """
-    stop = Event()
-    previous = signal.signal(signal.SIGTERM, lambda *_: stop.set())
-    try:
-        yield stop
-    finally:
-        signal.signal(signal.SIGTERM, previous)
 
 
 class Stopped(Exception):
@@ -73,16 +55,13 @@ def ended_by(stop: Event) -> Iterator[None]:
     be finished.
     """
 
-    def end(*_: object) -> None:
+    def end() -> None:
         raise Stopped
 
-    previous = signal.signal(signal.SIGTERM, end)
-    try:
+    with on_sigterm(end):
         if stop.is_set():
-            raise Stopped
+            end()
         yield
-    finally:
-        signal.signal(signal.SIGTERM, previous)
 
 
 def main(arguments: Sequence[str] = ()) -> int:
@@ -92,14 +71,15 @@ def main(arguments: Sequence[str] = ()) -> int:
         return 0
     settings = TrainSettings.from_env(os.environ)
     try:
-        chosen = read_hyperparameters(settings, arguments)
-        cluster = Cluster.read(settings.resource_file)
-        if cluster.processes > 1 and not is_worker(os.environ):
+        asked = read_hyperparameters(settings, arguments)
+        command = torchrun(settings.resource_file, arguments)
+        if command and not is_worker(os.environ):
             with TemporaryDirectory(prefix="wordsight-") as scratch:  # one file of decoded images for all of this host
                 shared = TrainSettings(pixels_dir=settings.pixels_dir or Path(scratch))
-                return run_workers(cluster.torchrun(arguments), os.environ | shared.to_env())
-        with stop_signal() as stop, joined_ranks(settings.expect_gpu) as ranks:
-            run(settings, chosen, ranks, stop)
+                return run_workers(command, os.environ | shared.to_env())
+        stop = Event()
+        with on_sigterm(stop.set), joined_ranks(settings.expect_gpu) as ranks:
+            run(settings, asked, ranks, stop)
     except CALLERS_FAULTS as error:
         return _fail(settings, str(error))
     except Exception as error:
@@ -116,29 +96,29 @@ def read_hyperparameters(settings: TrainSettings, arguments: Sequence[str]) -> H
     return Hyperparameters.from_strings(given)
 
 
-def run(settings: TrainSettings, chosen: Hyperparameters, ranks: Ranks, stop: Event) -> None:
+def run(settings: TrainSettings, asked: Hyperparameters, ranks: Ranks, stop: Event) -> None:
     """Train from where the last run of this job stopped, until the last step or a stop signal; then export."""
-    torch.set_num_threads(chosen.threads)
-    examples = load_examples(settings, chosen)
-    start = load_start(settings, chosen, examples)
-    examples = with_replay(chosen, examples, start.base)
-    states = StateFolder(settings.checkpoints_dir, run_digest(chosen, examples, start), chosen.resume_force)
-    loop = Loop(chosen, examples, start, ranks)
+    torch.set_num_threads(asked.threads)
+    start = load_start(settings, asked, ranks)
+    states = StateFolder(settings.checkpoints_dir, start.digest(), asked.resume_force)
+    loop = Loop(start, ranks)
     before = loop.validate()
     loop.curve.append({"step": loop.step, **before})
     loop.resume(states.newest())
+    recipe = loop.recipe
     if ranks.is_first:
-        kept = {"replay": replay_share(chosen, start.base), "distillation": distillation_weight(chosen, start.base)}
-        print_figures(run=states.run_digest[:12], images=len(examples), **kept, steps=loop.steps, first_step=loop.step)
-    scalars = Scalars(settings.tensorboard_dir) if ranks.is_first else None
-    take_steps(loop, states, stop, scalars)
+        kept = {"replay": recipe.replay_share, "distillation": recipe.distillation_weight}
+        steps = {"steps": recipe.steps, "first_step": loop.step}
+        print_figures(run=states.run_digest[:12], images=recipe.images, **kept, **steps)
+    tensorboard = TensorBoard(settings.tensorboard_dir) if ranks.is_first else None
+    take_steps(loop, states, stop, tensorboard)
     loop.close()
-    if scalars:
-        scalars.close()
+    if tensorboard:
+        tensorboard.close()
     if not ranks.is_first:
         return
     try:
-        if loop.step < loop.steps:
+        if loop.step < recipe.steps:
             raise Stopped
         with ended_by(stop):
             export(settings, loop, before, states.run_digest)
@@ -147,34 +127,35 @@ def run(settings: TrainSettings, chosen: Hyperparameters, ranks: Ranks, stop: Ev
         export_unfinished(settings, loop, states.run_digest)
 
 
-def take_steps(loop: Loop, states: StateFolder, stop: Event, scalars: Scalars | None = None) -> None:
+def take_steps(loop: Loop, states: StateFolder, stop: Event, tensorboard: TensorBoard | None = None) -> None:
     """Train until the last step or a stop signal, saving states on the way; none amid bad steps, whose cause may be in
     the weights. Raises Diverged.
     """
-    chosen, ranks = loop.chosen, loop.ranks
-    progress = Progress(loop.steps)
+    recipe, is_first = loop.recipe, loop.ranks.is_first
+    progress = Progress(recipe.steps)
     saved_s = time.monotonic()
-    while loop.step < loop.steps:
+    stopping = False
+    while loop.step < recipe.steps and not stopping:
         loss = loop.take_step()
-        progress.add(loss, loop.global_batch, loop.reader.waited_s)
-        stopping = ranks.any(stop.is_set())
-        if ranks.is_first and (loop.step % chosen.log_every_steps == 0 or loop.step == loop.steps):
+        progress.add(loss, recipe.global_batch, loop.prefetcher.waited_s)
+        stopping = loop.ranks.any(stop.is_set())
+        if not is_first:
+            continue
+        last = loop.step == recipe.steps
+        if last or loop.step % recipe.log_every_steps == 0:
             figures = progress.report(loop.step, loop.rate, loop.scale)
-            if scalars:
-                scalars.add("train", loop.step, figures)
-        last = loop.step == loop.steps
-        if ranks.is_first and (last or loop.step % chosen.evaluate_every_steps == 0) and not stopping:
+            if tensorboard:
+                tensorboard.add("train", loop.step, figures)
+        if (last or loop.step % recipe.evaluate_every_steps == 0) and not stopping:
             found = loop.validate()
             loop.curve.append({"step": loop.step, **found})
             print_figures(step=loop.step, **found)
-            if scalars:
-                scalars.add("validation", loop.step, found)
-        due = stopping or loop.step == loop.steps or time.monotonic() - saved_s >= chosen.checkpoint_every_s
-        if ranks.is_first and due and loop.bad_steps == 0:
+            if tensorboard:
+                tensorboard.add("validation", loop.step, found)
+        due = stopping or last or time.monotonic() - saved_s >= recipe.checkpoint_every_s
+        if due and loop.bad_steps == 0:
             states.save(loop.step, loop.state())
             saved_s = time.monotonic()
-        if stopping:
-            break
 
 
 def _fail(settings: TrainSettings, sentence: str) -> int:

@@ -1,34 +1,31 @@
 """The training loop's one step, and everything that changes with it."""
 
 from collections.abc import Sequence
-from math import ceil, log
+from dataclasses import replace
+from math import log
 from typing import Any
 
 import torch
 from torch import Tensor
 from transformers import CLIPModel
 
-from contract.hyperparameters import Hyperparameters
-from model.clip.checkpoint import Checkpoint, CheckpointMetadata
+from model.clip.checkpoint import CheckpointMetadata
 from model.clip.encode import Clip
-from model.data.batch import Batch, Examples
+from model.data.batch import Batch
 from model.evaluation.embed import BATCH, embed_sentences
 from model.evaluation.world import World, validation_accuracy
-from model.training.distill import Teacher
+from model.training.distillation import Teacher
 from model.training.distributed import Ranks
-from model.training.ema import AveragedWeights
 from model.training.loss import Objective
-from model.training.optimizer import build_optimizers, rate_share, set_rates
-from model.training.precision import picks_bf16
-from model.training.reader import Reader
+from model.training.optimizer import build_optimizers, set_rates
+from model.training.prefetch import Prefetcher
 from model.training.start import Start
 from model.training.state import ResumeError
-from model.training.towers import Towers
-from model.training.trainable import restrict
+from model.training.towers import Towers, faster_in_bf16
+from model.training.weights import freeze, frozen_copy, update_average
 
 MAX_LOG_SCALE = log(100)
 MAX_BAD_STEPS = 10
-MIN_STEPS = 300
 VALIDATION_SCENES = 800
 
 
@@ -37,32 +34,29 @@ class Diverged(Exception):
 
 
 class Loop:
-    """A model between two steps. What it does next depends on its state and the step's number alone."""
+    """A model between two steps. What it does next depends on its state and the step's number alone.
 
-    def __init__(self, chosen: Hyperparameters, examples: Examples, start: Start, ranks: Ranks) -> None:
-        self.chosen = chosen
-        self.examples = examples
-        self.start = start
+    `averaged` are the weights that are validated and exported. `bf16` is None until the first step decides it.
+    """
+
+    def __init__(self, start: Start, ranks: Ranks) -> None:
+        self.recipe = start.recipe
+        self.examples = start.examples
+        self.checkpoint = start.checkpoint
         self.ranks = ranks
-        self.model = start.model.to(ranks.device).train()
-        self.averaged = AveragedWeights.of(self.model, chosen.ema_decay)
-        self.teacher = Teacher.of(chosen, start)
-        restrict(chosen, self.model)
-        self.objective = Objective(chosen.loss).to(ranks.device)
+        self.model = start.checkpoint.model.to(ranks.device).train()
+        self.averaged = frozen_copy(self.model)
+        self.teacher = Teacher.of(self.recipe, self.model)
+        freeze(self.recipe, self.model)
+        self.objective = Objective(self.recipe.loss).to(ranks.device)
         self.learning = [weight for weight in self.model.parameters() if weight.requires_grad]
         self.learning += self.objective.parameters()
-        self.optimizers = build_optimizers(chosen, self.model, start.base, self.objective.parameters())
-        self.global_batch = min(chosen.batch_size, max(2, len(examples) // ranks.count)) * ranks.count
+        self.optimizers = build_optimizers(self.recipe, self.model, self.objective.parameters())
         self.bf16: bool | None = None
         self.step = 0
         self.bad_steps = 0
         self.curve: list[dict[str, float]] = []
-        self.reader = Reader(examples, start.processor, ranks, chosen.threads)
-
-    @property
-    def steps(self) -> int:
-        """How many the run takes in all."""
-        return self.chosen.steps or max(MIN_STEPS, self.chosen.epochs * ceil(len(self.examples) / self.global_batch))
+        self.prefetcher = Prefetcher(self.examples, self.checkpoint.processor, ranks, self.recipe.threads)
 
     @property
     def rate(self) -> float:
@@ -77,16 +71,16 @@ class Loop:
     def clip(self) -> Clip:
         """The averaged weights as they will be served."""
         unnamed = CheckpointMetadata(version=f"step{self.step}")
-        return Clip(Checkpoint(self.averaged.model, self.start.tokenizer, self.start.processor, unnamed))
+        return Clip(replace(self.checkpoint, model=self.averaged, metadata=unnamed))
 
     def take_step(self) -> float:
         """Learn from the next batch and return its loss. A step that is not finite changes nothing. Raises Diverged."""
-        batch, pixels = self.reader.read(self.step, self.global_batch)
+        batch, pixels = self.prefetcher.read(self.step, self.recipe.global_batch)
         if self.bf16 is None:
             self.bf16 = self._picks_bf16(batch, pixels)
-        set_rates(self.optimizers, rate_share(self.step, self.steps, self.chosen))
+        set_rates(self.optimizers, self.step, self.recipe)
         loss = self.gradients(batch, pixels, self.bf16)
-        norm = torch.nn.utils.clip_grad_norm_(self.learning, self.chosen.max_grad_norm)
+        norm = torch.nn.utils.clip_grad_norm_(self.learning, self.recipe.max_grad_norm)
         finite = bool(torch.isfinite(loss + norm))
         if finite:
             self._update()
@@ -99,7 +93,7 @@ class Loop:
         """Leave the gradients of the whole batch in every parameter, and return its loss. `pixels`: this rank's part"""
         loss = self._loss(batch, pixels, bf16)
         loss.backward()  # type: ignore[no-untyped-call]
-        self.ranks.average_gradients(iter(self.learning))
+        self.ranks.average_gradients(self.learning)
         return loss.detach()
 
     def _picks_bf16(self, batch: Batch, pixels: Tensor) -> bool:
@@ -109,7 +103,9 @@ class Loop:
             self.gradients(batch, pixels, bf16)
             self._forget_gradients()
 
-        return not self.ranks.any(not picks_bf16(self.chosen.precision, self.ranks.device, trial))
+        precision = self.recipe.precision
+        wanted = faster_in_bf16(trial) if precision == "auto" else precision == "bf16"
+        return not self.ranks.any(not wanted)
 
     def _loss(self, batch: Batch, pixels: Tensor, bf16: bool) -> Tensor:
         texts = self.teacher.texts(self.step, batch.texts) if self.teacher else batch.texts
@@ -119,8 +115,8 @@ class Loop:
         if self.teacher is None:
             return loss
         with torch.no_grad():
-            answers = self._cosines(self.teacher.model, pixels, texts, bf16)
-        return loss + self.teacher.loss(cosines, answers)
+            teacher_cosines = self._cosines(self.teacher.model, pixels, texts, bf16)
+        return loss + self.teacher.loss(cosines, teacher_cosines)
 
     def _objective_loss(self, logits: Tensor, positives: Tensor) -> Tensor:
         if self.step == self.bad_steps:  # nothing has been learnt yet
@@ -130,7 +126,7 @@ class Loop:
 
     def _cosines(self, model: CLIPModel, pixels: Tensor, texts: Sequence[str], bf16: bool) -> Tensor:
         """All ranks' images with the texts. shape = [images, texts]"""
-        towers = Towers(model, self.start.tokenizer, bf16, self.chosen.chunk_size)
+        towers = Towers(model, self.checkpoint.tokenizer, bf16, self.recipe.chunk_size)
         return self.ranks.gather(towers.embed_images(pixels)) @ towers.embed_texts(texts).T
 
     def _forget_gradients(self) -> None:
@@ -142,7 +138,7 @@ class Loop:
             optimizer.step()
         with torch.no_grad():
             self.model.logit_scale.clamp_(0, MAX_LOG_SCALE)
-        self.averaged.update(self.model, self.step)
+        update_average(self.averaged, self.model, self.step, self.recipe.ema_decay)
 
     def _watch(self, finite: bool) -> None:
         self.bad_steps = 0 if finite else self.bad_steps + 1
@@ -160,10 +156,10 @@ class Loop:
         most images, it is the mean over the world's tasks.
         """
         cosines, positives = self.validation_cosines()
-        logits = cosines * self.averaged.model.logit_scale.exp().cpu()
+        logits = cosines * self.averaged.logit_scale.exp().cpu()
         best = logits.argmax(dim=1, keepdim=True)
         accuracy = float(positives.gather(1, best).float().mean())
-        if self.chosen.data == "world":
+        if self.recipe.data == "world":
             accuracy = validation_accuracy(World(self.clip(), VALIDATION_SCENES))
         loss = self._objective_loss(logits.to(self.ranks.device), positives.to(self.ranks.device))
         return {"validation_loss": float(loss), "validation_accuracy": accuracy}
@@ -172,18 +168,18 @@ class Loop:
     def validation_cosines(self, clip: Clip | None = None) -> tuple[Tensor, Tensor]:
         """Cosines of `clip` or else the averaged weights, and the truth; both shapes = [images, texts]"""
         batch, clip = self.examples.validation(), clip or self.clip()
-        parts = (self.reader.pixels(batch.rows[first : first + BATCH]) for first in range(0, len(batch.rows), BATCH))
-        images = torch.cat([clip.embed_images(torch.from_numpy(pixels)) for pixels in parts])
+        parts = (batch.rows[first : first + BATCH] for first in range(0, len(batch.rows), BATCH))
+        images = torch.cat([clip.embed_images(torch.from_numpy(self.prefetcher.pixels(rows))) for rows in parts])
         return images @ embed_sentences(clip, batch.texts).T, batch.positives
 
     def state(self) -> dict[str, Any]:
         """What `resume` needs. The size of the batch is part of it: other ranks share the same batches."""
         return {
             "model": self.model.state_dict(),
-            "averaged": self.averaged.model.state_dict(),
+            "averaged": self.averaged.state_dict(),
             "objective": self.objective.state_dict(),
             "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
-            "global_batch": self.global_batch,
+            "global_batch": self.recipe.global_batch,
             "bf16": self.bf16,
             "curve": self.curve,
         }
@@ -203,22 +199,23 @@ class Loop:
                 f"the state after step {step} does not fit this run's model and optimiser ({error}): repeat the "
                 "hyperparameters that it was saved with, or empty the checkpoints folder to start anew"
             ) from error
-        if self.global_batch % self.ranks.count:
+        size, processes = self.recipe.global_batch, self.ranks.count
+        if size % processes:
             raise ResumeError(
-                f"the run was started with {self.global_batch} images per step, which {self.ranks.count} processes "
-                "can't share equally: go on with as many as before, or with a divisor of it"
+                f"the run was started with {size} images per step, which {processes} processes can't share equally: go "
+                "on with as many as before, or with a divisor of it"
             )
         self.step, self.bad_steps = step, 0
 
     def _take_over(self, state: dict[str, Any]) -> None:
         self.model.load_state_dict(state["model"])
-        self.averaged.model.load_state_dict(state["averaged"])
+        self.averaged.load_state_dict(state["averaged"])
         self.objective.load_state_dict(state["objective"])
         for optimizer, values in zip(self.optimizers, state["optimizers"], strict=True):
             optimizer.load_state_dict(values)
-        self.global_batch, self.bf16 = state["global_batch"], state["bf16"]
-        self.curve = state["curve"]
+        self.recipe = self.recipe.at_batch(state["global_batch"])
+        self.bf16, self.curve = state["bf16"], state["curve"]
 
     def close(self) -> None:
         """Stop reading ahead."""
-        self.reader.close()
+        self.prefetcher.close()

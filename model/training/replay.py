@@ -1,7 +1,7 @@
-"""Replay: part of every batch shows again what the base checkpoint learnt from, so that fine-tuning keeps it.
+"""Replay, or rehearsal: part of every batch shows again what the base checkpoint learnt from, against catastrophic
+forgetting (Robins 1995).
 
 The shipped base and its descendants learnt from the rendered world, which is drawn on the fly and needs no storage.
-Experience replay against catastrophic forgetting: Robins 1995; for CLIP it is half of every batch.
 """
 
 import hashlib
@@ -12,14 +12,7 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from contract.hyperparameters import Hyperparameters
-from model.clip.checkpoint import CheckpointMetadata
 from model.data.batch import Batch, Examples
-from model.world.examples import world_of
-
-DEFAULT_SHARE = 0.5
-DEFAULT_PAIR_SHARE = 0.15
-"""Of the replayed images: at .05, two a batch, what was published on digits had lost .05 at relation; at .15 none."""
 
 
 class Replay:
@@ -35,8 +28,8 @@ class Replay:
         self.share = share
 
     def __len__(self) -> int:
-        """So many that every new image comes once in an epoch."""
-        return ceil(len(self.new) / (1 - self.share))
+        """How many images an epoch has, the old ones among them."""
+        return images_per_epoch(len(self.new), self.share)
 
     def batch(self, step: int, size: int) -> Batch:
         """The new images of a step, then its old ones."""
@@ -69,36 +62,6 @@ class Replay:
         return hashlib.sha256(f"{self.new.digest()} {self.old.digest()} {self.share}".encode()).hexdigest()
 
 
-def with_replay(chosen: Hyperparameters, examples: Examples, base: CheckpointMetadata | None) -> Examples:
-    """The examples with the rendered world among them, as far as that was asked for or the base learnt from it."""
-    share = replay_share(chosen, base)
-    if share == 0:
-        return examples
-    return Replay(examples, world_of(chosen, pair_share(chosen, base)), share)
-
-
-def replay_share(chosen: Hyperparameters, base: CheckpointMetadata | None) -> float:
-    """What was asked for, or half where fine-tuning starts from a checkpoint that learnt from the world."""
-    if chosen.data == "world" or base is None:
-        return 0.0
-    if chosen.replay_share is not None:
-        return chosen.replay_share
-    return DEFAULT_SHARE if learnt_from_world(base) else 0.0
-
-
-def pair_share(chosen: Hyperparameters, base: CheckpointMetadata | None) -> float:
-    """How much of the world that a run shows are pairs: what was asked for, or the default in replay to a base that was
-    shown some, since what it knows of them would be forgotten like all else.
-    """
-    if chosen.pair_share is not None:
-        return chosen.pair_share
-    seen = base.metrics.get("pair_share") if base and replay_share(chosen, base) > 0 else None
-    return DEFAULT_PAIR_SHARE if isinstance(seen, int | float) and seen > 0 else 0.0
-
-
-def learnt_from_world(metadata: CheckpointMetadata) -> bool:
-    """Whether the run that made a checkpoint showed it the rendered world: as its data, or by replay."""
-    recipe = metadata.metrics.get("hyperparameters")
-    trained = isinstance(recipe, dict) and recipe.get("data") == "world"
-    replayed = metadata.metrics.get("replay_share")
-    return trained or (isinstance(replayed, int | float) and replayed > 0)
+def images_per_epoch(new: int, share: float) -> int:
+    """So many that every new image comes once, when old ones are `share` of each batch."""
+    return ceil(new / (1 - share))

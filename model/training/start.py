@@ -1,24 +1,23 @@
-"""What a run begins with: a model and the data that its hyperparameters and channels name."""
+"""What a run begins with: its recipe, a model and the data that hyperparameters and channels name."""
 
 import hashlib
 import json
 from dataclasses import asdict, dataclass
 
-from transformers import CLIPImageProcessorPil, CLIPModel, PreTrainedTokenizerBase
-
 from contract.containers import TrainSettings
 from contract.hyperparameters import Hyperparameters
-from model.clip.checkpoint import CheckpointMetadata, load_checkpoint, load_processor
+from model.clip.checkpoint import Checkpoint, load_checkpoint
 from model.data.batch import Examples
-from model.data.pictures import pictures_of
+from model.data.images import open_images
 from model.data.quarantine import quarantine
 from model.data.readers import read_records
 from model.data.records import ManifestExamples
-from model.training.architecture import CONTEXT_LENGTH, small_clip, small_processor
-from model.training.vocabulary import learn_tokenizer
+from model.training.distributed import Ranks
+from model.training.recipe import Recipe
+from model.training.replay import Replay
+from model.training.scratch import small_checkpoint, small_processor
 from model.world.examples import world_of
 
-MAX_MERGES = 2000
 UNRELATED_TO_TRAINING = {
     *("threads", "selection_scenes", "evaluation_scenes"),
     *("log_every_steps", "evaluate_every_steps", "checkpoint_every_s"),
@@ -28,46 +27,54 @@ UNRELATED_TO_TRAINING = {
 
 @dataclass(frozen=True)
 class Start:
-    """A model to train, how its inputs are prepared, and the checkpoint it comes from (None: from scratch)."""
+    """How a run is done, the images it sees, and the checkpoint whose weights it changes."""
 
-    model: CLIPModel
-    tokenizer: PreTrainedTokenizerBase
-    processor: CLIPImageProcessorPil
-    base: CheckpointMetadata | None
+    recipe: Recipe
+    examples: Examples
+    checkpoint: Checkpoint
 
-    @property
-    def parent(self) -> str | None:
-        """The base's version."""
-        return self.base.version if self.base else None
+    def digest(self) -> str:
+        """sha256 of everything that decides which weights training ends with."""
+        asked = self.recipe.asked.model_dump_json(exclude=UNRELATED_TO_TRAINING)
+        return hashlib.sha256(f"{asked} {self.examples.digest()} {self.recipe.parent}".encode()).hexdigest()
 
 
-def load_examples(settings: TrainSettings, chosen: Hyperparameters) -> Examples:
-    """The rendered world, or the train channel without its unreadable images, which are listed in a file."""
-    if chosen.data == "world":
-        return world_of(chosen, chosen.pair_share or 0.0)
-    processor = small_processor() if chosen.init == "scratch" else load_processor(settings.start_dir)
+def load_base(settings: TrainSettings, asked: Hyperparameters) -> Checkpoint | None:
+    """The checkpoint that is fine-tuned; None: a small one starts from scratch. Raises CheckpointError."""
+    return None if asked.init == "scratch" else load_checkpoint(settings.start_dir)
+
+
+def load_channel(settings: TrainSettings, asked: Hyperparameters, base: Checkpoint | None) -> ManifestExamples | None:
+    """The train channel without its unreadable images, which are listed in a file; None: the world is the data.
+
+    Raises DataError.
+    """
+    if asked.data == "world":
+        return None
+    processor = base.processor if base else small_processor()
     records = read_records(settings.train_dir)
-    pictures = pictures_of(settings.train_dir, processor, len(records), chosen.kept_pixels_bytes, settings.pixels_dir)
+    pictures = open_images(settings.train_dir, processor, len(records), asked.kept_pixels_bytes, settings.pixels_dir)
     with pictures.filling():
-        readable, bad = quarantine(
-            settings.train_dir, records, pictures.see, chosen.max_unreadable_share, chosen.threads
-        )
+        readable, bad = quarantine(settings.train_dir, records, pictures.add, asked.max_unreadable_share, asked.threads)
     if bad:
         settings.quarantine_file.parent.mkdir(parents=True, exist_ok=True)
         settings.quarantine_file.write_text("".join(json.dumps(asdict(one)) + "\n" for one in bad))
-    return ManifestExamples(pictures, readable, chosen.captions_per_image, chosen.validation_share, chosen.seed)
+    return ManifestExamples(pictures, readable, asked.captions_per_image, asked.validation_share, asked.seed)
 
 
-def load_start(settings: TrainSettings, chosen: Hyperparameters, examples: Examples) -> Start:
-    """A small CLIP with a vocabulary of the data's own, or the base checkpoint."""
-    if chosen.init == "scratch":
-        tokenizer = learn_tokenizer(examples.sentences(), MAX_MERGES, CONTEXT_LENGTH)
-        return Start(small_clip(tokenizer, chosen.seed), tokenizer, small_processor(), None)
-    base = load_checkpoint(settings.start_dir)
-    return Start(base.model, base.tokenizer, base.processor, base.metadata)
+def prepare(asked: Hyperparameters, base: Checkpoint | None, channel: ManifestExamples | None, ranks: Ranks) -> Start:
+    """Resolve the recipe, draw the rendered world where it is the data or is replayed, and make a model from scratch
+    where there is no base.
+    """
+    recipe = Recipe.resolve(asked, base, asked.world_images if channel is None else len(channel), ranks)
+    world = world_of(recipe, recipe.pair_share)
+    examples: Examples = world if channel is None else channel
+    if channel is not None and recipe.replay_share > 0:
+        examples = Replay(channel, world, recipe.replay_share)
+    return Start(recipe, examples, base or small_checkpoint(examples.sentences(), recipe.seed))
 
 
-def run_digest(chosen: Hyperparameters, examples: Examples, start: Start) -> str:
-    """sha256 of everything that decides which weights training ends with."""
-    recipe = chosen.model_dump_json(exclude=UNRELATED_TO_TRAINING)
-    return hashlib.sha256(f"{recipe} {examples.digest()} {start.parent}".encode()).hexdigest()
+def load_start(settings: TrainSettings, asked: Hyperparameters, ranks: Ranks) -> Start:
+    """All of it. Raises CheckpointError and DataError."""
+    base = load_base(settings, asked)
+    return prepare(asked, base, load_channel(settings, asked, base), ranks)

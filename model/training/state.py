@@ -7,9 +7,11 @@ Both are written aside, synced and renamed, because S3 may be copying the folder
 import hashlib
 import json
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import torch
 
@@ -49,9 +51,8 @@ class StateFolder:
         Raises ResumeError if the state belongs to a run with other hyperparameters, data or base.
         """
         for path in self._seals():
-            seal = _read_seal(path)
-            weights = path.with_suffix(".pt")
-            if seal is None or not weights.is_file() or _sha256(weights) != seal["sha256"]:
+            seal, weights = _seal_of_whole(path), path.with_suffix(".pt")
+            if seal is None:
                 continue
             if seal["run"] != self.run_digest and not self.force:
                 raise ResumeError(
@@ -65,33 +66,28 @@ class StateFolder:
         return sorted(self.directory.glob("step-*.json"), reverse=True)
 
 
-class _replacing:
-    """A binary file that takes its name only once it is whole and on disk."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.aside = path.with_name(f".{path.name}.part")
-
-    def __enter__(self) -> Any:
-        self.file = self.aside.open("wb")
-        return self.file
-
-    def __exit__(self, kind: object, *rest: object) -> None:
-        self.file.flush()
-        os.fsync(self.file.fileno())
-        self.file.close()
-        if kind is None:
-            self.aside.replace(self.path)
-        else:
-            self.aside.unlink()
+@contextmanager
+def _replacing(path: Path) -> Iterator[BinaryIO]:
+    """A file that takes its name only once it is whole and on disk."""
+    aside = path.with_name(f".{path.name}.part")
+    try:
+        with aside.open("wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        aside.replace(path)
+    finally:
+        aside.unlink(missing_ok=True)
 
 
-def _read_seal(path: Path) -> dict[str, Any] | None:
+def _seal_of_whole(path: Path) -> dict[str, Any] | None:
+    """None where the seal can't be read, or what it is of is not what was sealed."""
     try:
         seal: dict[str, Any] = json.loads(path.read_bytes())
-    except ValueError:
+        whole = _sha256(path.with_suffix(".pt")) == seal["sha256"] and {"run", "step"} <= seal.keys()
+    except (FileNotFoundError, ValueError, KeyError):
         return None
-    return seal if {"sha256", "run", "step"} <= seal.keys() else None
+    return seal if whole else None
 
 
 def _sha256(path: Path) -> str:

@@ -1,11 +1,14 @@
-"""Both towers of a model as a step runs them: in a precision, and in chunks where the batch would not fit.
+"""Both towers of a model as a step runs them: in mixed precision, and in chunks where the batch would not fit.
 
 A chunk's activations are dropped and computed again when its gradient is due, so that memory holds one chunk at a time
 and the loss still sees the whole batch (GradCache, Gao et al. 2021). The vectors, and so the gradients, are the same.
+Weights, gradients and the loss are float32 in either precision.
 """
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TypeVar
 
 import torch
@@ -15,48 +18,61 @@ from transformers import CLIPModel, PreTrainedModel, PreTrainedTokenizerBase
 
 from model.clip.encode import embed_pixels, embed_tokens, read_texts
 
+PROBED_STEPS = 3
+WORTH_IT = 1.15
+"""How much faster bfloat16 must be on a CPU to be worth its rounding, and a probe to be more than noise."""
+
 Inputs = TypeVar("Inputs", Tensor, Sequence[str])
 
 
 @dataclass(frozen=True)
 class Towers:
-    """`bf16`: compute in bfloat16 from float32 weights. `chunk_size`: images or texts per forward, None for all."""
+    """`bf16`: compute in bfloat16 from float32 weights. `chunk_size`: images or texts per forward at most."""
 
     model: CLIPModel
     tokenizer: PreTrainedTokenizerBase
     bf16: bool
-    chunk_size: int | None
+    chunk_size: int
 
     def embed_images(self, pixels: Tensor) -> Tensor:
         """Preprocessed images [B, 3, height, width] as unit vectors [B, D], fp32."""
-        return self._in_chunks(self.model.vision_model, self._images, pixels)
+        return self._in_chunks(self.model.vision_model, partial(embed_pixels, self.model), pixels)
 
     def embed_texts(self, texts: Sequence[str]) -> Tensor:
         """Texts as unit vectors [T, D], fp32."""
-        return self._in_chunks(self.model.text_model, self._texts, texts)
-
-    def _images(self, pixels: Tensor) -> Tensor:
-        with self._precision():
-            return embed_pixels(self.model, pixels)
-
-    def _texts(self, texts: Sequence[str]) -> Tensor:
         context_length = self.model.config.text_config.max_position_embeddings
-        with self._precision():
-            return embed_tokens(self.model, read_texts(self.tokenizer, texts, context_length))
 
-    def _precision(self) -> torch.autocast:
-        return torch.autocast(self.model.device.type, torch.bfloat16, enabled=self.bf16)
+        def embed(chunk: Sequence[str]) -> Tensor:
+            return embed_tokens(self.model, read_texts(self.tokenizer, chunk, context_length))
+
+        return self._in_chunks(self.model.text_model, embed, texts)
 
     def _in_chunks(self, tower: PreTrainedModel, embed: Callable[[Inputs], Tensor], inputs: Inputs) -> Tensor:
-        size = self.chunk_size or len(inputs)
-        if len(inputs) <= size:
-            return embed(inputs)
-        chunks = [inputs[start : start + size] for start in range(0, len(inputs), size)]
-        if not torch.is_grad_enabled() or not any(weight.requires_grad for weight in tower.parameters()):
-            return torch.cat([embed(chunk) for chunk in chunks])
-        return torch.cat([self._recomputed(embed, chunk) for chunk in chunks])
+        def forward(chunk: Inputs, *_: Tensor) -> Tensor:
+            with torch.autocast(self.model.device.type, torch.bfloat16, enabled=self.bf16):
+                return embed(chunk)
 
-    def _recomputed(self, embed: Callable[[Inputs], Tensor], chunk: Inputs) -> Tensor:
+        if len(inputs) <= self.chunk_size:
+            return forward(inputs)
+        chunks = [inputs[start : start + self.chunk_size] for start in range(0, len(inputs), self.chunk_size)]
+        if not torch.is_grad_enabled() or not any(weight.requires_grad for weight in tower.parameters()):
+            return torch.cat([forward(chunk) for chunk in chunks])
         # reentrant: the other kind needs 2.7 times the memory here; it wants an input that has a gradient
-        embeds: Tensor = checkpoint(lambda chunk, _: embed(chunk), chunk, self.model.logit_scale, use_reentrant=True)
-        return embeds
+        scale = self.model.logit_scale
+        return torch.cat([checkpoint(forward, chunk, scale, use_reentrant=True) for chunk in chunks])
+
+
+def faster_in_bf16(step: Callable[[bool], object]) -> bool:
+    """Whether `step(bf16)` is worth taking in bfloat16, by trying both: small models lose by it, even on CPUs that have
+    instructions for it, since the conversions cost more than is saved.
+    """
+    return _fastest_s(step, bf16=True) * WORTH_IT < _fastest_s(step, bf16=False)
+
+
+def _fastest_s(step: Callable[[bool], object], bf16: bool) -> float:
+    times = []
+    for _ in range(PROBED_STEPS):
+        start_s = time.perf_counter()
+        step(bf16)
+        times.append(time.perf_counter() - start_s)
+    return min(times)

@@ -1,7 +1,5 @@
 """The functions behind the API, one per permission boundary: what each is told and exactly what it may do."""
 
-from dataclasses import asdict
-
 from aws_cdk import Stack
 from constructs import Construct
 
@@ -13,7 +11,7 @@ from contract.limits import UPLOADS_PREFIX
 from contract.models import MODELS_PREFIX, PROMOTIONS_PREFIX, REGISTRY_PREFIX
 from contract.tasks import TASKS_PREFIX
 from contract.trainings import TRAININGS_PREFIX
-from lambdas.settings import AnnotateSettings, ApiSettings, TrainSettings
+from lambdas.settings import AnnotateSettings, ClassifySettings, ManageSettings
 from stacks.api.batches import batch_machine
 from stacks.api.imports import import_machine
 from stacks.config import StageConfig
@@ -45,7 +43,7 @@ def annotate_function(scope: Construct, config: StageConfig, data: DataStack, se
     and take in uploads, which callers send with its signature.
     """
     imports = import_machine(scope, config, data, serving).state_machine_arn
-    environment = AnnotateSettings(**asdict(_settings(config, data, serving)), import_machine_arn=imports).to_env()
+    environment = AnnotateSettings(**dict(_settings(config, data, serving)), import_machine_arn=imports).to_env()
     function = HandlerFunction(
         scope, "AnnotateFunction", config, "annotate", environment, "keeps tasks and annotations"
     )
@@ -69,7 +67,7 @@ def manage_function(
         training.promotion_machine,
         batch_machine(scope, config, data, serving),
     )
-    environment = TrainSettings(
+    environment = ManageSettings(
         cors_origins=config.cors_origins,
         data_bucket=data.data.bucket_name,
         artifacts_bucket=data.artifacts.bucket_name,
@@ -105,7 +103,7 @@ def manage_function(
     return function
 
 
-def _settings(config: StageConfig, data: DataStack, serving: ServingStack) -> ApiSettings:
-    return ApiSettings(
+def _settings(config: StageConfig, data: DataStack, serving: ServingStack) -> ClassifySettings:
+    return ClassifySettings(
         endpoint_name=serving.endpoint_name, data_bucket=data.data.bucket_name, cors_origins=config.cors_origins
     )

@@ -3,7 +3,7 @@ import random
 
 import pytest
 
-from contract.perceptual_hash import COLOURS, DIGITS, NEAR_BITS, NEAR_COLOURS, encode, look_alikes
+from contract.perceptual_hash import COLOURS, DIGITS, NEAR_BITS, NEAR_COLOURS, encode, near_duplicate_groups
 
 
 def picture(rng: random.Random) -> tuple[int, bytes]:
@@ -30,14 +30,14 @@ def test_pictures_are_the_same_up_to_the_limits_of_both_measures_and_not_beyond(
         (0, NEAR_COLOURS + 1, False),
     ):
         hashes = [encode(*each) for each in (*others, seen, changed(seen, bits, colours, cell))]
-        assert (look_alikes(hashes)[20:] == [[20, 21]]) is same
+        assert (near_duplicate_groups(hashes)[20:] == [[20, 21]]) is same
 
 
 def test_what_is_sorted_into_drawers_is_what_comparing_all_with_all_finds() -> None:
     rng = random.Random(7)
     shades = [rng.randrange(0, 256, 5) for _ in range(12)]
     flat = [(0, bytes([shade]) * COLOURS) for shade in shades]
-    groups = look_alikes([encode(*each) for each in flat])
+    groups = near_duplicate_groups([encode(*each) for each in flat])
     expected = groups_of_shades(shades)
     assert groups == expected and 1 < len(expected) < len(shades)
 
@@ -54,8 +54,8 @@ def groups_of_shades(shades: list[int]) -> list[list[int]]:
 
 
 def test_there_may_be_nothing_to_compare() -> None:
-    assert look_alikes([]) == []
-    assert look_alikes([encode(0, bytes(COLOURS))]) == [[0]]
+    assert near_duplicate_groups([]) == []
+    assert near_duplicate_groups([encode(0, bytes(COLOURS))]) == [[0]]
 
 
 def test_its_length_is_fixed() -> None:

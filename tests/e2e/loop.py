@@ -14,7 +14,7 @@ from urllib.error import HTTPError
 
 from PIL import Image
 
-from benchmarks.learning.pictograms import pictogram
+from benchmarks.learning.domains import pictogram
 from contract.limits import MAX_IMAGES
 from local import sample
 from model.data.class_wording import HELD_OUT_WORDINGS

@@ -16,9 +16,9 @@ from urllib.parse import quote
 import boto3
 
 from local import processes, sample
-from local.environment import client_environment
-from local.settings import DIRECTORY_VARIABLE, PORT_VARIABLE, LocalSettings
-from tests.local.conftest import ROOT, free_port
+from local.processes import free_port
+from local.settings import DIRECTORY_VARIABLE, PORT_VARIABLE, LocalSettings, client_environment
+from tests.local.conftest import ROOT
 
 SERVING_STACK = "WordsightServing-dev"
 UNHURRIED = ("--context", "throttling_rate_rps=1000", "--context", "throttling_burst=1000")

@@ -21,10 +21,11 @@ from huggingface_hub.errors import HfHubHTTPError
 from PIL import Image
 
 from local import processes, sample
+from local.processes import free_port
 from local.settings import LocalSettings
 from tests.e2e.bad_inputs import BAD_INPUTS, PNG
 from tests.e2e.system import SERVING_STACK, UNHURRIED, System, labels
-from tests.local.conftest import ROOT, free_port
+from tests.local.conftest import ROOT
 from tests.readme import SET_UP, blocks
 
 PNG_HEADERS = {"content-type": PNG}

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from PIL import Image, ImageDraw
 
-from benchmarks.learning.pictograms import pictogram
+from benchmarks.learning.domains import pictogram
 from local.settings import DIRECTORY_VARIABLE
 from tests.e2e.system import System, deployed
 from tests.local.conftest import ROOT

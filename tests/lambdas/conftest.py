@@ -8,11 +8,11 @@ from moto import mock_aws
 
 from lambdas.annotate import main as annotate_module
 from lambdas.classify.main import create_app
-from lambdas.settings import AnnotateSettings, ApiSettings
+from lambdas.settings import AnnotateSettings, ClassifySettings
 from tests.lambdas.gateway import Answer, Event, Resolve
 from tests.lambdas.sagemaker import SageMaker
 
-SETTINGS = ApiSettings(endpoint_name="wordsight-test", data_bucket="wordsight-data")
+SETTINGS = ClassifySettings(endpoint_name="wordsight-test", data_bucket="wordsight-data")
 ANNOTATE_SETTINGS = AnnotateSettings(
     endpoint_name=SETTINGS.endpoint_name,
     data_bucket=SETTINGS.data_bucket,

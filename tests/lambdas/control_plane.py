@@ -101,13 +101,6 @@ class CloudFormation:
 class StepFunctions:
     """Executions by their ARN, which run until a test says otherwise."""
 
-    class exceptions:
-        class ExecutionAlreadyExists(Exception):
-            pass
-
-        class ExecutionDoesNotExist(Exception):
-            pass
-
     def __init__(self) -> None:
         self.executions: dict[str, dict[str, Any]] = {}
 
@@ -115,14 +108,14 @@ class StepFunctions:
         check("stepfunctions", "StartExecution", request)
         arn = f"{request['stateMachineArn'].replace(':stateMachine:', ':execution:')}:{request['name']}"
         if arn in self.executions:
-            raise self.exceptions.ExecutionAlreadyExists
+            raise client_error("StartExecution", "ExecutionAlreadyExists", f"Execution Already Exists: '{arn}'")
         self.executions[arn] = {"status": "RUNNING", "input": json.loads(request["input"]), "arn": arn}
         return {"executionArn": arn}
 
     def describe_execution(self, **request: Any) -> dict[str, Any]:
         check("stepfunctions", "DescribeExecution", request)
         if request["executionArn"] not in self.executions:
-            raise self.exceptions.ExecutionDoesNotExist
+            raise client_error("DescribeExecution", "ExecutionDoesNotExist", "Execution Does Not Exist")
         return self.executions[request["executionArn"]]
 
     def stop_execution(self, **request: Any) -> dict[str, Any]:

@@ -1,9 +1,10 @@
 """A cloud assembly with one image whose program is small, real and fast, and the settings of a system of its own."""
 
 import json
-import socket
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import boto3
 import pytest
@@ -11,7 +12,8 @@ from moto import mock_aws
 
 from local import processes
 from local.containers import Images
-from local.settings import REGION, LocalSettings
+from local.processes import free_port
+from local.settings import REGION, LocalSettings, client_environment
 
 ROOT = Path(__file__).resolve().parents[2]
 IMAGE = "000000000000.dkr.ecr.us-east-1.amazonaws.com/container-assets:0123abc"
@@ -132,8 +134,23 @@ def settings(tmp_path: Path) -> Iterator[LocalSettings]:
     processes.stop(tmp_path / "local")
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+@pytest.fixture(scope="session")
+def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalSettings]:
+    """An emulator that runs, shared by the tests that deploy on it. Each removes what it has made."""
+    settings = LocalSettings(ROOT, tmp_path_factory.mktemp("emulator") / "local", free_port())
+    with processes.exclusive(settings):
+        process = processes.start(settings)
+    yield settings
+    processes.remove(settings)
+    process.wait()
+
+
+@pytest.fixture
+def aws(system: LocalSettings, cloud_assembly: Path) -> Any:
+    """Makes boto3 clients of the emulator, whose cloud assembly is the one with the small image."""
+    shutil.copytree(cloud_assembly, system.cloud_assembly, dirs_exist_ok=True)
+    environment = client_environment(system, {})
+    session = boto3.Session(
+        environment["AWS_ACCESS_KEY_ID"], environment["AWS_SECRET_ACCESS_KEY"], region_name=environment["AWS_REGION"]
+    )
+    return lambda service, **more: session.client(service, endpoint_url=system.endpoint_url, **more)

@@ -9,8 +9,7 @@ from pathlib import Path
 import pytest
 
 from local import cdk
-from local.environment import PROCESS_MARK
-from local.settings import LocalError, LocalSettings
+from local.settings import PROCESS_MARK, LocalError, LocalSettings
 
 
 @pytest.fixture(autouse=True)

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from local.api import ApiError
 from local.containers import Images
 from local.endpoints import Endpoints
+from local.sagemaker import ApiError
 from tests.local.conftest import IMAGE
 
 
@@ -168,7 +168,7 @@ def test_an_endpoint_whose_image_or_model_is_gone_is_failed_and_says_so(
     configure(endpoints, "two")
     endpoints.create_endpoint(request("one"))
     endpoints.settle("clip")
-    endpoints.delete_model("two")
+    endpoints.models.remove("two")
     endpoints.update_endpoint(request("two"))
     description = endpoints.settle("clip")
     assert (description["EndpointStatus"], description["EndpointConfigName"]) == ("InService", "one")

@@ -8,9 +8,8 @@ import torch
 from transformers import CLIPConfig, CLIPImageProcessorPil, CLIPModel, CLIPTokenizer
 
 from model.clip.checkpoint import Calibration, CheckpointMetadata, MultiLabelCalibration, save_checkpoint
-from model.training.distributed import Ranks
 from model.training.loop import Loop
-from tests.model.loops import QUICK, build_loop, lay_out_job
+from tests.model.loops import ALONE, QUICK, build_loop, lay_out_job
 
 IMAGE_SIDE_PX = 32
 CONTEXT_LENGTH = 48
@@ -92,7 +91,7 @@ def loop_of(coloured_job: Path) -> Iterator[Callable[..., Loop]]:
     loops: list[Loop] = []
 
     def build(**values: object) -> Loop:
-        loops.append(build_loop(Ranks(0, 1, torch.device("cpu")), **values))
+        loops.append(build_loop(ALONE, **values))
         return loops[-1]
 
     yield build

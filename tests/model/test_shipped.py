@@ -11,12 +11,13 @@ from PIL import Image
 from transformers import AutoTokenizer, CLIPModel, CLIPProcessor
 
 from contract.hyperparameters import Hyperparameters
+from contract.metrics import Metrics
 from model.clip.checkpoint import load_checkpoint, load_metadata
 from model.clip.encode import Clip
 from model.clip.scoring import mean_direction
 from model.evaluation.answers import result
 from model.evaluation.world import World
-from model.training.card import CARD, card, recipes
+from model.training.card import CARD, card
 from model.training.start import UNRELATED_TO_TRAINING
 from model.world.tasks import TASKS
 
@@ -96,7 +97,8 @@ def test_of_two_objects_it_tells_the_axis_and_doubts_the_order(clip: Clip) -> No
 def test_its_recipe_is_the_one_of_make_train_demo() -> None:
     commands = re.findall(r"python -m model\.training (.+)", (ROOT / "Makefile").read_text(encoding="utf-8"))
     made = [dict(argument.split("=") for argument in command.split()) for command in commands]
-    assert [_weights_recipe(run) for run in recipes(load_metadata(SHIPPED).metrics)] == list(map(_weights_recipe, made))
+    recipes = Metrics.of(load_metadata(SHIPPED).metrics).recipes
+    assert list(map(_weights_recipe, recipes)) == list(map(_weights_recipe, made))
 
 
 def _weights_recipe(run: dict[str, Any]) -> dict[str, Any]:

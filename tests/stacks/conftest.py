@@ -11,8 +11,7 @@ import pytest
 from aws_cdk import App
 
 from app import build
-from stacks.config import StageConfig
-from stacks.context import from_context
+from stacks.config import StageConfig, from_context
 
 REPOSITORY = Path(__file__).parents[2]
 

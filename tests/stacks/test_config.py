@@ -1,4 +1,3 @@
-import dataclasses
 import subprocess
 import sys
 from pathlib import Path
@@ -7,7 +6,8 @@ from typing import Any
 import botocore.session
 import pytest
 
-from stacks.config import POWERTOOLS_LAYER_VERSION, STAGES, ConfigError, StageConfig, stage_config
+from contract.settings import SettingsError
+from stacks.config import POWERTOOLS_LAYER_VERSION, STAGES, StageConfig, from_context, stage_config
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -29,7 +29,7 @@ REPOSITORY = Path(__file__).parents[2]
         ("model_id", "clip", "owner/name"),
         ("model_revision", "main", "40 hexadecimal digits"),
         ("serve_image_uri", "docker.io/wordsight:1", "ECR"),
-        ("train_base_image", "", "python:3.12-slim"),
+        ("train_base_image", "Python:3", "python:3.12-slim"),
         ("throttling_rate_rps", 0, "0.1 to 10000"),
         ("cors_origins", ("https://example.com/",), "without a path"),
         ("cors_origins", ("example.com",), "without a path"),
@@ -37,14 +37,14 @@ REPOSITORY = Path(__file__).parents[2]
     ],
 )
 def test_a_bad_value_is_named_with_what_is_allowed(field: str, value: Any, allowed: str) -> None:
-    with pytest.raises(ConfigError) as raised:
+    with pytest.raises(SettingsError) as raised:
         StageConfig(stage="dev", **{field: value})
     assert f"{field} is {value!r}, allowed: " in str(raised.value)
     assert allowed in str(raised.value)
 
 
 def test_every_bad_value_is_named_at_once() -> None:
-    with pytest.raises(ConfigError) as raised:
+    with pytest.raises(SettingsError) as raised:
         StageConfig(stage="dev", auth="open", throttling_burst=0)
     assert "auth is 'open'" in str(raised.value)
     assert "throttling_burst is 0" in str(raised.value)
@@ -66,7 +66,7 @@ def test_every_bad_value_is_named_at_once() -> None:
     ],
 )
 def test_values_that_contradict_each_other_are_named(values: dict[str, Any], sentence: str) -> None:
-    with pytest.raises(ConfigError) as raised:
+    with pytest.raises(SettingsError) as raised:
         StageConfig(stage="dev", **values)
     assert sentence in str(raised.value)
 
@@ -76,7 +76,7 @@ def test_waiting_for_spot_is_not_looked_at_without_spot() -> None:
 
 
 def test_a_stage_that_is_not_written_here_is_refused_with_those_that_are() -> None:
-    with pytest.raises(ConfigError, match="stage is 'test', allowed: dev, prod"):
+    with pytest.raises(SettingsError, match="stage is 'test', allowed: dev, prod"):
         stage_config("test")
 
 
@@ -119,6 +119,66 @@ def test_the_cost_is_told_before_a_deployment(stage: str, usd_per_hour: str) -> 
 
 
 def test_an_unknown_price_is_not_made_up() -> None:
-    config = dataclasses.replace(STAGES["prod"], endpoint_instance_type="ml.p5.48xlarge")
+    config = StageConfig(stage="prod", endpoint_instance_type="ml.p5.48xlarge")
     assert "USD" not in config.cost
     assert "pricing" in config.cost
+
+
+def test_without_a_stage_it_is_dev() -> None:
+    assert from_context({}) == STAGES["dev"]
+
+
+def test_keys_of_cdk_are_not_ours() -> None:
+    assert from_context({"aws:cdk:bundling-stacks": ["**"], "@aws-cdk/core:x": True, "nag": "true"}) == STAGES["dev"]
+
+
+@pytest.mark.parametrize(
+    ("key", "text", "value"),
+    [
+        ("endpoint_instance_count", "3", 3),
+        ("throttling_rate_rps", "0.5", 0.5),
+        ("spot", "true", True),
+        ("spot", True, True),
+        ("autoscaling", "False", False),
+        ("cors_origins", "https://a.example, https://b.example", ("https://a.example", "https://b.example")),
+        ("cors_origins", ["https://a.example"], ("https://a.example",)),
+        ("cors_origins", "", ()),
+        ("auth", "none", "none"),
+    ],
+)
+def test_a_value_of_the_command_line_takes_the_type_of_its_setting(key: str, text: Any, value: Any) -> None:
+    assert getattr(from_context({key: text}), key) == value
+
+
+def test_what_the_context_does_not_name_stays_the_stages() -> None:
+    config = from_context({"stage": "prod", "log_retention_days": "7"})
+    assert config.log_retention_days == 7
+    assert config.endpoint_instance_type == STAGES["prod"].endpoint_instance_type
+
+
+@pytest.mark.parametrize(
+    ("context", "sentence"),
+    [
+        ({"stage": "staging"}, "stage is 'staging', allowed: dev, prod"),
+        ({"instance_typ": "x"}, "there is no setting 'instance_typ'"),
+        ({"auht": "none"}, "did you mean auth?"),
+        ({"spot": "yes"}, "spot is 'yes', allowed: true, false"),
+        ({"endpoint_instance_count": "two"}, "endpoint_instance_count is 'two', allowed: a whole number"),
+        ({"throttling_rate_rps": "fast"}, "throttling_rate_rps is 'fast', allowed: a number"),
+        ({"auth": "basic"}, "auth is 'basic', allowed: api_key, iam, none"),
+    ],
+)
+def test_a_bad_key_or_value_is_named_with_what_is_allowed(context: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(SettingsError) as raised:
+        from_context(context)
+    assert sentence in str(raised.value)
+
+
+def test_a_whole_configuration_may_come_as_text() -> None:
+    texts = {key: "true" if value is True else str(value) for key, value in dict(STAGES["prod"]).items()}
+    assert from_context({**texts, "cors_origins": ""}) == STAGES["prod"]
+
+
+def test_a_bad_key_and_a_bad_value_are_named_together() -> None:
+    with pytest.raises(SettingsError, match=r"spot is 'yes', allowed: true, false; there is no setting 'auht'"):
+        from_context({"spot": "yes", "auht": "none"})

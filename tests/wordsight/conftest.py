@@ -23,7 +23,7 @@ from tests.lambdas.conftest import (  # noqa: F401, the fixtures that the ones h
 )
 from tests.lambdas.control_plane import CloudFormation, StepFunctions, TrainingJobs
 from tests.lambdas.gateway import Event, served
-from tests.lambdas.manage.test_main import TRAIN_SETTINGS
+from tests.lambdas.manage.conftest import TRAIN_SETTINGS
 from tests.lambdas.sagemaker import SageMaker
 from wordsight.__main__ import main
 

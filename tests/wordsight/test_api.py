@@ -2,14 +2,11 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
 
 import pytest
 
-from contract.forms import read_fields
-from contract.limits import MAX_INLINE_IMAGE_BYTES, MAX_INVOCATION_BYTES
-from contract.routes import API_KEY_HEADER as HEADER_OF_THE_API
-from wordsight import images
-from wordsight.api import API_KEY_HEADER, MAX_ATTEMPTS, Api, CommandError
+from wordsight.api import MAX_ATTEMPTS, Api, CommandError, connect
 
 Answers = list[tuple[int, dict[str, str], bytes]]
 Seen = list[tuple[str, dict[str, str], bytes]]
@@ -46,8 +43,31 @@ def answering(answers: Answers) -> Iterator[tuple[str, Seen]]:
             serving.join()
 
 
-def test_the_key_goes_where_the_api_looks_for_it() -> None:
-    assert API_KEY_HEADER == HEADER_OF_THE_API
+def test_flags_come_before_the_environment_and_that_before_what_runs_here(tmp_path: Path) -> None:
+    (tmp_path / "url").write_text("http://local/v1\n")
+    (tmp_path / "api-key").write_text("local-key\n")
+    environ = {"WORDSIGHT_URL": "http://env/v1", "WORDSIGHT_API_KEY": "env-key"}
+    found = [
+        connect("http://flag/v1", "flag-key", environ, tmp_path),
+        connect(None, None, environ, tmp_path),
+        connect(None, None, {}, tmp_path),
+    ]
+    assert [(each.url, each.key) for each in found] == [
+        ("http://flag/v1", "flag-key"),
+        ("http://env/v1", "env-key"),
+        ("http://local/v1", "local-key"),
+    ]
+
+
+def test_without_any_of_them_it_says_what_to_give(tmp_path: Path) -> None:
+    with pytest.raises(CommandError, match="give --url and --api-key, or set WORDSIGHT_URL and WORDSIGHT_API_KEY"):
+        connect(None, None, {}, tmp_path)
+
+
+def test_the_key_of_this_machine_is_not_sent_to_another_address(tmp_path: Path) -> None:
+    (tmp_path / "url").write_text("http://local/v1\n")
+    (tmp_path / "api-key").write_text("local-key\n")
+    assert connect("http://elsewhere/v1", None, {}, tmp_path).key == ""
 
 
 def test_what_is_too_much_at_once_is_sent_again_with_the_same_idempotency_key() -> None:
@@ -87,22 +107,3 @@ def test_what_is_not_the_api_is_told_from_it(answer: tuple[int, dict[str, str], 
 def test_an_address_where_no_api_is_is_named(url: str, sentence: str) -> None:
     with pytest.raises(CommandError, match=sentence):
         Api(url, "k").get("/health")
-
-
-def test_an_image_too_large_for_a_request_is_uploaded_by_the_form_it_gets() -> None:
-    image = bytes(MAX_INLINE_IMAGE_BYTES + 1)
-    answers: Answers = []
-    with answering(answers) as (url, seen):
-        form = f'{{"uploads": [{{"url": "{url}bucket", "fields": {{"key": "uploads/1"}}, "s3_key": "uploads/1"}}]}}'
-        answers += [(201, {}, form.encode()), (204, {}, b"")]
-        assert images.source(Api(url, "k"), image) == {"s3_key": "uploads/1"}
-    path, headers, body = seen[-1]
-    assert path == "/v1/bucket" and API_KEY_HEADER not in headers
-    # the contract calls a file `image`, S3 calls it `file`, and wants it last
-    sent, fields = read_fields(headers["content-type"], body.replace(b'name="file"', b'name="image"'), {})
-    assert (sent, fields) == ([image], {"key": ["uploads/1"]})
-
-
-def test_an_image_too_large_for_the_model_is_refused_before_it_is_sent() -> None:
-    with pytest.raises(CommandError, match="at most 24,000,000 are taken"):
-        images.source(Api("http://127.0.0.1:1", "k"), bytes(MAX_INVOCATION_BYTES + 1))

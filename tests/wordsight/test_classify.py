@@ -1,4 +1,3 @@
-import json
 from pathlib import Path
 
 import pytest
@@ -68,12 +67,3 @@ def test_the_apis_refusal_is_printed_as_it_says_it(shell: Shell, image: Path) ->
 def test_a_file_that_is_not_there_is_named(shell: Shell, tmp_path: Path) -> None:
     ran = shell("classify", tmp_path / "absent.jpg", "--labels", "cat,dog")
     assert ran.status == 1 and "absent.jpg can't be read" in ran.err
-
-
-def test_a_saved_task_can_be_shown_listed_and_forgotten(shell: Shell) -> None:
-    shell("tasks", "pet", "--labels", "cat,dog", "--top-k", 1)
-    assert json.loads(shell("tasks", "pet").out)["top_k"] == 1
-    assert "pet" in shell("tasks").out and shell("tasks", "--json").json["tasks"][0]["labels"] == 2
-    assert shell("tasks", "pet", "--delete").status == 0
-    assert shell("tasks", "--json").json["tasks"] == []
-    assert "give its name" in shell("tasks", "--delete").err

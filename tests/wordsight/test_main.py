@@ -1,37 +1,6 @@
-from pathlib import Path
-
 import pytest
 
 from wordsight.__main__ import COMMANDS, main, parser
-from wordsight.api import CommandError
-from wordsight.connection import connect
-
-
-def test_flags_come_before_the_environment_and_that_before_what_runs_here(tmp_path: Path) -> None:
-    (tmp_path / "url").write_text("http://local/v1\n")
-    (tmp_path / "api-key").write_text("local-key\n")
-    environ = {"WORDSIGHT_URL": "http://env/v1", "WORDSIGHT_API_KEY": "env-key"}
-    found = [
-        connect("http://flag/v1", "flag-key", environ, tmp_path),
-        connect(None, None, environ, tmp_path),
-        connect(None, None, {}, tmp_path),
-    ]
-    assert [(each.url, each.key) for each in found] == [
-        ("http://flag/v1", "flag-key"),
-        ("http://env/v1", "env-key"),
-        ("http://local/v1", "local-key"),
-    ]
-
-
-def test_without_any_of_them_it_says_what_to_give(tmp_path: Path) -> None:
-    with pytest.raises(CommandError, match="give --url and --api-key, or set WORDSIGHT_URL and WORDSIGHT_API_KEY"):
-        connect(None, None, {}, tmp_path)
-
-
-def test_the_key_of_this_machine_is_not_sent_to_another_address(tmp_path: Path) -> None:
-    (tmp_path / "url").write_text("http://local/v1\n")
-    (tmp_path / "api-key").write_text("local-key\n")
-    assert connect("http://elsewhere/v1", None, {}, tmp_path).key == ""
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -1,7 +1,6 @@
 import io
 
-from wordsight.terminal import Progress, bar, share_line, table
-from wordsight.watch import watch
+from wordsight.terminal import Progress, bar, share_line, table, watch
 
 
 class Terminal(io.StringIO):

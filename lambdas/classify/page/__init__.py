@@ -18,7 +18,7 @@ def html() -> str:
     return text.replace("{max_inline_image_bytes}", str(MAX_INLINE_IMAGE_BYTES))
 
 
-def security_headers() -> dict[str, str | list[str]]:
+def security_headers() -> dict[str, str]:
     """Response headers of the page: its own script and style run, by their digests, and nothing else does."""
     policy = {
         "default-src": "'none'",

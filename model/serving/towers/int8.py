@@ -20,7 +20,7 @@ from contract.questions import Question
 from model.clip.checkpoint import CheckpointError
 from model.clip.encode import Clip
 from model.clip.golden import PARAMETERS
-from model.clip.scoring import label_embeds, prompts_of, score
+from model.clip.scoring import score
 from model.serving.towers import Embed, Towers
 
 SCENES = 64
@@ -44,7 +44,7 @@ class Quantization:
     def __init__(self, clip: Clip) -> None:
         self._clip = clip
         self._expected = _embedded(clip.embed_images, _scenes(clip)[SCENES:])
-        layers = _replaced(clip.model.vision_model)
+        layers = clip.replace_image_layers(nn.Linear, _Int8Linear)
         _embedded(clip.embed_images, _scenes(clip)[:SCENES])
         for layer in layers:
             layer.settle()
@@ -69,9 +69,7 @@ class Quantization:
         same = sure = 0
         for parameters in PARAMETERS:
             question = Question.model_validate(parameters)
-            prompts = list(prompts_of(question))
-            texts = {prompt: each.vector for prompt, each in zip(prompts, self._clip.embed_texts(prompts), strict=True)}
-            embeds = label_embeds(question, texts)
+            embeds = self._clip.embed_question(question)
             before, after = (
                 score(embeds, images, self._clip.logit_scale, self._clip.calibration)
                 for images in (self._expected, found)
@@ -106,18 +104,6 @@ class _Int8Linear(nn.Module):
         inputs = torch.fake_quantize_per_tensor_affine(inputs, step, round(-self._low / step), 0, 255)
         weight = torch.fake_quantize_per_channel_affine(self._layer.weight, self._steps, self._zeros, 0, -127, 127)
         return linear(inputs, weight, self._layer.bias)
-
-
-def _replaced(module: nn.Module) -> list[_Int8Linear]:
-    """Every linear layer below `module`, replaced."""
-    layers: list[_Int8Linear] = []
-    for name, child in list(module.named_children()):
-        if isinstance(child, nn.Linear):
-            layers.append(_Int8Linear(child))
-            setattr(module, name, layers[-1])
-        else:
-            layers += _replaced(child)
-    return layers
 
 
 def _scenes(clip: Clip) -> list[Tensor]:

@@ -4,8 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.learning.domains import digits, write_domain
-from benchmarks.learning.pictograms import PICTOGRAMS, pictogram
+from benchmarks.learning.domains import PICTOGRAMS, digits, pictogram, write_domain
 from model.data.readers import read_dataset
 from model.world.scene import SHAPES, THINGS
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from benchmarks.learning.outcome import NEW, LabelledImages, measure
+from benchmarks.learning.outcome import NEW, measure
 from model.clip.checkpoint import Calibration, Checkpoint, load_checkpoint
 from model.world.examples import render
 from model.world.scene import scene_at
@@ -15,13 +15,13 @@ SHIPPED = Path(__file__).resolve().parents[3] / "model/shipped"
 
 
 @pytest.fixture
-def trees_and_cars(tmp_path: Path) -> LabelledImages:
+def trees_and_cars(tmp_path: Path) -> Path:
     """Things that the shipped checkpoint knows."""
     for index in range(150):
         if (shape := scene_at(7, "test", index).shape) in ("tree", "car"):
             (tmp_path / shape).mkdir(exist_ok=True)
             Image.fromarray(render(7, "test", index)).save(tmp_path / shape / f"{index}.png")
-    return LabelledImages(tmp_path)
+    return tmp_path
 
 
 def at_temperature(temperature: float | None) -> Checkpoint:
@@ -30,12 +30,12 @@ def at_temperature(temperature: float | None) -> Checkpoint:
     return replace(shipped, metadata=shipped.metadata.model_copy(update={"calibration": calibration}))
 
 
-def test_scores_are_as_far_off_as_the_checkpoints_own_temperature_makes_them(trees_and_cars: LabelledImages) -> None:
+def test_scores_are_as_far_off_as_the_checkpoints_own_temperature_makes_them(trees_and_cars: Path) -> None:
     sure, undecided = measure(at_temperature(1.0), trees_and_cars, []), measure(at_temperature(1e6), trees_and_cars, [])
     assert sure.unseen_wording == undecided.unseen_wording > 0.95
     assert sure.calibration_errors[NEW] < 0.05
     assert undecided.calibration_errors == {NEW: pytest.approx(undecided.unseen_wording - 0.5, abs=0.01)}
 
 
-def test_without_a_temperature_they_are_not_judged(trees_and_cars: LabelledImages) -> None:
+def test_without_a_temperature_they_are_not_judged(trees_and_cars: Path) -> None:
     assert measure(at_temperature(None), trees_and_cars, []).calibration_errors == {}

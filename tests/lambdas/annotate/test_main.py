@@ -3,7 +3,7 @@ from typing import Any
 import pytest
 
 from lambdas.annotate import main as annotate
-from tests.lambdas.conftest import ANNOTATE_SETTINGS, CONTEXT, Call
+from tests.lambdas.conftest import ANNOTATE_SETTINGS, CONTEXT
 from tests.lambdas.gateway import Answer, proxy_event
 
 
@@ -14,8 +14,3 @@ def test_the_handler_of_the_function_reads_the_environment_at_its_first_call(
         monkeypatch.setenv(name, value)
     answer = Answer(annotate.handler(proxy_event("GET", "/tasks"), CONTEXT))  # type: ignore[arg-type]
     assert answer.status == 200 and answer.json == {"tasks": [], "next": None}
-
-
-def test_what_it_does_not_know_is_answered_with_the_routes(annotate: Call) -> None:
-    answer = annotate(proxy_event("PATCH", "/tasks/weather"))
-    assert answer.status == 404 and "PUT /tasks/{task}" in answer.detail

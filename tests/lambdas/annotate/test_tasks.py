@@ -5,12 +5,11 @@ from typing import Any
 
 import pytest
 from aws_lambda_powertools import Logger
-from aws_lambda_powertools.event_handler import APIGatewayRestResolver
 
 from lambdas.annotate.tasks import add_task_routes
 from lambdas.aws.clients import connect
 from lambdas.aws.s3 import Store
-from lambdas.web.resolver import create_resolver
+from lambdas.web.resolver import Resolver
 from tests.lambdas.classify.test_main import JPEG, post
 from tests.lambdas.conftest import CONTEXT, SETTINGS, Call
 from tests.lambdas.gateway import Answer, proxy_event
@@ -29,9 +28,9 @@ def get(name: str = "", query: str = "") -> dict[str, Any]:
     return proxy_event("GET", f"/tasks/{name}".rstrip("/"), query=query)
 
 
-def tasks_over(s3: Any) -> APIGatewayRestResolver:
+def tasks_over(s3: Any) -> Resolver:
     """The routes alone, with another client of S3."""
-    app = create_resolver((), Logger(service="test"))
+    app = Resolver((), Logger(service="test"))
     add_task_routes(app, Store(SETTINGS.data_bucket, lambda _: s3))
     return app
 

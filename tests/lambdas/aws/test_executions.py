@@ -1,8 +1,10 @@
 import json
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from lambdas.aws.executions import cause_of
+from lambdas.aws.executions import BEGINS_WITHIN_S, Executions, cause_of, may_begin
+from tests.lambdas.control_plane import StepFunctions
 
 
 @pytest.mark.parametrize(
@@ -16,3 +18,28 @@ from lambdas.aws.executions import cause_of
 )
 def test_a_failed_state_is_told_of_in_words(error: dict[str, str], cause: str) -> None:
     assert cause_of(error) == cause
+
+
+@pytest.fixture
+def executions() -> Executions:
+    stepfunctions = StepFunctions()
+    return Executions("arn:aws:states:us-east-1:123456789012:stateMachine:imports", lambda service: stepfunctions)
+
+
+def test_an_execution_is_begun_once_by_its_name(executions: Executions) -> None:
+    executions.start("one", {"id": 1})
+    executions.start("one", {"id": 2})
+    found = executions.describe("one")
+    assert found is not None and found["input"] == {"id": 1} and executions.running("one")
+
+
+def test_one_that_was_stopped_or_never_begun_is_not_running(executions: Executions) -> None:
+    assert executions.describe("one") is None and not executions.running("one")
+    executions.start("one", {})
+    executions.stop("one", "enough")
+    assert not executions.running("one")
+
+
+def test_a_request_may_begin_for_a_minute() -> None:
+    assert may_begin(datetime.now(UTC).isoformat())
+    assert not may_begin((datetime.now(UTC) - timedelta(seconds=BEGINS_WITHIN_S + 1)).isoformat())

@@ -1,25 +1,101 @@
+import time
+from typing import Any
+
+import pytest
+
+from contract.invocation import InvocationAttributes
 from contract.limits import MAX_IMAGES, MAX_INVOCATION_BYTES
-from contract.problems import NotFound
-from lambdas.aws.inference import packs
+from contract.problems import NotFound, PayloadTooLarge, ProblemError, UnprocessableImage
+from contract.questions import Parameters
+from contract.requests import ClassifyRequest, EmbedRequest
+from lambdas.aws.endpoint import Endpoint
+from lambdas.aws.inference import attributes_within, infer, inspect, invocation_chunks
+from tests.lambdas.sagemaker import JPEG_START, SageMaker
 
 LARGE = bytes(MAX_INVOCATION_BYTES // 2)
 
 
 def sizes(images: list[bytes], **limits: int) -> list[int]:
-    return [len(pack) for pack in packs(list(enumerate(images)), **limits)]
+    return [len(chunk) for chunk in invocation_chunks(list(enumerate(images)), **limits)]
 
 
-def test_a_pack_has_no_more_images_than_one_request_may_have() -> None:
+def test_a_chunk_has_no_more_images_than_one_request_may_have() -> None:
     assert sizes([b"i"] * (2 * MAX_IMAGES + 1)) == [MAX_IMAGES, MAX_IMAGES, 1]
     assert sizes([b"i"] * 7, max_images=3) == [3, 3, 1]
 
 
-def test_a_pack_has_no_more_bytes_than_one_invocation_takes() -> None:
+def test_a_chunk_has_no_more_bytes_than_one_invocation_takes() -> None:
     assert sizes([LARGE, LARGE, b"i", LARGE]) == [2, 2]
 
 
 def test_nothing_is_lost_and_the_order_stays() -> None:
     images = [b"1", LARGE, NotFound("no"), LARGE, b"2"]
     pairs = list(enumerate(images))
-    assert [pair for pack in packs(pairs) for pair in pack] == pairs
-    assert list(packs([])) == []
+    assert [pair for chunk in invocation_chunks(pairs) for pair in chunk] == pairs
+    assert list(invocation_chunks([])) == []
+
+
+PARAMETERS = Parameters(candidate_labels=["cat", "dog"])
+CAT, DOG, BROKEN = JPEG_START + b"cat", JPEG_START + b"dog", b"no image"
+NO_IMAGE = NotFound("no object")
+
+
+@pytest.fixture
+def endpoint(sagemaker: SageMaker) -> Endpoint:
+    return Endpoint("wordsight-test", sagemaker.connect)
+
+
+def ask(endpoint: Endpoint, *images: bytes | ProblemError, listed: bool = False) -> Any:
+    request = ClassifyRequest(list(images), PARAMETERS, listed)
+    return infer(request, images, endpoint, InvocationAttributes())[0]
+
+
+def test_the_container_is_always_asked_for_a_list_and_callers_get_what_they_asked_for(
+    endpoint: Endpoint, sagemaker: SageMaker
+) -> None:
+    alone, listed = ask(endpoint, CAT), ask(endpoint, CAT, listed=True)
+    assert listed == [alone] and alone[0].keys() == {"label", "score"}
+    assert [request.listed for request in sagemaker.requests] == [True, True]
+
+
+def test_a_lone_images_problem_is_raised_and_a_listed_ones_is_in_its_place(endpoint: Endpoint) -> None:
+    with pytest.raises(UnprocessableImage, match="send a JPEG"):
+        ask(endpoint, BROKEN)
+    assert [item["status"] for item in ask(endpoint, BROKEN, NO_IMAGE, listed=True)] == [422, 404]
+    with pytest.raises(NotFound):
+        ask(endpoint, NO_IMAGE)
+
+
+def test_answers_and_problems_keep_their_images_places(endpoint: Endpoint) -> None:
+    cat, absent, broken, dog = ask(endpoint, CAT, NO_IMAGE, BROKEN, DOG, listed=True)
+    assert (cat, dog) == (ask(endpoint, CAT), ask(endpoint, DOG))
+    assert absent == NO_IMAGE.body() and broken["status"] == 422
+
+
+def test_an_image_that_alone_is_too_large_for_sagemaker_is_the_problem_and_of_several_the_request_is(
+    endpoint: Endpoint, sagemaker: SageMaker
+) -> None:
+    sagemaker.failure = (413, "413", {"Message": "HTTP content length exceeded 26214400 bytes."})
+    assert [item["status"] for item in ask(endpoint, CAT, NO_IMAGE, listed=True)] == [413, 404]
+    with pytest.raises(PayloadTooLarge):
+        ask(endpoint, CAT, DOG, listed=True)
+
+
+def test_nothing_is_sent_where_nothing_can_be_read(endpoint: Endpoint, sagemaker: SageMaker) -> None:
+    assert ask(endpoint, NO_IMAGE, listed=True) == [NO_IMAGE.body()]
+    embed = EmbedRequest([NO_IMAGE], [])
+    assert infer(embed, [NO_IMAGE], endpoint, InvocationAttributes())[0] == {"images": [NO_IMAGE.body()], "texts": []}
+    assert sagemaker.calls == 0
+
+
+def test_inspections_are_problems_to_raise_or_to_keep(endpoint: Endpoint) -> None:
+    seen, broken = inspect([CAT, BROKEN], endpoint, InvocationAttributes())
+    assert isinstance(broken, UnprocessableImage) and not isinstance(seen, ProblemError)
+    assert seen["size_bytes"] == len(CAT)
+
+
+def test_a_worker_tells_the_container_until_when_it_waits() -> None:
+    before_ms = int(time.time() * 1000)
+    attributes = attributes_within("import", 20)
+    assert attributes.request_id == "import"
+    assert attributes.deadline_epoch_ms is not None and attributes.deadline_epoch_ms >= before_ms + 20_000

@@ -1,11 +1,13 @@
 from typing import Any
 
 import pytest
+from pydantic import BaseModel
 
-from contract.problems import PreconditionFailed, ServiceUnavailable
+from contract.problems import BadRequest, NotFound, PreconditionFailed, ServiceUnavailable
 from lambdas.aws.clients import connect
 from lambdas.aws.s3 import Store
 from tests.lambdas.conftest import SETTINGS
+from tests.lambdas.control_plane import client_error
 
 
 @pytest.fixture
@@ -92,11 +94,11 @@ def test_what_is_erased_has_no_former_version_either(store: Store, bucket: Any) 
 
 def test_lines_are_read_from_any_of_them_on(store: Store) -> None:
     store.put("uploads/list", "eins\nzwei ü\n\nvier".encode(), "application/jsonl")
-    lines = [line.decode() for line in store.lines("uploads/list")]
-    assert lines == ["eins\n", "zwei ü\n", "\n", "vier"]
-    behind_two = sum(len(line.encode()) for line in lines[:2])
-    assert [*store.lines("uploads/list", behind_two)] == [b"\n", b"vier"]
-    assert [*store.lines("uploads/list", 10_000)] == [*store.lines("uploads/none")] == []
+    one, two, four = store.lines("uploads/list")
+    assert [one.content.decode(), two.content.decode(), four.content] == ["eins\n", "zwei ü\n", b"vier"]
+    assert [one.number, two.number, four.number] == [1, 2, 4]
+    assert [*store.lines("uploads/list", two.number, two.end_bytes)] == [four]
+    assert [*store.lines("uploads/list", 9, 10_000)] == [*store.lines("uploads/none")] == []
 
 
 def test_a_folder_has_files_and_folders(store: Store) -> None:
@@ -104,3 +106,58 @@ def test_a_folder_has_files_and_folders(store: Store) -> None:
         store.put(f"uploads/{name}", b"-", "text/plain")
     assert [*store.files("uploads/")] == ["uploads/a"]
     assert [*store.folders("uploads/")] == ["b", "f"]
+
+
+class Fruit(BaseModel):
+    name: str
+    ripe: bool = False
+
+
+def test_documents_are_read_as_the_model_that_was_written(store: Store) -> None:
+    pear = Fruit(name="pear", ripe=True)
+    written = store.write("tasks/pear.json", pear)
+    assert written.value is pear and store.find(Fruit, "tasks/pear.json") == pear
+    assert store.load(Fruit, "tasks/pear.json", "no pear") == written
+    assert store.find_all(Fruit, ["tasks/none.json", "tasks/pear.json"]) == [pear]
+    assert store.find(Fruit, "tasks/none.json") is None
+    with pytest.raises(NotFound, match="no pear"):
+        store.load(Fruit, "tasks/none.json", "no pear")
+
+
+def test_what_is_created_is_not_created_again(store: Store) -> None:
+    assert store.create("tasks/fruit.json", Fruit(name="pear"))
+    assert not store.create("tasks/fruit.json", Fruit(name="plum"))
+    assert store.find(Fruit, "tasks/fruit.json") == Fruit(name="pear")
+
+
+def test_lines_are_put_and_parsed_one_by_one(store: Store) -> None:
+    content = store.put_lines("uploads/lines", ['{"a": 1}', "{"])
+    assert content == b'{"a": 1}\n{\n'
+    good, bad = store.lines("uploads/lines")
+    assert good.json() == {"a": 1}
+    with pytest.raises(BadRequest, match="the line is not JSON: "):
+        bad.json()
+
+
+def test_an_image_is_not_read_if_it_is_too_large(store: Store) -> None:
+    store.put("uploads/1", b"12345", "image/png")
+    sizes: list[int] = []
+    assert store.read_image("uploads/1", sizes.append) == b"12345" and sizes == [5]
+    assert store.read_image("uploads/2", sizes.append) is None
+    with pytest.raises(ZeroDivisionError):
+        store.read_image("uploads/1", lambda size_bytes: 1 // (size_bytes - 5))
+
+
+def test_of_two_who_keep_the_same_at_the_same_moment_both_have_kept_it(bucket: Any) -> None:
+    class Undecided:
+        """S3 that can't tell which of two conditional writes came first."""
+
+        def put_object(self, **request: Any) -> Any:
+            if "IfNoneMatch" in request:
+                raise client_error("PutObject", "ConditionalRequestConflict", "a conflict occurred", 409)
+            return bucket.meta.client.put_object(**request)
+
+    Store(bucket.name, lambda _: Undecided()).keep("images/1", b"picture", "image/png")
+    assert bucket.Object("images/1").get()["Body"].read() == b"picture"
+    with pytest.raises(PreconditionFailed):
+        Store(bucket.name, lambda _: Undecided()).write("tasks/a.json", {}, absent=True)

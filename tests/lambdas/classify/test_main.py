@@ -16,14 +16,19 @@ from contract.limits import MAX_ANSWER_BYTES, MAX_INLINE_IMAGE_BYTES
 from contract.requests import ClassifyRequest, EmbedRequest
 from lambdas.classify import main as classify
 from lambdas.classify.main import create_app
-from lambdas.settings import ApiSettings
 from tests.lambdas.conftest import CONTEXT, SETTINGS, Call
 from tests.lambdas.gateway import Answer, Resolve, event, proxy_event
 from tests.lambdas.sagemaker import JPEG_START, SageMaker
 
 JPEG = base64.b64decode(event("classify_raw")["body"])
+
+
 API_KEY = event("classify_raw")["headers"]["x-api-key"]
+
+
 BROKEN = b"not an image"
+
+
 ENCODINGS = ["classify_json", "classify_raw", "classify_form"]
 
 
@@ -278,36 +283,6 @@ class TestBadRequests:
         answer = Answer(resolve(made))
         answer.text.encode()
         assert answer.status == 200 or (answer.status < 500 and answer.detail)
-
-
-class TestBrowsersFromElsewhere:
-    @staticmethod
-    def ask(sagemaker: SageMaker, method: str, *allowed: str, origin: str = "https://a.example") -> Answer:
-        own = ApiSettings(endpoint_name="wordsight-test", data_bucket="wordsight-data", cors_origins=allowed)
-        made = event("classify_raw") | {"httpMethod": method}
-        made["headers"]["origin"], made["multiValueHeaders"]["origin"] = origin, [origin]
-        return Answer(create_app(own, sagemaker.connect).resolve(made, CONTEXT))  # type: ignore[arg-type]
-
-    def test_get_no_permission_unless_it_is_configured(self, sagemaker: SageMaker):
-        headers = self.ask(sagemaker, "POST").headers
-        assert not [name for name in headers if name.startswith("access-control")]
-
-    def test_get_it_if_their_origin_is(self, sagemaker: SageMaker):
-        headers = self.ask(sagemaker, "POST", "https://b.example", "https://a.example").headers
-        assert headers["access-control-allow-origin"] == "https://a.example"
-        assert "x-model-version" in headers["access-control-expose-headers"]
-        assert "x-api-key" in headers["access-control-allow-headers"].lower()
-        other = self.ask(sagemaker, "POST", "https://b.example").headers
-        assert "access-control-allow-origin" not in other
-
-    def test_may_ask_first(self, sagemaker: SageMaker):
-        answer = self.ask(sagemaker, "OPTIONS", "https://a.example")
-        assert answer.status == 204 and "POST" in answer.headers["access-control-allow-methods"]
-
-    def test_read_errors_too(self, sagemaker: SageMaker):
-        sagemaker.failure = (503, "ServiceUnavailable", {"Message": "busy"})
-        answer = self.ask(sagemaker, "POST", "*")
-        assert answer.status == 503 and answer.headers["access-control-allow-origin"] == "*"
 
 
 def test_the_handler_of_the_function_reads_the_environment_at_its_first_call():

@@ -7,10 +7,25 @@ import pytest
 from jsonschema import Draft202012Validator
 from openapi_spec_validator import validate
 
+from contract.idempotency import IDEMPOTENCY_HEADER
 from contract.problems import Problem
 from contract.questions import Parameters
 from contract.requests import EXAMPLE_IMAGE_BASE64, parse_request
-from contract.routes import API_KEY_HEADER, CLASSIFY, EMBED, PUT_TASK, ROUTES, UPLOAD, Route
+from contract.routes import (
+    API_KEY_HEADER,
+    CLASSIFY,
+    DELETE_ANNOTATION,
+    DELETE_TASK,
+    EMBED,
+    ERASE_IMAGE,
+    LIST_ANNOTATIONS,
+    PROMOTE_MODEL,
+    PUT_ANNOTATION,
+    PUT_TASK,
+    ROUTES,
+    UPLOAD,
+    Route,
+)
 from lambdas.classify import openapi
 from tests.lambdas.classify.test_main import ENCODINGS, JPEG, classify_list, post
 from tests.lambdas.conftest import Call
@@ -44,6 +59,37 @@ def test_every_route_is_described(route: Route):
 
 def test_the_key_goes_where_the_route_table_says():
     assert DOCUMENT["components"]["securitySchemes"]["api_key"]["name"] == API_KEY_HEADER
+
+
+def parameters(route: Route) -> dict[str, Any]:
+    described = DOCUMENT["paths"][route.path][route.method.lower()].get("parameters", [])
+    return {each["name"]: each for each in described}
+
+
+@pytest.mark.parametrize("route", ROUTES, ids=lambda route: f"{route.method} {route.path}")
+def test_what_a_route_takes_beside_its_body_follows_from_the_table(route: Route):
+    names = parameters(route).keys()
+    assert ("limit" in names) is ("after" in names) is (route.page is not None)
+    assert (IDEMPOTENCY_HEADER in names) is route.creates
+    assert ("if-match" in names) is (route in (PUT_TASK, DELETE_TASK, PUT_ANNOTATION, DELETE_ANNOTATION))
+    assert ("if-none-match" in names) is (route is PUT_TASK)
+    assert all(parameters(route)[name]["in"] == "query" for name in route.query)
+
+
+def test_what_must_be_given_is_required():
+    assert parameters(ERASE_IMAGE)["image"]["required"]
+    assert not parameters(LIST_ANNOTATIONS)["dataset"]["required"]
+    required = {
+        route: DOCUMENT["paths"][route.path]["post"]["requestBody"]["required"]
+        for route in (UPLOAD, PROMOTE_MODEL, EMBED)
+    }
+    assert required == {UPLOAD: False, PROMOTE_MODEL: False, EMBED: True}
+
+
+def test_who_may_change_a_state_is_told_its_etag():
+    headers = DOCUMENT["paths"]["/tasks/{task}"]["put"]["responses"]["201"]["headers"]
+    assert headers["etag"]["description"] == "Names this state of the task"
+    assert DOCUMENT["paths"]["/tasks/{task}"]["delete"]["responses"]["204"]["headers"] == {}
 
 
 def test_its_server_is_wherever_it_is_served():

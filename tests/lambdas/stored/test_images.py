@@ -9,8 +9,9 @@ from contract.limits import MAX_INLINE_IMAGE_BYTES, MAX_INVOCATION_BYTES
 from contract.problems import BadRequest, NotFound, PayloadTooLarge, ServiceUnavailable
 from contract.requests import S3Object
 from lambdas.aws.clients import connect
+from lambdas.aws.s3 import Store
 from lambdas.classify.main import create_app
-from lambdas.settings import ApiSettings
+from lambdas.settings import ClassifySettings
 from lambdas.stored.images import read_images
 from tests.lambdas.classify.test_main import JPEG, classify_list, post
 from tests.lambdas.conftest import CONTEXT, SETTINGS, Call
@@ -58,32 +59,32 @@ def test_an_image_too_large_for_the_api_may_be_uploaded(call: Call, bucket: Any)
 def test_images_too_large_together_are_refused_before_they_are_read(bucket: Any):
     half = MAX_INVOCATION_BYTES // 2
     keys = [S3Object(**upload(bucket, str(n), bytes(half))) for n in range(2)]
-    assert [len(image) for image in read_images(keys, bucket.name, connect)] == [half, half]  # type: ignore[arg-type]
+    assert [len(image) for image in read_images(keys, Store(bucket.name, connect))] == [half, half]  # type: ignore[arg-type]
     with pytest.raises(PayloadTooLarge, match=f"{MAX_INVOCATION_BYTES:,} bytes"):
-        read_images([*keys, b"1"], bucket.name, connect)
+        read_images([*keys, b"1"], Store(bucket.name, connect))
 
 
 def test_without_uploads_s3_is_not_asked():
-    problem = BadRequest("no base64")
-    assert read_images([JPEG, problem], SETTINGS.data_bucket, lambda service: pytest.fail(service)) == [JPEG, problem]
+    problem, nowhere = BadRequest("no base64"), Store(SETTINGS.data_bucket, lambda service: pytest.fail(service))
+    assert read_images([JPEG, problem], nowhere) == [JPEG, problem]
 
 
 def test_a_silent_bucket_is_a_fault_of_the_moment(bucket: Any):
     def silent(**_: Any) -> None:
         raise ReadTimeoutError(endpoint_url="https://s3")
 
-    s3 = SimpleNamespace(get_object=silent, exceptions=connect("s3").exceptions)
+    s3 = SimpleNamespace(get_object=silent)
     with pytest.raises(ServiceUnavailable) as raised:
-        read_images([S3Object(s3_key="uploads/1")], bucket.name, lambda _: s3)
+        read_images([S3Object(s3_key="uploads/1")], Store(bucket.name, lambda _: s3))
     assert raised.value.retry_after_s
 
 
 def test_a_missing_bucket_is_our_fault(sagemaker: SageMaker, bucket: Any):
-    elsewhere = ApiSettings(endpoint_name="wordsight-test", data_bucket="no-such-bucket")
+    elsewhere = ClassifySettings(endpoint_name="wordsight-test", data_bucket="no-such-bucket")
     app = create_app(elsewhere, sagemaker.connect)
     assert app.resolve(classify_list({"s3_key": "uploads/1"}), CONTEXT)["statusCode"] == 500
 
 
 def test_not_found_names_the_key(bucket: Any):
-    (missing,) = read_images([S3Object(s3_key="uploads/ü")], bucket.name, connect)
+    (missing,) = read_images([S3Object(s3_key="uploads/ü")], Store(bucket.name, connect))
     assert isinstance(missing, NotFound) and "'uploads/ü'" in missing.detail

@@ -1,10 +1,17 @@
+from typing import Any
+
 import pytest
+from aws_lambda_powertools import Logger
 
 from contract.problems import BadRequest, PreconditionFailed
-from lambdas.aws.s3 import Document
-from lambdas.web.conditions import Conditions
+from contract.routes import DELETE_TASK
+from lambdas.aws.s3 import Document, Store
+from lambdas.web.conditions import Conditions, delete_document
+from lambdas.web.resolver import Resolver
+from tests.lambdas.conftest import CONTEXT, SETTINGS
+from tests.lambdas.gateway import Answer, proxy_event
 
-HERE = Document("tasks/a.json", {}, "9b2c")
+HERE: Document[Any] = Document("tasks/a.json", {}, "9b2c")
 
 
 @pytest.mark.parametrize("match", ['"9b2c"', "9b2c", '"other", "9b2c"', "*"])
@@ -34,3 +41,16 @@ def test_what_must_be_new_and_what_must_exist() -> None:
 def test_what_can_t_be_read_is_refused(headers: dict[str, str]) -> None:
     with pytest.raises(BadRequest, match="allowed is"):
         Conditions.of(headers)
+
+
+def test_a_document_is_deleted_in_the_state_that_was_seen_only(bucket: Any) -> None:
+    store = Store(SETTINGS.data_bucket, lambda service: bucket.meta.client)
+    document, app = store.write("tasks/a.json", {}), Resolver((), Logger(service="test"))
+    app.on(DELETE_TASK)(lambda task: delete_document(app, store, document))
+
+    def ask(match: str) -> int:
+        made = proxy_event("DELETE", "/tasks/a", headers={"if-match": match})
+        return Answer(app.resolve(made, CONTEXT)).status  # type: ignore[arg-type]
+
+    assert ask("other") == 412 and store.read("tasks/a.json") is not None
+    assert ask(document.etag) == 204 and store.read("tasks/a.json") is None

@@ -11,8 +11,7 @@ from contract.problems import BadRequest, NotFound, ServiceUnavailable
 from lambdas.aws.clients import connect
 from lambdas.aws.s3 import Store
 from lambdas.web.idempotency import once
-from lambdas.web.resolver import create_resolver
-from lambdas.web.responses import json_response
+from lambdas.web.resolver import Resolver
 from tests.lambdas.conftest import CONTEXT, SETTINGS
 from tests.lambdas.gateway import Answer, proxy_event
 
@@ -24,7 +23,7 @@ class Orders:
         self.store = Store(SETTINGS.data_bucket, connect)
         self.made: list[str] = []
         self.failure: Exception | None = None
-        self.app = create_resolver((), Logger(service="test"))
+        self.app = Resolver((), Logger(service="test"))
         for path in ("/orders", "/returns"):
             self.app.route(path, "POST")(lambda: once(self.app, self.store, self._make))
 
@@ -32,7 +31,7 @@ class Orders:
         self.made.append(id)
         if self.failure:
             raise self.failure
-        return json_response(self.app, {"id": id}, {"location": f"/orders/{id}"}, 202)
+        return self.app.answer({"id": id}, 202, {"location": f"/orders/{id}"})
 
     def post(self, key: str | None, body: bytes = b"{}", path: str = "/orders", content_type: str = "text/x") -> Answer:
         headers = {"content-type": content_type, **({} if key is None else {"idempotency-key": key})}

@@ -7,12 +7,13 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from torch import nn
 from transformers import CLIPProcessor, pipeline
 
 from contract.questions import Question
 from model.clip.checkpoint import load_checkpoint
 from model.clip.encode import Clip
-from model.clip.scoring import label_embeds, rank, score
+from model.clip.scoring import label_embeds, prompts_of, rank, score
 
 TEXTS = ["a cat", "a dog on a red sofa", "rain", "This is a photo of a bicycle."]
 
@@ -80,11 +81,9 @@ def test_answers_equal_transformers_own_pipeline(clip: Clip, checkpoint_dir: Pat
         image_processor=checkpoint.processor,
     )
     question = Question(candidate_labels="cat, dog, bicycle, rain")
-    prompts = [prompt for label in question.candidate_labels for prompt in question.prompts(label)]
-    text_embeds = {prompt: found.vector for prompt, found in zip(prompts, clip.embed_texts(prompts), strict=True)}
+    embeds = clip.embed_question(question)
     for image in PICTURES:
         expected = classify(image, candidate_labels=[label.label for label in question.candidate_labels])
-        embeds = label_embeds(question, text_embeds)
         answers = rank(question, score(embeds, embed(clip, [image]), clip.logit_scale, clip.calibration)[0])
         assert [answer["label"] for answer in answers] == [answer["label"] for answer in expected]
         assert [a["score"] for a in answers] == pytest.approx([a["score"] for a in expected], abs=1e-5)
@@ -98,6 +97,33 @@ def test_a_files_pixels_equal_what_the_processor_makes_of_the_picture(clip: Clip
     buffer = io.BytesIO()
     picture.save(buffer, "TIFF" if mode == "CMYK" else "PNG")
     assert torch.equal(clip.preprocess(clip.open(buffer.getvalue())[0]), clip.preprocess(picture))
+
+
+def test_a_questions_labels_are_embedded_as_its_sentences_are(clip: Clip) -> None:
+    question = Question(candidate_labels="cat, dog", hypothesis_template=["a {}", "one {}"], multi_label=True)
+    prompts = list(prompts_of(question))
+    vectors = {prompt: clip.embed_texts([prompt])[0].vector for prompt in prompts}
+    found, expected = clip.embed_question(question), label_embeds(question, vectors)
+    assert torch.allclose(found.labels, expected.labels, atol=1e-6)
+    assert found.neutral is not None and torch.allclose(found.neutral, expected.neutral, atol=1e-6)
+
+
+def test_layers_of_the_image_tower_are_replaced_and_those_of_the_text_tower_are_not(checkpoint_dir: Path) -> None:
+    class Twice(nn.Module):
+        def __init__(self, layer: nn.Linear) -> None:
+            super().__init__()
+            self.layer = layer
+
+        def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+            return 2 * self.layer(inputs)
+
+    clip = Clip(load_checkpoint(checkpoint_dir))
+    images, texts = embed(clip, PICTURES), clip.embed_texts(TEXTS)
+    new = clip.replace_image_layers(nn.Linear, Twice)
+    assert new == [layer for layer in clip.model.modules() if isinstance(layer, Twice)] != []
+    assert not torch.allclose(embed(clip, PICTURES), images, atol=1e-3)
+    for before, after in zip(texts, clip.embed_texts(TEXTS), strict=True):
+        assert torch.equal(before.vector, after.vector)
 
 
 def test_text_beyond_the_context_is_cut_off_and_said_so(clip: Clip) -> None:

@@ -1,11 +1,11 @@
-"""Images that look the same."""
+"""Near duplicates are found, and different images are none."""
 
 import io
 
 import numpy as np
 from PIL import Image
 
-from model.clip.perceptual_hash import look_alikes, look_of
+from model.clip.perceptual_hash import fingerprint, near_duplicates
 from model.world.examples import render
 
 IMAGES = [Image.fromarray(render(0, "train", index)) for index in range(60)]
@@ -18,26 +18,26 @@ def saved_again(image: Image.Image, side: int) -> Image.Image:
 
 
 def test_a_picture_that_was_compressed_or_scaled_is_found() -> None:
-    looks = [look_of(image) for image in IMAGES]
+    prints = [fingerprint(image) for image in IMAGES]
     for side in (64, 128, 50):
-        again = [look_of(saved_again(image, side)) for image in IMAGES]
-        assert len(set(look_alikes(again, looks)) & {(number, number) for number in range(60)}) >= 50
+        again = [fingerprint(saved_again(image, side)) for image in IMAGES]
+        assert len(set(near_duplicates(again, prints)) & {(number, number) for number in range(60)}) >= 50
 
 
 def test_different_pictures_are_not_taken_for_each_other() -> None:
-    looks = [look_of(image) for image in IMAGES]
-    assert look_alikes(looks[:30], looks[30:]) == []
+    prints = [fingerprint(image) for image in IMAGES]
+    assert near_duplicates(prints[:30], prints[30:]) == []
 
 
 def test_pictures_without_any_detail_are_told_apart_by_their_colour() -> None:
-    red, blue = (look_of(Image.new("RGB", (20, 20), colour)) for colour in ("red", "blue"))
-    assert look_alikes([red], [blue, red]) == [(0, 1)]
+    red, blue = (fingerprint(Image.new("RGB", (20, 20), colour)) for colour in ("red", "blue"))
+    assert near_duplicates([red], [blue, red]) == [(0, 1)]
 
 
-def test_nothing_looks_like_nothing() -> None:
-    assert look_alikes([], [look_of(IMAGES[0])]) == look_alikes([look_of(IMAGES[0])], []) == []
+def test_where_there_is_nothing_there_is_no_near_duplicate() -> None:
+    assert near_duplicates([], [fingerprint(IMAGES[0])]) == near_duplicates([fingerprint(IMAGES[0])], []) == []
 
 
-def test_an_image_of_one_pixel_has_a_look() -> None:
-    look = look_of(Image.new("RGB", (1, 1), "white"))
-    assert look.gradients == 0 and np.all(look.colours == 255)
+def test_an_image_of_one_pixel_has_a_fingerprint() -> None:
+    white = fingerprint(Image.new("RGB", (1, 1), "white"))
+    assert white.gradients == 0 and np.all(white.colours == 255)

@@ -6,7 +6,7 @@ import torch
 from PIL import Image
 from transformers import CLIPImageProcessorPil
 
-from model.clip.preprocess import Normalization, normalized, pixel_values, resized, short_side
+from model.clip.preprocess import Normalization, normalized, resized, short_side
 
 PROCESSORS = {
     "a CLIP's own": CLIPImageProcessorPil(size={"shortest_edge": 48}, crop_size={"height": 48, "width": 48}),
@@ -26,7 +26,7 @@ def images(darkest: int = 0, brightest: int = 255) -> list[Image.Image]:
 @pytest.mark.parametrize("processor", PROCESSORS.values(), ids=PROCESSORS)
 def test_resized_and_then_normalized_is_bit_equal_to_the_processor(processor: CLIPImageProcessorPil) -> None:
     halves = normalized(processor, np.stack([resized(processor, image, exact=True) for image in images()]))
-    assert np.array_equal(halves.numpy(), pixel_values(processor, images()).numpy())
+    assert np.array_equal(halves.numpy(), processor(images=images())["pixel_values"])
 
 
 @pytest.mark.parametrize("processor", PROCESSORS.values(), ids=PROCESSORS)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from model.data.pictures import Pictures
+from model.data.images import ImageFiles
 from model.data.records import VALIDATION_IMAGES, DataError, ManifestExamples, Record, membership, training_rows
 from tests.model.conftest import tiny_processor
 
@@ -20,7 +20,7 @@ def with_images(directory: Path, count: int) -> list[Record]:
 
 def examples(directory: Path, records: Sequence[Record], seed: int = 0) -> ManifestExamples:
     return ManifestExamples(
-        Pictures(directory, tiny_processor()), records, captions_per_image=2, validation_share=0.2, seed=seed
+        ImageFiles(directory, tiny_processor()), records, captions_per_image=2, validation_share=0.2, seed=seed
     )
 
 

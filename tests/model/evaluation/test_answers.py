@@ -1,10 +1,14 @@
 """A task's figures."""
 
+from pathlib import Path
+
 import pytest
 import torch
 
-from model.clip.checkpoint import MultiLabelCalibration
-from model.evaluation.answers import Answers, result, wrong_above_half
+from model.clip.checkpoint import MultiLabelCalibration, load_checkpoint
+from model.clip.encode import Clip
+from model.evaluation.answers import Answers, EvaluationSet, result, wording_gap, wrong_above_half
+from model.evaluation.embed import embed_labels
 
 
 def test_macro_recall_counts_a_rare_label_as_much_as_a_frequent_one() -> None:
@@ -26,3 +30,15 @@ def test_the_temperature_changes_one_calibration_error_and_not_the_other() -> No
 def test_wrong_labels_above_half_are_counted_among_wrong_ones() -> None:
     said = Answers(torch.tensor([[0.9, 0.6, 0.1], [0.6, 0.9, 0.1]]), torch.tensor([0, 1]), torch.arange(2))
     assert wrong_above_half(said, MultiLabelCalibration(a=10, b=-5)) == 0.5
+
+
+def test_the_gap_is_between_single_wordings(checkpoint_dir: Path) -> None:
+    clip = Clip(load_checkpoint(checkpoint_dir))
+    trained, strange = [["red", "a red one"], ["blue", "a blue one"]], [["blue"], ["red"]]
+    images = embed_labels(clip, [["red"], ["blue"], ["a red one"], ["a blue one"]])
+    asked = EvaluationSet(images, torch.tensor([0, 1, 0, 1]), torch.arange(4))
+    alone = [asked.answers(clip, [[said[n]] for said in trained]).right.float().mean() for n in range(2)]
+    swapped = float(asked.answers(clip, strange).right.float().mean())
+    gap = wording_gap(clip, asked, trained, strange)
+    assert gap.trained == float(sum(alone)) / 2 and gap.held_out == swapped
+    assert gap.as_metrics()["gap"] == round(gap.trained - swapped, 4)

@@ -10,7 +10,7 @@ from model.clip.checkpoint import load_checkpoint
 from model.clip.encode import Clip
 from model.data.readers import read_records
 from model.data.records import DataError
-from model.evaluation.labelled import Pictures, captions_truth, own_tasks, read_tasks, records_to_ask
+from model.evaluation.labelled import EmbeddedImages, captions_truth, own_tasks, read_tasks, records_to_ask
 
 SHADES = {"light_grey": 200, "dark_grey": 40}
 
@@ -66,18 +66,18 @@ def test_test_images_are_asked_where_there_are_some_and_found_by_class_however_i
     shades: Path, clip: Clip
 ) -> None:
     (shades / "test/light_grey/broken.png").write_bytes(b"")
-    pictures = Pictures(clip, shades, records_to_ask(read_records(shades)))
+    images = EmbeddedImages(clip, shades, records_to_ask(read_records(shades)))
     ((task, _),) = read_tasks(written(shades, {"name": "shade", "labels": ["light grey", "dark_grey"], "data": "."}))
-    material = pictures.material(task)
-    assert sorted(material.targets.tolist()) == [0, 0, 1, 1] and pictures.unreadable == 1
-    for row, target in zip(material.rows.tolist(), material.targets.tolist(), strict=True):
-        assert ("light" in pictures.records[row].image) == (target == 0)
+    asked = images.evaluation_set(task)
+    assert sorted(asked.targets.tolist()) == [0, 0, 1, 1] and images.unreadable == 1
+    for row, target in zip(asked.rows.tolist(), asked.targets.tolist(), strict=True):
+        assert ("light" in images.records[row].image) == (target == 0)
 
 
 def test_a_task_whose_labels_no_image_has_says_which_they_have(shades: Path, clip: Clip) -> None:
     ((task, _),) = read_tasks(written(shades, {"name": "shade", "labels": ["cat", "dog"], "data": "."}))
     with pytest.raises(DataError, match="begin with cat, dog; those of the images are dark grey, light grey"):
-        Pictures(clip, shades, read_records(shades)).material(task)
+        EmbeddedImages(clip, shades, read_records(shades)).evaluation_set(task)
 
 
 def test_the_datas_own_labels_are_a_task_in_wordings_kept_out_of_training(shades: Path) -> None:

@@ -1,12 +1,6 @@
 """A bad day for the server, over real HTTP: what must not happen to anybody else, whatever one client sends."""
 
 import io
-import json
-import signal
-import threading
-from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
-from http.client import HTTPException
 from pathlib import Path
 
 import pytest
@@ -17,27 +11,10 @@ from contract.limits import MAX_INVOCATION_BYTES
 from model.clip.checkpoint import load_checkpoint
 from model.clip.encode import Clip
 from tests.model.serving.engines import build_engine
-from tests.model.serving.test_server import (
-    Client,
-    answers_ping,
-    as_base64,
-    classify_body,
-    free_port,
-    jpeg,
-    running,
-    settings_for,
-    start,
-    wait_until,
-)
+from tests.model.serving.http_client import Client, as_base64, classify_body, jpeg, running, settings_for, wait_until
 
 QUERY = "/invocations?candidate_labels=cat,dog"
 BODY = classify_body(as_base64(jpeg()), candidate_labels="cat, dog")
-
-
-@pytest.fixture(scope="module")
-def client(checkpoint_dir: Path):  # type: ignore[no-untyped-def]
-    with running(settings_for(checkpoint_dir)) as client:
-        yield client
 
 
 def bomb() -> bytes:
@@ -91,33 +68,3 @@ def test_a_fault_is_shown_by_ping_and_then_ends_the_server(checkpoint_dir: Path)
         "the device failed: CUDA error: an illegal memory access was encountered: "
         "the process ends, so that another one takes its place"
     ]
-
-
-def test_stopped_under_load_it_answers_all_that_it_has_admitted(checkpoint_dir: Path) -> None:
-    client = Client(free_port())
-    process = start(checkpoint_dir, SAGEMAKER_BIND_TO_PORT=str(client.port))
-    over = threading.Event()
-    answers: list[int] = []
-
-    def keep_asking() -> None:
-        while not over.is_set():
-            try:
-                answers.append(client.post(BODY).status)
-            except (OSError, HTTPException):  # the listener is closed: nothing was admitted
-                return
-
-    try:
-        wait_until(lambda: (answer := answers_ping(client)) is not None and answer.status == 200, timeout_s=60)
-        with ThreadPoolExecutor(8) as pool:
-            for _ in range(8):
-                pool.submit(keep_asking)
-            wait_until(lambda: answers.count(200) > 50)
-            process.send_signal(signal.SIGTERM)
-            output, _ = process.communicate(timeout=60)
-            over.set()
-    finally:
-        process.kill()
-    assert process.returncode == 0
-    answered = Counter(line["status"] for line in map(json.loads, output.splitlines()) if line["message"] == "answered")
-    assert answered == Counter(answers)
-    assert answered.keys() <= {200, 429}

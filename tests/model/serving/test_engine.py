@@ -11,7 +11,7 @@ import pytest
 import torch
 from PIL import Image
 
-from contract.problems import BadRequest, TooManyRequests
+from contract.problems import BadRequest, TooManyRequests, UnprocessableImage
 from contract.questions import Parameters
 from contract.requests import ClassifyRequest, EmbedRequest, InspectRequest, Request
 from model.clip.checkpoint import Checkpoint, load_checkpoint
@@ -79,6 +79,18 @@ def test_inspections_keep_the_places_of_their_images_and_need_no_device(checkpoi
 def test_a_lone_inspection_is_a_list_as_well(checkpoint_dir: Path) -> None:
     (seen,) = json.loads(asyncio.run(answer(build_engine(checkpoint_dir), InspectRequest([png()]))))
     assert (seen["width"], seen["media_type"]) == (8, "image/png")
+
+
+def test_a_lone_image_is_a_list_where_that_is_asked_for_and_its_problem_is_in_it(checkpoint_dir: Path) -> None:
+    engine, asked = build_engine(checkpoint_dir), Parameters(candidate_labels="cat, dog")
+    (scores,) = json.loads(asyncio.run(answer(engine, ClassifyRequest([png()], asked, listed=True))))
+    assert {each["label"] for each in scores} == {"cat", "dog"}
+    misses = engine.labels.misses
+    other = Parameters(candidate_labels="fish, owl")
+    (problem,) = json.loads(asyncio.run(answer(engine, ClassifyRequest([b"no image"], other, listed=True))))
+    assert problem["status"] == 422 and engine.labels.misses == misses
+    with pytest.raises(UnprocessableImage):
+        asyncio.run(answer(engine, ClassifyRequest([b"no image"], asked)))
 
 
 def test_many_scores_are_the_same_as_few(checkpoint_dir: Path) -> None:

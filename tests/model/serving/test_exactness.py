@@ -21,7 +21,7 @@ from model.clip.image import EXIF_ORIENTATION, open_image
 from model.serving.engine import Engine
 from model.serving.load import load_engine
 from model.serving.observe import Metrics
-from model.training.architecture import small_clip, small_processor
+from model.training.scratch import small_clip, small_processor
 from tests.model.serving.test_engine import answer
 
 LABELS = ["cat", "dog", "a red bicycle", "rain on a window", "the number five"]

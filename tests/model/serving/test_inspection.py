@@ -4,7 +4,7 @@ import io
 import pytest
 from PIL import Image, ImageDraw
 
-from contract.perceptual_hash import look_alikes
+from contract.perceptual_hash import near_duplicate_groups
 from contract.problems import UnprocessableImage
 from model.clip.image import EXIF_ORIENTATION
 from model.serving.inspection import inspect
@@ -45,7 +45,7 @@ def test_the_size_is_that_of_the_upright_image() -> None:
 def test_the_same_picture_saved_again_looks_the_same_and_another_does_not() -> None:
     other = Image.new("RGB", (64, 48), "blue")
     images = [saved(drawing(), "PNG"), saved(drawing(), "JPEG", quality=70), saved(other, "PNG")]
-    assert list(look_alikes([inspect(image)["perceptual_hash"] for image in images])) == [[0, 1], [2]]
+    assert list(near_duplicate_groups([inspect(image)["perceptual_hash"] for image in images])) == [[0, 1], [2]]
 
 
 def test_a_file_that_is_cut_off_is_found_out_although_its_header_is_good() -> None:

@@ -19,7 +19,7 @@ def test_pairs_of_which_nobody_knows_the_truth_are_left_out_of_the_loss(
     loop = loop_of(loss=loss, distillation_weight=0)
     loop.step = 1  # the first would set the sigmoid's bias by its own batch
     rows, texts, true = (0, 1, 2, 3), ("red", "green", "blue", "white"), torch.eye(4).bool()
-    pixels = normalized(loop.reader.processor, loop.reader.pixels(rows))
+    pixels = normalized(loop.prefetcher.processor, loop.prefetcher.pixels(rows))
     known = torch.block_diag(torch.ones(2, 2), torch.ones(2, 2)).bool()
     halves = [
         loop.gradients(Batch(rows[half], texts[half], true[half, half]), pixels[half], bf16=False)

@@ -1,22 +1,15 @@
 """The rendered world among a fine-tuning run's own images."""
 
-from collections.abc import Mapping
-
-import pytest
 import torch
 from PIL import Image
-from pydantic import JsonValue
 
-from contract.hyperparameters import Hyperparameters
-from model.clip.checkpoint import CheckpointMetadata
 from model.data.batch import Batch, shuffled_rows
 from model.data.records import membership
 from model.training.loss import contrastive_loss
-from model.training.replay import DEFAULT_PAIR_SHARE, Replay, learnt_from_world, pair_share, replay_share, with_replay
+from model.training.replay import Replay
 from model.world.examples import WorldExamples
 
 WORLD = WorldExamples(images=100, captions_per_image=2, seed=0)
-CHANNEL, RENDERED = Hyperparameters(), Hyperparameters(data="world")
 
 
 class Letters:
@@ -46,10 +39,6 @@ class Letters:
 
 
 MIXED = Replay(Letters(), WORLD, 0.5)
-
-
-def base(metrics: Mapping[str, JsonValue]) -> CheckpointMetadata:
-    return CheckpointMetadata(version="base", metrics=dict(metrics))
 
 
 def test_half_of_a_batch_is_new_and_half_is_the_world() -> None:
@@ -105,45 +94,3 @@ def test_validation_is_about_the_new_images_and_the_digest_about_both() -> None:
     others = (Replay(Letters(), WORLD, 0.25), Replay(Letters(), WorldExamples(100, 2, 1), 0.5))
     assert len({MIXED.digest(), *(other.digest() for other in others)}) == 3
     assert "the letter a" in MIXED.sentences()
-
-
-@pytest.mark.parametrize(
-    ("metrics", "share"),
-    [
-        ({}, 0.0),
-        ({"hyperparameters": {"data": "channel"}}, 0.0),
-        ({"hyperparameters": {"data": "world"}}, 0.5),
-        ({"hyperparameters": {"data": "channel"}, "replay_share": 0.5}, 0.5),
-        ({"hyperparameters": {"data": "channel"}, "replay_share": 0.0}, 0.0),
-    ],
-)
-def test_only_a_base_that_learnt_from_the_world_is_shown_it_again(metrics: dict[str, JsonValue], share: float) -> None:
-    assert replay_share(CHANNEL, base(metrics)) == share
-    assert learnt_from_world(base(metrics)) == (share > 0)
-
-
-def test_replay_can_be_asked_for_and_switched_off() -> None:
-    asked, off = Hyperparameters(replay_share=0.2), Hyperparameters(replay_share=0.0)
-    assert replay_share(asked, base({})) == 0.2
-    assert replay_share(off, base({"hyperparameters": {"data": "world"}})) == 0.0
-
-
-def test_without_replay_the_examples_stay_as_they_are() -> None:
-    letters = Letters()
-    assert with_replay(CHANNEL, letters, base({})) is letters
-    assert with_replay(RENDERED, WORLD, base({"hyperparameters": {"data": "world"}})) is WORLD
-    assert with_replay(CHANNEL, letters, None) is letters
-    mixed = with_replay(CHANNEL, letters, base({"hyperparameters": {"data": "world"}}))
-    assert isinstance(mixed, Replay) and len(mixed) == 24
-
-
-def test_a_base_that_was_shown_pairs_is_shown_them_again_unless_told_otherwise() -> None:
-    knows_pairs = base({"hyperparameters": {"data": "world"}, "pair_share": 0.05})
-    assert pair_share(CHANNEL, knows_pairs) == DEFAULT_PAIR_SHARE > 0.05
-    assert pair_share(Hyperparameters(pair_share=0), knows_pairs) == 0
-    assert pair_share(CHANNEL, base({"hyperparameters": {"data": "world"}, "pair_share": 0.0})) == 0
-    assert pair_share(CHANNEL, base({"hyperparameters": {"data": "world"}})) == 0
-    assert pair_share(Hyperparameters(replay_share=0), knows_pairs) == 0
-    replayed = with_replay(Hyperparameters(world_images=100), Letters(), knows_pairs)
-    assert isinstance(replayed, Replay) and isinstance(replayed.old, WorldExamples)
-    assert replayed.old.pairs == 100 * DEFAULT_PAIR_SHARE

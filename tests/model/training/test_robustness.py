@@ -16,11 +16,11 @@ from contract.hyperparameters import Hyperparameters
 from model.clip.image import EXIF_ORIENTATION
 from model.data.records import ManifestExamples
 from model.training.job import main
-from model.training.start import load_examples
+from model.training.start import load_base, load_channel
 
 IMAGES = 450
 LAST_VALIDATION = 20
-RUN = ["steps=8", "batch_size=64", "warmup_steps=2", "evaluation_scenes=100"]
+RUN = ["steps=8", "batch_size=64", "warmup_steps=2", "evaluation_scenes=100", "selection_scenes=100"]
 """Eight steps of 64 show every one of the images to train on."""
 
 
@@ -91,9 +91,10 @@ def job(tmp_path: Path, checkpoint_dir: Path, monkeypatch: pytest.MonkeyPatch) -
 
 
 def channel_examples() -> ManifestExamples:
-    examples = load_examples(TrainSettings.from_env(os.environ), Hyperparameters(kept_pixels_bytes=0))
-    assert isinstance(examples, ManifestExamples)
-    return examples
+    settings, asked = TrainSettings.from_env(os.environ), Hyperparameters(kept_pixels_bytes=0)
+    channel = load_channel(settings, asked, load_base(settings, asked))
+    assert channel is not None
+    return channel
 
 
 def test_a_run_over_two_percent_odd_images_ends_with_the_exact_list_of_the_broken(job: Path) -> None:

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from model.world.drawing import IMAGE_SIZE, PAINTS, draw
-from model.world.outlines import OUTLINES
 from model.world.scene import COLOURS, FACTS, Companion, Placement, Scene, sample_scene, scene_rng
 
 PLAIN = Scene("square", "red", "plain", "large", "one", "centre", "white", (Placement(0.5, 0.5, 0.7, 0.0),))
@@ -23,8 +22,7 @@ def test_the_same_seed_draws_the_same_pixels() -> None:
     assert np.array_equal(draw(scene, rng_a), draw(scene, rng_b))
 
 
-def test_every_shape_has_an_outline_and_every_colour_a_paint() -> None:
-    assert set(OUTLINES) == set(FACTS["shape"])
+def test_every_colour_has_a_paint() -> None:
     assert set(PAINTS) == set(COLOURS)
 
 

@@ -1,8 +1,6 @@
-from dataclasses import fields
-
 from contract.limits import API_TIMEOUT_S, LAMBDA_TIMEOUT_S, SDK_CONNECT_TIMEOUT_S, SDK_MAX_ATTEMPTS, SDK_READ_TIMEOUT_S
 from contract.routes import ROUTES
-from lambdas.settings import AnnotateSettings, ApiSettings, BatchSettings, ImporterSettings, TrainSettings
+from lambdas.settings import AnnotateSettings, BatchSettings, ClassifySettings, ImporterSettings, ManageSettings
 from tests.stacks.conftest import ACCOUNT, ARTIFACTS, DATA, ENDPOINT, SERVING_STACK, Assembly, flat, granted
 
 
@@ -46,15 +44,15 @@ def test_the_endpoint_it_may_call_is_the_one_it_calls(dev: Assembly) -> None:
 
 def test_its_environment_is_what_it_reads(prod: Assembly) -> None:
     environment = prod.api.the("AWS::Lambda::Function", "Classify")["Environment"]["Variables"]
-    settings = ApiSettings.from_env({**environment, "DATA_BUCKET": "data-bucket"})
+    settings = ClassifySettings.from_env({**environment, "DATA_BUCKET": "data-bucket"})
     assert settings.endpoint_name == "wordsight-prod"
     assert settings.cors_origins == ("https://one.example", "https://two.example")
 
 
 SETTINGS = {
-    "classify": ApiSettings,
+    "classify": ClassifySettings,
     "annotate": AnnotateSettings,
-    "manage": TrainSettings,
+    "manage": ManageSettings,
     "importer": ImporterSettings,
     "batch": BatchSettings,
 }
@@ -64,7 +62,7 @@ def test_every_function_is_told_what_it_reads(dev: Assembly) -> None:
     for function in dev.api.of_type("AWS::Lambda::Function").values():
         settings = SETTINGS[function["Properties"]["Handler"].split(".")[1]]
         told = function["Properties"]["Environment"]["Variables"].keys()
-        assert told == {each.metadata["name"] for each in fields(settings)}
+        assert told == {field.alias for field in settings.model_fields.values()}
 
 
 def test_each_step_gives_up_before_the_one_that_waits_for_it(dev: Assembly) -> None:
@@ -114,7 +112,7 @@ def test_who_manages_is_told_the_stages_limits_and_prices(dev: Assembly, prod: A
             for name, value in environment.items()
         }
         assert all(flat(environment[name]).startswith("${") for name in known if name.endswith(("_ARN", "_BUCKET")))
-        said.append(TrainSettings.from_env(known))
+        said.append(ManageSettings.from_env(known))
     on_demand, spot = said
     assert (on_demand.spot, on_demand.usd_per_hour, on_demand.job_name_prefix) == (False, 0.428, "wordsight-dev-")
     assert (spot.spot, spot.max_run_s, spot.max_wait_s) == (True, 7200, 14400)

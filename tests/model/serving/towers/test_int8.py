@@ -9,6 +9,7 @@ from model.clip.checkpoint import CheckpointError, load_checkpoint
 from model.clip.encode import Clip
 from model.serving.towers.int8 import MIN_AGREEMENT, Quantization
 from model.serving.towers.openvino import OpenVinoTowers
+from model.serving.towers.torch import TorchTowers
 
 SHIPPED = Path(__file__).parents[4] / "model/shipped"
 
@@ -31,7 +32,7 @@ def test_a_checkpoint_whose_activations_have_outliers_is_refused_in_words() -> N
             layer.mlp.fc2.weight[:, 0] = 0
     quantization = Quantization(clip)
     with pytest.raises(CheckpointError, match=r"PRECISION is int8, and world-\w+ does not bear it: [\d.]+% .* 97%"):
-        quantization.check(OpenVinoTowers(clip, "int8", 1, 8))
+        quantization.check(TorchTowers(clip, 1))  # which computes the rounding step by step
 
 
 def test_a_checkpoint_that_is_sure_of_nothing_is_refused_as_it_proves_nothing() -> None:
@@ -41,4 +42,4 @@ def test_a_checkpoint_that_is_sure_of_nothing_is_refused_as_it_proves_nothing() 
     clip = Clip(checkpoint)
     quantization = Quantization(clip)
     with pytest.raises(CheckpointError, match=r"bears it can't be told: it is sure of 0 answers .* at least 32"):
-        quantization.check(OpenVinoTowers(clip, "int8", 1, 8))
+        quantization.check(TorchTowers(clip, 1))  # which computes the rounding step by step

@@ -1,0 +1,165 @@
+"""Metrics: what training writes of a run into wordsight.json, and what the gate, the model card and the next run read.
+
+They are read leniently: a figure that is missing, or of another type than it should be, is None. Checkpoints of earlier
+versions and of other programs lack some, and the gate has to judge those too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal, Self
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    JsonValue,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    field_validator,
+    model_validator,
+)
+
+
+class _Figures(BaseModel):
+    model_config = ConfigDict(strict=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _nothing_where_there_are_no_figures(cls, given: Any) -> Any:
+        return given if isinstance(given, (Mapping, cls)) else {}
+
+    @field_validator("*", mode="wrap")
+    @classmethod
+    def _none_where_it_can_not_be_read(cls, given: Any, read: ValidatorFunctionWrapHandler) -> Any:
+        try:
+            return read(given)
+        except ValidationError:
+            return None
+
+
+class TaskFigures(_Figures):
+    """How well a model does at one classification task; model/evaluation/answers.py says what each figure is."""
+
+    accuracy: float | None = None
+    macro_recall: float | None = None
+    chance: float | None = None
+    images: int | None = None
+    calibration_error: float | None = None
+    raw_calibration_error: float | None = None
+
+
+class Change(_Figures):
+    """Of a task's accuracy against the base, on the same images, with its 95 % interval."""
+
+    estimate: float | None = None
+    low: float | None = None
+    high: float | None = None
+
+
+class Wording(_Figures):
+    """Mean accuracy of single sentences per label: of those that training uses, and of those that it never does."""
+
+    trained: float | None = None
+    held_out: float | None = None
+    gap: float | None = None
+
+
+class Validation(_Figures):
+    """Of the averaged weights, on the validation images; `step` where it is a point of the learning curve."""
+
+    step: int | None = None
+    validation_loss: float | None = None
+    validation_accuracy: float | None = None
+
+
+class FrontierPoint(_Figures):
+    """A mixture of base and fine-tuned weights that could have been published, with the accuracy on the new domain's
+    validation images and the drops in accuracy at the old tasks; `at_most`: ends of one-sided 95 % intervals.
+    """
+
+    alpha: float | None = None
+    new: float | None = None
+    mean_drop: float | None = None
+    mean_drop_at_most: float | None = None
+    worst_drop: float | None = None
+    worst_drop_at_most: float | None = None
+    worst_task: str | None = None
+    drop: dict[str, float] | None = None
+    drop_at_most: dict[str, float] | None = None
+
+
+class Interpolation(_Figures):
+    """Between the weights of the base (alpha 0) and the fine-tuned ones (alpha 1): what was chosen, and from what."""
+
+    alpha: float | None = None
+    sentence: str | None = None
+    max_forgetting: float | None = None
+    max_task_forgetting: float | None = None
+    frontier: list[FrontierPoint] | None = None
+
+
+class WinLoss(_Figures):
+    """Of the new domain's validation images, how many only the new model gets right, and how many only its base."""
+
+    images: int | None = None
+    won: int | None = None
+    lost: int | None = None
+
+
+Tasks = dict[str, TaskFigures]
+"""By the task's name."""
+Told = dict[str, JsonValue]
+"""Hyperparameters by name."""
+
+
+class Metrics(_Figures):
+    """The `metrics` of a checkpoint. A run that was stopped has measured nothing; what begins with `world_before` is of
+    fine-tuning on a dataset, what begins with `new` of data that names labels.
+    """
+
+    step: int | None = None
+    hyperparameters: Told | None = None
+    given_hyperparameters: Told | None = None
+    replay_share: float | None = None
+    pair_share: float | None = None
+    distillation_weight: float | None = None
+    base_recipes: list[Told] | None = None
+    learning_curve: list[Validation] | None = None
+    before: Validation | None = None
+    after: Validation | None = None
+    world: Tasks | None = None
+    world_wrong_above_half: dict[str, float] | None = None
+    wording: dict[str, Wording] | None = None
+    new: Tasks | None = None
+    new_wording: dict[str, Wording] | None = None
+    new_reported_on: Literal["validation", "test"] | None = None
+    new_wrong_above_half: dict[str, float] | None = None
+    new_before: Tasks | None = None
+    new_change: dict[str, Change] | None = None
+    world_before: Tasks | None = None
+    world_change: dict[str, Change] | None = None
+    interpolation: Interpolation | None = None
+    gain: WinLoss | None = None
+
+    @classmethod
+    def of(cls, found: Mapping[str, Any]) -> Self:
+        """What can be read of the `metrics` in a wordsight.json."""
+        return cls.model_validate(found)
+
+    def to_json(self) -> dict[str, JsonValue]:
+        """Without what was not measured."""
+        return self.model_dump(mode="json", exclude_unset=True)
+
+    @property
+    def recipes(self) -> list[Told]:
+        """What the runs that led to the checkpoint were told, the first one first; none where it came from elsewhere.
+
+        Early checkpoints don't tell the hyperparameters that were given from the others.
+        """
+        own = self.hyperparameters if self.given_hyperparameters is None else self.given_hyperparameters
+        return [*(self.base_recipes or []), *([] if own is None else [own])]
+
+    @property
+    def learnt_from_world(self) -> bool:
+        """Whether the run showed the rendered world: as its data, or by replay."""
+        return (self.hyperparameters or {}).get("data") == "world" or (self.replay_share or 0) > 0

@@ -1,0 +1,157 @@
+"""How good a finished run's model is: its calibration, and its figures on the rendered world and on the new domain."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from torch import Tensor
+
+from contract.hyperparameters import Hyperparameters
+from contract.metrics import Change, Metrics, TaskFigures, Tasks, WinLoss, Wording
+from model.clip.calibration import Pairs, fit_calibration
+from model.clip.checkpoint import Calibration
+from model.clip.encode import Clip
+from model.data.readers import read_records
+from model.data.records import Record, some_of, splits_of
+from model.evaluation.answers import Answers, as_metrics, result, wording_gap, wrong_above_half
+from model.evaluation.bootstrap import change
+from model.evaluation.labelled import EmbeddedImages, LabelledTask, own_tasks
+from model.evaluation.world import World
+from model.training.interpolate import Selected, learnt
+from model.training.loop import Loop
+from model.world.tasks import TASKS
+
+MAX_IMAGES = 2000
+UNFITTED = 1.0
+MASTERED = 0.5
+
+
+@dataclass(frozen=True)
+class NewDomain:
+    """The new domain's own classification tasks, where its data names labels: asked of images kept back from training.
+
+    `fitting` are validation images, on which calibrations are fitted; `reported` test images, or where the data has
+    none the validation images again.
+    """
+
+    directory: Path
+    tasks: tuple[LabelledTask, ...]
+    fitting: tuple[Record, ...]
+    reported: tuple[Record, ...]
+
+    @classmethod
+    def of(cls, directory: Path, asked: Hyperparameters) -> "NewDomain | None":
+        """With the tasks of which both kinds of images are kept back; None where the data has none."""
+        records = read_records(directory)
+        splits = splits_of(records, asked.validation_share, asked.seed)
+        kept = {
+            split: [record for record, its in zip(records, splits, strict=True) if its == split and record.labels]
+            for split in ("validation", "test")
+        }
+        fitting, test = (tuple(some_of(kept[split], MAX_IMAGES, asked.seed)) for split in ("validation", "test"))
+        reported = test or fitting
+        tasks = [task for task in own_tasks(records) if task.is_about(fitting) and task.is_about(reported)]
+        return cls(directory, tuple(tasks), fitting, reported) if tasks else None
+
+    def answers(self, clip: Clip, records: Sequence[Record]) -> dict[str, Answers]:
+        """What a model says to every task."""
+        images = EmbeddedImages(clip, self.directory, records)
+        return {task.name: images.evaluation_set(task).answers(clip, task.prompts) for task in self.tasks}
+
+
+def measure_new_domain(
+    metrics: Metrics, domain: NewDomain, clip: Clip, calibration: Calibration, base: Clip | None
+) -> None:
+    """Figures of every task, what its wording costs, and what changed against the base."""
+    images = EmbeddedImages(clip, domain.directory, domain.reported)
+    materials = {task.name: images.evaluation_set(task) for task in domain.tasks}
+    after = {task.name: materials[task.name].answers(clip, task.prompts) for task in domain.tasks}
+    gaps = {task.name: wording_gap(clip, materials[task.name], task.trained, task.prompts) for task in domain.tasks}
+    metrics.new = _figures(after, clip, calibration)
+    metrics.new_wording = {name: Wording.model_validate(gap.as_metrics()) for name, gap in gaps.items()}
+    metrics.new_reported_on = "validation" if domain.reported is domain.fitting else "test"
+    if curve := calibration.multi_label:
+        metrics.new_wrong_above_half = {name: wrong_above_half(said, curve) for name, said in after.items()}
+    if base:
+        before = domain.answers(base, domain.reported)
+        metrics.new_before = _figures(before, base, base.calibration)
+        metrics.new_change = _changes(before, after)
+
+
+def measure_world(
+    metrics: Metrics,
+    world: World,
+    answers: Mapping[str, Answers],
+    calibration: Calibration,
+    selected: Selected | None,
+) -> None:
+    """Figures of the rendered world's tasks, what their wording costs, and what changed against the base."""
+    gaps = {task.name: world.wording_gap(task) for task in TASKS}
+    metrics.world = _figures(answers, world.clip, calibration)
+    if curve := calibration.multi_label:
+        metrics.world_wrong_above_half = {name: wrong_above_half(said, curve) for name, said in answers.items()}
+    metrics.wording = {name: Wording.model_validate(gap.as_metrics()) for name, gap in gaps.items() if gap}
+    if selected:
+        metrics.world_before = _figures(selected.base_answers, selected.base, selected.base.calibration)
+        metrics.world_change = _changes(selected.base_answers, answers)
+
+
+def _figures(answers: Mapping[str, Answers], clip: Clip, calibration: Calibration) -> Tasks:
+    temperature = calibration.temperature or UNFITTED
+    results = {name: result(said, clip.logit_scale, temperature) for name, said in answers.items()}
+    return {name: TaskFigures.model_validate(figures) for name, figures in as_metrics(results).items()}
+
+
+def _changes(before: Mapping[str, Answers], after: Mapping[str, Answers]) -> dict[str, Change]:
+    changes = {name: asdict(change(said, after[name])) for name, said in before.items()}
+    return {
+        name: Change.model_validate({key: round(value, 4) for key, value in found.items()})
+        for name, found in changes.items()
+    }
+
+
+def win_loss_counts(loop: Loop, base: Clip) -> WinLoss:
+    """What was won on the new domain image by image, so that the gate can tell it from luck: of its validation images,
+    how many only the averaged weights get right, and how many only the base. An image is got right if the best of all
+    validation sentences is true of it.
+    """
+    before, after = _right(*loop.validation_cosines(base)), _right(*loop.validation_cosines())
+    return WinLoss(images=len(after), won=int((after & ~before).sum()), lost=int((before & ~after).sum()))
+
+
+def _right(cosines: Tensor, positives: Tensor) -> Tensor:
+    """shape = [images]"""
+    return positives.gather(1, cosines.argmax(dim=1, keepdim=True))[:, 0].bool()
+
+
+def fitted_calibration(loop: Loop, world: World, selected: Selected | None, domain: NewDomain | None) -> Calibration:
+    """One temperature and one curve for everything the model is asked, fitted on images that no result is reported on,
+    of the old tasks and the new domain together. The new domain is asked for its labels as users will, or for its
+    captions where it has only these.
+
+    A task that the model can't do is left out: it would take all confidence away from the others. Each of the rest
+    weighs the same in the temperature; in the curve the new domain weighs as much as all old tasks together, which left
+    fewer wrong labels above 0.5 on both sides. An old task of which the model knows a part, but answers most questions
+    wrongly, is in the temperature alone: in the curve it would take confidence from the others, since its right and
+    wrong labels have one cosine. Where nothing new is published it is the base's calibration, so that its answers stay
+    what they were.
+    """
+    if selected and selected.alpha == 0 and selected.base.calibration.temperature is not None:
+        return selected.base.calibration
+    answers = world.validation_answers()
+    known = selected.known if selected else learnt(answers) or answers if loop.recipe.data == "world" else ()
+    old = [said for name, said in answers.items() if name in known]
+    new: list[Pairs] = []
+    if domain:
+        new = [(said.cosines, said.truth) for said in domain.answers(world.clip, domain.fitting).values()]
+    elif loop.recipe.data == "channel":
+        new = [loop.validation_cosines()]
+    pairs = [*((said.cosines, said.truth) for said in old), *new]
+    return fit_calibration(pairs, world.clip.logit_scale, [*curve_weights(old), *(1 / len(new) for _ in new)])
+
+
+def curve_weights(old: Sequence[Answers]) -> list[float]:
+    """What each old task weighs in the curve, 1 together: nothing where most answers are wrong, if not all are so."""
+    mastered = [float(said.right.float().mean() > MASTERED) for said in old]
+    weights = mastered if any(mastered) else [1.0] * len(old)
+    return [weight / sum(weights) for weight in weights]

@@ -1,0 +1,120 @@
+"""The recipe of a run: every hyperparameter that was left to the program, decided here and nowhere else.
+
+What fits depends on the base that a run starts from, on how many images it has and on how many processes share them.
+"""
+
+from math import ceil
+from sys import maxsize
+from typing import Literal, Self
+
+from pydantic import JsonValue
+
+from contract.hyperparameters import Hyperparameters
+from contract.metrics import Metrics
+from model.clip.checkpoint import Checkpoint
+from model.clip.device import multiplies_bf16
+from model.training.distributed import Ranks
+from model.training.replay import images_per_epoch
+
+SCRATCH_RATE = 2e-3
+SMALL_BASE_RATE = 5e-4
+UNREPLAYED_BASE_RATE = 2e-4
+"""Of a small base to which nothing old is shown again: on digits, distillation at 5e-4 forgot .58 of what it forgets
+without, and at 1e-4 it gained only two thirds of the new.
+"""
+LARGE_BASE_RATE = 1e-5
+LARGE_PARAMETERS = 50_000_000
+LORA_RATES = 10
+"""Low-rank updates start at zero and want about ten times the rate of whole matrices."""
+
+REPLAY_SHARE = 0.5
+PAIR_SHARE = 0.15
+"""Of the replayed images: at .05, two a batch, what was published on digits had lost .05 at relation; at .15 none."""
+DISTILLATION_WEIGHT = 1.0
+"""At 4 the small base learnt no digit in 60 steps; at 1 it learnt them and kept more than without."""
+MIN_STEPS = 300
+
+
+class Recipe(Hyperparameters):
+    """Hyperparameters of which none is None. `precision` alone may still be auto, on a CPU: towers.py finds out there
+    which is faster.
+    """
+
+    asked: Hyperparameters
+    parent: str | None
+    """The base's version; None: from scratch."""
+    base_recipes: list[dict[str, JsonValue]]
+    """What the runs were told that led to the base, the first one first."""
+
+    optimizer: Literal["adamw", "muon"]
+    lora_rank: int
+    """0: whole matrices are trained."""
+    learning_rate: float
+    """At its peak."""
+    replay_share: float
+    pair_share: float
+    distillation_weight: float
+    chunk_size: int
+    images: int
+    """Of one epoch, replayed ones among them."""
+    global_batch: int
+    """Images of a step, over all processes."""
+    steps: int
+
+    @classmethod
+    def resolve(cls, asked: Hyperparameters, base: Checkpoint | None, images: int, ranks: Ranks) -> Self:
+        """What `asked` means for this base (None: from scratch), so many images to train on and these processes."""
+        adapts = base is not None and asked.data == "channel"
+        seen = Metrics.of(base.metadata.metrics) if base else Metrics()
+
+        replay_share = asked.replay_share if adapts else 0.0
+        if replay_share is None:
+            replay_share = REPLAY_SHARE if seen.learnt_from_world else 0.0
+
+        pair_share = asked.pair_share
+        if pair_share is None:  # what the base knows of pairs would be forgotten like all else
+            pair_share = PAIR_SHARE if replay_share > 0 and (seen.pair_share or 0) > 0 else 0.0
+
+        distillation_weight = asked.distillation_weight if adapts else 0.0
+        if distillation_weight is None:
+            distillation_weight = 0.0 if replay_share > 0 else DISTILLATION_WEIGHT
+
+        if asked.learning_rate is not None:
+            learning_rate = asked.learning_rate
+        elif base is None:
+            learning_rate = SCRATCH_RATE
+        else:
+            small_rate = SMALL_BASE_RATE if replay_share > 0 else UNREPLAYED_BASE_RATE
+            learning_rate = LARGE_BASE_RATE if base.model.num_parameters() >= LARGE_PARAMETERS else small_rate
+            learning_rate *= LORA_RATES if asked.lora_rank else 1
+
+        precision = asked.precision
+        if precision == "auto" and ranks.device.type == "cuda":
+            precision = "bf16" if multiplies_bf16(ranks.device) else "fp32"
+
+        images = images_per_epoch(images, replay_share)
+        global_batch = min(asked.batch_size, max(2, images // ranks.count)) * ranks.count
+        resolved = {
+            "optimizer": "muon" if asked.muon else "adamw",
+            "lora_rank": asked.lora_rank or 0,
+            "learning_rate": learning_rate,
+            "precision": precision,
+            "replay_share": replay_share,
+            "pair_share": pair_share,
+            "distillation_weight": distillation_weight,
+            "chunk_size": asked.chunk_size or maxsize,
+            "images": images,
+            "global_batch": global_batch,
+            "steps": _steps(asked, images, global_batch),
+        }
+        origin = {"parent": base.metadata.version if base else None, "base_recipes": seen.recipes}
+        return cls.model_validate({**asked.model_dump(), "asked": asked, **origin, **resolved})
+
+    def at_batch(self, global_batch: int) -> Self:
+        """The same run with the steps' size of an earlier start, when other processes shared them."""
+        steps = _steps(self.asked, self.images, global_batch)
+        return self.model_copy(update={"global_batch": global_batch, "steps": steps})
+
+
+def _steps(asked: Hyperparameters, images: int, global_batch: int) -> int:
+    return asked.steps or max(MIN_STEPS, asked.epochs * ceil(images / global_batch))

@@ -1,0 +1,78 @@
+"""A run's weights: which of them are trained (freezing, LoRA), and their average over the steps (EMA)."""
+
+import copy
+from operator import attrgetter
+
+import torch
+from torch import Tensor
+from torch.nn import Linear, Module, Parameter
+from torch.nn.utils.parametrize import register_parametrization
+from transformers import CLIPModel, PreTrainedModel
+
+from model.training.recipe import Recipe
+
+
+def freeze(recipe: Recipe, model: CLIPModel) -> None:
+    """Freeze the towers that the recipe locks; what it adapts by LoRA is frozen and gets low-rank updates."""
+    for tower, projection, locked in (
+        (model.vision_model, model.visual_projection, recipe.lock_image),
+        (model.text_model, model.text_projection, recipe.lock_text),
+    ):
+        if locked:
+            _freeze(tower, projection, recipe.unlocked_blocks)
+    if recipe.lora_rank:
+        _adapt(model, recipe.lora_rank, recipe.seed)
+
+
+def _freeze(tower: PreTrainedModel, projection: Module, unlocked_blocks: int) -> None:
+    """Locked-image tuning (Zhai et al. 2022). What comes after the last block is free with it."""
+    tower.requires_grad_(False)
+    projection.requires_grad_(unlocked_blocks > 0)
+    if unlocked_blocks > 0:
+        tower.encoder.layers[-unlocked_blocks:].requires_grad_(True)
+        last_norm = tower.post_layernorm if hasattr(tower, "post_layernorm") else tower.final_layer_norm
+        last_norm.requires_grad_(True)
+
+
+class LoRA(Module):
+    """A matrix W [out, in] as W + B A with A [rank, in] and B [out, rank]; B = 0 at first (Hu et al. 2022)."""
+
+    def __init__(self, weight: Tensor, rank: int) -> None:
+        super().__init__()
+        self.A = Parameter(torch.randn(rank, weight.shape[1]) / weight.shape[1] ** 0.5)
+        self.B = Parameter(torch.zeros(weight.shape[0], rank))
+
+    def forward(self, weight: Tensor) -> Tensor:
+        """The adapted matrix. shape = [out, in]"""
+        return weight + self.B @ self.A
+
+
+def _adapt(model: CLIPModel, rank: int, seed: int) -> None:
+    """Give every matrix of the layers that is not frozen an update of its own; freeze all but those and the scale."""
+    matrices = [
+        module
+        for tower in (model.vision_model, model.text_model)
+        for module in tower.encoder.layers.modules()
+        if isinstance(module, Linear) and module.weight.requires_grad
+    ]
+    model.requires_grad_(False)
+    model.logit_scale.requires_grad_(True)
+    device = model.device
+    torch.manual_seed(seed)
+    for linear in matrices:
+        register_parametrization(linear, "weight", LoRA(linear.weight, rank).to(device))
+
+
+def frozen_copy(model: CLIPModel) -> CLIPModel:
+    """The weights as they are now, in evaluation mode."""
+    return copy.deepcopy(model).eval().requires_grad_(False)
+
+
+@torch.no_grad()
+def update_average(average: CLIPModel, model: CLIPModel, step: int, decay: float) -> None:
+    """Take a step's weights into their exponential moving average (EMA), which is what is validated and exported; young
+    averages forget faster. The average is a plain model: low-rank updates are merged.
+    """
+    decay = min(decay, (1 + step) / (10 + step))
+    for name, mean in average.named_parameters():
+        mean.lerp_(attrgetter(name)(model), 1 - decay)

@@ -1,0 +1,92 @@
+"""Questions: labels, their sentences, and what may be asked of them."""
+
+from dataclasses import replace
+
+import pytest
+
+from contract import limits
+from contract.problems import BadRequest
+from contract.questions import Question
+from tests.contract.encodings import IMAGE, as_json, as_named, encoded, labels
+
+
+def test_tasks_inherit_what_is_said_beside_them() -> None:
+    tasks = {"animal": {"candidate_labels": "cat, dog"}, "mood": {"candidate_labels": "calm", "multi_label": True}}
+    request = as_json(encoded(), hypothesis_template="a {}", top_k=1, tasks=tasks)
+    assert list(request.parameters.questions) == ["animal", "mood"]
+    assert all(q.hypothesis_template == ["a {}"] and q.top_k == 1 for q in request.parameters.questions.values())
+
+
+def test_saved_tasks_become_questions_and_what_is_said_beside_them_comes_first() -> None:
+    saved = {"animal": {"candidate_labels": "cat, dog", "top_k": 2}, "mood": {"candidate_labels": "calm, wild"}}
+    lone = as_named(task="animal", top_k=1).parameters.with_saved(saved)
+    assert list(lone.questions) == [""] and lone.top_k == 1 and len(lone.candidate_labels) == 2
+    both = as_named(task=["mood", "animal"], threshold=0.5).with_saved_tasks(saved).parameters
+    assert list(both.questions) == ["mood", "animal"] and not both.task_names
+    assert [(q.top_k, q.threshold) for q in both.questions.values()] == [(None, 0.5), (2, 0.5)]
+
+
+def test_the_limits_hold_for_saved_tasks_too() -> None:
+    saved = {name: {"candidate_labels": [f"{n}" for n in range(9_000)]} for name in "abc"}
+    with pytest.raises(BadRequest, match="27000 prompts"):
+        as_named(task=list("abc")).with_saved_tasks(saved)
+    with pytest.raises(BadRequest, match="54000 scores"):
+        replace(as_named(task="a"), images=[IMAGE] * 6).with_saved_tasks(saved)
+
+
+def test_annotations_stand_for_their_label_and_templates_for_the_others() -> None:
+    described = {"label": "cat", "annotations": ["a small furry pet", "it purrs"]}
+    parameters = as_json(encoded(), candidate_labels=[described, "dog"], hypothesis_template=["a {}", "{}!"]).parameters
+    cat, dog = parameters.candidate_labels
+    assert parameters.prompts(cat) == ["a small furry pet", "it purrs"]
+    assert parameters.prompts(dog) == ["a dog", "dog!"]
+
+
+@pytest.mark.parametrize(
+    ("asked", "words"),
+    [
+        ({}, "candidate_labels is missing"),
+        ({"candidate_labels": "cat"}, "add a second label or set multi_label"),
+        ({"candidate_labels": ["cat", "cat"]}, "'cat' is given twice"),
+        ({"candidate_labels": ["cat", " "]}, "must not be blank"),
+        ({"candidate_labels": ["cat", 5]}, "a label is text or .* got 5"),
+        ({"candidate_labels": ["cat", "x" * 1001]}, "at most 1000 characters"),
+        ({"candidate_labels": "a,b", "tasks": {"t": {"candidate_labels": "a,b"}}}, "give one of them"),
+        ({"candidate_labels": "a,b", "hypothesis_template": "photo"}, "needs {} where the label goes, got 'photo'"),
+        ({"candidate_labels": "a,b", "top_k": 0}, "top_k: .* got 0"),
+        ({"candidate_labels": "a,b", "threshold": 1.5}, "threshold: .* got 1.5"),
+        ({"candidate_labels": "a,b", "labels": 1}, "parameters.labels: is not a known field"),
+        ({"tasks": {"t": {"candidate_labels": "cat"}}}, "parameters.tasks.t: a lone label"),
+        ({"candidate_labels": "a,b", "thresholds": {"c": 0.5}}, "thresholds names 'c'"),
+        ({"candidate_labels": "a,b", "thresholds": {"b": 2}}, "thresholds.b: .* got 2"),
+        ({"tasks": {"t": {"candidate_labels": "a,b"}}, "thresholds": {"a": 0.5}}, "inside each of the tasks"),
+        ({"candidate_labels": "a,b", "task": "t"}, "candidate_labels and task are given together"),
+        ({"task": []}, "task: "),
+        ({"task": ["a", "B"]}, "a saved task's name has 1 to 63 .* got 'B'"),
+    ],
+)
+def test_a_bad_parameter_is_named_with_what_is_allowed(asked: dict[str, object], words: str) -> None:
+    with pytest.raises(BadRequest, match=words):
+        as_json(encoded(), **asked)
+
+
+def test_a_lone_label_is_fine_on_its_own_scale() -> None:
+    assert labels(as_json(encoded(), candidate_labels="cat", multi_label=True)) == ["cat"]
+
+
+def test_too_many_labels() -> None:
+    with pytest.raises(BadRequest, match="at most 10000"):
+        as_json(encoded(), candidate_labels=[str(n) for n in range(limits.MAX_LABELS + 1)])
+
+
+def test_too_many_prompts() -> None:
+    with pytest.raises(BadRequest, match="27000 prompts"):
+        as_json(encoded(), candidate_labels=[str(n) for n in range(9000)], hypothesis_template=["{}", "a {}", "b {}"])
+
+
+def test_the_schema_shows_every_way_to_write_labels_and_templates() -> None:
+    properties = Question.model_json_schema()["properties"]
+    text, items = properties["candidate_labels"]["anyOf"]
+    assert text["type"] == "string" and items["maxItems"] == limits.MAX_LABELS
+    assert [kind.get("type", "Label") for kind in items["items"]["anyOf"]] == ["string", "Label"]
+    assert [kind["type"] for kind in properties["hypothesis_template"]["anyOf"]] == ["string", "array"]

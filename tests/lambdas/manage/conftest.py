@@ -1,0 +1,118 @@
+"""The function that manages models, over one stage whose every service is given to it."""
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from contract.models import Gate, Model
+from lambdas.aws.s3 import Store
+from lambdas.manage.main import create_app
+from lambdas.settings import ManageSettings
+from lambdas.stored.registry import Registry
+from tests.lambdas.conftest import CONTEXT, SETTINGS
+from tests.lambdas.control_plane import SERVING_STACK, CloudFormation, StepFunctions, TrainingJobs
+from tests.lambdas.gateway import Answer, proxy_event
+
+SHIPPED = Path(__file__).parents[3] / "model/shipped"
+
+
+MACHINE = "arn:aws:states:us-east-1:123456789012:stateMachine:"
+
+
+TRAIN_SETTINGS = ManageSettings(
+    data_bucket=SETTINGS.data_bucket,
+    artifacts_bucket=SETTINGS.data_bucket,
+    serving_stack=SERVING_STACK,
+    training_machine_arn=f"{MACHINE}Training",
+    promotion_machine_arn=f"{MACHINE}Promotion",
+    batch_machine_arn=f"{MACHINE}Batch",
+    job_name_prefix="wordsight-test-",
+    max_run_s=7200,
+    max_wait_s=14400,
+    spot=False,
+    usd_per_hour=0.5,
+)
+
+
+MODEL_URI = f"s3://{SETTINGS.data_bucket}/models/one/output/model/"
+
+
+@dataclass
+class Stage:
+    bucket: Any
+    settings: ManageSettings = TRAIN_SETTINGS
+    cloudformation: CloudFormation = field(default_factory=CloudFormation)
+    stepfunctions: StepFunctions = field(default_factory=StepFunctions)
+    jobs: TrainingJobs = field(default_factory=TrainingJobs)
+
+    def connect(self, service: str) -> Any:
+        return {
+            "s3": self.bucket.meta.client,
+            "cloudformation": self.cloudformation,
+            "stepfunctions": self.stepfunctions,
+            "sagemaker": self.jobs,
+        }[service]
+
+    @property
+    def registry(self) -> Registry:
+        return Registry(Store(self.bucket.name, self.connect))
+
+    def ask(self, method: str, path: str, body: Any = None, query: str = "", **headers: str) -> Answer:
+        sent = {} if body is None else {"content-type": "application/json"}
+        made = proxy_event(
+            method,
+            path,
+            headers={**sent, **headers},
+            body=json.dumps(body).encode() if body is not None else b"",
+            query=query,
+        )
+        return Answer(create_app(self.settings, self.connect).resolve(made, CONTEXT))  # type: ignore[arg-type]
+
+    def annotated(self, dataset: str = "welds") -> None:
+        self.bucket.put_object(Key=f"annotations/{dataset}/1.json", Body="{}")
+
+    def started(self, **body: Any) -> dict[str, Any]:
+        self.annotated()
+        answer = self.ask("POST", "/trainings", {"dataset": "welds", **body})
+        assert answer.status == 202, answer.text
+        view: dict[str, Any] = answer.json
+        return view
+
+    def execution(self, id: str, machine: str = "Training") -> dict[str, Any]:
+        return self.stepfunctions.executions[f"{MACHINE.replace(':stateMachine:', ':execution:')}{machine}:{id}"]
+
+    def trained(self, **changes: Any) -> Model:
+        model = Model(
+            version="one",
+            parent="base",
+            artifact_s3_uri=MODEL_URI,
+            served_version="one",
+            created="2026-11-22T12:00:00+00:00",
+            source="training",
+            dataset="welds",
+            gate=Gate(passed=True),
+            metrics={"step": 300},
+        ).model_copy(update=changes)
+        self.registry.add(model)
+        return model
+
+
+@pytest.fixture
+def stage(bucket: Any) -> Stage:
+    return Stage(bucket)
+
+
+@pytest.fixture
+def uploaded(stage: Stage) -> Stage:
+    for path in SHIPPED.iterdir():
+        if path.is_file():
+            stage.bucket.upload_file(str(path), f"models/mine/{path.name}")
+    return stage
+
+
+def add(stage: Stage, **changes: Any) -> Answer:
+    body = {"s3_uri": f"s3://{stage.bucket.name}/models/mine", "version": "mine-1", **changes}
+    return stage.ask("POST", "/models", body)

@@ -1,0 +1,177 @@
+"""Trainings through the API's function."""
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from contract.models import Gate, Promotion
+from tests.lambdas.manage.conftest import MODEL_URI, Stage
+
+
+def test_a_training_begins_with_what_was_asked_and_what_is_live(stage: Stage) -> None:
+    view = stage.started(hyperparameters={"epochs": 5, "learning_rate": 1e-5, "lock_image": True}, promote="auto")
+    assert (view["state"], view["base_version"], view["max_runtime_s"]) == ("snapshot", "base", 7200)
+    assert view["version"] == f"wordsight-test-{view['id']}"
+    given = stage.execution(view["id"])["input"]
+    assert given["training"]["hyperparameters"] == {"epochs": "5", "learning_rate": "1e-05", "lock_image": "true"}
+    (channel,) = given["job_request"]["InputDataConfig"]
+    assert channel["DataSource"]["S3DataSource"]["S3DataType"] == "ManifestFile"
+    assert channel["DataSource"]["S3DataSource"]["S3Uri"].endswith(f"/snapshots/{view['id']}/channel.manifest")
+    assert given["job_request"]["StoppingCondition"] == {"MaxRuntimeInSeconds": 7200}
+
+
+def test_a_base_that_is_not_in_the_image_comes_as_a_channel(stage: Stage) -> None:
+    stage.trained()
+    stage.cloudformation.model_uri = MODEL_URI
+    view = stage.started()
+    channels = stage.execution(view["id"])["input"]["job_request"]["InputDataConfig"]
+    assert [each["ChannelName"] for each in channels] == ["train", "base"]
+    assert channels[1]["DataSource"]["S3DataSource"]["S3Uri"] == MODEL_URI
+    assert view["base_version"] == "one"
+
+
+def test_what_was_deployed_by_hand_is_a_base_too(stage: Stage) -> None:
+    stage.cloudformation.model_uri = "s3://elsewhere/models/x/"
+    view = stage.started()
+    assert (view["base_version"], view["base_s3_uri"]) == (None, "s3://elsewhere/models/x/")
+
+
+def test_spot_capacity_may_be_waited_for(stage: Stage) -> None:
+    request = stage.execution(stage.started(spot=True, max_runtime_s=3600)["id"])["input"]["job_request"]
+    assert request["StoppingCondition"] == {"MaxRuntimeInSeconds": 3600, "MaxWaitTimeInSeconds": 14400}
+    assert request["EnableManagedSpotTraining"] is True
+
+
+def test_a_training_runs_for_as_long_as_is_paid_for(stage: Stage) -> None:
+    assert stage.started(max_spend_usd=0.25)["max_runtime_s"] == 1800
+    assert stage.started(max_spend_usd=100)["max_runtime_s"] == 7200
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "said"),
+    [
+        ({"dataset": "nothing"}, 404, "the dataset 'nothing' has no annotations"),
+        ({"dataset": "../x"}, 400, "dataset"),
+        ({"base_version": "gone"}, 404, "there is no model 'gone'"),
+        ({"max_runtime_s": 60}, 400, "max_runtime_s"),
+        ({"max_runtime_s": 8000}, 400, "at most 7200 are allowed"),
+        ({"max_spend_usd": 0.01}, 400, "which pays for 72 s"),
+        ({"max_spend_usd": 1, "max_runtime_s": 3600}, 400, "give one of them"),
+        ({"promote": "maybe"}, 400, "promote"),
+        ({"hyperparameters": {"epochs": [1]}}, 400, "epochs"),
+        ({"hyperparameters": {"epochs": 0}}, 400, "hyperparameter epochs is '0': input should be greater than"),
+        ({"hyperparameters": {"epoch": 3}}, 400, "'epoch' is no hyperparameter: allowed are data, init, epochs"),
+        ({"hyperparameters": {"lora_rank": 8, "init": "scratch"}}, 400, "lora_rank adapts what a base has learnt"),
+        ({"epochs": 5}, 400, "epochs"),
+    ],
+)
+def test_what_can_not_be_trained_is_refused_before_anything_is_paid(
+    stage: Stage, body: dict[str, Any], status: int, said: str
+) -> None:
+    stage.annotated()
+    answer = stage.ask("POST", "/trainings", {"dataset": "welds", **body})
+    assert answer.status == status and said in answer.detail
+    assert stage.stepfunctions.executions == {}
+
+
+def test_the_same_request_sent_twice_is_one_training(stage: Stage) -> None:
+    stage.annotated()
+    key = {"idempotency-key": "k1"}
+    first, second = (stage.ask("POST", "/trainings", {"dataset": "welds"}, **key) for _ in range(2))
+    assert first.json["id"] == second.json["id"] and len(stage.stepfunctions.executions) == 1
+
+
+def job(**changes: Any) -> dict[str, Any]:
+    return {"TrainingJobStatus": "InProgress", "SecondaryStatus": "Training", **changes}
+
+
+def test_a_training_is_told_of_step_by_step_with_live_metrics(stage: Stage) -> None:
+    view = stage.started()
+    metrics = {"train:step": 120.0, "train:steps": 300.0, "train:loss": 0.5}
+    stage.jobs.jobs[view["version"]] = job(
+        FinalMetricDataList=[{"MetricName": name, "Value": value} for name, value in metrics.items()]
+    )
+    seen = stage.ask("GET", f"/trainings/{view['id']}").json
+    assert (seen["state"], seen["status"]) == ("training", "Training")
+    assert (seen["step"], seen["steps"], seen["metrics"]) == (120, 300, {"train:loss": 0.5})
+    stage.jobs.jobs[view["version"]].update(TrainingJobStatus="Completed")
+    assert stage.ask("GET", f"/trainings/{view['id']}").json["state"] == "gating"
+
+
+def test_a_passed_gate_a_refusal_and_a_promotion_are_told_apart(stage: Stage) -> None:
+    view = stage.started(promote="auto")
+    path = f"/trainings/{view['id']}"
+    stage.trained(version=view["version"])
+    seen = stage.ask("GET", path).json
+    assert seen["state"] == "done" and "another model than its base is live by now" in seen["reason"]
+    promotion = Promotion(id=view["id"], version=view["version"], artifact_s3_uri=MODEL_URI, created=view["created"])
+    stage.registry.put(promotion)
+    assert stage.ask("GET", path).json["state"] == "promoting"
+    stage.registry.put(promotion.model_copy(update={"state": "failed", "reason": "rolled back"}))
+    seen = stage.ask("GET", path).json
+    assert (seen["state"], seen["reason"], seen["promotion"]["state"]) == ("done", "rolled back", "failed")
+
+
+def test_a_refused_training_says_why_with_the_figures(stage: Stage) -> None:
+    view = stage.started()
+    gate = Gate(passed=False, reasons=["it is not better"], figures={"won": 3})
+    stage.trained(version=view["version"], gate=gate)
+    seen = stage.ask("GET", f"/trainings/{view['id']}").json
+    assert (seen["state"], seen["reason"], seen["gate"]["figures"]) == ("refused", "it is not better", {"won": 3})
+
+
+def test_a_failed_training_says_why_in_plain_words(stage: Stage) -> None:
+    view = stage.started()
+    stage.execution(view["id"]).update(status="FAILED", error="Wordsight.TrainingFailed", cause="no images in it")
+    stage.jobs.jobs[view["version"]] = job(TrainingJobStatus="Failed", SecondaryStatus="Failed")
+    seen = stage.ask("GET", f"/trainings/{view['id']}").json
+    assert (seen["state"], seen["reason"]) == ("failed", "no images in it")
+
+
+def test_stopping_saves_the_state_first_and_can_be_done_once(stage: Stage) -> None:
+    view = stage.started()
+    stage.jobs.jobs[view["version"]] = job()
+    path = f"/trainings/{view['id']}"
+    assert stage.ask("DELETE", path).json["state"] == "stopped"
+    assert stage.jobs.jobs[view["version"]]["TrainingJobStatus"] == "Stopping"
+    again = stage.ask("DELETE", path)
+    assert again.status == 409 and "has ended already: it is stopped" in again.detail
+
+
+def test_a_job_that_was_stopped_elsewhere_is_stopped_and_one_that_took_too_long_failed(stage: Stage) -> None:
+    view = stage.started()
+    stage.execution(view["id"]).update(status="FAILED", cause="ended")
+    for ending, state in (("Stopped", "stopped"), ("MaxRuntimeExceeded", "failed")):
+        stage.jobs.jobs[view["version"]] = job(TrainingJobStatus="Stopped", SecondaryStatus=ending)
+        assert stage.ask("GET", f"/trainings/{view['id']}").json["state"] == state
+
+
+def test_a_request_whose_execution_nobody_knows_is_queued_for_a_minute_and_then_lost(stage: Stage) -> None:
+    view = stage.started()
+    stage.stepfunctions.executions.clear()
+    path = f"/trainings/{view['id']}"
+    assert stage.ask("GET", path).json["state"] == "queued"
+    stored = json.loads(stage.bucket.Object(f"trainings/{view['id']}.json").get()["Body"].read())
+    stored["created"] = (datetime.now(UTC) - timedelta(minutes=2)).isoformat()
+    stage.bucket.put_object(Key=f"trainings/{view['id']}.json", Body=json.dumps(stored))
+    seen = stage.ask("GET", path).json
+    assert seen["state"] == "failed" and "nothing is known of it any more" in seen["reason"]
+
+
+def test_trainings_are_listed_newest_first_page_by_page(stage: Stage) -> None:
+    template = stage.started()
+    stored = json.loads(stage.bucket.Object(f"trainings/{template['id']}.json").get()["Body"].read())
+    ids = [f"2020010100000{n}-aaaaaa" for n in range(3)]
+    for id in ids:
+        stage.bucket.put_object(Key=f"trainings/{id}.json", Body=json.dumps({**stored, "id": id}))
+    first = stage.ask("GET", "/trainings", query="limit=2").json
+    assert [each["id"] for each in first["trainings"]] == [template["id"], ids[2]]
+    second = stage.ask("GET", "/trainings", query=f"limit=2&after={first['next']}").json
+    assert ([each["id"] for each in second["trainings"]], second["next"]) == ([ids[1], ids[0]], None)
+
+
+def test_an_unknown_training_is_a_404_and_no_id_a_400(stage: Stage) -> None:
+    assert stage.ask("GET", "/trainings/20260101000000-abcdef").status == 404
+    assert stage.ask("GET", "/trainings/x").status == 400

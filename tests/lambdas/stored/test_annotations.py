@@ -1,0 +1,79 @@
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from contract.annotations import AnnotationBody, Entry, annotation_key
+from contract.answers import Inspection
+from contract.invocation import InvocationAttributes
+from contract.problems import BadRequest, NotFound, PreconditionFailed, ProblemError, ServiceUnavailable
+from lambdas.aws.endpoint import Endpoint
+from lambdas.aws.inference import Inspect, inspect
+from lambdas.aws.s3 import Store
+from lambdas.stored.annotations import AnnotationStore
+from tests.lambdas.conftest import SETTINGS
+from tests.lambdas.sagemaker import JPEG_START, SageMaker
+
+IMAGE = JPEG_START + b"one"
+
+
+@pytest.fixture
+def store(bucket: Any) -> Store:
+    return Store(bucket.name, lambda service: bucket.meta.client)
+
+
+@pytest.fixture
+def look(sagemaker: SageMaker) -> Inspect:
+    endpoint = Endpoint(SETTINGS.endpoint_name, sagemaker.connect)
+    return lambda images: inspect(images, endpoint, InvocationAttributes())
+
+
+def entry(label: str = "cat") -> Entry:
+    return Entry(AnnotationBody(label=label), b"")
+
+
+def test_good_entries_are_kept_and_the_others_have_their_problem_in_their_place(store: Store, look: Inspect) -> None:
+    bad = Entry(BadRequest("says nothing"), b"")
+    pairs = [(entry(), IMAGE), (bad, IMAGE), (entry(), NotFound("no object")), (entry(), b"no image"), (entry(), IMAGE)]
+    kept = AnnotationStore(store).add(pairs, look, "test")
+    assert [each.status if isinstance(each, ProblemError) else each["new"] for each in kept[:4]] == [
+        True,
+        400,
+        404,
+        422,
+    ]
+    assert len(AnnotationStore(store).all("default")) == 1 and len(store.files("images/")) == 1
+
+
+def test_no_image_is_looked_at_twice_and_none_without_a_good_entry(store: Store, look: Inspect) -> None:
+    looked: list[bytes] = []
+
+    def counted(images: Sequence[bytes]) -> Sequence[Inspection | ProblemError]:
+        looked.extend(images)
+        return look(images)
+
+    AnnotationStore(store).add([(entry("cat"), IMAGE), (entry("pet"), IMAGE)], counted, "test")
+    AnnotationStore(store).add([(Entry(BadRequest("no"), b""), IMAGE)], counted, "test")
+    assert looked == [IMAGE]
+
+
+def test_where_nobody_can_look_nothing_is_kept(store: Store) -> None:
+    def away(images: Sequence[bytes]) -> Sequence[Inspection | ProblemError]:
+        raise ServiceUnavailable("the model is not ready: try again")
+
+    with pytest.raises(ServiceUnavailable):
+        AnnotationStore(store).add([(entry(), IMAGE)], away, "test")
+    assert not [*store.keys("")]
+
+
+def test_an_edit_changes_what_is_said_in_the_state_that_was_read(store: Store, look: Inspect) -> None:
+    annotations = AnnotationStore(store)
+    (kept,) = annotations.add([(entry(), IMAGE)], look, "test")
+    assert not isinstance(kept, ProblemError)
+    document = annotations.read("default", kept["id"])
+    assert annotations.edit(document, AnnotationBody(label="dog")).value["label"] == "dog"
+    with pytest.raises(PreconditionFailed):
+        annotations.edit(document, AnnotationBody(label="owl"))
+    assert document.key == annotation_key("default", kept["id"])
+    with pytest.raises(NotFound, match="in the dataset 'other'"):
+        annotations.read("other", kept["id"])

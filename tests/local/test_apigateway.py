@@ -1,0 +1,117 @@
+"""A REST API on the emulator, as its caller meets it."""
+
+import base64
+import json
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from local import apigateway
+from local.settings import LocalSettings
+from tests.local.emulated import ROLE_OF_A_FUNCTION, deployed
+
+FUNCTION = """
+import time
+
+
+def handler(event, context):
+    if event["path"] == "/raise":
+        raise ValueError("the database password is 1234")
+    if event["path"] == "/malformed":
+        return {"label": "cat"}
+    if event["path"] == "/nothing":
+        return {"statusCode": 204, "body": None}
+    if event["path"] == "/sleep":
+        time.sleep(35)
+    return {"statusCode": 200, "body": str(len(event["body"] or ""))}
+"""
+
+
+def api() -> str:
+    """A template with one REST API whose function answers everything."""
+    function = {"Handler": "index.handler", "Runtime": "python3.14", "Code": {"ZipFile": FUNCTION}, "Timeout": 60}
+    uri = "arn:aws:apigateway:us-east-1:lambda:path/2015-03-31/functions/${Function.Arn}/invocations"
+    integration = {"Type": "AWS_PROXY", "IntegrationHttpMethod": "POST", "Uri": {"Fn::Sub": uri}}
+    method = {
+        "RestApiId": {"Ref": "Api"},
+        "HttpMethod": "POST",
+        "AuthorizationType": "NONE",
+        "Integration": integration,
+    }
+    template = '{"detail": $context.error.messageString}'
+    resources: dict[str, Any] = {
+        "Role": ROLE_OF_A_FUNCTION,
+        "Function": {
+            "Type": "AWS::Lambda::Function",
+            "Properties": {**function, "Role": {"Fn::GetAtt": ["Role", "Arn"]}},
+        },
+        "Api": {
+            "Type": "AWS::ApiGateway::RestApi",
+            "Properties": {"Name": "api", "BinaryMediaTypes": ["image/*"]},
+        },
+        "Any": {
+            "Type": "AWS::ApiGateway::Resource",
+            "Properties": {
+                "RestApiId": {"Ref": "Api"},
+                "ParentId": {"Fn::GetAtt": ["Api", "RootResourceId"]},
+                "PathPart": "{proxy+}",
+            },
+        },
+        "Post": {"Type": "AWS::ApiGateway::Method", "Properties": {**method, "ResourceId": {"Ref": "Any"}}},
+        "Errors": {
+            "Type": "AWS::ApiGateway::GatewayResponse",
+            "Properties": {
+                "RestApiId": {"Ref": "Api"},
+                "ResponseType": "DEFAULT_5XX",
+                "ResponseTemplates": {"application/json": template},
+            },
+        },
+        "Deployment": {
+            "Type": "AWS::ApiGateway::Deployment",
+            "DependsOn": ["Post", "Errors"],
+            "Properties": {"RestApiId": {"Ref": "Api"}, "StageName": "v1"},
+        },
+    }
+    return json.dumps({"Resources": resources, "Outputs": {"Api": {"Value": {"Ref": "Api"}}}})
+
+
+@pytest.fixture
+def post(system: LocalSettings, aws: Any) -> Iterator[Any]:
+    """Posts to the API of the template above; answers with status and JSON, None where there is none."""
+    with deployed(aws, "api", api()) as stacks:
+        api_id = stacks.describe_stacks(StackName="api")["Stacks"][0]["Outputs"][0]["OutputValue"]
+
+        def send(path: str, body: bytes = b"", content_type: str = "image/png") -> tuple[int, Any]:
+            url = f"{system.endpoint_url}/_aws/execute-api/{api_id}/v1/{path}"
+            request = urllib.request.Request(url, body, {"content-type": content_type})
+            try:
+                with urllib.request.urlopen(request, timeout=40) as response:
+                    return response.status, json.loads(response.read() or b"null")
+            except urllib.error.HTTPError as error:
+                return error.code, json.load(error)
+
+        yield send
+
+
+@pytest.mark.parametrize("path", ["raise", "malformed"])
+def test_a_function_that_fails_is_a_502_without_its_words(post: Any, path: str) -> None:
+    assert post(path) == (502, {"detail": "Internal server error"})
+
+
+def test_a_function_may_answer_without_a_body(post: Any) -> None:
+    assert post("nothing") == (204, None)
+
+
+def test_a_body_over_the_limits_of_api_gateway_or_lambda_never_reaches_the_function(post: Any) -> None:
+    biggest = 4_500_000
+    assert post("size", bytes(biggest)) == (200, len(base64.b64encode(bytes(biggest))))
+    assert post("size", bytes(5_000_000)) == (413, {"message": "Request Too Long"})
+    assert post("size", bytes(apigateway.MAX_BODY_BYTES + 1)) == (413, {"message": "Request Too Long"})
+
+
+@pytest.mark.slow
+def test_a_function_that_outlasts_api_gateway_is_a_504(post: Any) -> None:
+    assert post("sleep") == (504, {"detail": "Endpoint request timed out"})

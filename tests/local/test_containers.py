@@ -1,0 +1,58 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from local.containers import Container, Images
+from tests.local.conftest import IMAGE
+from tests.local.emulated import wait_for
+
+
+@pytest.fixture
+def base(tmp_path: Path) -> Path:
+    """What stands for /opt/ml, with the hyperparameters of a training job."""
+    folder = tmp_path / "programs" / "job"
+    for name in ("input/config", "input/data/train", "model", "checkpoints"):
+        (folder / name).mkdir(parents=True)
+    (folder / "input/config/hyperparameters.json").write_text(json.dumps({"seconds": "60"}))
+    return folder
+
+
+def train(images: Images, base: Path, lines: list[str]) -> Container:
+    """The image's `train` program, whose lines are listened to."""
+    return images.start(images.find(IMAGE), "train", base, {}, "group", "stream", lines.extend)
+
+
+def test_every_line_reaches_the_log_and_who_listens_and_stays_in_a_file(
+    images: Images, base: Path, log_lines: list[str], tmp_path: Path
+) -> None:
+    heard: list[str] = []
+    (base / "checkpoints/step").write_text("4")
+    container = train(images, base, heard)
+    container.wait()
+    container.wait_for_log()
+    assert (heard, log_lines) == (["step=5"], ["group stream: step=5"])
+    assert (tmp_path / "logs/job.log").read_text() == "step=5\n"
+    assert container.exit_code == 0
+
+
+def test_a_program_is_asked_to_end_before_it_is_killed(images: Images, base: Path) -> None:
+    container = train(images, base, [])
+    wait_for((base / "checkpoints/step").exists)
+    assert container.exit_code is None
+    container.stop(grace_s=30)
+    assert container.exit_code == 0  # the program's own, as it takes SIGTERM
+
+
+def test_waiting_ends_with_the_time_to_wait(images: Images, base: Path) -> None:
+    container = train(images, base, [])
+    container.wait(timeout_s=0.01)
+    assert container.exit_code is None
+    container.stop(grace_s=30)
+
+
+def test_the_last_error_of_a_program_that_logs_json_is_its_last_words(images: Images, base: Path) -> None:
+    quiet, reason = {"LOG_AND_REFUSE": "1"}, "no such weights"
+    container = images.start(images.find(IMAGE), "serve", base, quiet, "group", "stream")
+    container.wait()
+    assert container.last_words() == reason

@@ -1,0 +1,111 @@
+"""What is measured of a finished run, and what its calibration is fitted on."""
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+
+from contract.hyperparameters import Hyperparameters
+from contract.metrics import Metrics, WinLoss
+from model.clip.checkpoint import load_checkpoint
+from model.clip.encode import Clip
+from model.data.records import Split
+from model.evaluation.answers import Answers
+from model.training.loop import Loop
+from model.training.measure import NewDomain, curve_weights, measure_new_domain, win_loss_counts
+
+COLOUR: list[tuple[Split, Mapping[str, str]]] = [
+    ("train", {"colour": "red"}),
+    ("train", {"colour": "green"}),
+    ("validation", {"colour": "red"}),
+    ("validation", {"colour": "green"}),
+]
+MOOD_IN_TRAINING: list[tuple[Split, Mapping[str, str]]] = [("train", {"mood": "sad"}), ("train", {"mood": "merry"})]
+
+
+def domain_of(directory: Path, lines: list[tuple[Split, Mapping[str, str]]]) -> NewDomain | None:
+    """Of images that have these splits and labels."""
+    rows = [{"image": f"{n}.png", "split": split, "labels": labels} for n, (split, labels) in enumerate(lines)]
+    (directory / "manifest.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    for number in range(len(lines)):
+        Image.new("RGB", (20, 20), (number, 0, 0)).save(directory / f"{number}.png")
+    return NewDomain.of(directory, Hyperparameters())
+
+
+@pytest.mark.parametrize(
+    ("more", "tasks"),
+    [
+        ([], ["colour"]),
+        (MOOD_IN_TRAINING, ["colour"]),
+        ([*MOOD_IN_TRAINING, ("validation", {"mood": "sad"})], ["colour", "mood"]),
+        ([*MOOD_IN_TRAINING, ("validation", {"mood": "sad"}), ("test", {"colour": "red"})], ["colour"]),
+    ],
+)
+def test_only_tasks_of_which_images_are_kept_back_are_asked(
+    tmp_path: Path, checkpoint_dir: Path, more: list[tuple[Split, Mapping[str, str]]], tasks: list[str]
+) -> None:
+    domain = domain_of(tmp_path, [*COLOUR, *more])
+    assert domain is not None and [task.name for task in domain.tasks] == tasks
+    clip = Clip(load_checkpoint(checkpoint_dir))
+    metrics = Metrics()
+    measure_new_domain(metrics, domain, clip, clip.calibration, None)
+    assert metrics.new is not None and list(metrics.new) == tasks
+    assert metrics.to_json().keys() == {"new", "new_wording", "new_reported_on"}
+    assert list(domain.answers(clip, domain.fitting)) == tasks
+
+
+def test_labels_of_which_no_image_is_kept_back_make_no_domain(tmp_path: Path) -> None:
+    assert (
+        domain_of(tmp_path, [*MOOD_IN_TRAINING, ("validation", {"other": "one"}), ("train", {"mood": "sad"})]) is None
+    )
+
+
+def test_a_class_that_is_spelled_in_two_ways_is_one_label(tmp_path: Path) -> None:
+    spelled: list[tuple[Split, Mapping[str, str]]] = [
+        ("train", {"thing": "traffic_light"}),
+        ("validation", {"thing": "traffic-light"}),
+        ("validation", {"thing": "car"}),
+    ]
+    domain = domain_of(tmp_path, spelled)
+    assert domain is not None and domain.tasks[0].labels == ("car", "traffic light")
+
+
+def answered(right: int, of: int) -> Answers:
+    """Four labels, of which the first is said to every image."""
+    cosines = torch.tensor([[0.3, 0.1, 0.1, 0.1]]).repeat(of, 1)
+    targets = torch.tensor([0] * right + [1] * (of - right))
+    return Answers(cosines, targets, torch.arange(of))
+
+
+def test_a_task_whose_answers_are_mostly_wrong_does_not_bend_the_curve_of_the_others() -> None:
+    assert curve_weights([answered(9, 10), answered(4, 10), answered(8, 10)]) == [0.5, 0.0, 0.5]
+
+
+def test_where_all_are_mostly_wrong_all_weigh_the_same() -> None:
+    assert curve_weights([answered(4, 10), answered(3, 10)]) == [0.5, 0.5]
+    assert curve_weights([]) == []
+
+
+def test_a_model_neither_wins_nor_loses_against_itself(loop_of: Callable[..., Loop], checkpoint_dir: Path) -> None:
+    counts = win_loss_counts(loop_of(), Clip(load_checkpoint(checkpoint_dir)))
+    assert counts == WinLoss(images=4, won=0, lost=0)
+
+
+def test_won_and_lost_are_the_images_that_only_one_gets_right(
+    loop_of: Callable[..., Loop], checkpoint_dir: Path
+) -> None:
+    loop, base = loop_of(), load_checkpoint(checkpoint_dir)
+    cosines, positives = loop.validation_cosines()
+    right = positives.gather(1, cosines.argmax(dim=1, keepdim=True)).sum()
+    with torch.no_grad():
+        for weight in loop.averaged.visual_projection.parameters():
+            weight.neg_()  # what was best is worst
+    other, _ = loop.validation_cosines()
+    still = positives.gather(1, other.argmax(dim=1, keepdim=True)).sum()
+    found = win_loss_counts(loop, Clip(base))
+    assert found.won is not None and found.lost is not None
+    assert found.won - found.lost == int(still - right)
+    assert found.won + found.lost > 0
