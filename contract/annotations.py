@@ -1,7 +1,5 @@
 """Annotations: what people say of images, kept record by record, for a training to learn from."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 import re

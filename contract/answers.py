@@ -1,7 +1,5 @@
 """Answers: what is said of images, and the shape it is said in."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, TypedDict
 

@@ -5,8 +5,6 @@ Under `batches/<id>/` there are: `batch.json`, what was asked; `plan.json`, how 
 lines; and, written last, one of `done/`, whose name alone tells what came of the shard.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Iterable
 from typing import Annotated, Any, ClassVar, Literal, NamedTuple, Self

@@ -1,7 +1,5 @@
 """What the two containers are told through environment variables."""
 
-from __future__ import annotations
-
 import os
 from pathlib import Path
 from typing import Literal, Self

@@ -1,7 +1,5 @@
 """Forms and queries: the fields of a request that is not JSON."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping, Sequence
 from email.parser import BytesHeaderParser

@@ -3,8 +3,6 @@
 The training program reads them, and the API checks them before anything is paid for.
 """
 
-from __future__ import annotations
-
 import os
 from collections.abc import Mapping
 from typing import Any, Literal, Self

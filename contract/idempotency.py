@@ -2,8 +2,6 @@
 twice.
 """
 
-from __future__ import annotations
-
 import hashlib
 import re
 from datetime import UTC, datetime

@@ -1,7 +1,5 @@
 """Imports: many annotations at once, from files that were uploaded before."""
 
-from __future__ import annotations
-
 from typing import ClassVar, Literal, Self
 
 from pydantic import BaseModel, Field, model_validator

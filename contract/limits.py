@@ -1,7 +1,5 @@
 """Limits, timeouts and header names that the API and the containers share, each written once."""
 
-from __future__ import annotations
-
 MAX_INLINE_IMAGE_BYTES = 4 * 1024 * 1024
 """Images sent through the API, all of one request together: Lambda takes 6 MB, and base64 costs a third of that."""
 MAX_INVOCATION_BYTES = 24_000_000

@@ -4,8 +4,6 @@ They are read leniently: a figure that is missing, or of another type than it sh
 versions and of other programs lack some, and the gate has to judge those too.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any, Literal, Self
 

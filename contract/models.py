@@ -1,7 +1,5 @@
 """Models: every checkpoint that was trained or brought along, what the gate says of it, and how one goes live."""
 
-from __future__ import annotations
-
 import re
 from typing import Annotated, ClassVar, Literal
 

@@ -5,8 +5,6 @@
 since flat colour has none; with the colours none of 79,800 does. `model.clip.perceptual_hash` computes it.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from itertools import product
 

@@ -1,7 +1,5 @@
 """Problems: every failure that a caller is told of, as RFC 9457 problem details."""
 
-from __future__ import annotations
-
 from typing import Any, ClassVar
 
 from pydantic import BaseModel, Field

@@ -4,8 +4,6 @@
 `lambdas/classify/openapi.py` writes the OpenAPI document from it.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal

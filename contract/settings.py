@@ -1,7 +1,5 @@
 """Settings: what a deployment chooses, and the one way that it becomes an environment variable and back."""
 
-from __future__ import annotations
-
 import os
 import re
 from collections.abc import Callable, Mapping

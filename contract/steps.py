@@ -4,8 +4,6 @@ Each handler parses its event with the model here, and a test walks every machin
 field that is renamed on one side only fails there, not in an execution.
 """
 
-from __future__ import annotations
-
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter

@@ -1,7 +1,5 @@
 """Saved tasks: questions with a name, kept in the data bucket, asked by `task` in POST /classify."""
 
-from __future__ import annotations
-
 import json
 from typing import Annotated, Any, ClassVar, Self, TypedDict
 

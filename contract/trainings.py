@@ -1,7 +1,5 @@
 """Trainings: what may be asked of one, and what is told of it."""
 
-from __future__ import annotations
-
 import json
 from typing import ClassVar, Literal, Self
 

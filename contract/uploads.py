@@ -1,7 +1,5 @@
 """POST /uploads: permissions to send images straight to the data bucket, for images too large for the API."""
 
-from __future__ import annotations
-
 from typing import Annotated, ClassVar, TypedDict
 
 from pydantic import AfterValidator, Field

@@ -1,7 +1,5 @@
 """From JSON to the models of this contract, with a sentence for each fault."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterator
 from typing import Any, ClassVar, TypeVar

@@ -1,7 +1,5 @@
 """The environment of the Lambdas: every name written once, read once, never looked up elsewhere."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Annotated, Any
 

@@ -1,7 +1,5 @@
 """python -m wordsight …: the API from a shell. `--help` lists the commands."""
 
-from __future__ import annotations
-
 import argparse
 import os
 import sys

@@ -1,7 +1,5 @@
 """`annotate`: keep what a folder says of its images: in metadata.jsonl, or by a folder per label, perhaps by split."""
 
-from __future__ import annotations
-
 import json
 from argparse import ArgumentParser, Namespace
 from collections.abc import Iterator

@@ -3,8 +3,6 @@
 Which deployment is meant is said by the flags, else by the environment, else it is the one that runs on this machine.
 """
 
-from __future__ import annotations
-
 import json
 import secrets
 import time

@@ -1,7 +1,5 @@
 """`batch`: classify many images that lie in the data bucket."""
 
-from __future__ import annotations
-
 from argparse import ArgumentParser, Namespace
 from typing import Any
 

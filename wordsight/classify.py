@@ -1,7 +1,5 @@
 """`classify`: which labels fit these images?"""
 
-from __future__ import annotations
-
 from argparse import ArgumentParser, Namespace
 from collections.abc import Iterator
 from pathlib import Path

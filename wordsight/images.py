@@ -1,7 +1,5 @@
 """Image files on their way to the API: as base64 where they fit into a request, else uploaded before."""
 
-from __future__ import annotations
-
 import base64
 from collections.abc import Iterable, Iterator
 from pathlib import Path

@@ -1,7 +1,5 @@
 """`models` and `promote`: which versions there are, and which of them is live."""
 
-from __future__ import annotations
-
 from argparse import ArgumentParser, Namespace
 from typing import Any
 from urllib.parse import quote

@@ -1,7 +1,5 @@
 """`tasks`: questions with a name; and the flags by which every command is told what to ask of an image."""
 
-from __future__ import annotations
-
 from argparse import ArgumentParser, Namespace
 from typing import Any
 from urllib.parse import quote

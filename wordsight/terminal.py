@@ -1,7 +1,5 @@
 """What people see: bars, tables, and one line that tells how far something is."""
 
-from __future__ import annotations
-
 import json
 import sys
 import time

@@ -1,7 +1,5 @@
 """`train` and `trainings`: teach the model, and see how that goes."""
 
-from __future__ import annotations
-
 import json
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from typing import Any

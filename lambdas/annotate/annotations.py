@@ -1,7 +1,5 @@
 """The routes of annotations: take them in, show them, let them be edited, and forget them."""
 
-from __future__ import annotations
-
 from aws_lambda_powertools.event_handler import Response
 
 from contract.annotations import DEFAULT_DATASET, MAX_LISTED_ANNOTATIONS, AnnotationBody, parse_annotations

@@ -1,7 +1,5 @@
 """The routes of imports: begin one, and tell how far it is."""
 
-from __future__ import annotations
-
 from aws_lambda_powertools.event_handler import Response
 
 from contract.idempotency import now

@@ -3,8 +3,6 @@
 API Gateway calls `handler` with every request of these routes.
 """
 
-from __future__ import annotations
-
 from aws_lambda_powertools import Logger
 
 from lambdas.annotate.annotations import add_annotation_routes

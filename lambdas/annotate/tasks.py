@@ -1,7 +1,5 @@
 """The routes of saved tasks."""
 
-from __future__ import annotations
-
 from itertools import islice
 
 from aws_lambda_powertools.event_handler import Response

@@ -1,7 +1,5 @@
 """POST /uploads: presigned POST forms, by which a caller sends images straight to the data bucket."""
 
-from __future__ import annotations
-
 from uuid import uuid4
 
 from aws_lambda_powertools.event_handler import Response

@@ -1,7 +1,5 @@
 """AWS clients with the timeouts of the contract's ladder, and calls of theirs at the same time."""
 
-from __future__ import annotations
-
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor

@@ -1,7 +1,5 @@
 """The SageMaker endpoint as the API sees it, and what each of its failures means to a caller."""
 
-from __future__ import annotations
-
 import json
 import math
 import time

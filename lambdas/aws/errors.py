@@ -1,7 +1,5 @@
 """What botocore raises, as the problems that callers are told of."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 

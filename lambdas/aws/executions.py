@@ -1,7 +1,5 @@
 """Executions of one state machine, named by what they do, so that each is begun once."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping
 from datetime import UTC, datetime

@@ -1,7 +1,5 @@
 """The one way of images through the endpoint: readable ones go in, answers and problems come back in their places."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace

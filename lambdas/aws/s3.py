@@ -1,7 +1,5 @@
 """One bucket's objects: JSON documents, files, JSON lines and images. Writers that would lose an update are told so."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, closing

@@ -1,7 +1,5 @@
 """The serving stack as CloudFormation tells of it: which checkpoint is live, and the one way to change that."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """SageMaker's training jobs, as far as they are looked at and stopped here; the state machine creates them."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from lambdas.aws.clients import Connect

@@ -4,8 +4,6 @@
 can't go on. Each may be called again with the same, and does no harm.
 """
 
-from __future__ import annotations
-
 from functools import cache
 from typing import Any
 

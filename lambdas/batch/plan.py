@@ -3,8 +3,6 @@
 What was listed after the plan was last written is listed again by the next call; the shards it writes are the same.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from itertools import islice
 

@@ -4,8 +4,6 @@ The files are written when everything is known, under names that only this shard
 last. So a worker that is killed leaves nothing that counts, and the next one does the shard again from its beginning.
 """
 
-from __future__ import annotations
-
 import random
 import time
 from collections.abc import Callable, Sequence

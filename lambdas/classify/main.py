@@ -4,8 +4,6 @@ API Gateway calls `handler` with every request of these routes. A request is par
 read, the endpoint is invoked once, and the answer is arranged in the shape that was asked for.
 """
 
-from __future__ import annotations
-
 from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.metrics import MetricUnit

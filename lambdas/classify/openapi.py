@@ -1,7 +1,5 @@
 """The OpenAPI 3.1 description of the API: a pure function of the contract and its route table."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from types import UnionType
 from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints, is_typeddict

@@ -4,8 +4,6 @@ The state machine calls `handler` with {"training": …, "job": DescribeTraining
 "promotion"}; the last one is the id of a promotion to start, or null. Called again with the same, it does the same.
 """
 
-from __future__ import annotations
-
 import json
 from functools import cache
 from typing import Any

@@ -6,8 +6,6 @@ several mixtures of weights by these same images, so that chance is shared among
 Kept: the drops in accuracy at the old tasks, which training measures, are within their limits.
 """
 
-from __future__ import annotations
-
 from collections.abc import Collection, Iterator, Mapping
 from math import comb
 from typing import Any

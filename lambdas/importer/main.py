@@ -4,8 +4,6 @@ The state machine calls `handler` until nothing is left. What a worker did after
 again by the next one; since annotations are named after what they say, that changes nothing.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache

@@ -1,7 +1,5 @@
 """What an import reads: JSON lines with the images' keys or paths, or a folder per label, from any place on."""
 
-from __future__ import annotations
-
 import posixpath
 from collections.abc import Iterator
 from dataclasses import dataclass

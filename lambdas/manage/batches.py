@@ -4,8 +4,6 @@ A stopped or failed batch is resumed by a request of its own. Sending POST /batc
 not do it: that promises the first answer and nothing else, and is forgotten after a day.
 """
 
-from __future__ import annotations
-
 from contract.batches import (
     BATCHES_PREFIX,
     RESUMABLE,

@@ -4,8 +4,6 @@ Formats: https://huggingface.co/docs/safetensors (a file begins with the length 
 names every tensor and where it lies), and transformers' index of shards.
 """
 
-from __future__ import annotations
-
 from collections.abc import Collection, Mapping
 from typing import Any
 

@@ -3,8 +3,6 @@
 API Gateway calls `handler` with every request of these routes. What takes long is done by state machines.
 """
 
-from __future__ import annotations
-
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.event_handler import Response
 

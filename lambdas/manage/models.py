@@ -1,7 +1,5 @@
 """Models: listed, brought along, and promoted; a promotion that was asked for and never begun has failed."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 from contract.idempotency import now

@@ -1,7 +1,5 @@
 """Trainings: accepted, told of and stopped. The work itself is the state machine's of stacks/training/stack.py."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 

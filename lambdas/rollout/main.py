@@ -8,8 +8,6 @@ Each step is given {"step", "promotion"} and answers {"next", "reason"}, where `
 "verify", "live" or "failed". How far it is stands in the promotion's document all the time.
 """
 
-from __future__ import annotations
-
 from functools import cache
 from typing import Any
 

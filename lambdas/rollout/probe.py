@@ -1,7 +1,5 @@
 """Asks the endpoint what it serves: its version, and the golden questions of the checkpoint that should be there."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Sequence
 from typing import Any

@@ -4,8 +4,6 @@ Two files under snapshots/<training>/: `manifest.jsonl` has a line for each reco
 `channel.manifest` names it and the images, so that they become the training job's channel where they lie.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 from collections import Counter

@@ -1,7 +1,5 @@
 """Which images are trained on and which are kept back, so that what looks the same is on one side only."""
 
-from __future__ import annotations
-
 import hashlib
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence

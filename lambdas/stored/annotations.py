@@ -1,7 +1,5 @@
 """Annotations in the data bucket: images under their sha256, and a record for each thing that is said of one."""
 
-from __future__ import annotations
-
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from itertools import islice

@@ -1,7 +1,5 @@
 """Batches as they are stored: what was asked, and how far their images are listed."""
 
-from __future__ import annotations
-
 from contract.batches import Batch, Plan, batch_key, plan_key
 from lambdas.aws.s3 import Document, Store
 

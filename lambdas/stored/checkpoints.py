@@ -1,7 +1,5 @@
 """Checkpoints as they lie in the artifacts bucket: one folder each."""
 
-from __future__ import annotations
-
 import json
 from dataclasses import dataclass
 from typing import Any, Self

@@ -1,7 +1,5 @@
 """Images that were uploaded before: `s3_key` sources of a request, read from the data bucket."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator, Sequence
 from threading import Lock
 

@@ -1,7 +1,5 @@
 """The registry: every version of the model as one document in the artifacts bucket, and the promotions of them."""
 
-from __future__ import annotations
-
 from contract.models import (
     BASE,
     BASE_VERSION,

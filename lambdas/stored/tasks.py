@@ -1,7 +1,5 @@
 """Saved tasks, as POST /classify and batches find them."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import Any
 

@@ -4,8 +4,6 @@ After https://datatracker.ietf.org/doc/draft-ietf-httpapi-idempotency-key-header
 again with another body, which here is a 409 as well.
 """
 
-from __future__ import annotations
-
 import hashlib
 import re
 import secrets

@@ -1,7 +1,5 @@
 """The one place where an error becomes an HTTP answer."""
 
-from __future__ import annotations
-
 import json
 
 from aws_lambda_powertools import Logger

@@ -1,7 +1,5 @@
 """Powertools' resolver as the API's functions use it: it reads API Gateway's events and answers them."""
 
-from __future__ import annotations
-
 import base64
 import json
 import time

@@ -5,8 +5,6 @@
 Weights are read from safetensors only (a pickle runs code) and from disk only (the containers have no network).
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 import os

@@ -4,8 +4,6 @@ AWS's deep learning containers bring one and choose it in their entrypoint, whic
 none, and then nothing happens. https://docs.nvidia.com/deploy/cuda-compatibility/forward-compatibility.html
 """
 
-from __future__ import annotations
-
 import os
 import re
 import sys

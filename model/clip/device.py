@@ -1,7 +1,5 @@
 """Which device runs the model: a GPU that torch can't use must never pass for a slow one."""
 
-from __future__ import annotations
-
 import os
 from pathlib import Path
 

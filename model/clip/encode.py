@@ -4,8 +4,6 @@ Learning Transferable Visual Models From Natural Language Supervision, Radford e
 Shapes: B images, T texts, N tokens, D width of the shared space.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar

@@ -5,8 +5,6 @@
 It imports nothing of ours: the image's layer of weights is made by this file alone, and outlives a change of any other.
 """
 
-from __future__ import annotations
-
 import json
 import sys
 from pathlib import Path

@@ -3,8 +3,6 @@
 Shapes: B images, L labels, P prompts (sentences that stand for labels), D width of the shared space.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 

@@ -4,8 +4,6 @@ A request's way: parse and decode (a pool of threads) → queue → image tower 
 the labels (`LabelSets`) → score and write the answer.
 """
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor

@@ -1,7 +1,5 @@
 """The "inspect" operation: is it an image, and which one? Only the container opens images, so the API asks it."""
 
-from __future__ import annotations
-
 import hashlib
 
 from contract.answers import Inspection

@@ -3,8 +3,6 @@
 A text is encoded once, however many requests ask for it (single flight); a label set is gathered from its texts once.
 """
 
-from __future__ import annotations
-
 import asyncio
 import hashlib
 import math

@@ -1,7 +1,5 @@
 """From settings to an engine that is ready: device, precision, tower, and everything used once."""
 
-from __future__ import annotations
-
 import gc
 import io
 import logging

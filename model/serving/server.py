@@ -6,8 +6,6 @@ It listens before the model is loaded and answers `/ping` with 503 until then. A
 answers what it has admitted, and ends with status 0.
 """
 
-from __future__ import annotations
-
 import asyncio
 import logging
 import os

@@ -4,8 +4,6 @@ No timer holds an image back so that others may join it: a batch grows while the
 image does wait for those that were already being opened when it came, since a batch saves more than that takes.
 """
 
-from __future__ import annotations
-
 import asyncio
 import math
 import time

@@ -1,7 +1,5 @@
 """The page at GET /: one file, and headers that let it load nothing from anywhere else."""
 
-from __future__ import annotations
-
 import base64
 import hashlib
 import re

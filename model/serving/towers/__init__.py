@@ -1,7 +1,5 @@
 """What the server asks of a CLIP's two towers, whatever runs them."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from typing import Protocol
 

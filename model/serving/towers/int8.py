@@ -6,8 +6,6 @@ quantization, which OpenVINO turns into int8 kernels. What a checkpoint loses by
 measured, on other scenes, before the first request.
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np

@@ -4,8 +4,6 @@ torch takes 1.2 to 1.7 times as long for an image alone, which is how most come 
 labels (benchmarks/serving.md).
 """
 
-from __future__ import annotations
-
 import warnings
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor

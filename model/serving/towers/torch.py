@@ -5,8 +5,6 @@ takes (https://pytorch.org/blog/accelerating-pytorch-with-cuda-graphs). It has f
 is padded to the next of them. With two workers one batch is copied while the other is computed.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any
 
