@@ -4,6 +4,7 @@ Of a CPU on one thread in a process of its own; of a GPU benchmarks/serving/gpu.
 """
 
 import io
+import itertools
 import math
 import multiprocessing
 import time
@@ -101,18 +102,16 @@ def chain_rate(config: CLIPConfig, dtype: torch.dtype, seconds: float) -> float:
     """GFLOP/s of the tower's products at batch 1 one after another, with weights that are in no cache."""
     products = tower_products(config)
     size = sum(inner * columns for _, inner, columns in products) * dtype.itemsize
+    inputs = [torch.randn(rows, inner).to(dtype) for rows, inner, _ in products]
     copies = [
         [torch.randn(columns, inner).to(dtype) for _, inner, columns in products]
         for _ in range(1 + -(-COLD_BYTES // size))
     ]
-    inputs = [torch.randn(rows, inner).to(dtype) for rows, inner, _ in products]
-    turn = 0
+    turns = itertools.cycle(copies)
 
     def once() -> None:
-        nonlocal turn
-        for given, weights in zip(inputs, copies[turn % len(copies)], strict=True):
+        for given, weights in zip(inputs, next(turns), strict=True):
             torch.nn.functional.linear(given, weights)
-        turn += 1
 
     taken_s = typical_s(once, "cpu", seconds)
     return sum(map(flop, products)) / taken_s / 1e9
@@ -126,18 +125,19 @@ def typical_s(work: Callable[[], object], device: str, seconds: float) -> float:
 @torch.inference_mode()
 def durations_s(work: Callable[[], object], device: str, seconds: float) -> list[float]:
     """The times of calls one after another, after two that warm up; five at least."""
-    clock = time.perf_counter if device == "cuda" else time.process_time
+
+    def clock() -> float:
+        if device == "cuda":
+            torch.cuda.synchronize()
+        return time.perf_counter() if device == "cuda" else time.process_time()
+
     found: list[float] = []
     for _ in range(2):
         work()
     deadline_s = time.monotonic() + seconds
     while len(found) < 5 or time.monotonic() < deadline_s:
-        if device == "cuda":
-            torch.cuda.synchronize()
         begun_s = clock()
         work()
-        if device == "cuda":
-            torch.cuda.synchronize()
         found.append(clock() - begun_s)
     return found
 

@@ -10,6 +10,7 @@ from PIL import Image
 from benchmarks import SHIPPED
 from benchmarks.learning.job import Job, run_job
 from benchmarks.learning.outcome import mixture
+from benchmarks.process import ProcessError
 
 BRIEF = {
     "steps": "4", "batch_size": "4", "threads": "1", "evaluate_every_steps": "2", "selection_scenes": "100",
@@ -40,4 +41,5 @@ def test_a_finished_job_is_read_and_not_run_again_unless_it_is_told_otherwise(tr
     (tmp_path / "job/cpu_s").unlink()
     resumed: Job = run_job(tmp_path / "job", train_dir, SHIPPED, BRIEF)
     assert math.isnan(resumed.cpu_s) and resumed.steps == 4
-    assert run_job(tmp_path / "job", train_dir, SHIPPED, BRIEF | {"steps": "2"}).steps == 2
+    with pytest.raises(ProcessError, match="hyperparameter steps is '0'"):  # so it is another job, begun anew
+        run_job(tmp_path / "job", train_dir, SHIPPED, BRIEF | {"steps": "0"})
