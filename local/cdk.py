@@ -87,7 +87,10 @@ def run(
             raise LocalError(
                 f"The emulator ended while cdk {arguments[0]} was running. Its log is {settings.emulator_log}."
             )
-        raise LocalError(_failure(arguments[0], lines, settings))
+        telling = [line for line in lines if _TELLING.search(line)] or lines
+        shown = "\n".join(f"  {line}" for line in telling[-MAX_SHOWN_LINES:])
+        logs = f"The whole output is in {settings.cdk_log}, what the containers wrote in {settings.logs}."
+        raise LocalError(f"cdk {arguments[0]} failed:\n{shown}\n{logs}")
 
 
 def _end_with_the_emulator(process: subprocess.Popen[str], settings: LocalSettings) -> None:
@@ -101,10 +104,3 @@ def _end_with_the_emulator(process: subprocess.Popen[str], settings: LocalSettin
 
 def _emulator_is_gone(settings: LocalSettings) -> bool:
     return settings.pid_file.exists() and emulator_pid(settings) is None
-
-
-def _failure(command: str, lines: list[str], settings: LocalSettings) -> str:
-    telling = [line for line in lines if _TELLING.search(line)] or lines
-    shown = "\n".join(f"  {line}" for line in telling[-MAX_SHOWN_LINES:])
-    logs = f"The whole output is in {settings.cdk_log}, what the containers wrote in {settings.logs}."
-    return f"cdk {command} failed:\n{shown}\n{logs}"

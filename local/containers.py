@@ -9,7 +9,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from local.images import Program, find_program
+from local.images import ImageError, Program, find_program
+from local.sagemaker import ApiError
 from local.settings import PROCESS_MARK
 
 ROOT = "/opt/ml"
@@ -111,8 +112,11 @@ class Images:
     sink: LogSink
 
     def find(self, image_uri: str) -> Program:
-        """The image's program, which stays what it is when a later synth stages other images. Raises ImageError."""
-        return find_program(image_uri, self.cloud_assembly)
+        """The image's program, which stays what it is when a later synth stages other images. Raises ApiError."""
+        try:
+            return find_program(image_uri, self.cloud_assembly)
+        except ImageError as error:
+            raise ApiError("ValidationException", str(error)) from None
 
     def start(
         self,

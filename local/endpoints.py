@@ -14,7 +14,6 @@ from boto3.exceptions import Boto3Error
 from botocore.exceptions import BotoCoreError, ClientError
 
 from local.containers import Container, Images
-from local.images import ImageError
 from local.processes import answers, free_port
 from local.s3 import S3Client, download_prefix, keys_under
 from local.sagemaker import Answer, ApiError, Record, arn
@@ -130,10 +129,7 @@ class Endpoints:
     def create_model(self, request: Record) -> Record:
         """Refuses, as SageMaker does, a model whose image or data cannot be found."""
         container = request["PrimaryContainer"]
-        try:
-            self._images.find(container["Image"])
-        except ImageError as error:
-            raise ApiError("ValidationException", str(error)) from None
+        self._images.find(container["Image"])
         uri = _model_data_uri(container)
         if uri and not uri.endswith("/"):
             raise ApiError("ValidationException", f"S3Uri {uri} of type S3Prefix must end with a slash.")
@@ -229,7 +225,7 @@ class Endpoints:
         try:
             variant = self.configs.find(config_name)["ProductionVariants"][0]
             new = self._serve(name, variant)
-        except (ContainerFailed, ApiError, ImageError, OSError, Boto3Error, BotoCoreError, ClientError) as error:
+        except (ContainerFailed, ApiError, OSError, Boto3Error, BotoCoreError, ClientError) as error:
             endpoint.update(EndpointStatus="InService" if old else "Failed", FailureReason=str(error))
             return
         with self._routing:

@@ -1,5 +1,6 @@
 """What SageMaker does with S3 around a container: folders come down before it starts, go up while it runs and after."""
 
+import contextlib
 import json
 from collections.abc import Iterable
 from pathlib import Path
@@ -75,18 +76,18 @@ class Upload:
         """Upload new and changed files. A file that the program removes meanwhile is skipped."""
         bucket, prefix = split_s3_uri(self._uri)
         for path in sorted(self._directory.rglob("*")):
-            try:
-                state = path.stat()
-                version = (state.st_mtime_ns, state.st_size)
+            with contextlib.suppress(FileNotFoundError):
+                version = _version(path)
                 if path.is_dir() or self._sent.get(path) == version:
                     continue
                 self._s3.upload_file(str(path), bucket, prefix + path.relative_to(self._directory).as_posix())
-            except FileNotFoundError:
-                continue
-            self._sent[path] = version
+                self._sent[path] = version
 
     def mark_all_sent(self) -> None:
         """What is in the folder now came from S3 already."""
-        for path in self._directory.rglob("*"):
-            state = path.stat()
-            self._sent[path] = (state.st_mtime_ns, state.st_size)
+        self._sent = {path: _version(path) for path in self._directory.rglob("*")}
+
+
+def _version(path: Path) -> tuple[int, int]:
+    state = path.stat()
+    return state.st_mtime_ns, state.st_size

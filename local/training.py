@@ -17,7 +17,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from botocore.validate import ParamValidator
 
 from local.containers import ROOT, Container, Images
-from local.images import ImageError, Program
+from local.images import Program
 from local.s3 import S3Client, Upload, download_manifest, download_prefix
 from local.sagemaker import ApiError, Record, arn
 
@@ -42,15 +42,12 @@ class TrainingJobs:
     def create(self, request: Record) -> Record:
         """CreateTrainingJob. Refuses what SageMaker would."""
         _validate(request)
-        name, image = request["TrainingJobName"], request["AlgorithmSpecification"]["TrainingImage"]
+        name = request["TrainingJobName"]
         if name in self._jobs:
             raise ApiError("ResourceInUse", f"There is a training job named {name} already; names are unique.")
         if request["OutputDataConfig"].get("CompressionType") != "NONE":
             raise ApiError("ValidationException", "Local mode writes artifacts only with CompressionType NONE.")
-        try:
-            program = self._images.find(image)
-        except ImageError as error:
-            raise ApiError("ValidationException", str(error)) from None
+        program = self._images.find(request["AlgorithmSpecification"]["TrainingImage"])
         job = self._jobs[name] = TrainingJob(request, self._images, program, self._directory / name, self._s3)
         threading.Thread(target=job.run, daemon=True).start()
         return {"TrainingJobArn": arn("training-job", name)}
