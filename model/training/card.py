@@ -113,11 +113,12 @@ def _frontier(found: Interpolation) -> str:
 
 def _wording(metrics: Metrics) -> str:
     gaps = {**_rows(metrics.new_wording), **_rows(metrics.wording)}
-    said = (
+    if not gaps:
+        return ""
+    return (
         "## Wording\n\nMean accuracy of one sentence per label, over the wordings that training uses and over those "
-        "that it never does.\n\n"
+        f"that it never does.\n\n{wording_table(gaps)}"
     )
-    return said + wording_table(gaps) if gaps else ""
 
 
 def _limits(metrics: Metrics) -> str:
