@@ -92,7 +92,7 @@ def learning_curve(points: Sequence[Mapping[str, float]]) -> str:
 def _bottom(axis: Axis) -> list[str]:
     height = HEIGHT - BOTTOM
     labels = [_text(axis.across(value), height + 18, _digits(value), "middle") for value in axis.ticks()]
-    return [*labels, _text(axis.across((axis.low + axis.high) / 2), height + 40, axis.title, "middle")]
+    return [*labels, _text((LEFT + WIDTH - RIGHT) / 2, height + 40, axis.title, "middle")]
 
 
 def _side(axis: Axis, at_right: bool = False) -> list[str]:
