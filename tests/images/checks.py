@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 
 from contract.invocation import AnswerAttributes
-from tests.images.conftest import SHIPPED, Images, timed
+from tests.images.conftest import Images, timed
 from tests.images.engine import Answer, Client, Container, Engine, client_of_this_machine
+from tests.images.podman import SHIPPED
 from tests.local.conftest import free_port
 from tests.model.dockerfile import normal, requirements
 from tests.model.loops import QUICK, lay_out_job

@@ -5,6 +5,7 @@ python client.py PORT LENGTH     LENGTH bytes on stdin; says "sent N" of each pa
 
 import http.client
 import json
+import os
 import sys
 import time
 
@@ -33,7 +34,9 @@ asking.putheader("content-type", "application/json")
 asking.putheader("content-length", str(left))
 asking.endheaders()
 while left > 0:
-    part = sys.stdin.buffer.read1(left)
+    part = os.read(sys.stdin.fileno(), left)
+    if not part:
+        sys.exit(f"the last {left} bytes were not given")
     asking.send(part)
     left -= len(part)
     print("sent", len(part), flush=True)

@@ -30,9 +30,11 @@ def serving(repository: Path, host: str = "127.0.0.1", port: int = 0) -> Iterato
     with ThreadingHTTPServer((host, port), partial(Hub, repository)) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
-        yield f"http://{host}:{server.server_port}"
-        server.shutdown()
-        thread.join()
+        try:
+            yield f"http://{host}:{server.server_port}"
+        finally:
+            server.shutdown()
+            thread.join()
 
 
 class Hub(BaseHTTPRequestHandler):

@@ -5,16 +5,25 @@ Layers and the base image are kept in a folder; all else of a run, mounts includ
 
 import fcntl
 import hashlib
+import importlib.metadata
 import os
 import platform
 import shutil
+import signal
 import subprocess
 import tempfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from tests.images import hub, pip_settings
 from tests.images.engine import Engine
+
+SHIPPED = Path(__file__).parents[2] / "model" / "shipped"
+
+HUB_PORT = 20_000 + zlib.crc32(str(SHIPPED).encode()) % 10_000
+"""Always the same, since it is part of the key that the layer of weights is kept by; another for another checkout."""
 
 TOOLS = ("podman", "runc", "mmdebstrap")
 
@@ -86,6 +95,7 @@ def engine(cache: Path) -> Iterator[Engine]:
         tempfile.TemporaryDirectory(prefix="ws", dir="/run") as run,  # short: sockets' paths have 108 characters
     ):
         fcntl.flock(lock, fcntl.LOCK_EX)
+        signal.signal(signal.SIGTERM, signal.default_int_handler)  # whoever ends this early leaves no mounts, either
         (Path(run) / "storage.conf").write_text(STORAGE.format(cache=cache, run=run))
         (Path(run) / "containers.conf").write_text(ENGINE.format(run=run))
         podman = Engine(
@@ -120,7 +130,26 @@ def _unmount(folder: Path) -> None:
             subprocess.run(["umount", "--lazy", mount], check=False)
 
 
-def make_base(podman: Engine) -> None:
+@contextmanager
+def how_to_build(podman: Engine, scratch: Path) -> Iterator[tuple[tuple[str, ...], dict[str, str]]]:
+    """A build's options, and its arguments in place of the Dockerfile's defaults: the base image and the hub that there
+    are without a registry and a network.
+    """
+    _make_base(podman)
+    hub.publish(SHIPPED, scratch / "repository")
+    with hub.serving(scratch / "repository", port=HUB_PORT) as url:
+        arguments = {
+            "BASE_IMAGE": BASE_IMAGE,
+            "HF_ENDPOINT": url,
+            "MODEL_ID": hub.MODEL_ID,
+            "MODEL_REVISION": hub.REVISION,
+        }
+        if importlib.metadata.version("torch").endswith("+cpu"):
+            arguments["TORCH_CPU_INDEX"] = ""  # this machine's own pip settings lead to torch's build for CPUs
+        yield (*BUILD, *pip_settings.volumes(scratch)), arguments
+
+
+def _make_base(podman: Engine) -> None:
     """Make the image BASE_IMAGE, unless it is there."""
     if podman("image", "exists", BASE_IMAGE, check=False).returncode == 0:
         return
