@@ -1,7 +1,5 @@
 """Observability of one server: Prometheus metrics, the trace of a request's stages, and logs as JSON lines."""
 
-from __future__ import annotations
-
 import logging
 import sys
 import time
@@ -91,26 +89,19 @@ class Trace:
         self.met_new_labels = False
 
     @contextmanager
-    def stage(self, name: str) -> Iterator[Stage]:
-        """Time what is done inside. A stage left by an exception stays in `open_stages`: it tells where it happened."""
+    def stage(self, name: str) -> Iterator[dict[str, float]]:
+        """Time what is done inside. A stage left by an exception stays in `open_stages`: it tells where it happened.
+
+        Seconds of it that count as another stage are put into what is yielded, by that one's name.
+        """
         self.open_stages.add(name)
         started_s = time.perf_counter()
-        yield (stage := Stage())
-        stage.parts_s[name] = time.perf_counter() - started_s - sum(stage.parts_s.values())
-        for part, duration_s in stage.parts_s.items():
+        parts_s: dict[str, float] = {}
+        yield parts_s
+        parts_s[name] = time.perf_counter() - started_s - sum(parts_s.values())
+        for part, duration_s in parts_s.items():
             self.durations_ms[part] = round(self.durations_ms.get(part, 0.0) + duration_s * 1000, 3)
         self.open_stages.remove(name)
-
-
-class Stage:
-    """A stage while it lasts."""
-
-    def __init__(self) -> None:
-        self.parts_s: dict[str, float] = {}
-
-    def of_which(self, name: str, duration_s: float) -> None:
-        """So much of this stage counts as another one."""
-        self.parts_s[name] = duration_s
 
 
 STANDARD_FIELDS = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "color_message"}

@@ -16,7 +16,6 @@ from contract.containers import ServeSettings
 from contract.invocation import AnswerAttributes, InvocationAttributes
 from contract.limits import CONTAINER_TIMEOUT_S, MAX_INVOCATION_BYTES
 from contract.problems import GatewayTimeout, PayloadTooLarge, ProblemError, ServiceUnavailable, TooManyRequests
-from contract.requests import Request as InvocationRequest
 from contract.requests import parse_request
 from model.serving.admission import Admission
 from model.serving.observe import Metrics, Trace
@@ -105,7 +104,9 @@ class Service:
     async def _answer(self, engine: Engine, request: Request, body: bytes, trace: Trace) -> bytes:
         self.admission.check_wait()  # others have come while the body did
         with self.admission.working() as work:
-            parse = partial(_parse, request, body)
+            query = {name: request.query_params.getlist(name) for name in request.query_params}
+            content_type = request.headers.get("content-type")
+            parse = partial(parse_request, content_type, body, query, max_image_bytes=MAX_INVOCATION_BYTES)
             answer = await engine.answer(parse, trace, lambda images: work.has(images, engine.images_per_turn))
             work.tells_speed = not trace.met_new_labels
             return answer
@@ -210,10 +211,3 @@ async def _receive(request: Request, keep_bytes: int) -> bytes:
     if size > keep_bytes > 0:
         raise PayloadTooLarge(f"a body of {size:,} bytes, at most {keep_bytes:,} are allowed")
     return b"".join(chunks)
-
-
-def _parse(http: Request, body: bytes) -> InvocationRequest:
-    query: dict[str, list[str]] = {}
-    for name, value in http.query_params.multi_items():
-        query.setdefault(name, []).append(value)
-    return parse_request(http.headers.get("content-type"), body, query, max_image_bytes=MAX_INVOCATION_BYTES)
