@@ -51,7 +51,7 @@ class Engine:
         self.images_per_turn = min(len(towers.workers) * towers.batch_sizes[-1], DECODES_PER_TURN * decode_threads)
         self._metrics = metrics
         self._pool = ThreadPoolExecutor(decode_threads, "pool")
-        self._workers = Workers(towers, metrics.batch, wedged_s)
+        self._workers = Workers(towers, metrics.batches.observe, wedged_s)
         self.labels = LabelCache(self._workers.embed_texts, label_cache_rows)
         self.label_sets = LabelSets(self.labels, label_cache_rows)
 

@@ -28,7 +28,7 @@ class Metrics:
             buckets=STAGE_BUCKETS_S,
             registry=self.registry,
         )
-        self._batches = Histogram(
+        self.batches = Histogram(
             "wordsight_batch_images", "Images per batch of the model", buckets=BATCH_BUCKETS, registry=self.registry
         )
         self._decoded = Counter(
@@ -43,10 +43,6 @@ class Metrics:
         self._requests.labels(str(status)).inc()
         for stage, duration_ms in durations_ms.items():
             self._stages.labels(stage).observe(duration_ms / 1000)
-
-    def batch(self, images: int) -> None:
-        """Count one batch of images."""
-        self._batches.observe(images)
 
     def decoded(self, shrunk_by: int) -> None:
         """Count one image that was opened. May be called from any thread."""
