@@ -24,14 +24,12 @@ def fit_calibration(tasks: Sequence[Pairs], logit_scale: float, weights: Sequenc
     For the temperature an image is asked for its first true label among the false ones; what its other true ones score
     is no mistake.
     """
-    asked = [_asked(cosines * logit_scale, positives) for cosines, positives in tasks]
+    asked = []
+    for cosines, positives in tasks:
+        first = positives.int().argmax(dim=1)
+        also_true = positives & ~one_hot(first, positives.shape[1]).bool()
+        asked.append(((cosines * logit_scale).masked_fill(also_true, -torch.inf), first))
     return Calibration(temperature=fit_temperature(asked), multi_label=fit_multi_label(tasks, weights))
-
-
-def _asked(logits: Tensor, positives: Tensor) -> tuple[Tensor, Tensor]:
-    first = positives.int().argmax(dim=1)
-    also_true = positives & ~one_hot(first, positives.shape[1]).bool()
-    return logits.masked_fill(also_true, -torch.inf), first
 
 
 def fit_temperature(tasks: Sequence[tuple[Tensor, Tensor]]) -> float:
@@ -80,5 +78,5 @@ def expected_calibration_error(probabilities: Tensor, targets: Tensor) -> float:
     confidence, predicted = probabilities.max(dim=1)
     right = (predicted == targets).float()
     bins = (confidence * ECE_BINS).long().clamp(max=ECE_BINS - 1)
-    inside = torch.nn.functional.one_hot(bins, ECE_BINS).float()  # [images, bins]
+    inside = one_hot(bins, ECE_BINS).float()  # [images, bins]
     return float(((right - confidence) @ inside).abs().sum() / len(targets))

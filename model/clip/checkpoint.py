@@ -97,20 +97,15 @@ def load_checkpoint(directory: Path, device: str = "cpu", dtype: torch.dtype = t
     return Checkpoint(model.to(device).eval(), tokenizer, processor, load_metadata(directory))
 
 
-def load_processor(directory: Path) -> ImageProcessor:
-    """How the checkpoint's images are prepared, without its weights. Raises CheckpointError."""
-    _check_files(directory)
-    try:
-        return ImageProcessor.from_pretrained(directory, local_files_only=True)
-    except (OSError, ValueError, KeyError) as error:
-        raise CheckpointError(f"{directory / PROCESSOR} can't be read: {error}") from error
-
-
 def load_metadata(directory: Path) -> CheckpointMetadata:
     """Read `wordsight.json`; a checkpoint without one is called by the digest of its weights."""
     path = directory / METADATA
     if not path.is_file():
-        return CheckpointMetadata(version=f"base-{_weights_digest(directory)[:12]}")
+        digest = hashlib.sha256()
+        for weights in sorted(directory.glob("*.safetensors")):
+            with weights.open("rb") as file:
+                digest.update(hashlib.file_digest(file, "sha256").digest())
+        return CheckpointMetadata(version=f"base-{digest.hexdigest()[:12]}")
     try:
         return CheckpointMetadata.model_validate_json(path.read_bytes())
     except ValidationError as error:
@@ -134,31 +129,21 @@ def save_checkpoint(
     directory.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".saving-", dir=directory) as scratch:
         staged = Path(scratch)
-        _write(staged, model, tokenizer, processor, metadata, dtype)
+        weights = {name: weight.detach().to("cpu", dtype) for name, weight in model.state_dict().items()}
+        model.save_pretrained(staged, state_dict=weights)
+        config: dict[str, Any] = json.loads((staged / CONFIG).read_text())
+        config["dtype"] = str(dtype).removeprefix("torch.")
+        (staged / CONFIG).write_text(json.dumps(config, indent=2) + "\n")
+        tokenizer.save_pretrained(staged)
+        processor.save_pretrained(staged)
+        (staged / METADATA).write_text(metadata.model_dump_json(indent=2, exclude_none=True) + "\n")
+        for path in staged.iterdir():
+            path.chmod(0o644)  # safetensors leaves its files to their owner alone
+            with path.open("rb") as file:
+                os.fsync(file.fileno())
         (directory / CONFIG).unlink(missing_ok=True)
         for path in sorted(staged.iterdir(), key=lambda path: path.name == CONFIG):
             path.replace(directory / path.name)
-
-
-def _write(
-    staged: Path,
-    model: CLIPModel,
-    tokenizer: PreTrainedTokenizerBase,
-    processor: ImageProcessor,
-    metadata: CheckpointMetadata,
-    dtype: torch.dtype,
-) -> None:
-    weights = {name: weight.detach().to("cpu", dtype) for name, weight in model.state_dict().items()}
-    model.save_pretrained(staged, state_dict=weights)
-    config: dict[str, Any] = json.loads((staged / CONFIG).read_text())
-    (staged / CONFIG).write_text(json.dumps({**config, "dtype": str(dtype).removeprefix("torch.")}, indent=2) + "\n")
-    tokenizer.save_pretrained(staged)
-    processor.save_pretrained(staged)
-    (staged / METADATA).write_text(metadata.model_dump_json(indent=2, exclude_none=True) + "\n")
-    for path in staged.iterdir():
-        path.chmod(0o644)  # safetensors leaves its files to their owner alone
-        with path.open("rb") as file:
-            os.fsync(file.fileno())
 
 
 def _check_files(directory: Path) -> None:
@@ -174,11 +159,3 @@ def _check_files(directory: Path) -> None:
         if not any((directory / name).is_file() for name in names):
             found = ", ".join(sorted(path.name for path in directory.iterdir()))
             raise CheckpointError(f"{directory} lacks {kind}: {' or '.join(names)} is needed, found {found}")
-
-
-def _weights_digest(directory: Path) -> str:
-    digest = hashlib.sha256()
-    for path in sorted(directory.glob("*.safetensors")):
-        with path.open("rb") as file:
-            digest.update(hashlib.file_digest(file, "sha256").digest())
-    return digest.hexdigest()

@@ -19,19 +19,16 @@ def pick_device(expect_gpu: bool, gpu: str = "cuda") -> str:
 
     Raises DeviceError if `expect_gpu` and CUDA is absent or fails at a first small sum.
     """
-    if not torch.cuda.is_available():
-        if expect_gpu:
-            raise DeviceError(f"a GPU is expected and torch finds none: {describe_cuda()}. {REMEDY}")
-        return "cpu"
-    try:
-        torch.ones(8, device=gpu).sum().item()
-    except RuntimeError as error:
-        if expect_gpu:
-            raise DeviceError(
-                f"a GPU is expected and does not compute ({error}): {describe_cuda()}. {REMEDY}"
-            ) from error
-        return "cpu"
-    return gpu
+    fault = "and torch finds none"
+    if torch.cuda.is_available():
+        try:
+            torch.ones(8, device=gpu).sum().item()
+            return gpu
+        except RuntimeError as error:
+            fault = f"and does not compute ({error})"
+    if expect_gpu:
+        raise DeviceError(f"a GPU is expected {fault}: {describe_cuda()}. {REMEDY}")
+    return "cpu"
 
 
 REMEDY = (
@@ -56,7 +53,5 @@ def free_cores() -> int:
 
 def describe_cuda() -> str:
     """torch's CUDA and the GPU it sees, in words for a log line."""
-    built_for = f"torch {torch.__version__} built for CUDA {torch.version.cuda or 'none'}"
-    return (
-        f"{built_for}, {torch.cuda.get_device_name()}" if torch.cuda.is_available() else f"{built_for}, no usable GPU"
-    )
+    gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else "no usable GPU"
+    return f"torch {torch.__version__} built for CUDA {torch.version.cuda or 'none'}, {gpu}"

@@ -60,14 +60,6 @@ class Clip:
         """GPU memory that torch holds for this process."""
         return torch.cuda.memory_reserved(self.device)
 
-    def convert(self, dtype: torch.dtype) -> None:
-        """Compute in another precision from now on; the vectors stay fp32."""
-        self.model.to(dtype)
-
-    def release(self) -> None:
-        """Give up the weights, which something else has taken over."""
-        del self.model
-
     def replace_image_layers(self, kind: type[Layer], replacement: Callable[[Layer], NewLayer]) -> list[NewLayer]:
         """Replace every layer of a kind in the image tower, by what is made of it, and return the new ones."""
         tower = self.model.vision_model

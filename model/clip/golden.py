@@ -7,7 +7,7 @@ data, and any CLIP has an answer, right or wrong. Training renders the images, a
 import base64
 import io
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -32,9 +32,7 @@ PARAMETERS: tuple[dict[str, Any], ...] = (
         "hypothesis_template": "a picture of a {}",
     },
     {
-        "candidate_labels": [
-            *("red", "orange", "yellow", "green", "blue", "purple", "pink", "brown", "black", "white"),
-        ],
+        "candidate_labels": ["red", "orange", "yellow", "green", "blue", "purple", "pink", "brown", "black", "white"],
         "hypothesis_template": "something {}",
     },
 )
@@ -43,12 +41,7 @@ PARAMETERS: tuple[dict[str, Any], ...] = (
 
 def write_golden(directory: Path, clip: Clip, calibration: Calibration, images: Iterable[NDArray[np.uint8]]) -> None:
     """Write a question about each of the RGB `images` with the answer of `clip` beside the weights."""
-    lines = (json.dumps(line) + "\n" for line in golden(clip, calibration, images))
-    (directory / GOLDEN).write_text("".join(lines))
-
-
-def golden(clip: Clip, calibration: Calibration, images: Iterable[NDArray[np.uint8]]) -> Iterator[dict[str, Any]]:
-    """The questions, and what is answered to them by the code that serves."""
+    lines = []
     for index, pixels in enumerate(images):
         parameters = PARAMETERS[index % len(PARAMETERS)]
         png = io.BytesIO()
@@ -56,8 +49,7 @@ def golden(clip: Clip, calibration: Calibration, images: Iterable[NDArray[np.uin
         question = Question.model_validate(parameters)
         embeds = clip.embed_images(torch.stack([clip.preprocess(open_image(png.getvalue()))]))
         scores = score(clip.embed_question(question), embeds, clip.logit_scale, calibration)[0]
-        yield {
-            "inputs": base64.b64encode(png.getvalue()).decode(),
-            "parameters": parameters,
-            "scores": rank(question, scores),
-        }
+        inputs = base64.b64encode(png.getvalue()).decode()
+        line = {"inputs": inputs, "parameters": parameters, "scores": rank(question, scores)}
+        lines.append(json.dumps(line) + "\n")
+    (directory / GOLDEN).write_text("".join(lines))

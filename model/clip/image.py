@@ -185,20 +185,18 @@ def _upright(image: Image.Image) -> Callable[[Pixels], Pixels] | None:
 def _to_rgb(image: Image.Image) -> Image.Image:
     try:
         if image.mode == "F" or image.mode.startswith("I"):
-            image = _to_8_bits(image)
+            pixels = np.asarray(image)  # [height, width], 16 bits or more
+            if image.mode == "F" or pixels.min() < 0 or pixels.max() > 0xFFFF:
+                raise UnprocessableImage(
+                    "pixels of more than 16 bits can't be read: save the image with 8 bits per channel"
+                )
+            image = Image.fromarray((pixels.astype(np.uint16) >> 8).astype(np.uint8))
         if image.has_transparency_data:
             image = image.convert("RGBA")
             image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
         return image if image.mode == "RGB" else image.convert("RGB")
     except PILLOW_FAULTS as error:
         raise UnprocessableImage(f"pixels of kind {image.mode!r} can't be shown as RGB ({_reason(error)})") from None
-
-
-def _to_8_bits(image: Image.Image) -> Image.Image:
-    pixels = np.asarray(image)  # [height, width], 16 bits or more
-    if image.mode == "F" or pixels.min() < 0 or pixels.max() > 0xFFFF:
-        raise UnprocessableImage("pixels of more than 16 bits can't be read: save the image with 8 bits per channel")
-    return Image.fromarray((pixels.astype(np.uint16) >> 8).astype(np.uint8))
 
 
 def _reason(error: BaseException) -> str:

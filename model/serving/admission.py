@@ -83,17 +83,13 @@ class Admission:
         try:
             yield work
             if work.tells_speed:
-                self._learn(work.images)
+                passed_s = self._clock_s() - self._since_s
+                remembered = math.exp(-passed_s / MEMORY_S)
+                self._busy_s = self._busy_s * remembered + passed_s
+                self._done = self._done * remembered + work.images
         finally:
             self._since_s = self._clock_s()
             self.images -= work.before_others
-
-    def _learn(self, images: int) -> None:
-        now_s = self._clock_s()
-        passed_s = now_s - self._since_s
-        remembered = math.exp(-passed_s / MEMORY_S)
-        self._busy_s = self._busy_s * remembered + passed_s
-        self._done = self._done * remembered + images
 
 
 class Work:

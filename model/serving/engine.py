@@ -5,9 +5,8 @@ the labels (`LabelSets`) → score and write the answer.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import orjson
@@ -31,22 +30,8 @@ DECODES_PER_TURN = 8
 """Of one request, per thread that opens images: so long others wait for a thread at most."""
 
 Result = TypeVar("Result")
-Other = TypeVar("Other")
 Opened = torch.Tensor | ProblemError
 """An image as pixels, uint8 [3, height, width], later as a unit vector [D], or why it can't be."""
-
-
-@dataclass(frozen=True)
-class Parsed:
-    """A request, and what became of its image if it has only one."""
-
-    request: Request
-    lone: list[Any]
-
-    @property
-    def images(self) -> int:
-        """How much work it is; texts alone count as an image."""
-        return max(1, len(self.request.images))
 
 
 class Engine:
@@ -66,7 +51,7 @@ class Engine:
         self.images_per_turn = min(len(towers.workers) * towers.batch_sizes[-1], DECODES_PER_TURN * decode_threads)
         self._metrics = metrics
         self._pool = ThreadPoolExecutor(decode_threads, "pool")
-        self._workers = Workers(towers, metrics.batch, wedged_s)
+        self._workers = Workers(towers, metrics.batches.observe, wedged_s)
         self.labels = LabelCache(self._workers.embed_texts, label_cache_rows)
         self.label_sets = LabelSets(self.labels, label_cache_rows)
 
@@ -83,33 +68,32 @@ class Engine:
         Raises what `parse` raises, and ProblemError if there is nothing else to answer; a bad image in a list does not.
         """
         with self._workers.expecting() as came:
-            parsed = await self._in_pool(self._parse, parse, trace)
-            on_parsed(parsed.images)
-            request = parsed.request
+            request, lone = await self._in_pool(self._parse, parse, trace)
+            on_parsed(max(1, len(request.images)))  # texts alone count as an image
             if isinstance(request, InspectRequest):
                 came()
-                seen = [item async for turn in self._turns(parsed, trace) for item in turn]
+                seen = [item async for turn in self._turns(request, lone, trace) for item in turn]
                 return orjson.dumps(arrange(seen, listed=True))
             if isinstance(request, EmbedRequest):
-                return await self._embed(request, parsed, trace, came)
-            return await self._classify(request, parsed, trace, came)
+                return await self._embed(request, lone, trace, came)
+            return await self._classify(request, lone, trace, came)
 
-    def _parse(self, parse: Callable[[], Request], trace: Trace) -> Parsed:
+    def _parse(self, parse: Callable[[], Request], trace: Trace) -> tuple[Request, list[Any]]:
+        """A request, and what became of its image if it has only one."""
         with trace.stage("parse"):
             request = parse()
         if len(request.images) != 1:
-            return Parsed(request, [])
+            return request, []
         with trace.stage("decode"):
-            return Parsed(request, [self._open(request, request.images[0])])
+            return request, [self._open(request, request.images[0])]
 
-    async def _turns(self, parsed: Parsed, trace: Trace) -> AsyncIterator[list[Any]]:
+    async def _turns(self, request: Request, lone: list[Any], trace: Trace) -> AsyncIterator[list[Any]]:
         """A request's images, opened, `images_per_turn` at a time. Whoever has more takes turns with the others, so
         that one request with many images does not keep many with one image waiting.
         """
-        if parsed.lone:
-            yield parsed.lone
+        if lone:
+            yield lone
             return
-        request = parsed.request
         for start in range(0, len(request.images), self.images_per_turn):
             turn = request.images[start : start + self.images_per_turn]
             with trace.stage("decode"):
@@ -132,12 +116,12 @@ class Engine:
             return problem
 
     async def _classify(
-        self, request: ClassifyRequest, parsed: Parsed, trace: Trace, came: Callable[[], None]
+        self, request: ClassifyRequest, lone: list[Any], trace: Trace, came: Callable[[], None]
     ) -> bytes:
-        if parsed.lone and isinstance(parsed.lone[0], ProblemError):  # which needs no labels
-            return orjson.dumps(render_classify(request, parsed.lone))
-        images, label_sets = await _both(
-            self._image_embeds(parsed, trace, came), self._label_sets(request.parameters.questions, trace)
+        if lone and isinstance(lone[0], ProblemError):  # which needs no labels
+            return orjson.dumps(render_classify(request, lone))
+        images, label_sets = await _all(
+            (self._image_embeds(request, lone, trace, came), self._label_sets(request.parameters.questions, trace))
         )
         with trace.stage("score"):
             if len(images) * sum(len(each.embeds.labels) for each in label_sets.values()) <= SCORES_AT_ONCE:
@@ -159,24 +143,28 @@ class Engine:
         items = [image if isinstance(image, ProblemError) else next(remaining) for image in images]
         return orjson.dumps(render_classify(request, items))
 
-    async def _embed(self, request: EmbedRequest, parsed: Parsed, trace: Trace, came: Callable[[], None]) -> bytes:
-        images, texts = await _both(self._image_embeds(parsed, trace, came), self._text_embeds(request.texts, trace))
+    async def _embed(self, request: EmbedRequest, lone: list[Any], trace: Trace, came: Callable[[], None]) -> bytes:
+        images, texts = await _all(
+            (self._image_embeds(request, lone, trace, came), self._text_embeds(request.texts, trace))
+        )
         with trace.stage("render"):
             return await self._in_pool(_render_embed, images, texts)
 
-    async def _image_embeds(self, parsed: Parsed, trace: Trace, came: Callable[[], None]) -> list[Opened]:
+    async def _image_embeds(
+        self, request: Request, lone: list[Any], trace: Trace, came: Callable[[], None]
+    ) -> list[Opened]:
         images: list[Opened] = []
-        if not parsed.lone:
+        if not lone:
             came()  # images of a list are a batch by themselves
-        async for opened in self._turns(parsed, trace):
+        async for opened in self._turns(request, lone, trace):
             good = [each for each in opened if isinstance(each, torch.Tensor)]
             with trace.stage("model") as model:
                 queued = [asyncio.ensure_future(self._workers.embed_image(each)) for each in good]
                 asyncio.get_running_loop().call_soon(came)
                 embedded = await _all(queued)
-                model.of_which("queue", max((each.waited_s for each in embedded), default=0.0))
-            vectors = iter(embedded)
-            images += [each if isinstance(each, ProblemError) else next(vectors).vector for each in opened]
+                model["queue"] = max((waited_s for _, waited_s in embedded), default=0.0)
+            remaining = iter(embedded)
+            images += [each if isinstance(each, ProblemError) else next(remaining)[0] for each in opened]
         return images
 
     async def _text_embeds(self, texts: Sequence[str], trace: Trace) -> list[torch.Tensor]:
@@ -197,12 +185,6 @@ class Engine:
 
     async def _in_pool(self, work: Callable[..., Result], *arguments: object) -> Result:
         return await asyncio.get_running_loop().run_in_executor(self._pool, work, *arguments)
-
-
-async def _both(one: Coroutine[Any, Any, Result], other: Coroutine[Any, Any, Other]) -> tuple[Result, Other]:
-    """What two return that run beside each other."""
-    first, second = await _all((one, other))
-    return first, second
 
 
 async def _all(work: Iterable[Awaitable[Any]]) -> list[Any]:

@@ -150,17 +150,15 @@ class LabelSets:
         else:
             embeds = label_embeds(question, vectors)
         truncated = sum(embedding.truncated for embedding in found.values())
-        self._keep(key, new := LabelSet(embeds, truncated))
-        return new
-
-    def _keep(self, key: bytes, new: LabelSet) -> None:
+        new = LabelSet(embeds, truncated)
         if key in self._known:  # two requests came with it at once
-            return
+            return new
         self._known[key] = new
-        self._rows += len(new.embeds.labels)
+        self._rows += len(embeds.labels)
         while self._rows > self._capacity_rows and len(self._known) > 1:
             _, forgotten = self._known.popitem(last=False)
             self._rows -= len(forgotten.embeds.labels)
+        return new
 
 
 def _content(question: Question) -> bytes:

@@ -98,7 +98,7 @@ def build_towers(clip: Clip, precision: Precision, workers: int | None) -> Tower
     if clip.device.type == "cuda":
         # on by default, and it rounds a convolution's fp32 to 10 bits
         torch.backends.cudnn.allow_tf32 = precision != "fp32"
-        clip.convert(DTYPES[precision])
+        clip.model.to(DTYPES[precision])  # the vectors stay fp32
         return TorchTowers(clip, workers or GPU_WORKERS)
     from model.serving.towers.openvino import OpenVinoTowers  # not in a GPU's image
 
@@ -106,7 +106,7 @@ def build_towers(clip: Clip, precision: Precision, workers: int | None) -> Tower
     towers = OpenVinoTowers(clip, precision, workers or free_cores(), CPU_LARGEST_BATCH)
     if quantization is not None:
         log.info("int8 keeps answers", extra={"agreement": quantization.check(towers)})
-    clip.release()
+    del clip.model  # OpenVINO holds the weights now
     return towers
 
 

@@ -1,7 +1,5 @@
 """Observability of one server: Prometheus metrics, the trace of a request's stages, and logs as JSON lines."""
 
-from __future__ import annotations
-
 import logging
 import sys
 import time
@@ -30,7 +28,7 @@ class Metrics:
             buckets=STAGE_BUCKETS_S,
             registry=self.registry,
         )
-        self._batches = Histogram(
+        self.batches = Histogram(
             "wordsight_batch_images", "Images per batch of the model", buckets=BATCH_BUCKETS, registry=self.registry
         )
         self._decoded = Counter(
@@ -45,10 +43,6 @@ class Metrics:
         self._requests.labels(str(status)).inc()
         for stage, duration_ms in durations_ms.items():
             self._stages.labels(stage).observe(duration_ms / 1000)
-
-    def batch(self, images: int) -> None:
-        """Count one batch of images."""
-        self._batches.observe(images)
 
     def decoded(self, shrunk_by: int) -> None:
         """Count one image that was opened. May be called from any thread."""
@@ -91,26 +85,19 @@ class Trace:
         self.met_new_labels = False
 
     @contextmanager
-    def stage(self, name: str) -> Iterator[Stage]:
-        """Time what is done inside. A stage left by an exception stays in `open_stages`: it tells where it happened."""
+    def stage(self, name: str) -> Iterator[dict[str, float]]:
+        """Time what is done inside. A stage left by an exception stays in `open_stages`: it tells where it happened.
+
+        Seconds of it that count as another stage are put into what is yielded, by that one's name.
+        """
         self.open_stages.add(name)
         started_s = time.perf_counter()
-        yield (stage := Stage())
-        stage.parts_s[name] = time.perf_counter() - started_s - sum(stage.parts_s.values())
-        for part, duration_s in stage.parts_s.items():
+        parts_s: dict[str, float] = {}
+        yield parts_s
+        parts_s[name] = time.perf_counter() - started_s - sum(parts_s.values())
+        for part, duration_s in parts_s.items():
             self.durations_ms[part] = round(self.durations_ms.get(part, 0.0) + duration_s * 1000, 3)
         self.open_stages.remove(name)
-
-
-class Stage:
-    """A stage while it lasts."""
-
-    def __init__(self) -> None:
-        self.parts_s: dict[str, float] = {}
-
-    def of_which(self, name: str, duration_s: float) -> None:
-        """So much of this stage counts as another one."""
-        self.parts_s[name] = duration_s
 
 
 STANDARD_FIELDS = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "color_message"}

@@ -15,7 +15,6 @@ import sys
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from types import FrameType
 from typing import NoReturn
 
 import orjson
@@ -131,7 +130,8 @@ def _problem_response(problem: ProblemError, request_id: str | None = None) -> R
 def main() -> int:
     """Serve until SIGTERM. The exit status: 0 after a drain, 1 if the model can't be loaded, 2 for bad settings."""
     log_as_json()
-    signal.signal(signal.SIGTERM, _end)
+    # uvicorn drains on SIGTERM and then raises the signal again, for whoever handled it before: end well
+    signal.signal(signal.SIGTERM, lambda signum, frame: _leave(0))
     try:
         settings = ServeSettings.from_env(os.environ)
     except SettingsError as error:
@@ -166,11 +166,6 @@ def main() -> int:
     if service.fault:
         _leave(1)
     return 1 if failures else 0
-
-
-def _end(signum: int, frame: FrameType | None) -> None:
-    """uvicorn drains on SIGTERM and then raises the signal again, for whoever handled it before: end well."""
-    _leave(0)
 
 
 def _leave(status: int) -> NoReturn:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
+import pwd
 import time
 from collections.abc import Callable, Coroutine
 from contextlib import ExitStack
@@ -16,11 +18,9 @@ from contract.containers import ServeSettings
 from contract.invocation import AnswerAttributes, InvocationAttributes
 from contract.limits import CONTAINER_TIMEOUT_S, MAX_INVOCATION_BYTES
 from contract.problems import GatewayTimeout, PayloadTooLarge, ProblemError, ServiceUnavailable, TooManyRequests
-from contract.requests import Request as InvocationRequest
 from contract.requests import parse_request
 from model.serving.admission import Admission
 from model.serving.observe import Metrics, Trace
-from model.serving.privileges import drop_root
 
 if TYPE_CHECKING:
     from model.serving.engine import Engine
@@ -51,7 +51,14 @@ class Service:
         self._load = load or load_engine
         self._engine: Engine | None = None
         self._not_ready = "the model is loading"
-        self._show_admission()
+        admission, watch = self.admission, self.metrics.watch
+        watch("wordsight_requests_in_flight", "Invocations admitted, not answered", lambda: admission.requests)
+        watch("wordsight_images_in_flight", "Images of those, as far as they have come", lambda: admission.images)
+        watch("wordsight_bytes_in_flight", "Bodies in memory", lambda: admission.bytes)
+        watch("wordsight_wait_seconds", "How long a new request would wait for its turn", lambda: admission.wait_s)
+        self.metrics.watch_counts(
+            "wordsight_refusals", "Invocations refused for overload", "reason", lambda: admission.refusals
+        )
 
     async def load(self) -> None:
         """Load the model beside the event loop; the service is healthy from then on.
@@ -93,19 +100,23 @@ class Service:
     async def _invoke(self, request: Request, trace: Trace) -> bytes:
         with ExitStack() as held:
             try:
-                engine = self._admit()
+                if self._engine is None:
+                    raise ServiceUnavailable(self._not_ready, retry_after_s=RETRY_AFTER_S)
+                self.admission.check_wait()
                 held.enter_context(self.admission.holding(_announced_bytes(request)))
             except ProblemError:
                 await _receive(request, keep_bytes=0)
                 raise
             with trace.stage("total"):
                 body = await _receive(request, keep_bytes=MAX_BODY_BYTES)
-                return await _while_connected(request, self._answer(engine, request, body, trace))
+                return await _while_connected(request, self._answer(self._engine, request, body, trace))
 
     async def _answer(self, engine: Engine, request: Request, body: bytes, trace: Trace) -> bytes:
         self.admission.check_wait()  # others have come while the body did
         with self.admission.working() as work:
-            parse = partial(_parse, request, body)
+            query = {name: request.query_params.getlist(name) for name in request.query_params}
+            content_type = request.headers.get("content-type")
+            parse = partial(parse_request, content_type, body, query, max_image_bytes=MAX_INVOCATION_BYTES)
             answer = await engine.answer(parse, trace, lambda images: work.has(images, engine.images_per_turn))
             work.tells_speed = not trace.met_new_labels
             return answer
@@ -116,22 +127,6 @@ class Service:
             return AnswerAttributes()
         clip = self._engine.clip
         return AnswerAttributes(clip.version, trace.truncated_prompts, clip.context_length, trace.durations_ms)
-
-    def _admit(self) -> Engine:
-        if self._engine is None:
-            raise ServiceUnavailable(self._not_ready, retry_after_s=RETRY_AFTER_S)
-        self.admission.check_wait()
-        return self._engine
-
-    def _show_admission(self) -> None:
-        admission, watch = self.admission, self.metrics.watch
-        watch("wordsight_requests_in_flight", "Invocations admitted, not answered", lambda: admission.requests)
-        watch("wordsight_images_in_flight", "Images of those, as far as they have come", lambda: admission.images)
-        watch("wordsight_bytes_in_flight", "Bodies in memory", lambda: admission.bytes)
-        watch("wordsight_wait_seconds", "How long a new request would wait for its turn", lambda: admission.wait_s)
-        self.metrics.watch_counts(
-            "wordsight_refusals", "Invocations refused for overload", "reason", lambda: admission.refusals
-        )
 
     def _show_engine(self, engine: Engine) -> None:
         for name, text, cache in (
@@ -164,6 +159,18 @@ def load_engine(settings: ServeSettings, metrics: Metrics) -> tuple[Engine, floa
         return load.load_engine(settings, metrics)
     except DeviceError as error:
         return str(error)
+
+
+def drop_root(user: str) -> None:
+    """Become `user` for good, in all threads, if this process is root: SageMaker wants containers to start as root, and
+    strangers' images are decoded as somebody else. Raises KeyError if there is no such user.
+    """
+    if os.getuid() != 0:
+        return
+    account = pwd.getpwnam(user)
+    os.setgroups([])
+    os.setgid(account.pw_gid)
+    os.setuid(account.pw_uid)
 
 
 def _lookups(cache: LabelCache | LabelSets) -> dict[str, float]:
@@ -210,10 +217,3 @@ async def _receive(request: Request, keep_bytes: int) -> bytes:
     if size > keep_bytes > 0:
         raise PayloadTooLarge(f"a body of {size:,} bytes, at most {keep_bytes:,} are allowed")
     return b"".join(chunks)
-
-
-def _parse(http: Request, body: bytes) -> InvocationRequest:
-    query: dict[str, list[str]] = {}
-    for name, value in http.query_params.multi_items():
-        query.setdefault(name, []).append(value)
-    return parse_request(http.headers.get("content-type"), body, query, max_image_bytes=MAX_INVOCATION_BYTES)

@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import TypeVar
 
 import torch
@@ -28,14 +29,6 @@ Place = tuple[Awaitable[Tensor], int, float]
 """The batch of an image, its row in it, and how long the image has waited for it, in seconds."""
 
 
-@dataclass(frozen=True)
-class Embedded:
-    """An image as a unit vector [D], and how long it had to wait for a worker."""
-
-    vector: Tensor
-    waited_s: float
-
-
 @dataclass(eq=False)
 class _Image:
     pixels: Tensor
@@ -47,7 +40,7 @@ class _Image:
 
 @dataclass(eq=False)
 class _Texts:
-    encode: Callable[[], list[TextEmbedding]]
+    texts: Sequence[str]
     batch: asyncio.Future[Awaitable[list[TextEmbedding]]]
     since_s: float
 
@@ -102,19 +95,21 @@ class Workers:
         finally:
             came()
 
-    async def embed_image(self, pixels: Tensor) -> Embedded:
-        """One preprocessed image, uint8 [3, height, width]. Who has left before a worker comes costs nothing."""
+    async def embed_image(self, pixels: Tensor) -> tuple[Tensor, float]:
+        """One preprocessed image, uint8 [3, height, width], as a unit vector [D], and how many seconds it waited for a
+        worker. Who has left before one comes costs nothing.
+        """
         loop = asyncio.get_running_loop()
         image = _Image(pixels, loop.create_future(), time.perf_counter(), self._last_expected)
         self._images.append(image)
         loop.call_soon(self._start)  # those that come with it are to be in its batch
         batch, row, waited_s = await image.place
-        return Embedded((await asyncio.shield(batch))[row], waited_s)
+        return (await asyncio.shield(batch))[row], waited_s
 
     async def embed_texts(self, texts: Sequence[str]) -> list[TextEmbedding]:
         """One batch of texts, which no image is part of."""
         loop = asyncio.get_running_loop()
-        waiting = _Texts(lambda: self._embed_texts(texts), loop.create_future(), time.perf_counter())
+        waiting = _Texts(texts, loop.create_future(), time.perf_counter())
         self._texts.append(waiting)
         loop.call_soon(self._start)
         return await asyncio.shield(await waiting.batch)
@@ -124,7 +119,9 @@ class Workers:
         while self._idle:
             ready = self._images_are_ready()
             if self._texts and not (ready and self._images[0].since_s < self._texts[0].since_s):
-                self._start_texts(self._texts.popleft())
+                asked = self._texts.popleft()
+                if not asked.batch.done():
+                    asked.batch.set_result(self._run(self._idle.pop(), partial(self._embed_texts, asked.texts)))
             elif not ready:
                 break
             elif images := self._taken():
@@ -154,10 +151,6 @@ class Workers:
         now_s = time.perf_counter()
         for row, image in enumerate(images):
             image.place.set_result((batch, row, now_s - image.since_s))
-
-    def _start_texts(self, texts: _Texts) -> None:
-        if not texts.batch.done():
-            texts.batch.set_result(self._run(self._idle.pop(), texts.encode))
 
     def _run(self, worker: Embed, work: Callable[[], Result]) -> asyncio.Future[Result]:
         """`work` on a thread; the worker is idle again when it has ended."""

@@ -82,20 +82,14 @@ def _fill(scene: Scene, paint: Rgb, rng: np.random.Generator) -> Image.Image:
     second = (30, 30, 35) if scene.colour in PALE else (250, 250, 250)
     period = max(10.0, scene.placements[0].side * CANVAS * rng.uniform(0.2, 0.28))
     y, x = np.mgrid[0:CANVAS, 0:CANVAS] / period + rng.random((2, 1, 1))
-    mask = _pattern(scene.texture, x, y, rng)
-    return Image.fromarray(np.where(mask[..., None], second, paint).astype(np.uint8))
-
-
-def _pattern(
-    texture: str, x: NDArray[np.float64], y: NDArray[np.float64], rng: np.random.Generator
-) -> NDArray[np.bool_]:
-    """True where the second paint goes; x and y count periods."""
-    if texture == "striped":
+    if scene.texture == "striped":
         across, down = ((1, 0), (0, 1), (0.75, 0.75))[int(rng.integers(3))]
-        return (across * x + down * y) % 1 < 0.45
-    if texture == "dotted":
-        return (x % 1 - 0.5) ** 2 + (y % 1 - 0.5) ** 2 < 0.085
-    return cast(NDArray[np.bool_], (np.floor(2 * x) + np.floor(2 * y)) % 2 == 0)
+        second_here = (across * x + down * y) % 1 < 0.45
+    elif scene.texture == "dotted":
+        second_here = (x % 1 - 0.5) ** 2 + (y % 1 - 0.5) ** 2 < 0.085
+    else:
+        second_here = (np.floor(2 * x) + np.floor(2 * y)) % 2 == 0
+    return Image.fromarray(np.where(second_here[..., None], second, paint).astype(np.uint8))
 
 
 def _stamps(
@@ -106,31 +100,24 @@ def _stamps(
     paint: Rgb,
     rng: np.random.Generator,
 ) -> None:
-    contour = cast(Rgb, tuple(int(c * 0.35) for c in paint)) if rng.random() < 0.3 else None
-    mirrored = rng.random() < 0.5
-    for placement in places:
-        _stamp(canvas, shape, placement, fill, contour, mirrored)
-
-
-def _stamp(
-    canvas: Image.Image, shape: str, at: Placement, fill: Image.Image, contour: Rgb | None, mirrored: bool
-) -> None:
-    parts = [(_place(part.points, at, mirrored), part.paint) for part in OUTLINES[shape]()]
-    body = Image.new("L", canvas.size, 0)
-    pen = ImageDraw.Draw(body)
-    for points, paint in parts:
-        if paint in ("body", "hole"):
-            pen.polygon(points, fill=255 if paint == "body" else 0)
+    contoured, mirrored = rng.random() < 0.3, rng.random() < 0.5
     detail = ImageDraw.Draw(canvas)
-    fixed = [(points, paint) for points, paint in parts if not isinstance(paint, str)]
-    behind = 0 if isinstance(parts[0][1], str) else 1
-    for points, paint in fixed[:behind]:
-        detail.polygon(points, fill=paint)
-    canvas.paste(fill, (0, 0), body)
-    if contour is not None and len(parts) == 1:
-        detail.line([*parts[0][0], *parts[0][0][:2]], fill=contour, width=3)
-    for points, paint in fixed[behind:]:
-        detail.polygon(points, fill=paint)
+    for at in places:
+        parts = [(_place(part.points, at, mirrored), part.paint) for part in OUTLINES[shape]]
+        body = Image.new("L", canvas.size, 0)
+        pen = ImageDraw.Draw(body)
+        for points, colour in parts:
+            if colour in ("body", "hole"):
+                pen.polygon(points, fill=255 if colour == "body" else 0)
+        fixed = [(points, colour) for points, colour in parts if not isinstance(colour, str)]
+        behind = 0 if isinstance(parts[0][1], str) else 1
+        for points, colour in fixed[:behind]:
+            detail.polygon(points, fill=colour)
+        canvas.paste(fill, (0, 0), body)
+        if contoured and len(parts) == 1:
+            detail.line([*parts[0][0], *parts[0][0][:2]], fill=cast(Rgb, tuple(int(c * 0.35) for c in paint)), width=3)
+        for points, colour in fixed[behind:]:
+            detail.polygon(points, fill=colour)
 
 
 def _place(points: Points, at: Placement, mirrored: bool) -> list[tuple[float, float]]:

@@ -42,8 +42,7 @@ class WorldExamples:
     def batch(self, step: int, size: int) -> Batch:
         """The `size` images of a step with their texts."""
         rows = shuffled_rows(self.seed, self.images, step * size, size)
-        rng = np.random.default_rng((self.seed, step))
-        return self._describe(rows, rng)
+        return self._describe(rows, np.random.default_rng((self.seed, step)))
 
     def validation(self) -> Batch:
         """Rows below zero stand for the validation split: row -1 is its image 0."""
@@ -75,16 +74,13 @@ class WorldExamples:
 
     def _describe(self, rows: tuple[int, ...], rng: np.random.Generator) -> Batch:
         scenes = [scene_at(self.seed, *self._place(row)) for row in rows]
-        captions = {said.text: said for scene in scenes for said in self._captions(scene, rng)}
+        captions: dict[str, Caption] = {}
+        for scene in scenes:
+            true = [caption(scene, rng) for _ in range(self.captions_per_image)]
+            # for each that says where an object of a pair is, another one that says it wrongly
+            wrong = [contradiction(said, rng) for said in true] if scene.companion else []
+            captions |= {said.text: said for said in (*true, *wrong) if said}
         return Batch(rows, tuple(captions), truth(scenes, list(captions.values())))
-
-    def _captions(self, scene: Scene, rng: np.random.Generator) -> list[Caption]:
-        """True sentences, and for each that says where an object of a pair is another one that says it wrongly."""
-        said = [caption(scene, rng) for _ in range(self.captions_per_image)]
-        if scene.companion is None:
-            return said
-        wrong = (contradiction(sentence, rng) for sentence in said)
-        return [*said, *(sentence for sentence in wrong if sentence)]
 
 
 def world_of(chosen: Hyperparameters, pair_share: float) -> WorldExamples:

@@ -4,7 +4,6 @@ Coordinates are fractions of the object's side, centred on (0, 0), x to the righ
 what is round, so that one affine transform turns, mirrors and places every part.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -60,18 +59,6 @@ def _heart() -> Points:
     return np.stack([x / 33, (y - 2.5) / 31], axis=1)
 
 
-def _cross() -> Points:
-    arm, end = 0.16, 0.48
-    return polygon(
-        (-arm, -end), (arm, -end), (arm, -arm), (end, -arm), (end, arm), (arm, arm),
-        (arm, end), (-arm, end), (-arm, arm), (-end, arm), (-end, -arm), (-arm, -arm),
-    )  # fmt: skip
-
-
-def _arrow() -> Points:
-    return polygon((-0.5, -0.13), (0.08, -0.13), (0.08, -0.36), (0.5, 0), (0.08, 0.36), (0.08, 0.13), (-0.5, 0.13))
-
-
 def _smile() -> Points:
     angle = np.linspace(0.12 * np.pi, 0.88 * np.pi, 12)
     lower = np.stack([np.cos(angle) * 0.28, np.sin(angle) * 0.3 + 0.04], axis=1)
@@ -79,80 +66,64 @@ def _smile() -> Points:
     return np.concatenate([lower, upper])
 
 
-def _sun() -> list[Part]:
-    return [Part(spikes(9, 0.5, 0.27)), Part(ellipse(0, 0, 0.58, 0.58))]
+CROSS = polygon(
+    (-0.16, -0.48), (0.16, -0.48), (0.16, -0.16), (0.48, -0.16), (0.48, 0.16), (0.16, 0.16),
+    (0.16, 0.48), (-0.16, 0.48), (-0.16, 0.16), (-0.48, 0.16), (-0.48, -0.16), (-0.16, -0.16),
+)  # fmt: skip
+ARROW = polygon((-0.5, -0.13), (0.08, -0.13), (0.08, -0.36), (0.5, 0), (0.08, 0.36), (0.08, 0.13), (-0.5, 0.13))
+PETAL_ANGLES = 2 * np.pi * np.arange(6) / 6
 
-
-def _tree() -> list[Part]:
-    crown = [ellipse(0, -0.16, 0.64, 0.6), ellipse(-0.2, 0.0, 0.42, 0.36), ellipse(0.2, 0.0, 0.42, 0.36)]
-    return [Part(box(-0.08, 0.08, 0.08, 0.5), WOOD), *(Part(leaves) for leaves in crown)]
-
-
-def _house() -> list[Part]:
-    return [
+OUTLINES: dict[str, list[Part]] = {
+    "circle": [Part(ellipse(0, 0, 1, 1))],
+    "square": [Part(box(-0.45, -0.45, 0.45, 0.45))],
+    "triangle": [Part(polygon((0, -0.46), (0.5, 0.42), (-0.5, 0.42)))],
+    "star": [Part(spikes(5, 0.52, 0.21))],
+    "cross": [Part(CROSS)],
+    "ring": [Part(ellipse(0, 0, 1, 1)), Part(ellipse(0, 0, 0.54, 0.54), "hole")],
+    "heart": [Part(_heart())],
+    "diamond": [Part(polygon((0, -0.52), (0.36, 0), (0, 0.52), (-0.36, 0)))],
+    "arrow": [Part(ARROW)],
+    "moon": [Part(ellipse(0, 0, 1, 1)), Part(ellipse(0.26, -0.05, 0.8, 0.84), "hole")],
+    "sun": [Part(spikes(9, 0.5, 0.27)), Part(ellipse(0, 0, 0.58, 0.58))],
+    "tree": [
+        Part(box(-0.08, 0.08, 0.08, 0.5), WOOD),
+        Part(ellipse(0, -0.16, 0.64, 0.6)),
+        Part(ellipse(-0.2, 0.0, 0.42, 0.36)),
+        Part(ellipse(0.2, 0.0, 0.42, 0.36)),
+    ],
+    "house": [
         Part(box(-0.38, -0.08, 0.38, 0.46)),
         Part(polygon((-0.5, -0.06), (0, -0.5), (0.5, -0.06)), TILES),
         Part(box(-0.26, 0.08, -0.04, 0.28), LIGHT),
         Part(box(0.08, 0.1, 0.26, 0.46), DARK),
-    ]
-
-
-def _fish() -> list[Part]:
-    return [
+    ],
+    "fish": [
         Part(polygon((0.16, 0), (0.5, -0.26), (0.5, 0.26))),
         Part(ellipse(-0.1, 0, 0.78, 0.46)),
         Part(ellipse(-0.3, -0.06, 0.09, 0.09), DARK),
-    ]
-
-
-def _car() -> list[Part]:
-    return [
+    ],
+    "car": [
         Part(polygon((-0.28, 0.0), (-0.17, -0.24), (0.17, -0.24), (0.3, 0.0))),
         Part(box(-0.5, -0.03, 0.5, 0.2)),
         Part(polygon((-0.19, -0.02), (-0.12, -0.17), (-0.01, -0.17), (-0.01, -0.02)), LIGHT),
         Part(polygon((0.04, -0.02), (0.04, -0.17), (0.13, -0.17), (0.2, -0.02)), LIGHT),
         Part(ellipse(-0.27, 0.2, 0.22, 0.22), DARK),
         Part(ellipse(0.27, 0.2, 0.22, 0.22), DARK),
-    ]
-
-
-def _cup() -> list[Part]:
-    return [
+    ],
+    "cup": [
         Part(ellipse(0.26, -0.02, 0.42, 0.46)),
         Part(ellipse(0.26, -0.02, 0.24, 0.27), "hole"),
         Part(polygon((-0.42, -0.36), (0.26, -0.36), (0.18, 0.4), (-0.34, 0.4))),
-    ]
-
-
-def _face() -> list[Part]:
-    eyes = [Part(ellipse(x, -0.12, 0.12, 0.15), DARK) for x in (-0.18, 0.18)]
-    return [Part(ellipse(0, 0, 0.98, 0.98)), *eyes, Part(_smile(), DARK)]
-
-
-def _flower() -> list[Part]:
-    angles = 2 * np.pi * np.arange(6) / 6
-    petals = [Part(ellipse(0.19 * np.cos(a), -0.17 + 0.19 * np.sin(a), 0.25, 0.25)) for a in angles]
-    stem = [Part(box(-0.03, 0.05, 0.03, 0.5), LEAF), Part(ellipse(0.13, 0.36, 0.24, 0.1), LEAF)]
-    return [*stem, *petals, Part(ellipse(0, -0.17, 0.22, 0.22), HONEY)]
-
-
-OUTLINES: dict[str, Callable[[], list[Part]]] = {
-    "circle": lambda: [Part(ellipse(0, 0, 1, 1))],
-    "square": lambda: [Part(box(-0.45, -0.45, 0.45, 0.45))],
-    "triangle": lambda: [Part(polygon((0, -0.46), (0.5, 0.42), (-0.5, 0.42)))],
-    "star": lambda: [Part(spikes(5, 0.52, 0.21))],
-    "cross": lambda: [Part(_cross())],
-    "ring": lambda: [Part(ellipse(0, 0, 1, 1)), Part(ellipse(0, 0, 0.54, 0.54), "hole")],
-    "heart": lambda: [Part(_heart())],
-    "diamond": lambda: [Part(polygon((0, -0.52), (0.36, 0), (0, 0.52), (-0.36, 0)))],
-    "arrow": lambda: [Part(_arrow())],
-    "moon": lambda: [Part(ellipse(0, 0, 1, 1)), Part(ellipse(0.26, -0.05, 0.8, 0.84), "hole")],
-    "sun": _sun,
-    "tree": _tree,
-    "house": _house,
-    "fish": _fish,
-    "car": _car,
-    "cup": _cup,
-    "face": _face,
-    "flower": _flower,
+    ],
+    "face": [
+        Part(ellipse(0, 0, 0.98, 0.98)),
+        *(Part(ellipse(x, -0.12, 0.12, 0.15), DARK) for x in (-0.18, 0.18)),
+        Part(_smile(), DARK),
+    ],
+    "flower": [
+        Part(box(-0.03, 0.05, 0.03, 0.5), LEAF),
+        Part(ellipse(0.13, 0.36, 0.24, 0.1), LEAF),
+        *(Part(ellipse(0.19 * np.cos(a), -0.17 + 0.19 * np.sin(a), 0.25, 0.25)) for a in PETAL_ANGLES),
+        Part(ellipse(0, -0.17, 0.22, 0.22), HONEY),
+    ],
 }

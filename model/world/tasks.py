@@ -31,7 +31,7 @@ VALIDATION_SPLITS: dict[Split, Split] = {"test": "validation", "relation": "rela
 
 @dataclass(frozen=True)
 class Task:
-    """One question. `answer` gives a scene's label, or None where the question makes no sense."""
+    """One question. `answer` gives a scene's label, or what is none of the labels where the question makes no sense."""
 
     name: str
     labels: tuple[str, ...]
@@ -63,23 +63,10 @@ def ask(task: Task, split: Split, seed: int, scenes: int) -> list[Question]:
     found: dict[str, list[Question]] = {}
     for index in range(scenes):
         answer = task.answer(scene_at(seed, split, index))
-        if answer is not None:
+        if answer in task.labels:
             found.setdefault(answer, []).append(Question(index, task.labels.index(answer)))
     fewest = min(map(len, found.values()), default=0)
     return [question for questions in found.values() for question in questions[:fewest]]
-
-
-def _of_one_kind(fact: Callable[[Scene], str | None]) -> Callable[[Scene], str | None]:
-    """Asked of single objects and groups: two different objects have two answers."""
-    return lambda scene: None if scene.companion else fact(scene)
-
-
-def _shape(scene: Scene) -> str | None:
-    return scene.shape if scene.shape in SHAPES else None
-
-
-def _thing(scene: Scene) -> str | None:
-    return scene.shape if scene.shape in THINGS else None
 
 
 def _texture(scene: Scene) -> str | None:
@@ -92,8 +79,8 @@ def _position(scene: Scene) -> str | None:
     return None if scene.size == "large" else scene.position
 
 
-def _pair(scene: Scene) -> str | None:
-    return f"{scene.colour} {scene.shape}" if scene.shape in SHAPES else None
+def _pair(scene: Scene) -> str:
+    return f"{scene.colour} {scene.shape}"
 
 
 def _relation(scene: Scene) -> str | None:
@@ -126,20 +113,15 @@ if it tells the axis.
 """
 
 TASKS = (
-    Task("shape", SHAPES, tuple(map(with_article, SHAPES)), _of_one_kind(_shape)),
-    Task("thing", THINGS, tuple(map(with_article, THINGS)), _of_one_kind(_thing)),
-    Task("colour", COLOURS, tuple(f"something {name}" for name in COLOURS), _of_one_kind(lambda scene: scene.colour)),
-    Task(
-        "count",
-        COUNTS,
-        tuple(f"{n} object{'' if n == 'one' else 's'}" for n in COUNTS),
-        _of_one_kind(lambda scene: scene.count),
-    ),
-    Task("texture", TEXTURES, tuple(f"something {name}" for name in TEXTURES), _of_one_kind(_texture)),
-    Task("size", SIZES, tuple(f"something {name}" for name in SIZES), _of_one_kind(lambda scene: scene.size)),
+    Task("shape", SHAPES, tuple(map(with_article, SHAPES)), lambda scene: scene.shape),
+    Task("thing", THINGS, tuple(map(with_article, THINGS)), lambda scene: scene.shape),
+    Task("colour", COLOURS, tuple(f"something {name}" for name in COLOURS), lambda scene: scene.colour),
+    Task("count", COUNTS, ("one object", *(f"{count} objects" for count in COUNTS[1:])), lambda scene: scene.count),
+    Task("texture", TEXTURES, tuple(f"something {name}" for name in TEXTURES), _texture),
+    Task("size", SIZES, tuple(f"something {name}" for name in SIZES), lambda scene: scene.size),
     Task("background", BACKGROUNDS, tuple(map(_ground, BACKGROUNDS)), lambda scene: scene.background),
-    Task("position", POSITIONS, tuple(f"something in the {name}" for name in POSITIONS), _of_one_kind(_position)),
-    Task("colour_and_shape", PAIRS, PAIR_PHRASES, _of_one_kind(_pair)),
-    Task("colour_and_shape_unseen", PAIRS, PAIR_PHRASES, _of_one_kind(_pair), split="unseen"),
+    Task("position", POSITIONS, tuple(f"something in the {name}" for name in POSITIONS), _position),
+    Task("colour_and_shape", PAIRS, PAIR_PHRASES, _pair),
+    Task("colour_and_shape_unseen", PAIRS, PAIR_PHRASES, _pair, split="unseen"),
     Task("relation", RELATED, RELATED, _relation, split="relation"),
 )

@@ -97,7 +97,11 @@ def caption(scene: Scene, rng: np.random.Generator) -> Caption:
     facts = {name: view[name] for name in FACT_NAMES if name in chosen}
     alone = len(facts) == 1 and rng.random() < 0.6
     many = view.get("count", COUNTS[0]) != COUNTS[0]
-    text = _alone(*next(iter(facts.items())), rng) if alone else _phrase(facts, many, rng)
+    if not alone:
+        return Caption(_phrase(facts, many, rng), tuple(facts.items()))
+    [(name, value)] = facts.items()
+    word = _pick(SIZE_WORDS[value], rng) if name == "size" else value
+    text = _pick(LONE_PHRASES[name], rng).format(word, article=with_article(word))
     return Caption(text, tuple(facts.items()))
 
 
@@ -157,17 +161,11 @@ def _object(shape: str | None, colour: str | None, rng: np.random.Generator) -> 
 
 def plural(noun: str) -> str:
     """The plural of the world's nouns."""
-    irregular = {"fish": "fish", "cross": "crosses"}
-    return irregular.get(noun, noun + "s")
+    return {"fish": "fish", "cross": "crosses"}.get(noun, noun + "s")
 
 
 def _pick(options: tuple[str, ...], rng: np.random.Generator) -> str:
     return options[int(rng.integers(len(options)))]
-
-
-def _alone(name: str, value: str, rng: np.random.Generator) -> str:
-    word = _pick(SIZE_WORDS[value], rng) if name == "size" else value
-    return _pick(LONE_PHRASES[name], rng).format(word, article=with_article(word))
 
 
 def _phrase(facts: dict[str, str], many: bool, rng: np.random.Generator) -> str:

@@ -45,7 +45,7 @@ class Quantization:
         layers = clip.replace_image_layers(nn.Linear, _Int8Linear)
         _embedded(clip.embed_images, _scenes(clip)[:SCENES])
         for layer in layers:
-            layer.settle()
+            layer.settled = True
 
     def check(self, towers: Towers) -> float:
         """The share of answers that are still the same. Raises CheckpointError if it is too small."""
@@ -80,22 +80,18 @@ class Quantization:
 
 
 class _Int8Linear(nn.Module):
-    """A linear layer that watches the range of its inputs, and after `settle` rounds them and its weights to 8 bits."""
+    """A linear layer that watches the range of its inputs, and once `settled` rounds them and its weights to 8 bits."""
 
     def __init__(self, layer: nn.Linear) -> None:
         super().__init__()
         self._layer = layer
         self._low, self._high = 0.0, 0.0  # zero must be one of the values
-        self._settled = False
+        self.settled = False
         self._steps = (layer.weight.detach().abs().amax(dim=1) / 127).clamp(min=1e-8)  # [outputs]
         self._zeros = torch.zeros_like(self._steps, dtype=torch.int32)
 
-    def settle(self) -> None:
-        """Keep the range seen so far."""
-        self._settled = True
-
     def forward(self, inputs: Tensor) -> Tensor:
-        if not self._settled:
+        if not self.settled:
             self._low, self._high = min(self._low, float(inputs.min())), max(self._high, float(inputs.max()))
             return linear(inputs, self._layer.weight, self._layer.bias)
         step = (self._high - self._low) / 255

@@ -7,17 +7,15 @@ labels (benchmarks/serving.md).
 import warnings
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from functools import partial
 
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.functional import linear
 from transformers import BatchEncoding
 
 from contract.containers import Precision
 from model.clip.encode import Clip, TextEmbedding
-from model.serving.towers import Embed
 from model.serving.towers.openvino_without_telemetry import openvino
 
 HINTS = {"fp32": "f32", "bf16": "bf16", "int8": "bf16"}
@@ -42,7 +40,7 @@ class OpenVinoTowers:
         images = _converted(clip, clip.encode_images, (blank,))
         images.reshape([-1, *blank.shape[1:]])
         compiled = self._compiled(images, ENABLE_CPU_PINNING=workers > 1)
-        self.workers = [_worker(compiled) for _ in range(workers)]
+        self.workers = [partial(_computed, compiled.create_infer_request()) for _ in range(workers)]
         texts = _converted(clip, _encoder_of_texts(clip), tuple(tokens[name] for name in TOKENS))
         self._texts = self._compiled(texts, ENABLE_CPU_PINNING=False)  # each model would pin to the same cores
 
@@ -51,7 +49,7 @@ class OpenVinoTowers:
         return self._clip.embed_texts(texts, self._encode_tokens)
 
     def _encode_tokens(self, tokens: BatchEncoding) -> Tensor:
-        return _computed(self._texts.create_infer_request(), [tokens[name].numpy() for name in TOKENS])
+        return _computed(self._texts.create_infer_request(), *(tokens[name] for name in TOKENS))
 
     def _compiled(self, model: openvino.Model, **options: object) -> openvino.CompiledModel:
         with ThreadPoolExecutor(1) as apart:  # see _computed
@@ -85,21 +83,11 @@ class PatchProduct(nn.Module):
         return product.transpose(1, 2).reshape(batch, -1, rows, columns)
 
 
-def _worker(compiled: openvino.CompiledModel) -> Embed:
-    """A way through the model of its own."""
-    request = compiled.create_infer_request()
-
-    def embed(pixels: Tensor) -> Tensor:
-        return _computed(request, [pixels.numpy()])
-
-    return embed
-
-
-def _computed(request: openvino.InferRequest, inputs: list[NDArray[Any]]) -> Tensor:
+def _computed(request: openvino.InferRequest, *inputs: Tensor) -> Tensor:
     """What a request makes of its inputs, on a thread of OpenVINO's own. `infer` may compute in the caller's, and leave
     there what the kernel can't make room for at the next signal on a CPU with AMX: it ends the process then.
     """
-    request.start_async(inputs, share_inputs=True)
+    request.start_async([each.numpy() for each in inputs], share_inputs=True)
     request.wait()
     return torch.from_numpy(request.get_output_tensor().data.copy())
 

@@ -6,7 +6,6 @@ is padded to the next of them. With two workers one batch is copied while the ot
 """
 
 from collections.abc import Callable
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -52,25 +51,22 @@ class _Worker:
             return run()[:images].cpu()
 
     def _prepared(self, size: int) -> Callable[[], Tensor]:
-        """What embeds the first `size` images of the buffer, used once."""
+        """What embeds the first `size` images of the buffer, used once: on a GPU a CUDA graph, whose result is
+        overwritten by the next run.
+        """
         pixels = self._pixels[:size]
         if self._stream is None:
             return lambda: self._clip.encode_images(pixels)
-        return _captured(lambda: self._clip.encode_images(pixels), self._stream, self._memory)
+        graph = torch.cuda.CUDAGraph()
+        with torch.inference_mode(), torch.cuda.stream(self._stream):
+            for _ in range(WARM_UPS):
+                self._clip.encode_images(pixels)
+            self._stream.synchronize()
+            with torch.cuda.graph(graph, self._memory, self._stream):
+                embeds = self._clip.encode_images(pixels)
 
+        def replay() -> Tensor:
+            graph.replay()
+            return embeds
 
-def _captured(embed: Callable[[], Tensor], stream: torch.cuda.Stream, memory: Any) -> Callable[[], Tensor]:
-    """The same as a CUDA graph, whose result is overwritten by the next run."""
-    graph = torch.cuda.CUDAGraph()
-    with torch.inference_mode(), torch.cuda.stream(stream):
-        for _ in range(WARM_UPS):
-            embed()
-        stream.synchronize()
-        with torch.cuda.graph(graph, memory, stream):
-            embeds = embed()
-
-    def replay() -> Tensor:
-        graph.replay()
-        return embeds
-
-    return replay
+        return replay

@@ -32,7 +32,7 @@ def test_a_part_of_a_stage_may_count_as_another_and_one_that_comes_again_adds_up
     for _ in range(2):
         with trace.stage("model") as model:
             time.sleep(0.02)
-            model.of_which("queue", 0.015)
+            model["queue"] = 0.015
     assert trace.durations_ms["queue"] == 30
     assert trace.durations_ms["model"] >= 10
 

@@ -36,7 +36,7 @@ def image(number: int) -> Tensor:
 
 async def ask(workers: Workers, numbers: Sequence[int]) -> list[asyncio.Task[float]]:
     async def one(number: int) -> float:
-        return float((await workers.embed_image(image(number))).vector)
+        return float((await workers.embed_image(image(number)))[0])
 
     tasks = [asyncio.create_task(one(number)) for number in numbers]
     await asyncio.sleep(0)  # they are queued

@@ -13,6 +13,6 @@ def test_every_shape_has_an_outline() -> None:
 
 @pytest.mark.parametrize("shape", OUTLINES)
 def test_an_outline_fills_its_square_and_stays_within_it(shape: str) -> None:
-    points = np.concatenate([part.points for part in OUTLINES[shape]() if part.paint != "hole"])
+    points = np.concatenate([part.points for part in OUTLINES[shape] if part.paint != "hole"])
     assert 0.4 < np.abs(points).max() < 0.6
     assert (points.max(axis=0) - points.min(axis=0)).max() > 0.75
