@@ -229,7 +229,8 @@ def parse_annotations(
         entries, listed = _from_json(body)
     else:
         images, fields = read_fields(content_type, body, query)
-        shared = validate(_Fields, {name: _text_or_list(name, values) for name, values in fields.items()})
+        lone = {name: values[0] for name, values in fields.items() if len(values) == 1 and name != "sentences"}
+        shared = validate(_Fields, {**{name: list(values) for name, values in fields.items()}, **lone})
         entries, listed = [Entry(shared, image, shared.dataset) for image in images], len(images) > 1
     if not 1 <= len(entries) <= MAX_IMAGES:
         raise BadRequest(f"{len(entries)} annotations, between 1 and {MAX_IMAGES} are allowed in one request")
@@ -259,7 +260,3 @@ def entry_or_problem(item: object) -> Entry:
         return _entry(item)
     except BadRequest as problem:
         return Entry(problem, problem)
-
-
-def _text_or_list(name: str, values: Sequence[str]) -> object:
-    return values[0] if len(values) == 1 and name != "sentences" else list(values)

@@ -7,16 +7,16 @@ lines; and, written last, one of `done/`, whose name alone tells what came of th
 
 import re
 from collections.abc import Callable, Iterable
-from typing import Annotated, Any, ClassVar, Literal, NamedTuple, Self
+from typing import Any, ClassVar, Literal, NamedTuple, Self
 
 from pydantic import BaseModel, Field, model_validator
 
 from contract.annotations import IMAGES_PREFIX
 from contract.idempotency import ID
-from contract.limits import MAX_S3_KEY_BYTES, MAX_TASKS, UPLOADS_PREFIX
+from contract.limits import UPLOADS_PREFIX
 from contract.problems import BadRequest, Problem, shorten
-from contract.questions import Parameters, TaskName
-from contract.validation import Stored, Strict
+from contract.questions import Parameters, TaskName, TaskNames
+from contract.validation import S3Key, Stored, Strict
 
 BATCHES_PREFIX = "batches/"
 """Where in the data bucket they are: one folder each."""
@@ -37,13 +37,9 @@ _DONE = re.compile(rf"(\d{{{_SHARD_DIGITS}}})-(\d+)-(\d+)")
 class BatchBody(Strict):
     """The JSON body of POST /batches: where the images are, and what is asked of each."""
 
-    s3_prefix: str | None = Field(
-        default=None, max_length=MAX_S3_KEY_BYTES, description="Every object whose key begins with it"
-    )
-    s3_key: str | None = Field(
-        default=None, max_length=MAX_S3_KEY_BYTES, description='JSON lines such as {"s3_key": "collections/1.jpg"}'
-    )
-    task: TaskName | Annotated[list[TaskName], Field(min_length=1, max_length=MAX_TASKS)] | None = Field(
+    s3_prefix: S3Key | None = Field(default=None, description="Every object whose key begins with it")
+    s3_key: S3Key | None = Field(default=None, description='JSON lines such as {"s3_key": "collections/1.jpg"}')
+    task: TaskName | TaskNames | None = Field(
         default=None, description="A saved task by its name, or a list of them, instead of parameters"
     )
     parameters: Parameters | None = Field(default=None, description="As in POST /classify")

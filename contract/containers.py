@@ -15,17 +15,12 @@ class ContainerSettings(Settings):
     """What both programs of the image are told: SageMaker's folders, and the checkpoint baked into the image."""
 
     base_dir: Path = Field(Path("/opt/ml"), alias="SAGEMAKER_BASE_DIR")
-    model_dir: Path = Field(
-        default_factory=lambda known: Path(known["base_dir"]) / "model",
-        alias="SM_MODEL_DIR",
-        description="The model artifact: training leaves it here, the server serves it if it is a checkpoint",
-    )
-    base_model_dir: Path = Field(
-        Path("/opt/wordsight/base"),
-        alias="BASE_MODEL_DIR",
-        description="Served when model_dir holds no checkpoint, and what fine-tuning starts from",
-    )
-    expect_gpu: bool = Field(False, alias="EXPECT_GPU", description="Fail instead of being silently slow without CUDA")
+    model_dir: Path = Field(default_factory=lambda known: Path(known["base_dir"]) / "model", alias="SM_MODEL_DIR")
+    """The model artifact: training leaves it here, the server serves it if it is a checkpoint."""
+    base_model_dir: Path = Field(Path("/opt/wordsight/base"), alias="BASE_MODEL_DIR")
+    """Served when model_dir holds no checkpoint, and what fine-tuning starts from."""
+    expect_gpu: bool = Field(False, alias="EXPECT_GPU")
+    """Fail instead of being silently slow without CUDA."""
 
 
 def free_vcpus() -> int:
@@ -36,44 +31,26 @@ def free_vcpus() -> int:
 class ServeSettings(ContainerSettings):
     """What the inference server may be told beside that. The first name is SageMaker's, the others ours."""
 
-    port: int = Field(8080, alias="SAGEMAKER_BIND_TO_PORT", ge=0, le=65535, description="0 takes any free port")
+    port: int = Field(8080, alias="SAGEMAKER_BIND_TO_PORT", ge=0, le=65535)
+    """0 takes any free port."""
     bind_host: str = Field("0.0.0.0", alias="BIND_HOST")  # noqa: S104 - SageMaker calls from outside
-    run_as_user: str = Field("", alias="RUN_AS_USER", description="Whom to become, if root, before taking requests")
-    exact: bool = Field(
-        False,
-        alias="EXACT",
-        description="Answer what transformers does to 1e-4: in fp32, from images that are decoded and resized its way",
-    )
-    precision: Literal["auto", Precision] = Field(
-        "auto",
-        alias="PRECISION",
-        description="Of the towers' arithmetic; auto: fp16 on a GPU, bf16 for a large model on a CPU that has it; int8 "
-        "(such a CPU only) costs accuracy, and ends the server if it costs much",
-    )
-    model_workers: int | None = Field(
-        None,
-        alias="MODEL_WORKERS",
-        ge=1,
-        description="Batches that are computed at a time; None: two on a GPU, else one per core, each with one thread",
-    )
-    decode_threads: int = Field(
-        default_factory=free_vcpus, alias="DECODE_THREADS", ge=1, description="Threads that open images"
-    )
-    queue_budget_ms: int = Field(
-        500,
-        alias="QUEUE_BUDGET_MS",
-        ge=1,
-        description="A request that would have to wait longer for its turn is refused with 429",
-    )
-    max_bytes_in_flight: int = Field(
-        256_000_000,
-        alias="MAX_BYTES_IN_FLIGHT",
-        ge=1,
-        description="Bodies kept in memory at a time; what would exceed that is refused with 429",
-    )
-    label_cache_rows: int = Field(
-        50_000, alias="LABEL_CACHE_ROWS", ge=1, description="Prompts whose embeddings are kept; 2 kB each at width 512"
-    )
+    run_as_user: str = Field("", alias="RUN_AS_USER")
+    """Whom to become, if root, before taking requests."""
+    exact: bool = Field(False, alias="EXACT")
+    """Answer what transformers does to 1e-4: in fp32, from images that are decoded and resized its way."""
+    precision: Literal["auto", Precision] = Field("auto", alias="PRECISION")
+    """Of the towers' arithmetic; auto: fp16 on a GPU, bf16 for a large model on a CPU that has it; int8 (such a CPU
+    only) costs accuracy, and ends the server if it costs much."""
+    model_workers: int | None = Field(None, alias="MODEL_WORKERS", ge=1)
+    """Batches that are computed at a time; None: two on a GPU, else one per core, each with one thread."""
+    decode_threads: int = Field(default_factory=free_vcpus, alias="DECODE_THREADS", ge=1)
+    """Threads that open images."""
+    queue_budget_ms: int = Field(500, alias="QUEUE_BUDGET_MS", ge=1)
+    """A request that would have to wait longer for its turn is refused with 429."""
+    max_bytes_in_flight: int = Field(256_000_000, alias="MAX_BYTES_IN_FLIGHT", ge=1)
+    """Bodies kept in memory at a time; what would exceed that is refused with 429."""
+    label_cache_rows: int = Field(50_000, alias="LABEL_CACHE_ROWS", ge=1)
+    """Prompts whose embeddings are kept; 2 kB each at width 512."""
 
     @model_validator(mode="after")
     def _fit_together(self) -> Self:
@@ -88,21 +65,15 @@ class TrainSettings(ContainerSettings):
     """
 
     train_dir: Path = Field(
-        default_factory=lambda known: Path(known["base_dir"]) / "input/data/train",
-        alias="SM_CHANNEL_TRAIN",
-        description="A dataset in any layout of model/data/readers.py",
+        default_factory=lambda known: Path(known["base_dir"]) / "input/data/train", alias="SM_CHANNEL_TRAIN"
     )
-    base_channel_dir: Path | None = Field(
-        None,
-        alias="SM_CHANNEL_BASE",
-        description="A checkpoint to fine-tune in place of the image's own; None: the base channel, if it is mounted",
-    )
-    pixels_dir: Path | None = Field(
-        None,
-        alias="PIXELS_DIR",
-        description="Keep decoded images here for other runs and processes; None: until this process ends",
-    )
-    job_name: str | None = Field(None, alias="TRAINING_JOB_NAME", description="Becomes the model's version")
+    """A dataset in any layout of model/data/readers.py."""
+    base_channel_dir: Path | None = Field(None, alias="SM_CHANNEL_BASE")
+    """A checkpoint to fine-tune in place of the image's own; None: the base channel, if it is mounted."""
+    pixels_dir: Path | None = Field(None, alias="PIXELS_DIR")
+    """Keep decoded images here for other runs and processes; None: until this process ends."""
+    job_name: str | None = Field(None, alias="TRAINING_JOB_NAME")
+    """Becomes the model's version."""
 
     @property
     def hyperparameters_file(self) -> Path:

@@ -27,22 +27,22 @@ def read_fields(
     media_type = media_type_of(content_type)
     if media_type == "multipart/form-data":
         images, fields = _read_form(content_type or "", body)
-        return images, _merge(fields, query)
+        if twice := sorted(fields.keys() & query.keys()):
+            raise BadRequest(f"{', '.join(twice)} is given both in the form and in the query: give it once")
+        return images, {**fields, **query}
     if media_type.startswith("image/") or media_type == "application/octet-stream":
         if not body:
             raise BadRequest("the body is empty: send the image's bytes (curl: --data-binary @image.jpg)")
         return [body], query
-    raise UnsupportedMediaType(_advise_media_type(media_type))
-
-
-def _advise_media_type(media_type: str) -> str:
     if media_type == "application/x-www-form-urlencoded":
-        return (
+        raise UnsupportedMediaType(
             "application/x-www-form-urlencoded is what curl says of --data when it is told nothing: "
             "add -H 'content-type: image/jpeg' for an image, or -H 'content-type: application/json' for JSON"
         )
     got = f"content-type {media_type!r}" if media_type else "no content-type"
-    return f"{got}, allowed are application/json, image/*, application/octet-stream and multipart/form-data"
+    raise UnsupportedMediaType(
+        f"{got}, allowed are application/json, image/*, application/octet-stream and multipart/form-data"
+    )
 
 
 def parameters_of(fields: Mapping[str, Sequence[str]]) -> dict[str, Any]:
@@ -51,10 +51,9 @@ def parameters_of(fields: Mapping[str, Sequence[str]]) -> dict[str, Any]:
     for name, values in fields.items():
         if name in ("candidate_labels", "hypothesis_template", "task"):
             data[name] = json_or_list(values, name)
-        elif name in ("tasks", "thresholds", "parameters"):
-            data[name] = _json(only_one(values, name), name)
         else:
-            data[name] = only_one(values, name)
+            value = only_one(values, name)
+            data[name] = _json(value, name) if name in ("tasks", "thresholds", "parameters") else value
     parameters = data.pop("parameters", {})
     if not isinstance(parameters, dict):
         raise BadRequest(f"parameters must be a JSON object, got {shorten(json.dumps(parameters))}")
@@ -84,12 +83,6 @@ def only_one(values: Sequence[str], name: str) -> str:
     return values[0]
 
 
-def _merge(fields: Mapping[str, Sequence[str]], query: Mapping[str, Sequence[str]]) -> Mapping[str, Sequence[str]]:
-    if twice := sorted(fields.keys() & query.keys()):
-        raise BadRequest(f"{', '.join(twice)} is given both in the form and in the query: give it once")
-    return {**fields, **query}
-
-
 def _read_form(content_type: str, body: bytes) -> tuple[list[bytes], dict[str, list[str]]]:
     """Images and text fields of a multipart/form-data body (RFC 7578), in order.
 
@@ -112,10 +105,13 @@ def _read_form(content_type: str, body: bytes) -> tuple[list[bytes], dict[str, l
             if _header_parameter(head.strip(), "content-disposition", "filename") is None:
                 raise BadRequest(f"the field {name} is text, not a file: with curl write -F {name}=@image.jpg")
             images.append(content)
-        elif name:
-            fields.setdefault(name, []).append(_utf8(content, name))
-        else:
+        elif not name:
             raise BadRequest("a part of the form has no name: every part needs content-disposition: form-data; name=…")
+        else:
+            try:
+                fields.setdefault(name, []).append(content.decode())
+            except UnicodeDecodeError:
+                raise BadRequest(f"the field {name} is not UTF-8 text; images go in a field called image") from None
     return images, fields
 
 
@@ -129,10 +125,3 @@ def _header_parameter(head: bytes, header: str, parameter: str) -> str | None:
 def _read_parameter(head: bytes, header: str, parameter: str) -> str | None:
     value = BytesHeaderParser().parsebytes(head).get_param(parameter, header=header)
     return None if value is None else collapse_rfc2231_value(value)
-
-
-def _utf8(content: bytes, name: str) -> str:
-    try:
-        return content.decode()
-    except UnicodeDecodeError:
-        raise BadRequest(f"the field {name} is not UTF-8 text; images go in a field called image") from None

@@ -6,10 +6,10 @@ from pydantic import BaseModel, Field, model_validator
 
 from contract.annotations import DEFAULT_DATASET, Dataset, Split
 from contract.idempotency import ID
-from contract.limits import MAX_S3_KEY_BYTES, UPLOADS_PREFIX
+from contract.limits import UPLOADS_PREFIX
 from contract.problems import BadRequest, Problem, shorten
 from contract.questions import TaskName
-from contract.validation import Stored, Strict
+from contract.validation import S3Key, Stored, Strict
 
 IMPORTS_PREFIX = "imports/"
 """Where in the data bucket they are: `<id>.json` tells how far each is, `<id>/` has all of its problems."""
@@ -29,12 +29,9 @@ IMAGE_SUFFIXES = (
 class AnnotationImportBody(Strict):
     """The JSON body of POST /annotations/imports: what to read, and what holds where a line says nothing."""
 
-    s3_key: str | None = Field(
-        default=None, max_length=MAX_S3_KEY_BYTES, description='JSON lines such as {"s3_key": …, "sentences": […]}'
-    )
-    s3_prefix: str | None = Field(
+    s3_key: S3Key | None = Field(default=None, description='JSON lines such as {"s3_key": …, "sentences": […]}')
+    s3_prefix: S3Key | None = Field(
         default=None,
-        max_length=MAX_S3_KEY_BYTES,
         description="A folder with metadata.jsonl (Hugging Face's ImageFolder), or with one folder per label",
     )
     dataset: Dataset = DEFAULT_DATASET

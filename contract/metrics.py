@@ -4,18 +4,10 @@ They are read leniently: a figure that is missing, or of another type than it sh
 versions and of other programs lack some, and the gate has to judge those too.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Literal, Self
 
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    JsonValue,
-    ValidationError,
-    ValidatorFunctionWrapHandler,
-    field_validator,
-    model_validator,
-)
+from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError, field_validator, model_validator
 
 
 class _Figures(BaseModel):
@@ -28,7 +20,7 @@ class _Figures(BaseModel):
 
     @field_validator("*", mode="wrap")
     @classmethod
-    def _none_where_it_can_not_be_read(cls, given: Any, read: ValidatorFunctionWrapHandler) -> Any:
+    def _none_where_it_can_not_be_read(cls, given: Any, read: Callable[[Any], Any]) -> Any:
         try:
             return read(given)
         except ValidationError:

@@ -42,9 +42,10 @@ def near_duplicate_groups(hashes: Sequence[str]) -> list[list[int]]:
         bucket = bucket_of(seen)
         for step in product((-1, 0, 1), repeat=len(bucket)):
             for earlier in buckets.get(tuple(map(sum, zip(bucket, step, strict=True))), ()):
-                if groups[later] is groups[earlier]:  # of a thousand images of one scene, most need no comparison
+                # of a thousand images of one scene, most are joined already and need no comparison
+                if groups[later] is groups[earlier] or (bits ^ gradients[earlier]).bit_count() > NEAR_BITS:
                     continue
-                if (bits ^ gradients[earlier]).bit_count() <= NEAR_BITS and _near(seen, colours[earlier]):
+                if all(abs(a - b) <= NEAR_COLOURS for a, b in zip(seen, colours[earlier], strict=True)):
                     _join(groups, earlier, later)
         buckets.setdefault(bucket, []).append(later)
     return [sorted(group) for group in {id(group): group for group in groups}.values()]
@@ -56,10 +57,6 @@ def _join(groups: list[list[int]], one: int, other: int) -> None:
     large.extend(small)
     for index in small:
         groups[index] = large
-
-
-def _near(one: bytes, other: bytes) -> bool:
-    return all(abs(a - b) <= NEAR_COLOURS for a, b in zip(one, other, strict=True))
 
 
 def _bucketing(colours: Sequence[bytes]) -> Callable[[bytes], tuple[int, ...]]:

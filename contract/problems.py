@@ -25,18 +25,16 @@ class ProblemError(Exception):
 
         `error` repeats `detail` because huggingface_hub's client prints only that member.
         """
-        members: dict[str, Any] = {
+        members = {
             "type": f"urn:wordsight:problem:{self.slug}",
             "title": self.title,
             "status": self.status,
             "detail": self.detail,
             "error": self.detail,
+            "instance": instance,
+            "retry_after_s": self.retry_after_s,
         }
-        if instance is not None:
-            members["instance"] = instance
-        if self.retry_after_s is not None:
-            members["retry_after_s"] = self.retry_after_s
-        return members
+        return {name: value for name, value in members.items() if value is not None}
 
 
 class BadRequest(ProblemError):

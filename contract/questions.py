@@ -59,6 +59,7 @@ def _one_or_many(value: object) -> object:
 
 Text = Annotated[str, StringConstraints(max_length=MAX_TEXT_CHARS), AfterValidator(_not_blank)]
 TaskName = Annotated[str, AfterValidator(check_task_name)]
+TaskNames = Annotated[list[TaskName], Field(min_length=1, max_length=MAX_TASKS)]
 Template = Annotated[Text, AfterValidator(_with_place_for_label)]
 # `json_schema_input_type` is what a caller may write, and what the OpenAPI document shows
 Texts = Annotated[list[Text], BeforeValidator(_one_or_many, json_schema_input_type=Text | list[Text])]
@@ -150,7 +151,7 @@ class Parameters(Question):
     tasks: dict[Text, Question] = Field(
         default={}, max_length=MAX_TASKS, description="Several questions about one image, instead of candidate_labels"
     )
-    task: TaskName | Annotated[list[TaskName], Field(min_length=1, max_length=MAX_TASKS)] | None = Field(
+    task: TaskName | TaskNames | None = Field(
         default=None, description="A saved task by its name, or a list of them, instead of candidate_labels"
     )
 

@@ -8,15 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from contract.annotations import (
-    MAX_LISTED_ANNOTATIONS,
-    Annotation,
-    AnnotationBody,
-    AnnotationList,
-    AnnotationsAnswer,
-    AnnotationsRequest,
-    Erased,
-)
+from contract import annotations
 from contract.answers import Classification, Embeddings, Health
 from contract.batches import MAX_LISTED_BATCHES, BatchBody, BatchList, BatchView
 from contract.imports import AnnotationImportBody, ImportView
@@ -96,27 +88,27 @@ UPLOAD = Route(
 )
 
 POST_ANNOTATIONS = Route(
-    *("POST", "/annotations", "Say something of images, to learn from", AnnotationsAnswer),
-    *({200: "All of it was there already, or nothing was good", 201: "It is stored"}, AnnotationsRequest),
+    *("POST", "/annotations", "Say something of images, to learn from", annotations.AnnotationsAnswer),
+    *({200: "All of it was there already, or nothing was good", 201: "It is stored"}, annotations.AnnotationsRequest),
 )
 LIST_ANNOTATIONS = Route(
-    *("GET", "/annotations", "A dataset's annotations and their balance", AnnotationList, _PAGE),
-    page=MAX_LISTED_ANNOTATIONS,
+    *("GET", "/annotations", "A dataset's annotations and their balance", annotations.AnnotationList, _PAGE),
+    page=annotations.MAX_LISTED_ANNOTATIONS,
     query=("dataset",),
 )
 ERASE_IMAGE = Route(
     *("DELETE", "/annotations", "Forget an image and all that is said of it"),
-    *(Erased, {200: "There is no trace of it left"}),
+    *(annotations.Erased, {200: "There is no trace of it left"}),
     query=("image",),
 )
 GET_ANNOTATION = Route(
-    *("GET", "/annotations/{id}", "One annotation", Annotation, {200: "The annotation"}),
+    *("GET", "/annotations/{id}", "One annotation", annotations.Annotation, {200: "The annotation"}),
     query=("dataset",),
     etag="annotation",
 )
 PUT_ANNOTATION = Route(
     *("PUT", "/annotations/{id}", "Let an annotation say something else"),
-    *(Annotation, {200: "It was changed"}, AnnotationBody),
+    *(annotations.Annotation, {200: "It was changed"}, annotations.AnnotationBody),
     query=("dataset",),
     etag="annotation",
 )

@@ -2,13 +2,17 @@
 
 import json
 from collections.abc import Iterator
-from typing import Any, ClassVar, TypeVar
+from typing import Annotated, Any, ClassVar, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from contract.limits import MAX_S3_KEY_BYTES
 from contract.problems import BadRequest, UnsupportedMediaType, shorten
 
 Model = TypeVar("Model", bound=BaseModel)
+S3Key = Annotated[str, Field(max_length=MAX_S3_KEY_BYTES)]
+"""A key, or what keys begin with."""
+_IN_OUR_WORDS = {"missing": "is missing", "extra_forbidden": "is not a known field"}
 
 
 class Strict(BaseModel):
@@ -63,16 +67,9 @@ def _sentences(error: ValidationError) -> Iterator[str]:
     faults = error.errors(include_url=False, include_context=False)
     for fault in faults[:3]:
         where = ".".join(str(part) for part in fault["loc"] if not str(part).startswith(("function-", "list[")))
-        what = fault["msg"].removeprefix("Value error, ")
-        if fault["type"] == "value_error":
-            got = ""
-        elif fault["type"] == "missing":
-            got, what = "", "is missing"
-        elif fault["type"] == "extra_forbidden":
-            got, what = "", "is not a known field"
-        else:
-            what = what[0].lower() + what[1:]
-            got = f", got {shorten(json.dumps(fault['input'], default=str))}"
-        yield f"{where}: {what}{got}" if where else f"{what}{got}"
+        what = _IN_OUR_WORDS.get(fault["type"], fault["msg"].removeprefix("Value error, "))
+        if fault["type"] not in (*_IN_OUR_WORDS, "value_error"):
+            what = f"{what[0].lower()}{what[1:]}, got {shorten(json.dumps(fault['input'], default=str))}"
+        yield f"{where}: {what}" if where else what
     if len(faults) > 3:
         yield f"and {len(faults) - 3} more"
