@@ -28,11 +28,7 @@ class Unreadable:
 
 
 def quarantine(
-    directory: Path,
-    records: Sequence[Record],
-    use: Callable[[str, bytes], object],
-    max_share: float,
-    threads: int,
+    directory: Path, records: Sequence[Record], use: Callable[[str, bytes], object], max_share: float, threads: int
 ) -> tuple[list[Record], list[Unreadable]]:
     """Let `use` open every image once and part the records into those to train on and those to leave out.
 

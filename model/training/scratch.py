@@ -9,14 +9,7 @@ from itertools import pairwise
 
 import torch
 from tokenizers import pre_tokenizers
-from transformers import (
-    CLIPConfig,
-    CLIPImageProcessorPil,
-    CLIPModel,
-    CLIPTextConfig,
-    CLIPTokenizer,
-    CLIPVisionConfig,
-)
+from transformers import CLIPConfig, CLIPImageProcessorPil, CLIPModel, CLIPTextConfig, CLIPTokenizer, CLIPVisionConfig
 
 from model.clip.checkpoint import Checkpoint, CheckpointMetadata
 from model.world.drawing import IMAGE_SIZE
