@@ -13,7 +13,6 @@ from model.data.shards import in_reading_order
 
 NAMED_FILES = 5
 T = TypeVar("T")
-
 READ_AHEAD = 4
 """Files per thread that wait in memory for their turn."""
 
