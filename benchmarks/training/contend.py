@@ -54,7 +54,7 @@ def ours(load: Workload) -> Cost | None:
             waited_s = loop.prefetcher.waited_s if step == load.warm else waited_s
         cost = meter.cost(loop.recipe.global_batch)
         waited_s = loop.prefetcher.waited_s - waited_s
-        loop.close()
+        loop.prefetcher.close()
     if load.from_jpeg:
         cost = replace(cost, cpu_s=cost.cpu_s + decoded.cpu_s, wall_s=cost.wall_s + decoded.wall_s)
     return replace(cost, data_wait=waited_s / cost.wall_s) if ranks.is_first else None

@@ -43,9 +43,9 @@ def table(report: Report, max_unreadable_share: float) -> str:
         ("unreadable", f"{len(report.unreadable):,} of {images:,}, allowed is {max_unreadable_share:.1%}"),
         *_some([f"{one.image}: {one.reason}" for one in report.unreadable], UNREADABLE_NAMED),
         ("same file", f"{len(report.same_file):,}, of which {len(report.same_file_across_splits):,} across splits"),
-        *_pairs(report.same_file_across_splits),
+        *_some([" = ".join(pair) for pair in report.same_file_across_splits], PAIRS_NAMED),
         ("look alike", f"{len(report.look_alike_across_splits):,} images to measure on look like one to train on"),
-        *_pairs(report.look_alike_across_splits),
+        *_some([" = ".join(pair) for pair in report.look_alike_across_splits], PAIRS_NAMED),
         *_reading_lines(report.reading),
         ("training", f"would refuse it: {report.refusal}" if report.refusal else "would take it"),
     ]
@@ -56,12 +56,9 @@ def _label_lines(labels: Mapping[str, Mapping[str, int]], images: int) -> list[t
     """A line per task; its labels come with the most frequent first."""
     lines = []
     for task, counts in labels.items():
-        first, *_, last = (*counts.items(), *counts.items())
+        first, *_, last = (f"{label!r} ({count:,})" for label, count in (*counts.items(), *counts.items()))
         without = images - sum(counts.values())
-        lines.append(
-            ("labels", f"{task}: {len(counts):,}, {first[0]!r} ({first[1]:,}) to {last[0]!r} ({last[1]:,}); "
-                       f"{without:,} images have none")
-        )  # fmt: skip
+        lines.append(("labels", f"{task}: {len(counts):,}, {first} to {last}; {without:,} images have none"))
     return lines
 
 
@@ -80,10 +77,6 @@ def _counted(counts: Mapping[str, int], nothing: str) -> str:
     return ", ".join(f"{name} ({times:,})" for name, times in counts.items()) or nothing
 
 
-def _pairs(pairs: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
-    return _some([f"{one} = {other}" for one, other in pairs], PAIRS_NAMED)
-
-
 def _some(sentences: Sequence[str], limit: int) -> list[tuple[str, str]]:
     more = [f"and {len(sentences) - limit:,} more: --json names them all"] if len(sentences) > limit else []
     return [("", sentence) for sentence in [*sentences[:limit], *more]]
@@ -92,7 +85,15 @@ def _some(sentences: Sequence[str], limit: int) -> list[tuple[str, str]]:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Print the table, write the figures if asked, and return 1 if training would refuse the data."""
     defaults = Hyperparameters()
-    chosen = _parser(defaults.max_unreadable_share).parse_args(arguments)
+    parser = argparse.ArgumentParser(
+        prog="python -m model.data", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    validate = parser.add_subparsers(required=True).add_parser("validate", help="what training would find in a folder")
+    validate.add_argument("directory", type=Path)
+    validate.add_argument("--checkpoint", type=Path, help="the model to be trained: can it read the sentences?")
+    validate.add_argument("--max-unreadable-share", type=float, default=defaults.max_unreadable_share)
+    validate.add_argument("--json", type=Path, help="where to write the figures")
+    chosen = parser.parse_args(arguments)
     logging.disable_progress_bar()
     share = chosen.max_unreadable_share
     try:
@@ -110,18 +111,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if chosen.json:
         chosen.json.write_text(json.dumps(asdict(report), indent=1, ensure_ascii=False))
     return 1 if report.refusal else 0
-
-
-def _parser(max_unreadable_share: float) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m model.data", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    validate = parser.add_subparsers(required=True).add_parser("validate", help="what training would find in a folder")
-    validate.add_argument("directory", type=Path)
-    validate.add_argument("--checkpoint", type=Path, help="the model to be trained: can it read the sentences?")
-    validate.add_argument("--max-unreadable-share", type=float, default=max_unreadable_share)
-    validate.add_argument("--json", type=Path, help="where to write the figures")
-    return parser
 
 
 if __name__ == "__main__":

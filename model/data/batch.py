@@ -64,15 +64,12 @@ def weighted_rows(seed: int, weights: NDArray[np.float64], start: int, size: int
     if np.all(weights == weights[0]):
         return places
     epochs = [position // len(weights) for position in range(start, start + size)]
-    drawn = {epoch: _drawn(seed, weights, epoch) for epoch in set(epochs)}
-    return tuple(int(drawn[epoch][place]) for epoch, place in zip(epochs, places, strict=True))
-
-
-def _drawn(seed: int, weights: NDArray[np.float64], epoch: int) -> NDArray[np.int64]:
-    """Systematic sampling (Madow & Madow 1944): steps of equal length over the rows laid end to end."""
     ends = np.cumsum(weights) * (len(weights) / np.sum(weights))
-    first = np.random.default_rng((seed, epoch, 1)).random()
-    return np.searchsorted(ends, first + np.arange(len(weights)), side="right").clip(max=len(weights) - 1)
+    drawn = {}
+    for epoch in set(epochs):  # systematic sampling (Madow & Madow 1944): equal steps over the rows laid end to end
+        first = np.random.default_rng((seed, epoch, 1)).random()
+        drawn[epoch] = np.searchsorted(ends, first + np.arange(len(weights)), side="right").clip(max=len(weights) - 1)
+    return tuple(int(drawn[epoch][place]) for epoch, place in zip(epochs, places, strict=True))
 
 
 @lru_cache(maxsize=4)

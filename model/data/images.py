@@ -113,21 +113,18 @@ class CachedImages(ImageFiles):
         index = file.with_suffix(".json")
         with file.with_suffix(".lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
-            self._take_up(file, index)
+            known = json.loads(index.read_bytes()) if index.is_file() else {}
+            row_bytes = prod(self._shape)
+            with file.open("ab") as pixels:
+                self._rows = known if len(known) * row_bytes <= pixels.tell() else {}
+                rows = len(self._rows) + self._images
+                pixels.truncate(max(pixels.tell(), rows * row_bytes))
+            self._pixels = np.memmap(file, np.uint8, "r+", shape=(rows, *self._shape))
             yield
             self._pixels.flush()
             aside = index.with_suffix(".part")
             aside.write_text(json.dumps(self._rows))
             aside.replace(index)
-
-    def _take_up(self, file: Path, index: Path) -> None:
-        known = json.loads(index.read_bytes()) if index.is_file() else {}
-        row_bytes = prod(self._shape)
-        with file.open("ab") as pixels:
-            self._rows = known if len(known) * row_bytes <= pixels.tell() else {}
-            rows = len(self._rows) + self._images
-            pixels.truncate(max(pixels.tell(), rows * row_bytes))
-        self._pixels = np.memmap(file, np.uint8, "r+", shape=(rows, *self._shape))
 
 
 def open_images(

@@ -18,7 +18,6 @@ SNAPSHOTS = SNAPSHOTS_PREFIX.rstrip("/")
 """The folder of a channel whose manifest lies where the API wrote it, and whose images lie elsewhere."""
 TEXT_SUFFIXES = (".txt", ".json")
 """Beside an image in a shard, the preferred one first."""
-TABLE_SUFFIXES = (".csv", ".tsv")
 MAX_CELL_CHARS = 1_000_000
 HERE = PurePosixPath()
 
@@ -37,12 +36,6 @@ class Row:
     split: Split | None = None
 
 
-def read_json_lines(directory: Path) -> Iterator[Row] | None:
-    """Rows of all *.jsonl files in their order, or None where there are none."""
-    files = _files(directory, (".jsonl",))
-    return (row for path in files for row in _json_lines(directory, path)) if files else None
-
-
 def _json_lines(directory: Path, path: Path) -> Iterator[Row]:
     name, folder, split = _whereabouts(directory, path)
     for number, line in enumerate(_text(path).split("\n"), start=1):  # JSON may hold other line ends within a string
@@ -51,13 +44,8 @@ def _json_lines(directory: Path, path: Path) -> Iterator[Row]:
             yield Row(place, _json_object(line, place), folder, split)
 
 
-def read_tables(directory: Path) -> Iterator[Row] | None:
-    """Rows of all tables in their order, or None where there are none. Every cell is text: None and NA are words."""
-    files = _files(directory, TABLE_SUFFIXES)
-    return (row for path in files for row in _table(directory, path)) if files else None
-
-
 def _table(directory: Path, path: Path) -> Iterator[Row]:
+    """Every cell is text: None and NA are words."""
     name, folder, split = _whereabouts(directory, path)
     text = _text(path)
     csv.field_size_limit(MAX_CELL_CHARS)
@@ -77,12 +65,6 @@ def _table(directory: Path, path: Path) -> Iterator[Row]:
             yield Row(f"{name} line {rows.line_num}", said, folder, split)
     except csv.Error as error:
         raise DataError(f"{name} line {rows.line_num} is no table row: {error}") from None
-
-
-def read_shards(directory: Path) -> Iterator[Row] | None:
-    """Rows of all tar shards in their order, or None where there are none."""
-    files = _files(directory, (SHARD,))
-    return (row for path in files for row in _shard(directory, path)) if files else None
 
 
 def _shard(directory: Path, path: Path) -> Iterator[Row]:
@@ -118,52 +100,56 @@ def _said_beside(files: Mapping[str, PurePosixPath], texts: Mapping[str, bytes],
     return {}
 
 
-def read_classes(directory: Path) -> Iterator[Row] | None:
+def _classes(directory: Path) -> Iterator[Row] | None:
     """A row per image in folders named after classes, or None where there are fewer than two such folders."""
-    folders = {path.name: path for path in _folders(directory)}
-    if folders and folders.keys() <= SPLIT_NAMES.keys():
-        groups: list[tuple[Path, Split | None]] = [(path, SPLIT_NAMES[name]) for name, path in folders.items()]
-    else:
+    groups: list[tuple[Path, Split | None]] = [(path, SPLIT_NAMES.get(path.name)) for path in _folders(directory)]
+    if not all(split for _, split in groups):
         groups = [(directory, None)]
-    rows = [
-        _classified(path.relative_to(directory).as_posix(), label.name, split)
+    images = [
+        (path.relative_to(directory).as_posix(), label.name, split)
         for group, split in groups
         for label in _folders(group)
         for path in sorted(label.rglob("*"))
         if path.suffix.lower() in IMAGE_SUFFIXES and path.is_file()
     ]
-    return iter(rows) if len({row.fields[LABEL_FIELD] for row in rows}) > 1 else None
+    if len({label for _, label, _ in images}) < 2:
+        return None
+    return (Row(image, {IMAGE_FIELDS[0]: image, LABEL_FIELD: label}, split=split) for image, label, split in images)
 
 
-def _classified(image: str, label: str, split: Split | None) -> Row:
-    return Row(image, {IMAGE_FIELDS[0]: image, LABEL_FIELD: label}, split=split)
+def _of_files(
+    suffixes: Sequence[str], read: Callable[[Path, Path], Iterator[Row]]
+) -> Callable[[Path], Iterator[Row] | None]:
+    """The layout of files with one of the suffixes, in the folder, in its folders that are named after splits, and in a
+    snapshot; `read` gives the rows of one.
+    """
+
+    def rows(directory: Path) -> Iterator[Row] | None:
+        splits = [path for path in _folders(directory) if path.name in SPLIT_NAMES]
+        files = [
+            path
+            for place in (directory, *splits, *_folders(directory / SNAPSHOTS))
+            if place.is_dir()
+            for path in sorted(place.iterdir())
+            if path.suffix.lower() in suffixes and path.is_file() and not path.name.startswith(".")
+        ]
+        return (row for path in files for row in read(directory, path)) if files else None
+
+    return rows
 
 
 LAYOUTS: dict[str, Callable[[Path], Iterator[Row] | None]] = {
-    "JSON Lines": read_json_lines,
-    "table": read_tables,
-    "tar shards": read_shards,
-    "a folder per class": read_classes,
+    "JSON Lines": _of_files((".jsonl",), _json_lines),
+    "table": _of_files((".csv", ".tsv"), _table),
+    "tar shards": _of_files((SHARD,), _shard),
+    "a folder per class": _classes,
 }
-
-
-def _files(directory: Path, suffixes: Sequence[str]) -> list[Path]:
-    """Files with one of the suffixes, in the folder, in its folders that are named after splits, and in a snapshot."""
-    splits = [path for path in _folders(directory) if path.name in SPLIT_NAMES]
-    places = [directory, *splits, *_folders(directory / SNAPSHOTS)]
-    return [
-        path
-        for place in places
-        if place.is_dir()
-        for path in sorted(place.iterdir())
-        if path.suffix.lower() in suffixes and path.is_file() and not path.name.startswith(".")
-    ]
+"""What reads the rows of all its files in their order, or is None where the folder has another layout."""
 
 
 def _folders(directory: Path) -> list[Path]:
-    if not directory.is_dir():
-        return []
-    return sorted(path for path in directory.iterdir() if path.is_dir() and not path.name.startswith("."))
+    found = directory.iterdir() if directory.is_dir() else ()
+    return sorted(path for path in found if path.is_dir() and not path.name.startswith("."))
 
 
 def _whereabouts(directory: Path, path: Path) -> tuple[str, PurePosixPath, Split | None]:

@@ -13,7 +13,6 @@ from model.data.shards import in_reading_order
 
 NAMED_FILES = 5
 T = TypeVar("T")
-
 READ_AHEAD = 4
 """Files per thread that wait in memory for their turn."""
 
@@ -28,11 +27,7 @@ class Unreadable:
 
 
 def quarantine(
-    directory: Path,
-    records: Sequence[Record],
-    use: Callable[[str, bytes], object],
-    max_share: float,
-    threads: int,
+    directory: Path, records: Sequence[Record], use: Callable[[str, bytes], object], max_share: float, threads: int
 ) -> tuple[list[Record], list[Unreadable]]:
     """Let `use` open every image once and part the records into those to train on and those to leave out.
 

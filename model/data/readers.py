@@ -32,15 +32,12 @@ from model.data.records import (
     Record,
 )
 
-S3 = "s3://"
 JOB_SUFFIX = "-metadata"
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """What was found in a folder: its layout's name, the records, and how often each field was met that means nothing
-    here.
-    """
+    """A folder's layout and records, and how often each field was met that means nothing here."""
 
     layout: str
     records: list[Record]
@@ -77,34 +74,25 @@ def merged(records: Iterator[Record]) -> list[Record]:
     for record in records:
         alike = found.setdefault(record.image, [])
         alike.append(record)
-        _check_agreement(alike[0], record)
-    return [_merged(alike) for alike in found.values()]
+        known = alike[0]
+        if known.split != record.split:
+            raise DataError(f"{record.image} is in the splits {known.split} and {record.split}: an image has one")
+        if known.weight != record.weight:
+            raise DataError(f"{record.image} has the weights {known.weight:g} and {record.weight:g}: an image has one")
+    return [alike[0] if len(alike) == 1 else _union(alike) for alike in found.values()]
 
 
-def _merged(alike: Sequence[Record]) -> Record:
-    """All records of one image as one."""
-    first = alike[0]
-    if len(alike) == 1:
-        return first
+def _union(alike: Sequence[Record]) -> Record:
+    """All records of one image as one. An image that has several labels in a task has none of its own there, but is
+    still said to be each.
+    """
     captions = tuple(dict.fromkeys(said for record in alike for said in record.captions))
     held_out = tuple(dict.fromkeys(said for record in alike for said in record.held_out))
-    return first.model_copy(update={"captions": captions, "held_out": held_out, "labels": _common_labels(alike)})
-
-
-def _check_agreement(known: Record, record: Record) -> None:
-    if known.split != record.split:
-        raise DataError(f"{record.image} is in the splits {known.split} and {record.split}: an image has one")
-    if known.weight != record.weight:
-        raise DataError(f"{record.image} has the weights {known.weight:g} and {record.weight:g}: an image has one")
-
-
-def _common_labels(alike: Sequence[Record]) -> dict[str, str]:
-    """Of all; an image that has several labels in a task has none of its own there, but is still said to be each."""
-    said: dict[str, set[str]] = {}
-    for record in alike:
-        for task, label in record.labels.items():
-            said.setdefault(task, set()).add(label)
-    return {task: label for task, (label, *others) in said.items() if not others}
+    labels: dict[str, set[str]] = {}
+    for task, label in (item for record in alike for item in record.labels.items()):
+        labels.setdefault(task, set()).add(label)
+    own = {task: label for task, (label, *others) in labels.items() if not others}
+    return alike[0].model_copy(update={"captions": captions, "held_out": held_out, "labels": own})
 
 
 def _record(directory: Path, row: Row, ignored: Counter[str]) -> Record:
@@ -142,8 +130,8 @@ def _labels(fields: Fields) -> dict[str, Any]:
 
 def _below(directory: Path, image: str, row: Row) -> str:
     """The image's path below the dataset's folder."""
-    if image.startswith(S3):
-        parts = PurePosixPath(image.removeprefix(S3)).parts[1:]
+    if image.startswith("s3://"):
+        parts = PurePosixPath(image.removeprefix("s3://")).parts[1:]
         endings = ["/".join(parts[start:]) for start in range(len(parts))]
         path = next((e for e in endings if ".." not in parts and _is_file(directory / e)), "/".join(parts))
     else:

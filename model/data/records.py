@@ -5,7 +5,7 @@ Records come from `model.data.readers`. Where none is for validation, a fixed sh
 
 import hashlib
 from collections.abc import Sequence
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 import numpy as np
 import torch
@@ -55,10 +55,8 @@ class Record(BaseModel):
     @field_validator("captions", "held_out", mode="before")
     @classmethod
     def _one_or_many(cls, value: object) -> object:
-        sentences = [value] if isinstance(value, str) else value
-        if not isinstance(sentences, list | tuple) or not all(
-            isinstance(said, str) and said.strip() for said in sentences
-        ):
+        sentences: Sequence[Any] = value if isinstance(value, list | tuple) else [value]
+        if not all(isinstance(said, str) and said.strip() for said in sentences):
             raise ValueError("give a sentence or a list of sentences, none of them empty")
         return tuple(dict.fromkeys(" ".join(said.split()) for said in sentences))
 
@@ -89,8 +87,12 @@ class ManifestExamples:
         places = weighted_rows(self.seed, self.weights, step * size, size)
         rows = tuple(self.train_rows[place] for place in places)
         rng = np.random.default_rng((self.seed, step))
-        texts = [text for row in rows for text in self._some_captions(row, rng)]
-        return _describe(rows, [self.records[row].captions for row in rows], texts)
+        captions = [self.records[row].captions for row in rows]
+        texts: list[str] = []
+        for said in captions:
+            drawn = rng.choice(len(said), min(self.captions_per_image, len(said)), replace=False)
+            texts += [said[place] for place in drawn]
+        return _describe(rows, captions, texts)
 
     def validation(self) -> Batch:
         """The kept-back images with all of their held-out sentences, or of their captions where they have none."""
@@ -110,11 +112,6 @@ class ManifestExamples:
         """sha256 of the records; the images stand in it by name."""
         lines = "\n".join(record.model_dump_json() for record in self.records)
         return hashlib.sha256(lines.encode()).hexdigest()
-
-    def _some_captions(self, row: int, rng: np.random.Generator) -> list[str]:
-        captions = self.records[row].captions
-        count = min(self.captions_per_image, len(captions))
-        return [captions[place] for place in rng.choice(len(captions), count, replace=False)]
 
 
 def _describe(rows: tuple[int, ...], true_of_rows: Sequence[Sequence[str]], said: Sequence[str]) -> Batch:
@@ -158,12 +155,8 @@ def splits_of(records: Sequence[Record], validation_share: float, seed: int) -> 
     given: list[Split] = [record.split or "train" for record in records]
     if "validation" in given:
         return given
+    hashes = [hashlib.sha256(f"{seed} {record.image}".encode()).digest()[:8] for record in records]
     return [
-        "validation" if split == "train" and _draw(seed, record.image) < validation_share else split
-        for split, record in zip(given, records, strict=True)
+        "validation" if split == "train" and int.from_bytes(digest) / 2**64 < validation_share else split
+        for split, digest in zip(given, hashes, strict=True)
     ]
-
-
-def _draw(seed: int, image: str) -> float:
-    """A number from 0 to 1 that belongs to a path."""
-    return int.from_bytes(hashlib.sha256(f"{seed} {image}".encode()).digest()[:8]) / 2**64

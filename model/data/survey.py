@@ -38,7 +38,7 @@ class Reading:
 @dataclass(frozen=True)
 class Report:
     """What was found in a dataset. Pairs are the names of two images, `labels` is task to label to number of images,
-    and the words of captions are those of the shortest, the median and the longest one.
+    the most frequent first, and the words of captions are those of the shortest, the median and the longest one.
     """
 
     layout: str
@@ -72,9 +72,14 @@ def survey(
     splits = dict(zip(names, splits_of(records, chosen.validation_share, chosen.seed), strict=True))
     images = {name: one for name, one in zip(names, opened, strict=True) if isinstance(one, OpenedImage)}
     unreadable = [one for one in opened if isinstance(one, Unreadable)]
-    same = _same_files(images)
+    first: dict[str, str] = {}
+    pairs = ((first.setdefault(one.digest, name), name) for name, one in images.items())
+    same = [(one, other) for one, other in pairs if one != other]
     said = Counter(sentence for record in records for sentence in record.captions)
     words = [len(sentence.split()) for sentence in said.elements()]
+    labels: dict[str, Counter[str]] = {}
+    for task, label in (item for record in records for item in record.labels.items()):
+        labels.setdefault(task, Counter())[label] += 1
     per_image = [len(record.captions) for record in records]
     frequent, times = said.most_common(1)[0]
     return Report(
@@ -87,7 +92,7 @@ def survey(
         different_captions=len(said),
         most_frequent=frequent,
         most_frequent_images=times,
-        labels=label_counts(records),
+        labels={task: dict(found.most_common()) for task, found in labels.items()},
         weights=(min(record.weight for record in records), max(record.weight for record in records)),
         ignored_fields=dict(dataset.ignored_fields),
         unreadable=unreadable,
@@ -111,27 +116,12 @@ def _open(_: str, data: bytes) -> OpenedImage:
     return OpenedImage(hashlib.sha256(data).hexdigest(), fingerprint(open_image(data)))
 
 
-def _same_files(images: Mapping[str, OpenedImage]) -> list[tuple[str, str]]:
-    first: dict[str, str] = {}
-    pairs = ((first.setdefault(one.digest, name), name) for name, one in images.items())
-    return [(one, other) for one, other in pairs if one != other]
-
-
 def _near_duplicates_across(images: Mapping[str, OpenedImage], splits: Mapping[str, str]) -> list[tuple[str, str]]:
     """Images to measure on that are near duplicates of one to train on. Exactly equal files are among them."""
     train = [name for name in images if splits[name] == "train"]
     kept = [name for name in images if splits[name] != "train"]
     pairs = near_duplicates(*([images[name].fingerprint for name in names] for names in (kept, train)))
     return [(kept[number], train[other]) for number, other in pairs]
-
-
-def label_counts(records: Sequence[Record]) -> dict[str, dict[str, int]]:
-    """Task to label to how many images have it, the most frequent first."""
-    counts: dict[str, Counter[str]] = {}
-    for record in records:
-        for task, label in record.labels.items():
-            counts.setdefault(task, Counter())[label] += 1
-    return {task: dict(found.most_common()) for task, found in counts.items()}
 
 
 def _refusal(readable: Sequence[Record], bad: Sequence[Unreadable], chosen: Hyperparameters) -> str | None:

@@ -12,7 +12,7 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
@@ -22,18 +22,16 @@ from model.clip.checkpoint import CheckpointError, load_checkpoint
 from model.clip.encode import Clip
 from model.data.readers import read_records
 from model.data.records import DataError
-from model.evaluation.answers import Answers, as_metrics, result, wording_gap, wrong_above_half
-from model.evaluation.bootstrap import change
+from model.evaluation.answers import Answers, task_figures, wording_gap, wrong_above_half
+from model.evaluation.bootstrap import changes
 from model.evaluation.embed import embed_sentences
 from model.evaluation.labelled import EmbeddedImages, LabelledTask, captions_truth, read_tasks, records_to_ask
-from model.evaluation.report import changes_table, markdown, print_figures, tasks_table, wording_table
+from model.evaluation.report import Figures, changes_table, markdown, print_figures, tasks_table, wording_table
 from model.evaluation.retrieval import retrieval
 from model.evaluation.world import World
 from model.world.tasks import TASKS
 
 SCENES = 3000
-Figures = dict[str, dict[str, float]]
-"""By task or dataset, then by the figure's name."""
 
 
 @dataclass
@@ -42,14 +40,8 @@ class Measured:
 
     clip: Clip
     answers: dict[str, Answers] = field(default_factory=dict)
-    wording: Figures = field(default_factory=dict)
-    retrieval: Figures = field(default_factory=dict)
-
-    def ask_world(self, scenes: int) -> None:
-        """The rendered world's tasks."""
-        world = World(self.clip, scenes)
-        self.answers |= world.every_answer()
-        self.wording |= {task.name: gap.as_metrics() for task in TASKS if (gap := world.wording_gap(task))}
+    wording: dict[str, dict[str, JsonValue]] = field(default_factory=dict)
+    retrieval: dict[str, dict[str, float]] = field(default_factory=dict)
 
     def ask(self, task: LabelledTask, images: EmbeddedImages) -> None:
         """A task about labelled images."""
@@ -57,52 +49,35 @@ class Measured:
             raise DataError(f"there are two tasks called {task.name!r}: give one of them another name")
         asked = images.evaluation_set(task)
         self.answers[task.name] = asked.answers(self.clip, task.prompts)
-        self.wording[task.name] = wording_gap(self.clip, asked, task.trained, task.prompts).as_metrics()
+        self.wording[task.name] = wording_gap(self.clip, asked, task.trained, task.prompts).model_dump()
 
-    def retrieve(self, name: str, images: EmbeddedImages) -> None:
-        """An image's captions among all captions, and a caption's images among all images."""
-        texts, truth = captions_truth(images.records)
-        self.retrieval[name] = retrieval(images.embeds @ embed_sentences(self.clip, texts).T, truth)
-
-    def figures(self) -> Figures:
+    def figures(self) -> dict[str, dict[str, JsonValue]]:
         """Every task's."""
-        temperature = self.clip.calibration.temperature or 1.0
-        return as_metrics(
-            {name: result(said, self.clip.logit_scale, temperature) for name, said in self.answers.items()}
-        )
-
-    def lone_labels(self) -> dict[str, float]:
-        """How often a wrong label scores above 0.5 on its own, by task."""
-        curve = self.clip.calibration.multi_label
-        return {name: wrong_above_half(said, curve) for name, said in self.answers.items()} if curve else {}
+        found = task_figures(self.answers, self.clip.logit_scale, self.clip.calibration)
+        return {name: figures.model_dump() for name, figures in found.items()}
 
 
 def measure(checkpoint: Path, given: argparse.Namespace) -> Measured:
     """Ask a checkpoint everything that was asked for. Raises CheckpointError and DataError."""
-    measured = Measured(Clip(load_checkpoint(checkpoint)))
+    clip = Clip(load_checkpoint(checkpoint))
+    measured = Measured(clip)
     if given.scenes:
-        measured.ask_world(given.scenes)
+        world = World(clip, given.scenes)
+        measured.answers |= world.every_answer()
+        measured.wording |= {task.name: gap.model_dump() for task in TASKS if (gap := world.wording_gap(task))}
     tasks = [task for path in given.tasks for task in read_tasks(path)]
     folders = {*(folder for _, folder in tasks), *given.retrieval}
-    images = {folder: _embedded(measured.clip, folder) for folder in folders}
+    images = {folder: EmbeddedImages(clip, folder, records_to_ask(read_records(folder))) for folder in folders}
+    for folder, those in images.items():
+        if those.unreadable:
+            print(f"{folder}: {those.unreadable} images can't be opened and are left out", file=sys.stderr)
     for task, folder in tasks:
         measured.ask(task, images[folder])
     for folder in given.retrieval:
-        measured.retrieve(str(folder), images[folder])
+        texts, truth = captions_truth(images[folder].records)
+        cosines = images[folder].embeds @ embed_sentences(clip, texts).T
+        measured.retrieval[str(folder)] = retrieval(cosines, truth)
     return measured
-
-
-def _embedded(clip: Clip, folder: Path) -> EmbeddedImages:
-    images = EmbeddedImages(clip, folder, records_to_ask(read_records(folder)))
-    if images.unreadable:
-        print(f"{folder}: {images.unreadable} images can't be opened and are left out", file=sys.stderr)
-    return images
-
-
-def compared(before: Measured, after: Measured) -> Figures:
-    """What changed at each task, with its 95 % interval."""
-    changes = {name: asdict(change(said, after.answers[name])) for name, said in before.answers.items()}
-    return {name: {key: round(value, 4) for key, value in one.items()} for name, one in changes.items()}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -122,7 +97,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _report(after: Measured, base: Measured | None) -> dict[str, JsonValue]:
-    tasks, lone = after.figures(), after.lone_labels()
+    tasks, lone = after.figures(), wrong_above_half(after.answers, after.clip.calibration)
     print(tasks_table(tasks), end="\n\n")
     print(wording_table(after.wording), end="\n\n")
     everything: dict[str, Figures] = {"tasks": tasks, "wording": after.wording, "retrieval": after.retrieval}
@@ -131,7 +106,7 @@ def _report(after: Measured, base: Measured | None) -> dict[str, JsonValue]:
         rows = [[name, *(f"{value:.3f}" for value in found.values())] for name, found in after.retrieval.items()]
         print(markdown(["captions of", *names], rows, aligned=True), end="\n\n")
     if base:
-        everything |= {"base_tasks": base.figures(), "changes": compared(base, after)}
+        everything |= {"base_tasks": base.figures(), "changes": changes(base.answers, after.answers)}
         print(changes_table(everything["base_tasks"], tasks, everything["changes"]), end="\n\n")
     for name, one in tasks.items():
         alone = {"wrong_above_half": lone[name]} if name in lone else {}

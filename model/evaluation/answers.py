@@ -7,8 +7,9 @@ import torch
 from torch import Tensor
 from torch.nn.functional import one_hot
 
+from contract.metrics import TaskFigures, Tasks, Wording
 from model.clip.calibration import expected_calibration_error
-from model.clip.checkpoint import MultiLabelCalibration
+from model.clip.checkpoint import Calibration
 from model.clip.encode import Clip
 from model.evaluation.embed import embed_labels
 
@@ -80,14 +81,26 @@ def result(said: Answers, logit_scale: float, temperature: float) -> TaskResult:
     )
 
 
-def wrong_above_half(said: Answers, curve: MultiLabelCalibration) -> float:
-    """Share of wrong labels that score above 0.5 when each label is scored on its own."""
-    return round(float((curve.a * said.cosines[~said.truth] + curve.b > 0).float().mean()), 4)
+def task_figures(answers: Mapping[str, Answers], logit_scale: float, calibration: Calibration) -> Tasks:
+    """Every task's, rounded to what they mean."""
+    results = {name: result(said, logit_scale, calibration.temperature or 1.0) for name, said in answers.items()}
+    return {name: TaskFigures.model_validate(rounded(asdict(found))) for name, found in results.items()}
 
 
-def as_metrics(results: Mapping[str, TaskResult]) -> dict[str, dict[str, float]]:
-    """The results as JSON values, rounded to what they mean."""
-    return {name: {key: round(value, 4) for key, value in asdict(one).items()} for name, one in results.items()}
+def rounded(figures: Mapping[str, float]) -> dict[str, float]:
+    """To the digits that a few thousand images can tell."""
+    return {name: round(value, 4) for name, value in figures.items()}
+
+
+def wrong_above_half(answers: Mapping[str, Answers], calibration: Calibration) -> dict[str, float]:
+    """By task the share of wrong labels that score above 0.5 when each label is scored on its own; empty where that was
+    not calibrated.
+    """
+    curve = calibration.multi_label
+    if curve is None:
+        return {}
+    wrong = {name: said.cosines[~said.truth] for name, said in answers.items()}
+    return rounded({name: float((curve.a * cosines + curve.b > 0).float().mean()) for name, cosines in wrong.items()})
 
 
 def mean_accuracy(answers: Iterable[Answers]) -> float:
@@ -95,22 +108,10 @@ def mean_accuracy(answers: Iterable[Answers]) -> float:
     return float(torch.stack([said.right.float().mean() for said in answers]).mean())
 
 
-@dataclass(frozen=True)
-class WordingGap:
-    """Mean accuracy over single wordings: over those that training uses, and over those that it never does."""
-
-    trained: float
-    held_out: float
-
-    def as_metrics(self) -> dict[str, float]:
-        """With the gap between them."""
-        figures = {"trained": self.trained, "held_out": self.held_out, "gap": self.trained - self.held_out}
-        return {name: round(value, 4) for name, value in figures.items()}
-
-
-def wording_gap(clip: Clip, images: EvaluationSet, trained: Prompts, held_out: Prompts) -> WordingGap:
+def wording_gap(clip: Clip, images: EvaluationSet, trained: Prompts, held_out: Prompts) -> Wording:
     """Ask in one wording at a time: a mean of many sentences would hide what a single one, as users give it, costs."""
-    return WordingGap(_mean_of_single(clip, images, trained), _mean_of_single(clip, images, held_out))
+    known, strange = (_mean_of_single(clip, images, prompts) for prompts in (trained, held_out))
+    return Wording.model_validate(rounded({"trained": known, "held_out": strange, "gap": known - strange}))
 
 
 def _mean_of_single(clip: Clip, images: EvaluationSet, prompts: Prompts) -> float:

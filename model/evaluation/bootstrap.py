@@ -5,12 +5,12 @@ what makes an image easy or hard.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import torch
 from torch import Tensor
 
-from model.evaluation.answers import Answers
+from model.evaluation.answers import Answers, rounded
 
 RESAMPLES = 1000
 AT_ONCE = 100
@@ -32,6 +32,11 @@ def change(before: Answers, after: Answers) -> Change:
     tail = (1 - CONFIDENCE) / 2
     low, high = resampled_means(gained[:, None])[:, 0].quantile(torch.tensor([tail, 1 - tail])).tolist()
     return Change(float(gained.mean()), low, high)
+
+
+def changes(before: Mapping[str, Answers], after: Mapping[str, Answers]) -> dict[str, dict[str, float]]:
+    """Every task's, rounded to what they mean."""
+    return {name: rounded(asdict(change(said, after[name]))) for name, said in before.items()}
 
 
 def losses(before: Mapping[str, Answers], after: Mapping[str, Answers]) -> tuple[Tensor, Tensor]:

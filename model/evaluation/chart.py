@@ -12,15 +12,13 @@ SECOND_AXIS = 56
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8c8c8c")
 TICKS = 5
 
-Point = tuple[float, float]
-
 
 @dataclass(frozen=True)
 class Series:
     """Points in the order they are joined."""
 
     name: str
-    points: Sequence[Point]
+    points: Sequence[tuple[float, float]]
 
 
 @dataclass(frozen=True)
@@ -69,8 +67,13 @@ def line_chart(title: str, x: Axis, y: Axis, series: Sequence[Series], right: tu
         parts += _side(right[0], at_right=True)
     for number, (axis, one) in enumerate(drawn):
         colour, height = COLOURS[number % len(COLOURS)], TOP + 14 + 20 * number
-        parts += _series([(x.across(value), axis.up(other)) for value, other in one.points], colour)
-        parts += _legend(one.name, colour, WIDTH - RIGHT + 16 + (SECOND_AXIS if right else 0), height)
+        points = [(f"{x.across(value):.1f}", f"{axis.up(other):.1f}") for value, other in one.points]
+        path = " ".join(map(",".join, points))
+        parts.append(f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="2"/>')
+        parts += [f'<circle cx="{across}" cy="{up}" r="3" fill="{colour}"/>' for across, up in points]
+        left = WIDTH - RIGHT + 16 + (SECOND_AXIS if right else 0)
+        ends = f'x1="{left}" y1="{height}" x2="{left + 20}" y2="{height}"'
+        parts += [f'<line {ends} stroke="{colour}" stroke-width="3"/>', _text(left + 26, height + 4, one.name, "start")]
     look = f'viewBox="0 0 {WIDTH} {HEIGHT}" role="img" font-family="sans-serif"'
     head = f'<svg xmlns="http://www.w3.org/2000/svg" {look}>'
     background = f'<rect width="{WIDTH}" height="{HEIGHT}" fill="#ffffff"/>'
@@ -111,17 +114,6 @@ def _side(axis: Axis, at_right: bool = False) -> list[str]:
 
 def _digits(value: float) -> str:
     return f"{value:.3g}" if abs(value) < 1000 else f"{value:.0f}"
-
-
-def _series(points: Sequence[Point], colour: str) -> list[str]:
-    path = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
-    dots = [f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3" fill="{colour}"/>' for x, y in points]
-    return [f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="2"/>', *dots]
-
-
-def _legend(name: str, colour: str, left: float, height: float) -> list[str]:
-    line = f'<line x1="{left}" y1="{height}" x2="{left + 20}" y2="{height}" stroke="{colour}" stroke-width="3"/>'
-    return [line, _text(left + 26, height + 4, name, "start")]
 
 
 def _text(x: float, y: float, text: str, anchor: str, bold: bool = False) -> str:

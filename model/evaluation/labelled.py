@@ -104,7 +104,14 @@ def read_tasks(path: Path) -> list[tuple[LabelledTask, Path]]:
         why = f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" if fault else str(error)
         needed = '{"name": "animal", "labels": ["cat", "dog"], "data": "folder"}, or a list of such'
         raise DataError(f"{path} is no file of tasks: {why}; needed is {needed}") from None
-    return [(_labelled(task), path.parent / task.data) for task in tasks]
+    said = [
+        [label.annotations or [each.replace("{}", label.label) for each in task.templates] for label in task.labels]
+        for task in tasks
+    ]
+    return [
+        (LabelledTask(task.name, tuple(label.label for label in task.labels), prompts), path.parent / task.data)
+        for task, prompts in zip(tasks, said, strict=True)
+    ]
 
 
 def own_tasks(records: Sequence[Record]) -> list[LabelledTask]:
@@ -128,14 +135,6 @@ def records_to_ask(records: Sequence[Record]) -> list[Record]:
         if asked := [record for record in records if record.split == split]:
             return asked
     return list(records)
-
-
-def _labelled(task: TaskFile) -> LabelledTask:
-    prompts = [
-        label.annotations or [template.replace("{}", label.label) for template in task.templates]
-        for label in task.labels
-    ]
-    return LabelledTask(task.name, tuple(label.label for label in task.labels), prompts)
 
 
 def captions_truth(records: Sequence[Record]) -> tuple[list[str], Tensor]:

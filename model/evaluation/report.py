@@ -4,6 +4,8 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from pydantic import JsonValue
 
+Figures = Mapping[str, Mapping[str, JsonValue]]
+"""By task or dataset, then by the figure's name."""
 COLUMNS = {
     "accuracy": "accuracy",
     "macro_recall": "macro recall",
@@ -25,33 +27,24 @@ def markdown(header: Sequence[str], rows: Iterable[Sequence[str]], *, aligned: b
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-def tasks_table(tasks: Mapping[str, Mapping[str, JsonValue]]) -> str:
+def tasks_table(tasks: Figures) -> str:
     """Every task's figures."""
     known = [key for key in COLUMNS if all(key in figures for figures in tasks.values())]
     rows = [[name, *(_figure(figures[key]) for key in known)] for name, figures in tasks.items()]
     return markdown(["task", *(COLUMNS[key] for key in known)], rows, aligned=True)
 
 
-def changes_table(
-    before: Mapping[str, Mapping[str, JsonValue]],
-    after: Mapping[str, Mapping[str, JsonValue]],
-    changes: Mapping[str, Mapping[str, JsonValue]],
-) -> str:
+def changes_table(before: Figures, after: Figures, changes: Figures) -> str:
     """Accuracy before and after, and the 95 % interval of the difference on the same images."""
-    rows = [
-        [
-            name,
-            _figure(before[name]["accuracy"]),
-            _figure(after[name]["accuracy"]),
-            _signed(changed["estimate"]),
-            f"{_signed(changed['low'])} to {_signed(changed['high'])}",
-        ]
-        for name, changed in changes.items()
-    ]
+    rows = []
+    for name, changed in changes.items():
+        accuracies = [_figure(figures[name]["accuracy"]) for figures in (before, after)]
+        estimate, low, high = (_signed(changed[key]) for key in ("estimate", "low", "high"))
+        rows.append([name, *accuracies, estimate, f"{low} to {high}"])
     return markdown(["task", "before", "after", "change", "95 % interval"], rows, aligned=True)
 
 
-def wording_table(wording: Mapping[str, Mapping[str, JsonValue]]) -> str:
+def wording_table(wording: Figures) -> str:
     """Mean accuracy of single wordings, of trained ones and of others."""
     rows = [
         [name, _figure(said["trained"]), _figure(said["held_out"]), _signed(said["gap"])]
@@ -70,8 +63,5 @@ def _signed(value: JsonValue) -> str:
 
 def print_figures(**values: object) -> None:
     """Print one line; floats with the digits that matter."""
-    print(" ".join(f"{key}={_text(value)}" for key, value in values.items()), flush=True)
-
-
-def _text(value: object) -> str:
-    return f"{value:.5g}" if isinstance(value, float) else str(value)
+    said = {key: f"{value:.5g}" if isinstance(value, float) else value for key, value in values.items()}
+    print(" ".join(f"{key}={value}" for key, value in said.items()), flush=True)

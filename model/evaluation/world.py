@@ -6,9 +6,10 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from contract.metrics import Wording
 from model.clip.encode import Clip
 from model.data.class_wording import with_article
-from model.evaluation.answers import Answers, EvaluationSet, Prompts, WordingGap, mean_accuracy, wording_gap
+from model.evaluation.answers import Answers, EvaluationSet, Prompts, mean_accuracy, wording_gap
 from model.evaluation.embed import embed_pictures
 from model.world.examples import render
 from model.world.scene import SPLITS, Split
@@ -45,7 +46,7 @@ class World:
         # the images of two splits are not the same
         return EvaluationSet(self._images(split)[places], targets, SPLITS.index(split) * self.scenes + places)
 
-    def wording_gap(self, task: Task) -> WordingGap | None:
+    def wording_gap(self, task: Task) -> Wording | None:
         """None where training has no wordings for the task's labels alone."""
         trained = trained_wordings(task)
         return wording_gap(self.clip, self.evaluation_set(task), trained, task.prompts) if trained else None

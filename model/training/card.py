@@ -38,15 +38,16 @@ def write_card(directory: Path, metadata: CheckpointMetadata) -> None:
 def card(metadata: CheckpointMetadata) -> str:
     """The card's Markdown."""
     metrics = Metrics.of(metadata.metrics)
+    curve = f"## Learning curve\n\n![Validation loss and accuracy over the steps]({CURVE})"
     parts = [_title(metadata, metrics), _figures(metadata, metrics), _new_tasks(metrics), _kept(metrics)]
-    parts += [_wording(metrics), _limits(metrics), _curve(metrics), _recipe(metadata, metrics)]
+    parts += [_wording(metrics), _limits(metrics), curve if metrics.learning_curve else "", _recipe(metadata, metrics)]
     return "\n\n".join(filter(None, parts)) + "\n"
 
 
 def _title(metadata: CheckpointMetadata, metrics: Metrics) -> str:
     fine_tuned = metadata.parent and not _knows_the_world_alone(metrics)
     origin = f"fine-tuned from `{metadata.parent}`" if fine_tuned else "trained from scratch"
-    world = _told(metrics, "data") == "world"
+    world = (metrics.hyperparameters or {}).get("data") == "world"
     data = "the rendered world of `model/world/scene.py`" if world else "the images of its train channel"
     steps = FIRST_STEPS.format(directory="path/to/this/folder")
     return f"# {metadata.version}\n\nA CLIP model {origin} on {data}: it scores how well words fit an image.\n\n{steps}"
@@ -96,17 +97,12 @@ def _kept(metrics: Metrics) -> str:
 
 
 def _frontier(found: Interpolation) -> str:
-    rows = [
-        [
-            f"{point.alpha:g}",
-            f"{point.new:.3f}",
-            *map("{:+.3f}".format, (point.mean_drop, point.mean_drop_at_most)),
-            *map("{:+.3f}".format, (point.worst_drop, point.worst_drop_at_most)),
-            point.worst_task or "",
-            "published" if point.alpha == found.alpha else "",
-        ]
-        for point in found.frontier or ()
-    ]
+    rows = []
+    for point in found.frontier or ():
+        drops = (point.mean_drop, point.mean_drop_at_most, point.worst_drop, point.worst_drop_at_most)
+        decision = "published" if point.alpha == found.alpha else ""
+        row = [f"{point.alpha:g}", f"{point.new:.3f}", *map("{:+.3f}".format, drops), point.worst_task or "", decision]
+        rows.append(row)
     header = ["fine-tuned share", "new", "mean drop", "at most", "largest drop", "at most", "at", "decision"]
     return markdown(header, rows, aligned=True)
 
@@ -132,25 +128,12 @@ def _limits(metrics: Metrics) -> str:
     )
     channel = "It has seen the images and words of its train channel only. Anything else is beyond it."
     tuned = "What it was not measured on may have changed too. Compare it with its parent before you rely on it there."
-    limits = tuned if _told(metrics, "init") == "base" else channel
+    limits = tuned if (metrics.hyperparameters or {}).get("init") == "base" else channel
     limits = world if _knows_the_world_alone(metrics) else limits
-    return f"## Limits\n\n{known}{limits}{_lone_labels(metrics)}"
-
-
-def _lone_labels(metrics: Metrics) -> str:
     shares = {**(metrics.world_wrong_above_half or {}), **(metrics.new_wrong_above_half or {})}
     many = [f"{name} {share:.0%}" for name, share in shares.items() if share >= MANY_WRONG]
-    said = "Scored on its own (`multi_label`), a wrong label gets more than 0.5 this often:"
-    return f" {said} {', '.join(many)}." if many else ""
-
-
-def _curve(metrics: Metrics) -> str:
-    picture = f"## Learning curve\n\n![Validation loss and accuracy over the steps]({CURVE})"
-    return picture if metrics.learning_curve else ""
-
-
-def _told(metrics: Metrics, name: str) -> JsonValue:
-    return (metrics.hyperparameters or {}).get(name)
+    lone = f" Scored on its own (`multi_label`), a wrong label gets more than 0.5 this often: {', '.join(many)}."
+    return f"## Limits\n\n{known}{limits}{lone if many else ''}"
 
 
 def _knows_the_world_alone(metrics: Metrics) -> bool:
@@ -159,10 +142,8 @@ def _knows_the_world_alone(metrics: Metrics) -> bool:
 
 
 def _recipe(metadata: CheckpointMetadata, metrics: Metrics) -> str:
-    commands = [
-        " ".join(["python -m model.training", *(f"{name}={value}" for name, value in run.items())])
-        for run in metrics.recipes
-    ]
+    told = [" ".join(f"{name}={value}" for name, value in run.items()) for run in metrics.recipes]
+    commands = [f"python -m model.training {run}".rstrip() for run in told]
     order = "Each on the base that the one before left:\n\n" if len(commands) > 1 else ""
     lines = "\n".join(commands)
     summary = metrics.model_dump(include={"step", "before", "after"}, exclude_none=True)

@@ -31,7 +31,8 @@ COLLECTIVE_TIMEOUT_S = 600
 
 
 def torchrun(resource_file: Path, arguments: Sequence[str]) -> list[str] | None:
-    """The command that starts this host's processes, one per GPU and at least one; None: there is but one in all.
+    """The command that starts this host's processes, one per GPU and at least one; None: there is but one in all, or
+    torchrun has already started this one.
 
     `resource_file` is resourceconfig.json; a machine without one is a cluster of its own.
     """
@@ -39,7 +40,7 @@ def torchrun(resource_file: Path, arguments: Sequence[str]) -> list[str] | None:
     if resource_file.is_file():
         resources = json.loads(resource_file.read_bytes())
         hosts, current = sorted(resources["hosts"]), resources["current_host"]
-    if len(hosts) * processes == 1:
+    if len(hosts) * processes == 1 or "RANK" in os.environ:
         return None
     return [
         sys.executable, "-m", "torch.distributed.run",
@@ -59,11 +60,6 @@ def on_sigterm(handle: Callable[[], object]) -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, previous)
-
-
-def is_worker(environ: Mapping[str, str]) -> bool:
-    """Whether torchrun has already started this process."""
-    return "RANK" in environ
 
 
 def run_workers(command: Sequence[str], environ: Mapping[str, str] | None = None) -> int:

@@ -35,7 +35,7 @@ from model.clip.checkpoint import CheckpointError
 from model.clip.device import DeviceError
 from model.data.records import DataError
 from model.evaluation.report import print_figures
-from model.training.distributed import Ranks, is_worker, joined_ranks, on_sigterm, run_workers, torchrun
+from model.training.distributed import Ranks, joined_ranks, on_sigterm, run_workers, torchrun
 from model.training.logs import Progress, TensorBoard
 from model.training.loop import Diverged, Loop
 from model.training.publish import export, export_unfinished
@@ -73,7 +73,7 @@ def main(arguments: Sequence[str] = ()) -> int:
     try:
         asked = read_hyperparameters(settings, arguments)
         command = torchrun(settings.resource_file, arguments)
-        if command and not is_worker(os.environ):
+        if command:
             with TemporaryDirectory(prefix="wordsight-") as scratch:  # one file of decoded images for all of this host
                 shared = TrainSettings(pixels_dir=settings.pixels_dir or Path(scratch))
                 return run_workers(command, os.environ | shared.to_env())
@@ -112,7 +112,7 @@ def run(settings: TrainSettings, asked: Hyperparameters, ranks: Ranks, stop: Eve
         print_figures(run=states.run_digest[:12], images=recipe.images, **kept, **steps)
     tensorboard = TensorBoard(settings.tensorboard_dir) if ranks.is_first else None
     take_steps(loop, states, stop, tensorboard)
-    loop.close()
+    loop.prefetcher.close()
     if tensorboard:
         tensorboard.close()
     if not ranks.is_first:

@@ -83,15 +83,31 @@ class Loop:
         norm = torch.nn.utils.clip_grad_norm_(self.learning, self.recipe.max_grad_norm)
         finite = bool(torch.isfinite(loss + norm))
         if finite:
-            self._update()
+            for optimizer in self.optimizers:
+                optimizer.step()
+            with torch.no_grad():
+                self.model.logit_scale.clamp_(0, MAX_LOG_SCALE)
+            update_average(self.averaged, self.model, self.step, self.recipe.ema_decay)
         self._forget_gradients()
-        self._watch(finite)
+        self.bad_steps = 0 if finite else self.bad_steps + 1
+        if self.bad_steps == MAX_BAD_STEPS:
+            raise Diverged(
+                f"the loss or its gradient was not finite in {MAX_BAD_STEPS} steps up to step {self.step}: "
+                f"lower learning_rate (now {self.rate:g}) or raise warmup_steps"
+            )
         self.step += 1
         return float(loss)
 
     def gradients(self, batch: Batch, pixels: Tensor, bf16: bool) -> Tensor:
         """Leave the gradients of the whole batch in every parameter, and return its loss. `pixels`: this rank's part"""
-        loss = self._loss(batch, pixels, bf16)
+        texts = self.teacher.texts(self.step, batch.texts) if self.teacher else batch.texts
+        cosines = self._cosines(self.model, pixels, texts, bf16)
+        logits = batch.without_unknown(self.model.logit_scale.exp() * cosines[:, : len(batch.texts)])
+        loss = self._objective_loss(logits, batch.positives.to(logits.device))
+        if self.teacher:
+            with torch.no_grad():
+                teacher_cosines = self._cosines(self.teacher.model, pixels, texts, bf16)
+            loss = loss + self.teacher.loss(cosines, teacher_cosines)
         loss.backward()  # type: ignore[no-untyped-call]
         self.ranks.average_gradients(self.learning)
         return loss.detach()
@@ -107,17 +123,6 @@ class Loop:
         wanted = faster_in_bf16(trial) if precision == "auto" else precision == "bf16"
         return not self.ranks.any(not wanted)
 
-    def _loss(self, batch: Batch, pixels: Tensor, bf16: bool) -> Tensor:
-        texts = self.teacher.texts(self.step, batch.texts) if self.teacher else batch.texts
-        cosines = self._cosines(self.model, pixels, texts, bf16)
-        logits = batch.without_unknown(self.model.logit_scale.exp() * cosines[:, : len(batch.texts)])
-        loss = self._objective_loss(logits, batch.positives.to(logits.device))
-        if self.teacher is None:
-            return loss
-        with torch.no_grad():
-            teacher_cosines = self._cosines(self.teacher.model, pixels, texts, bf16)
-        return loss + self.teacher.loss(cosines, teacher_cosines)
-
     def _objective_loss(self, logits: Tensor, positives: Tensor) -> Tensor:
         if self.step == self.bad_steps:  # nothing has been learnt yet
             self.objective.begin(logits)
@@ -132,21 +137,6 @@ class Loop:
     def _forget_gradients(self) -> None:
         for optimizer in self.optimizers:
             optimizer.zero_grad(set_to_none=True)
-
-    def _update(self) -> None:
-        for optimizer in self.optimizers:
-            optimizer.step()
-        with torch.no_grad():
-            self.model.logit_scale.clamp_(0, MAX_LOG_SCALE)
-        update_average(self.averaged, self.model, self.step, self.recipe.ema_decay)
-
-    def _watch(self, finite: bool) -> None:
-        self.bad_steps = 0 if finite else self.bad_steps + 1
-        if self.bad_steps == MAX_BAD_STEPS:
-            raise Diverged(
-                f"the loss or its gradient was not finite in {MAX_BAD_STEPS} steps up to step {self.step}: "
-                f"lower learning_rate (now {self.rate:g}) or raise warmup_steps"
-            )
 
     @torch.no_grad()
     def validate(self) -> dict[str, float]:
@@ -193,7 +183,13 @@ class Loop:
             return
         step, state = saved
         try:
-            self._take_over(state)
+            self.model.load_state_dict(state["model"])
+            self.averaged.load_state_dict(state["averaged"])
+            self.objective.load_state_dict(state["objective"])
+            for optimizer, values in zip(self.optimizers, state["optimizers"], strict=True):
+                optimizer.load_state_dict(values)
+            self.recipe = self.recipe.at_batch(state["global_batch"])
+            self.bf16, self.curve = state["bf16"], state["curve"]
         except (KeyError, RuntimeError, ValueError) as error:
             raise ResumeError(
                 f"the state after step {step} does not fit this run's model and optimiser ({error}): repeat the "
@@ -206,16 +202,3 @@ class Loop:
                 "on with as many as before, or with a divisor of it"
             )
         self.step, self.bad_steps = step, 0
-
-    def _take_over(self, state: dict[str, Any]) -> None:
-        self.model.load_state_dict(state["model"])
-        self.averaged.load_state_dict(state["averaged"])
-        self.objective.load_state_dict(state["objective"])
-        for optimizer, values in zip(self.optimizers, state["optimizers"], strict=True):
-            optimizer.load_state_dict(values)
-        self.recipe = self.recipe.at_batch(state["global_batch"])
-        self.bf16, self.curve = state["bf16"], state["curve"]
-
-    def close(self) -> None:
-        """Stop reading ahead."""
-        self.prefetcher.close()

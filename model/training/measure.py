@@ -1,20 +1,20 @@
 """How good a finished run's model is: its calibration, and its figures on the rendered world and on the new domain."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 from torch import Tensor
 
 from contract.hyperparameters import Hyperparameters
-from contract.metrics import Change, Metrics, TaskFigures, Tasks, WinLoss, Wording
+from contract.metrics import Change, Metrics, WinLoss
 from model.clip.calibration import Pairs, fit_calibration
 from model.clip.checkpoint import Calibration
 from model.clip.encode import Clip
 from model.data.readers import read_records
 from model.data.records import Record, some_of, splits_of
-from model.evaluation.answers import Answers, as_metrics, result, wording_gap, wrong_above_half
-from model.evaluation.bootstrap import change
+from model.evaluation.answers import Answers, task_figures, wording_gap, wrong_above_half
+from model.evaluation.bootstrap import changes
 from model.evaluation.labelled import EmbeddedImages, LabelledTask, own_tasks
 from model.evaluation.world import World
 from model.training.interpolate import Selected, learnt
@@ -22,7 +22,6 @@ from model.training.loop import Loop
 from model.world.tasks import TASKS
 
 MAX_IMAGES = 2000
-UNFITTED = 1.0
 MASTERED = 0.5
 
 
@@ -67,47 +66,33 @@ def measure_new_domain(
     materials = {task.name: images.evaluation_set(task) for task in domain.tasks}
     after = {task.name: materials[task.name].answers(clip, task.prompts) for task in domain.tasks}
     gaps = {task.name: wording_gap(clip, materials[task.name], task.trained, task.prompts) for task in domain.tasks}
-    metrics.new = _figures(after, clip, calibration)
-    metrics.new_wording = {name: Wording.model_validate(gap.as_metrics()) for name, gap in gaps.items()}
+    metrics.new = task_figures(after, clip.logit_scale, calibration)
+    metrics.new_wording = gaps
     metrics.new_reported_on = "validation" if domain.reported is domain.fitting else "test"
-    if curve := calibration.multi_label:
-        metrics.new_wrong_above_half = {name: wrong_above_half(said, curve) for name, said in after.items()}
+    if calibration.multi_label:
+        metrics.new_wrong_above_half = wrong_above_half(after, calibration)
     if base:
         before = domain.answers(base, domain.reported)
-        metrics.new_before = _figures(before, base, base.calibration)
+        metrics.new_before = task_figures(before, base.logit_scale, base.calibration)
         metrics.new_change = _changes(before, after)
 
 
 def measure_world(
-    metrics: Metrics,
-    world: World,
-    answers: Mapping[str, Answers],
-    calibration: Calibration,
-    selected: Selected | None,
+    metrics: Metrics, world: World, answers: Mapping[str, Answers], calibration: Calibration, selected: Selected | None
 ) -> None:
     """Figures of the rendered world's tasks, what their wording costs, and what changed against the base."""
-    gaps = {task.name: world.wording_gap(task) for task in TASKS}
-    metrics.world = _figures(answers, world.clip, calibration)
-    if curve := calibration.multi_label:
-        metrics.world_wrong_above_half = {name: wrong_above_half(said, curve) for name, said in answers.items()}
-    metrics.wording = {name: Wording.model_validate(gap.as_metrics()) for name, gap in gaps.items() if gap}
+    metrics.world = task_figures(answers, world.clip.logit_scale, calibration)
+    if calibration.multi_label:
+        metrics.world_wrong_above_half = wrong_above_half(answers, calibration)
+    metrics.wording = {task.name: gap for task in TASKS if (gap := world.wording_gap(task))}
     if selected:
-        metrics.world_before = _figures(selected.base_answers, selected.base, selected.base.calibration)
-        metrics.world_change = _changes(selected.base_answers, answers)
-
-
-def _figures(answers: Mapping[str, Answers], clip: Clip, calibration: Calibration) -> Tasks:
-    temperature = calibration.temperature or UNFITTED
-    results = {name: result(said, clip.logit_scale, temperature) for name, said in answers.items()}
-    return {name: TaskFigures.model_validate(figures) for name, figures in as_metrics(results).items()}
+        base, before = selected.base, selected.base_answers
+        metrics.world_before = task_figures(before, base.logit_scale, base.calibration)
+        metrics.world_change = _changes(before, answers)
 
 
 def _changes(before: Mapping[str, Answers], after: Mapping[str, Answers]) -> dict[str, Change]:
-    changes = {name: asdict(change(said, after[name])) for name, said in before.items()}
-    return {
-        name: Change.model_validate({key: round(value, 4) for key, value in found.items()})
-        for name, found in changes.items()
-    }
+    return {name: Change.model_validate(found) for name, found in changes(before, after).items()}
 
 
 def win_loss_counts(loop: Loop, base: Clip) -> WinLoss:

@@ -14,13 +14,7 @@ from model.evaluation.world import World
 from model.training.card import write_card
 from model.training.interpolate import interpolate
 from model.training.loop import Loop
-from model.training.measure import (
-    NewDomain,
-    fitted_calibration,
-    measure_new_domain,
-    measure_world,
-    win_loss_counts,
-)
+from model.training.measure import NewDomain, fitted_calibration, measure_new_domain, measure_world, win_loss_counts
 from model.world.examples import golden_scenes
 
 

@@ -5,6 +5,7 @@ The shipped base and its descendants learnt from the rendered world, which is dr
 """
 
 import hashlib
+from dataclasses import dataclass
 from math import ceil
 
 import numpy as np
@@ -15,6 +16,7 @@ from PIL import Image
 from model.data.batch import Batch, Examples
 
 
+@dataclass(frozen=True)
 class Replay:
     """New images with old ones among them: `share` of a batch. Old images have the rows below zero.
 
@@ -22,10 +24,9 @@ class Replay:
     Taken for false they would unteach what is true of new images too: that it is one thing, that the ground is black.
     """
 
-    def __init__(self, new: Examples, old: Examples, share: float) -> None:
-        self.new = new
-        self.old = old
-        self.share = share
+    new: Examples
+    old: Examples
+    share: float
 
     def __len__(self) -> int:
         """How many images an epoch has, the old ones among them."""

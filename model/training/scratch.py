@@ -9,14 +9,7 @@ from itertools import pairwise
 
 import torch
 from tokenizers import pre_tokenizers
-from transformers import (
-    CLIPConfig,
-    CLIPImageProcessorPil,
-    CLIPModel,
-    CLIPTextConfig,
-    CLIPTokenizer,
-    CLIPVisionConfig,
-)
+from transformers import CLIPConfig, CLIPImageProcessorPil, CLIPModel, CLIPTextConfig, CLIPTokenizer, CLIPVisionConfig
 
 from model.clip.checkpoint import Checkpoint, CheckpointMetadata
 from model.world.drawing import IMAGE_SIZE
@@ -41,11 +34,7 @@ def small_checkpoint(sentences: Iterable[str], seed: int) -> Checkpoint:
 
 def small_clip(tokenizer: CLIPTokenizer, seed: int) -> CLIPModel:
     """Random weights: vision 192 wide, 4 layers, 16 px patches of a 64 px image; text 128 wide, 2 layers."""
-    tokens = {
-        "bos_token_id": tokenizer.bos_token_id,
-        "eos_token_id": tokenizer.eos_token_id,
-        "pad_token_id": tokenizer.pad_token_id,
-    }
+    tokens = {f"{name}_token_id": getattr(tokenizer, f"{name}_token_id") for name in ("bos", "eos", "pad")}
     text = CLIPTextConfig(
         vocab_size=len(tokenizer), hidden_size=128, intermediate_size=512, num_hidden_layers=2,
         num_attention_heads=4, max_position_embeddings=CONTEXT_LENGTH, projection_dim=PROJECTION, **tokens,
@@ -76,20 +65,16 @@ def learn_tokenizer(sentences: Iterable[str], max_merges: int, context_length: i
     The special tokens come last, as in CLIP: transformers pools text differently when the end token's id is 2.
     """
     base = sorted(pre_tokenizers.ByteLevel.alphabet())
-    merges = _merges(_words(sentences), max_merges)
+    splitter = pre_tokenizers.Sequence([pre_tokenizers.Whitespace(), pre_tokenizers.ByteLevel(add_prefix_space=False)])
+    words = (word for sentence in sentences for word, _ in splitter.pre_tokenize_str(sentence.lower()))
+    merges = _merges(Counter(" ".join(word) + WORD_END for word in words), max_merges)
     tokens = [*base, *(token + WORD_END for token in base), *(first + second for first, second in merges), START, END]
     vocabulary = {token: number for number, token in enumerate(dict.fromkeys(tokens))}
     return CLIPTokenizer(vocab=vocabulary, merges=merges, model_max_length=context_length)
 
 
-def _words(sentences: Iterable[str]) -> Counter[str]:
-    """Words as symbols with a space between each two, the last symbol marked, with how often each occurs."""
-    splitter = pre_tokenizers.Sequence([pre_tokenizers.Whitespace(), pre_tokenizers.ByteLevel(add_prefix_space=False)])
-    words = (word for sentence in sentences for word, _ in splitter.pre_tokenize_str(sentence.lower()))
-    return Counter(" ".join(word) + WORD_END for word in words)
-
-
 def _merges(words: Counter[str], limit: int) -> list[tuple[str, str]]:
+    """`words` are symbols with a space between each two, the last symbol marked, with how often each occurs."""
     merges: list[tuple[str, str]] = []
     while len(merges) < limit:
         pairs: Counter[tuple[str, str]] = Counter()

@@ -51,8 +51,13 @@ class StateFolder:
         Raises ResumeError if the state belongs to a run with other hyperparameters, data or base.
         """
         for path in self._seals():
-            seal, weights = _seal_of_whole(path), path.with_suffix(".pt")
-            if seal is None:
+            weights = path.with_suffix(".pt")
+            try:
+                seal = json.loads(path.read_bytes())
+                whole = _sha256(weights) == seal["sha256"] and {"run", "step"} <= seal.keys()
+            except (FileNotFoundError, ValueError, KeyError):
+                continue
+            if not whole:
                 continue
             if seal["run"] != self.run_digest and not self.force:
                 raise ResumeError(
@@ -78,16 +83,6 @@ def _replacing(path: Path) -> Iterator[BinaryIO]:
         aside.replace(path)
     finally:
         aside.unlink(missing_ok=True)
-
-
-def _seal_of_whole(path: Path) -> dict[str, Any] | None:
-    """None where the seal can't be read, or what it is of is not what was sealed."""
-    try:
-        seal: dict[str, Any] = json.loads(path.read_bytes())
-        whole = _sha256(path.with_suffix(".pt")) == seal["sha256"] and {"run", "step"} <= seal.keys()
-    except (FileNotFoundError, ValueError, KeyError):
-        return None
-    return seal if whole else None
 
 
 def _sha256(path: Path) -> str:

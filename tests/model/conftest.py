@@ -96,4 +96,4 @@ def loop_of(coloured_job: Path) -> Iterator[Callable[..., Loop]]:
 
     yield build
     for loop in loops:
-        loop.close()
+        loop.prefetcher.close()

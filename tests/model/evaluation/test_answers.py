@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from model.clip.checkpoint import MultiLabelCalibration, load_checkpoint
+from contract.metrics import Wording
+from model.clip.checkpoint import Calibration, MultiLabelCalibration, load_checkpoint
 from model.clip.encode import Clip
 from model.evaluation.answers import Answers, EvaluationSet, result, wording_gap, wrong_above_half
 from model.evaluation.embed import embed_labels
@@ -29,7 +30,9 @@ def test_the_temperature_changes_one_calibration_error_and_not_the_other() -> No
 
 def test_wrong_labels_above_half_are_counted_among_wrong_ones() -> None:
     said = Answers(torch.tensor([[0.9, 0.6, 0.1], [0.6, 0.9, 0.1]]), torch.tensor([0, 1]), torch.arange(2))
-    assert wrong_above_half(said, MultiLabelCalibration(a=10, b=-5)) == 0.5
+    calibration = Calibration(temperature=1, multi_label=MultiLabelCalibration(a=10, b=-5))
+    assert wrong_above_half({"task": said}, calibration) == {"task": 0.5}
+    assert wrong_above_half({"task": said}, Calibration()) == {}
 
 
 def test_the_gap_is_between_single_wordings(checkpoint_dir: Path) -> None:
@@ -39,6 +42,6 @@ def test_the_gap_is_between_single_wordings(checkpoint_dir: Path) -> None:
     asked = EvaluationSet(images, torch.tensor([0, 1, 0, 1]), torch.arange(4))
     alone = [asked.answers(clip, [[said[n]] for said in trained]).right.float().mean() for n in range(2)]
     swapped = float(asked.answers(clip, strange).right.float().mean())
+    mean = float(sum(alone)) / 2
     gap = wording_gap(clip, asked, trained, strange)
-    assert gap.trained == float(sum(alone)) / 2 and gap.held_out == swapped
-    assert gap.as_metrics()["gap"] == round(gap.trained - swapped, 4)
+    assert gap == Wording(trained=mean, held_out=swapped, gap=round(mean - swapped, 4))

@@ -14,7 +14,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from model.training.distributed import Ranks, is_worker, joined_ranks, run_workers, torchrun
+from model.training.distributed import Ranks, joined_ranks, run_workers, torchrun
 from model.training.loop import Loop
 from model.training.state import ResumeError, StateFolder
 
@@ -43,7 +43,7 @@ with joined_ranks() as ranks:
         if name == "without a gather":
             ranks.average_gradients(loop.learning)
         found[name] = torch.cat([weight.grad.flatten() for weight in loop.learning])
-        loop.close()
+        loop.prefetcher.close()
     found["stops"] = ranks.any(ranks.rank == ranks.count - 1)
     resumed, states = build_loop(ranks), StateFolder(base_dir / "checkpoints", "run")
     resumed.resume(states.newest())
@@ -136,8 +136,12 @@ def test_every_host_finds_its_place_in_the_same_order(tmp_path: Path) -> None:
     assert command[-3:] == ["-m", "model.training", "seed=1"]
 
 
-def test_a_process_with_a_rank_is_a_worker() -> None:
-    assert is_worker({"RANK": "0"}) and not is_worker({})
+def test_a_process_with_a_rank_is_a_worker_and_starts_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    resources = tmp_path / "resourceconfig.json"
+    resources.write_text(json.dumps({"hosts": ["algo-1", "algo-2"], "current_host": "algo-2"}))
+    assert torchrun(resources, []) is not None
+    monkeypatch.setenv("RANK", "0")
+    assert torchrun(resources, []) is None
 
 
 def test_the_status_of_the_workers_is_passed_on() -> None:
