@@ -1,7 +1,8 @@
 """Forms and queries: the fields of a request that is not JSON."""
 
 import json
-from collections.abc import Mapping, Sequence
+import secrets
+from collections.abc import Iterable, Mapping, Sequence
 from email.parser import BytesHeaderParser
 from email.utils import collapse_rfc2231_value
 from functools import lru_cache
@@ -113,6 +114,16 @@ def _read_form(content_type: str, body: bytes) -> tuple[list[bytes], dict[str, l
             except UnicodeDecodeError:
                 raise BadRequest(f"the field {name} is not UTF-8 text; images go in a field called image") from None
     return images, fields
+
+
+def write_form(fields: Mapping[str, str], files: Iterable[tuple[str, bytes]]) -> tuple[str, bytes]:
+    """(content type, body) of a multipart/form-data request with these text fields, and behind them files by name."""
+    boundary = secrets.token_hex(16)
+    start = f"--{boundary}\r\ncontent-disposition: form-data; name="
+    parts = [f'{start}"{name}"\r\n\r\n{text}\r\n'.encode() for name, text in fields.items()]
+    for name, content in files:
+        parts += [f'{start}"{name}"; filename="image"\r\n\r\n'.encode(), content, b"\r\n"]
+    return f"multipart/form-data; boundary={boundary}", b"".join([*parts, f"--{boundary}--\r\n".encode()])
 
 
 def _header_parameter(head: bytes, header: str, parameter: str) -> str | None:

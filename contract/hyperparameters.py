@@ -134,6 +134,5 @@ class Hyperparameters(Settings):
     def _sentence(cls, fault: Mapping[str, Any], values: Mapping[str, Any]) -> str:
         if fault["type"] == "extra_forbidden":
             return f"{fault['loc'][0]!r} is no hyperparameter: allowed are {', '.join(cls.model_fields)}"
-        return (
-            f"hyperparameter {super()._sentence(fault, values)}" if fault["loc"] else super()._sentence(fault, values)
-        )
+        sentence = super()._sentence(fault, values)
+        return f"hyperparameter {sentence}" if fault["loc"] else sentence

@@ -1,9 +1,8 @@
 """What the Lambda and the container tell each other beside the body."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Self
 from urllib.parse import parse_qsl, urlencode
 
 from contract.limits import MAX_CUSTOM_ATTRIBUTES_CHARS, MODEL_VERSION_HEADER, SERVER_TIMING_HEADER, WARNING_HEADER
@@ -24,7 +23,7 @@ class InvocationAttributes:
         return urlencode(pairs)
 
     @classmethod
-    def decode(cls, text: str | None) -> InvocationAttributes:
+    def decode(cls, text: str | None) -> Self:
         """Read what `encode` wrote. Anything else is ignored: the container also answers callers who send nothing."""
         pairs = dict(parse_qsl(text or ""))
         deadline = pairs.get("deadline_epoch_ms", "")
@@ -52,7 +51,7 @@ class AnswerAttributes:
         return (urlencode(pairs) + timings)[:MAX_CUSTOM_ATTRIBUTES_CHARS]
 
     @classmethod
-    def decode(cls, text: str | None) -> AnswerAttributes:
+    def decode(cls, text: str | None) -> Self:
         """Read what `encode` wrote."""
         pairs = dict(parse_qsl(text or ""))
         return cls(

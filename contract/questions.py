@@ -1,7 +1,5 @@
 """Questions: label sets, and how they are scored."""
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Iterable, Mapping
@@ -190,7 +188,7 @@ class Parameters(Question):
         """The saved tasks that are asked for."""
         return [self.task] if isinstance(self.task, str) else self.task or []
 
-    def with_saved(self, saved: Mapping[str, Mapping[str, Any]]) -> Parameters:
+    def with_saved(self, saved: Mapping[str, Mapping[str, Any]]) -> "Parameters":
         """The same with the questions of its saved tasks in their places, each given by name as JSON.
 
         Raises BadRequest if together they are more than one request may ask.

@@ -8,19 +8,16 @@ A request travels twice: as JSON, a raw image or a form from the caller to the L
 to the container. `parse_request` reads all of these, so the same image gives the same scores however it was sent.
 """
 
-from __future__ import annotations
-
 import base64
 import binascii
 import json
-import secrets
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Annotated, Any, ClassVar, Literal, get_args
+from typing import Annotated, Any, ClassVar, Literal, Self, get_args
 
 from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints
 
-from contract.forms import PARAMETER_FIELDS, json_or_list, only_one, parameters_of, read_fields
+from contract.forms import PARAMETER_FIELDS, json_or_list, only_one, parameters_of, read_fields, write_form
 from contract.limits import MAX_IMAGES, MAX_INLINE_IMAGE_BYTES, MAX_S3_KEY_BYTES, MAX_SCORES, MAX_TEXTS, UPLOADS_PREFIX
 from contract.problems import BadRequest, PayloadTooLarge, ProblemError, shorten
 from contract.questions import Parameters, Texts
@@ -145,7 +142,7 @@ class ClassifyRequest:
         parameters = self.parameters.model_dump(exclude_unset=True)
         return {"parameters": parameters, **({"listed": True} if self.listed else {})}
 
-    def with_saved_tasks(self, saved: Mapping[str, Mapping[str, Any]]) -> ClassifyRequest:
+    def with_saved_tasks(self, saved: Mapping[str, Mapping[str, Any]]) -> Self:
         """The same request with `Parameters.with_saved`. Raises BadRequest."""
         return replace(self, parameters=self.parameters.with_saved(saved))
 
@@ -308,13 +305,6 @@ def to_multipart(request: Request, images: Sequence[bytes]) -> tuple[str, bytes]
 
     A form with one image is answered by a list only if it says so: `listed` is a field of these forms alone.
     """
-    boundary = secrets.token_hex(16)
-    parts: list[bytes] = []
-    for name, value in {"operation": request.operation, **request.fields()}.items():
-        text = value if isinstance(value, str) else json.dumps(value)
-        parts += [f'--{boundary}\r\ncontent-disposition: form-data; name="{name}"\r\n\r\n{text}\r\n'.encode()]
-    for image in images:
-        head = f'--{boundary}\r\ncontent-disposition: form-data; name="image"; filename="image"\r\n\r\n'
-        parts += [head.encode(), image, b"\r\n"]
-    parts.append(f"--{boundary}--\r\n".encode())
-    return f"multipart/form-data; boundary={boundary}", b"".join(parts)
+    members = {"operation": request.operation, **request.fields()}
+    fields = {name: value if isinstance(value, str) else json.dumps(value) for name, value in members.items()}
+    return write_form(fields, [("image", image) for image in images])

@@ -6,6 +6,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Literal
 
 from contract import annotations
@@ -101,22 +102,16 @@ ERASE_IMAGE = Route(
     *(annotations.Erased, {200: "There is no trace of it left"}),
     query=("image",),
 )
-GET_ANNOTATION = Route(
-    *("GET", "/annotations/{id}", "One annotation", annotations.Annotation, {200: "The annotation"}),
-    query=("dataset",),
-    etag="annotation",
+_one = partial(Route, path="/annotations/{id}", query=("dataset",), etag="annotation")
+GET_ANNOTATION = _one("GET", summary="One annotation", answer=annotations.Annotation, answers={200: "The annotation"})
+PUT_ANNOTATION = _one(
+    "PUT",
+    summary="Let an annotation say something else",
+    answer=annotations.Annotation,
+    answers={200: "It was changed"},
+    body=annotations.AnnotationBody,
 )
-PUT_ANNOTATION = Route(
-    *("PUT", "/annotations/{id}", "Let an annotation say something else"),
-    *(annotations.Annotation, {200: "It was changed"}, annotations.AnnotationBody),
-    query=("dataset",),
-    etag="annotation",
-)
-DELETE_ANNOTATION = Route(
-    *("DELETE", "/annotations/{id}", "Forget an annotation", None, {204: "It is forgotten, its image is kept"}),
-    query=("dataset",),
-    etag="annotation",
-)
+DELETE_ANNOTATION = _one("DELETE", summary="Forget an annotation", answers={204: "It is forgotten, its image is kept"})
 POST_IMPORT = Route(
     *("POST", "/annotations/imports", "Take in many annotations from uploaded files"),
     *(ImportView, {202: "It begins"}, AnnotationImportBody),

@@ -62,12 +62,8 @@ class TrainingBody(Strict):
         return {name: value if isinstance(value, str) else json.dumps(value) for name, value in given}
 
     @model_validator(mode="after")
-    def _hyperparameters_are_allowed(self) -> Self:
+    def _allowed_and_limited_one_way(self) -> Self:
         Hyperparameters.from_strings(self.hyperparameter_strings)
-        return self
-
-    @model_validator(mode="after")
-    def _limited_one_way(self) -> Self:
         if self.max_runtime_s is not None and self.max_spend_usd is not None:
             raise ValueError("max_runtime_s and max_spend_usd are given together: give one of them")
         return self

@@ -8,7 +8,7 @@ Any field may be set with `-c field=value`; a value that is not allowed stops sy
 
 import re
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import astuple
 from difflib import get_close_matches
 from typing import Annotated, Any, Literal, Self, get_args
@@ -133,7 +133,33 @@ class StageConfig(Settings):
 
     @model_validator(mode="after")
     def _fit_together(self) -> Self:
-        if faults := list(_contradictions(self)):
+        faults = []
+        if self.log_retention_days not in LOG_RETENTION_DAYS:
+            faults.append(
+                f"log_retention_days is {self.log_retention_days}, allowed: {', '.join(map(str, LOG_RETENTION_DAYS))}"
+            )
+        if self.spot and self.max_wait_s < self.max_run_s:
+            faults.append(f"max_wait_s is {self.max_wait_s}, allowed with spot: max_run_s ({self.max_run_s}) or more")
+        impossible = "int8" if self.endpoint_has_gpu else "fp16"
+        if self.precision == impossible:
+            kind = "a GPU" if self.endpoint_has_gpu else "a CPU"
+            allowed = ", ".join(each for each in ("auto", *get_args(Precision)) if each != impossible)
+            faults.append(f"precision is {impossible!r}, allowed on {kind} ({self.endpoint_instance_type}): {allowed}")
+        if self.exact and self.precision not in ("auto", "fp32"):
+            faults.append(f"precision is {self.precision!r}, allowed with exact: fp32 or auto, which is fp32 then")
+        if self.autoscaling and self.autoscaling_max_instances < self.endpoint_instance_count:
+            faults.append(
+                f"autoscaling_max_instances is {self.autoscaling_max_instances}, "
+                f"allowed: endpoint_instance_count ({self.endpoint_instance_count}) or more"
+            )
+        if bool(self.model_id) != bool(self.model_revision):
+            faults.append(
+                f"model_id is {self.model_id!r} and model_revision {self.model_revision!r}: "
+                "give both, so that every build bakes in the same weights, or neither"
+            )
+        if "*" in self.cors_origins and len(self.cors_origins) > 1:
+            faults.append(f"cors_origins is {self.cors_origins!r}: * allows every origin already, give it alone")
+        if faults:
             raise ValueError("; ".join(faults))
         return self
 
@@ -199,32 +225,6 @@ class StageConfig(Settings):
 
 def _has_gpu(instance_type: str) -> bool:
     return bool(re.match(r"ml\.[gp]\d", instance_type))
-
-
-def _contradictions(config: StageConfig) -> Iterator[str]:
-    if config.log_retention_days not in LOG_RETENTION_DAYS:
-        yield f"log_retention_days is {config.log_retention_days}, allowed: {', '.join(map(str, LOG_RETENTION_DAYS))}"
-    if config.spot and config.max_wait_s < config.max_run_s:
-        yield f"max_wait_s is {config.max_wait_s}, allowed with spot: max_run_s ({config.max_run_s}) or more"
-    impossible = "int8" if config.endpoint_has_gpu else "fp16"
-    if config.precision == impossible:
-        kind = "a GPU" if config.endpoint_has_gpu else "a CPU"
-        allowed = ", ".join(each for each in ("auto", *get_args(Precision)) if each != impossible)
-        yield f"precision is {impossible!r}, allowed on {kind} ({config.endpoint_instance_type}): {allowed}"
-    if config.exact and config.precision not in ("auto", "fp32"):
-        yield f"precision is {config.precision!r}, allowed with exact: fp32 or auto, which is fp32 then"
-    if config.autoscaling and config.autoscaling_max_instances < config.endpoint_instance_count:
-        yield (
-            f"autoscaling_max_instances is {config.autoscaling_max_instances}, "
-            f"allowed: endpoint_instance_count ({config.endpoint_instance_count}) or more"
-        )
-    if bool(config.model_id) != bool(config.model_revision):
-        yield (
-            f"model_id is {config.model_id!r} and model_revision {config.model_revision!r}: "
-            "give both, so that every build bakes in the same weights, or neither"
-        )
-    if "*" in config.cors_origins and len(config.cors_origins) > 1:
-        yield f"cors_origins is {config.cors_origins!r}: * allows every origin already, give it alone"
 
 
 STAGES = {

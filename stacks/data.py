@@ -27,29 +27,23 @@ class DataStack(Stack):
             self,
             "Data",
             config,
-            versioned=True,
-            cors=_cors(config),
-            lifecycle_rules=[
-                s3.LifecycleRule(abort_incomplete_multipart_upload_after=Duration.days(1)),
+            [
                 _passing(UPLOADS_PREFIX, 1),
                 _passing(IDEMPOTENCY_PREFIX, IDEMPOTENCY_DAYS),
                 s3.LifecycleRule(noncurrent_version_expiration=Duration.days(30), expired_object_delete_marker=True),
             ],
+            versioned=True,
+            cors=_cors(config),
         )
-        self.artifacts = _bucket(
-            self,
-            "Artifacts",
-            config,
-            lifecycle_rules=[
-                s3.LifecycleRule(abort_incomplete_multipart_upload_after=Duration.days(1)),
-                s3.LifecycleRule(prefix=CHECKPOINTS_PREFIX, expiration=Duration.days(30)),
-            ],
-        )
+        passing = s3.LifecycleRule(prefix=CHECKPOINTS_PREFIX, expiration=Duration.days(30))
+        self.artifacts = _bucket(self, "Artifacts", config, [passing])
         CfnOutput(self, "DataBucketName", value=self.data.bucket_name)
         CfnOutput(self, "ArtifactsBucketName", value=self.artifacts.bucket_name)
 
 
-def _bucket(scope: Construct, id: str, config: StageConfig, **properties: Any) -> s3.Bucket:
+def _bucket(
+    scope: Construct, id: str, config: StageConfig, rules: list[s3.LifecycleRule], **properties: Any
+) -> s3.Bucket:
     bucket = s3.Bucket(
         scope,
         id,
@@ -59,6 +53,7 @@ def _bucket(scope: Construct, id: str, config: StageConfig, **properties: Any) -
         minimum_tls_version=1.2,
         removal_policy=RemovalPolicy.RETAIN if config.retain_data else RemovalPolicy.DESTROY,
         auto_delete_objects=not config.retain_data,
+        lifecycle_rules=[s3.LifecycleRule(abort_incomplete_multipart_upload_after=Duration.days(1)), *rules],
         **properties,
     )
     acknowledge(

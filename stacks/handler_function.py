@@ -40,6 +40,9 @@ class HandlerFunction(lambda_.Function):
         self.permissions = Role(scope, f"{id}Role", service="lambda")
         self.permissions.wildcards["*"] = "X-Ray's actions know no resources"
         log.grant_write(self.permissions)
+        # https://docs.aws.amazon.com/powertools/python/latest/getting-started/install/#lambda-layer
+        layer = f"AWSLambdaPowertoolsPythonV3-python314-arm64:{POWERTOOLS_LAYER_VERSION}"
+        layer_arn = f"arn:{Aws.PARTITION}:lambda:{Aws.REGION}:{POWERTOOLS_ACCOUNT}:layer:{layer}"
         super().__init__(
             scope,
             id,
@@ -49,7 +52,7 @@ class HandlerFunction(lambda_.Function):
             handler=f"lambdas.{module}.main.handler",
             code=lambda_.Code.from_asset(str(REPOSITORY_ROOT), exclude=list(CODE), ignore_mode=IgnoreMode.GIT),
             environment=dict(environment),
-            layers=[lambda_.LayerVersion.from_layer_version_arn(scope, f"{id}Powertools", _powertools_layer_arn())],
+            layers=[lambda_.LayerVersion.from_layer_version_arn(scope, f"{id}Powertools", layer_arn)],
             timeout=Duration.seconds(timeout_s),
             memory_size=MEMORY_MB,
             role=self.permissions,
@@ -71,9 +74,3 @@ def log_group(scope: Construct, id: str, config: StageConfig, *, name: str | Non
 def retention(config: StageConfig) -> logs.RetentionDays:
     """How long the stage keeps logs."""
     return logs.RetentionDays[LOG_RETENTION_DAYS[config.log_retention_days]]
-
-
-def _powertools_layer_arn() -> str:
-    """https://docs.aws.amazon.com/powertools/python/latest/getting-started/install/#lambda-layer"""
-    layer = f"AWSLambdaPowertoolsPythonV3-python314-arm64:{POWERTOOLS_LAYER_VERSION}"
-    return f"arn:{Aws.PARTITION}:lambda:{Aws.REGION}:{POWERTOOLS_ACCOUNT}:layer:{layer}"

@@ -19,12 +19,10 @@ TRANSIENT = (
     "Lambda.AWSLambdaException",
     "Lambda.SdkClientException",
     "Lambda.TooManyRequestsException",
+    # What our functions raise when a service, or the endpoint, can't answer now.
+    *(ServiceUnavailable.__name__, GatewayTimeout.__name__),
 )
-SILENCE = (ServiceUnavailable.__name__, GatewayTimeout.__name__)
-"""What our functions raise when a service, or the endpoint, can't answer now."""
 MAX_ATTEMPTS = 6
-INTERVAL_S = 2
-BACKOFF_RATE = 2
 
 
 class Machine(sfn.StateMachine):
@@ -92,19 +90,14 @@ def call(
     `caught`. The state is raw JSON: the library's own task would let the state machine call every version of the
     function, and none is published.
     """
-    silent = {
-        "ErrorEquals": [*TRANSIENT, *SILENCE],
-        "IntervalSeconds": INTERVAL_S,
-        "MaxAttempts": MAX_ATTEMPTS,
-        "BackoffRate": BACKOFF_RATE,
-    }
+    transient = {"ErrorEquals": TRANSIENT, "IntervalSeconds": 2, "MaxAttempts": MAX_ATTEMPTS, "BackoffRate": 2}
     any_failure = {"ErrorEquals": ["States.ALL"], "MaxAttempts": retries_of_any_failure}
     state = {
         "Type": "Task",
         "Resource": function.function_arn,
         "Parameters": dict(payload),
         "ResultPath": result_path,
-        "Retry": [silent, any_failure] if retries_of_any_failure else [silent],
+        "Retry": [transient, any_failure] if retries_of_any_failure else [transient],
     }
     task = sfn.CustomState(scope, id, state_json=state)
     if caught is not None:

@@ -4,7 +4,6 @@ Which deployment is meant is said by the flags, else by the environment, else it
 """
 
 import json
-import secrets
 import time
 import uuid
 from collections.abc import Callable, Mapping
@@ -16,6 +15,7 @@ from urllib.error import HTTPError, URLError
 from urllib.parse import urlencode
 from urllib.request import Request, urlopen
 
+from contract.forms import write_form
 from contract.idempotency import IDEMPOTENCY_HEADER
 from contract.limits import API_TIMEOUT_S
 from contract.routes import API_KEY_HEADER
@@ -76,16 +76,9 @@ class Api:
 
     def upload(self, image: bytes, form: Mapping[str, Any]) -> None:
         """Send an image where POST /uploads said, by its form. Raises CommandError."""
-        boundary = secrets.token_hex(16)
-        head = "".join(
-            f'--{boundary}\r\ncontent-disposition: form-data; name="{name}"\r\n\r\n{value}\r\n'
-            for name, value in form["fields"].items()
-        )
-        head += f'--{boundary}\r\ncontent-disposition: form-data; name="file"; filename="image"\r\n\r\n'
-        content = head.encode() + image + f"\r\n--{boundary}--\r\n".encode()
-        headers = {"content-type": f"multipart/form-data; boundary={boundary}"}
+        media_type, content = write_form(form["fields"], [("file", image)])
         try:
-            send(form["url"], content, headers, "POST", _UPLOAD_TIMEOUT_S)
+            send(form["url"], content, {"content-type": media_type}, "POST", _UPLOAD_TIMEOUT_S)
         except HTTPError as error:
             raise CommandError(f"the data bucket did not take the image: {error.code} {error.reason}") from None
 

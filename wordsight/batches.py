@@ -29,7 +29,9 @@ def run(api: Api, arguments: Namespace) -> None:
     if arguments.id is None and not begins:
         if arguments.stop or arguments.resume or arguments.watch:
             raise CommandError("which batch? give its id")
-        _list(api, as_json=arguments.json)
+        listed = api.get("/batches")
+        rows = [(each["id"], each["state"], each["done_images"], each["images"]) for each in listed["batches"]]
+        print(raw(listed) if arguments.json else table([("ID", "STATE", "DONE", "IMAGES"), *rows]))
         return
     batch = _begin(api, arguments) if begins else _one(api, arguments)
     if arguments.watch:
@@ -55,12 +57,6 @@ def _one(api: Api, arguments: Namespace) -> Any:
     if arguments.stop:
         return api.ask("DELETE", path)
     return api.create(f"{path}/resume") if arguments.resume else api.get(path)
-
-
-def _list(api: Api, *, as_json: bool) -> None:
-    listed = api.get("/batches")
-    rows = [(each["id"], each["state"], each["done_images"], each["images"]) for each in listed["batches"]]
-    print(raw(listed) if as_json else table([("ID", "STATE", "DONE", "IMAGES"), *rows]))
 
 
 def _summary(batch: dict[str, Any]) -> str:

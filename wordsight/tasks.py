@@ -24,19 +24,15 @@ def run(api: Api, arguments: Namespace) -> None:
     if arguments.name is None:
         if question or arguments.delete:
             raise CommandError("which task? give its name")
-        _list(api, as_json=arguments.json)
+        listed = api.get("/tasks")
+        rows = [(each["name"], each["labels"], each["description"]) for each in listed["tasks"]]
+        print(raw(listed) if arguments.json else table([("NAME", "LABELS", "DESCRIPTION"), *rows]))
         return
     path = f"/tasks/{quote(arguments.name, safe='')}"
     if arguments.delete:
         api.ask("DELETE", path)
     else:
         print(raw(api.ask("PUT", path, question) if question else api.get(path)))
-
-
-def _list(api: Api, *, as_json: bool) -> None:
-    listed = api.get("/tasks")
-    rows = [(each["name"], each["labels"], each["description"]) for each in listed["tasks"]]
-    print(raw(listed) if as_json else table([("NAME", "LABELS", "DESCRIPTION"), *rows]))
 
 
 def add_question(parser: ArgumentParser, *, saved: bool = True) -> None:

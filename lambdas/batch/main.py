@@ -1,4 +1,4 @@
-"""The worker of batches, which the state machine of stacks/api/batches.py calls for every step.
+"""The worker of batches, which the state machine of stacks/api/machines.py calls for every step.
 
 `plan` lists images and is called until all are; `shard` classifies one part of them; `fail` writes down why an attempt
 can't go on. Each may be called again with the same, and does no harm.

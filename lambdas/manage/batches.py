@@ -1,4 +1,4 @@
-"""Batches: accepted, told of, stopped and resumed. The work itself is the state machine's of stacks/api/batches.py.
+"""Batches: accepted, told of, stopped and resumed. The work itself is the state machine's of stacks/api/machines.py.
 
 A stopped or failed batch is resumed by a request of its own. Sending POST /batches again with its Idempotency-Key could
 not do it: that promises the first answer and nothing else, and is forgotten after a day.

@@ -12,8 +12,7 @@ from contract.models import MODELS_PREFIX, PROMOTIONS_PREFIX, REGISTRY_PREFIX
 from contract.tasks import TASKS_PREFIX
 from contract.trainings import TRAININGS_PREFIX
 from lambdas.settings import AnnotateSettings, ClassifySettings, ManageSettings
-from stacks.api.batches import batch_machine
-from stacks.api.imports import import_machine
+from stacks.api.machines import batch_machine, import_machine
 from stacks.config import StageConfig
 from stacks.data import DataStack
 from stacks.handler_function import HandlerFunction

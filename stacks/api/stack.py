@@ -10,26 +10,8 @@ from aws_cdk import Aws, CfnOutput, Duration, Stack
 from aws_cdk import aws_apigateway as apigateway
 from constructs import Construct
 
+from contract import limits, problems
 from contract.idempotency import IDEMPOTENCY_HEADER
-from contract.limits import (
-    API_TIMEOUT_S,
-    EXPOSED_HEADERS,
-    MAX_INLINE_IMAGE_BYTES,
-    PROBLEM_MEDIA_TYPE,
-    REQUEST_ID_HEADER,
-    UPLOADS_PREFIX,
-)
-from contract.problems import (
-    PROBLEMS,
-    BadGateway,
-    Forbidden,
-    GatewayTimeout,
-    InternalError,
-    NotFound,
-    PayloadTooLarge,
-    ProblemError,
-    TooManyRequests,
-)
 from contract.routes import API_KEY_HEADER, OPENAPI, ROUTES, STAGE_NAME
 from stacks.api.functions import annotate_function, classify_function, manage_function
 from stacks.config import StageConfig
@@ -51,19 +33,13 @@ REQUEST_HEADERS = (
 RETRY_AFTER_S = 1
 
 IN_ITS_OWN_WORDS = {
-    "ACCESS_DENIED": 403,
-    "API_CONFIGURATION_ERROR": 500,
-    "AUTHORIZER_CONFIGURATION_ERROR": 500,
-    "AUTHORIZER_FAILURE": 500,
-    "BAD_REQUEST_BODY": 400,
-    "BAD_REQUEST_PARAMETERS": 400,
-    "EXPIRED_TOKEN": 403,
-    "INVALID_SIGNATURE": 403,
-    "QUOTA_EXCEEDED": 429,
-    "RESOURCE_NOT_FOUND": 404,
+    **dict.fromkeys(("BAD_REQUEST_BODY", "BAD_REQUEST_PARAMETERS"), 400),
     "UNAUTHORIZED": 401,
+    **dict.fromkeys(("ACCESS_DENIED", "EXPIRED_TOKEN", "INVALID_SIGNATURE", "WAF_FILTERED"), 403),
+    "RESOURCE_NOT_FOUND": 404,
     "UNSUPPORTED_MEDIA_TYPE": 415,
-    "WAF_FILTERED": 403,
+    "QUOTA_EXCEEDED": 429,
+    **dict.fromkeys(("API_CONFIGURATION_ERROR", "AUTHORIZER_CONFIGURATION_ERROR", "AUTHORIZER_FAILURE"), 500),
 }
 """What API Gateway can say better than we could, such as which action a caller's policy lacks, with its statuses.
 
@@ -91,12 +67,12 @@ class ApiStack(Stack):
     ) -> None:
         super().__init__(scope, id, description="Wordsight: the REST API")
         self.add_stack_dependency(serving)  # callers find an endpoint as soon as they find the API
+        timeout = Duration.seconds(limits.API_TIMEOUT_S)
         functions = {
             "classify": classify_function(self, config, data, serving),
             "annotate": annotate_function(self, config, data, serving),
             "manage": manage_function(self, config, data, serving, training),
         }
-        timeout = Duration.seconds(API_TIMEOUT_S)
         integrations = {
             module: apigateway.LambdaIntegration(function, timeout=timeout, scope_permission_to_method=False)
             for module, function in functions.items()
@@ -113,7 +89,14 @@ class ApiStack(Stack):
             )
         _add_gateway_responses(api, config)
         if config.auth == "api_key":
-            self._hand_out_a_key(api, config)
+            # One key, whose value API Gateway makes up, and a plan that lets it in.
+            rate_rps, burst = config.throttling_rate_rps, config.throttling_burst
+            limited = apigateway.ThrottleSettings(rate_limit=rate_rps, burst_limit=burst)
+            key = api.add_api_key("Key", description=f"{config.name}: send it as {API_KEY_HEADER}")
+            plan = api.add_usage_plan("UsagePlan", throttle=limited)
+            plan.add_api_key(key)
+            plan.add_api_stage(stage=api.deployment_stage)
+            CfnOutput(self, "ApiKeyId", value=key.key_id)
         url = f"https://{api.rest_api_id}.execute-api.{Aws.REGION}.{Aws.URL_SUFFIX}/{STAGE_NAME}"
         CfnOutput(self, "ApiUrl", value=url)
 
@@ -163,15 +146,6 @@ class ApiStack(Stack):
         )
         return api
 
-    def _hand_out_a_key(self, api: apigateway.RestApi, config: StageConfig) -> None:
-        """One key, whose value API Gateway makes up, and a plan that lets it in."""
-        key = api.add_api_key("Key", description=f"{config.name}: send it as {API_KEY_HEADER}")
-        limits = apigateway.ThrottleSettings(rate_limit=config.throttling_rate_rps, burst_limit=config.throttling_burst)
-        plan = api.add_usage_plan("UsagePlan", throttle=limits)
-        plan.add_api_key(key)
-        plan.add_api_stage(stage=api.deployment_stage)
-        CfnOutput(self, "ApiKeyId", value=key.key_id)
-
 
 def _cors(config: StageConfig) -> apigateway.CorsOptions | None:
     if not config.cors_origins:
@@ -180,7 +154,7 @@ def _cors(config: StageConfig) -> apigateway.CorsOptions | None:
         allow_origins=list(config.cors_origins),
         allow_methods=sorted({route.method for route in ROUTES}),
         allow_headers=list(REQUEST_HEADERS),
-        expose_headers=list(EXPOSED_HEADERS),
+        expose_headers=list(limits.EXPOSED_HEADERS),
     )
 
 
@@ -209,36 +183,43 @@ def _add_gateway_responses(api: apigateway.RestApi, config: StageConfig) -> None
     for response_type, problem in _problems(config).items():
         _add(api, config, response_type, problem.body(instance=_REQUEST_ID), problem.status)
     for response_type, status in IN_ITS_OWN_WORDS.items():
-        known = PROBLEMS.get(status)
+        known = problems.PROBLEMS.get(status)
         phrase = HTTPStatus(status).phrase
         body = known("").body(instance=_REQUEST_ID) if known else _untyped(title=phrase, status=status)
         _add(api, config, response_type, body, status)
-    for response_type, title in (("DEFAULT_4XX", "The request was refused"), ("DEFAULT_5XX", InternalError.title)):
+    for response_type, title in (
+        ("DEFAULT_4XX", "The request was refused"),
+        ("DEFAULT_5XX", problems.InternalError.title),
+    ):
         _add(api, config, response_type, _untyped(title=title), None)  # its status is not known here
 
 
-def _problems(config: StageConfig) -> dict[str, ProblemError]:
-    megabytes = MAX_INLINE_IMAGE_BYTES // 1024**2
+def _problems(config: StageConfig) -> dict[str, problems.ProblemError]:
+    megabytes = limits.MAX_INLINE_IMAGE_BYTES // 1024**2
     routes = f"{OPENAPI.method} {OPENAPI.path} lists the routes"
     # API Gateway calls an unknown route a missing token, as IAM calls a request without a signature.
-    unknown: ProblemError = NotFound(f"there is no such route, or not with this method: {routes}")
+    unknown: problems.ProblemError = problems.NotFound(f"there is no such route, or not with this method: {routes}")
     if config.auth == "iam":
-        unknown = Forbidden(
+        unknown = problems.Forbidden(
             f"the request is not signed with AWS credentials (SigV4), or there is no such route: {routes}"
         )
     return {
-        "INVALID_API_KEY": Forbidden(f"the API key is missing or wrong: send it in the header {API_KEY_HEADER}"),
-        "REQUEST_TOO_LARGE": PayloadTooLarge(
-            f"the request is too large: the images of one request may have {megabytes} MB together. "
-            f"Send smaller or fewer ones, or an s3_key under {UPLOADS_PREFIX}"
+        "INVALID_API_KEY": problems.Forbidden(
+            f"the API key is missing or wrong: send it in the header {API_KEY_HEADER}"
         ),
-        "THROTTLED": TooManyRequests(
+        "REQUEST_TOO_LARGE": problems.PayloadTooLarge(
+            f"the request is too large: the images of one request may have {megabytes} MB together. "
+            f"Send smaller or fewer ones, or an s3_key under {limits.UPLOADS_PREFIX}"
+        ),
+        "THROTTLED": problems.TooManyRequests(
             f"more than {config.throttling_rate_rps:g} requests per second: slow down and try again",
             retry_after_s=RETRY_AFTER_S,
         ),
-        "INTEGRATION_TIMEOUT": GatewayTimeout("the answer took too long: try again, or send fewer images or labels"),
+        "INTEGRATION_TIMEOUT": problems.GatewayTimeout(
+            "the answer took too long: try again, or send fewer images or labels"
+        ),
         # API Gateway says 504 to this too, but nothing was late, and a caller who waits for longer gains nothing.
-        "INTEGRATION_FAILURE": BadGateway(
+        "INTEGRATION_FAILURE": problems.BadGateway(
             "the API's function could not take the request or hand its answer back: a large request is better sent in "
             "parts. If one more try fails too, quote the request id when asking for help"
         ),
@@ -255,14 +236,14 @@ def _add(
     api: apigateway.RestApi, config: StageConfig, response_type: str, body: dict[str, Any], status: int | None
 ) -> None:
     """`body`: a problem's members, whose empty ones are filled with API Gateway's own sentence."""
-    headers = {"Content-Type": f"'{PROBLEM_MEDIA_TYPE}'", REQUEST_ID_HEADER: "context.requestId"}
+    headers = {"Content-Type": f"'{limits.PROBLEM_MEDIA_TYPE}'", limits.REQUEST_ID_HEADER: "context.requestId"}
     if retry_after_s := body.get("retry_after_s"):
         headers["Retry-After"] = f"'{retry_after_s}'"
     if config.cors_origins:
         # One fixed value is possible here. An error's text is no secret, so with several origins every one may read it.
         origin = config.cors_origins[0] if len(config.cors_origins) == 1 else "*"
         headers["Access-Control-Allow-Origin"] = f"'{origin}'"
-        headers["Access-Control-Expose-Headers"] = f"'{','.join(EXPOSED_HEADERS)}'"
+        headers["Access-Control-Expose-Headers"] = f"'{','.join(limits.EXPOSED_HEADERS)}'"
     api.add_gateway_response(
         response_type.title().replace("_", ""),
         type=apigateway.ResponseType.of(response_type),

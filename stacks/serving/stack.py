@@ -8,7 +8,6 @@ the endpoint's only writer: what another hand changes, the next deployment undoe
 """
 
 from collections.abc import Sequence
-from typing import Any
 
 from aws_cdk import ArnFormat, Aws, CfnCondition, CfnOutput, CfnParameter, Duration, Fn, RemovalPolicy, Stack
 from aws_cdk import aws_applicationautoscaling as applicationautoscaling
@@ -81,6 +80,18 @@ class ServingStack(Stack):
         return self.format_arn(service="sagemaker", resource="endpoint", resource_name=self.endpoint_name)
 
     def _model(self, config: StageConfig, image: ContainerImage, role: ExecutionRole) -> sagemaker.CfnModel:
+        model_uri = CfnParameter(
+            self,
+            MODEL_URI_PARAMETER,
+            default=NO_MODEL_URI,
+            allowed_pattern=r"^s3://[a-z0-9][a-z0-9.-]+/(.*/)?$",
+            constraint_description="an S3 prefix that ends with a slash, such as s3://bucket/models/attempt-1/",
+            description=f"The checkpoint to serve; {NO_MODEL_URI} for the base weights in the image",
+        )
+        has_model = CfnCondition(
+            self, "HasModel", expression=Fn.condition_not(Fn.condition_equals(model_uri, NO_MODEL_URI))
+        )
+        source = {"S3Uri": model_uri.value_as_string, "S3DataType": "S3Prefix", "CompressionType": "None"}
         # No name of its own: every change replaces a Model, and a fixed name would be taken.
         model = sagemaker.CfnModel(
             self,
@@ -95,26 +106,11 @@ class ServingStack(Stack):
                     precision=config.precision,
                     queue_budget_ms=config.queue_budget_ms,
                 ).to_env(),
-                model_data_source=self._model_data_source(),
+                model_data_source=Fn.condition_if(has_model.logical_id, {"S3DataSource": source}, Aws.NO_VALUE),
             ),
         )
         model.node.add_dependency(role)  # with its policies: SageMaker reads the bucket when it creates a model
         return model
-
-    def _model_data_source(self) -> Any:
-        model_uri = CfnParameter(
-            self,
-            MODEL_URI_PARAMETER,
-            default=NO_MODEL_URI,
-            allowed_pattern=r"^s3://[a-z0-9][a-z0-9.-]+/(.*/)?$",
-            constraint_description="an S3 prefix that ends with a slash, such as s3://bucket/models/attempt-1/",
-            description=f"The checkpoint to serve; {NO_MODEL_URI} for the base weights in the image",
-        )
-        has_model = CfnCondition(
-            self, "HasModel", expression=Fn.condition_not(Fn.condition_equals(model_uri, NO_MODEL_URI))
-        )
-        source = {"S3Uri": model_uri.value_as_string, "S3DataType": "S3Prefix", "CompressionType": "None"}
-        return Fn.condition_if(has_model.logical_id, {"S3DataSource": source}, Aws.NO_VALUE)
 
     def _endpoint_config(self, config: StageConfig, model: sagemaker.CfnModel) -> sagemaker.CfnEndpointConfig:
         properties = sagemaker.CfnEndpointConfig
@@ -142,31 +138,28 @@ class ServingStack(Stack):
         slow_us = CONTAINER_TIMEOUT_S / 2 * 1_000_000  # ModelLatency counts microseconds
         faults, slow = "The model answers with faults", "The slowest answers take half of what callers wait for"
         return [
-            self._alarm("ServerFaults", faults, "Invocation5XXErrors", "Sum", MAX_SERVER_FAULTS_PER_MINUTE, minutes=1),
-            # With little traffic the p99 of a minute is one request, and a new fleet's first one may be slow.
-            self._alarm("SlowAnswers", slow, "ModelLatency", "p99", slow_us, minutes=2),
+            cloudwatch.Alarm(
+                self,
+                id,
+                metric=cloudwatch.Metric(
+                    namespace="AWS/SageMaker",
+                    metric_name=metric_name,
+                    dimensions_map={"EndpointName": self.endpoint_name, "VariantName": VARIANT_NAME},
+                    statistic=statistic,
+                    period=Duration.minutes(1),
+                ),
+                threshold=threshold,
+                evaluation_periods=minutes,
+                comparison_operator=cloudwatch.ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD,
+                treat_missing_data=cloudwatch.TreatMissingData.NOT_BREACHING,
+                alarm_description=description,
+            )
+            for id, description, metric_name, statistic, threshold, minutes in (
+                ("ServerFaults", faults, "Invocation5XXErrors", "Sum", MAX_SERVER_FAULTS_PER_MINUTE, 1),
+                # With little traffic the p99 of a minute is one request, and a new fleet's first one may be slow.
+                ("SlowAnswers", slow, "ModelLatency", "p99", slow_us, 2),
+            )
         ]
-
-    def _alarm(
-        self, id: str, description: str, metric_name: str, statistic: str, threshold: float, minutes: int
-    ) -> cloudwatch.Alarm:
-        metric = cloudwatch.Metric(
-            namespace="AWS/SageMaker",
-            metric_name=metric_name,
-            dimensions_map={"EndpointName": self.endpoint_name, "VariantName": VARIANT_NAME},
-            statistic=statistic,
-            period=Duration.minutes(1),
-        )
-        return cloudwatch.Alarm(
-            self,
-            id,
-            metric=metric,
-            threshold=threshold,
-            evaluation_periods=minutes,
-            comparison_operator=cloudwatch.ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD,
-            treat_missing_data=cloudwatch.TreatMissingData.NOT_BREACHING,
-            alarm_description=description,
-        )
 
     def _autoscaling(self, config: StageConfig, endpoint: sagemaker.CfnEndpoint) -> None:
         """Follow the requests in flight, which CloudWatch shows every ten seconds for this one metric.

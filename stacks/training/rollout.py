@@ -23,9 +23,26 @@ MACHINE_TIMEOUT_S = 6 * 3600
 
 
 def promotion_machine(stack: Construct, config: StageConfig, data: DataStack) -> Machine:
-    """Update → wait and check until it is over → verify, after which it may have to be waited for again."""
+    """Update → wait and check until it is over → verify, after which it may have to be waited for again.
+
+    The function may update one stack, ask one endpoint, and read and write what is registered.
+    """
     scope = Construct(stack, "Rollout")
-    function = _function(scope, config, data)
+    environment = RolloutSettings(
+        artifacts_bucket=data.artifacts.bucket_name,
+        serving_stack=config.serving_stack_name,
+        endpoint_name=config.name,
+    ).to_env()
+    function = HandlerFunction(
+        scope, "Function", config, "rollout", environment, "takes the steps of a promotion", timeout_s=STEP_TIMEOUT_S
+    )
+    may = function.permissions
+    may.allow_stack(config.serving_stack_name, "UpdateStack", "DescribeStacks", "DescribeStackEvents")
+    endpoint = Stack.of(scope).format_arn(service="sagemaker", resource="endpoint", resource_name=config.name)
+    may.allow(["sagemaker:InvokeEndpoint"], endpoint)
+    may.allow_objects(data.artifacts, ["s3:GetObject"], MODELS_PREFIX, REGISTRY_PREFIX, PROMOTIONS_PREFIX)
+    may.allow_objects(data.artifacts, ["s3:PutObject"], PROMOTIONS_PREFIX)
+    may.allow_listing(data.artifacts)
 
     def step(id: str, step: str, *, reason: str = "", caught: sfn.IChainable | None = None) -> sfn.CustomState:
         event = {"step": step, **({"reason.$": reason} if reason else {}), "promotion.$": "$.promotion"}
@@ -54,23 +71,3 @@ def promotion_machine(stack: Construct, config: StageConfig, data: DataStack) ->
     for task in (update, check, verify):
         task.next(decide)
     return Machine(scope, "Machine", config=config, start=update, functions=[function], timeout_s=MACHINE_TIMEOUT_S)
-
-
-def _function(scope: Construct, config: StageConfig, data: DataStack) -> HandlerFunction:
-    """May update one stack, ask one endpoint, and read and write what is registered."""
-    environment = RolloutSettings(
-        artifacts_bucket=data.artifacts.bucket_name,
-        serving_stack=config.serving_stack_name,
-        endpoint_name=config.name,
-    ).to_env()
-    function = HandlerFunction(
-        scope, "Function", config, "rollout", environment, "takes the steps of a promotion", timeout_s=STEP_TIMEOUT_S
-    )
-    may = function.permissions
-    may.allow_stack(config.serving_stack_name, "UpdateStack", "DescribeStacks", "DescribeStackEvents")
-    endpoint = Stack.of(scope).format_arn(service="sagemaker", resource="endpoint", resource_name=config.name)
-    may.allow(["sagemaker:InvokeEndpoint"], endpoint)
-    may.allow_objects(data.artifacts, ["s3:GetObject"], MODELS_PREFIX, REGISTRY_PREFIX, PROMOTIONS_PREFIX)
-    may.allow_objects(data.artifacts, ["s3:PutObject"], PROMOTIONS_PREFIX)
-    may.allow_listing(data.artifacts)
-    return function

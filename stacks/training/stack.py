@@ -27,8 +27,7 @@ from stacks.handler_function import HandlerFunction
 from stacks.images import REPOSITORY_ROOT, ContainerImage
 from stacks.machine import Machine, machine_role
 from stacks.permissions import ExecutionRole, Role
-from stacks.training.definition import Definition
-from stacks.training.job import create_training_job
+from stacks.training.definition import Definition, create_training_job
 from stacks.training.rollout import promotion_machine
 
 LOG_GROUP_NAME = "/aws/sagemaker/TrainingJobs"
@@ -46,7 +45,12 @@ class TrainingStack(Stack):
     def __init__(self, scope: Construct, id: str, *, config: StageConfig, data: DataStack) -> None:
         super().__init__(scope, id, description="Wordsight: training")
         image = ContainerImage.train(self, config)
-        job_role = self._execution_role(data)
+        job_role = ExecutionRole(
+            self, "ExecutionRole", log_group_name=LOG_GROUP_NAME, metric_namespace="/aws/sagemaker/TrainingJobs"
+        )
+        job_role.allow_read(data.data, *TRAINING_PREFIXES)
+        job_role.allow_read(data.artifacts, CHECKPOINTS_PREFIX, MODELS_PREFIX)  # models: to go on from one
+        job_role.allow_objects(data.artifacts, ["s3:PutObject"], MODELS_PREFIX, CHECKPOINTS_PREFIX)
         image.repository.grant_pull(job_role)
         self.promotion_machine = promotion_machine(self, config, data)
         definition = Definition(
@@ -68,15 +72,6 @@ class TrainingStack(Stack):
         )
         self.machine.node.add_dependency(job_role)  # for as long as executions wait for their jobs
         CfnOutput(self, "StateMachineArn", value=self.machine.state_machine_arn)
-
-    def _execution_role(self, data: DataStack) -> ExecutionRole:
-        role = ExecutionRole(
-            self, "ExecutionRole", log_group_name=LOG_GROUP_NAME, metric_namespace="/aws/sagemaker/TrainingJobs"
-        )
-        role.allow_read(data.data, *TRAINING_PREFIXES)
-        role.allow_read(data.artifacts, CHECKPOINTS_PREFIX, MODELS_PREFIX)  # models: to go on from one
-        role.allow_objects(data.artifacts, ["s3:PutObject"], MODELS_PREFIX, CHECKPOINTS_PREFIX)
-        return role
 
     def _snapshot(self, config: StageConfig, data: DataStack) -> HandlerFunction:
         """May read a dataset's annotations and write down what a training learns from."""

@@ -2,7 +2,7 @@ import json
 from typing import Any
 
 from lambdas.settings import BatchSettings
-from stacks.api.batches import RETRIES_OF_A_KILLED_WORKER, WORKER_TIMEOUT_S
+from stacks.api.machines import BATCH_WORKER_TIMEOUT_S, IMPORT_WORKER_TIMEOUT_S, RETRIES_OF_A_KILLED_WORKER
 from tests.stacks.conftest import DATA, ENDPOINT, Assembly, flat, granted
 
 
@@ -17,7 +17,7 @@ def machine_id(assembly: Assembly) -> str:
     return found
 
 
-def test_the_worker_may_read_images_and_write_down_what_came_of_them_and_nothing_else(dev: Assembly) -> None:
+def test_the_worker_of_batches_may_read_images_and_write_down_what_came_of_them_and_nothing_else(dev: Assembly) -> None:
     assert granted(dev.api, "Batches") == {
         "s3:GetObject": {f"{DATA}/{name}/*" for name in ("uploads", "collections", "images", "batches")},
         "s3:PutObject": {f"{DATA}/batches/*"},
@@ -26,7 +26,7 @@ def test_the_worker_may_read_images_and_write_down_what_came_of_them_and_nothing
     }
 
 
-def test_the_machine_may_call_the_worker_and_run_executions_of_its_own(dev: Assembly) -> None:
+def test_the_machine_of_batches_may_call_its_worker_and_run_executions_of_its_own(dev: Assembly) -> None:
     (worker,) = (id for id in dev.api.of_type("AWS::Lambda::Function") if id.startswith("Batches"))
     called = {
         (action, resource)
@@ -68,7 +68,7 @@ def test_a_shard_whose_worker_was_killed_is_done_again_and_one_that_can_not_be_d
 
 def test_the_functions_are_told_what_they_read(dev: Assembly) -> None:
     worker = dev.api.the("AWS::Lambda::Function", "Batches")
-    assert (worker["Handler"], worker["Timeout"]) == ("lambdas.batch.main.handler", WORKER_TIMEOUT_S)
+    assert (worker["Handler"], worker["Timeout"]) == ("lambdas.batch.main.handler", BATCH_WORKER_TIMEOUT_S)
     environment = {**worker["Environment"]["Variables"], "DATA_BUCKET": "data-bucket"}
     assert BatchSettings.from_env(environment).endpoint_name == "wordsight-dev"
     environment = dev.api.the("AWS::Lambda::Function", "Train")["Environment"]["Variables"]
@@ -83,3 +83,42 @@ def test_who_answers_the_routes_may_start_and_stop_batches_and_read_what_came_of
     executions = f"execution:${{{machine_id(dev)}.Name}}:*"
     for action in ("states:DescribeExecution", "states:StopExecution"):
         assert len([each for each in allowed[action] if each.endswith(executions)]) == 1
+
+
+def test_the_worker_of_imports_may_read_uploads_and_add_annotations_and_nothing_else(dev: Assembly) -> None:
+    assert granted(dev.api, "Imports") == {
+        "s3:GetObject": {f"{DATA}/uploads/*", f"{DATA}/imports/*"},
+        "s3:PutObject": {f"{DATA}/annotations/*", f"{DATA}/images/*", f"{DATA}/imports/*"},
+        "s3:ListBucket": {DATA},
+        "sagemaker:InvokeEndpoint": {ENDPOINT},
+    }
+
+
+def test_the_machine_of_imports_may_call_its_worker_and_nothing_else(dev: Assembly) -> None:
+    (worker,) = (id for id in dev.api.of_type("AWS::Lambda::Function") if id.startswith("Imports"))
+    called = {
+        resource
+        for actions, resources, _ in dev.api.statements("ImportsMachineRole")
+        for resource in resources
+        if "lambda:InvokeFunction" in actions
+    }
+    assert called == {f"${{{worker}.Arn}}"}
+
+
+def test_it_imports_again_while_there_is_more_and_reports_what_can_not_go_on(dev: Assembly) -> None:
+    states = json.loads(flat(dev.api.the("AWS::StepFunctions::StateMachine", "Imports")["DefinitionString"]))["States"]
+    assert states["Import"]["Parameters"] == {"id.$": "$.id"}
+    assert states["Import"]["Next"] == "IsRunning"
+    assert [(each["StringEquals"], each["Next"]) for each in states["IsRunning"]["Choices"]] == [("running", "Import")]
+    assert states["Import"]["Retry"][-1]["ErrorEquals"] == ["States.ALL"]
+    assert [each["Next"] for each in states["Import"]["Catch"]] == ["GiveUp"]
+    assert states["GiveUp"]["Parameters"] == {"id.$": "$.id", "failure.$": "$.error"}
+    assert states["GiveUp"]["Next"] == "NotImported"
+
+
+def test_the_function_that_starts_imports_knows_the_machine(dev: Assembly) -> None:
+    (machine,) = (id for id in dev.api.of_type("AWS::StepFunctions::StateMachine") if id.startswith("Imports"))
+    annotate = dev.api.the("AWS::Lambda::Function", "Annotate")["Environment"]["Variables"]
+    assert annotate["IMPORT_MACHINE_ARN"] == {"Ref": machine}
+    worker = dev.api.the("AWS::Lambda::Function", "Imports")
+    assert (worker["Handler"], worker["Timeout"]) == ("lambdas.importer.main.handler", IMPORT_WORKER_TIMEOUT_S)
