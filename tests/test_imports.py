@@ -187,7 +187,7 @@ WITHOUT_A_TEST_OF_THEIR_OWN = {
         app.py stacks/execution_role.py stacks/handler_function.py stacks/log_groups.py stacks/machine.py
     """,
     "seen in what the training or the server does, in the tests of those": """
-        model/data/layouts.py model/data/survey.py model/evaluation/embed.py model/evaluation/report.py
+        model/data/layouts.py model/data/survey.py model/evaluation/report.py
         model/evaluation/world.py model/serving/labels.py model/serving/load.py model/serving/observe.py
         model/serving/service.py model/serving/towers/__init__.py model/serving/towers/openvino.py
         model/serving/towers/torch.py model/training/architecture.py model/training/publish.py

@@ -9,7 +9,7 @@ import hashlib
 import json
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from math import prod
 from pathlib import Path
 from tempfile import TemporaryDirectory, gettempdir
@@ -102,29 +102,25 @@ class CachedImages(ImageFiles):
     @contextmanager
     def filling(self) -> Iterator[None]:
         """Take up what the folder holds, and leave in it what was added; one process at a time."""
-        if self._folder is None:
-            with TemporaryDirectory(prefix="wordsight-") as scratch:  # a mapped file outlives its name
-                yield from self._filling(Path(scratch) / self._name)
-        else:
-            self._folder.mkdir(parents=True, exist_ok=True)
-            yield from self._filling(self._folder / self._name)
-
-    def _filling(self, file: Path) -> Iterator[None]:
-        index = file.with_suffix(".json")
-        with file.with_suffix(".lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            known = json.loads(index.read_bytes()) if index.is_file() else {}
-            row_bytes = prod(self._shape)
-            with file.open("ab") as pixels:
-                self._rows = known if len(known) * row_bytes <= pixels.tell() else {}
-                rows = len(self._rows) + self._images
-                pixels.truncate(max(pixels.tell(), rows * row_bytes))
-            self._pixels = np.memmap(file, np.uint8, "r+", shape=(rows, *self._shape))
-            yield
-            self._pixels.flush()
-            aside = index.with_suffix(".part")
-            aside.write_text(json.dumps(self._rows))
-            aside.replace(index)
+        scratch = nullcontext(str(self._folder)) if self._folder else TemporaryDirectory(prefix="wordsight-")
+        with scratch as folder:  # a mapped file outlives its name
+            file = Path(folder) / self._name
+            file.parent.mkdir(parents=True, exist_ok=True)
+            index = file.with_suffix(".json")
+            with file.with_suffix(".lock").open("w") as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX)
+                known = json.loads(index.read_bytes()) if index.is_file() else {}
+                row_bytes = prod(self._shape)
+                with file.open("ab") as pixels:
+                    self._rows = known if len(known) * row_bytes <= pixels.tell() else {}
+                    rows = len(self._rows) + self._images
+                    pixels.truncate(max(pixels.tell(), rows * row_bytes))
+                self._pixels = np.memmap(file, np.uint8, "r+", shape=(rows, *self._shape))
+                yield
+                self._pixels.flush()
+                aside = index.with_suffix(".part")
+                aside.write_text(json.dumps(self._rows))
+                aside.replace(index)
 
 
 def open_images(

@@ -22,12 +22,10 @@ from model.clip.checkpoint import CheckpointError, load_checkpoint
 from model.clip.encode import Clip
 from model.data.readers import read_records
 from model.data.records import DataError
-from model.evaluation.answers import Answers, task_figures, wording_gap, wrong_above_half
+from model.evaluation.answers import Answers, embed_sentences, retrieval, task_figures, wording_gap, wrong_above_half
 from model.evaluation.bootstrap import changes
-from model.evaluation.embed import embed_sentences
-from model.evaluation.labelled import EmbeddedImages, LabelledTask, captions_truth, read_tasks, records_to_ask
+from model.evaluation.labelled import EmbeddedImages, captions_truth, read_tasks, records_to_ask
 from model.evaluation.report import Figures, changes_table, markdown, print_figures, tasks_table, wording_table
-from model.evaluation.retrieval import retrieval
 from model.evaluation.world import World
 from model.world.tasks import TASKS
 
@@ -42,14 +40,6 @@ class Measured:
     answers: dict[str, Answers] = field(default_factory=dict)
     wording: dict[str, dict[str, JsonValue]] = field(default_factory=dict)
     retrieval: dict[str, dict[str, float]] = field(default_factory=dict)
-
-    def ask(self, task: LabelledTask, images: EmbeddedImages) -> None:
-        """A task about labelled images."""
-        if task.name in self.answers:
-            raise DataError(f"there are two tasks called {task.name!r}: give one of them another name")
-        asked = images.evaluation_set(task)
-        self.answers[task.name] = asked.answers(self.clip, task.prompts)
-        self.wording[task.name] = wording_gap(self.clip, asked, task.trained, task.prompts).model_dump()
 
     def figures(self) -> dict[str, dict[str, JsonValue]]:
         """Every task's."""
@@ -67,12 +57,17 @@ def measure(checkpoint: Path, given: argparse.Namespace) -> Measured:
         measured.wording |= {task.name: gap.model_dump() for task in TASKS if (gap := world.wording_gap(task))}
     tasks = [task for path in given.tasks for task in read_tasks(path)]
     folders = {*(folder for _, folder in tasks), *given.retrieval}
-    images = {folder: EmbeddedImages(clip, folder, records_to_ask(read_records(folder))) for folder in folders}
-    for folder, those in images.items():
-        if those.unreadable:
-            print(f"{folder}: {those.unreadable} images can't be opened and are left out", file=sys.stderr)
+    images: dict[Path, EmbeddedImages] = {}
+    for folder in folders:
+        images[folder] = EmbeddedImages(clip, folder, records_to_ask(read_records(folder)))
+        if unreadable := images[folder].unreadable:
+            print(f"{folder}: {unreadable} images can't be opened and are left out", file=sys.stderr)
     for task, folder in tasks:
-        measured.ask(task, images[folder])
+        if task.name in measured.answers:
+            raise DataError(f"there are two tasks called {task.name!r}: give one of them another name")
+        asked = images[folder].evaluation_set(task)
+        measured.answers[task.name] = asked.answers(clip, task.prompts)
+        measured.wording[task.name] = wording_gap(clip, asked, task.trained, task.prompts).model_dump()
     for folder in given.retrieval:
         texts, truth = captions_truth(images[folder].records)
         cosines = images[folder].embeds @ embed_sentences(clip, texts).T
@@ -82,7 +77,21 @@ def measure(checkpoint: Path, given: argparse.Namespace) -> Measured:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Print tables and `key=value` lines, and write the figures if asked to."""
-    given = _arguments(arguments)
+    summary, _, rest = (__doc__ or "").partition("\n\n")
+    form = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(
+        "python -m model.evaluation", description=summary, epilog=rest, formatter_class=form
+    )
+    parser.add_argument("--checkpoint", type=Path, required=True, help="a folder with config.json and its weights")
+    parser.add_argument("--base", type=Path, help="another to compare it with, such as its parent")
+    parser.add_argument("--tasks", type=Path, nargs="+", default=[], help="JSON files of tasks")
+    parser.add_argument("--retrieval", type=Path, nargs="+", default=[], help="folders of images with captions")
+    parser.add_argument(
+        "--scenes", type=int, default=SCENES, help="rendered images; 0 leaves the world out (default %(default)s)"
+    )
+    parser.add_argument("--json", type=Path, help="where to write the figures as JSON")
+    parser.add_argument("--threads", type=int, default=1)
+    given = parser.parse_args(arguments)
     torch.set_num_threads(given.threads)
     try:
         after = measure(given.checkpoint, given)
@@ -117,24 +126,6 @@ def _report(after: Measured, base: Measured | None) -> dict[str, JsonValue]:
         print_figures(retrieval=name, **found)
     versions: dict[str, JsonValue] = {"checkpoint": after.clip.version, "base": base.clip.version if base else None}
     return {**versions, **everything, "wrong_above_half": dict(lone)}  # type: ignore[dict-item]
-
-
-def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
-    summary, _, rest = (__doc__ or "").partition("\n\n")
-    form = argparse.RawDescriptionHelpFormatter
-    parser = argparse.ArgumentParser(
-        "python -m model.evaluation", description=summary, epilog=rest, formatter_class=form
-    )
-    parser.add_argument("--checkpoint", type=Path, required=True, help="a folder with config.json and its weights")
-    parser.add_argument("--base", type=Path, help="another to compare it with, such as its parent")
-    parser.add_argument("--tasks", type=Path, nargs="+", default=[], help="JSON files of tasks")
-    parser.add_argument("--retrieval", type=Path, nargs="+", default=[], help="folders of images with captions")
-    parser.add_argument(
-        "--scenes", type=int, default=SCENES, help="rendered images; 0 leaves the world out (default %(default)s)"
-    )
-    parser.add_argument("--json", type=Path, help="where to write the figures as JSON")
-    parser.add_argument("--threads", type=int, default=1)
-    return parser.parse_args(arguments)
 
 
 if __name__ == "__main__":

@@ -1,9 +1,13 @@
-"""A model's answers to a task's evaluation set, and the figures that follow from them."""
+"""What a model answers: images, sentences and labels as it embeds them, its answers to a task's evaluation set, and the
+figures that follow from them.
+"""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from itertools import islice
 
 import torch
+from PIL import Image
 from torch import Tensor
 from torch.nn.functional import one_hot
 
@@ -11,10 +15,31 @@ from contract.metrics import TaskFigures, Tasks, Wording
 from model.clip.calibration import expected_calibration_error
 from model.clip.checkpoint import Calibration
 from model.clip.encode import Clip
-from model.evaluation.embed import embed_labels
+from model.clip.scoring import mean_direction
 
+BATCH = 128
+"""Images or sentences in memory at a time."""
 Prompts = Sequence[Sequence[str]]
 """The sentences of each label."""
+
+
+def embed_pictures(clip: Clip, images: Iterable[Image.Image]) -> Tensor:
+    """RGB images as unit vectors. shape = [images, projection]"""
+    pixels = map(clip.preprocess, images)
+    batches = iter(lambda: list(islice(pixels, BATCH)), [])
+    return torch.cat([clip.embed_images(torch.stack(batch)) for batch in batches])
+
+
+def embed_sentences(clip: Clip, texts: Sequence[str]) -> Tensor:
+    """Texts as unit vectors. shape = [texts, projection]"""
+    batches = (texts[start : start + BATCH] for start in range(0, len(texts), BATCH))
+    return torch.stack([text.vector for batch in batches for text in clip.embed_texts(batch)])
+
+
+def embed_labels(clip: Clip, prompts: Prompts) -> Tensor:
+    """One unit vector per label, the mean of its sentences. shape = [labels, projection]"""
+    flat = iter(embed_sentences(clip, [sentence for sentences in prompts for sentence in sentences]))
+    return mean_direction([[next(flat) for _ in sentences] for sentences in prompts])
 
 
 @dataclass(frozen=True)
@@ -118,3 +143,26 @@ def _mean_of_single(clip: Clip, images: EvaluationSet, prompts: Prompts) -> floa
     wordings = max(map(len, prompts))
     asked = [[[said[number % len(said)]] for said in prompts] for number in range(wordings)]
     return mean_accuracy(images.answers(clip, each) for each in asked)
+
+
+def recall_at(cosines: Tensor, truth: Tensor, k: int) -> float:
+    """R@k, the share of the rows for which a true column is among the k best, as in Deep visual-semantic alignments
+    (Karpathy and Fei-Fei 2015); both shapes = [asked, candidates]. Columns that score the same count half way between
+    the luckiest and the unluckiest order.
+    """
+    best = cosines.masked_fill(~truth, -torch.inf).max(dim=1, keepdim=True).values
+    above = ((cosines > best) & ~truth).sum(dim=1)
+    level = ((cosines == best) & ~truth).sum(dim=1)
+    return float(((above + (above + level)) / 2 < k).float().mean())
+
+
+def retrieval(cosines: Tensor, truth: Tensor) -> dict[str, float]:
+    """Finding the sentence of an image, and the image of a sentence: R@1 and R@5; both shapes = [images, texts]. A
+    sentence said of several images is one sentence, and finding any of its images is right.
+    """
+    directions = {"image_to_text": (cosines, truth), "text_to_image": (cosines.T, truth.T)}
+    return {
+        f"{name}_recall_at_{k}": round(recall_at(scores, true, k), 4)
+        for name, (scores, true) in directions.items()
+        for k in (1, 5)
+    }

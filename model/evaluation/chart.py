@@ -62,7 +62,10 @@ def round_step(value: float, down: bool = False) -> float:
 def line_chart(title: str, x: Axis, y: Axis, series: Sequence[Series], right: tuple[Axis, Series] | None = None) -> str:
     """The chart as an SVG document; one more series may have an axis of its own at the right."""
     drawn = [(y, each) for each in series] + ([right] if right else [])
-    parts = [_text(LEFT, 20, title, "start", bold=True), *_bottom(x), *_side(y)]
+    floor = HEIGHT - BOTTOM
+    parts = [_text(LEFT, 20, title, "start", bold=True)]
+    parts += [_text(x.across(value), floor + 18, _digits(value), "middle") for value in x.ticks()]
+    parts += [_text((LEFT + WIDTH - RIGHT) / 2, floor + 40, x.title, "middle"), *_side(y)]
     if right:
         parts += _side(right[0], at_right=True)
     for number, (axis, one) in enumerate(drawn):
@@ -90,12 +93,6 @@ def learning_curve(points: Sequence[Mapping[str, float]]) -> str:
     x, y = Axis("step", 0, last or 1), Axis("loss", 0, highest or 1)
     title = "Validation loss and accuracy over the steps"
     return line_chart(title, x, y, [loss], right=(Axis("accuracy", 0, 1), accuracy))
-
-
-def _bottom(axis: Axis) -> list[str]:
-    height = HEIGHT - BOTTOM
-    labels = [_text(axis.across(value), height + 18, _digits(value), "middle") for value in axis.ticks()]
-    return [*labels, _text((LEFT + WIDTH - RIGHT) / 2, height + 40, axis.title, "middle")]
 
 
 def _side(axis: Axis, at_right: bool = False) -> list[str]:

@@ -17,8 +17,7 @@ from model.clip.image import open_image
 from model.data.class_wording import HELD_OUT_WORDINGS, said_in_evaluation, said_in_training, spoken
 from model.data.records import LABEL_FIELD, DataError, Record, membership
 from model.data.shards import file_bytes
-from model.evaluation.answers import EvaluationSet, Prompts
-from model.evaluation.embed import embed_pictures
+from model.evaluation.answers import EvaluationSet, Prompts, embed_pictures
 
 FIRST = 5
 
@@ -104,14 +103,12 @@ def read_tasks(path: Path) -> list[tuple[LabelledTask, Path]]:
         why = f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" if fault else str(error)
         needed = '{"name": "animal", "labels": ["cat", "dog"], "data": "folder"}, or a list of such'
         raise DataError(f"{path} is no file of tasks: {why}; needed is {needed}") from None
-    said = [
-        [label.annotations or [each.replace("{}", label.label) for each in task.templates] for label in task.labels]
-        for task in tasks
-    ]
-    return [
-        (LabelledTask(task.name, tuple(label.label for label in task.labels), prompts), path.parent / task.data)
-        for task, prompts in zip(tasks, said, strict=True)
-    ]
+    found = []
+    for task in tasks:
+        names = tuple(label.label for label in task.labels)
+        said = [each.annotations or [form.replace("{}", each.label) for form in task.templates] for each in task.labels]
+        found.append((LabelledTask(task.name, names, said), path.parent / task.data))
+    return found
 
 
 def own_tasks(records: Sequence[Record]) -> list[LabelledTask]:
@@ -119,14 +116,11 @@ def own_tasks(records: Sequence[Record]) -> list[LabelledTask]:
     said alike are one.
     """
     names = dict.fromkeys(name for record in records for name in record.labels)
-    found = {
-        name: sorted({spoken(record.labels[name]) for record in records if name in record.labels}) for name in names
-    }
-    return [
-        LabelledTask(name, tuple(labels), [said_in_evaluation(label) for label in labels])
-        for name, labels in found.items()
-        if len(labels) > 1
-    ]
+    found = []
+    for name in names:
+        labels = sorted({spoken(record.labels[name]) for record in records if name in record.labels})
+        found.append(LabelledTask(name, tuple(labels), [said_in_evaluation(label) for label in labels]))
+    return [task for task in found if len(task.labels) > 1]
 
 
 def records_to_ask(records: Sequence[Record]) -> list[Record]:

@@ -9,8 +9,7 @@ from torch import Tensor
 from contract.metrics import Wording
 from model.clip.encode import Clip
 from model.data.class_wording import with_article
-from model.evaluation.answers import Answers, EvaluationSet, Prompts, mean_accuracy, wording_gap
-from model.evaluation.embed import embed_pictures
+from model.evaluation.answers import Answers, EvaluationSet, Prompts, embed_pictures, mean_accuracy, wording_gap
 from model.world.examples import render
 from model.world.scene import SPLITS, Split
 from model.world.tasks import TASKS, Task, ask

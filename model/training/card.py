@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, JsonValue
 
-from contract.metrics import Interpolation, Metrics
+from contract.metrics import Metrics
 from model.clip.checkpoint import CheckpointMetadata
 from model.evaluation.chart import learning_curve
 from model.evaluation.report import changes_table, markdown, tasks_table, wording_table
@@ -18,7 +18,7 @@ CURVE = "learning_curve.svg"
 FIRST_STEPS = """```python
 from transformers import pipeline
 
-classify = pipeline("zero-shot-image-classification", model="{directory}")
+classify = pipeline("zero-shot-image-classification", model="path/to/this/folder")
 classify("picture.png", candidate_labels=["a red circle", "a house", "a fish"])
 ```"""
 MARGIN = 0.15
@@ -49,8 +49,8 @@ def _title(metadata: CheckpointMetadata, metrics: Metrics) -> str:
     origin = f"fine-tuned from `{metadata.parent}`" if fine_tuned else "trained from scratch"
     world = (metrics.hyperparameters or {}).get("data") == "world"
     data = "the rendered world of `model/world/scene.py`" if world else "the images of its train channel"
-    steps = FIRST_STEPS.format(directory="path/to/this/folder")
-    return f"# {metadata.version}\n\nA CLIP model {origin} on {data}: it scores how well words fit an image.\n\n{steps}"
+    said = f"A CLIP model {origin} on {data}: it scores how well words fit an image."
+    return f"# {metadata.version}\n\n{said}\n\n{FIRST_STEPS}"
 
 
 def _figures(metadata: CheckpointMetadata, metrics: Metrics) -> str:
@@ -88,15 +88,6 @@ def _kept(metrics: Metrics) -> str:
         return ""
     found = metrics.interpolation
     changes = changes_table(_rows(metrics.world_before), _rows(metrics.world), _rows(metrics.world_change))
-    return (
-        f"## What fine-tuning changed\n\n{found.sentence}\n\n{changes}\n\nThe mixtures to choose from, measured on "
-        "other images. `new` is the share of the new domain's validation images whose best sentence is a true one; "
-        "`at most` is the upper end of a one-sided 95 % interval, and what the limits hold for; tasks at which the "
-        f"base is hardly better than chance do not count as old.\n\n{_frontier(found)}"
-    )
-
-
-def _frontier(found: Interpolation) -> str:
     rows = []
     for point in found.frontier or ():
         drops = (point.mean_drop, point.mean_drop_at_most, point.worst_drop, point.worst_drop_at_most)
@@ -104,7 +95,12 @@ def _frontier(found: Interpolation) -> str:
         row = [f"{point.alpha:g}", f"{point.new:.3f}", *map("{:+.3f}".format, drops), point.worst_task or "", decision]
         rows.append(row)
     header = ["fine-tuned share", "new", "mean drop", "at most", "largest drop", "at most", "at", "decision"]
-    return markdown(header, rows, aligned=True)
+    return (
+        f"## What fine-tuning changed\n\n{found.sentence}\n\n{changes}\n\nThe mixtures to choose from, measured on "
+        "other images. `new` is the share of the new domain's validation images whose best sentence is a true one; "
+        "`at most` is the upper end of a one-sided 95 % interval, and what the limits hold for; tasks at which the "
+        f"base is hardly better than chance do not count as old.\n\n{markdown(header, rows, aligned=True)}"
+    )
 
 
 def _wording(metrics: Metrics) -> str:
@@ -142,8 +138,10 @@ def _knows_the_world_alone(metrics: Metrics) -> bool:
 
 
 def _recipe(metadata: CheckpointMetadata, metrics: Metrics) -> str:
-    told = [" ".join(f"{name}={value}" for name, value in run.items()) for run in metrics.recipes]
-    commands = [f"python -m model.training {run}".rstrip() for run in told]
+    commands = [
+        " ".join(["python -m model.training", *(f"{name}={value}" for name, value in run.items())])
+        for run in metrics.recipes
+    ]
     order = "Each on the base that the one before left:\n\n" if len(commands) > 1 else ""
     lines = "\n".join(commands)
     summary = metrics.model_dump(include={"step", "before", "after"}, exclude_none=True)

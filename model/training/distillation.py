@@ -13,8 +13,6 @@ from torch.nn.functional import kl_div
 from transformers import CLIPModel
 
 from model.data.class_wording import said_in_training
-from model.training.recipe import Recipe
-from model.training.weights import frozen_copy
 from model.world.scene import BACKGROUNDS, COLOURS, COUNTS, POSITIONS, SHAPES, SIZES, TEXTURES, THINGS
 
 BANK_TEXTS = 64
@@ -43,13 +41,6 @@ class Teacher:
     model: CLIPModel
     weight: float
     seed: int
-
-    @classmethod
-    def of(cls, recipe: Recipe, model: CLIPModel) -> "Teacher | None":
-        """A copy of the model before it changes; None where the run does not distil."""
-        if recipe.distillation_weight == 0:
-            return None
-        return cls(frozen_copy(model), recipe.distillation_weight, recipe.seed)
 
     def texts(self, step: int, known: tuple[str, ...]) -> tuple[str, ...]:
         """The batch's texts, then the bank's of this step that are not among them."""

@@ -27,6 +27,7 @@ from tempfile import TemporaryDirectory
 from threading import Event
 
 import torch
+from torch.utils.tensorboard import SummaryWriter
 
 from contract.containers import TrainSettings
 from contract.hyperparameters import Hyperparameters
@@ -36,7 +37,7 @@ from model.clip.device import DeviceError
 from model.data.records import DataError
 from model.evaluation.report import print_figures
 from model.training.distributed import Ranks, joined_ranks, on_sigterm, run_workers, torchrun
-from model.training.logs import Progress, TensorBoard
+from model.training.logs import Progress, add_to_curves
 from model.training.loop import Diverged, Loop
 from model.training.publish import export, export_unfinished
 from model.training.start import load_start
@@ -80,11 +81,16 @@ def main(arguments: Sequence[str] = ()) -> int:
         stop = Event()
         with on_sigterm(stop.set), joined_ranks(settings.expect_gpu) as ranks:
             run(settings, asked, ranks, stop)
-    except CALLERS_FAULTS as error:
-        return _fail(settings, str(error))
     except Exception as error:
-        traceback.print_exc()
-        return _fail(settings, f"training broke off: {type(error).__name__}: {error}")
+        sentence = str(error)
+        if not isinstance(error, CALLERS_FAULTS):
+            traceback.print_exc()
+            sentence = f"training broke off: {type(error).__name__}: {error}"
+        line = " ".join(sentence.split())
+        print(line, file=sys.stderr, flush=True)
+        settings.failure_file.parent.mkdir(parents=True, exist_ok=True)
+        settings.failure_file.write_text(line + "\n")
+        return 1
     return 0
 
 
@@ -110,7 +116,7 @@ def run(settings: TrainSettings, asked: Hyperparameters, ranks: Ranks, stop: Eve
         kept = {"replay": recipe.replay_share, "distillation": recipe.distillation_weight}
         steps = {"steps": recipe.steps, "first_step": loop.step}
         print_figures(run=states.run_digest[:12], images=recipe.images, **kept, **steps)
-    tensorboard = TensorBoard(settings.tensorboard_dir) if ranks.is_first else None
+    tensorboard = SummaryWriter(str(settings.tensorboard_dir)) if ranks.is_first else None
     take_steps(loop, states, stop, tensorboard)
     loop.prefetcher.close()
     if tensorboard:
@@ -127,7 +133,7 @@ def run(settings: TrainSettings, asked: Hyperparameters, ranks: Ranks, stop: Eve
         export_unfinished(settings, loop, states.run_digest)
 
 
-def take_steps(loop: Loop, states: StateFolder, stop: Event, tensorboard: TensorBoard | None = None) -> None:
+def take_steps(loop: Loop, states: StateFolder, stop: Event, tensorboard: SummaryWriter | None = None) -> None:
     """Train until the last step or a stop signal, saving states on the way; none amid bad steps, whose cause may be in
     the weights. Raises Diverged.
     """
@@ -144,23 +150,13 @@ def take_steps(loop: Loop, states: StateFolder, stop: Event, tensorboard: Tensor
         last = loop.step == recipe.steps
         if last or loop.step % recipe.log_every_steps == 0:
             figures = progress.report(loop.step, loop.rate, loop.scale)
-            if tensorboard:
-                tensorboard.add("train", loop.step, figures)
+            add_to_curves(tensorboard, "train", loop.step, figures)
         if (last or loop.step % recipe.evaluate_every_steps == 0) and not stopping:
             found = loop.validate()
             loop.curve.append({"step": loop.step, **found})
             print_figures(step=loop.step, **found)
-            if tensorboard:
-                tensorboard.add("validation", loop.step, found)
+            add_to_curves(tensorboard, "validation", loop.step, found)
         due = stopping or last or time.monotonic() - saved_s >= recipe.checkpoint_every_s
         if due and loop.bad_steps == 0:
             states.save(loop.step, loop.state())
             saved_s = time.monotonic()
-
-
-def _fail(settings: TrainSettings, sentence: str) -> int:
-    line = " ".join(sentence.split())
-    print(line, file=sys.stderr, flush=True)
-    settings.failure_file.parent.mkdir(parents=True, exist_ok=True)
-    settings.failure_file.write_text(line + "\n")
-    return 1

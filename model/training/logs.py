@@ -4,7 +4,6 @@ line for a person; and curves for TensorBoard.
 
 import sys
 import time
-from pathlib import Path
 
 from torch.utils.tensorboard import SummaryWriter
 
@@ -28,25 +27,23 @@ class Progress:
     def report(self, step: int, learning_rate: float, logit_scale: float) -> dict[str, float]:
         """Print the line, begin anew, and return what was printed."""
         elapsed_s = max(time.monotonic() - self.since_s, 1e-6)
+        left_s = round((self.steps - step) * elapsed_s / len(self.losses))
         values = {
             "loss": sum(self.losses) / len(self.losses),
             "learning_rate": learning_rate,
             "logit_scale": logit_scale,
             "images_per_s": self.images / elapsed_s,
             "data_wait": (self.waited_s - self.waited_before_s) / elapsed_s,
-            "left_s": round((self.steps - step) * elapsed_s / len(self.losses)),
+            "left_s": left_s,
         }
         if sys.stdout.isatty():
-            print(self._line(step, **values), flush=True)
+            share = f"{step / self.steps:4.0%}  step {step:,} of {self.steps:,}"
+            speed = f"loss {values['loss']:.3f}  {values['images_per_s']:,.0f} images/s"
+            print(f"{share}  {speed}  {left_s // 60}:{left_s % 60:02} left", flush=True)
         else:
             print_figures(step=step, **values)
         self._reset()
         return values
-
-    def _line(self, step: int, loss: float, images_per_s: float, left_s: float, **_: float) -> str:
-        minutes, seconds = divmod(round(left_s), 60)
-        share = f"{step / self.steps:4.0%}  step {step:,} of {self.steps:,}"
-        return f"{share}  loss {loss:.3f}  {images_per_s:,.0f} images/s  {minutes}:{seconds:02} left"
 
     def _reset(self) -> None:
         self.losses: list[float] = []
@@ -55,20 +52,12 @@ class Progress:
         self.since_s = time.monotonic()
 
 
-class TensorBoard:
-    """A run's curves: `tensorboard --logdir /opt/ml/output/tensorboard`, or of the folder in S3 to which the training
-    job's TensorBoardOutputConfig hands it up. One event file per start of the run.
+def add_to_curves(tensorboard: SummaryWriter | None, group: str, step: int, values: dict[str, float]) -> None:
+    """Keep the figures of a step as `group/name`; they are in the event file, one per start of the run, when this
+    returns. To see the curves: `tensorboard --logdir /opt/ml/output/tensorboard`, or of the folder in S3 to which the
+    training job's TensorBoardOutputConfig hands it up.
     """
-
-    def __init__(self, directory: Path) -> None:
-        self._writer = SummaryWriter(str(directory))
-
-    def add(self, group: str, step: int, values: dict[str, float]) -> None:
-        """Keep the figures of a step as `group/name`; they are in the file when this returns."""
+    if tensorboard:
         for name, value in values.items():
-            self._writer.add_scalar(f"{group}/{name.removeprefix(group + '_')}", value, step)
-        self._writer.flush()
-
-    def close(self) -> None:
-        """Write the file's end."""
-        self._writer.close()
+            tensorboard.add_scalar(f"{group}/{name.removeprefix(group + '_')}", value, step)
+        tensorboard.flush()

@@ -12,7 +12,7 @@ from transformers import CLIPModel
 from model.clip.checkpoint import CheckpointMetadata
 from model.clip.encode import Clip
 from model.data.batch import Batch
-from model.evaluation.embed import BATCH, embed_sentences
+from model.evaluation.answers import BATCH, embed_sentences
 from model.evaluation.world import World, validation_accuracy
 from model.training.distillation import Teacher
 from model.training.distributed import Ranks
@@ -46,7 +46,8 @@ class Loop:
         self.ranks = ranks
         self.model = start.checkpoint.model.to(ranks.device).train()
         self.averaged = frozen_copy(self.model)
-        self.teacher = Teacher.of(self.recipe, self.model)
+        weight = self.recipe.distillation_weight
+        self.teacher = Teacher(frozen_copy(self.model), weight, self.recipe.seed) if weight else None
         freeze(self.recipe, self.model)
         self.objective = Objective(self.recipe.loss).to(ranks.device)
         self.learning = [weight for weight in self.model.parameters() if weight.requires_grad]

@@ -43,11 +43,11 @@ class NewDomain:
         """With the tasks of which both kinds of images are kept back; None where the data has none."""
         records = read_records(directory)
         splits = splits_of(records, asked.validation_share, asked.seed)
-        kept = {
-            split: [record for record, its in zip(records, splits, strict=True) if its == split and record.labels]
+        labelled = [(record, split) for record, split in zip(records, splits, strict=True) if record.labels]
+        fitting, test = (
+            tuple(some_of([record for record, its in labelled if its == split], MAX_IMAGES, asked.seed))
             for split in ("validation", "test")
-        }
-        fitting, test = (tuple(some_of(kept[split], MAX_IMAGES, asked.seed)) for split in ("validation", "test"))
+        )
         reported = test or fitting
         tasks = [task for task in own_tasks(records) if task.is_about(fitting) and task.is_about(reported)]
         return cls(directory, tuple(tasks), fitting, reported) if tasks else None

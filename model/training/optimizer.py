@@ -24,9 +24,8 @@ def build_optimizers(recipe: Recipe, model: CLIPModel, of_the_loss: Iterable[Par
     """
     rate = recipe.learning_rate
     trained = {name: weight for name, weight in model.named_parameters() if weight.requires_grad}
-    is_matrix = {name: weight.ndim == 2 and "encoder.layers" in name for name, weight in trained.items()}
-    matrices = {name: weight for name, weight in trained.items() if is_matrix[name]}
-    others = {name: weight for name, weight in trained.items() if not is_matrix[name]}
+    matrices = {name: weight for name, weight in trained.items() if weight.ndim == 2 and "encoder.layers" in name}
+    others = {name: weight for name, weight in trained.items() if name not in matrices}
     others |= {f"loss.{number}": weight for number, weight in enumerate(of_the_loss)}
     decayed = _groups(matrices, rate, recipe.weight_decay, recipe, model)
     if recipe.optimizer == "muon":

@@ -95,6 +95,8 @@ class Recipe(Hyperparameters):
         images = images_per_epoch(images, replay_share)
         global_batch = min(asked.batch_size, max(2, images // ranks.count)) * ranks.count
         resolved = {
+            "parent": base.metadata.version if base else None,
+            "base_recipes": seen.recipes,
             "optimizer": "muon" if asked.muon else "adamw",
             "lora_rank": asked.lora_rank or 0,
             "learning_rate": learning_rate,
@@ -107,8 +109,7 @@ class Recipe(Hyperparameters):
             "global_batch": global_batch,
             "steps": _steps(asked, images, global_batch),
         }
-        origin = {"parent": base.metadata.version if base else None, "base_recipes": seen.recipes}
-        return cls.model_validate({**asked.model_dump(), "asked": asked, **origin, **resolved})
+        return cls.model_validate({**asked.model_dump(), "asked": asked, **resolved})
 
     def at_batch(self, global_batch: int) -> Self:
         """The same run with the steps' size of an earlier start, when other processes shared them."""

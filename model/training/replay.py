@@ -8,12 +8,10 @@ import hashlib
 from dataclasses import dataclass
 from math import ceil
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
-from PIL import Image
 
 from model.data.batch import Batch, Examples
+from model.data.images import RgbImage
 
 
 @dataclass(frozen=True)
@@ -50,7 +48,7 @@ class Replay:
         """New images alone: what is kept of the old is measured by tasks."""
         return self.new.validation()
 
-    def image(self, row: int) -> Image.Image | NDArray[np.uint8]:
+    def image(self, row: int) -> RgbImage:
         """The RGB image of a row, or what it was resized to."""
         return self.new.image(row) if row >= 0 else self.old.image(~row)
 

@@ -44,11 +44,8 @@ def small_clip(tokenizer: CLIPTokenizer, seed: int) -> CLIPModel:
         image_size=IMAGE_SIZE, patch_size=16, projection_dim=PROJECTION,
     )  # fmt: skip
     torch.manual_seed(seed)
-    config = CLIPConfig(
-        text_config=text.to_dict(), vision_config=vision.to_dict(), projection_dim=PROJECTION,
-        logit_scale_init_value=INITIAL_SCALE,
-    )  # fmt: skip
-    model = CLIPModel(config)
+    towers = {"text_config": text.to_dict(), "vision_config": vision.to_dict()}
+    model = CLIPModel(CLIPConfig(**towers, projection_dim=PROJECTION, logit_scale_init_value=INITIAL_SCALE))
     torch.nn.init.normal_(model.vision_model.embeddings.position_embedding.weight, std=POSITION_STD)
     return model
 

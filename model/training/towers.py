@@ -5,7 +5,7 @@ and the loss still sees the whole batch (GradCache, Gao et al. 2021). The vector
 Weights, gradients and the loss are float32 in either precision.
 """
 
-import time
+import timeit
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -66,13 +66,7 @@ def faster_in_bf16(step: Callable[[bool], object]) -> bool:
     """Whether `step(bf16)` is worth taking in bfloat16, by trying both: small models lose by it, even on CPUs that have
     instructions for it, since the conversions cost more than is saved.
     """
-    return _fastest_s(step, bf16=True) * WORTH_IT < _fastest_s(step, bf16=False)
-
-
-def _fastest_s(step: Callable[[bool], object], bf16: bool) -> float:
-    times = []
-    for _ in range(PROBED_STEPS):
-        start_s = time.perf_counter()
-        step(bf16)
-        times.append(time.perf_counter() - start_s)
-    return min(times)
+    rounded_s, exact_s = (
+        min(timeit.repeat(partial(step, bf16), number=1, repeat=PROBED_STEPS)) for bf16 in (True, False)
+    )
+    return rounded_s * WORTH_IT < exact_s

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn import Linear, Module, Parameter
 from torch.nn.utils.parametrize import register_parametrization
-from transformers import CLIPModel, PreTrainedModel
+from transformers import CLIPModel
 
 from model.training.recipe import Recipe
 
@@ -18,20 +18,15 @@ def freeze(recipe: Recipe, model: CLIPModel) -> None:
         (model.vision_model, model.visual_projection, recipe.lock_image),
         (model.text_model, model.text_projection, recipe.lock_text),
     ):
-        if locked:
-            _freeze(tower, projection, recipe.unlocked_blocks)
+        if locked:  # locked-image tuning (Zhai et al. 2022)
+            tower.requires_grad_(False)
+            projection.requires_grad_(recipe.unlocked_blocks > 0)
+        if locked and recipe.unlocked_blocks > 0:  # what comes after the last block is free with it
+            last_norm = tower.post_layernorm if hasattr(tower, "post_layernorm") else tower.final_layer_norm
+            tower.encoder.layers[-recipe.unlocked_blocks :].requires_grad_(True)
+            last_norm.requires_grad_(True)
     if recipe.lora_rank:
         _adapt(model, recipe.lora_rank, recipe.seed)
-
-
-def _freeze(tower: PreTrainedModel, projection: Module, unlocked_blocks: int) -> None:
-    """Locked-image tuning (Zhai et al. 2022). What comes after the last block is free with it."""
-    tower.requires_grad_(False)
-    projection.requires_grad_(unlocked_blocks > 0)
-    if unlocked_blocks > 0:
-        tower.encoder.layers[-unlocked_blocks:].requires_grad_(True)
-        last_norm = tower.post_layernorm if hasattr(tower, "post_layernorm") else tower.final_layer_norm
-        last_norm.requires_grad_(True)
 
 
 class LoRA(Module):
@@ -57,10 +52,9 @@ def _adapt(model: CLIPModel, rank: int, seed: int) -> None:
     ]
     model.requires_grad_(False)
     model.logit_scale.requires_grad_(True)
-    device = model.device
     torch.manual_seed(seed)
     for linear in matrices:
-        register_parametrization(linear, "weight", LoRA(linear.weight, rank).to(device))
+        register_parametrization(linear, "weight", LoRA(linear.weight, rank).to(model.device))
 
 
 def frozen_copy(model: CLIPModel) -> CLIPModel:

@@ -1,15 +1,31 @@
-"""A task's figures."""
+"""Labels as vectors, a task's figures, and how well sentences and images are found."""
 
 from pathlib import Path
 
 import pytest
 import torch
+from torch.nn.functional import normalize
 
 from contract.metrics import Wording
 from model.clip.checkpoint import Calibration, MultiLabelCalibration, load_checkpoint
 from model.clip.encode import Clip
-from model.evaluation.answers import Answers, EvaluationSet, result, wording_gap, wrong_above_half
-from model.evaluation.embed import embed_labels
+from model.evaluation.answers import (
+    Answers,
+    EvaluationSet,
+    embed_labels,
+    recall_at,
+    result,
+    retrieval,
+    wording_gap,
+    wrong_above_half,
+)
+
+
+def test_a_labels_vector_is_the_mean_of_its_sentences(checkpoint_dir: Path) -> None:
+    clip = Clip(load_checkpoint(checkpoint_dir))
+    vector = embed_labels(clip, [["red", "a red one"], ["blue"]])[0]
+    mean = torch.stack([text.vector for text in clip.embed_texts(["red", "a red one"])]).mean(dim=0)
+    assert torch.allclose(vector, normalize(mean, dim=-1), atol=1e-6)
 
 
 def test_macro_recall_counts_a_rare_label_as_much_as_a_frequent_one() -> None:
@@ -45,3 +61,20 @@ def test_the_gap_is_between_single_wordings(checkpoint_dir: Path) -> None:
     mean = float(sum(alone)) / 2
     gap = wording_gap(clip, asked, trained, strange)
     assert gap == Wording(trained=mean, held_out=swapped, gap=round(mean - swapped, 4))
+
+
+def test_the_best_true_one_decides() -> None:
+    cosines = torch.tensor([[0.9, 0.8, 0.1], [0.1, 0.2, 0.9]])
+    truth = torch.tensor([[False, True, True], [False, False, True]])
+    assert [recall_at(cosines, truth, k) for k in (1, 2)] == [0.5, 1.0]
+
+
+def test_a_sentence_said_of_several_images_is_found_with_any_of_them() -> None:
+    cosines = torch.tensor([[0.9, 0.1], [0.8, 0.2], [0.1, 0.7]])
+    truth = torch.tensor([[True, False], [True, False], [False, True]])
+    found = retrieval(cosines, truth)
+    assert found["text_to_image_recall_at_1"] == found["image_to_text_recall_at_1"] == 1
+
+
+def test_a_model_that_scores_everything_alike_finds_nothing_by_luck() -> None:
+    assert recall_at(torch.zeros(10, 10), torch.eye(10, dtype=torch.bool), 1) == 0

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from torch.utils.tensorboard import SummaryWriter
 
 from contract.trainings import METRIC_DEFINITIONS
 from model.evaluation.report import print_figures
-from model.training.logs import Progress, TensorBoard
+from model.training.logs import Progress, add_to_curves
 
 
 def found(line: str) -> dict[str, float]:
@@ -56,10 +57,10 @@ def test_at_a_terminal_a_person_reads_how_fast_it_goes_and_how_long_it_will_take
 
 
 def test_the_event_file_holds_every_figure_by_its_step_while_the_run_goes_on(tmp_path: Path) -> None:
-    tensorboard = TensorBoard(tmp_path / "output/tensorboard")
+    tensorboard = SummaryWriter(str(tmp_path / "output/tensorboard"))
     for step, loss in ((10, 1.5), (20, 0.5)):
-        tensorboard.add("train", step, {"loss": loss, "images_per_s": 100.0})
-    tensorboard.add("validation", 20, {"validation_accuracy": 0.75})
+        add_to_curves(tensorboard, "train", step, {"loss": loss, "images_per_s": 100.0})
+    add_to_curves(tensorboard, "validation", 20, {"validation_accuracy": 0.75})
     events = EventAccumulator(str(tmp_path / "output/tensorboard")).Reload()
     tensorboard.close()
     assert set(events.Tags()["scalars"]) == {"train/loss", "train/images_per_s", "validation/accuracy"}
