@@ -75,7 +75,7 @@ def _endpoint(endpoints: Endpoints) -> dict[str, Callable[..., Any]]:
     def settled(name: str) -> Created:
         endpoint = endpoints.settle(name)
         if reason := endpoint.get("FailureReason"):
-            raise ApiError("EndpointFailed", reason)
+            raise ApiError(reason, "EndpointFailed")
         return endpoint["EndpointArn"], {"EndpointName": name}
 
     def create(logical_id: str, properties: Record, stack: str) -> Created:

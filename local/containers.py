@@ -129,7 +129,7 @@ class Images:
                 dockerfile = context / source.get("dockerFile", "Dockerfile")
                 return _read_dockerfile(context, dockerfile, source.get("dockerBuildTarget"))
         reason = f"No build context for {image_uri} in {self.cloud_assembly}. Local mode runs the app's own images."
-        raise ApiError("ValidationException", reason)
+        raise ApiError(reason)
 
     def start(
         self,
@@ -178,8 +178,7 @@ def _read_dockerfile(context: Path, dockerfile: Path, target: str | None) -> Pro
             environment |= {name: value for name, _, value in pairs if "$" not in value}
         stages[stage] = Program(tuple(command), context, dict(environment))
     if not command:
-        reason = f"{dockerfile} has no ENTRYPOINT in JSON form, so there is no program to start."
-        raise ApiError("ValidationException", reason)
+        raise ApiError(f"{dockerfile} has no ENTRYPOINT in JSON form, so there is no program to start.")
     if command[0] == "python":
         command[0] = sys.executable
     environment.pop("PATH", None)

@@ -48,13 +48,13 @@ class Table:
         name = request[self._name]
         address = arn(self._kind, name)
         if name in self._records:
-            raise ApiError("ValidationException", f'Cannot create already existing {self._kind} "{address}".')
+            raise ApiError(f'Cannot create already existing {self._kind} "{address}".')
         self._records[name] = {**request, self._arn: address, "CreationTime": time.time()}
         return {self._arn: address}
 
     def find(self, name: str) -> Record:
         if name not in self._records:
-            raise ApiError("ValidationException", f'Could not find {self._kind} "{arn(self._kind, name)}".')
+            raise ApiError(f'Could not find {self._kind} "{arn(self._kind, name)}".')
         return self._records[name]
 
     def remove(self, name: str) -> None:
@@ -80,7 +80,7 @@ class InferenceContainer:
             elif time.monotonic() > deadline:
                 reason = f"The primary container did not pass the ping health check within {timeout_s:g} s"
             if reason:
-                raise ApiError("EndpointFailed", f"{reason}: {self._container.last_words()}")
+                raise ApiError(f"{reason}: {self._container.last_words()}", "EndpointFailed")
             time.sleep(0.1)
         threading.Thread(target=self._keep_alive, daemon=True).start()
 
@@ -126,9 +126,9 @@ class Endpoints:
         self._images.find(container["Image"])
         uri = _model_data_uri(container)
         if uri and not uri.endswith("/"):
-            raise ApiError("ValidationException", f"S3Uri {uri} of type S3Prefix must end with a slash.")
+            raise ApiError(f"S3Uri {uri} of type S3Prefix must end with a slash.")
         if uri and not keys_under(self._s3, uri):
-            raise ApiError("ValidationException", f"Could not find model data at {uri}.")
+            raise ApiError(f"Could not find model data at {uri}.")
         return self.models.add(request)
 
     def create_endpoint_config(self, request: Record) -> Record:
@@ -146,7 +146,7 @@ class Endpoints:
         endpoint = self._endpoints.find(request["EndpointName"])
         self.configs.find(request["EndpointConfigName"])
         if endpoint["EndpointStatus"] != "InService":
-            raise ApiError("ValidationException", f"Cannot update endpoint in status {endpoint['EndpointStatus']}.")
+            raise ApiError(f"Cannot update endpoint in status {endpoint['EndpointStatus']}.")
         endpoint["EndpointStatus"] = "Updating"
         self._deploy(request)
         return {"EndpointArn": endpoint["EndpointArn"]}
@@ -171,7 +171,7 @@ class Endpoints:
     def invoke(self, name: str, body: bytes, headers: Mapping[str, str]) -> Answer:
         """The container's answer if it is a success; raises ApiError (ModelError, 424) if it is not."""
         if len(headers.get("x-amzn-sagemaker-custom-attributes", "")) > MAX_CUSTOM_ATTRIBUTES_CHARACTERS:
-            raise ApiError("ValidationError", "CustomAttributes must be at most 1024 characters long.")
+            raise ApiError("CustomAttributes must be at most 1024 characters long.", "ValidationError")
         try:
             with self._routed(name) as serving:
                 answer = serving.invoke(body, headers)
@@ -187,7 +187,7 @@ class Endpoints:
         with self._routing:
             serving = self._serving.get(name)
             if serving is None:
-                raise ApiError("ValidationError", f"Endpoint {name} of account {ACCOUNT} not found.")
+                raise ApiError(f"Endpoint {name} of account {ACCOUNT} not found.", "ValidationError")
             self._in_flight[serving] += 1
         try:
             yield serving
@@ -254,11 +254,10 @@ class Endpoints:
 
 
 def _model_data_uri(container: Record) -> str:
-    uri: str = container.get("ModelDataSource", {}).get("S3DataSource", {}).get("S3Uri", "")
-    return uri
+    return str(container.get("ModelDataSource", {}).get("S3DataSource", {}).get("S3Uri", ""))
 
 
 def _model_error(status: int, message: str) -> ApiError:
     side = "client" if 400 <= status < 500 else "server"
     text = f'Received {side} error ({status}) from primary with message "{message}".'
-    return ApiError("ModelError", text, 424, OriginalStatusCode=status, OriginalMessage=message)
+    return ApiError(text, "ModelError", 424, OriginalStatusCode=status, OriginalMessage=message)

@@ -136,9 +136,7 @@ def clear_stale(settings: LocalSettings) -> str:
     if not left and not had_started:
         return ""
     reason = "The emulator was killed since the last start" if had_started else "The state folder had been removed"
-    for path in settings.directory.iterdir():
-        if path in (settings.owner_mark, settings.lock):
-            continue
+    for path in set(settings.directory.iterdir()) - {settings.owner_mark, settings.lock}:
         shutil.rmtree(path) if path.is_dir() else path.unlink()
     return (
         f"{reason}, and all the system held was in memory: ended {len(left)} process(es) it left, "
@@ -216,5 +214,4 @@ def port_is_free(port: int) -> bool:
 def free_port() -> int:
     """A port of 127.0.0.1 on which nothing listens."""
     with socket.create_server(("127.0.0.1", 0)) as probe:
-        port: int = probe.getsockname()[1]
-        return port
+        return int(probe.getsockname()[1])

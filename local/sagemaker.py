@@ -24,9 +24,9 @@ class Answer(NamedTuple):
 
 
 class ApiError(Exception):
-    """An error as the API answers it: HTTP status, code, message and further members of its shape."""
+    """An error as the API answers it: message, code, HTTP status and further members of its shape."""
 
-    def __init__(self, code: str, message: str, status: int = 400, **members: Any) -> None:
+    def __init__(self, message: str, code: str = "ValidationException", status: int = 400, **members: Any) -> None:
         super().__init__(message)
         self.code, self.message, self.status, self.members = code, message, status, members
 
@@ -53,7 +53,7 @@ async def handle(
             return answer._replace(headers=kept)
         target = headers.get("x-amz-target", "").removeprefix("SageMaker.")
         if target not in operations:
-            raise ApiError("UnknownOperationException", f"Local mode has no SageMaker {target or path!r}.")
+            raise ApiError(f"Local mode has no SageMaker {target or path!r}.", "UnknownOperationException")
         members = operations[target](json.loads(body))
     except ApiError as error:
         status, said["x-amzn-errortype"] = error.status, error.code

@@ -31,8 +31,7 @@ def classify(deployment: Deployment, image: Path = IMAGE) -> Scores:
     while True:
         try:
             with urllib.request.urlopen(request, timeout=ANSWER_TIMEOUT_S) as response:  # noqa: S310
-                scores: Scores = json.load(response)
-                return scores
+                return list(json.load(response))
         except urllib.error.HTTPError as error:
             if error.code != 503 or time.monotonic() > deadline:
                 text = error.read().decode("utf-8", "replace")

@@ -58,7 +58,6 @@ class LocalSettings:
     port_file = _Within("port")
     """The port that the running system was started with."""
     pid_file = _Within("pid")
-    """The emulator's process id."""
     lock = _Within("lock")
     cloud_assembly = _Within("cdk.out")
     """What `cdk synth` wrote: templates, and the build contexts that stand for the images."""

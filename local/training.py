@@ -43,9 +43,9 @@ class TrainingJobs:
         _validate(request)
         name = request["TrainingJobName"]
         if name in self._jobs:
-            raise ApiError("ResourceInUse", f"There is a training job named {name} already; names are unique.")
+            raise ApiError(f"There is a training job named {name} already; names are unique.", "ResourceInUse")
         if request["OutputDataConfig"].get("CompressionType") != "NONE":
-            raise ApiError("ValidationException", "Local mode writes artifacts only with CompressionType NONE.")
+            raise ApiError("Local mode writes artifacts only with CompressionType NONE.")
         program = self._images.find(request["AlgorithmSpecification"]["TrainingImage"])
         job = self._jobs[name] = TrainingJob(request, self._images, program, self._directory / name, self._s3)
         threading.Thread(target=job.run, daemon=True).start()
@@ -78,7 +78,7 @@ class TrainingJobs:
 
     def _find(self, request: Record) -> "TrainingJob":
         if request["TrainingJobName"] not in self._jobs:
-            raise ApiError("ValidationException", "Requested resource not found.")
+            raise ApiError("Requested resource not found.")
         return self._jobs[request["TrainingJobName"]]
 
 
@@ -89,14 +89,14 @@ def _validate(request: Record) -> None:
     model = botocore.session.get_session().get_service_model("sagemaker")
     report = ParamValidator().validate(request, model.operation_model("CreateTrainingJob").input_shape)
     if report.has_errors():
-        raise ApiError("ValidationException", report.generate_report())
+        raise ApiError(report.generate_report())
     spot, limits = request.get("EnableManagedSpotTraining", False), request["StoppingCondition"]
     wait_s = limits.get("MaxWaitTimeInSeconds")
     if spot and (wait_s is None or wait_s < limits.get("MaxRuntimeInSeconds", DEFAULT_MAX_RUNTIME_S)):
         rule = "With EnableManagedSpotTraining it must be MaxRuntimeInSeconds or more."
-        raise ApiError("ValidationException", f"MaxWaitTimeInSeconds is {wait_s}. {rule}")
+        raise ApiError(f"MaxWaitTimeInSeconds is {wait_s}. {rule}")
     if wait_s is not None and not spot:
-        raise ApiError("ValidationException", "MaxWaitTimeInSeconds is for EnableManagedSpotTraining only.")
+        raise ApiError("MaxWaitTimeInSeconds is for EnableManagedSpotTraining only.")
 
 
 class TrainingJob:
@@ -144,8 +144,7 @@ class TrainingJob:
         with self._changing:
             status = self._record["TrainingJobStatus"]
             if status not in ("InProgress", "Stopping"):
-                reason = f"The request was rejected because the training job is in status {status}."
-                raise ApiError("ValidationException", reason)
+                raise ApiError(f"The request was rejected because the training job is in status {status}.")
             if not self._stop_asked.is_set():
                 self._stop_asked.set()
                 self._enter("Stopping", TrainingJobStatus="Stopping")
@@ -274,6 +273,5 @@ def _pattern(name: str, regex: str) -> re.Pattern[str]:
     except re.error as error:
         reason = str(error)
     if reason:
-        message = f"The regular expression of metric {name}, {regex!r}, cannot be used: {reason}."
-        raise ApiError("ValidationException", message)
+        raise ApiError(f"The regular expression of metric {name}, {regex!r}, cannot be used: {reason}.")
     return pattern
