@@ -34,7 +34,9 @@ def up(settings: LocalSettings, arguments: argparse.Namespace) -> int:
     _check_stage(arguments.context)
     with processes.exclusive(settings):
         started = time.monotonic()
-        _check_requirements(settings)
+        for package in ("aws-cdk", "@aws-sdk/client-s3"):
+            if not (modules := settings.repository / "node_modules").joinpath(package).exists():
+                raise LocalError(f"{package} is not in {modules}. `make local` installs it, or run: npm ci")
         if processes.is_running(settings):
             print(f"The system is up on port {settings.port}; deploying what changed.")
         else:
@@ -42,7 +44,9 @@ def up(settings: LocalSettings, arguments: argparse.Namespace) -> int:
                 print(news)
             with step("start the emulator"):
                 processes.start(settings)
-        _bootstrap_and_synth(settings, arguments.context)
+        with step("synthesize the app, bootstrap"), concurrent.futures.ThreadPoolExecutor() as pool:
+            for job in (pool.submit(cdk.bootstrap, settings), pool.submit(cdk.synth, settings, arguments.context)):
+                job.result()
         with step("deploy the stacks") as deploying:
             cdk.deploy(settings, deploying)
         deployed = deployment.read_deployment(settings)
@@ -112,23 +116,21 @@ def _destroy_stacks(settings: LocalSettings) -> str:
     """Returns what went wrong or was left; the emulator's end removes that too, an AWS account would keep it."""
     try:
         if not processes.is_running(settings):
-            return "" if settings.pid_file.exists() else _without_state(settings)
+            # One whose state folder was removed while it ran still serves, but CDK no longer knows what it deployed.
+            if settings.pid_file.exists() or not (left := processes.running(settings.directory)):
+                return ""
+            return f"{settings.directory} had been removed while {len(left)} process(es) ran. {NOT_DESTROYED}"
     except processes.NotAnswering as error:
         return f"{error}\n{NOT_DESTROYED}"
     try:
-        if cdk.has_assembly(settings):  # else the first synth failed, and nothing was deployed
+        # Without a manifest the first synth failed, and nothing was deployed.
+        if (settings.cloud_assembly / "manifest.json").exists():
             with step("destroy the stacks") as destroying:
                 cdk.destroy(settings, destroying)
-        left = deployment.leftovers()
+        remains = deployment.leftovers()
     except LocalError as error:
         return f"On AWS something would have stayed:\n{error}"
-    return f"On AWS something would have stayed: {', '.join(left)}" if left else ""
-
-
-def _without_state(settings: LocalSettings) -> str:
-    """A system whose state folder was removed while it ran still serves, but CDK no longer knows what it deployed."""
-    left = processes.running(settings.directory)
-    return f"{settings.directory} had been removed while {len(left)} process(es) ran. {NOT_DESTROYED}" if left else ""
+    return f"On AWS something would have stayed: {', '.join(remains)}" if remains else ""
 
 
 def env(settings: LocalSettings, arguments: argparse.Namespace) -> int:
@@ -148,12 +150,6 @@ def run_cdk(settings: LocalSettings, arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _check_requirements(settings: LocalSettings) -> None:
-    for package in ("aws-cdk", "@aws-sdk/client-s3"):
-        if not (settings.node_modules / package).exists():
-            raise LocalError(f"{package} is not in {settings.node_modules}. `make local` installs it, or run: npm ci")
-
-
 def _check_stage(context: list[str]) -> None:
     for name, _, value in (pair.partition("=") for pair in context):
         if name == "stage" and value != STAGE:
@@ -161,12 +157,6 @@ def _check_stage(context: list[str]) -> None:
                 f"The stage is {value!r}, and local mode runs {STAGE!r} only: another may need a GPU, or keep its "
                 f"buckets after a destroy. Leave it out; to see that stage's templates run: make synth STAGE={value}"
             )
-
-
-def _bootstrap_and_synth(settings: LocalSettings, context: list[str]) -> None:
-    with step("synthesize the app, bootstrap"), concurrent.futures.ThreadPoolExecutor() as pool:
-        for job in (pool.submit(cdk.bootstrap, settings), pool.submit(cdk.synth, settings, context)):
-            job.result()
 
 
 @contextlib.contextmanager
@@ -202,22 +192,20 @@ def step(name: str, stream: TextIO | None = None) -> Iterator[Callable[[str], No
         show(end="\n")
 
 
-COMMANDS: dict[str, tuple[Callable[[LocalSettings, argparse.Namespace], int], str]] = {
-    "up": (up, "start the emulator, deploy the app, classify the sample image"),
-    "status": (status, "say what runs"),
-    "logs": (logs, "print what functions, endpoint and training jobs logged"),
-    "destroy": (destroy, "remove everything"),
-    "env": (env, 'point other AWS tools at the emulator: eval "$(python -m local env)"'),
-    "cdk": (run_cdk, "run any command of the CDK CLI against the emulator"),
-}
-
-
 def parser() -> argparse.ArgumentParser:
     """The command line with all of its commands."""
     made = argparse.ArgumentParser(prog="python -m local", description="The same app on one machine.")
     subparsers = made.add_subparsers(required=True)
-    of = {name: subparsers.add_parser(name, help=what) for name, (_, what) in COMMANDS.items()}
-    for name, (command, _) in COMMANDS.items():
+    of = {}
+    for name, command, what in (
+        ("up", up, "start the emulator, deploy the app, classify the sample image"),
+        ("status", status, "say what runs"),
+        ("logs", logs, "print what functions, endpoint and training jobs logged"),
+        ("destroy", destroy, "remove everything"),
+        ("env", env, 'point other AWS tools at the emulator: eval "$(python -m local env)"'),
+        ("cdk", run_cdk, "run any command of the CDK CLI against the emulator"),
+    ):
+        of[name] = subparsers.add_parser(name, help=what)
         of[name].set_defaults(command=command)
     of["up"].add_argument(
         "-c", "--context", action="append", default=[], metavar="NAME=VALUE", help="context for cdk synth"
@@ -234,8 +222,7 @@ def main() -> int:
         environment = client_environment(settings, os.environ)
         os.environ.clear()
         os.environ.update(environment)  # from here on this process knows no AWS account but the emulator's
-        code: int = arguments.command(settings, arguments)
-        return code
+        return int(arguments.command(settings, arguments))
     except LocalError as error:
         print(f"\n{error}", file=sys.stderr)
         return 1

@@ -1,10 +1,12 @@
 """API Gateway in the emulator: a REST API's limits, and what a caller sees when the function behind it fails.
 
-Every answer here goes through the API's own gateway responses, as on AWS.
+Every answer here goes through the API's own gateway responses, as on AWS. The functions that wrap ministack's have the
+wrapped one as their `inner`.
 """
 
 import asyncio
 import logging
+from functools import partial
 from typing import Any
 
 from ministack.services import apigateway_v1
@@ -19,71 +21,54 @@ log = logging.getLogger("wordsight.local")
 
 
 class _Refused(Exception):
-    """Ends the handling of a request with a gateway response."""
-
-    def __init__(self, response_type: str, message: str) -> None:
-        self.gateway_error = apigateway_v1._GatewayError(response_type, message)
+    """Ends the handling of a request with a gateway response, whose type and message are its arguments."""
 
 
 def extend() -> None:
     """Wrap ministack's functions."""
-    _limit_requests()
-    _limit_events()
-    _shape_answers()
+    apigateway_v1._execute_in_scope = partial(_execute, apigateway_v1._execute_in_scope)
+    apigateway_v1._build_lambda_event_v1 = partial(_build_event, apigateway_v1._build_lambda_event_v1)
+    apigateway_v1._lambda_proxy_response = partial(_proxy_response, apigateway_v1._lambda_proxy_response)
+    apigateway_v1._gateway_error_response = partial(_error_response, apigateway_v1._gateway_error_response)
 
 
-def _limit_requests() -> None:
-    inner = apigateway_v1._execute_in_scope
-
-    async def execute(
-        request: Any, api_id: Any, stage: Any, method: Any, path: Any, headers: Any, body: Any, *others: Any
-    ) -> Any:
-        if len(body or b"") > MAX_BODY_BYTES:
-            request["stage"] = apigateway_v1.stages_for_api(api_id)[stage]
-            return apigateway_v1._GatewayError("REQUEST_TOO_LARGE", "Request Too Long")
-        # Cancelling would wait for the function after all, so a late one is left to end by itself.
-        handling = asyncio.ensure_future(inner(request, api_id, stage, method, path, headers, body, *others))
-        done, _ = await asyncio.wait({handling}, timeout=INTEGRATION_TIMEOUT_S)
-        if not done:
-            return apigateway_v1._GatewayError("INTEGRATION_TIMEOUT", "Endpoint request timed out")
-        try:
-            return handling.result()
-        except _Refused as refusal:
-            return refusal.gateway_error
-
-    apigateway_v1._execute_in_scope = execute
+async def _execute(
+    inner: Any, request: Any, api_id: Any, stage: Any, method: Any, path: Any, headers: Any, body: Any, *others: Any
+) -> Any:
+    if len(body or b"") > MAX_BODY_BYTES:
+        request["stage"] = apigateway_v1.stages_for_api(api_id)[stage]
+        return apigateway_v1._GatewayError("REQUEST_TOO_LARGE", "Request Too Long")
+    # Cancelling would wait for the function after all, so a late one is left to end by itself.
+    handling = asyncio.ensure_future(inner(request, api_id, stage, method, path, headers, body, *others))
+    done, _ = await asyncio.wait({handling}, timeout=INTEGRATION_TIMEOUT_S)
+    if not done:
+        return apigateway_v1._GatewayError("INTEGRATION_TIMEOUT", "Endpoint request timed out")
+    try:
+        return handling.result()
+    except _Refused as refusal:
+        return apigateway_v1._GatewayError(*refusal.args)
 
 
-def _limit_events() -> None:
-    inner = apigateway_v1._build_lambda_event_v1
-
-    def build(*arguments: Any, **options: Any) -> Any:
-        event = inner(*arguments, **options)
-        if len(event["body"] or "") > MAX_EVENT_BODY_CHARACTERS:
-            raise _Refused("REQUEST_TOO_LARGE", "Request Too Long")
-        return event
-
-    apigateway_v1._build_lambda_event_v1 = build
+def _build_event(inner: Any, *arguments: Any, **options: Any) -> Any:
+    event = inner(*arguments, **options)
+    if len(event["body"] or "") > MAX_EVENT_BODY_CHARACTERS:
+        raise _Refused("REQUEST_TOO_LARGE", "Request Too Long")
+    return event
 
 
-def _shape_answers() -> None:
+def _proxy_response(inner: Any, result: Any) -> Any:
     """A function that raises, or answers in another shape than a proxy response, is a 502 without its error text.
 
     An answer without a body, such as a 204, is one with an empty body, over which ministack would stumble.
     """
-    shape, render = apigateway_v1._lambda_proxy_response, apigateway_v1._gateway_error_response
+    response, error = inner(result)
+    body = result.get("body")
+    if error or result.get("error") or not (isinstance(body, dict) and "statusCode" in body):
+        log.error("The function behind the API failed: %s", error or repr(body)[:500])
+        raise _Refused("DEFAULT_5XX", "Internal server error")
+    return {**response, "body": response.get("body") or ""}, None
 
-    def checked(result: Any) -> Any:
-        response, error = shape(result)
-        body = result.get("body")
-        if error or result.get("error") or not (isinstance(body, dict) and "statusCode" in body):
-            log.error("The function behind the API failed: %s", error or repr(body)[:500])
-            raise _Refused("DEFAULT_5XX", "Internal server error")
-        return {**response, "body": response.get("body") or ""}, None
 
-    def rendered(error: Any, request: Any) -> Any:
-        status, headers, body = render(error, request)
-        return 502 if error.response_type == "DEFAULT_5XX" else status, headers, body
-
-    apigateway_v1._lambda_proxy_response = checked
-    apigateway_v1._gateway_error_response = rendered
+def _error_response(inner: Any, error: Any, request: Any) -> Any:
+    status, headers, body = inner(error, request)
+    return 502 if error.response_type == "DEFAULT_5XX" else status, headers, body

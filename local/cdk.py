@@ -30,11 +30,6 @@ def synth(settings: LocalSettings, context: Sequence[str]) -> None:
     run(settings, ["synth", "--quiet", "--output", str(settings.cloud_assembly), *chosen])
 
 
-def has_assembly(settings: LocalSettings) -> bool:
-    """Whether a `synth` has ever come to its end."""
-    return (settings.cloud_assembly / "manifest.json").exists()
-
-
 def deploy(settings: LocalSettings, tell: Callable[[str], None]) -> None:
     """`cdk deploy --all` of what `synth` wrote; `tell` hears of every stack that is done."""
     options = ["--method", "direct", "--require-approval", "never", "--outputs-file", str(settings.outputs)]
@@ -63,13 +58,12 @@ def run(
     with (
         settings.cdk_log.open("a") as log,
         subprocess.Popen(  # noqa: S603 (the CLI that package.json pins)
-            [str(settings.node_modules / ".bin" / "cdk"), *arguments, "--no-notices", "--no-color"],
+            [str(settings.repository / "node_modules/.bin/cdk"), *arguments, "--no-notices", "--no-color"],
             cwd=directory or settings.repository,
             env=cdk_environment(settings, os.environ),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            text=True,
             encoding="utf-8",
         ) as process,
     ):
@@ -84,9 +78,8 @@ def run(
                 tell(f"{done[1]} is done")
     if process.returncode:
         if _emulator_is_gone(settings):
-            raise LocalError(
-                f"The emulator ended while cdk {arguments[0]} was running. Its log is {settings.emulator_log}."
-            )
+            log_path = settings.emulator_log
+            raise LocalError(f"The emulator ended while cdk {arguments[0]} was running. Its log is {log_path}.")
         telling = [line for line in lines if _TELLING.search(line)] or lines
         shown = "\n".join(f"  {line}" for line in telling[-MAX_SHOWN_LINES:])
         logs = f"The whole output is in {settings.cdk_log}, what the containers wrote in {settings.logs}."

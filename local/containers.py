@@ -3,13 +3,15 @@
 import contextlib
 import json
 import os
+import re
+import shlex
 import subprocess
+import sys
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from local.images import ImageError, Program, find_program
 from local.sagemaker import ApiError
 from local.settings import PROCESS_MARK
 
@@ -23,9 +25,6 @@ LOG_PAUSE_S = 0.5
 
 _INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", PROCESS_MARK)
 """All that a program sees of this machine's environment. No AWS variable is among them, as under network isolation."""
-
-LogSink = Callable[[str, str, list[str]], None]
-"""Takes a log group, a log stream and lines; CloudWatch Logs in the emulator."""
 
 Listener = Callable[[list[str]], None]
 """Takes lines as they come."""
@@ -71,8 +70,13 @@ class Container:
     def last_words(self) -> str:
         """The last error of a program that logs JSON lines, the end of what any other wrote."""
         written = self._log_from(self._log_start).decode("utf-8", "replace")
-        errors = [text for line in written.splitlines() if (text := _error_message(line))]
-        return (errors[-1] if errors else written)[-LOG_TAIL_CHARACTERS:].strip()
+        said = written
+        for line in written.splitlines():
+            with contextlib.suppress(ValueError):
+                match json.loads(line):
+                    case {"level": "ERROR" | "CRITICAL", "message": message} if message:
+                        said = str(message)
+        return said[-LOG_TAIL_CHARACTERS:].strip()
 
     def _log_from(self, position: int) -> bytes:
         with self._log_path.open("rb") as log:
@@ -92,14 +96,13 @@ class Container:
                 self.wait(LOG_PAUSE_S)
 
 
-def _error_message(line: str) -> str:
-    """What a line like {"level": "ERROR", "message": …} says, or nothing."""
-    try:
-        entry = json.loads(line)
-    except ValueError:
-        return ""
-    is_error = isinstance(entry, dict) and entry.get("level") in ("ERROR", "CRITICAL")
-    return str(entry.get("message", "")) if is_error else ""
+@dataclass(frozen=True)
+class Program:
+    """The command line of an image before its argument, its working directory and the environment its ENV lines set."""
+
+    command: tuple[str, ...]
+    directory: Path
+    environment: dict[str, str]
 
 
 @dataclass(frozen=True)
@@ -109,14 +112,24 @@ class Images:
     cloud_assembly: Path
     shipped: Path
     logs: Path
-    sink: LogSink
+    sink: Callable[[str, str, list[str]], None]
+    """Takes a log group, a log stream and lines; CloudWatch Logs in the emulator."""
 
     def find(self, image_uri: str) -> Program:
-        """The image's program, which stays what it is when a later synth stages other images. Raises ApiError."""
-        try:
-            return find_program(image_uri, self.cloud_assembly)
-        except ImageError as error:
-            raise ApiError("ValidationException", str(error)) from None
+        """The program of the image that CDK would have built and pushed as `image_uri`; raises ApiError.
+
+        The CDK stages every image's build context in the cloud assembly under the hash that becomes the image's tag.
+        What was found stays what it is when a later synth stages other images.
+        """
+        tag = re.split(r"[:@]", image_uri.rsplit("/", 1)[-1])[-1]
+        for manifest in sorted(self.cloud_assembly.glob("*.assets.json")):
+            if asset := json.loads(manifest.read_text()).get("dockerImages", {}).get(tag):
+                source = asset["source"]
+                context = self.cloud_assembly / source["directory"]
+                dockerfile = context / source.get("dockerFile", "Dockerfile")
+                return _read_dockerfile(context, dockerfile, source.get("dockerBuildTarget"))
+        reason = f"No build context for {image_uri} in {self.cloud_assembly}. Local mode runs the app's own images."
+        raise ApiError(reason)
 
     def start(
         self,
@@ -141,3 +154,32 @@ class Images:
         seen = {**inherited, **program.environment, **own, **environment, "SAGEMAKER_BASE_DIR": str(base)}
         log_path = self.logs / f"{base.name}.log"
         return Container([*program.command, argument], program.directory, seen, log_path, take)
+
+
+def _read_dockerfile(context: Path, dockerfile: Path, target: str | None) -> Program:
+    """What the stage `target`, by default the last one, inherits and sets itself."""
+    stages: dict[str, Program] = {}
+    command: list[str] = []
+    environment: dict[str, str] = {}
+    stage = ""
+    for line in dockerfile.read_text().replace("\\\n", " ").splitlines():
+        word, _, rest = line.strip().partition(" ")
+        if word.upper() == "FROM":
+            if stage and stage == target:
+                break
+            base, *name = [part for part in rest.split() if not part.startswith("--")]
+            inherited = stages.get(base, Program((), context, {}))
+            stage = name[-1] if name else base
+            command, environment = list(inherited.command), dict(inherited.environment)
+        elif word.upper() == "ENTRYPOINT":
+            command = json.loads(rest)
+        elif word.upper() == "ENV":
+            pairs = (pair.partition("=") for pair in shlex.split(rest))
+            environment |= {name: value for name, _, value in pairs if "$" not in value}
+        stages[stage] = Program(tuple(command), context, dict(environment))
+    if not command:
+        raise ApiError(f"{dockerfile} has no ENTRYPOINT in JSON form, so there is no program to start.")
+    if command[0] == "python":
+        command[0] = sys.executable
+    environment.pop("PATH", None)
+    return Program(tuple(command), context, environment)

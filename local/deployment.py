@@ -2,7 +2,6 @@
 
 import json
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +11,6 @@ from local.settings import LocalError, LocalSettings
 
 _API_URL = re.compile(r"https://(?P<api>[^.]+)\.execute-api\.[^/]+/(?P<stage>[^/]+)/?")
 _CDK_PROVIDER = re.compile(r"^/aws/lambda/.*(LogRetention|CustomS3AutoDelete)")
-BOOTSTRAP_STACK = "CDKToolkit"
 
 SHELL_NAMES = {
     "DATA_BUCKET": "DataBucketName",
@@ -60,7 +58,7 @@ def stacks() -> dict[str, str]:
     """Every stack of the app and its status."""
     pages = boto3.client("cloudformation").get_paginator("describe_stacks").paginate()
     found = (stack for page in pages for stack in page["Stacks"])
-    return {stack["StackName"]: stack["StackStatus"] for stack in found if stack["StackName"] != BOOTSTRAP_STACK}
+    return {stack["StackName"]: stack["StackStatus"] for stack in found if stack["StackName"] != "CDKToolkit"}
 
 
 def is_healthy(stack_status: str) -> bool:
@@ -81,16 +79,19 @@ def leftovers() -> list[str]:
     return [*stacks(), *(name for name in buckets if not name.startswith("cdk-"))]
 
 
-def log_events(since_ms: int) -> Iterator[dict[str, Any]]:
+def log_events(since_ms: int) -> list[dict[str, Any]]:
     """Events of every log group since a time, oldest first, each with its `group`; CDK's own functions left out."""
     logs = boto3.client("logs")
     pages = logs.get_paginator("describe_log_groups").paginate()
-    events = []
     names = [group["logGroupName"] for page in pages for group in page["logGroups"]]
-    for group in (name for name in names if not _CDK_PROVIDER.search(name)):
-        for page in logs.get_paginator("filter_log_events").paginate(logGroupName=group, startTime=since_ms):
-            events += [{**event, "group": group} for event in page["events"]]
-    yield from sorted(events, key=lambda event: event["timestamp"])
+    events = [
+        {**event, "group": group}
+        for group in names
+        if not _CDK_PROVIDER.search(group)
+        for page in logs.get_paginator("filter_log_events").paginate(logGroupName=group, startTime=since_ms)
+        for event in page["events"]
+    ]
+    return sorted(events, key=lambda event: event["timestamp"])
 
 
 def _outputs(settings: LocalSettings) -> dict[str, str]:

@@ -9,6 +9,8 @@ import importlib.metadata
 import os
 import sys
 import time
+from functools import partial
+from typing import Any
 
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
@@ -19,7 +21,7 @@ from ministack.services import stepfunctions as step_functions
 from ministack.services.cloudformation import handlers, provisioners, stacks
 
 from local import apigateway, cloudformation, sagemaker, stepfunctions
-from local.containers import Images, LogSink
+from local.containers import Images
 from local.endpoints import Endpoints
 from local.settings import LocalSettings
 from local.training import TrainingJobs
@@ -56,7 +58,8 @@ def extend(settings: LocalSettings) -> tuple[Endpoints, TrainingJobs]:
     """Register SageMaker and the repairs in ministack's tables; returns what runs containers."""
     session = boto3.Session()
     shipped = settings.repository / "model" / "shipped"
-    images = Images(settings.cloud_assembly, shipped, settings.logs, _cloudwatch_logs(session))
+    sink = partial(_put_log_lines, session.client("logs"))
+    images = Images(settings.cloud_assembly, shipped, settings.logs, sink)
     endpoints = Endpoints(settings.programs, images, session.client("s3"))
     jobs = TrainingJobs(settings.programs, images, session.client("s3"))
     operations = {
@@ -65,7 +68,7 @@ def extend(settings: LocalSettings) -> tuple[Endpoints, TrainingJobs]:
         "DescribeTrainingJob": jobs.describe,
         "StopTrainingJob": jobs.stop,
     }
-    app.SERVICE_HANDLERS["sagemaker"] = sagemaker.service(operations, endpoints.invoke)
+    app.SERVICE_HANDLERS["sagemaker"] = partial(sagemaker.handle, operations, endpoints.invoke)
     router.SERVICE_PATTERNS["sagemaker"] = {"target_prefixes": ["SageMaker."]}
     cloudformation.extend(endpoints)
     stepfunctions.extend(jobs)
@@ -73,25 +76,19 @@ def extend(settings: LocalSettings) -> tuple[Endpoints, TrainingJobs]:
     return endpoints, jobs
 
 
-def _cloudwatch_logs(session: boto3.Session) -> LogSink:
-    logs = session.client("logs")
-
-    def put(group: str, stream: str, lines: list[str]) -> None:
-        events = [{"timestamp": int(time.time() * 1000), "message": line} for line in lines]
-        with contextlib.suppress(BotoCoreError):  # the emulator is going down; the file has the lines
-            with contextlib.suppress(ClientError):
-                logs.create_log_group(logGroupName=group)
-            with contextlib.suppress(ClientError):
-                logs.create_log_stream(logGroupName=group, logStreamName=stream)
-            logs.put_log_events(logGroupName=group, logStreamName=stream, logEvents=events)
-
-    return put
+def _put_log_lines(logs: Any, group: str, stream: str, lines: list[str]) -> None:
+    events = [{"timestamp": int(time.time() * 1000), "message": line} for line in lines]
+    with contextlib.suppress(BotoCoreError):  # the emulator is going down; the file has the lines
+        with contextlib.suppress(ClientError):
+            logs.create_log_group(logGroupName=group)
+        with contextlib.suppress(ClientError):
+            logs.create_log_stream(logGroupName=group, logStreamName=stream)
+        logs.put_log_events(logGroupName=group, logStreamName=stream, logEvents=events)
 
 
 def main() -> None:
     check()
-    settings = LocalSettings.from_env(os.environ)
-    endpoints, jobs = extend(settings)
+    endpoints, jobs = extend(LocalSettings.from_env(os.environ))
     try:
         app.main()
     finally:

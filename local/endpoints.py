@@ -8,6 +8,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 
 from boto3.exceptions import Boto3Error
@@ -47,13 +48,13 @@ class Table:
         name = request[self._name]
         address = arn(self._kind, name)
         if name in self._records:
-            raise ApiError("ValidationException", f'Cannot create already existing {self._kind} "{address}".')
+            raise ApiError(f'Cannot create already existing {self._kind} "{address}".')
         self._records[name] = {**request, self._arn: address, "CreationTime": time.time()}
         return {self._arn: address}
 
     def find(self, name: str) -> Record:
         if name not in self._records:
-            raise ApiError("ValidationException", f'Could not find {self._kind} "{arn(self._kind, name)}".')
+            raise ApiError(f'Could not find {self._kind} "{arn(self._kind, name)}".')
         return self._records[name]
 
     def remove(self, name: str) -> None:
@@ -61,32 +62,25 @@ class Table:
         del self._records[name]
 
 
-class ContainerFailed(Exception):
-    """The container did not become healthy. The text is what DescribeEndpoint gives as FailureReason."""
-
-
 class InferenceContainer:
-    """One `serve` program in `base`, listening on a port of its own. `start` launches it and can be called again."""
+    """One `serve` program in `base`, listening on `port`. `start` launches it and can be called again."""
 
-    def __init__(self, base: Path, start: Callable[[int], Container]) -> None:
-        self._base = base
-        self._start = start
+    def __init__(self, base: Path, port: int, start: Callable[[], Container]) -> None:
+        self._base, self._port, self._start = base, port, start
         self._stopping = threading.Event()
-        self._port = free_port()
-        self._container = start(self._port)
+        self._container = start()
 
     def wait_until_healthy(self, timeout_s: float) -> None:
-        """Return once /ping answers 200, then keep the program alive; raises ContainerFailed."""
+        """Return once /ping answers 200, then keep the program alive; raises ApiError with the FailureReason."""
         deadline = time.monotonic() + timeout_s
         while not answers(f"http://127.0.0.1:{self._port}/ping", PING_TIMEOUT_S):
-            code = self._container.exit_code
-            if code is not None:
-                raise ContainerFailed(f"The serve program ended with code {code}: {self._container.last_words()}")
-            if time.monotonic() > deadline:
-                raise ContainerFailed(
-                    f"The primary container did not pass the ping health check within {timeout_s:g} s: "
-                    + self._container.last_words()
-                )
+            reason = ""
+            if (code := self._container.exit_code) is not None:
+                reason = f"The serve program ended with code {code}"
+            elif time.monotonic() > deadline:
+                reason = f"The primary container did not pass the ping health check within {timeout_s:g} s"
+            if reason:
+                raise ApiError(f"{reason}: {self._container.last_words()}", "EndpointFailed")
             time.sleep(0.1)
         threading.Thread(target=self._keep_alive, daemon=True).start()
 
@@ -109,7 +103,7 @@ class InferenceContainer:
         while not self._stopping.is_set():
             self._container.wait()
             if not self._stopping.wait(RESTART_PAUSE_S):
-                self._container = self._start(self._port)
+                self._container = self._start()
 
 
 class Endpoints:
@@ -132,9 +126,9 @@ class Endpoints:
         self._images.find(container["Image"])
         uri = _model_data_uri(container)
         if uri and not uri.endswith("/"):
-            raise ApiError("ValidationException", f"S3Uri {uri} of type S3Prefix must end with a slash.")
+            raise ApiError(f"S3Uri {uri} of type S3Prefix must end with a slash.")
         if uri and not keys_under(self._s3, uri):
-            raise ApiError("ValidationException", f"Could not find model data at {uri}.")
+            raise ApiError(f"Could not find model data at {uri}.")
         return self.models.add(request)
 
     def create_endpoint_config(self, request: Record) -> Record:
@@ -152,7 +146,7 @@ class Endpoints:
         endpoint = self._endpoints.find(request["EndpointName"])
         self.configs.find(request["EndpointConfigName"])
         if endpoint["EndpointStatus"] != "InService":
-            raise ApiError("ValidationException", f"Cannot update endpoint in status {endpoint['EndpointStatus']}.")
+            raise ApiError(f"Cannot update endpoint in status {endpoint['EndpointStatus']}.")
         endpoint["EndpointStatus"] = "Updating"
         self._deploy(request)
         return {"EndpointArn": endpoint["EndpointArn"]}
@@ -177,7 +171,7 @@ class Endpoints:
     def invoke(self, name: str, body: bytes, headers: Mapping[str, str]) -> Answer:
         """The container's answer if it is a success; raises ApiError (ModelError, 424) if it is not."""
         if len(headers.get("x-amzn-sagemaker-custom-attributes", "")) > MAX_CUSTOM_ATTRIBUTES_CHARACTERS:
-            raise ApiError("ValidationError", "CustomAttributes must be at most 1024 characters long.")
+            raise ApiError("CustomAttributes must be at most 1024 characters long.", "ValidationError")
         try:
             with self._routed(name) as serving:
                 answer = serving.invoke(body, headers)
@@ -193,7 +187,7 @@ class Endpoints:
         with self._routing:
             serving = self._serving.get(name)
             if serving is None:
-                raise ApiError("ValidationError", f"Endpoint {name} of account {ACCOUNT} not found.")
+                raise ApiError(f"Endpoint {name} of account {ACCOUNT} not found.", "ValidationError")
             self._in_flight[serving] += 1
         try:
             yield serving
@@ -215,9 +209,8 @@ class Endpoints:
 
     def _deploy(self, request: Record) -> None:
         name, config_name = request["EndpointName"], request["EndpointConfigName"]
-        deployment = threading.Thread(target=self._replace, args=(name, config_name), daemon=True)
-        self._deployments[name] = deployment
-        deployment.start()
+        self._deployments[name] = threading.Thread(target=self._replace, args=(name, config_name), daemon=True)
+        self._deployments[name].start()
 
     def _replace(self, name: str, config_name: str) -> None:
         """Blue/green: the new container must be healthy before it takes over; if it fails, the old one goes on."""
@@ -225,7 +218,7 @@ class Endpoints:
         try:
             variant = self.configs.find(config_name)["ProductionVariants"][0]
             new = self._serve(name, variant)
-        except (ContainerFailed, ApiError, OSError, Boto3Error, BotoCoreError, ClientError) as error:
+        except (ApiError, OSError, Boto3Error, BotoCoreError, ClientError) as error:
             endpoint.update(EndpointStatus="InService" if old else "Failed", FailureReason=str(error))
             return
         with self._routing:
@@ -238,37 +231,33 @@ class Endpoints:
             self._retire(old)
 
     def _serve(self, endpoint_name: str, variant: Record) -> InferenceContainer:
-        """A healthy container of the variant's model; raises ContainerFailed and leaves no process behind."""
+        """A healthy container of the variant's model; raises ApiError and leaves no process behind."""
         model = self.models.find(variant["ModelName"])["PrimaryContainer"]
         program = self._images.find(model["Image"])
         base = self._directory / f"{endpoint_name}-{next(self._numbers)}"
         (base / "model").mkdir(parents=True)
         if uri := _model_data_uri(model):
             download_prefix(self._s3, uri, base / "model")
-
-        def start(port: int) -> Container:
-            address = {"SAGEMAKER_BIND_TO_PORT": str(port), "BIND_HOST": "127.0.0.1"}
-            group = f"/aws/sagemaker/Endpoints/{endpoint_name}"
-            stream = f"{variant['VariantName']}/{base.name}"
-            environment = {**model.get("Environment", {}), **address}
-            return self._images.start(program, "serve", base, environment, group, stream)
-
-        container = InferenceContainer(base, start)
+        port = free_port()
+        address = {"SAGEMAKER_BIND_TO_PORT": str(port), "BIND_HOST": "127.0.0.1"}
+        environment = {**model.get("Environment", {}), **address}
+        group, stream = f"/aws/sagemaker/Endpoints/{endpoint_name}", f"{variant['VariantName']}/{base.name}"
+        start = partial(self._images.start, program, "serve", base, environment, group, stream)
+        container = InferenceContainer(base, port, start)
+        timeout_s = variant.get("ContainerStartupHealthCheckTimeoutInSeconds", DEFAULT_STARTUP_TIMEOUT_S)
         try:
-            timeout_s = variant.get("ContainerStartupHealthCheckTimeoutInSeconds", DEFAULT_STARTUP_TIMEOUT_S)
             container.wait_until_healthy(timeout_s)
-        except ContainerFailed:
+        except ApiError:
             container.stop()
             raise
         return container
 
 
 def _model_data_uri(container: Record) -> str:
-    uri: str = container.get("ModelDataSource", {}).get("S3DataSource", {}).get("S3Uri", "")
-    return uri
+    return str(container.get("ModelDataSource", {}).get("S3DataSource", {}).get("S3Uri", ""))
 
 
 def _model_error(status: int, message: str) -> ApiError:
     side = "client" if 400 <= status < 500 else "server"
     text = f'Received {side} error ({status}) from primary with message "{message}".'
-    return ApiError("ModelError", text, 424, OriginalStatusCode=status, OriginalMessage=message)
+    return ApiError(text, "ModelError", 424, OriginalStatusCode=status, OriginalMessage=message)

@@ -25,6 +25,7 @@ from local.settings import (
     emulator_environment,
 )
 
+HEALTH_PATH = "/_ministack/health"
 START_TIMEOUT_S = 60
 PROBE_TIMEOUT_S = 5
 PAUSE_S = 0.05
@@ -81,7 +82,7 @@ def start(settings: LocalSettings) -> subprocess.Popen[bytes]:
     settings.pid_file.write_text(str(process.pid))
     settings.port_file.write_text(str(settings.port))
     deadline = time.monotonic() + START_TIMEOUT_S
-    while not answers(settings.health_url, PROBE_TIMEOUT_S):
+    while not answers(settings.endpoint_url + HEALTH_PATH, PROBE_TIMEOUT_S):
         if process.poll() is not None or time.monotonic() > deadline:
             tail = settings.emulator_log.read_text(errors="replace")[-1500:]
             raise LocalError(f"The emulator did not start. The end of {settings.emulator_log}:\n{tail}")
@@ -102,7 +103,7 @@ def is_running(settings: LocalSettings) -> bool:
         )
     deadline = time.monotonic() + settings.answer_timeout_s
     while (pid := emulator_pid(settings)) is not None:
-        if answers(settings.health_url, min(PROBE_TIMEOUT_S, settings.answer_timeout_s)):
+        if answers(settings.endpoint_url + HEALTH_PATH, min(PROBE_TIMEOUT_S, settings.answer_timeout_s)):
             return True
         if time.monotonic() > deadline:
             raise NotAnswering(
@@ -128,17 +129,14 @@ def clear_stale(settings: LocalSettings) -> str:
     Raises LocalError while the emulator lives: all that the system holds is in its memory.
     """
     if pid := emulator_pid(settings):
-        raise LocalError(
-            f"The emulator's process {pid} lives, so nothing of it is stale. `make local-destroy` ends it."
-        )
+        nothing = f"The emulator's process {pid} lives, so nothing of it is stale."
+        raise LocalError(f"{nothing} `make local-destroy` ends it.")
     had_started = settings.pid_file.exists()
     left = stop(settings.directory)
     if not left and not had_started:
         return ""
     reason = "The emulator was killed since the last start" if had_started else "The state folder had been removed"
-    for path in settings.directory.iterdir():
-        if path in (settings.owner_mark, settings.lock):
-            continue
+    for path in set(settings.directory.iterdir()) - {settings.owner_mark, settings.lock}:
         shutil.rmtree(path) if path.is_dir() else path.unlink()
     return (
         f"{reason}, and all the system held was in memory: ended {len(left)} process(es) it left, "
@@ -161,14 +159,14 @@ def running(directory: Path) -> list[int]:
     A mark survives what a process id file cannot: a killed emulator, a child in its own session, a reused id.
     """
     mark = f"{PROCESS_MARK}={directory}"
-    return sorted(_marked_in_proc(mark) if Path("/proc/self/environ").exists() else _marked_in_ps(mark))
-
-
-def _marked_in_proc(mark: str) -> Iterator[int]:
+    if not Path("/proc/self/environ").exists():
+        return sorted(_marked_in_ps(mark))
+    marked = []
     for environ in Path("/proc").glob("[0-9]*/environ"):
         with contextlib.suppress(OSError):  # another user's, or gone meanwhile
             if mark.encode() in environ.read_bytes().split(b"\0"):
-                yield int(environ.parent.name)
+                marked.append(int(environ.parent.name))
+    return sorted(marked)
 
 
 def _marked_in_ps(mark: str) -> Iterator[int]:
@@ -206,18 +204,14 @@ def answers(url: str, timeout_s: float) -> bool:
 
 def port_is_free(port: int) -> bool:
     """Whether a server could listen on 127.0.0.1:port now."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-    return True
+    try:
+        with socket.create_server(("127.0.0.1", port)):
+            return True
+    except OSError:
+        return False
 
 
 def free_port() -> int:
     """A port of 127.0.0.1 on which nothing listens."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return int(probe.getsockname()[1])

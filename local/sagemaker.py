@@ -3,7 +3,7 @@
 import asyncio
 import json
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from local.settings import ACCOUNT, REGION
@@ -24,9 +24,9 @@ class Answer(NamedTuple):
 
 
 class ApiError(Exception):
-    """An error as the API answers it: HTTP status, code, message and further members of its shape."""
+    """An error as the API answers it: message, code, HTTP status and further members of its shape."""
 
-    def __init__(self, code: str, message: str, status: int = 400, **members: Any) -> None:
+    def __init__(self, message: str, code: str = "ValidationException", status: int = 400, **members: Any) -> None:
         super().__init__(message)
         self.code, self.message, self.status, self.members = code, message, status, members
 
@@ -35,29 +35,27 @@ def arn(kind: str, name: str) -> str:
     return f"arn:aws:sagemaker:{REGION}:{ACCOUNT}:{kind}/{name}"
 
 
-def service(
+async def handle(
     operations: Mapping[str, Callable[[Record], Record]],
     invoke: Callable[[str, bytes, Mapping[str, str]], Answer],
-) -> Callable[..., Awaitable[Answer]]:
-    """What answers one HTTP request for `sagemaker` or `sagemaker-runtime`; both sign as `sagemaker`."""
-
-    async def handle(method: str, path: str, headers: Mapping[str, str], body: bytes, query: object) -> Answer:
-        try:
-            if invocation := _INVOCATION.fullmatch(path):
-                status, said, content = await asyncio.to_thread(invoke, invocation[1], body, headers)
-                return Answer(status, {name: said[name] for name in _ANSWERED_HEADERS if name in said}, content)
-            target = headers.get("x-amz-target", "").removeprefix("SageMaker.")
-            if target not in operations:
-                raise ApiError("UnknownOperationException", f"Local mode has no SageMaker {target or path!r}.")
-            return _json(200, operations[target](json.loads(body)))
-        except ApiError as error:
-            members = {"__type": error.code, "message": error.message, "Message": error.message, **error.members}
-            return _json(error.status, members, {"x-amzn-errortype": error.code})
-
-    return handle
-
-
-def _json(status: int, members: Record, headers: Mapping[str, str] | None = None) -> Answer:
-    return Answer(
-        status, {"Content-Type": "application/x-amz-json-1.1", **(headers or {})}, json.dumps(members).encode()
-    )
+    method: str,
+    path: str,
+    headers: Mapping[str, str],
+    body: bytes,
+    query: object,
+) -> Answer:
+    """Answer one HTTP request for `sagemaker` or `sagemaker-runtime`; both sign as `sagemaker`."""
+    status, said = 200, {"Content-Type": "application/x-amz-json-1.1"}
+    try:
+        if invocation := _INVOCATION.fullmatch(path):
+            answer = await asyncio.to_thread(invoke, invocation[1], body, headers)
+            kept = {name: answer.headers[name] for name in _ANSWERED_HEADERS if name in answer.headers}
+            return answer._replace(headers=kept)
+        target = headers.get("x-amz-target", "").removeprefix("SageMaker.")
+        if target not in operations:
+            raise ApiError(f"Local mode has no SageMaker {target or path!r}.", "UnknownOperationException")
+        members = operations[target](json.loads(body))
+    except ApiError as error:
+        status, said["x-amzn-errortype"] = error.status, error.code
+        members = {"__type": error.code, "message": error.message, "Message": error.message, **error.members}
+    return Answer(status, said, json.dumps(members).encode())

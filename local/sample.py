@@ -31,8 +31,7 @@ def classify(deployment: Deployment, image: Path = IMAGE) -> Scores:
     while True:
         try:
             with urllib.request.urlopen(request, timeout=ANSWER_TIMEOUT_S) as response:  # noqa: S310
-                scores: Scores = json.load(response)
-                return scores
+                return list(json.load(response))
         except urllib.error.HTTPError as error:
             if error.code != 503 or time.monotonic() > deadline:
                 text = error.read().decode("utf-8", "replace")
@@ -55,16 +54,15 @@ def examples(deployment: Deployment) -> list[str]:
     key = f"-H 'x-api-key: {deployment.api_key}' " if deployment.api_key else ""
     headers = f", headers={{'x-api-key': '{deployment.api_key}'}}" if deployment.api_key else ""
     token = deployment.api_key or "none"  # else the client would send the Hugging Face login's, if there is one
-    python = f"""{shlex.quote(_relative(Path(sys.executable)))} - <<'END'
-from huggingface_hub import InferenceClient
-client = InferenceClient(model='{deployment.url}/classify'{headers}, token='{token}')
-print(client.zero_shot_image_classification('{_relative(IMAGE)}', candidate_labels={list(LABELS)}))
-END"""
     return [
         f"curl {key}-H 'content-type: image/png' --data-binary @{image} "
         f"'{deployment.url}/classify?candidate_labels={LABELS_IN_A_URL}'",
         f"curl {key}-F image=@{image} -F 'candidate_labels={labels}' {deployment.url}/classify",
-        python,
+        f"""{shlex.quote(_relative(Path(sys.executable)))} - <<'END'
+from huggingface_hub import InferenceClient
+client = InferenceClient(model='{deployment.url}/classify'{headers}, token='{token}')
+print(client.zero_shot_image_classification('{_relative(IMAGE)}', candidate_labels={list(LABELS)}))
+END""",
     ]
 
 

