@@ -5,8 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from wordsight import images
-from wordsight.api import Api, CommandError
+from wordsight.api import Api, CommandError, image_chunks, image_source, read_image
 from wordsight.tasks import add_question, parameters_of
 from wordsight.terminal import bar, raw
 
@@ -28,8 +27,8 @@ def run(api: Api, arguments: Namespace) -> None:
 
 
 def _answers(api: Api, paths: list[Path], parameters: dict[str, Any]) -> Iterator[tuple[Path, Any]]:
-    for chunk in images.chunks((path, images.read(path)) for path in paths):
-        inputs = [images.source(api, image) for _, image in chunk]
+    for chunk in image_chunks((path, read_image(path)) for path in paths):
+        inputs = [image_source(api, image) for _, image in chunk]
         answers = api.ask("POST", "/classify", {"inputs": inputs, "parameters": parameters})
         yield from zip((path for path, _ in chunk), answers, strict=True)
 
