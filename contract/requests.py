@@ -240,10 +240,9 @@ def _from_json(body: bytes, operation: Operation | None) -> Request:
     if operation == "inspect":
         return InspectRequest([source_or_problem(source) for source in validate(InspectBody, data).inputs])
     classify = validate(ClassifyBody, data)
-    if isinstance(classify.inputs, list):
-        images = [source_or_problem(source) for source in classify.inputs]
-        return ClassifyRequest(images, classify.parameters, listed=True)
-    return ClassifyRequest([_decode(classify.inputs)], classify.parameters)
+    if not isinstance(classify.inputs, list):
+        return ClassifyRequest([_decode(classify.inputs)], classify.parameters)
+    return ClassifyRequest([source_or_problem(each) for each in classify.inputs], classify.parameters, listed=True)
 
 
 def _decode(source: str | S3Object) -> bytes | S3Object:

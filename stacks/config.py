@@ -192,11 +192,6 @@ class StageConfig(Settings):
         return f"WordsightServing-{self.stage}"
 
     @property
-    def training_usd_per_hour(self) -> float:
-        """What a training's instances cost on demand; 0 if that is not known here."""
-        return USD_PER_HOUR.get(self.training_instance_type, 0.0) * self.training_instance_count
-
-    @property
     def tags(self) -> dict[str, str]:
         """What everything that costs carries, so that a bill can be read by application and stage."""
         return {"application": "wordsight", "stage": self.stage}

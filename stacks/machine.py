@@ -90,7 +90,7 @@ def call(
     `caught`. The state is raw JSON: the library's own task would let the state machine call every version of the
     function, and none is published.
     """
-    transient = {"ErrorEquals": TRANSIENT, "IntervalSeconds": 2, "MaxAttempts": MAX_ATTEMPTS, "BackoffRate": 2}
+    transient = {"ErrorEquals": [*TRANSIENT], "IntervalSeconds": 2, "MaxAttempts": MAX_ATTEMPTS, "BackoffRate": 2}
     any_failure = {"ErrorEquals": ["States.ALL"], "MaxAttempts": retries_of_any_failure}
     state = {
         "Type": "Task",

@@ -1,16 +1,14 @@
 """python -m wordsight …: the API from a shell. `--help` lists the commands."""
 
-import argparse
 import os
 import sys
+from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Mapping, Sequence
 
 from wordsight import annotate, batches, classify, models, tasks, trainings
 from wordsight.api import KEY_VARIABLE, URL_VARIABLE, Api, CommandError, connect
 
-Command = tuple[str, Callable[[argparse.ArgumentParser], None], Callable[[Api, argparse.Namespace], None]]
-
-COMMANDS: dict[str, Command] = {
+COMMANDS: dict[str, tuple[str, Callable[[ArgumentParser], None], Callable[[Api, Namespace], None]]] = {
     "classify": ("which labels fit these images?", classify.add, classify.run),
     "tasks": ("questions with a name: list, show, save, delete", tasks.add, tasks.run),
     "annotate": ("keep what a folder says of its images", annotate.add, annotate.run),
@@ -22,13 +20,13 @@ COMMANDS: dict[str, Command] = {
 }
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> ArgumentParser:
     """The command line with all of its commands."""
-    every = argparse.ArgumentParser(add_help=False)
+    every = ArgumentParser(add_help=False)
     every.add_argument("--url", help=f"the API's address, else ${URL_VARIABLE}, else the one that runs on this machine")
     every.add_argument("--api-key", help=f"else ${KEY_VARIABLE}")
     every.add_argument("--json", action="store_true", help="print the API's answer as it is")
-    made = argparse.ArgumentParser(prog="wordsight", description="Wordsight from a shell.")
+    made = ArgumentParser(prog="wordsight", description="Wordsight from a shell.")
     commands = made.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, (what, add, _) in COMMANDS.items():
         add(commands.add_parser(name, help=what, description=what, parents=[every]))

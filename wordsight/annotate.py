@@ -9,8 +9,7 @@ from typing import Any, get_args
 
 from contract.annotations import DEFAULT_DATASET, SPLIT_NAMES, Split
 from contract.imports import IMAGE_FIELDS, IMAGE_SUFFIXES, SENTENCE_FIELDS
-from wordsight import images
-from wordsight.api import Api, CommandError
+from wordsight.api import Api, CommandError, image_chunks, image_source, read_image
 from wordsight.terminal import Progress, raw, share_line
 
 SHOWN_PROBLEMS = 10
@@ -37,8 +36,8 @@ def run(api: Api, arguments: Namespace) -> None:
     found = find(arguments.folder)
     progress = Progress()
     answers: list[tuple[Found, Any]] = []
-    for chunk in images.chunks((each, images.read(each.path)) for each in found):
-        annotations = [{**_said(each, arguments), "image": images.source(api, image)} for each, image in chunk]
+    for chunk in image_chunks((each, read_image(each.path)) for each in found):
+        annotations = [{**_said(each, arguments), "image": image_source(api, image)} for each, image in chunk]
         stored = api.create("/annotations", {"annotations": annotations})
         answers += zip((each for each, _ in chunk), stored, strict=True)
         progress.show(share_line(len(answers), len(found), "images"))

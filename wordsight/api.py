@@ -3,22 +3,25 @@
 Which deployment is meant is said by the flags, else by the environment, else it is the one that runs on this machine.
 """
 
+import base64
 import json
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from http.client import HTTPException
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from urllib.error import HTTPError, URLError
 from urllib.parse import urlencode
 from urllib.request import Request, urlopen
 
 from contract.forms import write_form
 from contract.idempotency import IDEMPOTENCY_HEADER
-from contract.limits import API_TIMEOUT_S
+from contract.limits import API_TIMEOUT_S, MAX_IMAGES, MAX_INLINE_IMAGE_BYTES, MAX_INVOCATION_BYTES
 from contract.routes import API_KEY_HEADER
+
+Item = TypeVar("Item")
 
 URL_VARIABLE = "WORDSIGHT_URL"
 KEY_VARIABLE = "WORDSIGHT_API_KEY"
@@ -109,6 +112,39 @@ def send(url: str, content: bytes | None, headers: Mapping[str, str], method: st
     except (URLError, HTTPException, OSError) as error:
         reason = error.reason if isinstance(error, URLError) else error
         raise CommandError(f"nothing answers at {request.host}: {reason}") from None
+
+
+def read_image(path: Path) -> bytes:
+    """The file's bytes. Raises CommandError."""
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise CommandError(f"{path} can't be read: {error.strerror}") from None
+
+
+def image_source(api: Api, image: bytes) -> Any:
+    """What stands for the image in a request. One that is too large for that is uploaded. Raises CommandError."""
+    if len(image) <= MAX_INLINE_IMAGE_BYTES:
+        return base64.b64encode(image).decode()
+    if len(image) > MAX_INVOCATION_BYTES:
+        raise CommandError(f"the image has {len(image):,} bytes, at most {MAX_INVOCATION_BYTES:,} are taken: shrink it")
+    (form,) = api.create("/uploads", {})["uploads"]
+    api.upload(image, form)
+    return {"s3_key": form["s3_key"]}
+
+
+def image_chunks(images: Iterable[tuple[Item, bytes]]) -> Iterator[list[tuple[Item, bytes]]]:
+    """As many together as one request may have; what is uploaded before counts as an image that is alone in it."""
+    chunk: list[tuple[Item, bytes]] = []
+    size_bytes = 0
+    for item, image in images:
+        if chunk and (len(chunk) == MAX_IMAGES or size_bytes + len(image) > MAX_INLINE_IMAGE_BYTES):
+            yield chunk
+            chunk, size_bytes = [], 0
+        chunk.append((item, image))
+        size_bytes += len(image)
+    if chunk:
+        yield chunk
 
 
 def _json(content: bytes) -> Any:

@@ -1,12 +1,10 @@
 """`classify`: which labels fit these images?"""
 
 from argparse import ArgumentParser, Namespace
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from wordsight import images
-from wordsight.api import Api, CommandError
+from wordsight.api import Api, CommandError, image_chunks, image_source, read_image
 from wordsight.tasks import add_question, parameters_of
 from wordsight.terminal import bar, raw
 
@@ -18,20 +16,16 @@ def add(parser: ArgumentParser) -> None:
 
 def run(api: Api, arguments: Namespace) -> None:
     """Print the answers. Raises CommandError after all of them if an image can't be read."""
-    answers = dict(_answers(api, arguments.images, parameters_of(arguments)))
+    answers: dict[Path, Any] = {}
+    for chunk in image_chunks((path, read_image(path)) for path in arguments.images):
+        asked = {"inputs": [image_source(api, image) for _, image in chunk], "parameters": parameters_of(arguments)}
+        answers |= zip((path for path, _ in chunk), api.ask("POST", "/classify", asked), strict=True)
     if arguments.json:
         print(raw(list(answers.values())))
     else:
         print("\n\n".join(f"{path}\n{_rendered(answer)}" for path, answer in answers.items()))
     if bad := [str(path) for path, answer in answers.items() if _is_problem(answer)]:
         raise CommandError(f"{len(bad)} of {len(answers)} images were not classified: {', '.join(bad)}")
-
-
-def _answers(api: Api, paths: list[Path], parameters: dict[str, Any]) -> Iterator[tuple[Path, Any]]:
-    for chunk in images.chunks((path, images.read(path)) for path in paths):
-        inputs = [images.source(api, image) for _, image in chunk]
-        answers = api.ask("POST", "/classify", {"inputs": inputs, "parameters": parameters})
-        yield from zip((path for path, _ in chunk), answers, strict=True)
 
 
 def _is_problem(answer: Any) -> bool:

@@ -8,13 +8,12 @@ from typing import Any, TextIO
 
 BAR_CHARS = 30
 POLL_S = 2.0
-_FULL, _EMPTY = "█", "░"
 
 
 def bar(share: float) -> str:
     """A share between 0 and 1 as a bar of BAR_CHARS characters."""
     filled = round(BAR_CHARS * min(max(share, 0.0), 1.0))
-    return _FULL * filled + _EMPTY * (BAR_CHARS - filled)
+    return "█" * filled + "░" * (BAR_CHARS - filled)
 
 
 def table(rows: Iterable[Sequence[object]]) -> str:
@@ -38,14 +37,10 @@ class Progress:
 
     def show(self, text: str) -> None:
         """Replace what was shown."""
-        if text == self._shown:
-            return
-        if self._stream.isatty():
-            self._stream.write(f"\r\x1b[K{text}")
-        else:
-            self._stream.write(f"{text}\n")
-        self._stream.flush()
-        self._shown = text
+        if text != self._shown:
+            self._stream.write(f"\r\x1b[K{text}" if self._stream.isatty() else f"{text}\n")
+            self._stream.flush()
+            self._shown = text
 
     def end(self) -> None:
         """Leave the line as it is."""
@@ -55,9 +50,7 @@ class Progress:
 
 def share_line(done: int, total: int | None, what: str) -> str:
     """How far something is: a bar, numbers and words."""
-    if not total:
-        return what
-    return f"{bar(done / total)} {done:,}/{total:,} {what}".rstrip()
+    return f"{bar(done / total)} {done:,}/{total:,} {what}".rstrip() if total else what
 
 
 def watch(

@@ -13,7 +13,7 @@ from contract.tasks import TASKS_PREFIX
 from contract.trainings import TRAININGS_PREFIX
 from lambdas.settings import AnnotateSettings, ClassifySettings, ManageSettings
 from stacks.api.machines import batch_machine, import_machine
-from stacks.config import StageConfig
+from stacks.config import USD_PER_HOUR, StageConfig
 from stacks.data import DataStack
 from stacks.handler_function import HandlerFunction
 from stacks.serving.stack import ServingStack
@@ -78,7 +78,7 @@ def manage_function(
         max_run_s=config.max_run_s,
         max_wait_s=config.max_wait_s,
         spot=config.spot,
-        usd_per_hour=config.training_usd_per_hour,
+        usd_per_hour=USD_PER_HOUR.get(config.training_instance_type, 0.0) * config.training_instance_count,
     ).to_env()
     # The id is from when it knew trainings only: with another one, deployed stages would get a new function and role.
     function = HandlerFunction(

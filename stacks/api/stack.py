@@ -4,7 +4,6 @@ itself answers when a request never reaches a function.
 
 import json
 from http import HTTPStatus
-from typing import Any
 
 from aws_cdk import Aws, CfnOutput, Duration, Stack
 from aws_cdk import aws_apigateway as apigateway
@@ -180,18 +179,30 @@ def _access_log_line() -> str:
 
 def _add_gateway_responses(api: apigateway.RestApi, config: StageConfig) -> None:
     """Give every answer of API Gateway's own our shape, our request id header and the CORS headers."""
-    for response_type, problem in _problems(config).items():
-        _add(api, config, response_type, problem.body(instance=_REQUEST_ID), problem.status)
-    for response_type, status in IN_ITS_OWN_WORDS.items():
+    bodies = {name: problem.body(instance=_REQUEST_ID) for name, problem in _problems(config).items()}
+    for name, status in IN_ITS_OWN_WORDS.items():
         known = problems.PROBLEMS.get(status)
-        phrase = HTTPStatus(status).phrase
-        body = known("").body(instance=_REQUEST_ID) if known else _untyped(title=phrase, status=status)
-        _add(api, config, response_type, body, status)
-    for response_type, title in (
-        ("DEFAULT_4XX", "The request was refused"),
-        ("DEFAULT_5XX", problems.InternalError.title),
-    ):
-        _add(api, config, response_type, _untyped(title=title), None)  # its status is not known here
+        untyped = _untyped(title=HTTPStatus(status).phrase, status=status)
+        bodies[name] = known("").body(instance=_REQUEST_ID) if known else untyped
+    bodies["DEFAULT_4XX"] = _untyped(title="The request was refused")  # the status of these is not known here
+    bodies["DEFAULT_5XX"] = _untyped(title=problems.InternalError.title)
+    for name, body in bodies.items():
+        headers = {"Content-Type": f"'{limits.PROBLEM_MEDIA_TYPE}'", limits.REQUEST_ID_HEADER: "context.requestId"}
+        if retry_after_s := body.get("retry_after_s"):
+            headers["Retry-After"] = f"'{retry_after_s}'"
+        if config.cors_origins:
+            # One fixed value is possible here. Errors are no secrets: with several origins every one may read them.
+            origin = config.cors_origins[0] if len(config.cors_origins) == 1 else "*"
+            headers["Access-Control-Allow-Origin"] = f"'{origin}'"
+            headers["Access-Control-Expose-Headers"] = f"'{','.join(limits.EXPOSED_HEADERS)}'"
+        api.add_gateway_response(
+            name.title().replace("_", ""),
+            type=apigateway.ResponseType.of(name),
+            status_code=str(body["status"]) if "status" in body else None,
+            response_headers=headers,
+            # A problem's empty members are filled with API Gateway's own sentence.
+            templates={"application/json": json.dumps(body).replace('""', _ITS_OWN_WORDS)},
+        )
 
 
 def _problems(config: StageConfig) -> dict[str, problems.ProblemError]:
@@ -230,24 +241,3 @@ def _problems(config: StageConfig) -> dict[str, problems.ProblemError]:
 def _untyped(**members: object) -> dict[str, object]:
     """A problem of which no more is known than its status, in API Gateway's words."""
     return {"type": "about:blank", **members, "detail": "", "error": "", "instance": _REQUEST_ID}
-
-
-def _add(
-    api: apigateway.RestApi, config: StageConfig, response_type: str, body: dict[str, Any], status: int | None
-) -> None:
-    """`body`: a problem's members, whose empty ones are filled with API Gateway's own sentence."""
-    headers = {"Content-Type": f"'{limits.PROBLEM_MEDIA_TYPE}'", limits.REQUEST_ID_HEADER: "context.requestId"}
-    if retry_after_s := body.get("retry_after_s"):
-        headers["Retry-After"] = f"'{retry_after_s}'"
-    if config.cors_origins:
-        # One fixed value is possible here. An error's text is no secret, so with several origins every one may read it.
-        origin = config.cors_origins[0] if len(config.cors_origins) == 1 else "*"
-        headers["Access-Control-Allow-Origin"] = f"'{origin}'"
-        headers["Access-Control-Expose-Headers"] = f"'{','.join(limits.EXPOSED_HEADERS)}'"
-    api.add_gateway_response(
-        response_type.title().replace("_", ""),
-        type=apigateway.ResponseType.of(response_type),
-        status_code=str(status) if status else None,
-        response_headers=headers,
-        templates={"application/json": json.dumps(body).replace('""', _ITS_OWN_WORDS)},
-    )
