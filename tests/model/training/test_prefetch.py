@@ -24,7 +24,7 @@ SLOW_S = 0.05
 class SlowImageFiles(ImageFiles):
     """Images from a storage that takes its time."""
 
-    def picture(self, name: str) -> Image.Image:
+    def image(self, name: str) -> Image.Image:
         time.sleep(SLOW_S)
         return self._open((self.directory / name).read_bytes())
 
@@ -44,7 +44,7 @@ def examples(pictures: ImageFiles) -> ManifestExamples:
     ]
     with pictures.filling():
         for record in records:
-            pictures.see(record.image, (pictures.directory / record.image).read_bytes())
+            pictures.add(record.image, (pictures.directory / record.image).read_bytes())
     return ManifestExamples(pictures, records, captions_per_image=1, validation_share=0.1, seed=0)
 
 
