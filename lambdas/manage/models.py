@@ -104,14 +104,7 @@ class Models:
         promotion = self._registry.promotion(id)
         if promotion is None:
             self._check(model, force)
-            promotion = Promotion(
-                id=id,
-                version=version,
-                artifact_s3_uri=model.artifact_s3_uri,
-                served_version=model.served_version,
-                created=now(),
-            )
-            self._registry.put(promotion)
+            promotion = self._registry.request_promotion(id, model)
         self._promotions.start(promotion)
         return promotion
 

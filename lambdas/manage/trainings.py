@@ -24,10 +24,9 @@ from contract.trainings import (
     training_key,
 )
 from lambdas.aws.clients import Connect, concurrently
-from lambdas.aws.executions import Executions, may_begin
+from lambdas.aws.executions import Executions, TrainingJobs, may_begin
 from lambdas.aws.s3 import Store
 from lambdas.aws.serving_stack import ServingStack
-from lambdas.aws.training_jobs import TrainingJobs
 from lambdas.manage.models import Promotions
 from lambdas.settings import ManageSettings
 from lambdas.stored.registry import Registry
