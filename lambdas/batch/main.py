@@ -18,7 +18,7 @@ from lambdas.aws.s3 import Store
 from lambdas.batch.plan import missing_shards, plan
 from lambdas.batch.shard import ShardWorker
 from lambdas.settings import BatchSettings
-from lambdas.stored.batches import read_batch
+from lambdas.stored.batches import load_batch
 
 logger = Logger(service="wordsight-batch", serialize_stacktrace=False)
 
@@ -34,19 +34,19 @@ class Worker:
         """One step, by its name."""
         match BATCH_EVENT.validate_python(event):
             case BatchPlanEvent(id=id):
-                found = plan(self._store, read_batch(self._store, id), context.get_remaining_time_in_millis)
+                found = plan(self._store, load_batch(self._store, id).value, context.get_remaining_time_in_millis)
                 logger.info("plan", batch_id=id, images=found.images, complete=found.complete)
                 shards = missing_shards(self._store, id) if found.complete else []
                 return BatchPlanAnswer(complete=found.complete, shards=shards).model_dump()
             case BatchShardEvent(id=id, shard=shard):
                 worker = ShardWorker(self._store, self._endpoint, context.get_remaining_time_in_millis)
-                done = worker.work(read_batch(self._store, id), shard)
+                done = worker.work(load_batch(self._store, id).value, shard)
                 logger.info("shard", batch_id=id, shard=shard, results=done.results, problems=done.problems)
                 # One number: the answers of all shards together may have 256 KiB.
                 return done.problems
             case BatchFailEvent(id=id, error=error):
                 reason = cause_of(error.model_dump(by_alias=True))
-                attempt = read_batch(self._store, id).attempt
+                attempt = load_batch(self._store, id).value.attempt
                 self._store.write(failure_key(id), Failure(attempt=attempt, reason=reason))
                 return None
 

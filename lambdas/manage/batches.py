@@ -28,7 +28,7 @@ from lambdas.aws.clients import Connect, concurrently
 from lambdas.aws.executions import Executions, may_begin
 from lambdas.aws.s3 import Store
 from lambdas.settings import ManageSettings
-from lambdas.stored.batches import load_batch, read_batch, read_plan
+from lambdas.stored.batches import load_batch, read_plan
 from lambdas.stored.tasks import saved_questions
 
 
@@ -46,11 +46,11 @@ class Batches:
         """
         if self._data.read(batch_key(id)) is None:
             self._accept(id, body)
-        return self._run(read_batch(self._data, id))
+        return self._run(load_batch(self._data, id).value)
 
     def get(self, id: str) -> BatchView:
         """How far a batch is. Raises NotFound."""
-        return self._view(read_batch(self._data, id))
+        return self._view(load_batch(self._data, id).value)
 
     def page(self, limit: int, after: str) -> BatchList:
         """At most `limit` of them, the newest first, of those older than the id `after`."""
@@ -61,7 +61,7 @@ class Batches:
 
     def stop(self, id: str) -> BatchView:
         """End a batch; what is done is kept. Raises NotFound, or Conflict if it has ended."""
-        batch = read_batch(self._data, id)
+        batch = load_batch(self._data, id).value
         if not self._executions.running(batch.execution):
             raise Conflict(f"the batch {id} has ended already: it is {self._view(batch).state}")
         self._executions.stop(batch.execution, "stopped by DELETE /batches")

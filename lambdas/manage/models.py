@@ -39,11 +39,10 @@ class Promotions:
         self._executions.start(promotion.id, {"promotion": promotion.id})
 
     def _told(self, promotion: Promotion) -> Promotion:
-        if promotion.state != "requested" or may_begin(promotion.created):
-            return promotion
-        if self._executions.describe(promotion.id) is not None:
-            return promotion
-        return promotion.model_copy(update={"state": "failed", "reason": NEVER_BEGAN})
+        waiting = promotion.state == "requested" and not may_begin(promotion.created)
+        if waiting and self._executions.describe(promotion.id) is None:
+            return promotion.model_copy(update={"state": "failed", "reason": NEVER_BEGAN})
+        return promotion
 
 
 class Models:
