@@ -77,7 +77,7 @@ class RolloutAnswer(_Step):
     """What comes next: waiting for CloudFormation, verifying, or an end."""
 
     next: Literal["wait", "verify", "live", "failed"]
-    reason: str
+    reason: str = ""
 
 
 class ImportEvent(_Step):

@@ -3,17 +3,46 @@
 API Gateway calls `handler` with every request of these routes.
 """
 
-from aws_lambda_powertools import Logger
+from itertools import islice
+from uuid import uuid4
 
-from lambdas.annotate.annotations import add_annotation_routes
-from lambdas.annotate.imports import add_import_routes
-from lambdas.annotate.tasks import add_task_routes
-from lambdas.annotate.uploads import add_upload_routes
+from aws_lambda_powertools import Logger
+from aws_lambda_powertools.event_handler import Response
+
+from contract.annotations import DEFAULT_DATASET, MAX_LISTED_ANNOTATIONS, AnnotationBody, parse_annotations
+from contract.answers import arrange
+from contract.idempotency import now
+from contract.imports import AnnotationImport, AnnotationImportBody, ImportView, import_key, view_of
+from contract.limits import MAX_INVOCATION_BYTES, UPLOADS_PREFIX
+from contract.problems import ProblemError
+from contract.routes import (
+    DELETE_ANNOTATION,
+    DELETE_TASK,
+    ERASE_IMAGE,
+    GET_ANNOTATION,
+    GET_IMPORT,
+    GET_TASK,
+    LIST_ANNOTATIONS,
+    LIST_TASKS,
+    POST_ANNOTATIONS,
+    POST_IMPORT,
+    PUT_ANNOTATION,
+    PUT_TASK,
+    UPLOAD,
+)
+from contract.tasks import MAX_LISTED_TASKS, TASKS_PREFIX, Task, TaskList, TaskSummary, task_key, task_name
+from contract.uploads import UPLOAD_EXPIRES_IN_S, Upload, Uploads, UploadsBody
 from lambdas.aws.clients import Connect, connect
 from lambdas.aws.endpoint import Endpoint
 from lambdas.aws.executions import Executions
-from lambdas.aws.s3 import Store
+from lambdas.aws.inference import inspect
+from lambdas.aws.s3 import Document, JsonObject, Store
 from lambdas.settings import AnnotateSettings
+from lambdas.stored.annotations import AnnotationStore
+from lambdas.stored.images import read_images
+from lambdas.stored.tasks import unknown_task
+from lambdas.web.conditions import check_conditions, delete_document
+from lambdas.web.idempotency import once
 from lambdas.web.resolver import Resolver, handler_of
 
 logger = Logger(service="wordsight-annotate", serialize_stacktrace=False)
@@ -28,6 +57,147 @@ def create_app(settings: AnnotateSettings, connect: Connect) -> Resolver:
     add_annotation_routes(app, store, Endpoint(settings.endpoint_name, connect))
     add_import_routes(app, store, Executions(settings.import_machine_arn, connect))
     return app
+
+
+def add_task_routes(app: Resolver, store: Store) -> None:
+    """GET /tasks, and GET, PUT and DELETE of one. Writers that have not seen the newest state get a 412."""
+
+    def found(name: str) -> Document[JsonObject]:
+        document = store.read(task_key(name))
+        if document is None:
+            raise unknown_task([name])
+        return document
+
+    app.on(GET_TASK)(lambda task: app.answer_document(found(task)))
+    app.on(DELETE_TASK)(lambda task: delete_document(app, store, found(task)))
+
+    @app.on(PUT_TASK)
+    def _put(task: str) -> Response[str]:
+        key, members = task_key(task), app.json_body(Task).document()
+        seen = check_conditions(app.current_event.headers, store.read(key))
+        stored = store.write(key, members, etag=seen.etag if seen else None, absent=seen is None)
+        return app.answer_document(stored, 200 if seen else 201)
+
+    def page() -> TaskList:
+        limit, after = app.page_query(MAX_LISTED_TASKS)
+        keys = list(islice(store.keys(TASKS_PREFIX, after=task_key(after) if after else ""), limit + 1))
+        tasks = [_summary(document) for document in store.read_all(keys[:limit])]
+        return TaskList(tasks=tasks, next=task_name(keys[limit - 1]) if len(keys) > limit else None)
+
+    app.answers(LIST_TASKS, page)
+
+
+def _summary(document: Document[JsonObject]) -> TaskSummary:
+    task = Task.model_validate(document.value)
+    return TaskSummary(
+        name=task_name(document.key),
+        etag=document.etag,
+        labels=len(task.candidate_labels),
+        multi_label=task.multi_label,
+        description=task.description,
+    )
+
+
+def add_upload_routes(app: Resolver, store: Store, connect: Connect) -> None:
+    """POST /uploads: presigned POST forms, by which a caller sends images straight to the data bucket."""
+
+    @app.on(UPLOAD)
+    def _upload() -> Response[str]:
+        asked = app.json_body(UploadsBody, default=UploadsBody())
+
+        def sign(_: str) -> Response[str]:
+            uploads = [_presigned_post(store.bucket, asked.content_type, connect) for _ in range(asked.count)]
+            return app.answer(Uploads(uploads=uploads), 201)
+
+        return once(app, store, sign)
+
+
+def _presigned_post(bucket: str, content_type: str | None, connect: Connect) -> Upload:
+    """A presigned POST form. S3 refuses other keys, larger files and other types, whoever sends it."""
+    key = f"{UPLOADS_PREFIX}{uuid4()}"
+    form = connect("s3").generate_presigned_post(
+        bucket,
+        key,
+        Fields={"Content-Type": content_type or "image/*"},  # the model looks at the bytes
+        Conditions=[
+            {"Content-Type": content_type} if content_type else ["starts-with", "$Content-Type", "image/"],
+            ["content-length-range", 1, MAX_INVOCATION_BYTES],
+        ],
+        ExpiresIn=UPLOAD_EXPIRES_IN_S,
+    )
+    return Upload(
+        url=form["url"],
+        fields=form["fields"],
+        s3_key=key,
+        max_bytes=MAX_INVOCATION_BYTES,
+        expires_in_s=UPLOAD_EXPIRES_IN_S,
+    )
+
+
+def add_annotation_routes(app: Resolver, store: Store, endpoint: Endpoint) -> None:
+    """POST, GET and DELETE /annotations, and GET, PUT and DELETE of one."""
+    annotations = AnnotationStore(store)
+
+    def dataset() -> str:
+        return app.one_of_query("dataset") or DEFAULT_DATASET
+
+    def found(id: str) -> Document[JsonObject]:
+        app.check_query("dataset")
+        return annotations.read(dataset(), id)
+
+    app.on(GET_ANNOTATION)(lambda id: app.answer_document(found(id)))
+    app.on(DELETE_ANNOTATION)(lambda id: delete_document(app, store, found(id)))
+
+    @app.on(POST_ANNOTATIONS)
+    def _post() -> Response[str]:
+        entries, listed = parse_annotations(app.content_type, app.body, app.query)
+
+        def add(_: str) -> Response[str]:
+            images = read_images([entry.image for entry in entries], store)
+            pairs = list(zip(entries, images, strict=True))
+            kept = annotations.add(pairs, lambda each: inspect(each, endpoint, app.invocation_attributes), "api")
+            new = any(each["new"] for each in kept if not isinstance(each, ProblemError))
+            return app.answer(arrange(kept, listed=listed), 201 if new else 200)
+
+        return once(app, store, add)
+
+    @app.on(LIST_ANNOTATIONS)
+    def _list() -> Response[str]:
+        limit, after = app.page_query(MAX_LISTED_ANNOTATIONS, "dataset")
+        return app.answer(annotations.page(dataset(), limit, after))
+
+    @app.on(ERASE_IMAGE)
+    def _erase() -> Response[str]:
+        app.check_query("image")
+        return app.answer(annotations.erase_image(app.one_of_query("image")))
+
+    @app.on(PUT_ANNOTATION)
+    def _put(id: str) -> Response[str]:
+        body, document = app.json_body(AnnotationBody), found(id)
+        check_conditions(app.current_event.headers, document)
+        return app.answer_document(annotations.edit(document, body))
+
+
+def add_import_routes(app: Resolver, store: Store, machine: Executions) -> None:
+    """POST /annotations/imports, and GET of one."""
+
+    @app.on(POST_IMPORT)
+    def _post() -> Response[str]:
+        asked = app.json_body(AnnotationImportBody)
+
+        def begin(id: str) -> Response[str]:
+            importing = AnnotationImport(id=id, created=now(), updated=now(), asked=asked)
+            store.create(import_key(id), importing)  # or an attempt before has, and may not have started it
+            machine.start(id, {"id": id})
+            return app.answer(view_of(importing), 202)
+
+        return once(app, store, begin)
+
+    def view(id: str) -> ImportView:
+        absent = f"no import {id}: POST /annotations/imports begins one"
+        return view_of(store.load(AnnotationImport, import_key(id), absent).value)
+
+    app.answers(GET_IMPORT, view)
 
 
 handler = handler_of(logger, lambda: create_app(AnnotateSettings.from_env(), connect))

@@ -31,7 +31,8 @@ def botocore_errors_as_problems(
         if code_of(error) in ignored:
             return
         problem = problem_of(error)
-        if problem is None and not _is_of_the_moment(error):
+        refused = isinstance(error, ClientError) and error.response["ResponseMetadata"]["HTTPStatusCode"] < 500
+        if problem is None and refused and code_of(error) not in THROTTLED:
             raise
         raise problem or ServiceUnavailable(
             f"{service} did not answer: try again", retry_after_s=RETRY_AFTER_S
@@ -46,9 +47,3 @@ def code_of(error: Exception) -> str:
 def message_of(error: Exception) -> str:
     """What AWS says of the error, or "" where no answer came."""
     return str(error.response["Error"].get("Message", "")) if isinstance(error, ClientError) else ""
-
-
-def _is_of_the_moment(error: Exception) -> bool:
-    if not isinstance(error, ClientError):
-        return True
-    return code_of(error) in THROTTLED or error.response["ResponseMetadata"]["HTTPStatusCode"] >= 500

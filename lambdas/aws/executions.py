@@ -1,4 +1,4 @@
-"""Executions of one state machine, named by what they do, so that each is begun once."""
+"""Executions of one state machine, named by what they do, so that each is begun once; and the training jobs of one."""
 
 import json
 from collections.abc import Mapping
@@ -13,6 +13,9 @@ STEP_MS = 60_000
 BEGINS_WITHIN_S = 60
 """A request without an execution that is older was cut off, or ended so long ago that it is forgotten."""
 
+_REFUSED = ("ValidationException", "ResourceNotFound")
+"""SageMaker says so of a job that it does not know, and of one that has ended and can't be stopped."""
+
 
 class Executions:
     """Those of one state machine. Every method raises ServiceUnavailable if Step Functions does not answer."""
@@ -24,12 +27,14 @@ class Executions:
     def start(self, name: str, given: dict[str, Any]) -> None:
         """Begin one, unless there is one of this name."""
         with botocore_errors_as_problems("Step Functions", ignored=("ExecutionAlreadyExists",)):
-            self._client.start_execution(stateMachineArn=self._machine_arn, name=name, input=json.dumps(given))
+            self._connect("stepfunctions").start_execution(
+                stateMachineArn=self._machine_arn, name=name, input=json.dumps(given)
+            )
 
     def describe(self, name: str) -> dict[str, Any] | None:
         """DescribeExecution's answer, or None where there is none: never begun, or forgotten after 90 days."""
         with botocore_errors_as_problems("Step Functions", ignored=("ExecutionDoesNotExist",)):
-            found: dict[str, Any] = self._client.describe_execution(executionArn=self._arn(name))
+            found: dict[str, Any] = self._connect("stepfunctions").describe_execution(executionArn=self._arn(name))
             return found
         return None
 
@@ -41,14 +46,29 @@ class Executions:
     def stop(self, name: str, cause: str) -> None:
         """End one; nothing happens if it has ended."""
         with botocore_errors_as_problems("Step Functions", ignored=("ExecutionDoesNotExist", "ValidationException")):
-            self._client.stop_execution(executionArn=self._arn(name), cause=cause)
+            self._connect("stepfunctions").stop_execution(executionArn=self._arn(name), cause=cause)
 
     def _arn(self, name: str) -> str:
         return f"{self._machine_arn.replace(':stateMachine:', ':execution:')}:{name}"
 
-    @property
-    def _client(self) -> Any:
-        return self._connect("stepfunctions")
+
+class TrainingJobs:
+    """Those of SageMaker. Every method raises ServiceUnavailable if SageMaker does not answer."""
+
+    def __init__(self, connect: Connect) -> None:
+        self._connect = connect
+
+    def describe(self, name: str) -> dict[str, Any] | None:
+        """DescribeTrainingJob's answer, or None where there is none yet."""
+        with botocore_errors_as_problems("SageMaker", ignored=_REFUSED):
+            found: dict[str, Any] = self._connect("sagemaker").describe_training_job(TrainingJobName=name)
+            return found
+        return None
+
+    def stop(self, name: str) -> None:
+        """Ask the program to save its state and end; nothing happens if it has ended, or never began."""
+        with botocore_errors_as_problems("SageMaker", ignored=_REFUSED):
+            self._connect("sagemaker").stop_training_job(TrainingJobName=name)
 
 
 def may_begin(asked: str) -> bool:

@@ -1,6 +1,5 @@
 """The serving stack as CloudFormation tells of it: which checkpoint is live, and the one way to change that."""
 
-from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
@@ -66,19 +65,15 @@ class ServingStack:
     def first_failure(self) -> str | None:
         """Why the last update failed: CloudFormation's reason for the first resource that did."""
         first = None
-        for event in self._events_of_last_update():
-            if event["ResourceStatus"].endswith("_FAILED"):
-                first = f"{event['LogicalResourceId']}: {event.get('ResourceStatusReason') or 'no reason was given'}"
-        return first
-
-    def _events_of_last_update(self) -> Iterator[dict[str, Any]]:
-        """Newest first."""
         with self._errors_as_problems():
-            for page in self._cloudformation.get_paginator("describe_stack_events").paginate(StackName=self.name):
-                for event in page["StackEvents"]:
-                    yield event
-                    if event["ResourceStatus"] == "UPDATE_IN_PROGRESS" and event["LogicalResourceId"] == self.name:
-                        return
+            pages = self._cloudformation.get_paginator("describe_stack_events").paginate(StackName=self.name)
+            for event in (event for page in pages for event in page["StackEvents"]):  # the newest first
+                status, resource = event["ResourceStatus"], event["LogicalResourceId"]
+                if status.endswith("_FAILED"):
+                    first = f"{resource}: {event.get('ResourceStatusReason') or 'no reason was given'}"
+                if status == "UPDATE_IN_PROGRESS" and resource == self.name:
+                    break
+        return first
 
     def _describe(self) -> dict[str, Any]:
         with self._errors_as_problems():

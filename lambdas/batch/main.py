@@ -4,14 +4,13 @@
 can't go on. Each may be called again with the same, and does no harm.
 """
 
-from functools import cache
 from typing import Any
 
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from contract.batches import Failure, failure_key
-from contract.steps import BATCH_EVENT, BatchFailEvent, BatchPlanAnswer, BatchPlanEvent, BatchShardEvent, CaughtError
+from contract.steps import BATCH_EVENT, BatchFailEvent, BatchPlanAnswer, BatchPlanEvent, BatchShardEvent
 from lambdas.aws.clients import Connect, connect
 from lambdas.aws.endpoint import Endpoint
 from lambdas.aws.executions import cause_of
@@ -19,7 +18,7 @@ from lambdas.aws.s3 import Store
 from lambdas.batch.plan import missing_shards, plan
 from lambdas.batch.shard import ShardWorker
 from lambdas.settings import BatchSettings
-from lambdas.stored.batches import read_batch
+from lambdas.stored.batches import load_batch
 
 logger = Logger(service="wordsight-batch", serialize_stacktrace=False)
 
@@ -35,34 +34,24 @@ class Worker:
         """One step, by its name."""
         match BATCH_EVENT.validate_python(event):
             case BatchPlanEvent(id=id):
-                return self._plan(id, context)
+                found = plan(self._store, load_batch(self._store, id).value, context.get_remaining_time_in_millis)
+                logger.info("plan", batch_id=id, images=found.images, complete=found.complete)
+                shards = missing_shards(self._store, id) if found.complete else []
+                return BatchPlanAnswer(complete=found.complete, shards=shards).model_dump()
             case BatchShardEvent(id=id, shard=shard):
                 worker = ShardWorker(self._store, self._endpoint, context.get_remaining_time_in_millis)
-                done = worker.work(read_batch(self._store, id), shard)
+                done = worker.work(load_batch(self._store, id).value, shard)
                 logger.info("shard", batch_id=id, shard=shard, results=done.results, problems=done.problems)
                 # One number: the answers of all shards together may have 256 KiB.
                 return done.problems
             case BatchFailEvent(id=id, error=error):
-                return self._fail(id, error)
-
-    def _plan(self, id: str, context: LambdaContext) -> dict[str, Any]:
-        found = plan(self._store, read_batch(self._store, id), context.get_remaining_time_in_millis)
-        logger.info("plan", batch_id=id, images=found.images, complete=found.complete)
-        shards = missing_shards(self._store, id) if found.complete else []
-        return BatchPlanAnswer(complete=found.complete, shards=shards).model_dump()
-
-    def _fail(self, id: str, error: CaughtError) -> None:
-        attempt = read_batch(self._store, id).attempt
-        failure = Failure(attempt=attempt, reason=cause_of(error.model_dump(by_alias=True)))
-        self._store.write(failure_key(id), failure)
-
-
-@cache
-def _worker() -> Worker:
-    return Worker(BatchSettings.from_env(), connect)
+                reason = cause_of(error.model_dump(by_alias=True))
+                attempt = load_batch(self._store, id).value.attempt
+                self._store.write(failure_key(id), Failure(attempt=attempt, reason=reason))
+                return None
 
 
 @logger.inject_lambda_context
 def handler(event: dict[str, Any], context: LambdaContext) -> Any:
     """Take one step of the batch `id`."""
-    return _worker().take(event, context)
+    return Worker(BatchSettings.from_env(), connect).take(event, context)

@@ -67,21 +67,19 @@ class ShardWorker:
         Raises ServiceUnavailable or what else the endpoint says if it can't answer, with nothing written.
         """
         parameters = validate(Parameters, batch.parameters)
-        items = self._items(batch, shard)
-        images = read_each_image(map(_source, items), self.store)
-        outcomes = [
-            outcome
-            for chunk in invocation_chunks(zip(items, images, strict=True), _images_at_once(parameters))
-            for outcome in self._classify(chunk, parameters, batch.id)
-        ]
-        self._refuse_to_blame_every_image(outcomes)
-        return self._write(batch.id, shard, outcomes)
-
-    def _items(self, batch: Batch, shard: int) -> list[ShardItem]:
         found = self.store.find(Shard, shard_key(batch.id, shard))
         if found is None:
             raise BadRequest(f"the batch {batch.id} has no shard {shard}")
-        return found.items
+        images = read_each_image(map(_source, found.items), self.store)
+        outcomes = [
+            outcome
+            for chunk in invocation_chunks(zip(found.items, images, strict=True), _images_at_once(parameters))
+            for outcome in self._classify(chunk, parameters, batch.id)
+        ]
+        faults = [each.problem for each in outcomes if isinstance(each, BatchProblem) and each.problem.status >= 500]
+        if outcomes and len(faults) == len(outcomes):  # it is the endpoint that is broken, and no image
+            raise BadGateway(f"the endpoint failed at every image of a shard: {faults[0].detail}")
+        return self._write(batch.id, shard, outcomes)
 
     def _classify(self, chunk: Chunk, parameters: Parameters, id: str) -> list[Outcome]:
         """What came of each image. A chunk at which the endpoint fails is cut in two, down to the image at fault."""
@@ -109,12 +107,6 @@ class ShardWorker:
                 if self.left_ms() < RESERVE_MS + 2000 * pause_s:
                     raise
                 self.pause(pause_s * random.uniform(1, 2))  # noqa: S311, so that not all workers come back at once
-
-    def _refuse_to_blame_every_image(self, outcomes: Sequence[Outcome]) -> None:
-        """Where nothing but faults of our own side came back, it is the endpoint that is broken."""
-        faults = [each.problem for each in outcomes if isinstance(each, BatchProblem) and each.problem.status >= 500]
-        if outcomes and len(faults) == len(outcomes):
-            raise BadGateway(f"the endpoint failed at every image of a shard: {faults[0].detail}")
 
     def _write(self, id: str, shard: int, outcomes: Sequence[Outcome]) -> Done:
         results = [each for each in outcomes if isinstance(each, BatchResult)]

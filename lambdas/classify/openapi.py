@@ -1,5 +1,6 @@
 """The OpenAPI 3.1 description of the API: a pure function of the contract and its route table."""
 
+import re
 from collections.abc import Iterator
 from types import UnionType
 from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints, is_typeddict
@@ -71,8 +72,10 @@ def document() -> Schema:
 
 def _operation(route: Route) -> Schema:
     parameters = list(_parameters(route))
+    path = "/page" if route.path == "/" else route.path.split(".")[0]
     return {
-        "operationId": _operation_id(route),
+        # what generated clients call it: `post_classify`, `get_tasks_task`
+        "operationId": route.method.lower() + re.sub("[{}]", "", path).replace("/", "_"),
         "summary": route.summary,
         "security": [] if route.open else [{"api_key": []}],
         **({"parameters": parameters} if parameters else {}),
@@ -83,12 +86,6 @@ def _operation(route: Route) -> Schema:
             "5XX": _problem("Wordsight can't answer now; with a retry-after header, later"),
         },
     }
-
-
-def _operation_id(route: Route) -> str:
-    """What generated clients call it: `post_classify`, `get_tasks_task`."""
-    path = (route.path.split(".")[0] if route.path != "/" else "/page").replace("{", "").replace("}", "")
-    return route.method.lower() + path.replace("/", "_")
 
 
 def _parameters(route: Route) -> Iterator[Schema]:
@@ -152,24 +149,19 @@ def _body(route: Route) -> Schema:
     """JSON; where images can be sent, also a form with the same names, or one image as it is."""
     optional = type(None) in get_args(route.body)
     body = get_args(route.body)[0] if optional else route.body
-    models = [each for each in _named(body) if isinstance(each, type) and issubclass(each, Strict)]
-    examples = dict(_example(*each) for model in models for each in model.EXAMPLES.items())
+    examples: Schema = {}
+    for model in (each for each in _named(body) if isinstance(each, type) and issubclass(each, Strict)):
+        for title, value in model.EXAMPLES.items():
+            name, _, summary = title.partition(": ")
+            examples[name] = {**({"summary": summary} if summary else {}), "value": value}
     content: Schema = {"application/json": {"schema": _schema(body), "examples": examples}}
     if fields := _form_fields(route):
-        images = {
-            "type": "array",
-            "maxItems": limits.MAX_IMAGES,
-            "items": {"contentMediaType": "application/octet-stream"},
-        }
+        image = {"contentMediaType": "application/octet-stream"}
+        images = {"type": "array", "maxItems": limits.MAX_IMAGES, "items": image}
         form = {"type": "object", "properties": {"image": images, **fields}, "additionalProperties": False}
         raw = {"schema": {"description": "The image's bytes"}}
         content |= {"multipart/form-data": {"schema": form}, "image/*": raw, "application/octet-stream": raw}
     return {"required": not optional, "content": content}
-
-
-def _example(title: str, value: Schema) -> tuple[str, Schema]:
-    name, _, summary = title.partition(": ")
-    return name, {**({"summary": summary} if summary else {}), "value": value}
 
 
 def _success(route: Route, meaning: str) -> Schema:

@@ -5,16 +5,15 @@ The state machine calls `handler` with {"training": …, "job": DescribeTraining
 """
 
 import json
-from functools import cache
 from typing import Any
 
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from contract.idempotency import now
-from contract.models import METADATA, Gate, Model, Promotion
+from contract.models import METADATA, Model
 from contract.problems import Conflict
-from contract.steps import GateAnswer, GateEvent
+from contract.steps import GateAnswer, GateEvent, TrainingJob
 from contract.trainings import Training
 from lambdas.aws.clients import Connect, connect
 from lambdas.aws.s3 import Store
@@ -39,28 +38,15 @@ class Gatekeeper:
         self._registry = Registry(self._artifacts)
         self._stack = ServingStack(settings.serving_stack, connect)
 
-    def judge(self, training: Training, job: dict[str, Any]) -> dict[str, Any]:
+    def judge(self, training: Training, job: TrainingJob) -> GateAnswer:
         """Register the job's model with the verdict on it, and ask for its promotion where that was wished."""
-        artifact_s3_uri = job["ModelArtifacts"]["S3ModelArtifacts"].rstrip("/") + "/"
-        metadata = self._metadata(artifact_s3_uri)
-        gate = judge(metadata.get("metrics") or {})
-        model = self._model(training, job, artifact_s3_uri, metadata, gate)
-        self._register(model)
-        logger.info("judged", version=model.version, passed=gate.passed, reasons=gate.reasons)
-        promotion = self._promotion(training, model) if gate.passed and training.promote == "auto" else None
-        return {"model": model.version, "gate": gate.model_dump(mode="json"), "promotion": promotion}
-
-    def _metadata(self, artifact_s3_uri: str) -> dict[str, Any]:
-        """The checkpoint's wordsight.json; one without it can't be judged, which is the verdict."""
+        artifact_s3_uri = job.model_artifacts.s3_model_artifacts.rstrip("/") + "/"
         text = StoredCheckpoint.at(artifact_s3_uri, self._artifacts).read(METADATA)
-        metadata = json.loads(text) if text else {}
-        return metadata if isinstance(metadata, dict) else {}
-
-    def _model(
-        self, training: Training, job: dict[str, Any], artifact_s3_uri: str, metadata: dict[str, Any], gate: Gate
-    ) -> Model:
-        metrics = {name: value for name, value in (metadata.get("metrics") or {}).items() if name not in UNKEPT_METRICS}
-        return Model(
+        found = json.loads(text) if text else {}
+        metadata = found if isinstance(found, dict) else {}  # what can't be judged is refused
+        metrics = metadata.get("metrics") or {}
+        gate = judge(metrics)
+        model = Model(
             version=training.version,
             parent=training.base_version or metadata.get("parent"),
             artifact_s3_uri=artifact_s3_uri,
@@ -70,18 +56,18 @@ class Gatekeeper:
             training=training.id,
             dataset=training.dataset,
             data_digest=metadata.get("data_digest"),
-            image=job["AlgorithmSpecification"]["TrainingImage"],
+            image=job.algorithm_specification.training_image,
             git_revision=self._settings.git_revision or None,
             gate=gate,
-            metrics=metrics,
+            metrics={name: value for name, value in metrics.items() if name not in UNKEPT_METRICS},
         )
-
-    def _register(self, model: Model) -> None:
-        """A second call finds the version there: it is this very model."""
         try:
             self._registry.add(model)
-        except Conflict:
+        except Conflict:  # a second call finds the version there: it is this very model
             logger.info("registered before", version=model.version)
+        logger.info("judged", version=model.version, passed=gate.passed, reasons=gate.reasons)
+        promotion = self._promotion(training, model) if gate.passed and training.promote == "auto" else None
+        return GateAnswer(model=model.version, gate=gate, promotion=promotion)
 
     def _promotion(self, training: Training, model: Model) -> str | None:
         """The id of a promotion to start. It is the training's, so that asking twice starts one.
@@ -91,26 +77,12 @@ class Gatekeeper:
         if self._stack.state().model_uri != training.base_s3_uri:
             logger.warning("not promoted: another model than its base is live", version=model.version)
             return None
-        self._registry.put(
-            Promotion(
-                id=training.id,
-                version=model.version,
-                artifact_s3_uri=model.artifact_s3_uri,
-                served_version=model.served_version,
-                created=now(),
-            )
-        )
-        return training.id
-
-
-@cache
-def _gatekeeper() -> Gatekeeper:
-    return Gatekeeper(GateSettings.from_env(), connect)
+        return self._registry.request_promotion(training.id, model).id
 
 
 @logger.inject_lambda_context
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Judge one finished training, as stacks/training/stack.py asks for it."""
     finished = GateEvent.model_validate(event)
-    verdict = _gatekeeper().judge(finished.training, finished.job.model_dump(by_alias=True))
-    return GateAnswer.model_validate(verdict).model_dump(mode="json")
+    gatekeeper = Gatekeeper(GateSettings.from_env(), connect)
+    return gatekeeper.judge(finished.training, finished.job).model_dump(mode="json")

@@ -6,7 +6,7 @@ several mixtures of weights by these same images, so that chance is shared among
 Kept: the drops in accuracy at the old tasks, which training measures, are within their limits.
 """
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from math import comb
 from typing import Any
 
@@ -73,7 +73,9 @@ def _forgotten(
     if not before or not after.keys() >= before.keys():
         yield "it was not measured what the model has forgotten"
         return
-    old = _old_tasks(interpolation, before)
+    # those that training found the base able to do, as it lists what each mixture lost; without such a list all
+    lost = interpolation.frontier[0].drop if interpolation.frontier else None
+    old = before.keys() if lost is None else lost.keys()
     drops = {task: before[task] - after[task] for task in before if task in old}
     if not drops:
         figures["old_tasks"] = 0
@@ -94,9 +96,3 @@ def _beyond(name: str, limit: float | None, drop: float, where: str) -> Iterator
 
 def _accuracies(tasks: Tasks | None) -> dict[str, float]:
     return {task: found.accuracy for task, found in (tasks or {}).items() if found.accuracy is not None}
-
-
-def _old_tasks(interpolation: Interpolation, measured: Collection[str]) -> Collection[str]:
-    """Those that training found the base able to do, as it lists what each mixture lost; without such a list all."""
-    lost = interpolation.frontier[0].drop if interpolation.frontier else None
-    return measured if lost is None else lost.keys()

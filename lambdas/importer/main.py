@@ -6,7 +6,6 @@ again by the next one; since annotations are named after what they say, that cha
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cache
 from itertools import islice
 from typing import Any
 
@@ -80,7 +79,9 @@ class Importer:
             if isinstance(result, ProblemError)
         ]
         if problems:
-            self._write_problems(importing, problems)
+            # a file per step, named after where it began: written again, it is the same
+            key = f"{problems_prefix(importing.id)}{importing.records:010}.jsonl"
+            self.store.put_lines(key, (each.model_dump_json() for each in problems))
         return self._write(
             document,
             layout=layout,
@@ -91,11 +92,6 @@ class Importer:
             first_problems=[*importing.first_problems, *problems][:SHOWN_PROBLEMS],
         )
 
-    def _write_problems(self, importing: AnnotationImport, problems: Sequence[ImportProblem]) -> None:
-        """A file per step, named after where it began: written again, it is the same."""
-        key = f"{problems_prefix(importing.id)}{importing.records:010}.jsonl"
-        self.store.put_lines(key, (each.model_dump_json() for each in problems))
-
     def _load(self, id: str) -> ImportDocument:
         return self.store.load(AnnotationImport, import_key(id), f"no import {id}")
 
@@ -104,19 +100,14 @@ class Importer:
         return self.store.write(document.key, value, etag=document.etag)
 
 
-@cache
-def _importer() -> Importer:
-    settings = ImporterSettings.from_env()
-    endpoint = Endpoint(settings.endpoint_name, connect)
-    return Importer(
-        Store(settings.data_bucket, connect), lambda images: inspect(images, endpoint, attributes_within("import"))
-    )
-
-
 @logger.inject_lambda_context
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Go on with the import `id`, or end it with `failure`; the state machine calls again while it is "running"."""
-    asked, importer = ImportEvent.model_validate(event), _importer()
+    asked, settings = ImportEvent.model_validate(event), ImporterSettings.from_env()
+    endpoint = Endpoint(settings.endpoint_name, connect)
+    importer = Importer(
+        Store(settings.data_bucket, connect), lambda images: inspect(images, endpoint, attributes_within("import"))
+    )
     if asked.failure:
         cause = cause_of(asked.failure.model_dump(by_alias=True))
         importing = importer.give_up(asked.id, f"the import could not go on: {cause}")

@@ -57,13 +57,10 @@ def rows(store: Store, importing: AnnotationImport, layout: Layout) -> Iterator[
     for number, manifest in enumerate(layout.manifests):
         if number >= importing.cursor.manifest:
             start = importing.cursor if number == importing.cursor.manifest else Cursor(manifest=number)
-            yield from _lines(store, importing.asked, manifest, start)
-
-
-def _lines(store: Store, asked: AnnotationImportBody, manifest: str, start: Cursor) -> Iterator[Row]:
-    for line in store.lines(manifest, start.line, start.offset_bytes):
-        behind = Cursor(manifest=start.manifest, line=line.number, offset_bytes=line.end_bytes)
-        yield Row(f"{manifest} line {line.number}", _entry(store.bucket, asked, manifest, line), behind)
+            for line in store.lines(manifest, start.line, start.offset_bytes):
+                behind = Cursor(manifest=number, line=line.number, offset_bytes=line.end_bytes)
+                entry = _entry(store.bucket, importing.asked, manifest, line)
+                yield Row(f"{manifest} line {line.number}", entry, behind)
 
 
 def _entry(bucket: str, asked: AnnotationImportBody, manifest: str, line: Line) -> Entry:
@@ -106,13 +103,11 @@ def _labelled_files(store: Store, asked: AnnotationImportBody, layout: Layout, s
             continue
         folders = list(path.parts[:-1])
         split = SPLIT_NAMES[folders.pop(0)] if layout.split_folders and folders else None
-        yield Row(key, _labelled(asked, key, folders, split), Cursor(key=key))
-
-
-def _labelled(asked: AnnotationImportBody, key: str, folders: list[str], split: str | None) -> Entry:
-    if not folders:
-        return _bad(BadRequest("the file lies in no folder that is named after a label"))
-    return _entry_of(asked, image={"s3_key": key}, label=folders[0], split=split)
+        if folders:
+            entry = _entry_of(asked, image={"s3_key": key}, label=folders[0], split=split)
+        else:
+            entry = _bad(BadRequest("the file lies in no folder that is named after a label"))
+        yield Row(key, entry, Cursor(key=key))
 
 
 def _entry_of(asked: AnnotationImportBody, **said: Any) -> Entry:

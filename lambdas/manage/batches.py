@@ -23,13 +23,12 @@ from contract.batches import (
 )
 from contract.idempotency import now
 from contract.problems import Conflict, NotFound, PreconditionFailed
-from contract.questions import Parameters
 from contract.requests import ClassifyRequest
 from lambdas.aws.clients import Connect, concurrently
 from lambdas.aws.executions import Executions, may_begin
-from lambdas.aws.s3 import Document, Store
+from lambdas.aws.s3 import Store
 from lambdas.settings import ManageSettings
-from lambdas.stored.batches import load_batch, read_batch, read_plan
+from lambdas.stored.batches import load_batch, read_plan
 from lambdas.stored.tasks import saved_questions
 
 
@@ -47,11 +46,11 @@ class Batches:
         """
         if self._data.read(batch_key(id)) is None:
             self._accept(id, body)
-        return self._run(read_batch(self._data, id))
+        return self._run(load_batch(self._data, id).value)
 
     def get(self, id: str) -> BatchView:
         """How far a batch is. Raises NotFound."""
-        return self._view(read_batch(self._data, id))
+        return self._view(load_batch(self._data, id).value)
 
     def page(self, limit: int, after: str) -> BatchList:
         """At most `limit` of them, the newest first, of those older than the id `after`."""
@@ -62,7 +61,7 @@ class Batches:
 
     def stop(self, id: str) -> BatchView:
         """End a batch; what is done is kept. Raises NotFound, or Conflict if it has ended."""
-        batch = read_batch(self._data, id)
+        batch = load_batch(self._data, id).value
         if not self._executions.running(batch.execution):
             raise Conflict(f"the batch {id} has ended already: it is {self._view(batch).state}")
         self._executions.stop(batch.execution, "stopped by DELETE /batches")
@@ -77,24 +76,26 @@ class Batches:
             return self._run(batch)  # a request before this one was cut off
         if state not in RESUMABLE:
             raise Conflict(f"the batch {id} is {state}: only one that is {' or '.join(RESUMABLE)} can be resumed")
-        return self._run(self._next_attempt(document))
-
-    def _next_attempt(self, document: Document[Batch]) -> Batch:
-        batch = document.value
         following = batch.model_copy(update={"attempt": batch.attempt + 1, "begun": now()})
         try:
             self._data.write(document.key, following, etag=document.etag)
         except PreconditionFailed:
-            raise Conflict(f"the batch {batch.id} is being resumed by another request") from None
-        return following
+            raise Conflict(f"the batch {id} is being resumed by another request") from None
+        return self._run(following)
 
     def _run(self, batch: Batch) -> BatchView:
         self._executions.start(batch.execution, {"id": batch.id})
         return self._view(batch)
 
     def _accept(self, id: str, body: BatchBody) -> None:
-        self._check_source(body)
-        parameters = self._resolved(body.question)
+        place = body.s3_prefix or body.s3_key or ""
+        key = next(self._data.keys(place), None)
+        if key is None or (body.s3_key is not None and key != body.s3_key):
+            what = "no object's key begins with" if body.s3_prefix is not None else "there is no object"
+            raise NotFound(f"{what} {place!r} in the data bucket")
+        parameters = body.question
+        if names := parameters.task_names:
+            parameters = parameters.with_saved(saved_questions(self._data, names))
         ClassifyRequest([b"any image"], parameters)  # says so if not even one image's answer has room
         batch = Batch(
             id=id,
@@ -105,17 +106,6 @@ class Batches:
             parameters=parameters.model_dump(exclude_unset=True),
         )
         self._data.create(batch_key(id), batch)  # or the same request has, sent twice at once
-
-    def _check_source(self, body: BatchBody) -> None:
-        place = body.s3_prefix or body.s3_key or ""
-        key = next(self._data.keys(place), None)
-        if key is None or (body.s3_key is not None and key != body.s3_key):
-            what = "no object's key begins with" if body.s3_prefix is not None else "there is no object"
-            raise NotFound(f"{what} {place!r} in the data bucket")
-
-    def _resolved(self, question: Parameters) -> Parameters:
-        names = question.task_names
-        return question.with_saved(saved_questions(self._data, names)) if names else question
 
     def _view(self, batch: Batch) -> BatchView:
         plan = read_plan(self._data, batch.id)
@@ -152,8 +142,7 @@ class Batches:
             return ("running" if plan.complete else "planning"), None
         if execution["status"] == "ABORTED":
             return "stopped", execution.get("cause")
-        return "failed", self._reason(batch) or execution.get("cause") or f"it ended as {execution['status']}"
-
-    def _reason(self, batch: Batch) -> str | None:
         failure = self._data.find(Failure, failure_key(batch.id))
-        return failure.reason if failure and failure.attempt == batch.attempt else None
+        if failure and failure.attempt == batch.attempt and failure.reason:
+            return "failed", failure.reason
+        return "failed", execution.get("cause") or f"it ended as {execution['status']}"

@@ -4,7 +4,7 @@ Formats: https://huggingface.co/docs/safetensors (a file begins with the length 
 names every tensor and where it lies), and transformers' index of shards.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from contract.models import CONFIG, METADATA, PROCESSOR, TOKENIZERS, WEIGHTS
@@ -91,15 +91,10 @@ def _tensors(checkpoint: StoredCheckpoint, name: str, size_bytes: int) -> set[st
     return set(tensors)
 
 
-def _expected(config: Mapping[str, Any]) -> list[str]:
-    last = [
-        f"{tower}_model.encoder.layers.{_layers(config, tower) - 1}.layer_norm2.weight" for tower in ("text", "vision")
-    ]
-    return [*TENSORS, *last]
-
-
-def _layers(config: Mapping[str, Any], tower: str) -> int:
-    layers = (config.get(f"{tower}_config") or {}).get("num_hidden_layers", DEFAULT_LAYERS)
-    if not isinstance(layers, int):
-        raise BadRequest(f"{CONFIG} says num_hidden_layers {layers!r} of {tower}_config, allowed is a whole number")
-    return layers
+def _expected(config: Mapping[str, Any]) -> Iterator[str]:
+    yield from TENSORS
+    for tower in ("text", "vision"):
+        layers = (config.get(f"{tower}_config") or {}).get("num_hidden_layers", DEFAULT_LAYERS)
+        if not isinstance(layers, int):
+            raise BadRequest(f"{CONFIG} says num_hidden_layers {layers!r} of {tower}_config, allowed is a whole number")
+        yield f"{tower}_model.encoder.layers.{layers - 1}.layer_norm2.weight"

@@ -40,29 +40,22 @@ def create_app(settings: ManageSettings, connect: Connect) -> Resolver:
     """The routes, for one stage."""
     app = Resolver(settings.cors_origins, logger)
     data = Store(settings.data_bucket, connect)
-    _add_training_routes(app, data, Trainings(settings, connect))
-    _add_model_routes(app, data, Models(settings, connect))
-    _add_batch_routes(app, data, Batches(settings, connect))
-    return app
+    trainings, models, batches = Trainings(settings, connect), Models(settings, connect), Batches(settings, connect)
 
-
-def _add_training_routes(app: Resolver, data: Store, trainings: Trainings) -> None:
     app.answers(LIST_TRAININGS, lambda: trainings.page(*app.page_query(MAX_LISTED_TRAININGS)))
     app.answers(GET_TRAINING, trainings.get)
     app.answers(STOP_TRAINING, trainings.stop)
 
     @app.on(START_TRAINING)
-    def _start() -> Response[str]:
+    def _start_training() -> Response[str]:
         body = app.json_body(TrainingBody)
         return once(app, data, lambda id: app.answer(trainings.begin(id, body), 202))
 
-
-def _add_model_routes(app: Resolver, data: Store, models: Models) -> None:
     app.answers(LIST_MODELS, models.all)
     app.answers(GET_MODEL, models.get)
 
     @app.on(ADD_MODEL)
-    def _add() -> Response[str]:
+    def _add_model() -> Response[str]:
         body = app.json_body(ImportBody)
         return once(app, data, lambda _: app.answer(models.add(body), 201))
 
@@ -71,20 +64,17 @@ def _add_model_routes(app: Resolver, data: Store, models: Models) -> None:
         force = app.json_body(PromoteBody, default=PromoteBody()).force
         return once(app, data, lambda id: app.answer(models.promote(id, version, force=force), 202))
 
-
-def _add_batch_routes(app: Resolver, data: Store, batches: Batches) -> None:
     app.answers(LIST_BATCHES, lambda: batches.page(*app.page_query(MAX_LISTED_BATCHES)))
     app.answers(GET_BATCH, batches.get)
     app.answers(STOP_BATCH, batches.stop)
+    app.on(RESUME_BATCH)(lambda batch: once(app, data, lambda _: app.answer(batches.resume(batch), 202)))
 
     @app.on(START_BATCH)
-    def _start() -> Response[str]:
+    def _start_batch() -> Response[str]:
         body = app.json_body(BatchBody)
         return once(app, data, lambda id: app.answer(batches.begin(id, body), 202))
 
-    @app.on(RESUME_BATCH)
-    def _resume(batch: str) -> Response[str]:
-        return once(app, data, lambda _: app.answer(batches.resume(batch), 202))
+    return app
 
 
 handler = handler_of(logger, lambda: create_app(ManageSettings.from_env(), connect))

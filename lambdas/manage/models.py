@@ -39,11 +39,10 @@ class Promotions:
         self._executions.start(promotion.id, {"promotion": promotion.id})
 
     def _told(self, promotion: Promotion) -> Promotion:
-        if promotion.state != "requested" or may_begin(promotion.created):
-            return promotion
-        if self._executions.describe(promotion.id) is not None:
-            return promotion
-        return promotion.model_copy(update={"state": "failed", "reason": NEVER_BEGAN})
+        waiting = promotion.state == "requested" and not may_begin(promotion.created)
+        if waiting and self._executions.describe(promotion.id) is None:
+            return promotion.model_copy(update={"state": "failed", "reason": NEVER_BEGAN})
+        return promotion
 
 
 class Models:
@@ -104,14 +103,7 @@ class Models:
         promotion = self._registry.promotion(id)
         if promotion is None:
             self._check(model, force)
-            promotion = Promotion(
-                id=id,
-                version=version,
-                artifact_s3_uri=model.artifact_s3_uri,
-                served_version=model.served_version,
-                created=now(),
-            )
-            self._registry.put(promotion)
+            promotion = self._registry.request_promotion(id, model)
         self._promotions.start(promotion)
         return promotion
 

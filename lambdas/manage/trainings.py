@@ -24,10 +24,9 @@ from contract.trainings import (
     training_key,
 )
 from lambdas.aws.clients import Connect, concurrently
-from lambdas.aws.executions import Executions, may_begin
+from lambdas.aws.executions import Executions, TrainingJobs, may_begin
 from lambdas.aws.s3 import Store
 from lambdas.aws.serving_stack import ServingStack
-from lambdas.aws.training_jobs import TrainingJobs
 from lambdas.manage.models import Promotions
 from lambdas.settings import ManageSettings
 from lambdas.stored.registry import Registry
@@ -169,7 +168,9 @@ def _before_gate(
     if execution is None:
         return ("queued", None) if may_begin(training.created) else ("failed", FORGOTTEN)
     if execution["status"] == "RUNNING":
-        return _running(job), None
+        if job is None:
+            return "snapshot", None
+        return "gating" if job["TrainingJobStatus"] == "Completed" else "training", None
     cause = execution.get("cause") or f"its execution ended as {execution['status']}"
     stopped = execution["status"] == "ABORTED" or (job or {}).get("SecondaryStatus") == "Stopped"
     return "stopped" if stopped else "failed", cause
@@ -183,12 +184,6 @@ def _after_gate(gate: Gate, promotion: Promotion | None, promote: str) -> tuple[
     if promotion.state not in ENDED:
         return "promoting", None
     return "done", promotion.reason
-
-
-def _running(job: Description | None) -> TrainingState:
-    if job is None:
-        return "snapshot"
-    return "gating" if job["TrainingJobStatus"] == "Completed" else "training"
 
 
 def job_request(training: Training, data_bucket: str, max_wait_s: int) -> dict[str, Any]:

@@ -8,7 +8,6 @@ Each step is given {"step", "promotion"} and answers {"next", "reason"}, where `
 "verify", "live" or "failed". How far it is stands in the promotion's document all the time.
 """
 
-from functools import cache
 from typing import Any
 
 from aws_lambda_powertools import Logger
@@ -27,8 +26,6 @@ from lambdas.stored.registry import Registry
 
 logger = Logger(service="wordsight-rollout", serialize_stacktrace=False)
 
-Answer = dict[str, str]
-
 
 class Rollout:
     """The steps, for one serving stack and its endpoint."""
@@ -39,9 +36,8 @@ class Rollout:
         self._stack = ServingStack(settings.serving_stack, connect)
         self._endpoint = Endpoint(settings.endpoint_name, connect)
 
-    def step(self, event: dict[str, Any]) -> Answer:
+    def step(self, asked: RolloutEvent) -> RolloutAnswer:
         """Take one step. Raises NotFound for an unknown promotion, ServiceUnavailable or GatewayTimeout for later."""
-        asked = RolloutEvent.model_validate(event)
         promotion = self._registry.promotion(asked.promotion)
         if promotion is None:
             raise NotFound(f"there is no promotion {asked.promotion!r}")
@@ -55,35 +51,38 @@ class Rollout:
             case step:  # "report": a step before this one could not be taken
                 return self._failed(promotion, asked.reason or f"the step {step!r} failed")
 
-    def _update(self, promotion: Promotion) -> Answer:
+    def _update(self, promotion: Promotion) -> RolloutAnswer:
         if promotion.previous_s3_uri is None:
             promotion = self._note(promotion, state="updating", previous_s3_uri=self._stack.state().model_uri)
         try:
             begun = self._stack.update(promotion.artifact_s3_uri, f"promote-{promotion.id}")
         except Conflict as conflict:
             return self._failed(promotion, conflict.detail)
-        return _answer("wait" if begun else "verify")
+        return RolloutAnswer(next="wait" if begun else "verify")
 
-    def _check(self, promotion: Promotion) -> Answer:
+    def _check(self, promotion: Promotion) -> RolloutAnswer:
         """What has become of the update, or of the way back."""
         stack = self._stack.state()
         if stack.changing:
-            return _answer("wait")
+            return RolloutAnswer(next="wait")
         if promotion.state == "restoring":
-            return self._failed(promotion, f"{promotion.reason}; {self._after_restoring(promotion)}")
+            if stack.model_uri == promotion.previous_s3_uri:
+                return self._failed(promotion, f"{promotion.reason}; the previous model was brought back")
+            fate = f"could not be brought back ({stack.status}): {self._stack.first_failure()}"
+            return self._failed(promotion, f"{promotion.reason}; and the previous model {fate}")
         if stack.model_uri == promotion.artifact_s3_uri and stack.status == "UPDATE_COMPLETE":
-            return _answer("verify")
+            return RolloutAnswer(next="verify")
         if stack.status == "UPDATE_COMPLETE":
             return self._failed(promotion, f"another deployment has made {stack.model_uri} live meanwhile")
         reason = self._stack.first_failure() or "CloudFormation gave no reason"
         return self._failed(promotion, f"the update was rolled back ({stack.status}): {reason}")
 
-    def _verify(self, promotion: Promotion) -> Answer:
+    def _verify(self, promotion: Promotion) -> RolloutAnswer:
         promotion = self._note(promotion, state="verifying")
         fault = fault_of(promotion, self._replaced_version(promotion), self._artifacts, self._endpoint)
         if fault is None:
             self._note(promotion, state="live")
-            return _answer("live")
+            return RolloutAnswer(next="live")
         return self._restore(promotion, fault)
 
     def _replaced_version(self, promotion: Promotion) -> str | None:
@@ -99,7 +98,7 @@ class Rollout:
             return None
         return model.served_version
 
-    def _restore(self, promotion: Promotion, fault: str) -> Answer:
+    def _restore(self, promotion: Promotion, fault: str) -> RolloutAnswer:
         """Bring back what was live before; if that is what was promoted, there is nothing to go back to."""
         previous = promotion.previous_s3_uri
         if previous is None or previous == promotion.artifact_s3_uri:
@@ -109,18 +108,12 @@ class Rollout:
             begun = self._stack.update(previous, f"restore-{promotion.id}")
         except Conflict as conflict:
             return self._failed(promotion, f"{fault}; and the previous model can't be brought back: {conflict.detail}")
-        return _answer("wait") if begun else self._failed(promotion, fault)
+        return RolloutAnswer(next="wait") if begun else self._failed(promotion, fault)
 
-    def _after_restoring(self, promotion: Promotion) -> str:
-        stack = self._stack.state()
-        if stack.model_uri == promotion.previous_s3_uri:
-            return "the previous model was brought back"
-        return f"and the previous model could not be brought back ({stack.status}): {self._stack.first_failure()}"
-
-    def _failed(self, promotion: Promotion, reason: str) -> Answer:
+    def _failed(self, promotion: Promotion, reason: str) -> RolloutAnswer:
         logger.warning("promotion failed", promotion=promotion.id, version=promotion.version, reason=reason)
         self._note(promotion, state="failed", reason=reason)
-        return _answer("failed", reason)
+        return RolloutAnswer(next="failed", reason=reason)
 
     def _note(self, promotion: Promotion, **changes: str) -> Promotion:
         promotion = promotion.model_copy(update=changes)
@@ -128,16 +121,8 @@ class Rollout:
         return promotion
 
 
-def _answer(next: str, reason: str = "") -> Answer:
-    return {"next": next, "reason": reason}
-
-
-@cache
-def _rollout() -> Rollout:
-    return Rollout(RolloutSettings.from_env(), connect)
-
-
 @logger.inject_lambda_context
-def handler(event: dict[str, Any], context: LambdaContext) -> Answer:
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, str]:
     """Take one step of a promotion, as stacks/training/rollout.py asks for it."""
-    return RolloutAnswer.model_validate(_rollout().step(event)).model_dump()
+    rollout = Rollout(RolloutSettings.from_env(), connect)
+    return rollout.step(RolloutEvent.model_validate(event)).model_dump()

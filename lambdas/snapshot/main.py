@@ -7,9 +7,7 @@ Two files under snapshots/<training>/: `manifest.jsonl` has a line for each reco
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from functools import cache
 from typing import Any
 
 from aws_lambda_powertools import Logger
@@ -49,7 +47,12 @@ def take_snapshot(store: Store, dataset: str, training: str, validation_share: f
     annotations = AnnotationStore(store).all(dataset)
     splits = assign_splits(annotations, validation_share)
     images = dict(Counter[str](splits.values()))
-    _check_there_is_enough(dataset, images)
+    train, validation = images.get("train", 0), images.get("validation", 0)
+    if train < MIN_TRAIN_IMAGES or not validation:
+        raise BadRequest(
+            f"the dataset {dataset!r} has {train} images to train on and {validation} for validation, at least "
+            f"{MIN_TRAIN_IMAGES} and 1 are needed: POST /annotations adds some; images that look the same count as one"
+        )
     folder = f"{SNAPSHOTS_PREFIX}{training}/"
     manifest = store.put_lines(
         f"{folder}{MANIFEST}",
@@ -60,21 +63,9 @@ def take_snapshot(store: Store, dataset: str, training: str, validation_share: f
     return Snapshot(len(annotations), images, hashlib.sha256(manifest).hexdigest())
 
 
-def _check_there_is_enough(dataset: str, images: Mapping[str, int]) -> None:
-    train, validation = images.get("train", 0), images.get("validation", 0)
-    if train < MIN_TRAIN_IMAGES or not validation:
-        raise BadRequest(
-            f"the dataset {dataset!r} has {train} images to train on and {validation} for validation, at least "
-            f"{MIN_TRAIN_IMAGES} and 1 are needed: POST /annotations adds some; images that look the same count as one"
-        )
-
-
 def _line(bucket: str, annotation: Annotation, split: Split) -> dict[str, Any]:
-    line: dict[str, Any] = {
-        "image": f"s3://{bucket}/{image_key(annotation.image)}",
-        "split": split,
-        "id": annotation.id,
-    }
+    image = f"s3://{bucket}/{image_key(annotation.image)}"
+    line: dict[str, Any] = {"image": image, "split": split, "id": annotation.id}
     if annotation.sentences:
         line["captions"] = annotation.sentences
     if annotation.label is not None and annotation.task is None:
@@ -84,16 +75,12 @@ def _line(bucket: str, annotation: Annotation, split: Split) -> dict[str, Any]:
     return line
 
 
-@cache
-def _store() -> Store:
-    return Store(SnapshotSettings.from_env().data_bucket, connect)
-
-
 @logger.inject_lambda_context
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Take the snapshot of the accepted `training` of a state machine's execution; the answer is its figures."""
     training = SnapshotEvent.model_validate(event).training
     share = Hyperparameters.from_strings(training.hyperparameters).validation_share
-    snapshot = take_snapshot(_store(), training.dataset, training.id, share)
+    store = Store(SnapshotSettings.from_env().data_bucket, connect)
+    snapshot = take_snapshot(store, training.dataset, training.id, share)
     logger.info("snapshot", training=training.id, records=snapshot.records, images=snapshot.images)
     return asdict(snapshot)

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 
 from contract.annotations import Annotation, Split
 from contract.perceptual_hash import near_duplicate_groups
@@ -21,19 +21,14 @@ def assign_splits(annotations: Sequence[Annotation], validation_share: float) ->
     for each in annotations:
         if each.split:
             given[each.image].add(each.split)
-    groups = list(_groups({each.image: each.perceptual_hash for each in annotations}))
+    hashes = {each.image: each.perceptual_hash for each in sorted(annotations, key=lambda each: each.image)}
+    images = list(hashes)
+    groups = [[images[place] for place in group] for group in near_duplicate_groups(list(hashes.values()))]
     splits = {group[0]: _strictest(given[image] for image in group) for group in groups}
     if "validation" not in splits.values():
         open_groups = [first for first, split in splits.items() if split is None]
         splits.update(dict.fromkeys(_drawn(open_groups, validation_share), "validation"))
     return {image: splits[group[0]] or "train" for group in groups for image in group}
-
-
-def _groups(hashes: Mapping[str, str]) -> Iterator[list[str]]:
-    """Images that look the same, each group in the order of its sha256s."""
-    images = sorted(hashes)
-    for group in near_duplicate_groups([hashes[image] for image in images]):
-        yield [images[place] for place in group]
 
 
 def _strictest(given: Iterable[set[Split]]) -> Split | None:

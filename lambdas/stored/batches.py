@@ -4,11 +4,6 @@ from contract.batches import Batch, Plan, batch_key, plan_key
 from lambdas.aws.s3 import Document, Store
 
 
-def read_batch(store: Store, id: str) -> Batch:
-    """The stored request. Raises NotFound."""
-    return load_batch(store, id).value
-
-
 def load_batch(store: Store, id: str) -> Document[Batch]:
     """The stored request with its state. Raises NotFound."""
     return store.load(Batch, batch_key(id), f"there is no batch {id!r}: GET /batches lists them")

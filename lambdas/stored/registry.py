@@ -1,5 +1,6 @@
 """The registry: every version of the model as one document in the artifacts bucket, and the promotions of them."""
 
+from contract.idempotency import now
 from contract.models import (
     BASE,
     BASE_VERSION,
@@ -52,6 +53,18 @@ class Registry:
     def put(self, promotion: Promotion) -> None:
         """Write down how far a promotion is."""
         self._artifacts.write(promotion_key(promotion.id), promotion)
+
+    def request_promotion(self, id: str, model: Model) -> Promotion:
+        """Write down that a version is to be promoted, under the id of what asks for it."""
+        promotion = Promotion(
+            id=id,
+            version=model.version,
+            artifact_s3_uri=model.artifact_s3_uri,
+            served_version=model.served_version,
+            created=now(),
+        )
+        self.put(promotion)
+        return promotion
 
     def promotion(self, id: str) -> Promotion | None:
         """A promotion, or None where there is none of this id."""

@@ -83,18 +83,14 @@ def _claim(store: Store, place: str, value: dict[str, Any], etag: str | None = N
 
 def _remember(store: Store, reserved: Document[JsonObject], work: Work) -> Response[str]:
     remembered = cast(Remembered, reserved.value)
-    done = False
     try:
         response = work(remembered["id"])
-        done = True
-    except ProblemError as problem:
-        if problem.status < 500:  # nothing was created: the caller may send something better with the same key
-            store.delete(reserved.key)
-            done = True
-        raise
-    finally:
-        if not done:  # the next attempt need not wait
+    except BaseException as error:
+        if isinstance(error, ProblemError) and error.status < 500:
+            store.delete(reserved.key)  # nothing was created: the caller may send something better with the same key
+        else:  # the next attempt need not wait
             store.write(reserved.key, {**remembered, "busy_until_epoch_s": 0})
+        raise
     headers = {name: str(response.headers[name]) for name in _REPLAYED_HEADERS if name in response.headers}
     answer = Answer(status=response.status_code, body=response.body or "", headers=headers)
     store.write(reserved.key, {**remembered, "answer": answer})

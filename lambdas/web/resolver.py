@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.event_handler import APIGatewayRestResolver, CORSConfig, Response
+from aws_lambda_powertools.event_handler.exceptions import NotFoundError
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from pydantic import BaseModel
 
@@ -16,29 +17,52 @@ from contract.invocation import InvocationAttributes
 from contract.limits import (
     EXPOSED_HEADERS,
     MAX_ANSWER_BYTES,
+    PROBLEM_MEDIA_TYPE,
     REQUEST_ID_HEADER,
     SDK_CONNECT_TIMEOUT_S,
     SDK_READ_TIMEOUT_S,
 )
-from contract.problems import BadRequest
-from contract.routes import Route
+from contract.problems import BadRequest, InternalError, NotFound, ProblemError
+from contract.routes import OPENAPI, ROUTES, Route
 from contract.validation import parse_json
 from lambdas.aws.s3 import Document, JsonObject
-from lambdas.web.problems import answer_problems
 
 ANSWERING_MS = 500
 """What a function keeps for itself to hand an answer on."""
+ROUTES_IN_WORDS = ", ".join(f"{route.method} {route.path}" for route in ROUTES)
 
 Model = TypeVar("Model", bound=BaseModel)
 Handler = Callable[[dict[str, Any], LambdaContext], dict[str, Any]]
 
 
 class Resolver(APIGatewayRestResolver):
-    """Routes of the contract with our CORS headers and our problems, and no route yet. Answers `current_event`."""
+    """Routes of the contract with our CORS headers and our problems, and no route yet. Answers `current_event`.
+
+    Every error is answered as problem details (RFC 9457): ours with its sentence, any other with a fixed one. Server
+    faults are logged with their cause. Nothing of the request is logged: images and keys belong to the caller.
+    """
 
     def __init__(self, cors_origins: Sequence[str], logger: Logger) -> None:
         super().__init__(cors=_cors(cors_origins))
-        answer_problems(self, logger)
+
+        def ours(problem: ProblemError) -> Response[str]:
+            if problem.status >= 500:
+                logger.warning(problem.detail, status=problem.status, exc_info=problem.__cause__)
+            return self.answer_problem(problem)
+
+        def no_route(_: NotFoundError) -> Response[str]:
+            asked = f"{self.current_event.http_method} {self.current_event.path}"
+            sentence = f"no route {asked}: there are {ROUTES_IN_WORDS}; {OPENAPI.path} describes them"
+            return self.answer_problem(NotFound(sentence))
+
+        def unforeseen(error: Exception) -> Response[str]:
+            logger.error("unforeseen failure", exc_info=error)
+            sentence = "something failed on our side: quote the request id when asking for help"
+            return self.answer_problem(InternalError(sentence))
+
+        self.exception_handler(ProblemError)(ours)
+        self.exception_handler(Exception)(unforeseen)
+        self.not_found(no_route)
 
     def on(self, route: Route) -> Callable[[Callable[..., Response[str]]], Callable[..., Response[str]]]:
         """Decorate what answers a route."""
@@ -124,6 +148,11 @@ class Resolver(APIGatewayRestResolver):
     def answer_document(self, document: Document[JsonObject], status: int = 200) -> Response[str]:
         """A stored document, with its etag as a header's entity tag (RFC 9110, 8.8.3)."""
         return self.answer(document.value, status, {"etag": f'"{document.etag}"'})
+
+    def answer_problem(self, problem: ProblemError) -> Response[str]:
+        """Problem details with the request's id, and when to try again if that is known."""
+        later = {} if problem.retry_after_s is None else {"retry-after": str(problem.retry_after_s)}
+        return self.respond(json.dumps(problem.body(self.request_id)), PROBLEM_MEDIA_TYPE, problem.status, later)
 
     def answer_nothing(self) -> Response[str]:
         """The answer to a deletion: it is done, and there is nothing to say."""

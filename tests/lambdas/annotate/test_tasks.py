@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from aws_lambda_powertools import Logger
 
-from lambdas.annotate.tasks import add_task_routes
+from lambdas.annotate.main import add_task_routes
 from lambdas.aws.clients import connect
 from lambdas.aws.s3 import Store
 from lambdas.web.resolver import Resolver

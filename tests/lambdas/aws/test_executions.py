@@ -1,10 +1,13 @@
 import json
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
-from lambdas.aws.executions import BEGINS_WITHIN_S, Executions, cause_of, may_begin
-from tests.lambdas.control_plane import StepFunctions
+from contract.problems import ServiceUnavailable
+from lambdas.aws.executions import BEGINS_WITHIN_S, Executions, TrainingJobs, cause_of, may_begin
+from tests.lambdas.control_plane import StepFunctions, client_error
+from tests.lambdas.control_plane import TrainingJobs as SageMaker
 
 
 @pytest.mark.parametrize(
@@ -43,3 +46,22 @@ def test_one_that_was_stopped_or_never_begun_is_not_running(executions: Executio
 def test_a_request_may_begin_for_a_minute() -> None:
     assert may_begin(datetime.now(UTC).isoformat())
     assert not may_begin((datetime.now(UTC) - timedelta(seconds=BEGINS_WITHIN_S + 1)).isoformat())
+
+
+def test_a_job_is_described_and_stopped_and_one_that_is_not_there_is_none() -> None:
+    sagemaker = SageMaker()
+    jobs = TrainingJobs(lambda service: sagemaker)
+    assert jobs.describe("one") is None
+    jobs.stop("one")
+    sagemaker.jobs["one"] = {"TrainingJobStatus": "InProgress"}
+    jobs.stop("one")
+    assert jobs.describe("one") == {"TrainingJobStatus": "Stopping", "SecondaryStatus": "Stopping"}
+
+
+def test_throttling_is_over_in_a_moment() -> None:
+    class Throttled:
+        def describe_training_job(self, **_: Any) -> Any:
+            raise client_error("DescribeTrainingJob", "ThrottlingException", "Rate exceeded")
+
+    with pytest.raises(ServiceUnavailable, match="SageMaker did not answer"):
+        TrainingJobs(lambda service: Throttled()).describe("one")

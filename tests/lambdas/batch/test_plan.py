@@ -6,7 +6,7 @@ import pytest
 from contract.batches import SHARD_IMAGES
 from contract.problems import BadRequest
 from lambdas.batch.plan import plan
-from lambdas.stored.batches import read_batch
+from lambdas.stored.batches import load_batch
 from tests.lambdas.batch.conftest import PLENTY_MS, Stage
 
 
@@ -30,7 +30,7 @@ def test_listing_goes_on_where_an_earlier_call_ran_out_of_time(stage: Stage) -> 
     count = 9 * SHARD_IMAGES + 3
     key = stage.manifest(*(json.dumps({"s3_key": f"uploads/{number}"}) for number in range(count)))
     id = stage.begun(s3_key=key)
-    batch = read_batch(stage.store, id)
+    batch = load_batch(stage.store, id).value
     times: Iterator[int] = iter([PLENTY_MS, 0])
     found = plan(stage.store, batch, lambda: next(times))
     assert (found.complete, found.shards) == (False, 8)

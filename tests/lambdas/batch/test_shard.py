@@ -7,7 +7,7 @@ from contract.limits import MAX_LABELS, MAX_SCORES
 from contract.problems import BadGateway, ServiceUnavailable
 from lambdas.aws.endpoint import Endpoint
 from lambdas.batch.shard import RESERVE_MS, ShardWorker
-from lambdas.stored.batches import read_batch
+from lambdas.stored.batches import load_batch
 from tests.lambdas.batch.conftest import PLENTY_MS, Killed, Stage
 from tests.lambdas.conftest import SETTINGS
 from tests.lambdas.sagemaker import JPEG_START, model_error_members
@@ -40,7 +40,7 @@ def test_an_overloaded_endpoint_is_waited_for(stage: Stage) -> None:
     busy = json.dumps({"detail": "busy", "retry_after_s": 7})
     stage.sagemaker.failure = (424, "ModelError", model_error_members(429, busy))
     left = iter([PLENTY_MS, PLENTY_MS, RESERVE_MS])
-    batch = read_batch(stage.store, id)
+    batch = load_batch(stage.store, id).value
     with pytest.raises(ServiceUnavailable, match="busy"):
         stage.shard_worker(lambda: next(left)).work(batch, 0)
     assert len(stage.pauses_s) == 2 and all(7 <= pause_s <= 14 for pause_s in stage.pauses_s)

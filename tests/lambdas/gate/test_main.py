@@ -4,6 +4,7 @@ from typing import Any
 import pytest
 
 from contract.models import NO_MODEL_URI
+from contract.steps import TrainingJob
 from contract.trainings import Training
 from lambdas.aws.s3 import Store
 from lambdas.gate.main import Gatekeeper
@@ -47,7 +48,8 @@ class Stage:
         self.bucket.put_object(Key=f"models/{VERSION}/output/model/wordsight.json", Body=json.dumps(metadata))
 
     def judge(self, **changes: Any) -> dict[str, Any]:
-        return self.keeper.judge(TRAINING.model_copy(update=changes), JOB)
+        answer = self.keeper.judge(TRAINING.model_copy(update=changes), TrainingJob.model_validate(JOB))
+        return answer.model_dump(mode="json")
 
 
 @pytest.fixture

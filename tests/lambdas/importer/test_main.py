@@ -7,7 +7,6 @@ from contract.imports import import_key
 from contract.limits import MAX_IMAGES
 from contract.problems import PreconditionFailed, ServiceUnavailable
 from lambdas.aws.executions import STEP_MS
-from lambdas.importer import main as importer_module
 from lambdas.importer.main import Importer, handler
 from lambdas.settings import ImporterSettings
 from tests.lambdas.annotate.test_annotations import image, keys
@@ -82,7 +81,6 @@ def test_the_state_machine_learns_whether_there_is_more_and_can_end_an_import(
     settings = ImporterSettings(endpoint_name=SETTINGS.endpoint_name, data_bucket=SETTINGS.data_bucket)
     for name, value in settings.to_env().items():
         monkeypatch.setenv(name, value)
-    importer_module._importer.cache_clear()
     worker.upload({"set/cat/1.txt": b""})
     worker.ask(s3_prefix="uploads/set/")
     short = SimpleNamespace(**{**vars(CONTEXT), "get_remaining_time_in_millis": lambda: STEP_MS})

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from contract.batches import SHARD_IMAGES
-from lambdas.stored.batches import read_batch
+from lambdas.stored.batches import load_batch
 from tests.lambdas.batch.conftest import QUESTION, Stage
 
 
@@ -79,7 +79,7 @@ def test_a_repeated_request_starts_one_batch(stage: Stage) -> None:
 
 def test_batches_are_listed_the_newest_first(stage: Stage) -> None:
     stage.put(1)
-    batch = read_batch(stage.store, stage.begun(s3_prefix="collections/")).model_dump()
+    batch = load_batch(stage.store, stage.begun(s3_prefix="collections/")).value.model_dump()
     ids = [f"2026010{day}000000-aaaaaa" for day in (3, 2, 1)]
     for id in ids:
         stage.store.write(f"batches/{id}/batch.json", {**batch, "id": id})

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from contract.models import NO_MODEL_URI, Model, Promotion
+from contract.steps import RolloutEvent
 from lambdas.aws.s3 import Store
 from lambdas.rollout.main import Rollout
 from lambdas.settings import RolloutSettings
@@ -43,7 +44,7 @@ class Stage:
         self.registry.put(Promotion(id=ID, created="2026-11-22T12:00:00+00:00", **asked))
         step = "update"
         for _ in range(20):
-            answer = self.rollout.step({"step": step, "promotion": ID})
+            answer = self.step(step)
             if answer["next"] in ("live", "failed"):
                 break
             step = "check" if answer["next"] == "wait" else answer["next"]
@@ -51,6 +52,9 @@ class Stage:
         assert found is not None and found.state == answer["next"]
         assert answer["reason"] == (found.reason or "")
         return found
+
+    def step(self, step: str, **more: Any) -> Any:
+        return self.rollout.step(RolloutEvent.model_validate({"step": step, "promotion": ID, **more})).model_dump()
 
     def golden(self, *questions: dict[str, Any]) -> None:
         self.bucket.put_object(Key="models/new/golden.jsonl", Body="".join(json.dumps(q) + "\n" for q in questions))

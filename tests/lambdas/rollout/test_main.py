@@ -74,7 +74,7 @@ def test_a_step_that_was_taken_twice_begins_one_update(stage: Stage) -> None:
     stage.registry.put(Promotion(id=ID, version="new", artifact_s3_uri=NEW_URI, served_version="new", created="2026"))
     for _ in range(2):
         stage.cloudformation.status = "UPDATE_COMPLETE"
-        stage.rollout.step({"step": "update", "promotion": ID})
+        stage.step("update")
         tokens.append(stage.cloudformation.updates[-1]["ClientRequestToken"])
     assert tokens[0] == tokens[1]  # by which CloudFormation knows it
     assert stage.registry.promotion(ID).previous_s3_uri == OLD_URI  # type: ignore[union-attr]
@@ -82,14 +82,14 @@ def test_a_step_that_was_taken_twice_begins_one_update(stage: Stage) -> None:
 
 def test_a_step_that_broke_is_written_down_with_what_it_said(stage: Stage) -> None:
     stage.registry.put(Promotion(id=ID, version="new", artifact_s3_uri=NEW_URI, created="2026"))
-    answer = stage.rollout.step({"step": "report", "promotion": ID, "reason": "Task timed out after 300.00 seconds"})
+    answer = stage.step("report", reason="Task timed out after 300.00 seconds")
     assert answer == {"next": "failed", "reason": "Task timed out after 300.00 seconds"}
     assert stage.registry.promotion(ID).state == "failed"  # type: ignore[union-attr]
 
 
 def test_a_promotion_that_nobody_asked_for_is_an_error(stage: Stage) -> None:
     with pytest.raises(NotFound):
-        stage.rollout.step({"step": "update", "promotion": ID})
+        stage.step("update")
 
 
 def test_a_throttled_cloudformation_is_asked_again_by_the_state_machine(stage: Stage) -> None:

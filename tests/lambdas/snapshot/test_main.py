@@ -94,7 +94,6 @@ def test_the_state_machine_calls_it_with_an_accepted_training(
         spot=False,
         hyperparameters=hyperparameters,
     )
-    snapshot._store.cache_clear()
     answer = snapshot.handler({"training": training.model_dump(mode="json")}, CONTEXT)  # type: ignore[arg-type]
     assert answer["records"] == 40 and answer["images"]["validation"] in kept_back
     body = bucket.Object(f"snapshots/{ID}/manifest.jsonl").get()["Body"].read()
