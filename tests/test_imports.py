@@ -159,48 +159,13 @@ READ_BY_THE_CONTRACT = {"optimizer"}
 
 
 WITHOUT_A_TEST_OF_THEIR_OWN = {
-    "data, which others' tests read": """
-        contract/limits.py model/world/outlines.py
-    """,
     "a program's start, which the tests of what it starts run as a process": """
-        model/serving/__main__.py model/training/__main__.py model/serving/towers/openvino_without_telemetry.py
+        app.py model/serving/__main__.py model/training/__main__.py
     """,
-    "asked over the routes, in the tests of the Lambdas": """
-        contract/annotations.py contract/answers.py contract/batches.py contract/forms.py contract/hyperparameters.py
-        contract/idempotency.py contract/imports.py contract/invocation.py contract/models.py contract/problems.py
-        contract/questions.py contract/routes.py contract/settings.py contract/tasks.py contract/trainings.py
-        contract/uploads.py contract/validation.py
-    """,
-    "asked through the handler, in the test of main or of the folder": """
-        lambdas/aws/errors.py lambdas/aws/serving_stack.py lambdas/aws/training_jobs.py
-        lambdas/batch/main.py lambdas/batch/plan.py lambdas/batch/shard.py
-        lambdas/classify/openapi/__init__.py lambdas/classify/openapi/annotations.py
-        lambdas/classify/openapi/batches.py lambdas/classify/openapi/document.py
-        lambdas/classify/openapi/inference.py lambdas/classify/openapi/models.py lambdas/classify/openapi/parts.py
-        lambdas/classify/openapi/service.py lambdas/classify/openapi/tasks.py
-        lambdas/classify/openapi/trainings.py lambdas/classify/openapi/uploads.py lambdas/classify/page/__init__.py
-        lambdas/importer/source.py lambdas/manage/foreign_checkpoint.py lambdas/manage/models.py
-        lambdas/manage/promotions.py lambdas/manage/trainings.py lambdas/rollout/probe.py
-        lambdas/stored/annotations.py lambdas/stored/batches.py lambdas/stored/registry.py lambdas/stored/tasks.py
-        lambdas/web/problems.py lambdas/web/requests.py lambdas/web/resolver.py lambdas/web/responses.py
-    """,
-    "seen in the templates, in the tests of the stacks": """
-        app.py stacks/execution_role.py stacks/handler_function.py stacks/log_groups.py stacks/machine.py
-    """,
-    "seen in what the training or the server does, in the tests of those": """
-        model/data/layouts.py model/data/survey.py model/evaluation/report.py
-        model/evaluation/world.py model/serving/labels.py model/serving/load.py model/serving/observe.py
-        model/serving/service.py model/serving/towers/__init__.py model/serving/towers/openvino.py
-        model/serving/towers/torch.py model/training/architecture.py model/training/publish.py
-        model/training/start.py model/training/text_bank.py model/world/tasks.py
-    """,
-    "a measurement, which `make bench` and its like run": """
-        benchmarks/__init__.py benchmarks/learning/findings.py benchmarks/learning/job.py
-        benchmarks/learning/pictograms.py
-        benchmarks/learning/report.py benchmarks/machine.py benchmarks/serving/gpu.py benchmarks/serving/pipeline.py
-        benchmarks/serving/throughput.py benchmarks/training/contend.py benchmarks/training/entry.py
-        benchmarks/training/inputs.py benchmarks/training/others.py benchmarks/training/ours.py
-        benchmarks/training/padded.py benchmarks/training/tables.py benchmarks/training/throughput.py
+    "tested under the name of its package": "lambdas/classify/page/__init__.py",
+    "one function per layout, each read in the test of the readers": "model/data/layouts.py",
+    "a peer, which `make bench` and its like run": """
+        benchmarks/__init__.py benchmarks/serving/pipeline.py benchmarks/training/others.py
     """,
 }
 """Every other module has its tests where the tests' tree has its name: `local/cdk.py` in `tests/local/test_cdk.py`."""
