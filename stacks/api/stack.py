@@ -66,6 +66,7 @@ class ApiStack(Stack):
     ) -> None:
         super().__init__(scope, id, description="Wordsight: the REST API")
         self.add_stack_dependency(serving)  # callers find an endpoint as soon as they find the API
+        api = self._rest_api(config)
         timeout = Duration.seconds(limits.API_TIMEOUT_S)
         functions = {
             "classify": classify_function(self, config, data, serving),
@@ -76,7 +77,6 @@ class ApiStack(Stack):
             module: apigateway.LambdaIntegration(function, timeout=timeout, scope_permission_to_method=False)
             for module, function in functions.items()
         }
-        api = self._rest_api(config)
         authorization = apigateway.AuthorizationType
         for route in ROUTES:
             guarded_by = "none" if route.open else config.auth
