@@ -167,7 +167,7 @@ WITHOUT_A_TEST_OF_THEIR_OWN = {
     "asked over the routes, in the tests of the Lambdas": """
         contract/annotations.py contract/answers.py contract/batches.py contract/forms.py contract/hyperparameters.py
         contract/idempotency.py contract/imports.py contract/invocation.py contract/models.py contract/problems.py
-        contract/questions.py contract/routes.py contract/settings.py contract/tasks.py contract/trainings.py
+        contract/questions.py contract/routes.py contract/settings.py contract/trainings.py
         contract/uploads.py contract/validation.py
     """,
     "asked through the handler, in the test of main or of the folder": """

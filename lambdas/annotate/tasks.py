@@ -4,8 +4,8 @@ from itertools import islice
 
 from aws_lambda_powertools.event_handler import Response
 
+from contract.questions import MAX_LISTED_TASKS, TASKS_PREFIX, Task, TaskList, TaskSummary, task_key, task_name
 from contract.routes import DELETE_TASK, GET_TASK, LIST_TASKS, PUT_TASK
-from contract.tasks import MAX_LISTED_TASKS, TASKS_PREFIX, Task, TaskList, TaskSummary, task_key, task_name
 from lambdas.aws.s3 import Document, JsonObject, Store
 from lambdas.stored.tasks import unknown_task
 from lambdas.web.conditions import Conditions, delete_document
