@@ -15,7 +15,6 @@ from contract.validation import media_type_of
 PARAMETER_FIELDS = ("parameters", *Parameters.model_fields)
 """Fields of POST /classify beside its images."""
 MAX_REMEMBERED_HEAD_BYTES = 256
-_IMAGE_PARTS = ("image", "inputs")
 
 
 def read_fields(
@@ -102,7 +101,7 @@ def _read_form(content_type: str, body: bytes) -> tuple[list[bytes], dict[str, l
     for part in parts[:-1]:
         head, _, content = part.partition(b"\r\n\r\n")
         name = _header_parameter(head.strip(), "content-disposition", "name")
-        if name in _IMAGE_PARTS:
+        if name in ("image", "inputs"):
             if _header_parameter(head.strip(), "content-disposition", "filename") is None:
                 raise BadRequest(f"the field {name} is text, not a file: with curl write -F {name}=@image.jpg")
             images.append(content)

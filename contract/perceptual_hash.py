@@ -46,17 +46,12 @@ def near_duplicate_groups(hashes: Sequence[str]) -> list[list[int]]:
                 if groups[later] is groups[earlier] or (bits ^ gradients[earlier]).bit_count() > NEAR_BITS:
                     continue
                 if all(abs(a - b) <= NEAR_COLOURS for a, b in zip(seen, colours[earlier], strict=True)):
-                    _join(groups, earlier, later)
+                    small, large = sorted((groups[earlier], groups[later]), key=len)
+                    large.extend(small)
+                    for index in small:
+                        groups[index] = large
         buckets.setdefault(bucket, []).append(later)
     return [sorted(group) for group in {id(group): group for group in groups}.values()]
-
-
-def _join(groups: list[list[int]], one: int, other: int) -> None:
-    """Let all indices of the smaller group share the list of the larger one."""
-    small, large = sorted((groups[one], groups[other]), key=len)
-    large.extend(small)
-    for index in small:
-        groups[index] = large
 
 
 def _bucketing(colours: Sequence[bytes]) -> Callable[[bytes], tuple[int, ...]]:

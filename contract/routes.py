@@ -14,8 +14,8 @@ from contract.answers import Classification, Embeddings, Health
 from contract.batches import MAX_LISTED_BATCHES, BatchBody, BatchList, BatchView
 from contract.imports import AnnotationImportBody, ImportView
 from contract.models import ImportBody, ModelList, ModelView, PromoteBody, Promotion
+from contract.questions import MAX_LISTED_TASKS, Task, TaskList
 from contract.requests import ClassifyBody, EmbedBody
-from contract.tasks import MAX_LISTED_TASKS, Task, TaskList
 from contract.trainings import MAX_LISTED_TRAININGS, TrainingBody, TrainingList, TrainingView
 from contract.uploads import Uploads, UploadsBody
 

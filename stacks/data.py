@@ -23,6 +23,9 @@ class DataStack(Stack):
 
     def __init__(self, scope: Construct, id: str, *, config: StageConfig) -> None:
         super().__init__(scope, id, description="Wordsight: buckets for data and model artifacts")
+        methods = [s3.HttpMethods.GET, s3.HttpMethods.PUT, s3.HttpMethods.POST]
+        origins = list(config.cors_origins)
+        allowed = s3.CorsRule(allowed_origins=origins, allowed_methods=methods, allowed_headers=["*"])
         self.data = _bucket(
             self,
             "Data",
@@ -33,7 +36,7 @@ class DataStack(Stack):
                 s3.LifecycleRule(noncurrent_version_expiration=Duration.days(30), expired_object_delete_marker=True),
             ],
             versioned=True,
-            cors=_cors(config),
+            cors=[allowed] if config.cors_origins else None,
         )
         passing = s3.LifecycleRule(prefix=CHECKPOINTS_PREFIX, expiration=Duration.days(30))
         self.artifacts = _bucket(self, "Artifacts", config, [passing])
@@ -69,10 +72,3 @@ def _passing(prefix: str, days: int) -> s3.LifecycleRule:
     """What lies here is needed for some days only."""
     gone = Duration.days(days)
     return s3.LifecycleRule(prefix=prefix, expiration=gone, noncurrent_version_expiration=gone)
-
-
-def _cors(config: StageConfig) -> list[s3.CorsRule] | None:
-    if not config.cors_origins:
-        return None
-    methods = [s3.HttpMethods.GET, s3.HttpMethods.PUT, s3.HttpMethods.POST]
-    return [s3.CorsRule(allowed_origins=list(config.cors_origins), allowed_methods=methods, allowed_headers=["*"])]

@@ -3,9 +3,8 @@
 import json
 from argparse import ArgumentParser, Namespace
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, NamedTuple, get_args
 
 from contract.annotations import DEFAULT_DATASET, SPLIT_NAMES, Split
 from contract.imports import IMAGE_FIELDS, IMAGE_SUFFIXES, SENTENCE_FIELDS
@@ -16,8 +15,7 @@ SHOWN_PROBLEMS = 10
 _FIELDS = ("label", "task", "split", "dataset")
 
 
-@dataclass(frozen=True)
-class Found:
+class Found(NamedTuple):
     """One image, and the fields of its annotation that the folder tells."""
 
     path: Path

@@ -29,7 +29,6 @@ LOCAL = Path(__file__).resolve().parent.parent / ".local"
 """Where `make local` writes down the address and the key."""
 
 MAX_ATTEMPTS = 5
-_TRY_AGAIN = frozenset({429, 503})
 _PAUSE_S = 2.0
 _UPLOAD_TIMEOUT_S = 300
 
@@ -70,11 +69,14 @@ class Api:
         url = f"{self.url.rstrip('/')}{path}" + (f"?{urlencode(query)}" if query else "")
         for left in reversed(range(MAX_ATTEMPTS)):
             try:
-                return _json(send(url, content, sent, method, API_TIMEOUT_S + 1))
+                answer = send(url, content, sent, method, API_TIMEOUT_S + 1)
+                return json.loads(answer) if answer else None
             except HTTPError as error:
-                if error.code not in _TRY_AGAIN or not left:
+                if error.code not in (429, 503) or not left:
                     raise CommandError(_sentence(error)) from None
                 self.pause(float(error.headers.get("retry-after") or _PAUSE_S))
+            except ValueError:
+                raise CommandError("what answers there is not the API: its answer is no JSON") from None
         raise AssertionError  # the last attempt returns or raises
 
     def upload(self, image: bytes, form: Mapping[str, Any]) -> None:
@@ -145,15 +147,6 @@ def image_chunks(images: Iterable[tuple[Item, bytes]]) -> Iterator[list[tuple[It
         size_bytes += len(image)
     if chunk:
         yield chunk
-
-
-def _json(content: bytes) -> Any:
-    if not content:
-        return None
-    try:
-        return json.loads(content)
-    except ValueError:
-        raise CommandError("what answers there is not the API: its answer is no JSON") from None
 
 
 def _sentence(error: HTTPError) -> str:

@@ -28,8 +28,7 @@ def models(api: Api, arguments: Namespace) -> None:
     if arguments.json:
         print(raw(listed))
         return
-    rows = [("VERSION", "LIVE", "GATE", "PARENT", "SOURCE", "CREATED"), *map(_row, listed["models"])]
-    print(table(rows))
+    print(table([("VERSION", "LIVE", "GATE", "PARENT", "SOURCE", "CREATED"), *map(_row, listed["models"])]))
     if rolling_out := listed["rolling_out"]:
         print(f"{rolling_out['version']} is rolling out: {rolling_out['state']}")
 

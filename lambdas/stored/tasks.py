@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from contract.problems import NotFound
-from contract.tasks import task_key, task_name
+from contract.questions import task_key, task_name
 from lambdas.aws.s3 import Store
 
 

@@ -9,7 +9,7 @@ from contract.idempotency import IDEMPOTENCY_PREFIX
 from contract.imports import IMPORTS_PREFIX
 from contract.limits import UPLOADS_PREFIX
 from contract.models import MODELS_PREFIX, PROMOTIONS_PREFIX, REGISTRY_PREFIX
-from contract.tasks import TASKS_PREFIX
+from contract.questions import TASKS_PREFIX
 from contract.trainings import TRAININGS_PREFIX
 from lambdas.settings import AnnotateSettings, ClassifySettings, ManageSettings
 from stacks.api.machines import batch_machine, import_machine

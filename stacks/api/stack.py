@@ -100,13 +100,19 @@ class ApiStack(Stack):
         CfnOutput(self, "ApiUrl", value=url)
 
     def _rest_api(self, config: StageConfig) -> apigateway.RestApi:
+        cors = apigateway.CorsOptions(
+            allow_origins=list(config.cors_origins),
+            allow_methods=sorted({route.method for route in ROUTES}),
+            allow_headers=list(REQUEST_HEADERS),
+            expose_headers=list(limits.EXPOSED_HEADERS),
+        )
         api = apigateway.RestApi(
             self,
             "Api",
             rest_api_name=config.name,
             endpoint_types=[apigateway.EndpointType.REGIONAL],
             binary_media_types=list(BINARY_MEDIA_TYPES),
-            default_cors_preflight_options=_cors(config),
+            default_cors_preflight_options=cors if config.cors_origins else None,
             # The account's one role for API Gateway's logs: it stays when the stack goes, for other APIs use it too.
             cloud_watch_role=True,
             deploy_options=apigateway.StageOptions(
@@ -146,17 +152,6 @@ class ApiStack(Stack):
         return api
 
 
-def _cors(config: StageConfig) -> apigateway.CorsOptions | None:
-    if not config.cors_origins:
-        return None
-    return apigateway.CorsOptions(
-        allow_origins=list(config.cors_origins),
-        allow_methods=sorted({route.method for route in ROUTES}),
-        allow_headers=list(REQUEST_HEADERS),
-        expose_headers=list(limits.EXPOSED_HEADERS),
-    )
-
-
 def _access_log_line() -> str:
     """One JSON object per request, with what an operator asks first."""
     context = apigateway.AccessLogField
@@ -180,7 +175,7 @@ def _access_log_line() -> str:
 def _add_gateway_responses(api: apigateway.RestApi, config: StageConfig) -> None:
     """Give every answer of API Gateway's own our shape, our request id header and the CORS headers."""
     bodies = {name: problem.body(instance=_REQUEST_ID) for name, problem in _problems(config).items()}
-    for name, status in IN_ITS_OWN_WORDS.items():
+    for name, status in sorted(IN_ITS_OWN_WORDS.items()):  # the id of API Gateway's deployment depends on the order
         known = problems.PROBLEMS.get(status)
         untyped = _untyped(title=HTTPStatus(status).phrase, status=status)
         bodies[name] = known("").body(instance=_REQUEST_ID) if known else untyped
