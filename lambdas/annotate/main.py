@@ -15,6 +15,7 @@ from contract.idempotency import now
 from contract.imports import AnnotationImport, AnnotationImportBody, ImportView, import_key, view_of
 from contract.limits import MAX_INVOCATION_BYTES, UPLOADS_PREFIX
 from contract.problems import ProblemError
+from contract.questions import MAX_LISTED_TASKS, TASKS_PREFIX, Task, TaskList, TaskSummary, task_key, task_name
 from contract.routes import (
     DELETE_ANNOTATION,
     DELETE_TASK,
@@ -30,7 +31,6 @@ from contract.routes import (
     PUT_TASK,
     UPLOAD,
 )
-from contract.tasks import MAX_LISTED_TASKS, TASKS_PREFIX, Task, TaskList, TaskSummary, task_key, task_name
 from contract.uploads import UPLOAD_EXPIRES_IN_S, Upload, Uploads, UploadsBody
 from lambdas.aws.clients import Connect, connect
 from lambdas.aws.endpoint import Endpoint

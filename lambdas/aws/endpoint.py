@@ -111,7 +111,11 @@ def _container_problem(error: ClientError) -> ProblemError:
     """The container's own answer, handed on: its sentence for a caller's fault, a fixed one for its own."""
     # 0 is SageMaker's word for a container that never answered
     status = int(error.response.get("OriginalStatusCode") or 0)
-    problem = _members(str(error.response.get("OriginalMessage", "")))
+    try:
+        said = json.loads(str(error.response.get("OriginalMessage", "")))
+    except ValueError:
+        said = None
+    problem = said if isinstance(said, dict) else {}
     detail, retry_after_s = problem.get("detail"), problem.get("retry_after_s")
     if status in (429, 503):
         return ServiceUnavailable(detail or "the model is busy: try again", retry_after_s=retry_after_s or RETRY_SOON_S)
@@ -120,11 +124,3 @@ def _container_problem(error: ClientError) -> ProblemError:
     if 400 <= status < 500 and status in PROBLEMS and detail:
         return PROBLEMS[status](detail)
     return BadGateway("the model failed on this request: quote the request id when asking for help")
-
-
-def _members(problem_json: str) -> dict[str, Any]:
-    try:
-        members = json.loads(problem_json)
-    except ValueError:
-        return {}
-    return members if isinstance(members, dict) else {}

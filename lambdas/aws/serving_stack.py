@@ -49,7 +49,7 @@ class ServingStack:
         kept = [{"ParameterKey": key, "UsePreviousValue": True} for key in others if key != MODEL_URI_PARAMETER]
         try:
             with self._errors_as_problems():
-                self._cloudformation.update_stack(
+                self._connect("cloudformation").update_stack(
                     StackName=self.name,
                     UsePreviousTemplate=True,
                     Parameters=[{"ParameterKey": MODEL_URI_PARAMETER, "ParameterValue": model_uri}, *kept],
@@ -66,7 +66,7 @@ class ServingStack:
         """Why the last update failed: CloudFormation's reason for the first resource that did."""
         first = None
         with self._errors_as_problems():
-            pages = self._cloudformation.get_paginator("describe_stack_events").paginate(StackName=self.name)
+            pages = self._connect("cloudformation").get_paginator("describe_stack_events").paginate(StackName=self.name)
             for event in (event for page in pages for event in page["StackEvents"]):  # the newest first
                 status, resource = event["ResourceStatus"], event["LogicalResourceId"]
                 if status.endswith("_FAILED"):
@@ -77,12 +77,8 @@ class ServingStack:
 
     def _describe(self) -> dict[str, Any]:
         with self._errors_as_problems():
-            found: dict[str, Any] = self._cloudformation.describe_stacks(StackName=self.name)["Stacks"][0]
+            found: dict[str, Any] = self._connect("cloudformation").describe_stacks(StackName=self.name)["Stacks"][0]
             return found
-
-    @property
-    def _cloudformation(self) -> Any:
-        return self._connect("cloudformation")
 
     def _errors_as_problems(self) -> AbstractContextManager[bool | None]:
         return botocore_errors_as_problems("CloudFormation", problem_of=self._conflict)

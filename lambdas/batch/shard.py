@@ -35,7 +35,7 @@ from contract.problems import (
     ServiceUnavailable,
 )
 from contract.questions import Parameters
-from contract.requests import ClassifyRequest, ImageSource, S3Object
+from contract.requests import ClassifyRequest, S3Object
 from contract.validation import validate
 from lambdas.aws.endpoint import Endpoint
 from lambdas.aws.inference import attributes_within, infer, invocation_chunks
@@ -70,10 +70,13 @@ class ShardWorker:
         found = self.store.find(Shard, shard_key(batch.id, shard))
         if found is None:
             raise BadRequest(f"the batch {batch.id} has no shard {shard}")
-        images = read_each_image(map(_source, found.items), self.store)
+        sources = (BadRequest(item.problem) if item.problem else S3Object(s3_key=item.place) for item in found.items)
+        images = read_each_image(sources, self.store)
+        scores = sum(question.answered_labels for question in parameters.questions.values())
+        images_at_once = max(1, min(MAX_IMAGES, MAX_SCORES // scores))  # as many as one answer has scores for
         outcomes = [
             outcome
-            for chunk in invocation_chunks(zip(found.items, images, strict=True), _images_at_once(parameters))
+            for chunk in invocation_chunks(zip(found.items, images, strict=True), images_at_once)
             for outcome in self._classify(chunk, parameters, batch.id)
         ]
         faults = [each.problem for each in outcomes if isinstance(each, BatchProblem) and each.problem.status >= 500]
@@ -116,16 +119,6 @@ class ShardWorker:
         done = Done(len(results), len(problems))
         self.store.put(done_key(id, shard, done), b"", "application/octet-stream")
         return done
-
-
-def _source(item: ShardItem) -> ImageSource:
-    return S3Object(s3_key=item.place) if item.problem is None else BadRequest(item.problem)
-
-
-def _images_at_once(parameters: Parameters) -> int:
-    """As many as one answer has scores for."""
-    scores = sum(question.answered_labels for question in parameters.questions.values())
-    return max(1, min(MAX_IMAGES, MAX_SCORES // scores))
 
 
 def _outcome(item: ShardItem, answer: Any, beside: AnswerAttributes) -> Outcome:

@@ -20,8 +20,7 @@ from lambdas.aws.s3 import Store
 from lambdas.aws.serving_stack import ServingStack
 from lambdas.gate.verdict import judge
 from lambdas.settings import GateSettings
-from lambdas.stored.checkpoints import StoredCheckpoint
-from lambdas.stored.registry import Registry
+from lambdas.stored.registry import Registry, StoredCheckpoint
 
 UNKEPT_METRICS = ("learning_curve",)
 """Long, and in the checkpoint's own card."""

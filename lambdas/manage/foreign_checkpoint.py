@@ -10,7 +10,7 @@ from typing import Any
 from contract.models import CONFIG, METADATA, PROCESSOR, TOKENIZERS, WEIGHTS
 from contract.problems import BadRequest
 from lambdas.aws.s3 import MAX_FILE_BYTES
-from lambdas.stored.checkpoints import StoredCheckpoint, json_object_of
+from lambdas.stored.registry import StoredCheckpoint, json_object_of
 
 PICKLES = (".bin", ".pt", ".pth", ".pkl", ".ckpt")
 

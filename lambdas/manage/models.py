@@ -11,8 +11,7 @@ from lambdas.aws.s3 import Store
 from lambdas.aws.serving_stack import ServingStack
 from lambdas.manage.foreign_checkpoint import read_metadata
 from lambdas.settings import ManageSettings
-from lambdas.stored.checkpoints import StoredCheckpoint
-from lambdas.stored.registry import Registry
+from lambdas.stored.registry import Registry, StoredCheckpoint
 
 _SUMMARIZED = set(ModelSummary.model_fields)
 NEVER_BEGAN = "it never began: what should have started it was cut off; promote the version again"

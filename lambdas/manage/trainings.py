@@ -139,17 +139,14 @@ class Trainings:
 
     def _max_runtime_s(self, body: TrainingBody) -> int:
         most = self._settings.max_run_s
-        if body.max_spend_usd is not None:
-            return min(most, self._paid_s(body.max_spend_usd))
-        if body.max_runtime_s is not None and body.max_runtime_s > most:
-            raise BadRequest(
-                f"max_runtime_s is {body.max_runtime_s}, at most {most} are allowed (the stage's max_run_s)"
-            )
-        return body.max_runtime_s or most
-
-    def _paid_s(self, spend_usd: float) -> int:
-        """How long an amount pays for, at the price without spot: spot capacity may cost as much."""
-        usd_per_hour = self._settings.usd_per_hour
+        if body.max_spend_usd is None:
+            if body.max_runtime_s is not None and body.max_runtime_s > most:
+                raise BadRequest(
+                    f"max_runtime_s is {body.max_runtime_s}, at most {most} are allowed (the stage's max_run_s)"
+                )
+            return body.max_runtime_s or most
+        # at the price without spot: spot capacity may cost as much
+        spend_usd, usd_per_hour = body.max_spend_usd, self._settings.usd_per_hour
         if not usd_per_hour:
             raise BadRequest("max_spend_usd: the price of this stage's machines is not known; give max_runtime_s")
         runtime_s = int(3600 * spend_usd / usd_per_hour)
@@ -159,7 +156,7 @@ class Trainings:
                 f"max_spend_usd is {spend_usd:g}, which pays for {runtime_s} s of {usd_per_hour:g} USD per hour: "
                 f"give at least {least_usd:.2f}, or max_runtime_s"
             )
-        return runtime_s
+        return min(most, runtime_s)
 
 
 def _before_gate(

@@ -12,7 +12,7 @@ from contract.requests import EXAMPLE_IMAGE_BASE64, parse_request
 from lambdas.aws.endpoint import Endpoint
 from lambdas.aws.inference import attributes_within, infer
 from lambdas.aws.s3 import Store
-from lambdas.stored.checkpoints import StoredCheckpoint
+from lambdas.stored.registry import StoredCheckpoint
 
 Question = dict[str, Any]
 """The body of POST /classify about one image, and beside it "scores": the answer of the checkpoint when it was made."""

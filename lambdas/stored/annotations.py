@@ -57,13 +57,12 @@ class AnnotationStore:
             look = looks[image]
             return look if isinstance(look, ProblemError) else self._keep(entry.body, entry.dataset, look, source)
 
-        # images first: no record may be without its own
-        list(concurrently(lambda image: self._keep_image(image, looks[image]), good))
-        return list(concurrently(keep, pairs))
+        def keep_image(image: bytes) -> None:
+            if not isinstance(look := looks[image], ProblemError):
+                self._store.keep(image_key(look["sha256"]), image, look["media_type"])
 
-    def _keep_image(self, image: bytes, look: Inspection | ProblemError) -> None:
-        if not isinstance(look, ProblemError):
-            self._store.keep(image_key(look["sha256"]), image, look["media_type"])
+        list(concurrently(keep_image, good))  # before the records: none may be without its image
+        return list(concurrently(keep, pairs))
 
     def _keep(self, body: AnnotationBody, dataset: str, look: Inspection, source: str) -> StoredAnnotation:
         image = look["sha256"]

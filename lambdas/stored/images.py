@@ -10,38 +10,30 @@ from lambdas.aws.clients import concurrently
 from lambdas.aws.s3 import Store
 
 
-class _Allowance:
-    """Bytes that may still be read for one request, counted before the bytes are in memory."""
-
-    def __init__(self, size_bytes: int) -> None:
-        self._left_bytes = size_bytes
-        self._lock = Lock()
-
-    def take(self, size_bytes: int) -> None:
-        with self._lock:
-            self._left_bytes -= size_bytes
-            if self._left_bytes < 0:
-                raise PayloadTooLarge(
-                    f"the images are larger together than the {MAX_INVOCATION_BYTES:,} bytes allowed in one request: "
-                    "send fewer, or upload them shrunk to 1024 px on the longer side"
-                )
-
-
 def read_images(sources: Sequence[ImageSource], store: Store) -> list[bytes | ProblemError]:
     """Each source's bytes, in order; a key without an object becomes NotFound in its place.
 
     Raises PayloadTooLarge if all images together can't be sent to the model, and ServiceUnavailable if S3 does not
     answer.
     """
-    allowance = _Allowance(MAX_INVOCATION_BYTES)
-    for source in sources:
-        if isinstance(source, bytes):
-            allowance.take(len(source))
+    left_bytes, lock = MAX_INVOCATION_BYTES, Lock()
+
+    def take(size_bytes: int) -> None:
+        nonlocal left_bytes
+        with lock:
+            left_bytes -= size_bytes
+            if left_bytes < 0:
+                raise PayloadTooLarge(
+                    f"the images are larger together than the {MAX_INVOCATION_BYTES:,} bytes allowed in one request: "
+                    "send fewer, or upload them shrunk to 1024 px on the longer side"
+                )
+
+    take(sum(len(source) for source in sources if isinstance(source, bytes)))
 
     def read(source: ImageSource) -> bytes | ProblemError:
         if not isinstance(source, S3Object):
             return source
-        image = store.read_image(source.s3_key, allowance.take)
+        image = store.read_image(source.s3_key, take)
         if image is None:
             return NotFound(f"no object with the s3_key {source.s3_key!r} in the data bucket: upload it first")
         return image

@@ -61,7 +61,7 @@ def _reserve(store: Store, place: str, digest: str) -> Document[JsonObject]:
     """The memory of this request: answered, or ours to work on."""
     found = store.read(place)
     if found is None:
-        fresh = Remembered(id=new_id(), body_sha256=digest, busy_until_epoch_s=_busy_until_epoch_s(), answer=None)
+        fresh = Remembered(id=new_id(), body_sha256=digest, busy_until_epoch_s=0, answer=None)
         return _claim(store, place, dict(fresh))
     remembered = cast(Remembered, found.value)
     if remembered["body_sha256"] != digest:
@@ -70,13 +70,14 @@ def _reserve(store: Store, place: str, digest: str) -> Document[JsonObject]:
         return found
     if remembered["busy_until_epoch_s"] > time.time():
         raise _at_work()
-    return _claim(store, place, {**found.value, "busy_until_epoch_s": _busy_until_epoch_s()}, found.etag)
+    return _claim(store, place, found.value, found.etag)
 
 
 def _claim(store: Store, place: str, value: dict[str, Any], etag: str | None = None) -> Document[JsonObject]:
     """Write down that we are at work, over the state `etag`, or else where there is none."""
+    over_epoch_s = int(time.time()) + LAMBDA_TIMEOUT_S  # at the latest, with an answer or without
     try:
-        return store.write(place, value, etag=etag, absent=etag is None)
+        return store.write(place, {**value, "busy_until_epoch_s": over_epoch_s}, etag=etag, absent=etag is None)
     except PreconditionFailed:
         raise _at_work() from None
 
@@ -101,11 +102,6 @@ def _at_work() -> Conflict:
     return Conflict(
         f"the first request with this {IDEMPOTENCY_HEADER} is at work: try again", retry_after_s=_RETRY_AFTER_S
     )
-
-
-def _busy_until_epoch_s() -> int:
-    """When whoever began is over at the latest, with an answer or without."""
-    return int(time.time()) + LAMBDA_TIMEOUT_S
 
 
 def _digest(content_type: str, body: bytes) -> str:
