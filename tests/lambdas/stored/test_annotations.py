@@ -38,7 +38,7 @@ def test_good_entries_are_kept_and_the_others_have_their_problem_in_their_place(
     kept = AnnotationStore(store).add(pairs, look, "test")
     told = [each.status if isinstance(each, ProblemError) else each["new"] for each in kept]
     assert told[1:4] == [400, 404, 422]
-    assert sorted([told[0], told[4]]) == [False, True]  # they say the same, and whichever is stored first is the new one
+    assert sorted([told[0], told[4]]) == [False, True]  # they say the same: the one stored first is new
     assert len(AnnotationStore(store).all("default")) == 1 and len(store.files("images/")) == 1
 
 
