@@ -66,10 +66,11 @@ class Rollout:
         if stack.changing:
             return RolloutAnswer(next="wait")
         if promotion.state == "restoring":
-            if stack.model_uri == promotion.previous_s3_uri:
-                return self._failed(promotion, f"{promotion.reason}; the previous model was brought back")
-            fate = f"could not be brought back ({stack.status}): {self._stack.first_failure()}"
-            return self._failed(promotion, f"{promotion.reason}; and the previous model {fate}")
+            fate = "the previous model was brought back"
+            if stack.model_uri != promotion.previous_s3_uri:
+                failure = self._stack.first_failure()
+                fate = f"and the previous model could not be brought back ({stack.status}): {failure}"
+            return self._failed(promotion, f"{promotion.reason}; {fate}")
         if stack.model_uri == promotion.artifact_s3_uri and stack.status == "UPDATE_COMPLETE":
             return RolloutAnswer(next="verify")
         if stack.status == "UPDATE_COMPLETE":

@@ -41,7 +41,7 @@ def test_good_entries_are_kept_and_the_others_have_their_problem_in_their_place(
     assert sorted([told[0], told[4]]) == [
         False,
         True,
-    ]  # they say the same, and whichever is stored first is the new one
+    ]  # they say the same: either is first
     assert len(AnnotationStore(store).all("default")) == 1 and len(store.files("images/")) == 1
 
 
