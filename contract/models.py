@@ -1,4 +1,4 @@
-"""Models: every checkpoint that was trained or brought along, what the gate says of it, and how one goes live."""
+"""Models: every checkpoint that was trained or brought along, what the gate says of it, and how one is promoted."""
 
 import re
 from typing import Annotated, ClassVar, Literal
@@ -14,7 +14,7 @@ REGISTRY_PREFIX = "registry/"
 PROMOTIONS_PREFIX = "promotions/"
 
 BASE_VERSION = "base"
-"""The checkpoint that is baked into the images: it is always there, and can always go live again."""
+"""The checkpoint that is baked into the images: it is always there, and can always be promoted again."""
 NO_MODEL_URI = "s3://none/"
 """Stands for it where an S3 prefix is asked for. Not empty: CDK's own checks put a default where an S3 URI must be."""
 

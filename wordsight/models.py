@@ -34,7 +34,7 @@ def models(api: Api, arguments: Namespace) -> None:
 
 
 def promote(api: Api, arguments: Namespace) -> None:
-    """Promote a version. Raises CommandError if it did not go live."""
+    """Promote a version. Raises CommandError if the promotion failed."""
     path = _path(arguments.version)
     promotion = api.create(f"{path}/promote", {"force": arguments.force})
     if not arguments.no_wait:

@@ -39,7 +39,7 @@ def add_trainings(parser: ArgumentParser) -> None:
 
 
 def train(api: Api, arguments: Namespace) -> None:
-    """Start a training. With --watch, raises CommandError if it ends without a model that may go live."""
+    """Start a training. With --watch, raises CommandError if it ends without a model that may be promoted."""
     asked = {
         "dataset": arguments.dataset,
         "base_version": arguments.base,

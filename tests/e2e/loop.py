@@ -70,7 +70,7 @@ class Api:
         return found
 
     def promote(self, version: str, timeout_s: float, **body: bool) -> Any:
-        """Let a version go live; returns what became of the promotion."""
+        """Promote a version; returns what became of the promotion."""
         id = self.begin(f"models/{version}/promote", body or None)["id"]
 
         def is_over(model: Any) -> bool:

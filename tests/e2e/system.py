@@ -44,7 +44,7 @@ class System:
         return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
 
     def deploy_model(self, uri: str) -> subprocess.CompletedProcess[str]:
-        """What a person would do to make another checkpoint go live."""
+        """What a person would do to promote another checkpoint."""
         assembly = ("--app", str(self.settings.cloud_assembly))
         parameter = ("--parameters", f"{SERVING_STACK}:ModelUri={uri}")
         return self.run("cdk", "deploy", SERVING_STACK, "--require-approval", "never", *assembly, *parameter)
