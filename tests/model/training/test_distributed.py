@@ -53,7 +53,7 @@ with joined_ranks() as ranks:
     if ranks.is_first:
         states.save(resumed.step, resumed.state())
         torch.save(found, base_dir / "two.pt")
-    resumed.close()
+    resumed.prefetcher.close()
 """
 
 
