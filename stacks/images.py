@@ -41,7 +41,7 @@ class ContainerImage:
 
     @classmethod
     def train(cls, scope: Construct, config: StageConfig) -> "ContainerImage":
-        """The training image: the same program on a base that suits training hosts."""
+        """The training image, with a GPU on a base that suits training hosts."""
         if config.train_image_uri:
             return cls._pushed(scope, config.train_image_uri)
         base_image = config.train_base_image or (DEEP_LEARNING_CONTAINER if config.training_has_gpu else "")

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from contract.invocation import AnswerAttributes
-from tests.images.conftest import Images, timed
-from tests.images.engine import Answer, Client, Container, Engine, client_of_this_machine
+from tests.images.conftest import Images
+from tests.images.engine import Answer, Client, Container, Engine, client_of_this_machine, timed
 from tests.images.podman import SHIPPED
 from tests.local.conftest import free_port
 from tests.model.dockerfile import normal, requirements

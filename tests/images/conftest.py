@@ -3,16 +3,15 @@
 import os
 import shutil
 import subprocess
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from tests.images import podman
-from tests.images.engine import Engine
+from tests.images.engine import Engine, timed
 from tests.model.dockerfile import instructions
 from tests.stacks.conftest import REPOSITORY, Synthesize, synthesize
 from tests.stacks.test_images import images as staged_images
@@ -32,13 +31,6 @@ class Images:
     train: str
     base_version: str
     """Of the model that both hold."""
-
-
-@contextmanager
-def timed(what: str) -> Iterator[None]:
-    began_s = time.monotonic()
-    yield
-    print(f"\n{time.monotonic() - began_s:6.1f} s  {what}", flush=True)
 
 
 @pytest.fixture(scope="session")

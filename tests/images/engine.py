@@ -14,6 +14,14 @@ from typing import Any
 CLIENT = Path(__file__).with_name("client.py").read_text()
 
 
+@contextmanager
+def timed(what: str) -> Iterator[None]:
+    """Say how long the block took."""
+    began_s = time.monotonic()
+    yield
+    print(f"\n{time.monotonic() - began_s:6.1f} s  {what}", flush=True)
+
+
 @dataclass(frozen=True)
 class Engine:
     """A container engine's command line, and the variables that it is run with."""

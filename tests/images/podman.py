@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tests.images import hub, pip_settings
-from tests.images.engine import Engine
+from tests.images.engine import Engine, timed
 
 SHIPPED = Path(__file__).parents[2] / "model" / "shipped"
 
@@ -53,7 +53,6 @@ ENGINE = """
 runtime = "runc"
 cgroup_manager = "cgroupfs"
 events_logger = "file"
-static_dir = "{run}/libpod"
 tmp_dir = "{run}/tmp"
 [containers]
 log_driver = "k8s-file"
@@ -120,7 +119,8 @@ def _clean(podman: Engine, cache: Path) -> None:
     podman("rm", "--all", "--force", check=False)
     podman("system", "prune", "--external", "--force", check=False)
     _unmount(cache)
-    shutil.rmtree(cache / "tmp", ignore_errors=True)
+    for of_this_run in ("tmp", "layers/libpod"):  # the latter knows the folder in /run
+        shutil.rmtree(cache / of_this_run, ignore_errors=True)
 
 
 def _unmount(folder: Path) -> None:
@@ -155,7 +155,7 @@ def _make_base(podman: Engine) -> None:
         return
     variables = ("PATH=/usr/local/bin:/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin", "LANG=C.UTF-8")
     changes = [f"--change=ENV {variable}" for variable in variables]
-    with subprocess.Popen(DEBIAN, stdout=subprocess.PIPE) as debian:
+    with timed("made the base image"), subprocess.Popen(DEBIAN, stdout=subprocess.PIPE) as debian:
         podman("import", "--quiet", *changes, "-", BASE_IMAGE, stdin=debian.stdout)
     if debian.returncode != 0:
         podman("rmi", BASE_IMAGE)
