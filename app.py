@@ -19,11 +19,10 @@ from stacks.training.stack import TrainingStack
 def build(app: App) -> None:
     """Add the stacks of the stage that the app's context names."""
     config = from_context(app.node.get_all_context())
-    stage = config.stage
-    data = DataStack(app, f"WordsightData-{stage}", config=config)
-    training = TrainingStack(app, f"WordsightTraining-{stage}", config=config, data=data)
-    serving = ServingStack(app, config.serving_stack_name, config=config, data=data)
-    ApiStack(app, f"WordsightApi-{stage}", config=config, data=data, training=training, serving=serving)
+    data = DataStack(app, config.stack_name("Data"), config=config)
+    training = TrainingStack(app, config.stack_name("Training"), config=config, data=data)
+    serving = ServingStack(app, config.stack_name("Serving"), config=config, data=data)
+    ApiStack(app, config.stack_name("Api"), config=config, data=data, training=training, serving=serving)
     for key, value in config.tags.items():
         Tags.of(app).add(key, value)
     if str(app.node.try_get_context("nag")).lower() == "true":

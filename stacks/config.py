@@ -18,6 +18,9 @@ from pydantic import ConfigDict, Field, model_validator
 from contract.containers import Precision, ServeSettings
 from contract.settings import Allowed, Origins, Settings, SettingsError, Switch
 
+StackPart = Literal["Data", "Training", "Serving", "Api"]
+"""The stacks of a stage, in the order in which they are deployed."""
+
 POWERTOOLS_LAYER_VERSION = 36
 """The public layer that carries aws-lambda-powertools and pydantic at the versions of requirements.txt."""
 
@@ -186,10 +189,14 @@ class StageConfig(Settings):
         """The prefix of everything that carries a physical name: the endpoint and its training jobs."""
         return f"wordsight-{self.stage}"
 
+    def stack_name(self, part: StackPart) -> str:
+        """The name of one of the stage's stacks: whoever only names it need not wait for it to exist."""
+        return f"Wordsight{part}-{self.stage}"
+
     @property
     def serving_stack_name(self) -> str:
         """The stack that serves: those that update it know it by its name only."""
-        return f"WordsightServing-{self.stage}"
+        return self.stack_name("Serving")
 
     @property
     def tags(self) -> dict[str, str]:

