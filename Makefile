@@ -28,7 +28,7 @@ local-destroy: .venv/.product node_modules/.installed ## Tear the local system d
 	@python -m local destroy
 
 test: .venv/.tests node_modules/.installed ## Run the tests that guard every change
-	python -m pytest -m "not slow" -n 2 --no-loadscope-reorder
+	python -m pytest -m "not slow" -n 3 --no-loadscope-reorder
 
 test-slow: .venv/.tests node_modules/.installed ## Run the tests that take longer
 	python -m pytest -m slow

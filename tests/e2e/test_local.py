@@ -194,7 +194,12 @@ def test_the_state_machine_trains_a_checkpoint_that_can_go_live(system: System, 
         input=json.dumps(
             {
                 "dataset_s3_uri": f"s3://{bucket}/snapshots/colours/",
-                "hyperparameters": {"steps": "2", "batch_size": "4", "evaluation_scenes": "100"},
+                "hyperparameters": {
+                    "steps": "2",
+                    "batch_size": "4",
+                    "selection_scenes": "100",
+                    "evaluation_scenes": "100",
+                },
             }
         ),
     )["executionArn"]

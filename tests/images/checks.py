@@ -69,8 +69,7 @@ def endpoint(engine: Engine, images: Images) -> Iterator[Container]:
 def test_serve_answers_without_a_network_as_the_program_does_on_this_machine(
     endpoint: Container, reference: Answer
 ) -> None:
-    with timed("serve started and answered"):
-        answer = asked(endpoint.client(len(BODY)))
+    answer = asked(endpoint.client(len(BODY)))
     assert scores(answer) == pytest.approx(scores(reference), abs=1e-4)
     assert version(answer) == version(reference)
     assert endpoint.execute("ls", "/sys/class/net").stdout.split() == ["lo"]
