@@ -16,7 +16,7 @@ help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 local: .venv/.product node_modules/.installed ## Stand the whole system up on this machine and classify an image
-	@python -m local up
+	@python -m local up $(CONTEXT)
 
 local-status: .venv/.product ## What of the local system is running
 	@python -m local status

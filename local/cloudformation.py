@@ -17,6 +17,7 @@ from ministack.services import s3
 from ministack.services.cloudformation import handlers, provisioners, stacks
 
 from local.endpoints import Endpoints
+from local.permissions import Permissions
 from local.sagemaker import ApiError, Record
 from local.settings import ACCOUNT, REGION
 
@@ -28,7 +29,7 @@ Created = tuple[str, Record]
 """What a create handler returns: the physical id and the attributes for Fn::GetAtt."""
 
 
-def extend(endpoints: Endpoints) -> None:
+def extend(endpoints: Endpoints, permissions: Permissions) -> None:
     """Register everything of this module in ministack's tables."""
     types = provisioners._RESOURCE_HANDLERS
     types["AWS::SageMaker::Model"] = _immutable("Model", endpoints.create_model, endpoints.models.remove)
@@ -40,6 +41,8 @@ def extend(endpoints: Endpoints) -> None:
     types["AWS::ApplicationAutoScaling::ScalingPolicy"] = _recorded("PolicyName")
     bucket, function, services = types["AWS::S3::Bucket"], types["AWS::Lambda::Function"], app.SERVICE_HANDLERS
     bucket["create"] = partial(_create_tagged_bucket, bucket["create"])
+    machine = types["AWS::StepFunctions::StateMachine"]
+    machine["create"] = partial(_create_logged_machine, machine["create"], permissions)
     function["delete"] = partial(_delete_function_with_workers, function["delete"])
     services["cloudformation"] = partial(_describe_stacks_once_settled, services["cloudformation"])
     # An endpoint's creation downloads from this very server, so it must not hold the server's event loop.
@@ -92,7 +95,7 @@ def _endpoint(endpoints: Endpoints) -> dict[str, Callable[..., Any]]:
         wanted = request(name, new)
         if endpoints.describe_endpoint(wanted)["EndpointConfigName"] == wanted["EndpointConfigName"]:
             return physical_id, {"EndpointName": name}
-        endpoints.update_endpoint(wanted)
+        endpoints.update_endpoint(wanted | {name: new[name] for name in ("DeploymentConfig",) if name in new})
         return settled(name)
 
     return {
@@ -118,6 +121,14 @@ def _create_tagged_bucket(inner: Any, logical_id: str, properties: Record, stack
     name, attributes = inner(logical_id, properties, stack)
     s3._bucket_tags[name] = {tag["Key"]: tag["Value"] for tag in properties.get("Tags", [])}
     return name, attributes
+
+
+def _create_logged_machine(
+    inner: Any, permissions: Permissions, logical_id: str, properties: Record, stack: str
+) -> Any:
+    """Step Functions refuses a machine whose role may not write the logs and traces that it is made with."""
+    permissions.imply("a state machine is made", properties["RoleArn"])
+    return inner(logical_id, properties, stack)
 
 
 def _delete_function_with_workers(inner: Any, physical_id: str, properties: Record) -> None:

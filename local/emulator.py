@@ -15,12 +15,14 @@ from typing import Any
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 from ministack import app
-from ministack.core import lambda_runtime, router
-from ministack.services import apigateway_v1, lambda_svc, s3
+from ministack.core import iam_actions, iam_evaluator, lambda_runtime, router
+from ministack.services import apigateway_v1, lambda_svc, s3, sts
+from ministack.services import cloudformation as formation
+from ministack.services import iam as roles
 from ministack.services import stepfunctions as step_functions
 from ministack.services.cloudformation import handlers, provisioners, stacks
 
-from local import apigateway, cloudformation, sagemaker, stepfunctions
+from local import apigateway, cloudformation, front_door, iam, sagemaker, stepfunctions
 from local.containers import Images
 from local.endpoints import Endpoints
 from local.settings import LocalSettings
@@ -29,17 +31,23 @@ from local.training import TrainingJobs
 MINISTACK_VERSION = "1.5.33"
 
 NEEDED = {
-    app: "SERVICE_HANDLERS",
+    app: "SERVICE_HANDLERS app pin_request_origin _handle_options_request _parse_execute_api_url _s3_cors_target",
     router: "SERVICE_PATTERNS",
     handlers: "_capabilities_enforced",
+    formation: "_stacks",
     provisioners: "_RESOURCE_HANDLERS",
     stacks: "_runs_on_worker_thread",
     s3: "_bucket_tags",
     lambda_runtime: "reset invalidate_worker",
     lambda_svc: "_execute_function_with_config_scope",
+    sts: "register_session _sessions",
+    roles: "_roles",
+    iam_actions: "SERVICE_TO_IAM_NAMESPACE extract_iam_action extract_resource_arn s3_additional_checks",
+    iam_evaluator: "EvalContext evaluate enforce _gather_role_policies",
     apigateway_v1: "_build_lambda_event_v1 _execute_in_scope _gateway_error_response _GatewayError"
     " _lambda_proxy_response",
-    step_functions: "_SERVICE_DISPATCH _executions _map_runs _ExecutionError _execute_task _fail_execution",
+    step_functions: "_SERVICE_DISPATCH _executions _map_runs _ExecutionError _execute_task _fail_execution"
+    " _invoke_resource _run_map_items _state_machines",
 }
 """What of ministack the extensions fill, wrap or use: names by module."""
 
@@ -60,8 +68,9 @@ def extend(settings: LocalSettings) -> tuple[Endpoints, TrainingJobs]:
     shipped = settings.repository / "model" / "shipped"
     sink = partial(_put_log_lines, session.client("logs"))
     images = Images(settings.cloud_assembly, shipped, settings.logs, sink)
-    endpoints = Endpoints(settings.programs, images, session.client("s3"))
-    jobs = TrainingJobs(settings.programs, images, session.client("s3"))
+    engine = iam.Engine(settings.decisions)
+    endpoints = Endpoints(settings.programs, images, engine)
+    jobs = TrainingJobs(settings.programs, images, engine)
     operations = {
         "DescribeEndpoint": endpoints.describe_endpoint,
         "CreateTrainingJob": jobs.create,
@@ -70,9 +79,11 @@ def extend(settings: LocalSettings) -> tuple[Endpoints, TrainingJobs]:
     }
     app.SERVICE_HANDLERS["sagemaker"] = partial(sagemaker.handle, operations, endpoints.invoke)
     router.SERVICE_PATTERNS["sagemaker"] = {"target_prefixes": ["SageMaker."]}
-    cloudformation.extend(endpoints)
-    stepfunctions.extend(jobs)
+    cloudformation.extend(endpoints, engine)
+    stepfunctions.extend(jobs, engine)
     apigateway.extend()
+    iam.extend(engine)
+    front_door.extend()
     return endpoints, jobs
 
 

@@ -15,8 +15,9 @@ from boto3.exceptions import Boto3Error
 from botocore.exceptions import BotoCoreError, ClientError
 
 from local.containers import Container, Images
+from local.permissions import Denied, Permissions, container_facts
 from local.processes import answers, free_port
-from local.s3 import S3Client, download_prefix, keys_under
+from local.s3 import download_prefix, keys_under
 from local.sagemaker import Answer, ApiError, Record, arn
 from local.settings import ACCOUNT
 
@@ -109,8 +110,8 @@ class InferenceContainer:
 class Endpoints:
     """Endpoints of one variant each. A container's folder is made under `directory`."""
 
-    def __init__(self, directory: Path, images: Images, s3: S3Client) -> None:
-        self._directory, self._images, self._s3 = directory, images, s3
+    def __init__(self, directory: Path, images: Images, permissions: Permissions) -> None:
+        self._directory, self._images, self._permissions = directory, images, permissions
         self.models = Table("model", "Model")
         self.configs = Table("endpoint-config", "EndpointConfig")
         self._endpoints = Table("endpoint", "Endpoint")
@@ -127,8 +128,11 @@ class Endpoints:
         uri = _model_data_uri(container)
         if uri and not uri.endswith("/"):
             raise ApiError(f"S3Uri {uri} of type S3Prefix must end with a slash.")
-        if uri and not keys_under(self._s3, uri):
-            raise ApiError(f"Could not find model data at {uri}.")
+        try:
+            if uri and not keys_under(self._permissions.s3(request["ExecutionRoleArn"]), uri):
+                raise ApiError(f"Could not find model data at {uri}.")
+        except ClientError as error:
+            raise ApiError(f"Could not access model data at {uri}: {error}") from None
         return self.models.add(request)
 
     def create_endpoint_config(self, request: Record) -> Record:
@@ -209,16 +213,21 @@ class Endpoints:
 
     def _deploy(self, request: Record) -> None:
         name, config_name = request["EndpointName"], request["EndpointConfigName"]
-        self._deployments[name] = threading.Thread(target=self._replace, args=(name, config_name), daemon=True)
+        rollback = request.get("DeploymentConfig", {}).get("AutoRollbackConfiguration", {})
+        alarms = [alarm["AlarmName"] for alarm in rollback.get("Alarms", [])]
+        self._deployments[name] = threading.Thread(target=self._replace, args=(name, config_name, alarms), daemon=True)
         self._deployments[name].start()
 
-    def _replace(self, name: str, config_name: str) -> None:
+    def _replace(self, name: str, config_name: str, alarms: list[str]) -> None:
         """Blue/green: the new container must be healthy before it takes over; if it fails, the old one goes on."""
         endpoint, old = self._endpoints.find(name), self._serving.get(name)
         try:
             variant = self.configs.find(config_name)["ProductionVariants"][0]
+            for alarm in alarms if old else ():
+                role = self.models.find(variant["ModelName"])["ExecutionRoleArn"]
+                self._permissions.imply("alarms guard an update", role, alarm=alarm)
             new = self._serve(name, variant)
-        except (ApiError, OSError, Boto3Error, BotoCoreError, ClientError) as error:
+        except (ApiError, Denied, OSError, Boto3Error, BotoCoreError, ClientError) as error:
             endpoint.update(EndpointStatus="InService" if old else "Failed", FailureReason=str(error))
             return
         with self._routing:
@@ -232,16 +241,20 @@ class Endpoints:
 
     def _serve(self, endpoint_name: str, variant: Record) -> InferenceContainer:
         """A healthy container of the variant's model; raises ApiError and leaves no process behind."""
-        model = self.models.find(variant["ModelName"])["PrimaryContainer"]
+        record = self.models.find(variant["ModelName"])
+        model, role = record["PrimaryContainer"], record["ExecutionRoleArn"]
         program = self._images.find(model["Image"])
+        group = f"/aws/sagemaker/Endpoints/{endpoint_name}"
+        known = container_facts(model["Image"], group, "/aws/sagemaker/Endpoints")
+        self._permissions.imply("a container starts", role, **known)
         base = self._directory / f"{endpoint_name}-{next(self._numbers)}"
         (base / "model").mkdir(parents=True)
         if uri := _model_data_uri(model):
-            download_prefix(self._s3, uri, base / "model")
+            download_prefix(self._permissions.s3(role), uri, base / "model")
         port = free_port()
         address = {"SAGEMAKER_BIND_TO_PORT": str(port), "BIND_HOST": "127.0.0.1"}
         environment = {**model.get("Environment", {}), **address}
-        group, stream = f"/aws/sagemaker/Endpoints/{endpoint_name}", f"{variant['VariantName']}/{base.name}"
+        stream = f"{variant['VariantName']}/{base.name}"
         start = partial(self._images.start, program, "serve", base, environment, group, stream)
         container = InferenceContainer(base, port, start)
         timeout_s = variant.get("ContainerStartupHealthCheckTimeoutInSeconds", DEFAULT_STARTUP_TIMEOUT_S)

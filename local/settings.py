@@ -19,6 +19,9 @@ DEFAULT_PORT = 4566
 STAGE = "dev"
 """The stage that local mode runs; others ask for hardware that a machine need not have, or keep their data."""
 
+WAIT_SCALE = 0.1
+"""How long a Wait state lasts, of what it says: nothing takes as long here as what the state machines wait for."""
+
 PORT_VARIABLE = "WORDSIGHT_LOCAL_PORT"
 DIRECTORY_VARIABLE = "WORDSIGHT_LOCAL_DIR"
 PROCESS_MARK = "WORDSIGHT_LOCAL_OWNER"
@@ -69,6 +72,8 @@ class LocalSettings:
     api_key_file = _Within("api-key")
     programs = _Within("programs")
     """What stands for /opt/ml: one folder per running container."""
+    decisions = _Within("decisions.jsonl")
+    """What the deployed roles were allowed and denied: local/iam.py."""
     logs = _Within("logs")
     """One file per program that served or trained."""
     temporary = _Within("tmp")
@@ -144,6 +149,8 @@ def emulator_environment(settings: LocalSettings, environ: Mapping[str, str]) ->
         PROCESS_MARK: str(settings.directory),
         DIRECTORY_VARIABLE: str(settings.directory),
         PORT_VARIABLE: str(settings.port),
+        "AUTH": "true",  # ministack's name for enforcing IAM
+        "SFN_WAIT_SCALE": str(WAIT_SCALE),
         "BIND_HOST": "127.0.0.1",
         "GATEWAY_PORT": str(settings.port),
         "DOCKER_HOST": f"unix://{settings.directory}/no-docker",

@@ -17,6 +17,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from botocore.validate import ParamValidator
 
 from local.containers import ROOT, Container, Images, Program
+from local.permissions import Denied, Permissions, container_facts
 from local.s3 import S3Client, Upload, download_manifest, download_prefix
 from local.sagemaker import ApiError, Record, arn
 
@@ -34,8 +35,8 @@ MAX_INTERRUPTIONS = 5
 class TrainingJobs:
     """An account's training jobs. Their containers get their folders under `directory`."""
 
-    def __init__(self, directory: Path, images: Images, s3: S3Client) -> None:
-        self._directory, self._images, self._s3 = directory, images, s3
+    def __init__(self, directory: Path, images: Images, permissions: Permissions) -> None:
+        self._directory, self._images, self._permissions = directory, images, permissions
         self._jobs: dict[str, TrainingJob] = {}
 
     def create(self, request: Record) -> Record:
@@ -46,8 +47,14 @@ class TrainingJobs:
             raise ApiError(f"There is a training job named {name} already; names are unique.", "ResourceInUse")
         if request["OutputDataConfig"].get("CompressionType") != "NONE":
             raise ApiError("Local mode writes artifacts only with CompressionType NONE.")
-        program = self._images.find(request["AlgorithmSpecification"]["TrainingImage"])
-        job = self._jobs[name] = TrainingJob(request, self._images, program, self._directory / name, self._s3)
+        image, role = request["AlgorithmSpecification"]["TrainingImage"], request["RoleArn"]
+        program, s3 = self._images.find(image), self._permissions.s3(role)
+        known = container_facts(image, "/aws/sagemaker/TrainingJobs", "/aws/sagemaker/TrainingJobs")
+        try:
+            self._permissions.imply("a container starts", role, **known)
+        except Denied as denied:
+            raise ApiError(str(denied), "AccessDeniedException") from None
+        job = self._jobs[name] = TrainingJob(request, self._images, program, self._directory / name, s3)
         threading.Thread(target=job.run, daemon=True).start()
         return {"TrainingJobArn": arn("training-job", name)}
 

@@ -113,6 +113,25 @@ def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[object]:
         yield client
 
 
+class Generous:
+    """Roles that may do everything; it is written down what they were asked for."""
+
+    def __init__(self, s3: Any) -> None:
+        self._s3 = s3
+        self.implied: list[tuple[str, str, dict[str, str]]] = []
+
+    def imply(self, moment: str, role_arn: str, **known: str) -> None:
+        self.implied.append((moment, role_arn, known))
+
+    def s3(self, role_arn: str) -> Any:
+        return self._s3
+
+
+@pytest.fixture
+def permissions(s3: Any) -> Generous:
+    return Generous(s3)
+
+
 @pytest.fixture
 def log_lines() -> list[str]:
     """What the containers logged, each line as `group stream: line`."""
@@ -136,10 +155,14 @@ def settings(tmp_path: Path) -> Iterator[LocalSettings]:
 
 @pytest.fixture(scope="session")
 def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalSettings]:
-    """An emulator that runs, shared by the tests that deploy on it. Each removes what it has made."""
+    """An emulator that runs, shared by the tests that deploy on it. Each removes what it has made. Its role `any` is not
+    one of the app's: it may do everything."""
     settings = LocalSettings(ROOT, tmp_path_factory.mktemp("emulator") / "local", free_port())
     with processes.exclusive(settings):
         process = processes.start(settings)
+    services = [f"{service}.amazonaws.com" for service in ("lambda", "states", "sagemaker")]
+    trust = {"Statement": [{"Effect": "Allow", "Principal": {"Service": services}, "Action": "sts:AssumeRole"}]}
+    clients_of(settings)("iam").create_role(RoleName="any", AssumeRolePolicyDocument=json.dumps(trust))
     yield settings
     processes.remove(settings)
     process.wait()
@@ -149,6 +172,11 @@ def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalSettings]:
 def aws(system: LocalSettings, cloud_assembly: Path) -> Any:
     """Makes boto3 clients of the emulator, whose cloud assembly is the one with the small image."""
     shutil.copytree(cloud_assembly, system.cloud_assembly, dirs_exist_ok=True)
+    return clients_of(system)
+
+
+def clients_of(system: LocalSettings) -> Any:
+    """Makes boto3 clients of an emulator, from the name of a service."""
     environment = client_environment(system, {})
     session = boto3.Session(
         environment["AWS_ACCESS_KEY_ID"], environment["AWS_SECRET_ACCESS_KEY"], region_name=environment["AWS_REGION"]

@@ -29,7 +29,7 @@ ROLE_OF_A_FUNCTION = {
 def deployed(aws: Any, name: str, template: str) -> Iterator[Any]:
     """A client of CloudFormation while the stack stands."""
     stacks = aws("cloudformation")
-    stacks.create_stack(StackName=name, TemplateBody=template, Capabilities=["CAPABILITY_IAM"])
+    stacks.create_stack(StackName=name, TemplateBody=template, Capabilities=["CAPABILITY_NAMED_IAM"])
     settle(stacks, name, "create")
     yield stacks
     stacks.delete_stack(StackName=name)
@@ -48,7 +48,10 @@ def serving(**environment: str) -> str:
     config = {"Fn::GetAtt": ["Config", "EndpointConfigName"]}
     target = {"ResourceId": "endpoint/clip/variant/AllTraffic", "MinCapacity": 1, "MaxCapacity": 2}
     resources = {
-        "Model": {"Type": "AWS::SageMaker::Model", "Properties": {"PrimaryContainer": container}},
+        "Model": {
+            "Type": "AWS::SageMaker::Model",
+            "Properties": {"PrimaryContainer": container, "ExecutionRoleArn": ROLE},
+        },
         "Config": {"Type": "AWS::SageMaker::EndpointConfig", "Properties": {"ProductionVariants": [variant]}},
         "Endpoint": {
             "Type": "AWS::SageMaker::Endpoint",

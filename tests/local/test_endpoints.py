@@ -12,12 +12,13 @@ import pytest
 from local.containers import Images
 from local.endpoints import Endpoints
 from local.sagemaker import ApiError
-from tests.local.conftest import IMAGE
+from tests.local.conftest import IMAGE, Generous
+from tests.local.emulated import ROLE
 
 
 @pytest.fixture
-def endpoints(tmp_path: Path, images: Images, s3: Any) -> Iterator[Endpoints]:
-    endpoints = Endpoints(tmp_path / "programs", images, s3)
+def endpoints(tmp_path: Path, images: Images, permissions: Generous) -> Iterator[Endpoints]:
+    endpoints = Endpoints(tmp_path / "programs", images, permissions)
     yield endpoints
     endpoints.stop_all()
 
@@ -28,7 +29,7 @@ def configure(endpoints: Endpoints, name: str, data_uri: str = "", **environment
     if data_uri:
         source = {"S3Uri": data_uri, "S3DataType": "S3Prefix", "CompressionType": "None"}
         container["ModelDataSource"] = {"S3DataSource": source}
-    endpoints.create_model({"ModelName": name, "PrimaryContainer": container})
+    endpoints.create_model({"ModelName": name, "PrimaryContainer": container, "ExecutionRoleArn": ROLE})
     variant = {"VariantName": "AllTraffic", "ModelName": name, "InitialInstanceCount": 1}
     endpoints.create_endpoint_config({"EndpointConfigName": name, "ProductionVariants": [variant]})
 

@@ -9,16 +9,16 @@ import pytest
 from local.containers import Images
 from local.sagemaker import ApiError, Record
 from local.training import Metrics, TrainingJobs
-from tests.local.conftest import IMAGE
+from tests.local.conftest import IMAGE, Generous
 from tests.local.emulated import wait_for
 
 LOSS = {"Name": "train:loss", "Regex": r" loss=(\S+)"}
 
 
 @pytest.fixture
-def jobs(tmp_path: Path, images: Images, s3: Any) -> TrainingJobs:
+def jobs(tmp_path: Path, images: Images, s3: Any, permissions: Generous) -> TrainingJobs:
     s3.put_object(Bucket="bucket", Key="sets/one/images/cat.png", Body=b"cat")
-    return TrainingJobs(tmp_path / "programs", images, s3)
+    return TrainingJobs(tmp_path / "programs", images, permissions)
 
 
 def request(name: str, **changes: Any) -> Record:
@@ -86,10 +86,10 @@ def test_a_manifest_with_an_object_that_is_not_there_fails_by_naming_it(jobs: Tr
     assert "s3://bucket/sets/one/images/cow.png cannot be read" in job["FailureReason"]
 
 
-def test_what_is_no_manifest_fails_by_saying_what_one_is(jobs: TrainingJobs) -> None:
+def test_what_is_no_manifest_fails_by_saying_what_one_is(jobs: TrainingJobs, s3: Any) -> None:
     wrong = channel("s3://bucket/sets/one/images/", "ManifestFile")
     wrong["DataSource"]["S3DataSource"]["S3Uri"] = "s3://bucket/sets/one/manifest"
-    jobs._s3.put_object(Bucket="bucket", Key="sets/one/manifest", Body=b'["images/cat.png"]')
+    s3.put_object(Bucket="bucket", Key="sets/one/manifest", Body=b'["images/cat.png"]')
     job = jobs.run(request("one", InputDataConfig=[wrong]))
     assert 'it must be [{"prefix": "s3://…"}, "key", …]' in job["FailureReason"]
 

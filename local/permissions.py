@@ -1,0 +1,159 @@
+"""What AWS's services do with a role: the calls that no request shows the emulator, and how local mode asks for them.
+
+Each row of `MOMENTS` is a set of actions on one resource, with the page that says so, by what happens and by the
+service that takes the role then. `iam.py` answers.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from local.s3 import S3Client
+
+_DOCS = "https://docs.aws.amazon.com"
+
+
+@dataclass(frozen=True)
+class ImpliedCalls:
+    """`resource` and the values of `context` (condition keys) are formats over what is known at that moment."""
+
+    actions: tuple[str, ...]
+    resource: str
+    source: str
+    context: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Moment:
+    """What `service` (as in `lambda.amazonaws.com`) calls with a role when something happens."""
+
+    service: str
+    calls: tuple[ImpliedCalls, ...]
+
+
+def _arn(service: str, resource: str) -> str:
+    return f"arn:aws:{service}:{{region}}:{{account}}:{resource}"
+
+
+_TRACES = ImpliedCalls(
+    ("xray:PutTraceSegments", "xray:PutTelemetryRecords"), "*", f"{_DOCS}/lambda/latest/dg/services-xray.html"
+)
+_WRITE = ("logs:CreateLogStream", "logs:PutLogEvents")
+_STREAM = _arn("logs", "log-group:{log_group}:log-stream:stream")
+_DELIVERY = (
+    *("logs:CreateLogDelivery", "logs:GetLogDelivery", "logs:UpdateLogDelivery", "logs:DeleteLogDelivery"),
+    *("logs:ListLogDeliveries", "logs:PutResourcePolicy", "logs:DescribeResourcePolicies", "logs:DescribeLogGroups"),
+)
+_JOB_CALLS = f"{_DOCS}/step-functions/latest/dg/connect-sagemaker.html"
+_MAP_CALLS = f"{_DOCS}/step-functions/latest/dg/iam-policies-eg-dist-map.html"
+_EXECUTION_ROLES = f"{_DOCS}/sagemaker/latest/dg/sagemaker-roles.html"
+_GUARDRAILS = f"{_DOCS}/sagemaker/latest/dg/deployment-guardrails-configuration.html"
+
+_CONTAINER = (
+    ImpliedCalls(("ecr:GetAuthorizationToken",), "*", _EXECUTION_ROLES),
+    ImpliedCalls(
+        ("ecr:BatchCheckLayerAvailability", "ecr:GetDownloadUrlForLayer", "ecr:BatchGetImage"),
+        "{repository_arn}",
+        _EXECUTION_ROLES,
+    ),
+    ImpliedCalls(("logs:CreateLogGroup",), _arn("logs", "log-group:{log_group}"), _EXECUTION_ROLES),
+    ImpliedCalls(("logs:DescribeLogStreams",), _arn("logs", "log-group:{log_group}:log-stream:"), _EXECUTION_ROLES),
+    ImpliedCalls(_WRITE, _STREAM, _EXECUTION_ROLES),
+    ImpliedCalls(("cloudwatch:PutMetricData",), "*", _EXECUTION_ROLES, {"cloudwatch:namespace": "{metric_namespace}"}),
+)
+
+MOMENTS: Mapping[str, Moment] = {
+    "a function runs": Moment(
+        "lambda", (ImpliedCalls(_WRITE, _STREAM, f"{_DOCS}/lambda/latest/dg/monitoring-cloudwatchlogs.html"),)
+    ),
+    "a function is traced": Moment("lambda", (_TRACES,)),
+    "a state machine is made": Moment(
+        "states",
+        (
+            ImpliedCalls(_DELIVERY, "*", f"{_DOCS}/step-functions/latest/dg/cw-logs.html"),
+            ImpliedCalls(
+                (*_TRACES.actions, "xray:GetSamplingRules", "xray:GetSamplingTargets"),
+                "*",
+                f"{_DOCS}/step-functions/latest/dg/concepts-xray-tracing.html",
+            ),
+        ),
+    ),
+    "a state invokes a function": Moment(
+        "states",
+        (
+            ImpliedCalls(
+                ("lambda:InvokeFunction",), "{function_arn}", f"{_DOCS}/step-functions/latest/dg/connect-lambda.html"
+            ),
+        ),
+    ),
+    "a state starts an execution": Moment(
+        "states",
+        (
+            ImpliedCalls(
+                ("states:StartExecution",),
+                "{machine_arn}",
+                f"{_DOCS}/step-functions/latest/dg/connect-stepfunctions.html",
+            ),
+        ),
+    ),
+    "a state runs a training job": Moment(
+        "states",
+        (
+            ImpliedCalls(
+                tuple(f"sagemaker:{verb}TrainingJob" for verb in ("Create", "Describe", "Stop")),
+                _arn("sagemaker", "training-job/{job}"),
+                _JOB_CALLS,
+            ),
+            ImpliedCalls(("sagemaker:AddTags",), _arn("sagemaker", "training-job/{job}"), _JOB_CALLS),
+            ImpliedCalls(("sagemaker:ListTags",), "*", _JOB_CALLS),
+            ImpliedCalls(
+                ("iam:PassRole",), "{job_role_arn}", _JOB_CALLS, {"iam:PassedToService": "sagemaker.amazonaws.com"}
+            ),
+            ImpliedCalls(
+                ("events:PutTargets", "events:PutRule", "events:DescribeRule"),
+                _arn("events", "rule/StepFunctionsGetEventsForSageMakerTrainingJobsRule"),
+                _JOB_CALLS,
+            ),
+        ),
+    ),
+    "a distributed map runs": Moment(
+        "states",
+        (
+            ImpliedCalls(("states:StartExecution",), "{machine_arn}", _MAP_CALLS),
+            ImpliedCalls(("states:DescribeExecution", "states:StopExecution"), "{executions_arn}:child", _MAP_CALLS),
+            ImpliedCalls(("states:RedriveExecution",), "{executions_arn}/{label}:child", _MAP_CALLS),
+        ),
+    ),
+    "a container starts": Moment("sagemaker", _CONTAINER),
+    "alarms guard an update": Moment(
+        "sagemaker",
+        (ImpliedCalls(("cloudwatch:DescribeAlarms",), _arn("cloudwatch", "alarm:{alarm}"), _GUARDRAILS),),
+    ),
+}
+"""By what happens."""
+
+
+class Denied(Exception):
+    """A role may not do what AWS would do with it at this moment. The text is AWS's sentence."""
+
+
+class Permissions(Protocol):
+    """What the services of local mode ask for when they act with a role."""
+
+    def imply(self, moment: str, role_arn: str, **known: str) -> None:
+        """Hold the calls of `moment` (a key of MOMENTS) against the role. Raises Denied."""
+
+    def s3(self, role_arn: str) -> S3Client:
+        """A client of S3 with the credentials of the role."""
+
+
+def container_facts(image: str, log_group: str, metric_namespace: str) -> dict[str, str]:
+    """What is known when SageMaker starts a container of an image in ECR."""
+    registry, _, rest = image.partition("/")
+    account, _, _, region, *_ = registry.split(".")
+    repository = rest.partition("@")[0].partition(":")[0]
+    return {
+        "repository_arn": f"arn:aws:ecr:{region}:{account}:repository/{repository}",
+        "log_group": log_group,
+        "metric_namespace": metric_namespace,
+    }
