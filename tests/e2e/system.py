@@ -16,8 +16,10 @@ from urllib.parse import quote
 import boto3
 
 from local import processes, sample
+from local.iam import read_decisions
 from local.processes import free_port
-from local.settings import DIRECTORY_VARIABLE, PORT_VARIABLE, LocalSettings, client_environment
+from local.settings import DIRECTORY_VARIABLE, PORT_VARIABLE, STAGE, LocalSettings, client_environment
+from tests.e2e import calls
 from tests.local.conftest import ROOT
 
 SERVING_STACK = "WordsightServing-dev"
@@ -33,6 +35,12 @@ class System:
     """One local system and the ways to talk to it."""
 
     settings: LocalSettings
+
+    def check_permissions(self) -> None:
+        """Nothing that a role of the app did was denied, and all of it is on record."""
+        decisions = list(read_decisions(self.settings.decisions))
+        assert [decision.sentence for decision in decisions if not decision.allowed] == []
+        calls.check(calls.calls_of(decisions, self.client("cloudformation"), STAGE))
 
     def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         own = {
@@ -101,6 +109,7 @@ def deployed(directory: Path, *context: str) -> Iterator[System]:
         up = system.run("up", *context)
         assert up.returncode == 0, up.stdout + up.stderr
         yield system
+        system.check_permissions()
     finally:
         system.run("destroy")
         processes.stop(directory)

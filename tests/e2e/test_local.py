@@ -214,6 +214,10 @@ def test_the_state_machine_trains_a_checkpoint_that_can_go_live(system: System, 
     assert system.classify()[1]["x-model-version"] == "wordsight-dev-first"
 
 
+def test_no_role_was_denied_anything_and_all_that_they_did_is_on_record(system: System, printed: str) -> None:
+    system.check_permissions()
+
+
 def test_destroy_leaves_no_process_port_file_bucket_or_stack(system: System, printed: str) -> None:
     destroy = system.run("destroy")
     assert destroy.returncode == 0, destroy.stdout + destroy.stderr

@@ -155,8 +155,10 @@ def settings(tmp_path: Path) -> Iterator[LocalSettings]:
 
 @pytest.fixture(scope="session")
 def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalSettings]:
-    """An emulator that runs, shared by the tests that deploy on it. Each removes what it has made. Its role `any` is not
-    one of the app's: it may do everything."""
+    """An emulator that runs, shared by the tests that deploy on it. Each removes what it has made.
+
+    Its role `any` is none of the app's, and so may do everything.
+    """
     settings = LocalSettings(ROOT, tmp_path_factory.mktemp("emulator") / "local", free_port())
     with processes.exclusive(settings):
         process = processes.start(settings)

@@ -1,0 +1,54 @@
+"""The calls that the deployed roles were seen to make (calls.jsonl), held against each stage's policies.
+
+A permission that is missing, and one that nothing needs, is found without deploying anything.
+"""
+
+import pytest
+
+from tests.stacks.conftest import Assembly
+from tests.stacks.policies import Call, Statement, allows, grants, load_calls, statements
+
+NEVER_SEEN = {
+}
+"""Statements that no recorded call needs, with the reason for which they are granted."""
+
+LARGEST_SHARE_NEVER_SEEN = 0.05
+
+
+@pytest.fixture(scope="module")
+def calls() -> list[Call]:
+    return sorted(load_calls())
+
+
+def of(role: str, granted: list[Statement]) -> list[Statement]:
+    return [each for each in granted if each.role == role]
+
+
+@pytest.mark.parametrize("stage", ["dev", "prod"])
+def test_every_call_that_was_made_is_allowed(stage: str, calls: list[Call], request: pytest.FixtureRequest) -> None:
+    granted = list(statements(request.getfixturevalue(stage)))
+    assert [call for call in calls if not allows(of(call.role, granted), call)] == []
+
+
+@pytest.mark.parametrize("stage", ["dev", "prod"])
+def test_without_any_one_statement_a_call_would_be_denied(
+    stage: str, calls: list[Call], request: pytest.FixtureRequest
+) -> None:
+    granted = list(statements(request.getfixturevalue(stage)))
+    never_seen = []
+    for removed in granted:
+        left = [each for each in of(removed.role, granted) if each is not removed]
+        if all(allows(left, call) for call in calls if call.role == removed.role):
+            never_seen.append(str(removed))
+    assert sorted(never_seen) == sorted(NEVER_SEEN)
+    assert len(never_seen) <= LARGEST_SHARE_NEVER_SEEN * len(granted)
+
+
+def test_every_action_on_every_resource_is_needed_by_a_call(calls: list[Call], dev: Assembly) -> None:
+    granted = list(statements(dev))
+    unused = [
+        grant
+        for grant in grants(granted)
+        if not any(call.role == grant[0] and allows([only(*grant)], call) for call in calls)
+    ]
+    assert unused == []
