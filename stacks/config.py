@@ -169,9 +169,9 @@ class StageConfig(Settings):
     """CloudFormation refuses to delete any of the stacks until somebody switches this off."""
     data_bucket: _Bucket = ""
     """Adopt this bucket as the data bucket instead of making one: one that a destroy has kept. Nothing about it is
-    changed, and no destroy removes it: encryption, lifecycle, versioning and CORS stay what an earlier deployment gave
-    it, so that other `cors_origins` have to be set on it by hand. Never name a bucket that the stage's own stack still
-    holds: the stack would give it up, and where `retain_data` is false empty and delete it."""
+    changed, and no destroy removes it: policy, encryption, lifecycle, versioning and CORS stay what an earlier
+    deployment gave it, so that other `cors_origins` have to be set on it by hand. Never name a bucket that the stage's
+    own stack still holds: the stack would give it up, and where `retain_data` is false empty and delete it."""
     artifacts_bucket: _Bucket = ""
     """The same for the artifacts bucket, with models and their registry."""
     log_retention_days: int = 14

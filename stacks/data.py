@@ -71,6 +71,8 @@ def _bucket(
         lifecycle_rules=[unfinished, *rules, replaced],
         **properties,
     )
+    if config.retain_data and bucket.policy:
+        bucket.policy.apply_removal_policy(RemovalPolicy.RETAIN)  # a bucket that is kept insists on TLS as before
     acknowledge(
         bucket,
         "the buckets are private and read by three roles of this app only; CloudTrail data events can be switched on "
