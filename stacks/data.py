@@ -24,8 +24,9 @@ class DataStack(Stack):
     A bucket that the stage adopts (`data_bucket`, `artifacts_bucket`) is named here and otherwise left alone.
 
     The other stacks refer to these buckets by Fn::GetStackOutput, which CloudFormation reads when *they* are updated.
-    If this stack alone is made anew, the others keep the former buckets' names, and a deployment skips them, as their
-    templates have not changed: `cdk deploy --all --force` then. Adopted buckets are named in the templates themselves.
+    If this stack alone is made anew, the others keep the former buckets' names, and CDK skips them, as their templates
+    have not changed: `cdk deploy --all --force` asks for an update. Adopted buckets are named in the templates instead.
+    https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/intrinsic-function-reference-getstackoutput.html
     """
 
     def __init__(self, scope: Construct, id: str, *, config: StageConfig) -> None:
