@@ -25,6 +25,7 @@ from contract.containers import Precision, ServeSettings
 from contract.settings import Allowed, Origins, Settings, SettingsError, Switch
 
 STAGES_FOLDER = Path(__file__).parent / "stages"
+DEFAULT_STAGE = "dev"
 
 StackPart = Literal["Data", "Training", "Serving", "Api"]
 """The stacks of a stage, in the order in which they are deployed."""
@@ -317,7 +318,7 @@ def stage_config(stage: str, folder: Path = STAGES_FOLDER) -> StageConfig:
     if stage not in names:
         raise SettingsError(
             f"stage is {stage!r}, allowed: {', '.join(names)} (the files of {os.path.relpath(folder)}). To make it, "
-            f'write {os.path.relpath(folder / stage)}.toml: a line inherit = "{names[0]}", and what is to differ'
+            f'write {os.path.relpath(folder / stage)}.toml: a line inherit = "{DEFAULT_STAGE}", and what is to differ'
         )
     return _read_stage(stage, folder, ())
 
@@ -349,16 +350,16 @@ def _read_stage(stage: str, folder: Path, heirs: tuple[str, ...]) -> StageConfig
 
 
 def from_context(context: Mapping[str, Any], folder: Path = STAGES_FOLDER) -> StageConfig:
-    """The stage named by the context's `stage` (dev by default) with every field that the context sets, as text or not.
+    """The stage named by the context's `stage`, or else dev, with every field that the context sets, as text or not.
 
     Keys with a colon, as CDK's own all have, are not ours, and `nag` configures no stage. Raises SettingsError.
     """
     chosen = {key: value for key, value in context.items() if ":" not in key and key != "nag"}
-    return StageConfig(**{**dict(stage_config(chosen.get("stage", "dev"), folder)), **chosen})
+    return StageConfig(**{**dict(stage_config(chosen.get("stage", DEFAULT_STAGE), folder)), **chosen})
 
 
 if __name__ == "__main__":
     try:
-        print(stage_config(sys.argv[1] if len(sys.argv) > 1 else "dev").cost)
+        print(stage_config(sys.argv[1] if len(sys.argv) > 1 else DEFAULT_STAGE).cost)
     except SettingsError as error:
         sys.exit(str(error))
