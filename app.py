@@ -22,7 +22,9 @@ def build(app: App) -> None:
     data = DataStack(app, config.stack_name("Data"), config=config)
     training = TrainingStack(app, config.stack_name("Training"), config=config, data=data)
     serving = ServingStack(app, config.stack_name("Serving"), config=config, data=data)
-    ApiStack(app, config.stack_name("Api"), config=config, data=data, training=training, serving=serving)
+    api = ApiStack(app, config.stack_name("Api"), config=config, data=data, training=training, serving=serving)
+    for stack in (data, training, serving, api):
+        stack.termination_protection = config.termination_protection
     for key, value in config.tags.items():
         Tags.of(app).add(key, value)
     if str(app.node.try_get_context("nag")).lower() == "true":

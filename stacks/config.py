@@ -3,14 +3,20 @@
     npx cdk deploy --all -c stage=prod -c throttling_rate_rps=200
     python -m stacks.config prod                                       # what it costs, idle
 
-Any field may be set with `-c field=value`; a value that is not allowed stops synth with a sentence about it.
+A stage is a file of `stages/`, named after it: `field = value` for what differs from the defaults, and perhaps
+`inherit = "dev"`, which takes all that another file says first. Any field may also be set with `-c field=value`.
+A value that is not allowed stops synth with a sentence about it.
 """
 
+import json
+import os
 import re
 import sys
+import tomllib
 from collections.abc import Mapping
 from dataclasses import astuple
 from difflib import get_close_matches
+from pathlib import Path
 from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import ConfigDict, Field, model_validator
@@ -18,11 +24,25 @@ from pydantic import ConfigDict, Field, model_validator
 from contract.containers import Precision, ServeSettings
 from contract.settings import Allowed, Origins, Settings, SettingsError, Switch
 
+STAGES_FOLDER = Path(__file__).parent / "stages"
+DEFAULT_STAGE = "dev"
+
 StackPart = Literal["Data", "Training", "Serving", "Api"]
 """The stacks of a stage, in the order in which they are deployed."""
 
 POWERTOOLS_LAYER_VERSION = 36
 """The public layer that carries aws-lambda-powertools and pydantic at the versions of requirements.txt."""
+POWERTOOLS_ACCOUNT = "017000801446"
+"""Whose layer it is, in every region that is not in the table below."""
+POWERTOOLS_ACCOUNTS = {
+    "cn-north-1": "498634801083",
+    "us-gov-east-1": "165087284144",
+    "us-gov-west-1": "165093116878",
+}
+"""Layers can't be shared across partitions, so China and GovCloud have copies of other accounts.
+
+https://docs.aws.amazon.com/powertools/python/latest/getting-started/install/#lambda-layer
+"""
 
 USD_PER_HOUR = {
     "ml.c5.xlarge": 0.204,
@@ -65,6 +85,11 @@ _ImageUri = Annotated[
     str,
     Field(pattern=rf"^({_REPOSITORY}(:[\w.-]+|@sha256:[0-9a-f]{{64}}))?$"),
     Allowed("empty, or an image in ECR such as 123456789012.dkr.ecr.us-east-1.amazonaws.com/wordsight:1"),
+]
+_Bucket = Annotated[
+    str,
+    Field(pattern=r"^([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])?$"),
+    Allowed("empty, or the name of a bucket in the same account and region"),
 ]
 
 
@@ -123,15 +148,33 @@ class StageConfig(Settings):
 
     auth: Literal["api_key", "iam", "none"] = "api_key"
     throttling_rate_rps: Annotated[float, Field(ge=0.1, le=10_000)] = 10.0
-    """What callers may ask together. The endpoint is the real limit, so it grows with type and count of instances."""
+    """What may be asked of one route. API Gateway counts each method of the stage by itself, and with `auth` "api_key"
+    also each key over all routes. The endpoint is the real limit, so it grows with type and count of instances.
+    https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-request-throttling.html"""
     throttling_burst: Annotated[int, Field(ge=1, le=5_000)] = 20
-    """How many may come at once; who would wait too long (QUEUE_BUDGET_MS) the endpoint refuses itself."""
+    """How many may come at once, counted in the same way; who would wait too long (QUEUE_BUDGET_MS) the endpoint
+    refuses itself."""
     cors_origins: Annotated[
         Origins, Allowed("* or origins separated by commas, such as https://example.com, without a path")
     ] = ()
+    api_logging: Literal["create", "existing", "off"] = "create"
+    """API Gateway writes logs with one role, which is a setting of the account and region. "create" makes a role and
+    puts it there, in place of one that other APIs may use; "existing" leaves the one that is there, without which the
+    deployment fails; "off" logs no requests, and needs none."""
+    detailed_metrics: Switch = False
+    """Metrics of every method of the API, each billed as a custom metric; those of the whole API are there anyway."""
 
     retain_data: Switch = False
     """Keep the buckets when the stacks are destroyed; otherwise they go, with all objects in them."""
+    termination_protection: Switch = False
+    """CloudFormation refuses to delete any of the stacks until somebody switches this off."""
+    data_bucket: _Bucket = ""
+    """Adopt this bucket as the data bucket instead of making one: one that a destroy has kept. Nothing about it is
+    changed, and no destroy removes it: policy, encryption, lifecycle, versioning and CORS stay what an earlier
+    deployment gave it, so that other `cors_origins` have to be set on it by hand. Never name a bucket that the stage's
+    own stack still holds: the stack would give it up, and where `retain_data` is false empty and delete it."""
+    artifacts_bucket: _Bucket = ""
+    """The same for the artifacts bucket, with models and their registry."""
     log_retention_days: int = 14
 
     @model_validator(mode="after")
@@ -162,6 +205,11 @@ class StageConfig(Settings):
             )
         if "*" in self.cors_origins and len(self.cors_origins) > 1:
             faults.append(f"cors_origins is {self.cors_origins!r}: * allows every origin already, give it alone")
+        if self.data_bucket and self.data_bucket == self.artifacts_bucket:
+            faults.append(
+                f"data_bucket and artifacts_bucket are both {self.data_bucket!r}: give two, as what may be read and "
+                "written in the one may not in the other"
+            )
         if faults:
             raise ValueError("; ".join(faults))
         return self
@@ -212,6 +260,25 @@ class StageConfig(Settings):
         return _has_gpu(self.training_instance_type)
 
     @property
+    def configuration(self) -> str:
+        """Compact JSON of the knobs that differ from their defaults, as a deployment remembers it."""
+        return json.dumps(
+            self.model_dump(exclude={"stage"}, exclude_defaults=True), sort_keys=True, separators=(",", ":")
+        )
+
+    def changes_from(self, deployed_json: str) -> list[str]:
+        """What a deployment of this would change, one line per knob. `deployed_json`: the `configuration` of before.
+
+        Knobs that it lacks have their defaults there, and those that no longer exist are left out.
+        """
+        defaults, deployed = type(self)(stage=self.stage), json.loads(deployed_json)
+        return [
+            f"{name}: {_shown(before)} is deployed, this sets {_shown(value)}"
+            for name, value in _plain(self).items()
+            if (before := deployed.get(name, _plain(defaults)[name])) != value
+        ]
+
+    @property
     def cost(self) -> str:
         """What the idle deployment costs, in a sentence. The endpoint's instances are nearly all of it."""
         instances = f"{self.endpoint_instance_count} x {self.endpoint_instance_type}"
@@ -229,37 +296,70 @@ def _has_gpu(instance_type: str) -> bool:
     return bool(re.match(r"ml\.[gp]\d", instance_type))
 
 
-STAGES = {
-    "dev": StageConfig(stage="dev"),
-    "prod": StageConfig(
-        stage="prod",
-        endpoint_instance_type="ml.g4dn.xlarge",
-        training_instance_type="ml.g4dn.xlarge",
-        auth="iam",
-        throttling_rate_rps=50.0,
-        throttling_burst=32,
-        batch_concurrency=8,
-        retain_data=True,
-        log_retention_days=90,
-    ),
-}
+def _plain(config: StageConfig) -> dict[str, Any]:
+    """Its knobs as they are once they have been JSON."""
+    plain: dict[str, Any] = json.loads(json.dumps(config.model_dump(exclude={"stage"})))
+    return plain
 
 
-def stage_config(stage: str) -> StageConfig:
-    """The stage's configuration as written here. Raises SettingsError."""
-    if stage not in STAGES:
-        raise SettingsError(f"stage is {stage!r}, allowed: {', '.join(STAGES)}")
-    return STAGES[stage]
+def _shown(value: Any) -> str:
+    return value if isinstance(value, str) and value else json.dumps(value)
 
 
-def from_context(context: Mapping[str, Any]) -> StageConfig:
-    """The stage named by the context's `stage` (dev by default) with every field that the context sets.
+def stage_names(folder: Path = STAGES_FOLDER) -> list[str]:
+    """The stages that have a file."""
+    return sorted(path.stem for path in folder.glob("*.toml"))
+
+
+def stage_config(stage: str, folder: Path = STAGES_FOLDER) -> StageConfig:
+    """The stage's configuration as its file has it. Raises SettingsError, naming the file that is to be corrected."""
+    StageConfig(stage=stage)  # a name that no stage may have is refused before it becomes a path
+    names = stage_names(folder)
+    if stage not in names:
+        raise SettingsError(
+            f"stage is {stage!r}, allowed: {', '.join(names)} (the files of {os.path.relpath(folder)}). To make it, "
+            f'write {os.path.relpath(folder / stage)}.toml: a line inherit = "{DEFAULT_STAGE}", and what is to differ'
+        )
+    return _read_stage(stage, folder, ())
+
+
+def _read_stage(stage: str, folder: Path, heirs: tuple[str, ...]) -> StageConfig:
+    """`heirs`: the stages that inherit from this one, through whose files the way led here."""
+    path = folder / f"{stage}.toml"
+    file, chain = os.path.relpath(path), (*heirs, stage)
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{file} is not TOML: {error}") from None
+    if "stage" in values:
+        raise SettingsError(f"{file}: stage is {values['stage']!r}, but a stage is called as its file is: leave it out")
+    inherited: dict[str, Any] = {}
+    if (parent := values.pop("inherit", None)) is not None:
+        if parent in chain:
+            raise SettingsError(
+                f"{file}: inherit is {parent!r}, which leads in a circle: {' → '.join((*chain, parent))}"
+            )
+        if parent not in (names := stage_names(folder)):
+            others = ", ".join(name for name in names if name not in chain)
+            raise SettingsError(f"{file}: inherit is {parent!r}, allowed: {others}")
+        inherited = dict(_read_stage(parent, folder, chain))
+    try:
+        return StageConfig(**{**inherited, **values, "stage": stage})
+    except SettingsError as error:
+        raise SettingsError(f"{file}: {error}") from None
+
+
+def from_context(context: Mapping[str, Any], folder: Path = STAGES_FOLDER) -> StageConfig:
+    """The stage named by the context's `stage`, or else dev, with every field that the context sets, as text or not.
 
     Keys with a colon, as CDK's own all have, are not ours, and `nag` configures no stage. Raises SettingsError.
     """
     chosen = {key: value for key, value in context.items() if ":" not in key and key != "nag"}
-    return StageConfig(**{**dict(stage_config(chosen.get("stage", "dev"))), **chosen})
+    return StageConfig(**{**dict(stage_config(chosen.get("stage", DEFAULT_STAGE), folder)), **chosen})
 
 
 if __name__ == "__main__":
-    print(stage_config(sys.argv[1] if len(sys.argv) > 1 else "dev").cost)
+    try:
+        print(stage_config(sys.argv[1] if len(sys.argv) > 1 else DEFAULT_STAGE).cost)
+    except SettingsError as error:
+        sys.exit(str(error))

@@ -2,13 +2,19 @@
 
 from collections.abc import Mapping
 
-from aws_cdk import Aws, Duration, IgnoreMode, RemovalPolicy
+from aws_cdk import Aws, CfnCondition, Duration, Fn, IgnoreMode, RemovalPolicy, Stack
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
 from constructs import Construct
 
 from contract.limits import LAMBDA_TIMEOUT_S
-from stacks.config import LOG_RETENTION_DAYS, POWERTOOLS_LAYER_VERSION, StageConfig
+from stacks.config import (
+    LOG_RETENTION_DAYS,
+    POWERTOOLS_ACCOUNT,
+    POWERTOOLS_ACCOUNTS,
+    POWERTOOLS_LAYER_VERSION,
+    StageConfig,
+)
 from stacks.images import REPOSITORY_ROOT
 from stacks.permissions import Role
 
@@ -17,8 +23,6 @@ CODE = ("/*", "!/lambdas", "!/contract", "__pycache__")
 
 MEMORY_MB = 1024
 """Lambda's CPU grows with memory: enough to decode 4 MB of base64 in a few milliseconds."""
-
-POWERTOOLS_ACCOUNT = "017000801446"
 
 
 class HandlerFunction(lambda_.Function):
@@ -40,9 +44,8 @@ class HandlerFunction(lambda_.Function):
         self.permissions = Role(scope, f"{id}Role", service="lambda")
         self.permissions.wildcards["*"] = "X-Ray's actions know no resources"
         log.grant_write(self.permissions)
-        # https://docs.aws.amazon.com/powertools/python/latest/getting-started/install/#lambda-layer
         layer = f"AWSLambdaPowertoolsPythonV3-python314-arm64:{POWERTOOLS_LAYER_VERSION}"
-        layer_arn = f"arn:{Aws.PARTITION}:lambda:{Aws.REGION}:{POWERTOOLS_ACCOUNT}:layer:{layer}"
+        layer_arn = f"arn:{Aws.PARTITION}:lambda:{Aws.REGION}:{_powertools_account(Stack.of(scope))}:layer:{layer}"
         super().__init__(
             scope,
             id,
@@ -59,6 +62,21 @@ class HandlerFunction(lambda_.Function):
             log_group=log,
             tracing=lambda_.Tracing.ACTIVE,
         )
+
+
+def _powertools_account(stack: Stack) -> str:
+    """Whose layer it is where the stack is deployed, which is not known before."""
+    account = POWERTOOLS_ACCOUNT
+    for region, copy in POWERTOOLS_ACCOUNTS.items():
+        id = "Is" + region.title().replace("-", "")
+        made = stack.node.try_find_child(id)
+        there = (
+            made
+            if isinstance(made, CfnCondition)
+            else CfnCondition(stack, id, expression=Fn.condition_equals(Aws.REGION, region))
+        )
+        account = Fn.condition_if(there.logical_id, copy, account).to_string()
+    return account
 
 
 def log_group(scope: Construct, id: str, config: StageConfig, *, name: str | None = None) -> logs.LogGroup:

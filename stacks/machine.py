@@ -26,7 +26,12 @@ MAX_ATTEMPTS = 6
 
 
 class Machine(sfn.StateMachine):
-    """A state machine, logged and traced, that begins with the state `start` and may call `functions`."""
+    """A state machine, logged and traced, that begins with the state `start` and may call `functions`.
+
+    Its log group's name says where it is in the app. Step Functions adds every log group to one resource policy of
+    CloudWatch Logs, of at most 5,120 characters for all machines of an account, unless its name has the prefix
+    /aws/vendedlogs/. https://docs.aws.amazon.com/step-functions/latest/dg/bp-cwl.html
+    """
 
     def __init__(
         self,
@@ -42,6 +47,7 @@ class Machine(sfn.StateMachine):
         """`role`: one that may already do what the states need beside the functions."""
         role = role or machine_role(scope, id)
         role.allow(["lambda:InvokeFunction"], *(function.function_arn for function in functions))
+        log = log_group(scope, f"{id}Logs", config, name=f"/aws/vendedlogs/states/{scope.node.path}/{id}")
         super().__init__(
             scope,
             id,
@@ -49,9 +55,7 @@ class Machine(sfn.StateMachine):
             role=role,
             timeout=Duration.seconds(timeout_s) if timeout_s else None,
             tracing_enabled=True,
-            logs=sfn.LogOptions(
-                destination=log_group(scope, f"{id}Logs", config), level=sfn.LogLevel.ALL, include_execution_data=True
-            ),
+            logs=sfn.LogOptions(destination=log, level=sfn.LogLevel.ALL, include_execution_data=True),
         )
         # Deleting the machine waits for its executions, which still need what the role's policy grants.
         self.node.add_dependency(role)

@@ -96,6 +96,7 @@ class ApiStack(Stack):
             plan.add_api_key(key)
             plan.add_api_stage(stage=api.deployment_stage)
             CfnOutput(self, "ApiKeyId", value=key.key_id)
+        CfnOutput(self, "Configuration", value=config.configuration)  # what the next deployment is compared with
         url = f"https://{api.rest_api_id}.execute-api.{Aws.REGION}.{Aws.URL_SUFFIX}/{STAGE_NAME}"
         CfnOutput(self, "ApiUrl", value=url)
 
@@ -106,6 +107,8 @@ class ApiStack(Stack):
             allow_headers=list(REQUEST_HEADERS),
             expose_headers=list(limits.EXPOSED_HEADERS),
         )
+        logged = config.api_logging != "off"
+        access_log = log_group(self, "AccessLogs", config) if logged else None
         api = apigateway.RestApi(
             self,
             "Api",
@@ -114,23 +117,28 @@ class ApiStack(Stack):
             binary_media_types=list(BINARY_MEDIA_TYPES),
             default_cors_preflight_options=cors if config.cors_origins else None,
             # The account's one role for API Gateway's logs: it stays when the stack goes, for other APIs use it too.
-            cloud_watch_role=True,
+            cloud_watch_role=config.api_logging == "create",
             deploy_options=apigateway.StageOptions(
                 stage_name=STAGE_NAME,
                 throttling_rate_limit=config.throttling_rate_rps,
                 throttling_burst_limit=config.throttling_burst,
-                access_log_destination=apigateway.LogGroupLogDestination(log_group(self, "AccessLogs", config)),
-                access_log_format=apigateway.AccessLogFormat.custom(_access_log_line()),
-                logging_level=apigateway.MethodLoggingLevel.ERROR,
+                access_log_destination=apigateway.LogGroupLogDestination(access_log) if access_log else None,
+                access_log_format=apigateway.AccessLogFormat.custom(_access_log_line()) if access_log else None,
+                logging_level=apigateway.MethodLoggingLevel.ERROR if logged else apigateway.MethodLoggingLevel.OFF,
                 data_trace_enabled=False,  # images and annotations do not belong in logs
-                metrics_enabled=True,
+                metrics_enabled=config.detailed_metrics,
                 tracing_enabled=True,
             ),
         )
         api.node.try_remove_child("Endpoint")  # the library's own output of the address, with another spelling
-        # Made here, or API Gateway would make it itself and keep it for ever.
-        name = f"API-Gateway-Execution-Logs_{api.rest_api_id}/{STAGE_NAME}"
-        api.deployment_stage.node.add_dependency(log_group(self, "ExecutionLogs", config, name=name))
+        if logged:
+            # Made here, or API Gateway would make it itself and keep it for ever.
+            name = f"API-Gateway-Execution-Logs_{api.rest_api_id}/{STAGE_NAME}"
+            api.deployment_stage.node.add_dependency(log_group(self, "ExecutionLogs", config, name=name))
+        else:
+            acknowledge(
+                api, "this stage was told to keep no record of requests: `api_logging` is off", "APIG1", "APIG6"
+            )
         acknowledge(
             api,
             "the function checks every request against the contract and says in a sentence what to change; "
@@ -144,11 +152,12 @@ class ApiStack(Stack):
             "The page, /health and /openapi.json are open on purpose, and throttled",
             *("APIG4", "COG4"),
         )
-        acknowledge(
-            api.node.find_child("CloudWatchRole"),
-            "the account's one role for API Gateway's logs, with the policy that AWS made for it",
-            managed_policy("AmazonAPIGatewayPushToCloudWatchLogs"),
-        )
+        if config.api_logging == "create":
+            acknowledge(
+                api.node.find_child("CloudWatchRole"),
+                "the account's one role for API Gateway's logs, with the policy that AWS made for it",
+                managed_policy("AmazonAPIGatewayPushToCloudWatchLogs"),
+            )
         return api
 
 
@@ -218,7 +227,8 @@ def _problems(config: StageConfig) -> dict[str, problems.ProblemError]:
             f"Send smaller or fewer ones, or an s3_key under {limits.UPLOADS_PREFIX}"
         ),
         "THROTTLED": problems.TooManyRequests(
-            f"more than {config.throttling_rate_rps:g} requests per second: slow down and try again",
+            f"more than {config.throttling_rate_rps:g} requests per second to one route"
+            f"{' or with one API key' if config.auth == 'api_key' else ''}: slow down and try again",
             retry_after_s=RETRY_AFTER_S,
         ),
         "INTEGRATION_TIMEOUT": problems.GatewayTimeout(

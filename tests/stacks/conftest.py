@@ -148,8 +148,12 @@ TUNED = {
     "exact": "true",
     "precision": "fp32",
     "queue_budget_ms": "250",
+    "api_logging": "existing",
+    "detailed_metrics": "true",
 }
 """dev with knobs that do not touch each other, so that one synth shows what each does."""
+ADOPTING = {"stage": "prod", "data_bucket": "our-data", "artifacts_bucket": "our-models", "api_logging": "off"}
+"""prod made anew around the buckets that were kept, without a record of requests."""
 
 
 @pytest.fixture(scope="session")
@@ -186,6 +190,11 @@ def prod(synthesize: Synthesize) -> Assembly:
 @pytest.fixture(scope="session")
 def tuned(synthesize: Synthesize) -> Assembly:
     return synthesize(**TUNED)
+
+
+@pytest.fixture(scope="session")
+def adopting(synthesize: Synthesize) -> Assembly:
+    return synthesize(**ADOPTING)
 
 
 @pytest.fixture(params=["dev", "prod"])

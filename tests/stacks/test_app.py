@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 from aws_cdk import App, Stack, aws_s3
 
+from stacks.config import POWERTOOLS_ACCOUNT, POWERTOOLS_ACCOUNTS
 from tests.stacks.conftest import REPOSITORY, Assembly, flat, listed
 
 STATEFUL = ("AWS::S3::Bucket", "AWS::Logs::LogGroup")
@@ -81,14 +83,23 @@ def test_a_service_takes_a_role_only_where_it_is_meant(assembly: Assembly) -> No
     }
 
 
-def test_the_endpoint_is_the_one_thing_with_a_physical_name_that_a_second_deployment_would_meet(dev: Assembly) -> None:
+def test_what_has_a_physical_name_has_the_stage_in_it(dev: Assembly) -> None:
+    """The endpoint, and the log groups of state machines. Two stages of one account would meet in any other."""
     named = {
-        resource["Type"]
+        resource["Properties"][name]: resource["Type"]
         for _, resource in dev.resources
         for name in ("BucketName", "RoleName", "FunctionName", "StateMachineName", "LogGroupName", "EndpointName")
         if isinstance(resource["Properties"].get(name), str) and not resource["Type"].startswith("Custom::")
     }
-    assert named == {"AWS::SageMaker::Endpoint"}
+    assert set(named.values()) == {"AWS::SageMaker::Endpoint", "AWS::Logs::LogGroup"}
+    assert all("-dev" in name for name in named)
+
+
+def test_prod_can_not_be_deleted_by_mistake(dev: Assembly, adopting: Assembly) -> None:
+    for assembly, protected in ((dev, False), (adopting, True)):
+        manifest = json.loads((assembly.directory / "manifest.json").read_text())
+        stacks = [each for each in manifest["artifacts"].values() if each["type"] == "aws:cloudformation:stack"]
+        assert [each["properties"].get("terminationProtection", False) for each in stacks] == [protected] * 4
 
 
 def test_stacks_refer_to_each_other_weakly(assembly: Assembly) -> None:
@@ -100,7 +111,8 @@ def test_stacks_refer_to_each_other_weakly(assembly: Assembly) -> None:
 def test_nothing_names_an_account_or_a_region(dev: Assembly) -> None:
     text = json.dumps([template.body for template in dev.templates.values()])
     assert "us-east-1" not in text
-    assert text.replace("017000801446", "").count("000000000000") == 0  # the one account is the public layer's
+    accounts = set(re.findall(r"\b\d{12}\b", text))
+    assert accounts == {POWERTOOLS_ACCOUNT, *POWERTOOLS_ACCOUNTS.values()}  # whose is the public layer
 
 
 def test_everything_taggable_says_whose_it_is(dev: Assembly) -> None:
@@ -109,10 +121,10 @@ def test_everything_taggable_says_whose_it_is(dev: Assembly) -> None:
     assert {"Key": "stage", "Value": "dev"} in tags
 
 
-def test_cfn_lint_finds_nothing(dev: Assembly, prod: Assembly) -> None:
+def test_cfn_lint_finds_nothing(dev: Assembly, prod: Assembly, adopting: Assembly) -> None:
     """W3005 is the library's: it lists a dependency that a reference implies."""
-    templates = [str(each) for assembly in (dev, prod) for each in assembly.directory.glob("*.template.json")]
-    assert len(templates) == 8
+    templates = [str(each) for assembly in (dev, prod, adopting) for each in assembly.directory.glob("*.template.json")]
+    assert len(templates) == 12
     cfn_lint = str(Path(sys.executable).parent / "cfn-lint")
     ran = subprocess.run([cfn_lint, "--ignore-checks", "W3005", "--", *templates], capture_output=True, text=True)
     assert (ran.stdout, ran.returncode) == ("", 0)

@@ -1,14 +1,47 @@
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 from stacks.config import POWERTOOLS_LAYER_VERSION
-from tests.stacks.conftest import REPOSITORY, Assembly, flat
+from tests.stacks.conftest import REPOSITORY, Assembly, Template, flat
 
 
-def test_it_runs_on_arm_with_the_pinned_powertools(dev: Assembly) -> None:
-    function = dev.api.the("AWS::Lambda::Function", "Classify")
-    assert (function["Runtime"], function["Architectures"]) == ("python3.14", ["arm64"])
-    (layer,) = map(flat, function["Layers"])
-    assert layer.endswith(f":layer:AWSLambdaPowertoolsPythonV3-python314-arm64:{POWERTOOLS_LAYER_VERSION}")
+def deployed(template: Template, value: Any, region: str) -> Any:
+    """A template's value as CloudFormation computes it in a region, as far as conditions go."""
+    match value:
+        case {"Fn::If": [name, then, otherwise]}:
+            (known, expected) = template.body["Conditions"][name]["Fn::Equals"]
+            assert known == {"Ref": "AWS::Region"}
+            return deployed(template, then if region == expected else otherwise, region)
+        case {"Fn::Join": [separator, parts]}:
+            return {"Fn::Join": [separator, [deployed(template, part, region) for part in parts]]}
+    return value
+
+
+@pytest.mark.parametrize(
+    ("region", "account"),
+    [
+        ("us-east-1", "017000801446"),
+        ("eu-central-1", "017000801446"),
+        ("us-gov-west-1", "165093116878"),
+        ("us-gov-east-1", "165087284144"),
+        ("cn-north-1", "498634801083"),
+    ],
+)
+def test_it_runs_on_arm_with_the_pinned_powertools_of_its_partition(dev: Assembly, region: str, account: str) -> None:
+    layer_name = f"AWSLambdaPowertoolsPythonV3-python314-arm64:{POWERTOOLS_LAYER_VERSION}"
+    for template in (dev.training, dev.api):
+        functions = [
+            each["Properties"]
+            for each in template.of_type("AWS::Lambda::Function").values()
+            if each["Properties"]["Handler"].startswith("lambdas.")
+        ]
+        assert len(functions) >= 3
+        for function in functions:
+            assert (function["Runtime"], function["Architectures"]) == ("python3.14", ["arm64"])
+            (layer,) = (flat(deployed(template, each, region)) for each in function["Layers"])
+            assert layer == f"arn:${{AWS::Partition}}:lambda:${{AWS::Region}}:{account}:layer:{layer_name}"
 
 
 def test_its_code_is_the_handlers_and_the_contract(dev: Assembly) -> None:

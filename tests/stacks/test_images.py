@@ -102,7 +102,7 @@ TOUCH = """
 import sys
 from pathlib import Path
 from aws_cdk import App, AssetStaging, Stack
-from stacks.config import STAGES
+from stacks.config import stage_config
 from stacks.images import ContainerImage
 
 for touched in ["model/Dockerfile", *sys.argv[1:]]:
@@ -111,7 +111,7 @@ for touched in ["model/Dockerfile", *sys.argv[1:]]:
     AssetStaging.clear_asset_hash_cache()
     app = App()
     for build in (ContainerImage.serve, ContainerImage.train):
-        image = build(Stack(app, build.__name__), STAGES["dev"])
+        image = build(Stack(app, build.__name__), stage_config("dev"))
         print(Stack.of(image.repository).resolve(image.uri)["Fn::Sub"].split(":")[-1])
 """
 

@@ -208,6 +208,20 @@ def test_every_step_is_logged_and_traced(assembly: Assembly, id: str) -> None:
     assert properties["TracingConfiguration"] == {"Enabled": True}
 
 
+def test_machines_log_where_the_accounts_log_policy_stays_short_and_nobody_elses_logs_are(
+    dev: Assembly, prod: Assembly
+) -> None:
+    names = []
+    for assembly in (dev, prod):
+        for id in MACHINES:
+            template, properties = machine(assembly, id)
+            (destination,) = properties["LoggingConfiguration"]["Destinations"]
+            group = destination["CloudWatchLogsLogGroup"]["LogGroupArn"]["Fn::GetAtt"][0]
+            names.append(template.of_type("AWS::Logs::LogGroup")[group]["Properties"]["LogGroupName"])
+    assert all(name.startswith("/aws/vendedlogs/states/") for name in names)
+    assert len(set(names)) == 2 * len(MACHINES)
+
+
 @pytest.mark.parametrize("id", MACHINES)
 def test_a_role_may_call_the_functions_that_its_machine_calls_and_no_other(dev: Assembly, id: str) -> None:
     template, _ = machine(dev, id)

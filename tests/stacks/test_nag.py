@@ -20,6 +20,11 @@ def test_cdk_nag_finds_nothing_that_has_no_reason(synthesize: Synthesize, stage:
     assert report["pluginReports"] == []
 
 
+def test_cdk_nag_finds_nothing_where_buckets_are_adopted_and_requests_not_logged(adopting: Assembly) -> None:
+    report = json.loads((adopting.directory / "validation-report.json").read_text())
+    assert report["pluginReports"] == []
+
+
 def test_cdk_nag_would_find_what_has_no_reason(tmp_path: Path) -> None:
     """A bucket; a wildcard that another role may have; one in a statement beside those of the role's own."""
     app = App(

@@ -9,7 +9,8 @@ from contract.limits import API_TIMEOUT_S, EXPOSED_HEADERS
 from contract.problems import PROBLEMS, Problem
 from contract.routes import ROUTES
 from stacks.api.stack import IN_ITS_OWN_WORDS
-from tests.stacks.conftest import DEV, Assembly, Resource, Synthesize, flat
+from stacks.config import from_context, stage_config
+from tests.stacks.conftest import DEV, PROD, Assembly, Resource, Synthesize, flat
 
 
 def methods(assembly: Assembly) -> dict[tuple[str, str], dict[str, object]]:
@@ -120,6 +121,36 @@ def test_execution_logs_hold_no_requests_and_end_with_the_stack(dev: Assembly) -
     assert flat(group["Properties"]["LogGroupName"]) == f"API-Gateway-Execution-Logs_${{{api}}}/v1"
     (stage,) = dev.api.of_type("AWS::ApiGateway::Stage").values()
     assert id in stage["DependsOn"]
+
+
+def test_a_stage_may_use_the_accounts_role_for_logs_as_it_is(tuned: Assembly) -> None:
+    assert not tuned.api.of_type("AWS::ApiGateway::Account")
+    assert not [id for id in tuned.api.of_type("AWS::IAM::Role") if "CloudWatchRole" in id]
+    assert "AccessLogSetting" in tuned.api.the("AWS::ApiGateway::Stage")
+    (every_method,) = tuned.api.the("AWS::ApiGateway::Stage")["MethodSettings"]
+    assert every_method["LoggingLevel"] == "ERROR"
+
+
+def test_a_stage_may_log_no_requests_and_needs_no_role_then(adopting: Assembly) -> None:
+    assert not adopting.api.of_type("AWS::ApiGateway::Account")
+    assert not [id for id in adopting.api.of_type("AWS::IAM::Role") if "CloudWatchRole" in id]
+    assert "AccessLogSetting" not in adopting.api.the("AWS::ApiGateway::Stage")
+    (every_method,) = adopting.api.the("AWS::ApiGateway::Stage")["MethodSettings"]
+    assert every_method["LoggingLevel"] == "OFF"
+    assert not [id for id in adopting.api.of_type("AWS::Logs::LogGroup") if id.startswith(("Access", "Execution"))]
+
+
+def test_metrics_by_method_are_paid_for_only_where_they_are_wanted(dev: Assembly, tuned: Assembly) -> None:
+    enabled = [each.api.the("AWS::ApiGateway::Stage")["MethodSettings"][0]["MetricsEnabled"] for each in (dev, tuned)]
+    assert enabled == [False, True]
+
+
+def test_it_remembers_the_configuration_that_the_next_deployment_is_compared_with(
+    dev: Assembly, prod: Assembly
+) -> None:
+    assert dev.api.outputs["Configuration"] == stage_config("dev").configuration
+    assert json.loads(prod.api.outputs["Configuration"])["spot"] is True  # of the command line
+    assert from_context(PROD).changes_from(prod.api.outputs["Configuration"]) == []
 
 
 def test_requests_are_traced(dev: Assembly) -> None:
@@ -237,6 +268,14 @@ def test_a_caller_who_is_too_fast_is_told_when_to_come_back(dev: Assembly) -> No
     throttled = responses(dev)["THROTTLED"]
     assert throttled["ResponseParameters"]["gatewayresponse.header.Retry-After"] == "'1'"
     assert body(throttled)["retry_after_s"] == 1
+
+
+def test_a_caller_who_is_too_fast_is_told_what_is_counted(dev: Assembly, prod: Assembly) -> None:
+    """API Gateway throttles each method of a stage, and with a usage plan each key."""
+    counted = "more than 10 requests per second to one route or with one API key: "
+    assert body(responses(dev)["THROTTLED"])["detail"].startswith(counted)
+    signed = body(responses(prod)["THROTTLED"])["detail"]
+    assert signed.startswith("more than 50 requests per second to one route: ")
 
 
 def test_a_missing_key_is_told_which_header_to_send(dev: Assembly) -> None:
