@@ -28,6 +28,8 @@ class Deployment:
     """The REST API's stage, without a final slash."""
     api_key: str | None
     """None if the API asks for none."""
+    signed: bool
+    """Whether requests carry a signature of AWS credentials."""
     endpoint_name: str
 
 
@@ -43,7 +45,8 @@ def read_deployment(settings: LocalSettings) -> Deployment:
         api_key = boto3.client("apigateway").get_api_key(apiKey=key_id, includeValue=True)["value"]
     settings.url_file.write_text(url + "\n")
     settings.api_key_file.write_text((api_key or "") + "\n")
-    return Deployment(url, api_key, outputs["EndpointName"])
+    signed = json.loads(outputs["Configuration"]).get("auth") == "iam"
+    return Deployment(url, api_key, signed, outputs["EndpointName"])
 
 
 def shell_variables(settings: LocalSettings) -> dict[str, str]:

@@ -29,7 +29,7 @@ from ministack.services import iam as roles
 
 from local.permissions import MOMENTS, Denied
 from local.s3 import S3Client
-from local.settings import ACCOUNT, REGION
+from local.settings import ACCOUNT, REGION, SECRET
 
 OURS = re.compile(r"^Wordsight(?!.*(LogRetention|CustomS3AutoDelete|CloudWatchRole))")
 """Role names that are held to their policies."""
@@ -38,7 +38,6 @@ UNMAPPED = "Unmapped"
 """Stands for the action of a request that none is known for. No policy allows it."""
 
 SSM_TYPE = "AWS::SSM::Parameter::"
-_SECRET = "local"  # noqa: S105 - opens nothing outside this machine
 
 
 @dataclass(frozen=True)
@@ -98,9 +97,9 @@ class Engine:
         name = role_name(role_arn)
         key = "ASIA" + hashlib.sha256(name.encode()).hexdigest()[:16].upper()
         session = {"Arn": _session_arn(name, "SageMaker"), "UserId": f"{name}:SageMaker"}
-        sts.register_session(key, {**session, "SecretAccessKey": _SECRET, "SessionToken": _SECRET})
+        sts.register_session(key, {**session, "SecretAccessKey": SECRET, "SessionToken": SECRET})
         client: S3Client = boto3.client(
-            "s3", aws_access_key_id=key, aws_secret_access_key=_SECRET, aws_session_token=_SECRET
+            "s3", aws_access_key_id=key, aws_secret_access_key=SECRET, aws_session_token=SECRET
         )
         return client
 

@@ -9,8 +9,12 @@ import urllib.request
 from pathlib import Path
 from urllib.parse import quote
 
+import boto3
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+
 from local.deployment import Deployment
-from local.settings import LocalError
+from local.settings import ACCOUNT, REGION, SECRET, LocalError
 
 IMAGE = Path(__file__).with_name("sample.png")
 LABELS = ("fish", "house", "tree", "car")
@@ -24,9 +28,13 @@ Scores = list[dict[str, float | str]]
 
 def classify(deployment: Deployment, image: Path = IMAGE) -> Scores:
     """POST the image and LABELS to /classify; waits while the API says it is not ready. Raises LocalError."""
-    url = f"{deployment.url}/classify?candidate_labels={LABELS_IN_A_URL}"
-    headers = {"content-type": "image/png"} | ({"x-api-key": deployment.api_key} if deployment.api_key else {})
-    request = urllib.request.Request(url, image.read_bytes(), headers)  # noqa: S310
+    url = f"{deployment.url}/classify?candidate_labels={quote(','.join(LABELS), safe='')}"
+    signed = AWSRequest("POST", url, {"content-type": "image/png"}, image.read_bytes())
+    if deployment.api_key:
+        signed.headers["x-api-key"] = deployment.api_key
+    if deployment.signed:
+        SigV4Auth(boto3.Session().get_credentials(), "execute-api", REGION).add_auth(signed)
+    request = urllib.request.Request(url, signed.data, dict(signed.headers))  # noqa: S310
     deadline = time.monotonic() + ANSWER_TIMEOUT_S
     while True:
         try:
@@ -49,21 +57,24 @@ def picture(scores: Scores) -> str:
 
 
 def examples(deployment: Deployment) -> list[str]:
-    """Three commands to paste into a shell: curl with a file, curl with a form, Python."""
+    """Commands to paste into a shell: curl with a file, curl with a form, and Python, whose client can't sign."""
     image, labels = shlex.quote(_relative(IMAGE)), ",".join(LABELS)
     key = f"-H 'x-api-key: {deployment.api_key}' " if deployment.api_key else ""
+    if deployment.signed:
+        key = f"--aws-sigv4 aws:amz:{REGION}:execute-api --user {ACCOUNT}:{SECRET} "
     headers = f", headers={{'x-api-key': '{deployment.api_key}'}}" if deployment.api_key else ""
     token = deployment.api_key or "none"  # else the client would send the Hugging Face login's, if there is one
-    return [
+    of_curl = [
         f"curl {key}-H 'content-type: image/png' --data-binary @{image} "
         f"'{deployment.url}/classify?candidate_labels={LABELS_IN_A_URL}'",
         f"curl {key}-F image=@{image} -F 'candidate_labels={labels}' {deployment.url}/classify",
-        f"""{shlex.quote(_relative(Path(sys.executable)))} - <<'END'
+    ]
+    of_python = f"""{shlex.quote(_relative(Path(sys.executable)))} - <<'END'
 from huggingface_hub import InferenceClient
 client = InferenceClient(model='{deployment.url}/classify'{headers}, token='{token}')
 print(client.zero_shot_image_classification('{_relative(IMAGE)}', candidate_labels={list(LABELS)}))
-END""",
-    ]
+END"""
+    return of_curl if deployment.signed else [*of_curl, of_python]
 
 
 def _relative(path: Path) -> str:

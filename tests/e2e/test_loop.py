@@ -16,12 +16,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 
 from contract.limits import MAX_IMAGES
 from local import processes
 from tests.e2e.loop import Api, Labelled, pictograms, trickle
 from tests.e2e.system import System
 from tests.local.conftest import ROOT
+
+PNG = ROOT / "local" / "sample.png"
 
 GAIN = 0.25
 MEAN_FORGOTTEN = 0.02
@@ -40,6 +43,9 @@ TASK = "pictogram"
 SENTENCE = "somebody drew {} with a pen"
 RECIPE = {"threads": 1, "checkpoint_every_s": 10, "max_task_forgetting": MOST_FORGOTTEN}
 """The defaults, on one thread, saved often enough to be killed, and stricter about what one old task may lose."""
+
+BRIEF = {"threads": 1, "steps": 2, "selection_scenes": 100, "evaluation_scenes": 100}
+"""Learns nothing to speak of."""
 
 HALF_LEARNT = ("relation",)
 """Which of two objects comes first the small checkpoint answers by chance: benchmarks/relations.md."""
@@ -174,6 +180,30 @@ def test_an_import_keeps_every_annotation(api: Api, imported: Any) -> None:
     assert sum(counts["labels"][TASK].values()) == IMPORTED
 
 
+@pytest.mark.parametrize(("prefix", "count"), [("images/", IMPORTED), ("uploads/pictograms/29", 11)])
+def test_what_was_imported_is_classified_where_it_lies(api: Api, imported: Any, prefix: str, count: int) -> None:
+    asked = {"candidate_labels": ["a circle", "a star"], "top_k": 1}
+    id = api.begin("batches", {"s3_prefix": prefix, "parameters": asked})["id"]
+    batch = api.wait(f"batches/{id}", lambda found: found["state"] != "running", IMPORT_TIMEOUT_S)
+    assert (batch["state"], batch["done"]) == ("done", count), batch
+
+
+def test_an_uploaded_image_is_annotated_once_and_then_forgotten(api: Api) -> None:
+    image = PNG.read_bytes()
+    status, answer = api.ask("POST", "uploads")
+    (upload,) = answer["uploads"]
+    assert status == 201, answer
+    assert requests.post(upload["url"], data=upload["fields"], files={"file": image}, timeout=60).ok
+    body = {"image": {"s3_key": upload["s3_key"]}, "label": "fish", "dataset": "uploaded"}
+    key = {"idempotency-key": "an upload"}
+    assert api.ask("POST", "annotations", {**body, "label": ""}, **key)[0] == 400
+    status, stored = api.ask("POST", "annotations", body, **key)
+    assert (status, api.ask("POST", "annotations", body, **key)) == (201, (201, stored))
+    status, forgotten = api.ask("DELETE", f"annotations?image={stored['image']}")
+    assert status == 200, forgotten
+    assert api.get("annotations?dataset=uploaded")["annotations"] == []
+
+
 def test_a_training_that_is_deleted_has_stopped_soon_and_keeps_what_it_learnt(
     api: Api, system: System, imported: Any
 ) -> None:
@@ -215,7 +245,7 @@ def test_a_new_domain_is_learnt_although_the_program_is_killed_goes_live_and_goe
     scores, headers = system.classify()
     new_before, old_before = api.accuracy(held_out, question), api.world_accuracy()
 
-    training = train(api, "pictograms", spot=True)
+    training = train(api, "pictograms", spot=True, promote="auto")
     wait_for_checkpoint(system, training)
     os.kill(program_of(system), signal.SIGKILL)
     learnt = result(api, training)
@@ -225,14 +255,18 @@ def test_a_new_domain_is_learnt_although_the_program_is_killed_goes_live_and_goe
     assert len(first_steps) == 2 and int(first_steps[1]) > 0, first_steps
 
     with trickle(system) as seen:
-        assert api.promote(learnt["version"], PROMOTION_TIMEOUT_S)["state"] == "live"
-    assert (seen.failures, seen.versions) == ([], [headers["x-model-version"], learnt["version"]])
+        assert api.promoted(learnt["version"], PROMOTION_TIMEOUT_S)["state"] == "live"
+    assert (seen.failures, seen.versions[-1]) == ([], learnt["version"])
     new_after, old_after = api.accuracy(held_out, question), api.world_accuracy()
     drops = {task: old_before[task] - old_after[task] for task in old_before if task not in HALF_LEARNT}
     figures = f"new {new_before:.3f} -> {new_after:.3f}, drops {drops}"
     assert new_after - new_before >= GAIN, figures
     assert sum(drops.values()) / len(drops) <= MEAN_FORGOTTEN, figures
     assert max(drops.values()) <= MOST_FORGOTTEN, figures
+
+    again = result(api, train(api, "pictograms", hyperparameters=BRIEF))
+    assert again["state"] in ("done", "refused"), again
+    assert api.get(f"models/{again['version']}")["parent"] == learnt["version"]
 
     with trickle(system) as seen:
         assert api.promote(BASE, PROMOTION_TIMEOUT_S)["state"] == "live"

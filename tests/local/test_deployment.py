@@ -21,6 +21,7 @@ def api_key_id(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
 
 def write_outputs(settings: LocalSettings, **api: str) -> None:
     settings.directory.mkdir()
+    api = {"Configuration": "{}", **api}
     serving = {"EndpointName": "wordsight-dev"}
     settings.outputs.write_text(json.dumps({"WordsightApi-dev": api, "WordsightServing-dev": serving}))
 
@@ -38,7 +39,13 @@ def test_the_apis_address_on_aws_becomes_the_emulators_and_is_left_for_scripts(
 
 def test_an_open_api_has_no_key(settings: LocalSettings) -> None:
     write_outputs(settings, ApiUrl="https://ab12cd34.execute-api.us-east-1.amazonaws.com/v1/")
-    assert read_deployment(settings).api_key is None
+    assert (read_deployment(settings).api_key, read_deployment(settings).signed) == (None, False)
+
+
+def test_an_api_whose_callers_sign_is_known(settings: LocalSettings) -> None:
+    url = "https://ab12cd34.execute-api.us-east-1.amazonaws.com/v1/"
+    write_outputs(settings, ApiUrl=url, Configuration='{"auth":"iam"}')
+    assert (read_deployment(settings).api_key, read_deployment(settings).signed) == (None, True)
 
 
 def test_an_output_that_is_no_rest_api_is_named(settings: LocalSettings) -> None:

@@ -48,7 +48,7 @@ def image(tmp_path: Path) -> Path:
 
 def test_the_image_is_posted_with_the_key_and_the_labels(api: str, image: Path) -> None:
     Api.statuses = [200]
-    assert sample.classify(Deployment(api, "key", "clip"), image) == SCORES
+    assert sample.classify(Deployment(api, "key", False, "clip"), image) == SCORES
     [(path, key, body)] = Api.requests
     assert path.startswith("/classify?candidate_labels=")
     assert (key, body) == ("key", b"an image")
@@ -56,13 +56,13 @@ def test_the_image_is_posted_with_the_key_and_the_labels(api: str, image: Path) 
 
 def test_an_endpoint_that_is_not_ready_is_asked_again(api: str, image: Path) -> None:
     Api.statuses = [503, 503, 200]
-    assert sample.classify(Deployment(api, None, "clip"), image) == SCORES
+    assert sample.classify(Deployment(api, None, False, "clip"), image) == SCORES
 
 
 def test_any_other_refusal_is_shown_as_the_api_put_it(api: str, image: Path) -> None:
     Api.statuses = [400]
     with pytest.raises(LocalError, match=r"answered 400.*two labels at least"):
-        sample.classify(Deployment(api, None, "clip"), image)
+        sample.classify(Deployment(api, None, False, "clip"), image)
 
 
 def test_the_answer_is_shown_as_a_bar_per_label() -> None:
@@ -72,6 +72,11 @@ def test_the_answer_is_shown_as_a_bar_per_label() -> None:
 
 
 def test_every_example_names_the_api_and_its_key() -> None:
-    for example in sample.examples(Deployment("http://127.0.0.1:4566/v1", "secret", "clip")):
+    for example in sample.examples(Deployment("http://127.0.0.1:4566/v1", "secret", False, "clip")):
         assert "http://127.0.0.1:4566/v1/classify" in example
         assert "secret" in example
+
+
+def test_where_callers_sign_the_examples_sign() -> None:
+    examples = sample.examples(Deployment("http://127.0.0.1:4566/v1", None, True, "clip"))
+    assert [example.split()[:2] for example in examples] == [["curl", "--aws-sigv4"]] * 2

@@ -8,8 +8,7 @@ import pytest
 from tests.stacks.conftest import Assembly
 from tests.stacks.policies import Call, Statement, allows, grants, load_calls, statements
 
-NEVER_SEEN = {
-}
+NEVER_SEEN = {}
 """Statements that no recorded call needs, with the reason for which they are granted."""
 
 LARGEST_SHARE_NEVER_SEEN = 0.05
