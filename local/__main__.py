@@ -18,6 +18,7 @@ from typing import TextIO
 from botocore.exceptions import BotoCoreError, ClientError
 
 from local import cdk, deployment, processes, sample
+from local.permissions import read_decisions
 from local.settings import STAGE, LocalError, LocalSettings, client_environment
 
 FOLLOW_INTERVAL_S = 1.0
@@ -61,7 +62,7 @@ def up(settings: LocalSettings, arguments: argparse.Namespace) -> int:
 
 
 def status(settings: LocalSettings, arguments: argparse.Namespace) -> int:
-    """Say what runs; 0 only if all of it is healthy."""
+    """Say what runs, and what a role of the app was denied; 0 only if all of it is healthy, and nothing was."""
     pid = processes.emulator_pid(settings)
     if not processes.is_running(settings):
         left = processes.running(settings.directory)
@@ -77,8 +78,11 @@ def status(settings: LocalSettings, arguments: argparse.Namespace) -> int:
     rows = [("emulator", f"process {pid}, {settings.endpoint_url}")]
     rows += [("stack", f"{name}  {state}") for name, state in stacks.items()]
     rows += [("endpoint", f"{deployed.endpoint_name}  {endpoint}"), ("API", f"{deployed.url}/")]
+    denied = [decision.sentence for decision in read_decisions(settings.decisions) if not decision.allowed]
+    rows += [("denied", sentence) for sentence in denied]
     print("\n".join(f"{name:<10} {value}" for name, value in rows))
-    return 0 if endpoint.startswith("InService") and all(map(deployment.is_healthy, stacks.values())) else 1
+    healthy = endpoint.startswith("InService") and all(map(deployment.is_healthy, stacks.values()))
+    return 0 if healthy and not denied else 1
 
 
 def logs(settings: LocalSettings, arguments: argparse.Namespace) -> int:

@@ -15,8 +15,8 @@ import json
 import re
 import threading
 import urllib.parse
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,7 @@ from ministack.core import iam_actions, iam_evaluator
 from ministack.services import cloudformation, lambda_svc, sts
 from ministack.services import iam as roles
 
-from local.permissions import MOMENTS, Denied
+from local.permissions import MOMENTS, Decision, Denied
 from local.s3 import S3Client
 from local.settings import ACCOUNT, REGION, SECRET
 
@@ -38,31 +38,6 @@ UNMAPPED = "Unmapped"
 """Stands for the action of a request that none is known for. No policy allows it."""
 
 SSM_TYPE = "AWS::SSM::Parameter::"
-
-
-@dataclass(frozen=True)
-class Decision:
-    """Whether a role may do something. `context` has the condition keys that its policies name."""
-
-    role: str
-    action: str
-    resource: str
-    allowed: bool
-    because: str
-    """The request's service, or the moment at which a service acts by itself."""
-    context: Mapping[str, Any] = field(default_factory=dict)
-
-    @property
-    def sentence(self) -> str:
-        """As AWS says it."""
-        session = f"arn:aws:sts::{ACCOUNT}:assumed-role/{self.role}"
-        return f"{session} is not authorized to perform: {self.action} on resource: {self.resource} ({self.because})"
-
-
-def read_decisions(log: Path) -> Iterator[Decision]:
-    """What has been decided by the system whose log it is."""
-    if log.exists():
-        yield from (Decision(**json.loads(line)) for line in log.read_text().splitlines())
 
 
 class Engine:

@@ -4,11 +4,14 @@ Each row of `MOMENTS` is a set of actions on one resource, with the page that sa
 service that takes the role then. `iam.py` answers.
 """
 
-from collections.abc import Mapping
+import json
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from pathlib import Path
+from typing import Any, Protocol
 
 from local.s3 import S3Client
+from local.settings import ACCOUNT
 
 _DOCS = "https://docs.aws.amazon.com"
 
@@ -157,3 +160,28 @@ def container_facts(image: str, log_group: str, metric_namespace: str) -> dict[s
         "log_group": log_group,
         "metric_namespace": metric_namespace,
     }
+
+
+@dataclass(frozen=True)
+class Decision:
+    """Whether a role may do something. `context` has the condition keys that its policies name."""
+
+    role: str
+    action: str
+    resource: str
+    allowed: bool
+    because: str
+    """The request's service, or the moment at which a service acts by itself."""
+    context: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def sentence(self) -> str:
+        """As AWS says it."""
+        session = f"arn:aws:sts::{ACCOUNT}:assumed-role/{self.role}"
+        return f"{session} is not authorized to perform: {self.action} on resource: {self.resource} ({self.because})"
+
+
+def read_decisions(log: Path) -> Iterator[Decision]:
+    """What has been decided by the system whose log it is."""
+    if log.exists():
+        yield from (Decision(**json.loads(line)) for line in log.read_text().splitlines())

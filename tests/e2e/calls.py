@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from local.iam import Decision
+from local.permissions import Decision
 from tests.stacks.policies import CALLS, Call, load_calls
 
 NAMED = ("S3::Bucket", "Lambda::Function", "StepFunctions::StateMachine", "Logs::LogGroup", "IAM::Role")

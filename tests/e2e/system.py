@@ -16,7 +16,7 @@ from urllib.parse import quote
 import boto3
 
 from local import processes, sample
-from local.iam import read_decisions
+from local.permissions import read_decisions
 from local.processes import free_port
 from local.settings import DIRECTORY_VARIABLE, PORT_VARIABLE, STAGE, LocalSettings, client_environment
 from tests.e2e import calls

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -21,6 +22,7 @@ from huggingface_hub.errors import HfHubHTTPError
 from PIL import Image
 
 from local import processes, sample
+from local.permissions import Decision
 from local.processes import free_port
 from local.settings import LocalSettings
 from tests.e2e.bad_inputs import BAD_INPUTS, PNG
@@ -149,6 +151,18 @@ def test_status_is_healthy_and_logs_show_the_requests(system: System, printed: s
     assert status.returncode == 0, status.stdout
     assert "wordsight-dev  InService" in status.stdout
     assert "/aws/sagemaker/Endpoints/wordsight-dev" in system.run("logs").stdout
+
+
+def test_status_tells_what_a_role_was_denied(system: System, printed: str) -> None:
+    decisions = system.settings.decisions
+    denied = Decision("WordsightApi-dev-Role", "s3:GetObject", "arn:aws:s3:::bucket/key", False, "s3")
+    line = json.dumps(asdict(denied)) + "\n"
+    with decisions.open("a") as file:
+        file.write(line)
+    status = system.run("status")
+    decisions.write_text(decisions.read_text().replace(line, ""))
+    assert (status.returncode, denied.sentence in status.stdout) == (1, True)
+    assert system.run("status").returncode == 0
 
 
 def test_a_second_up_deploys_what_changed_and_keeps_address_key_and_objects(system: System, printed: str) -> None:

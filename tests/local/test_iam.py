@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from local.iam import Decision, Engine, read_decisions
-from local.permissions import Denied
+from local.iam import Engine
+from local.permissions import Decision, Denied, read_decisions
 from local.settings import LocalSettings
 from tests.local.conftest import clients_of
 from tests.local.emulated import deployed, settle, wait_for

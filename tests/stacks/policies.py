@@ -2,13 +2,14 @@
 
 import json
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from ministack.core import iam_evaluator
 
+from local.iam import OURS
 from tests.stacks.conftest import STACKS, Assembly, Template
 
 CALLS = Path(__file__).with_name("calls.jsonl")
@@ -54,21 +55,27 @@ class Statement:
     conditions: str
     parsed: Any
 
+    def holding(self, action: str, resource: str) -> "Statement":
+        """The same with this action on this resource alone."""
+        parsed = replace(self.parsed, actions=[action], resources=[resource])
+        return replace(self, actions=(action,), resources=(resource,), parsed=parsed)
+
     def __str__(self) -> str:
         return f"{self.role}: {', '.join(self.actions)} on {', '.join(self.resources)} {self.conditions}".strip()
 
 
 def statements(assembly: Assembly) -> Iterator[Statement]:
-    """Every statement of every role of the app."""
+    """Every statement of every role of the app, but for those of CDK's own functions."""
     for part in STACKS:
         template = assembly.templates[part]
         for policy in template.of_type("AWS::IAM::Policy").values():
             document = _resolved(assembly, part, policy["Properties"]["PolicyDocument"])
             for parsed in iam_evaluator.parse_policy_document(document):
                 conditions = json.dumps(parsed.conditions) if parsed.conditions else ""
-                for role in policy["Properties"]["Roles"]:
-                    name = f"{part}.{role['Ref']}"
-                    yield Statement(name, tuple(parsed.actions), tuple(parsed.resources), conditions, parsed)
+                for role in (each["Ref"] for each in policy["Properties"]["Roles"]):
+                    if OURS.match(f"Wordsight{part}-{assembly.stage}-{role}"):
+                        granted = tuple(parsed.actions), tuple(parsed.resources)
+                        yield Statement(f"{part}.{role}", *granted, conditions, parsed)
 
 
 def allows(statements: list[Statement], call: Call) -> bool:
@@ -128,11 +135,29 @@ def _arn(template: Template, part: str, id: str) -> str:
     return ARNS[template.body["Resources"][id]["Type"]].format(f"<{part}.{id}>")
 
 
-def grants(statements: list[Statement]) -> Mapping[tuple[str, str, str], Statement]:
-    """Each action on each resource that a role is granted, with the statement that grants it."""
-    return {
-        (each.role, action, resource): each
-        for each in statements
-        for action in each.actions
-        for resource in each.resources
-    }
+def grants(statements: list[Statement]) -> Iterator[Statement]:
+    """Each action on each resource that is granted, as a statement of its own."""
+    for each in statements:
+        for action in each.actions:
+            for resource in each.resources:
+                yield each.holding(action, resource)
+
+
+KNOW_NO_RESOURCES = {
+    *("ecr:GetAuthorizationToken", "cloudwatch:PutMetricData", "sagemaker:ListTags"),
+    *("xray:PutTraceSegments", "xray:PutTelemetryRecords", "xray:GetSamplingRules", "xray:GetSamplingTargets"),
+    *("logs:CreateLogDelivery", "logs:GetLogDelivery", "logs:UpdateLogDelivery", "logs:DeleteLogDelivery"),
+    *("logs:ListLogDeliveries", "logs:PutResourcePolicy", "logs:DescribeResourcePolicies", "logs:DescribeLogGroups"),
+}
+"""Actions whose resource can only be an asterisk: https://docs.aws.amazon.com/service-authorization/latest/reference"""
+
+
+def too_wide(statement: Statement) -> bool:
+    """Whether it grants more than single actions on what is this stage's own, by a name or a beginning of names."""
+    if any("*" in action or "?" in action for action in statement.actions) or not statement.actions:
+        return True
+    if any(resource == "*" for resource in statement.resources):
+        return not KNOW_NO_RESOURCES.issuperset(statement.actions)
+    return not all(
+        "*" not in each or ("<" in each and each.index("*") == len(each) - 1) for each in statement.resources
+    )

@@ -6,10 +6,13 @@ A permission that is missing, and one that nothing needs, is found without deplo
 import pytest
 
 from tests.stacks.conftest import Assembly
-from tests.stacks.policies import Call, Statement, allows, grants, load_calls, statements
+from tests.stacks.policies import Call, Statement, allows, grants, load_calls, statements, too_wide
 
 NEVER_SEEN = {}
 """Statements that no recorded call needs, with the reason for which they are granted."""
+
+UNUSED: dict[str, str] = {}
+"""Actions on single resources that no recorded call needs, with the reason."""
 
 LARGEST_SHARE_NEVER_SEEN = 0.05
 
@@ -44,10 +47,25 @@ def test_without_any_one_statement_a_call_would_be_denied(
 
 
 def test_every_action_on_every_resource_is_needed_by_a_call(calls: list[Call], dev: Assembly) -> None:
-    granted = list(statements(dev))
     unused = [
-        grant
-        for grant in grants(granted)
-        if not any(call.role == grant[0] and allows([only(*grant)], call) for call in calls)
+        str(grant)
+        for grant in grants(list(statements(dev)))
+        if not any(call.role == grant.role and allows([grant], call) for call in calls)
     ]
-    assert unused == []
+    assert sorted(unused) == sorted(UNUSED)
+
+
+@pytest.mark.parametrize("stage", ["dev", "prod"])
+def test_nothing_is_granted_beyond_what_is_the_stages_own(stage: str, request: pytest.FixtureRequest) -> None:
+    assert [str(each) for each in statements(request.getfixturevalue(stage)) if too_wide(each)] == []
+
+
+def test_an_asterisk_that_is_planted_anywhere_is_found(dev: Assembly) -> None:
+    for each in grants(list(statements(dev))):
+        (action,), (resource,) = each.actions, each.resources
+        service = action.partition(":")[0]
+        assert too_wide(each.holding(f"{service}:*", resource))
+        assert too_wide(each.holding("*", resource))
+        assert too_wide(each.holding(action, "*")) == (resource != "*")
+        if resource != "*":
+            assert too_wide(each.holding(action, f"arn:aws:{service}:*:*:*"))
