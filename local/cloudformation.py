@@ -16,7 +16,7 @@ from ministack.core import lambda_runtime
 from ministack.services import s3
 from ministack.services.cloudformation import handlers, provisioners, stacks
 
-from local.endpoints import Endpoints
+from local.endpoints import Endpoints, alarms_of
 from local.permissions import Permissions
 from local.sagemaker import ApiError, Record
 from local.settings import ACCOUNT, REGION
@@ -32,11 +32,14 @@ Created = tuple[str, Record]
 def extend(endpoints: Endpoints, permissions: Permissions) -> None:
     """Register everything of this module in ministack's tables."""
     types = provisioners._RESOURCE_HANDLERS
-    types["AWS::SageMaker::Model"] = _immutable("Model", endpoints.create_model, endpoints.models.remove)
-    types["AWS::SageMaker::EndpointConfig"] = _immutable(
-        "EndpointConfig", endpoints.create_endpoint_config, endpoints.configs.remove
+    types["AWS::SageMaker::Model"] = _immutable(
+        "Model", "a model", permissions, endpoints.create_model, endpoints.models.remove
     )
-    types["AWS::SageMaker::Endpoint"] = _endpoint(endpoints)
+    types["AWS::SageMaker::EndpointConfig"] = _immutable(
+        *("EndpointConfig", "an endpoint configuration", permissions),
+        *(endpoints.create_endpoint_config, endpoints.configs.remove),
+    )
+    types["AWS::SageMaker::Endpoint"] = _endpoint(endpoints, permissions)
     types["AWS::ApplicationAutoScaling::ScalableTarget"] = _recorded("ResourceId")
     types["AWS::ApplicationAutoScaling::ScalingPolicy"] = _recorded("PolicyName")
     bucket, function, services = types["AWS::S3::Bucket"], types["AWS::Lambda::Function"], app.SERVICE_HANDLERS
@@ -56,24 +59,40 @@ def _name(physical_id: str) -> str:
 
 
 def _immutable(
-    prefix: str, create: Callable[[Record], Record], delete: Callable[[str], None]
+    prefix: str, noun: str, permissions: Permissions, create: Callable[[Record], Record], delete: Callable[[str], None]
 ) -> dict[str, Callable[..., Any]]:
     """Every change replaces these types, so their generated name carries a digest of their properties."""
+    stack_of: dict[str, str] = {}
 
     def create_named(logical_id: str, properties: Record, stack: str) -> Created:
         identity = json.dumps([stack, logical_id, properties], sort_keys=True, default=str)
         name = f"{logical_id[:50]}-{hashlib.sha256(identity.encode()).hexdigest()[:12]}"
+        passed = properties.get("ExecutionRoleArn", "")
+        permissions.imply(
+            f"a stack makes {noun}", permissions.role_of_change(stack), name=name, execution_role_arn=passed
+        )
         arn = create({**properties, f"{prefix}Name": name})[f"{prefix}Arn"]
+        stack_of[name] = stack
         return arn, {f"{prefix}Name": name}
 
-    return {"create": create_named, "delete": lambda arn, _: delete(_name(arn))}
+    def delete_named(arn: str, _: Record) -> None:
+        name = _name(arn)
+        role = permissions.role_of_change(stack_of.pop(name, ""))
+        permissions.imply(f"a stack removes {noun}", role, name=name)
+        delete(name)
+
+    return {"create": create_named, "delete": delete_named}
 
 
-def _endpoint(endpoints: Endpoints) -> dict[str, Callable[..., Any]]:
+def _endpoint(endpoints: Endpoints, permissions: Permissions) -> dict[str, Callable[..., Any]]:
     """As on AWS, a deployment waits for the endpoint, and a failed update leaves the old containers answering."""
 
     def request(name: str, properties: Record) -> Record:
-        return {"EndpointName": name, "EndpointConfigName": _name(properties["EndpointConfigName"])}
+        return {
+            "EndpointName": name,
+            "EndpointConfigName": _name(properties["EndpointConfigName"]),
+            "DeploymentConfig": properties.get("DeploymentConfig", {}),
+        }
 
     def settled(name: str) -> Created:
         endpoint = endpoints.settle(name)
@@ -91,11 +110,15 @@ def _endpoint(endpoints: Endpoints) -> dict[str, Callable[..., Any]]:
             raise
 
     def update(physical_id: str, old: Record, new: Record, stack: str) -> Created:
-        name = _name(physical_id)
+        name, role = _name(physical_id), permissions.role_of_change(stack)
         wanted = request(name, new)
-        if endpoints.describe_endpoint(wanted)["EndpointConfigName"] == wanted["EndpointConfigName"]:
+        config = wanted["EndpointConfigName"]
+        if endpoints.describe_endpoint(wanted)["EndpointConfigName"] == config:
             return physical_id, {"EndpointName": name}
-        endpoints.update_endpoint(wanted | {name: new[name] for name in ("DeploymentConfig",) if name in new})
+        permissions.imply("a stack updates an endpoint", role, name=name, config=config)
+        for alarm in alarms_of(wanted):
+            permissions.imply("an update names alarms", role, alarm=alarm)
+        endpoints.update_endpoint(wanted)
         return settled(name)
 
     return {

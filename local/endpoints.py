@@ -213,9 +213,8 @@ class Endpoints:
 
     def _deploy(self, request: Record) -> None:
         name, config_name = request["EndpointName"], request["EndpointConfigName"]
-        rollback = request.get("DeploymentConfig", {}).get("AutoRollbackConfiguration", {})
-        alarms = [alarm["AlarmName"] for alarm in rollback.get("Alarms", [])]
-        self._deployments[name] = threading.Thread(target=self._replace, args=(name, config_name, alarms), daemon=True)
+        of_update = (name, config_name, alarms_of(request))
+        self._deployments[name] = threading.Thread(target=self._replace, args=of_update, daemon=True)
         self._deployments[name].start()
 
     def _replace(self, name: str, config_name: str, alarms: list[str]) -> None:
@@ -264,6 +263,12 @@ class Endpoints:
             container.stop()
             raise
         return container
+
+
+def alarms_of(request: Record) -> list[str]:
+    """Names of the alarms that end an update."""
+    rollback = request.get("DeploymentConfig", {}).get("AutoRollbackConfiguration", {})
+    return [alarm["AlarmName"] for alarm in rollback.get("Alarms", [])]
 
 
 def _model_data_uri(container: Record) -> str:

@@ -47,6 +47,7 @@ class Engine:
         self._log = log
         self._known: set[str] = set()
         self._writing = threading.Lock()
+        self._roles_of_changes: dict[str, str] = {}
 
     def imply(self, moment: str, role_arn: str, **known: str) -> None:
         """Permissions.imply."""
@@ -77,6 +78,15 @@ class Engine:
             "s3", aws_access_key_id=key, aws_secret_access_key=SECRET, aws_session_token=SECRET
         )
         return client
+
+    def role_of_change(self, stack: str) -> str:
+        """Permissions.role_of_change."""
+        return self._roles_of_changes.get(stack, "")
+
+    def note_change(self, change: Mapping[str, str]) -> None:
+        """Remember the role of a request to CloudFormation: a stack keeps its last one for requests that name none."""
+        if "StackName" in change and "RoleARN" in change:
+            self._roles_of_changes[_stack_name(change["StackName"])] = change["RoleARN"]
 
     def _decide(self, role: str, action: str, resource: str, because: str, context: Mapping[str, Any]) -> Decision:
         policies = iam_evaluator._gather_role_policies(role, ACCOUNT)
@@ -113,7 +123,7 @@ def extend(engine: Engine) -> None:
     """Let ministack ask and tell `engine`."""
     iam_actions.SERVICE_TO_IAM_NAMESPACE["sagemaker"] = "sagemaker"
     iam_actions.extract_iam_action = partial(_action, iam_actions.extract_iam_action)
-    iam_actions.extract_resource_arn = partial(_resource, iam_actions.extract_resource_arn)
+    iam_actions.extract_resource_arn = partial(_resource, iam_actions.extract_resource_arn, engine)
     iam_actions.s3_additional_checks = partial(_s3_checks, iam_actions.s3_additional_checks)
     iam_evaluator.enforce = partial(_enforce, iam_evaluator.enforce, engine)
     run = lambda_svc._execute_function_with_config_scope
@@ -145,11 +155,14 @@ def _action(inner: Any, service: str, method: str, path: str, headers: Any, body
     return found or f"{service}:{UNMAPPED}"
 
 
-def _resource(inner: Any, service: str, method: str, path: str, headers: Any, body: bytes, *others: Any) -> str:
+def _resource(
+    inner: Any, engine: Engine, service: str, method: str, path: str, headers: Any, body: bytes, *others: Any
+) -> str:
     if service == "sagemaker":
         return _sagemaker_arn(path, body)
     if service == "cloudformation":
         _stack_change.set(dict(urllib.parse.parse_qsl(body.decode())))
+        engine.note_change(_stack_change.get())
     return urllib.parse.unquote(inner(service, method, path, headers, body, *others))
 
 
@@ -203,6 +216,11 @@ def _enforce(
     refused = asked(action, resource_arn, {**(service_context or {}), "cloudformation:RoleArn": role_arn})
     if refused is None and role_arn:
         refused = asked("iam:PassRole", role_arn, {"iam:PassedToService": "cloudformation.amazonaws.com"})
+        for other in sorted(_stacks_read(_template(change["StackName"]))):
+            try:
+                engine.imply("a stack reads another one's outputs", role_arn, stack=other)
+            except Denied:
+                refused = iam_evaluator.EvalResult("ImplicitDeny", principal_arn=role_arn)
     for parameter in _ssm_parameters(change["StackName"]):
         # The caller's own rights resolve them: https://github.com/aws/aws-cdk/issues/10083
         refused = refused or asked("ssm:GetParameters", _parameter_arn(parameter), {})
@@ -211,9 +229,29 @@ def _enforce(
 
 def _ssm_parameters(stack_name: str) -> list[str]:
     """Those of Parameter Store that a deployed stack's template names."""
-    stack = cloudformation._stacks.get(stack_name.split("/")[1] if "/" in stack_name else stack_name) or {}
-    parameters = stack.get("_template", {}).get("Parameters", {}).values()
+    parameters = _template(stack_name).get("Parameters", {}).values()
     return [each["Default"] for each in parameters if str(each.get("Type")).startswith(SSM_TYPE) and "Default" in each]
+
+
+def _template(stack_name: str) -> dict[str, Any]:
+    template: dict[str, Any] = (cloudformation._stacks.get(_stack_name(stack_name)) or {}).get("_template", {})
+    return template
+
+
+def _stacks_read(template: Any) -> set[str]:
+    """The stacks whose outputs a template takes, by name."""
+    match template:
+        case {"Fn::GetStackOutput": {"StackName": str(name)}}:
+            return {name}
+        case dict():
+            return set().union(*map(_stacks_read, template.values()))
+        case list():
+            return set().union(*map(_stacks_read, template))
+    return set()
+
+
+def _stack_name(name_or_arn: str) -> str:
+    return name_or_arn.split("/")[1] if "/" in name_or_arn else name_or_arn
 
 
 def _parameter_arn(name: str) -> str:

@@ -52,6 +52,15 @@ _MAP_CALLS = f"{_DOCS}/step-functions/latest/dg/iam-policies-eg-dist-map.html"
 _EXECUTION_ROLES = f"{_DOCS}/sagemaker/latest/dg/sagemaker-roles.html"
 _GUARDRAILS = f"{_DOCS}/sagemaker/latest/dg/deployment-guardrails-configuration.html"
 
+_HANDLERS = f"{_DOCS}/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-{{}}.html"
+"""And the permissions of the handlers in the type's schema: aws cloudformation describe-type --type RESOURCE."""
+
+
+def _made(kind: str) -> tuple[str, ...]:
+    """What a handler calls to make a resource and to see that it is there."""
+    return (f"sagemaker:Create{kind}", f"sagemaker:Describe{kind}", "sagemaker:AddTags", "sagemaker:ListTags")
+
+
 _CONTAINER = (
     ImpliedCalls(("ecr:GetAuthorizationToken",), "*", _EXECUTION_ROLES),
     ImpliedCalls(
@@ -127,9 +136,74 @@ MOMENTS: Mapping[str, Moment] = {
             ImpliedCalls(("states:RedriveExecution",), "{executions_arn}/{label}:child", _MAP_CALLS),
         ),
     ),
+    "a stack makes a model": Moment(
+        "cloudformation",
+        (
+            ImpliedCalls(_made("Model"), _arn("sagemaker", "model/{name}"), _HANDLERS.format("model")),
+            ImpliedCalls(
+                ("iam:PassRole",),
+                "{execution_role_arn}",
+                _HANDLERS.format("model"),
+                {"iam:PassedToService": "sagemaker.amazonaws.com"},
+            ),
+        ),
+    ),
+    "a stack removes a model": Moment(
+        "cloudformation",
+        (ImpliedCalls(("sagemaker:DeleteModel",), _arn("sagemaker", "model/{name}"), _HANDLERS.format("model")),),
+    ),
+    "a stack makes an endpoint configuration": Moment(
+        "cloudformation",
+        (
+            ImpliedCalls(
+                _made("EndpointConfig"),
+                _arn("sagemaker", "endpoint-config/{name}"),
+                _HANDLERS.format("endpointconfig"),
+            ),
+        ),
+    ),
+    "a stack removes an endpoint configuration": Moment(
+        "cloudformation",
+        (
+            ImpliedCalls(
+                ("sagemaker:DeleteEndpointConfig",),
+                _arn("sagemaker", "endpoint-config/{name}"),
+                _HANDLERS.format("endpointconfig"),
+            ),
+        ),
+    ),
+    "a stack updates an endpoint": Moment(
+        "cloudformation",
+        (
+            ImpliedCalls(
+                ("sagemaker:UpdateEndpoint", "sagemaker:DescribeEndpoint", "sagemaker:ListTags", "sagemaker:AddTags"),
+                _arn("sagemaker", "endpoint/{name}"),
+                _HANDLERS.format("endpoint"),
+            ),
+            ImpliedCalls(
+                ("sagemaker:UpdateEndpoint",),
+                _arn("sagemaker", "endpoint-config/{config}"),
+                f"{_DOCS}/service-authorization/latest/reference/list_sagemaker.html",
+            ),
+        ),
+    ),
+    "a stack reads another one's outputs": Moment(
+        "cloudformation",
+        (
+            ImpliedCalls(
+                ("cloudformation:DescribeStacks",),
+                _arn("cloudformation", "stack/{stack}/id"),
+                f"{_DOCS}/AWSCloudFormation/latest/TemplateReference/intrinsic-function-reference-getstackoutput.html",
+            ),
+        ),
+    ),
     "a container starts": Moment("sagemaker", _CONTAINER),
     "alarms guard an update": Moment(
         "sagemaker",
+        (ImpliedCalls(("cloudwatch:DescribeAlarms",), _arn("cloudwatch", "alarm:{alarm}"), _GUARDRAILS),),
+    ),
+    "an update names alarms": Moment(
+        "cloudformation",
         (ImpliedCalls(("cloudwatch:DescribeAlarms",), _arn("cloudwatch", "alarm:{alarm}"), _GUARDRAILS),),
     ),
 }
@@ -148,6 +222,9 @@ class Permissions(Protocol):
 
     def s3(self, role_arn: str) -> S3Client:
         """A client of S3 with the credentials of the role."""
+
+    def role_of_change(self, stack: str) -> str:
+        """The ARN of the role that CloudFormation acts with in a stack."""
 
 
 def container_facts(image: str, log_group: str, metric_namespace: str) -> dict[str, str]:

@@ -126,6 +126,9 @@ class Generous:
     def s3(self, role_arn: str) -> Any:
         return self._s3
 
+    def role_of_change(self, stack: str) -> str:
+        return ""
+
 
 @pytest.fixture
 def permissions(s3: Any) -> Generous:
