@@ -6,6 +6,7 @@
 Any field may be set with `-c field=value`; a value that is not allowed stops synth with a sentence about it.
 """
 
+import json
 import re
 import sys
 from collections.abc import Mapping
@@ -23,6 +24,18 @@ StackPart = Literal["Data", "Training", "Serving", "Api"]
 
 POWERTOOLS_LAYER_VERSION = 36
 """The public layer that carries aws-lambda-powertools and pydantic at the versions of requirements.txt."""
+POWERTOOLS_LAYER = "AWSLambdaPowertoolsPythonV3-python314-arm64"
+POWERTOOLS_ACCOUNT = "017000801446"
+"""Whose layer it is, in every region that is not in the table below."""
+POWERTOOLS_ACCOUNTS = {
+    "cn-north-1": "498634801083",
+    "us-gov-east-1": "165087284144",
+    "us-gov-west-1": "165093116878",
+}
+"""Layers can't be shared across partitions, so China and GovCloud have copies of other accounts.
+
+https://docs.aws.amazon.com/powertools/python/latest/getting-started/install/#lambda-layer
+"""
 
 USD_PER_HOUR = {
     "ml.c5.xlarge": 0.204,
@@ -192,6 +205,15 @@ class StageConfig(Settings):
     def stack_name(self, part: StackPart) -> str:
         """The name of one of the stage's stacks: whoever only names it need not wait for it to exist."""
         return f"Wordsight{part}-{self.stage}"
+
+    def changes_from(self, deployed_json: str) -> list[str]:
+        """What this changes of a deployed configuration, which is JSON: the knobs that differ from the defaults."""
+        there = {**dict(StageConfig(stage=self.stage)), **json.loads(deployed_json)}
+        return [
+            f"{name}: {there[name]} is deployed, this sets {value}"
+            for name, value in self.model_dump(mode="json").items()
+            if there[name] != value
+        ]
 
     @property
     def serving_stack_name(self) -> str:

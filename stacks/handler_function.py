@@ -8,7 +8,13 @@ from aws_cdk import aws_logs as logs
 from constructs import Construct
 
 from contract.limits import LAMBDA_TIMEOUT_S
-from stacks.config import LOG_RETENTION_DAYS, POWERTOOLS_LAYER_VERSION, StageConfig
+from stacks.config import (
+    LOG_RETENTION_DAYS,
+    POWERTOOLS_ACCOUNT,
+    POWERTOOLS_LAYER,
+    POWERTOOLS_LAYER_VERSION,
+    StageConfig,
+)
 from stacks.images import REPOSITORY_ROOT
 from stacks.permissions import Role
 
@@ -17,8 +23,6 @@ CODE = ("/*", "!/lambdas", "!/contract", "__pycache__")
 
 MEMORY_MB = 1024
 """Lambda's CPU grows with memory: enough to decode 4 MB of base64 in a few milliseconds."""
-
-POWERTOOLS_ACCOUNT = "017000801446"
 
 
 class HandlerFunction(lambda_.Function):
@@ -41,7 +45,7 @@ class HandlerFunction(lambda_.Function):
         self.permissions.wildcards["*"] = "X-Ray's actions know no resources"
         log.grant_write(self.permissions)
         # https://docs.aws.amazon.com/powertools/python/latest/getting-started/install/#lambda-layer
-        layer = f"AWSLambdaPowertoolsPythonV3-python314-arm64:{POWERTOOLS_LAYER_VERSION}"
+        layer = f"{POWERTOOLS_LAYER}:{POWERTOOLS_LAYER_VERSION}"
         layer_arn = f"arn:{Aws.PARTITION}:lambda:{Aws.REGION}:{POWERTOOLS_ACCOUNT}:layer:{layer}"
         super().__init__(
             scope,
