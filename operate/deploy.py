@@ -163,6 +163,7 @@ def main(argv: Sequence[str], environ: Mapping[str, str], run: Run = subprocess.
     except (OperatorError, ClientError, BotoCoreError) as error:
         print(error, file=sys.stderr)
         return 1
+    sys.stdout.flush()  # what the CLI shows comes behind it, in a file too
     if run(cdk_deploy(chosen.stage, chosen.context, asks=bool(ask) and not chosen.yes)):
         print(f"\nThe deployment of {chosen.stage} failed.\n\n{doctor.report(stage)}", file=sys.stderr)
         return 1
