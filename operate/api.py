@@ -28,10 +28,10 @@ def address(url: str, endpoint_url: str) -> str:
     addresses of AWS as well, though the API is served under the emulator's address, which AWS's clients know from
     AWS_ENDPOINT_URL: so what is asked is the client, and no name of an emulator.
     """
-    output, endpoint = urlsplit(url), urlsplit(endpoint_url)
-    api, _, region_and_suffix = (output.hostname or "").partition(".execute-api.")
+    output = urlsplit(url)
+    api, of_aws, region_and_suffix = (output.hostname or "").partition(".execute-api.")
     suffix = region_and_suffix.partition(".")[2]
-    if endpoint.hostname and endpoint.hostname.endswith(f".{suffix}"):
+    if not of_aws or (urlsplit(endpoint_url).hostname or "").endswith(f".{suffix}"):
         return url.rstrip("/")
     return f"{endpoint_url.rstrip('/')}/_aws/execute-api/{api}{output.path}".rstrip("/")
 

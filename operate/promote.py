@@ -29,6 +29,8 @@ def main(argv: Sequence[str], environ: Mapping[str, str]) -> int:
     except (CommandError, OperatorError, BotoCoreError, ClientError) as error:
         print(error, file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        return 130  # what a shell says of a command that was interrupted; the promotion goes on
     return 0
 
 
