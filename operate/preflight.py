@@ -327,7 +327,7 @@ def passes(stage: Stage, environ: Mapping[str, str]) -> bool:
     print("\n".join(map(str, findings)), prices(stage.config), sep="\n\n")
     failures = sum(finding.level == "failure" for finding in findings)
     if failures:
-        print(f"\n{failures} of this would stop the deployment of {stage.config.stage}.")
+        print(f"\n{failures} of these would stop the deployment of {stage.config.stage}.")
     return not failures
 
 

@@ -139,7 +139,7 @@ def test_what_would_stop_it_stops_it_before_anything_is_deployed(deploys: Deploy
     cloud.answers["ssm.GetParameter"] = refusal("ParameterNotFound")
     assert deploys() == 1 and cloud.commands == []
     told = capsys.readouterr().out
-    assert "make bootstrap" in told and "1 of this would stop the deployment of dev" in told
+    assert "make bootstrap" in told and "1 of these would stop the deployment of dev" in told
     assert "npx cdk deploy --all" in told
 
 
