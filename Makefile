@@ -10,7 +10,7 @@ export OMP_NUM_THREADS ?= 1
 CDK = cdk --context stage=$(STAGE) $(CONTEXT)
 
 .DEFAULT_GOAL := help
-.PHONY: help local local-status local-logs local-destroy test test-slow images check synth diff bootstrap deploy promote destroy api-key train-demo learn-report bench-train bench bench-load bench-gpu
+.PHONY: help local local-status local-logs local-destroy test test-slow images check synth diff bootstrap preflight deploy promote doctor destroy verify-clean api-key train-demo learn-report bench-train bench bench-load bench-gpu
 
 help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -50,15 +50,23 @@ diff: .venv/.product node_modules/.installed ## What a deploy would change on yo
 bootstrap: .venv/.product node_modules/.installed ## Prepare an AWS account and region for CDK, once
 	$(CDK) bootstrap
 
-deploy: .venv/.product node_modules/.installed ## Deploy to your AWS account (STAGE=dev|prod)
-	@python -m stacks.config $(STAGE)
-	$(CDK) deploy --all
+preflight: .venv/.product node_modules/.installed ## What would stop a deployment, and what it costs (STAGE=dev|prod)
+	@python -m operate.preflight $(STAGE) $(CONTEXT)
 
-promote: .venv/.product node_modules/.installed ## Promote another checkpoint (MODEL_URI=s3://…/ STAGE=dev|prod)
-	$(CDK) deploy WordsightServing-$(STAGE) --parameters ModelUri=$(MODEL_URI)
+deploy: .venv/.product node_modules/.installed ## Check, deploy to your AWS account, verify (STAGE=dev|prod, YES=1 asks nothing)
+	@python -m operate.deploy $(STAGE) $(CONTEXT) $(if $(YES),--yes)
 
-destroy: .venv/.product node_modules/.installed ## Remove it from your AWS account (STAGE=dev|prod)
-	$(CDK) destroy --all
+promote: .venv/.product ## Let a version of the model go live, by the API (VERSION=base STAGE=dev|prod, FORCE=1)
+	@python -m operate.promote $(STAGE) $(CONTEXT) $(or $(VERSION),$(error say which: make promote VERSION=base)) $(if $(FORCE),--force)
+
+doctor: .venv/.product ## Why a deployment failed or behaves strangely (STAGE=dev|prod)
+	@python -m operate.doctor $(STAGE) $(CONTEXT)
+
+destroy: .venv/.product node_modules/.installed ## Remove it from your AWS account, and list what stays (STAGE=dev|prod)
+	@python -m operate.destroy $(STAGE) $(CONTEXT)
+
+verify-clean: .venv/.product ## List what a destroy has left, and what it costs (STAGE=dev|prod)
+	@python -m operate.verify_clean $(STAGE) $(CONTEXT)
 
 api-key: .venv/.product ## Print the API key of the deployed stage (STAGE=dev|prod)
 	@python -m operate.api_key $(STAGE)

@@ -32,6 +32,7 @@ StackPart = Literal["Data", "Training", "Serving", "Api"]
 
 POWERTOOLS_LAYER_VERSION = 36
 """The public layer that carries aws-lambda-powertools and pydantic at the versions of requirements.txt."""
+POWERTOOLS_LAYER = "AWSLambdaPowertoolsPythonV3-python314-arm64"
 POWERTOOLS_ACCOUNT = "017000801446"
 """Whose layer it is, in every region that is not in the table below."""
 POWERTOOLS_ACCOUNTS = {

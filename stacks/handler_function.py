@@ -12,6 +12,7 @@ from stacks.config import (
     LOG_RETENTION_DAYS,
     POWERTOOLS_ACCOUNT,
     POWERTOOLS_ACCOUNTS,
+    POWERTOOLS_LAYER,
     POWERTOOLS_LAYER_VERSION,
     StageConfig,
 )
@@ -44,7 +45,7 @@ class HandlerFunction(lambda_.Function):
         self.permissions = Role(scope, f"{id}Role", service="lambda")
         self.permissions.wildcards["*"] = "X-Ray's actions know no resources"
         log.grant_write(self.permissions)
-        layer = f"AWSLambdaPowertoolsPythonV3-python314-arm64:{POWERTOOLS_LAYER_VERSION}"
+        layer = f"{POWERTOOLS_LAYER}:{POWERTOOLS_LAYER_VERSION}"
         layer_arn = f"arn:{Aws.PARTITION}:lambda:{Aws.REGION}:{_powertools_account(Stack.of(scope))}:layer:{layer}"
         super().__init__(
             scope,

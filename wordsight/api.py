@@ -9,7 +9,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from http.client import HTTPException
+from http.client import HTTPException, HTTPMessage
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.error import HTTPError, URLError
@@ -37,6 +37,10 @@ class CommandError(Exception):
     """What a person is told before the command ends with 1."""
 
 
+Sign = Callable[[str, str, bytes | None, Mapping[str, str]], Mapping[str, str]]
+"""From a request's method, address, body and headers to the headers with a signature."""
+
+
 @dataclass(frozen=True)
 class Api:
     """One deployment. `pause` waits, in seconds, before what was too much at once is tried again."""
@@ -44,6 +48,8 @@ class Api:
     url: str
     key: str
     pause: Callable[[float], None] = time.sleep
+    sign: Sign | None = None
+    """For an API that asks for signatures (`auth=iam`)."""
 
     def get(self, path: str, **query: object) -> Any:
         """What is there. Raises CommandError."""
@@ -63,14 +69,27 @@ class Api:
         headers: Mapping[str, str] | None = None,
     ) -> Any:
         """The answer's JSON, None if it has none. Raises CommandError with the API's sentence."""
+        return self.exchange(method, path, body, query=query, headers=headers)[0]
+
+    def exchange(
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        *,
+        query: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> tuple[Any, HTTPMessage]:
+        """What `ask` answers, and the answer's headers."""
         content = None if body is None else json.dumps(body).encode()
         media_type = {"content-type": "application/json"} if content else {}
         sent = {API_KEY_HEADER: self.key, **media_type, **(headers or {})}
         url = f"{self.url.rstrip('/')}{path}" + (f"?{urlencode(query)}" if query else "")
         for left in reversed(range(MAX_ATTEMPTS)):
             try:
-                answer = send(url, content, sent, method, API_TIMEOUT_S + 1)
-                return json.loads(answer) if answer else None
+                signed = self.sign(method, url, content, sent) if self.sign else sent
+                answer, received = send(url, content, signed, method, API_TIMEOUT_S + 1)
+                return json.loads(answer) if answer else None, received
             except HTTPError as error:
                 if error.code not in (429, 503) or not left:
                     raise CommandError(_sentence(error)) from None
@@ -100,15 +119,16 @@ def connect(url: str | None, key: str | None, environ: Mapping[str, str], local:
     return Api((local / "url").read_text().strip(), key or (local / "api-key").read_text().strip())
 
 
-def send(url: str, content: bytes | None, headers: Mapping[str, str], method: str, timeout_s: float) -> bytes:
-    """The body of the answer. Raises HTTPError if it is no success, CommandError if there is none."""
+def send(
+    url: str, content: bytes | None, headers: Mapping[str, str], method: str, timeout_s: float
+) -> tuple[bytes, HTTPMessage]:
+    """The body of the answer, and its headers. Raises HTTPError if it is no success, CommandError if there is none."""
     if not url.startswith(("http://", "https://")):
         raise CommandError(f"the address is {url!r}, allowed is one that begins with https:// or http://")
     request = Request(url, content, dict(headers), method=method)  # noqa: S310, checked above
     try:
         with urlopen(request, timeout=timeout_s) as response:  # noqa: S310
-            answer: bytes = response.read()
-            return answer
+            return response.read(), response.headers
     except HTTPError:
         raise
     except (URLError, HTTPException, OSError) as error:

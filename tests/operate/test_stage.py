@@ -4,7 +4,7 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from operate.stage import OperatorError, Stage
+from operate.stage import OperatorError, Stage, connected
 from stacks.config import StageConfig
 
 TEMPLATE = {
@@ -23,3 +23,9 @@ def test_a_stage_knows_its_stacks_by_name_and_their_outputs() -> None:
         stage.outputs("Api")
     clients["cloudformation"].create_stack(StackName="WordsightApi-dev", TemplateBody=json.dumps(TEMPLATE))
     assert stage.outputs("Api") == {"ApiUrl": "https://dev.example/v1"}
+
+
+def test_the_region_is_the_one_that_the_cdk_deploys_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    assert connected({"AWS_REGION": "eu-west-1"})("cloudformation").meta.region_name == "eu-west-1"
+    assert connected({})("cloudformation").meta.region_name == "us-east-1"

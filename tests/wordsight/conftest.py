@@ -56,7 +56,7 @@ class System:
     def resolve(self, event: Event) -> dict[str, Any]:
         self.events.append(event)
         apps = {
-            "classify": lambda: classify.create_app(SETTINGS, self.connect),
+            "classify": lambda: classify.create_app(SETTINGS, self.sagemaker.connect),
             "annotate": lambda: annotate.create_app(ANNOTATE_SETTINGS, self.connect),
             "manage": lambda: manage.create_app(TRAIN_SETTINGS, self.connect),
         }

@@ -1,0 +1,193 @@
+"""Deploys a stage, from the first check to the first answer.
+
+    python -m operate.deploy dev -c throttling_rate_rps=5
+
+What would stop the deployment, what it costs and what it changes of an earlier one is said before it begins. After it
+the endpoint is asked what it serves, for SageMaker rolls an update back without failing anything else.
+"""
+
+import argparse
+import base64
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Mapping, Sequence
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from contract.limits import MODEL_VERSION_HEADER
+from operate import doctor, preflight
+from operate.api import open_api
+from operate.builder import REPOSITORY
+from operate.stage import OperatorError, Stage, add_stage_arguments, chosen_stage
+from wordsight.api import Api, CommandError
+
+CONFIGURATION_OUTPUT = "Configuration"
+"""Of the API's stack: the knobs that differ from the defaults, as JSON."""
+
+SAMPLE = REPOSITORY / "local/sample.png"
+LABELS = ("fish", "house", "tree", "car")
+
+Run = Callable[[Sequence[str]], int]
+"""Runs a program, which shows what it does; its exit status."""
+
+Ask = Callable[[str], str]
+"""Puts a question to a person."""
+
+
+def cdk_deploy(stage: str, context: Sequence[str], *, asks: bool) -> list[str]:
+    """The command of the CDK CLI. By change sets, which CloudFormation checks before it changes anything, quotas and
+    taken names included.
+
+    https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/validate-stack-deployments.html
+    """
+    chosen = [word for pair in (*context, f"stage={stage}") for word in ("--context", pair)]
+    approval = [] if asks else ["--require-approval", "never"]
+    return [str(REPOSITORY / "node_modules/.bin/cdk"), "deploy", "--all", "--method", "change-set", *chosen, *approval]
+
+
+def changes(stage: Stage, context: Sequence[str]) -> tuple[list[str], list[str]]:
+    """What a deployment would change of the configuration that is there, and which of that was set and gets lost.
+
+    The latter is what an earlier deployment had been given and this one is not: most likely it was forgotten.
+    """
+    api = stage.stack("Api")
+    outputs = {each["OutputKey"]: each["OutputValue"] for each in (api or {}).get("Outputs", [])}
+    if CONFIGURATION_OUTPUT not in outputs:
+        return [], []
+    deployed = outputs[CONFIGURATION_OUTPUT]
+    lines = stage.config.changes_from(deployed)
+    said_now = {pair.partition("=")[0] for pair in context}
+    set_before = json.loads(deployed).keys() - said_now
+    return lines, [line for line in lines if line.partition(":")[0] in set_before]
+
+
+def may_begin(stage: Stage, context: Sequence[str], *, yes: bool, ask: Ask | None) -> bool:
+    """Tell what changes, and whether that is wanted. `ask` is None where there is nobody to ask."""
+    lines, lost = changes(stage, context)
+    if lines:
+        print("\nOf the deployed configuration this changes:", *(f"  {line}" for line in lines), sep="\n")
+    if yes:
+        return True
+    if ask:
+        return ask(f"\nDeploy {stage.config.stage}? [y/N] ").strip().lower() in ("y", "yes")
+    if lost:
+        print(
+            f"\nNothing was deployed: it would undo {', '.join(line.partition(':')[0] for line in lost)}, which an "
+            f"earlier deployment was given. To keep what is deployed write it into stacks/stages/{stage.config.stage}"
+            ".toml, or give it again by CONTEXT; to undo it: YES=1"
+        )
+    return not lost
+
+
+def verify(stage: Stage) -> str:
+    """That the new deployment is what answers, in a sentence. Raises OperatorError or CommandError if it is not."""
+    name = stage.outputs("Serving")["EndpointName"]
+    endpoint = stage.connect("sagemaker").describe_endpoint(EndpointName=name)
+    if endpoint["EndpointStatus"] != "InService":
+        reason = endpoint.get("FailureReason", "it says no reason")
+        raise OperatorError(f"the endpoint {name} is {endpoint['EndpointStatus']}: {reason}")
+    (deployed,) = stage.physical_ids("Serving", "AWS::SageMaker::EndpointConfig").values()
+    wanted, serving = deployed.rpartition("/")[2], endpoint["EndpointConfigName"]
+    # A resource's id may be its ARN, and SageMaker writes names in ARNs in lower case.
+    if serving.lower() != wanted.lower():
+        why = endpoint.get("FailureReason", "")
+        raise OperatorError(
+            f"the endpoint {name} serves by {serving} and not by {wanted}, which is deployed: "
+            f"SageMaker rolled its update back. {why}".rstrip()
+        )
+    api = open_api(stage)
+    api.get("/health")  # which is a problem unless the endpoint that the API asks is in service
+    return _classify(api)
+
+
+def _classify(api: Api) -> str:
+    """Ask what is on the sample; who answers must be the version that the registry calls live."""
+    image = base64.b64encode(SAMPLE.read_bytes()).decode()
+    question = {"inputs": image, "parameters": {"candidate_labels": list(LABELS)}}
+    scores, headers = api.exchange("POST", "/classify", question)
+    served = str(headers[MODEL_VERSION_HEADER])
+    for model in api.get("/models")["models"]:
+        wanted = model["live"] and api.get(f"/models/{model['version']}")["served_version"]
+        if wanted and wanted != served:
+            raise OperatorError(f"the endpoint serves {served!r}, and {model['version']} is live, which is {wanted!r}")
+    return f"the model {served} says that local/sample.png is a {scores[0]['label']}, {scores[0]['score']:.0%}"
+
+
+def next_steps(stage: Stage) -> str:
+    """Where the API is, how it is called, and what to do with it first."""
+    name, api = stage.config.stage, open_api(stage)
+    lines = [f"It is up:  {api.url}/", ""]
+    if api.key:
+        lines += [f"export WORDSIGHT_URL={api.url} WORDSIGHT_API_KEY=$(make -s api-key STAGE={name})"]
+    elif stage.config.auth == "none":
+        lines += [f"export WORDSIGHT_URL={api.url}"]
+    if api.key or stage.config.auth == "none":
+        lines += [
+            f".venv/bin/python -m wordsight classify local/sample.png --labels {','.join(LABELS)}",
+            ".venv/bin/python -m wordsight annotate FOLDER --dataset pets --task pet",
+            ".venv/bin/python -m wordsight train --dataset pets --watch",
+        ]
+    else:
+        region = stage.connect("apigateway").meta.region_name
+        lines += [
+            f"URL={api.url}",
+            f"signed() {{ curl --aws-sigv4 aws:amz:{region}:execute-api --user "
+            '"$AWS_ACCESS_KEY_ID:$AWS_SECRET_ACCESS_KEY" -H "x-amz-security-token: $AWS_SESSION_TOKEN" "$@"; }',
+            f'signed -F image=@local/sample.png -F candidate_labels={",".join(LABELS)} "$URL/classify"',
+            'signed -F image=@local/sample.png -F label=fish -F task=thing -F dataset=pets "$URL/annotations"',
+            'signed -H "content-type: application/json" -d \'{"dataset": "pets"}\' "$URL/trainings"',
+        ]
+    return "\n".join(lines)
+
+
+def deploy(
+    stage: Stage,
+    context: Sequence[str],
+    environ: Mapping[str, str],
+    *,
+    yes: bool,
+    ask: Ask | None,
+    run: Run = subprocess.call,
+    examine: Callable[[Stage], str] = doctor.report,
+) -> int:
+    """Check, deploy and verify; 0 only if the new deployment answers. `examine` tells why where it does not."""
+    name = stage.config.stage
+    command = cdk_deploy(name, context, asks=bool(ask) and not yes)
+    if not preflight.passes(stage, environ):
+        print(f"Nothing was deployed. To try it in spite of that: npx cdk {' '.join(command[1:])}")
+        return 1
+    if not may_begin(stage, context, yes=yes, ask=ask):
+        return 1
+    sys.stdout.flush()  # what the CLI shows comes behind it, in a file too
+    if run(command):
+        print(f"\nThe deployment of {name} failed.\n\n{examine(stage)}", file=sys.stderr)
+        return 1
+    try:
+        print(f"\n{verify(stage)}.\n\n{next_steps(stage)}")
+    except (OperatorError, CommandError, ClientError, BotoCoreError) as error:
+        print(f"\nIt is deployed, but {error}\n\n{examine(stage)}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def main(argv: Sequence[str], environ: Mapping[str, str]) -> int:
+    parser = argparse.ArgumentParser(
+        prog="python -m operate.deploy", description="Check, deploy a stage, and see that it answers."
+    )
+    add_stage_arguments(parser)
+    parser.add_argument("--yes", action="store_true", help="ask nothing, also where a deployed knob would be undone")
+    chosen = parser.parse_args(argv)
+    ask = input if sys.stdin.isatty() else None
+    try:
+        return deploy(chosen_stage(chosen, environ), chosen.context, environ, yes=chosen.yes, ask=ask)
+    except (OperatorError, ClientError, BotoCoreError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130  # what a shell says of a command that was interrupted
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:], os.environ))

@@ -1,0 +1,347 @@
+"""Before money is spent: would a deployment of this stage, here, now, by this person, come to an end?
+
+    python -m operate.preflight dev -c endpoint_instance_type=ml.g4dn.xlarge
+
+Takes seconds, changes nothing, and says of everything that would stop a deployment how to mend it.
+"""
+
+import argparse
+import json
+import os
+import re
+import sys
+import urllib.request
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, get_args
+
+from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, NoRegionError
+from botocore.parsers import ResponseParserError
+
+from operate.builder import DOCKER_MANIFEST, builder, tools
+from operate.findings import Finding
+from operate.prices import prices
+from operate.stage import OperatorError, Stage, add_stage_arguments, chosen_stage
+from stacks.config import (
+    POWERTOOLS_ACCOUNT,
+    POWERTOOLS_ACCOUNTS,
+    POWERTOOLS_LAYER,
+    POWERTOOLS_LAYER_VERSION,
+    StackPart,
+    StageConfig,
+)
+
+BOOTSTRAP_PARAMETER = "/cdk-bootstrap/hnb659fds/version"
+MINIMUM_BOOTSTRAP = 6
+"""What the CDK's default synthesizer asks for: the first with a repository for images of every app."""
+EXPLAINING_BOOTSTRAP = 30
+"""The first whose role may read why CloudFormation refused a change set, which the CDK CLI would tell."""
+
+LAMBDA_CONCURRENCY = "L-B99A9384"
+DEFAULT_CONCURRENCY = 1000
+
+ANSWER_TIMEOUT_S = 5
+
+Unanswered = (ClientError, BotoCoreError, ResponseParserError)
+"""How a question to AWS ends that it does not answer, or not to these credentials."""
+
+
+@dataclass(frozen=True)
+class Site:
+    """Where the stage would be deployed."""
+
+    stage: Stage
+    account: str
+    region: str
+    partition: str
+
+    @property
+    def config(self) -> StageConfig:
+        return self.stage.config
+
+    def ask(self, service: str) -> Any:
+        """The service's client."""
+        return self.stage.connect(service)
+
+
+def identity(stage: Stage) -> tuple[Site | None, Finding]:
+    """Who deploys, and where; None if that can't be said."""
+    try:
+        region = stage.connect("cloudformation").meta.region_name
+        caller = stage.connect("sts").get_caller_identity()
+    except NoRegionError:
+        return None, Finding("failure", "no region is chosen", "export AWS_REGION=us-east-1, or: aws configure")
+    except NoCredentialsError:
+        return None, Finding("failure", "there are no AWS credentials", "aws configure sso, or: aws configure")
+    except Unanswered as error:
+        remedy = "aws sso login, or new credentials; a region that is off by default has to be enabled for the account"
+        return None, Finding("failure", f"AWS does not take these credentials: {error}", remedy)
+    partition = caller["Arn"].split(":")[1]
+    found = Finding("ok", f"the account is {caller['Account']}, the region {region}, as {caller['Arn']}")
+    return Site(stage, caller["Account"], region, partition), found
+
+
+def bootstrap(site: Site) -> Iterator[Finding]:
+    """Whether the CDK's own stack is there."""
+    ssm = site.ask("ssm")
+    try:
+        version = int(ssm.get_parameter(Name=BOOTSTRAP_PARAMETER)["Parameter"]["Value"])
+    except ssm.exceptions.ParameterNotFound:
+        where = f"account {site.account} in {site.region}"
+        yield Finding("failure", f"the CDK is not bootstrapped: {where} has no {BOOTSTRAP_PARAMETER}", "make bootstrap")
+        return
+    if version < MINIMUM_BOOTSTRAP:
+        needed = f"{MINIMUM_BOOTSTRAP} or newer is needed"
+        yield Finding("failure", f"the CDK's bootstrap has version {version}, {needed}", "make bootstrap")
+    elif version < EXPLAINING_BOOTSTRAP:
+        silent = "its role may not read why CloudFormation refuses a change set"
+        yield Finding("warning", f"the CDK's bootstrap has version {version}: {silent}", "make bootstrap")
+    else:
+        yield Finding("ok", f"the CDK is bootstrapped, version {version}")
+
+
+def images(site: Site) -> Iterator[Finding]:
+    """Whether SageMaker can run the images that were pushed before."""
+    for name in ("serve_image_uri", "train_image_uri"):
+        if uri := getattr(site.config, name):
+            yield _image(site, name, uri)
+
+
+_BUILD = "docker buildx build --platform linux/amd64"
+
+
+def _image(site: Site, name: str, uri: str) -> Finding:
+    registry, region, repository, tag, digest = re.match(
+        r"(\d+)\.dkr\.ecr\.([^.]+)\.[^/]+/([^:@]+)(?::([^@]+)|@(.+))?$", uri
+    ).groups()  # type: ignore[union-attr]  # StageConfig has checked it
+    if region != site.region:
+        return Finding(
+            "failure",
+            f"{name} is in {region}, and SageMaker pulls from its own region only, here {site.region}",
+            f"push the image to ECR in {site.region}",
+        )
+    ecr = site.ask("ecr")
+    wanted = {"imageDigest": digest} if digest else {"imageTag": tag or "latest"}
+    try:
+        found = ecr.batch_get_image(registryId=registry, repositoryName=repository, imageIds=[wanted])["images"]
+    except ecr.exceptions.RepositoryNotFoundException:
+        found = []
+    if not found:
+        return Finding("failure", f"there is no image {uri}, as {name} says", f"docker push {uri}")
+    media_type = found[0].get("imageManifestMediaType")
+    if media_type != DOCKER_MANIFEST:
+        return Finding(
+            "failure",
+            f"{name} has the manifest {media_type}, which SageMaker refuses: it takes {DOCKER_MANIFEST}",
+            f"{_BUILD} --provenance=false --output type=docker -t {uri} …, then push it",
+        )
+    architecture = _architecture(ecr, registry, repository, json.loads(found[0]["imageManifest"]))
+    if architecture not in (None, "amd64"):
+        return Finding(
+            "failure",
+            f"{name} is for {architecture}, and SageMaker's instances are amd64",
+            f"{_BUILD} -t {uri} …, then push it",
+        )
+    unknown = "" if architecture else ", for an architecture that can't be read from here"
+    return Finding("ok", f"{name} is an image that SageMaker takes{unknown}")
+
+
+def _architecture(ecr: Any, registry: str, repository: str, manifest: Mapping[str, Any]) -> str | None:
+    """What the image's configuration says; None if it can't be fetched."""
+    try:
+        blob = {"registryId": registry, "repositoryName": repository, "layerDigest": manifest["config"]["digest"]}
+        url = ecr.get_download_url_for_layer(**blob)["downloadUrl"]
+        with urllib.request.urlopen(url, timeout=ANSWER_TIMEOUT_S) as answer:  # noqa: S310, ECR's own address
+            return str(json.load(answer)["architecture"])
+    except (*Unanswered, OSError, KeyError, ValueError):
+        return None
+
+
+def quotas(site: Site) -> Iterator[Finding]:
+    """Whether the account may run the stage's instances."""
+    config = site.config
+    serving, training = config.endpoint_instance_type, config.training_instance_type
+    kind = "spot training job" if config.spot else "training job"
+    for_endpoint, for_training = f"{serving} for endpoint usage", f"{training} for {kind} usage"
+    found = _quotas(site.ask("service-quotas"), {for_endpoint, for_training})
+    count = 2 * config.endpoint_instance_count
+    why = "an update runs the new instances beside the old ones"
+    yield _enough(site, found, for_endpoint, count, "failure", "endpoint_instance_type", f"{count} are needed: {why}")
+    if config.autoscaling and found.get(for_endpoint, {}).get("Value", 0) >= count:
+        most = 2 * config.autoscaling_max_instances
+        of_load = f"{most} are needed at full load: {why}"
+        yield _enough(site, found, for_endpoint, most, "warning", "autoscaling_max_instances", of_load)
+    count = config.training_instance_count
+    of_training = f"{count} are needed to train: the deployment works without, POST /trainings does not"
+    yield _enough(site, found, for_training, count, "warning", "training_instance_type", of_training)
+
+
+def _quotas(client: Any, names: set[str]) -> dict[str, Mapping[str, Any]]:
+    """By name; one that was never changed may be among the defaults only. What is not there is not offered here."""
+    found: dict[str, Mapping[str, Any]] = {}
+    for operation in ("list_service_quotas", "list_aws_default_service_quotas"):
+        pages = client.get_paginator(operation).paginate(ServiceCode="sagemaker", PaginationConfig={"PageSize": 100})
+        for page in pages:
+            found = {each["QuotaName"]: each for each in page["Quotas"] if each["QuotaName"] in names} | found
+            if found.keys() == names:
+                return found
+    return found
+
+
+def _enough(
+    site: Site, found: Mapping[str, Any], name: str, needed: int, otherwise: Any, knob: str, why: str
+) -> Finding:
+    if name not in found:
+        return Finding(
+            otherwise,
+            f'{site.region} has no quota "{name}", so SageMaker does not offer it there',
+            f"another region, or another type by {knob}",
+        )
+    value = found[name]["Value"]
+    if value >= needed:
+        return Finding("ok", f'the quota "{name}" is {value:g}')
+    zero = "0 in this account, as in every new one" if value == 0 else f"{value:g}"
+    return Finding(
+        otherwise,
+        f'the quota "{name}" is {zero}, and {why}',
+        _increase(site, "sagemaker", found[name]["QuotaCode"], needed),
+    )
+
+
+def _increase(site: Site, service: str, code: str, value: int) -> str:
+    return (
+        f"aws service-quotas request-service-quota-increase --service-code {service} --quota-code {code} "
+        f"--desired-value {value} --region {site.region}"
+    )
+
+
+def concurrency(site: Site) -> Iterator[Finding]:
+    """Whether Lambda may run as many functions at once as the API lets callers come."""
+    quota = site.ask("service-quotas").get_service_quota(ServiceCode="lambda", QuotaCode=LAMBDA_CONCURRENCY)["Quota"]
+    wanted = site.config.throttling_burst + site.config.batch_concurrency
+    if quota["Value"] >= wanted:
+        yield Finding("ok", f"Lambda runs {quota['Value']:g} functions at once")
+        return
+    yield Finding(
+        "warning",
+        f"Lambda runs {quota['Value']:g} functions of this account at once, few as in new accounts: callers will be "
+        f"throttled, for the stage's throttling_burst and batch_concurrency let {wanted} come",
+        _increase(site, "lambda", LAMBDA_CONCURRENCY, DEFAULT_CONCURRENCY),
+    )
+
+
+def layer(site: Site) -> Iterator[Finding]:
+    """Whether the layer that the functions run on is published in the region."""
+    account = POWERTOOLS_ACCOUNTS.get(site.region, POWERTOOLS_ACCOUNT)
+    layer = f"{account}:layer:{POWERTOOLS_LAYER}:{POWERTOOLS_LAYER_VERSION}"
+    arn = f"arn:{site.partition}:lambda:{site.region}:{layer}"
+    try:
+        site.ask("lambda").get_layer_version_by_arn(Arn=arn)
+    except ClientError as error:
+        code, message = error.response["Error"]["Code"], error.response["Error"]["Message"]
+        # A layer of another account that does not exist has no policy that would allow to see it.
+        missing = code == "ResourceNotFoundException" or "no resource-based policy" in message
+        if not missing:
+            raise
+        yield Finding(
+            "failure",
+            f"the layer of the functions is not published in {site.region}: {arn}",
+            "another region: export AWS_REGION=…",
+        )
+    else:
+        yield Finding("ok", f"the layer of the functions is there: {layer}")
+
+
+def account_role(site: Site) -> Iterator[Finding]:
+    """Whether API Gateway may write logs, which is a setting of the account in a region."""
+    if not site.ask("apigateway").get_account().get("cloudwatchRoleArn"):
+        yield Finding("note", "API Gateway has no role for its logs here yet: this makes one, and a destroy leaves it")
+
+
+def stacks(site: Site) -> Iterator[Finding]:
+    """Whether the stage's stacks can be created or updated."""
+    found = {site.config.stack_name(part): site.stage.stack(part) for part in get_args(StackPart)}
+    statuses = {name: stack["StackStatus"] for name, stack in found.items() if stack}
+    if not statuses:
+        yield Finding("ok", "the stage is not deployed here yet")
+    for name, status in statuses.items():
+        yield _stack(name, status)
+
+
+def _stack(name: str, status: str) -> Finding:
+    says = f"{name} is {status}"
+    if status == "UPDATE_ROLLBACK_FAILED":
+        remedy = f"aws cloudformation continue-update-rollback --stack-name {name}, then wait; make doctor says why"
+        return Finding("failure", f"{says}: CloudFormation takes no update until it is rolled back", remedy)
+    if status == "ROLLBACK_COMPLETE":
+        return Finding("note", f"{says}: its first creation failed, so that the CDK deletes it and begins anew")
+    if status.endswith("_FAILED"):
+        return Finding("failure", f"{says}: CloudFormation takes no update", "make doctor, then make destroy")
+    # A change set that was never executed is in nobody's way.
+    if status.endswith("_IN_PROGRESS") and status != "REVIEW_IN_PROGRESS":
+        doing = status.removesuffix("_IN_PROGRESS").split("_")[0].lower()
+        remedy = f"wait: aws cloudformation wait stack-{doing}-complete --stack-name {name}"
+        return Finding("failure", f"{says}: another deployment or promotion is under way", remedy)
+    return Finding("ok", says)
+
+
+Check = Callable[[Site], Iterable[Finding]]
+
+CHECKS: dict[str, Check] = {
+    "the CDK's bootstrap": bootstrap,
+    "the images": images,
+    "SageMaker's quotas": quotas,
+    "Lambda's concurrency": concurrency,
+    "the layer of the functions": layer,
+    "API Gateway's role for logs": account_role,
+    "the stacks": stacks,
+}
+
+SERVICES = ("ssm", "ecr", "service-quotas", "lambda", "apigateway", "cloudformation")
+
+
+def check(stage: Stage, environ: Mapping[str, str]) -> list[Finding]:
+    """Everything that is found, asked at once. What can't be asked is a warning that says so."""
+    site, found = identity(stage)
+    with ThreadPoolExecutor() as pool:
+        of_machine = [pool.submit(list, tools(environ)), pool.submit(list, builder(stage.config, environ))]
+        of_account = []
+        if site:
+            for service in SERVICES:  # a client is not to be made in two threads at once
+                stage.connect(service)
+            of_account = [pool.submit(_asked, site, name) for name in CHECKS]
+        return [found, *(each for answer in (*of_machine, *of_account) for each in answer.result())]
+
+
+def _asked(site: Site, name: str) -> list[Finding]:
+    try:
+        return list(CHECKS[name](site))
+    except Unanswered as error:
+        return [Finding("warning", f"{name} could not be checked: {error}")]
+
+
+def passes(stage: Stage, environ: Mapping[str, str]) -> bool:
+    """Tell what is found and what the stage costs; whether nothing stops a deployment."""
+    findings = check(stage, environ)
+    print("\n".join(map(str, findings)), prices(stage.config), sep="\n\n")
+    failures = sum(finding.level == "failure" for finding in findings)
+    if failures:
+        print(f"\n{failures} of these would stop the deployment of {stage.config.stage}.")
+    return not failures
+
+
+def main(argv: Sequence[str], environ: Mapping[str, str]) -> int:
+    parser = argparse.ArgumentParser(
+        prog="python -m operate.preflight", description="Check what a deployment needs, and tell what it costs."
+    )
+    add_stage_arguments(parser)
+    try:
+        return 0 if passes(chosen_stage(parser.parse_args(argv), environ), environ) else 1
+    except OperatorError as error:
+        print(error, file=sys.stderr)
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:], os.environ))

@@ -1,0 +1,225 @@
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from contract.models import Model
+from operate.builder import REPOSITORY
+from operate.deploy import deploy, main, verify
+from operate.stage import OperatorError, Stage
+from stacks.config import StageConfig, from_context
+from tests.lambdas.gateway import served
+from tests.operate.accounts import GOOD, Account, refusal
+from tests.operate.builders import install, program
+from tests.wordsight.conftest import (  # noqa: F401, the fixtures that the ones here need
+    System,
+    _account_that_is_nobodys,
+    _s3,
+    bucket,
+    system,
+)
+
+CONFIG_ARN = "arn:aws:sagemaker:eu-central-1:123456789012:endpoint-config/endpointconfig-abc123"
+ENDPOINT = {
+    "EndpointName": "wordsight-dev",
+    "EndpointArn": "arn:aws:sagemaker:eu-central-1:123456789012:endpoint/wordsight-dev",
+    "EndpointConfigName": "EndpointConfig-aBc123",
+    "EndpointStatus": "InService",
+    "CreationTime": "2026-01-01",
+    "LastModifiedTime": "2026-01-01",
+}
+
+
+class Cloud(Account):
+    """A good account, in which nothing is deployed until the CDK CLI, which is `run`, has deployed it."""
+
+    def __init__(self, url: str, key: bool = True) -> None:
+        super().__init__(GOOD)
+        self.url, self.key = url, key
+        self.status = 0
+        self.configuration: str | None = None
+        self.endpoint: dict[str, Any] = dict(ENDPOINT)
+        self.commands: list[list[str]] = []
+        self.examined: list[str] = []
+
+    def run(self, command: Sequence[str]) -> int:
+        self.commands.append([*command])
+        self.deployed()
+        return self.status
+
+    def deployed(self, configuration: str | None = None) -> "Cloud":
+        self.configuration = configuration
+        resource = {
+            "LogicalResourceId": "EndpointConfig",
+            "PhysicalResourceId": CONFIG_ARN,
+            "ResourceType": "AWS::SageMaker::EndpointConfig",
+            "ResourceStatus": "CREATE_COMPLETE",
+            "LastUpdatedTimestamp": "2026-01-01",
+        }
+        self.answers |= {
+            "cloudformation.DescribeStacks": self._stacks,
+            "cloudformation.ListStackResources": {"StackResourceSummaries": [resource]},
+            "sagemaker.DescribeEndpoint": lambda asked: self.endpoint,
+            "apigateway.GetApiKey": {"value": "the-key"},
+        }
+        return self
+
+    def _stacks(self, asked: dict[str, Any]) -> Mapping[str, Any]:
+        outputs = {"EndpointName": "wordsight-dev", "ApiUrl": self.url}
+        outputs |= {"ApiKeyId": "key1"} if self.key else {}
+        outputs |= {"Configuration": self.configuration} if self.configuration is not None else {}
+        described = [{"OutputKey": key, "OutputValue": value} for key, value in outputs.items()]
+        stack = {"StackName": asked["StackName"], "CreationTime": "2026-01-01", "StackStatus": "CREATE_COMPLETE"}
+        return {"Stacks": [{**stack, "Outputs": described}]}
+
+    def examine(self, stage: Stage) -> str:
+        self.examined.append(stage.config.stage)
+        return "The quota is 0."
+
+
+@pytest.fixture
+def cloud(system: System) -> Iterator[Cloud]:  # noqa: F811
+    """Its API is the real functions."""
+    with served(system.resolve) as url:
+        yield Cloud(url)
+
+
+Deploy = Callable[..., int]
+
+
+@pytest.fixture
+def deploys(cloud: Cloud, tmp_path: Path) -> Deploy:
+    """Deploys dev on a good machine, with `name=value` pairs."""
+    environ = program(tmp_path, "node", "#!/bin/sh\necho v24.1.0\n") | install(tmp_path)
+
+    def run(*context: str, answer: str | None = None, yes: bool = False) -> int:
+        config = from_context(dict(pair.split("=") for pair in context))
+        ask = None if answer is None else lambda question: answer
+        stage = Stage(config, cloud.connect)
+        return deploy(stage, context, environ, yes=yes, ask=ask, run=cloud.run, examine=cloud.examine)
+
+    return run
+
+
+def test_a_deployment_ends_with_an_answer_and_what_to_do_next(deploys: Deploy, cloud: Cloud, capsys: Any) -> None:
+    assert deploys("spot=true") == 0
+    (command,) = cloud.commands
+    assert command[0] == str(REPOSITORY / "node_modules/.bin/cdk")
+    said = " ".join(command[1:])
+    assert said == ("deploy --all --method change-set --context spot=true --context stage=dev --require-approval never")
+    told = capsys.readouterr().out
+    order = [
+        "the account is 123456789012",
+        "USD per hour",
+        "the model tiny@1 says that local/sample.png is a",
+        "It is up",
+    ]
+    assert sorted(order, key=told.index) == order
+    assert f"export WORDSIGHT_URL={cloud.url} WORDSIGHT_API_KEY=$(make -s api-key STAGE=dev)" in told
+    assert [line.split()[3] for line in told.splitlines() if "-m wordsight" in line] == [
+        "classify",
+        "annotate",
+        "train",
+    ]
+    assert "the-key" not in told and cloud.examined == []
+
+
+def test_a_person_is_asked_and_the_cli_asks_for_permissions(deploys: Deploy, cloud: Cloud) -> None:
+    assert deploys(answer="n") == 1 and deploys(answer="") == 1
+    assert cloud.commands == []
+    assert deploys(answer="y") == 0
+    assert "--require-approval" not in cloud.commands[0]
+    assert deploys(answer="n", yes=True) == 0
+    assert "--require-approval" in cloud.commands[1]
+
+
+def test_what_would_stop_it_stops_it_before_anything_is_deployed(deploys: Deploy, cloud: Cloud, capsys: Any) -> None:
+    cloud.answers["ssm.GetParameter"] = refusal("ParameterNotFound")
+    assert deploys() == 1 and cloud.commands == []
+    told = capsys.readouterr().out
+    assert "make bootstrap" in told and "1 of these would stop the deployment of dev" in told
+    assert "npx cdk deploy --all" in told
+
+
+REVERTED = "  auth: iam is deployed, this sets api_key"
+
+
+def test_a_knob_that_was_given_before_is_not_undone_without_a_word(deploys: Deploy, cloud: Cloud, capsys: Any) -> None:
+    cloud.deployed(json.dumps({"auth": "iam"}))
+    assert deploys() == 1 and cloud.commands == []
+    told = capsys.readouterr().out
+    assert REVERTED in told and "it would undo auth" in told
+    assert "stacks/stages/dev.toml" in told and "YES=1" in told
+
+
+def test_a_knob_is_undone_by_who_says_so(deploys: Deploy, cloud: Cloud, capsys: Any) -> None:
+    for saying in ({"yes": True}, {"answer": "y"}):
+        cloud.deployed(json.dumps({"auth": "iam"}))
+        assert deploys(**saying) == 0
+        assert REVERTED in capsys.readouterr().out
+    cloud.deployed(json.dumps({"auth": "iam"}))
+    assert deploys("auth=none") == 0
+    assert "  auth: iam is deployed, this sets none" in capsys.readouterr().out
+
+
+def test_a_knob_that_is_new_or_stays_stops_nothing(deploys: Deploy, cloud: Cloud, capsys: Any) -> None:
+    cloud.deployed(json.dumps({"auth": "iam"}))
+    assert deploys("auth=iam", "throttling_burst=7") == 0
+    told = capsys.readouterr().out
+    assert "  throttling_burst: 20 is deployed, this sets 7" in told and "auth:" not in told
+
+
+def test_why_it_failed_is_told_at_once(deploys: Deploy, cloud: Cloud, capsys: Any) -> None:
+    cloud.status = 1
+    assert deploys() == 1 and cloud.examined == ["dev"]
+    assert "The deployment of dev failed.\n\nThe quota is 0." in capsys.readouterr().err
+
+
+def test_an_update_that_sagemaker_rolled_back_is_no_success(deploys: Deploy, cloud: Cloud, capsys: Any) -> None:
+    cloud.endpoint |= {"EndpointConfigName": "EndpointConfig-old", "FailureReason": "The alarm fired."}
+    assert deploys() == 1 and cloud.examined == ["dev"]
+    told = capsys.readouterr().err
+    assert "It is deployed, but the endpoint wordsight-dev serves by EndpointConfig-old and not by endpointc" in told
+    assert "SageMaker rolled its update back. The alarm fired." in told
+
+
+def test_an_endpoint_that_is_not_in_service_is_no_success(deploys: Deploy, cloud: Cloud, capsys: Any) -> None:
+    cloud.endpoint |= {"EndpointStatus": "Failed", "FailureReason": "It did not pass the ping health check."}
+    assert deploys() == 1
+    assert "the endpoint wordsight-dev is Failed: It did not pass the ping" in capsys.readouterr().err
+
+
+def test_an_api_that_does_not_answer_is_no_success(deploys: Deploy, cloud: Cloud, capsys: Any) -> None:
+    cloud.url = "http://127.0.0.1:1/v1"
+    assert deploys() == 1 and cloud.examined == ["dev"]
+    assert "It is deployed, but nothing answers at 127.0.0.1:1" in capsys.readouterr().err
+
+
+def test_another_model_than_the_live_one_is_no_success(cloud: Cloud, system: System) -> None:  # noqa: F811
+    uri = "s3://wordsight-data/models/one/"
+    system.registry.add(
+        Model(version="one", artifact_s3_uri=uri, created="", source="training", served_version="one@2")
+    )
+    system.cloudformation.model_uri = uri
+    stage = Stage(StageConfig(stage="dev"), cloud.deployed().connect)
+    with pytest.raises(OperatorError, match="the endpoint serves 'tiny@1', and one is live, which is 'one@2'"):
+        verify(stage)
+
+
+def test_who_has_to_sign_is_told_how(deploys: Deploy, cloud: Cloud, capsys: Any) -> None:
+    cloud.key = False
+    assert deploys("auth=iam") == 0
+    told = capsys.readouterr().out
+    assert "curl --aws-sigv4 aws:amz:eu-central-1:execute-api" in told and "api-key" not in told
+    assert [line.split('"$URL')[1] for line in told.splitlines() if '"$URL' in line] == [
+        '/classify"',
+        '/annotations"',
+        '/trainings"',
+    ]
+
+
+def test_a_stage_that_is_not_allowed_is_told_before_anything_is_asked(capsys: Any) -> None:
+    assert main(["dev", "-c", "spot=yes"], {}) == 1
+    assert "spot is 'yes', allowed: true, false" in capsys.readouterr().err
