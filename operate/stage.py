@@ -1,11 +1,15 @@
 """A stage in an AWS account, as whoever operates it sees it: configuration, stacks and their outputs."""
 
+import argparse
+import functools
 from collections.abc import Callable
 from typing import Any, get_args
 
+import boto3
 from botocore.exceptions import ClientError
 
-from stacks.config import StackPart, StageConfig
+from contract.settings import SettingsError
+from stacks.config import StackPart, StageConfig, from_context
 
 Connect = Callable[[str], Any]
 """From a service's name to its boto3 client, in the account and region of the shell."""
@@ -45,3 +49,49 @@ class Stage:
             name = self.config.stack_name(part)
             raise OperatorError(f"{name} is not deployed here: make deploy STAGE={self.config.stage}")
         return {output["OutputKey"]: output["OutputValue"] for output in stack.get("Outputs", [])}
+
+    def resources(self, part: StackPart) -> list[dict[str, Any]]:
+        """What CloudFormation says of each resource of a stack, by its newest state; none where there is no stack."""
+        pages = self.connect("cloudformation").get_paginator("list_stack_resources")
+        try:
+            found = pages.paginate(StackName=self.config.stack_name(part))
+            return [resource for page in found for resource in page["StackResourceSummaries"]]
+        except ClientError as error:
+            if "does not exist" in error.response["Error"]["Message"]:
+                return []
+            raise
+
+    def physical_ids(self, part: StackPart, kind: str) -> dict[str, str]:
+        """The physical ids of a stack's living resources of a type such as AWS::S3::Bucket, by their logical ids."""
+        return {
+            resource["LogicalResourceId"]: resource["PhysicalResourceId"]
+            for resource in self.resources(part)
+            if resource["ResourceType"] == kind
+            and resource.get("PhysicalResourceId")
+            and resource["ResourceStatus"] != "DELETE_COMPLETE"
+        }
+
+
+def add_stage_arguments(parser: argparse.ArgumentParser) -> None:
+    """The stage's name, and `-c name=value` as the CDK CLI takes it."""
+    parser.add_argument("stage", metavar="STAGE", help="such as dev")
+    parser.add_argument(
+        "-c",
+        "--context",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="a knob that it was deployed with (stacks/config.py); may be given several times",
+    )
+
+
+def chosen_stage(arguments: argparse.Namespace) -> Stage:
+    """The stage that `add_stage_arguments` was given, in the account and region of the shell. Raises OperatorError."""
+    pairs = [pair.partition("=") for pair in arguments.context]
+    if wrong := [name for name, equals, _ in pairs if not (name and equals)]:
+        raise OperatorError(f"-c takes NAME=VALUE, got {wrong[0]!r}: for instance -c auth=iam")
+    try:
+        config = from_context({"stage": arguments.stage, **{name: value for name, _, value in pairs}})
+    except SettingsError as error:
+        raise OperatorError(f"the configuration is not allowed: {error}") from None
+    return Stage(config, functools.cache(boto3.client))
