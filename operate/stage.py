@@ -2,7 +2,8 @@
 
 import argparse
 import functools
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Mapping
 from typing import Any, get_args
 
 import boto3
@@ -85,7 +86,7 @@ def add_stage_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def chosen_stage(arguments: argparse.Namespace) -> Stage:
+def chosen_stage(arguments: argparse.Namespace, environ: Mapping[str, str] = os.environ) -> Stage:
     """The stage that `add_stage_arguments` was given, in the account and region of the shell. Raises OperatorError."""
     pairs = [pair.partition("=") for pair in arguments.context]
     if wrong := [name for name, equals, _ in pairs if not (name and equals)]:
@@ -94,4 +95,18 @@ def chosen_stage(arguments: argparse.Namespace) -> Stage:
         config = from_context({"stage": arguments.stage, **{name: value for name, _, value in pairs}})
     except SettingsError as error:
         raise OperatorError(f"the configuration is not allowed: {error}") from None
-    return Stage(config, functools.cache(boto3.client))
+    return Stage(config, connected(environ))
+
+
+def connected(environ: Mapping[str, str]) -> Connect:
+    """Clients for the account and region that the CDK CLI deploys to: it heeds AWS_REGION, which boto3 does not."""
+
+    @functools.cache
+    def session() -> Any:
+        return boto3.Session(region_name=environ.get("AWS_REGION") or None)
+
+    @functools.cache
+    def connect(service: str) -> Any:
+        return session().client(service)
+
+    return connect
