@@ -268,7 +268,7 @@ CAUSES = (
         "The serving container did not become healthy",
         "`did not pass the ping health check`, `CannotStartContainerError`",
         "The endpoint's log says why: its last lines are below. A large model may need longer: startup_timeout_s. "
-        "A checkpoint that can't be loaded says so in the last line: promote another",
+        "If the checkpoint can't be loaded they say so: promote another",
         # What ends at once is restarted by SageMaker until it gives up; local mode says so at once.
         r"did not pass the ping health check|CannotStartContainerError|serve program ended with code",
         _of("event", "endpoint"),

@@ -7,13 +7,14 @@ hindrance.
 """
 
 import argparse
+import contextlib
 import functools
 import json
 import shlex
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, get_args
 
@@ -57,13 +58,24 @@ def destroy(
     stop_what_runs(stage, tell, sleep)
     wait_for_changes(stage, tell, sleep)
     for bucket in buckets_that_go(stage):
-        empty(stage, bucket, tell)
+        with _refusal_told(f"{bucket} is emptied by CloudFormation's function", tell):
+            empty(stage, bucket, tell)
     if any(stage.stack(part) for part in get_args(StackPart)) and cdk(cdk_destroy(stage, context)):
         raise OperatorError(
             f"cdk destroy failed, its last lines say why. Run it again, or ask: make doctor STAGE={stage.config.stage}"
         )
-    sweep_logs(stage, api_ids, tell)
+    with _refusal_told("log groups are not swept", tell):
+        sweep_logs(stage, api_ids, tell)
     return verify_clean.look(stage)
+
+
+@contextlib.contextmanager
+def _refusal_told(what: str, tell: Tell) -> Iterator[None]:
+    """An operator may have few rights: what AWS refuses is told, and the rest goes on."""
+    try:
+        yield
+    except (ClientError, BotoCoreError) as error:
+        tell(f"{what}: {said(error)}")
 
 
 def cdk_destroy(stage: Stage, context: Sequence[str]) -> list[str]:
@@ -87,43 +99,53 @@ def refuse_if_protected(stage: Stage) -> None:
 
 
 def stop_what_runs(stage: Stage, tell: Tell, sleep: Sleep) -> None:
-    """Stop executions and training jobs, also those that begin meanwhile, until none is left."""
+    """Stop executions and training jobs, also those that begin meanwhile, until none is left.
+
+    What may not be looked at is told once, and left.
+    """
     waited = 0.0
     told: set[str] = set()
-    while running := [*_stop_executions(stage, tell, told), *_stop_jobs(stage, tell, told)]:
+    while running := _stop(stage, tell, told):
         if waited >= STOP_WAIT_S:
             raise OperatorError(f"after {STOP_WAIT_S // 60} minutes these still run: {', '.join(running)}. Try again")
         sleep(POLL_S)
         waited += POLL_S
 
 
-def _stop_executions(stage: Stage, tell: Tell, told: set[str]) -> list[str]:
+def _stop(stage: Stage, tell: Tell, told: set[str]) -> list[str]:
+    """Ask everything that runs to stop, once each as `told` remembers. The names of what runs."""
     running = []
-    for machine in verify_clean.machines(stage):
-        for arn in verify_clean.running_executions(stage, machine):
-            name = arn.rpartition(":")[2]
-            running.append(name)
-            if arn not in told:
-                tell(f"stopping execution {name}")
-                told.add(arn)
-                _unless_over(stage.connect("stepfunctions").stop_execution, executionArn=arn, cause="make destroy")
+    for what, find, stop in (("execution", _executions, _stop_execution), ("training job", _jobs, _stop_job)):
+        try:
+            for each in find(stage):
+                name = each.rpartition(":")[2]
+                running.append(name)
+                if each not in told:
+                    tell(f"stopping {what} {name}")
+                    told.add(each)
+                    stop(stage, each)
+        except (ClientError, BotoCoreError) as error:
+            if what not in told:
+                tell(f"could not be checked: {what}s that run: {said(error)}")
+                told.add(what)
     return running
 
 
-def _stop_jobs(stage: Stage, tell: Tell, told: set[str]) -> list[str]:
-    try:
-        running = verify_clean.training_jobs(stage, *RUNNING_JOB)
-    except (ClientError, BotoCoreError) as error:
-        if "training jobs" not in told:
-            told.add("training jobs")
-            tell(f"could not be checked: training jobs that run: {said(error)}")
-        return []
-    for name in running:
-        if name not in told:
-            tell(f"stopping training job {name}")
-            told.add(name)
-            _unless_over(stage.connect("sagemaker").stop_training_job, TrainingJobName=name)
-    return running
+def _executions(stage: Stage) -> list[str]:
+    machines = verify_clean.machines(stage)
+    return [arn for machine in machines for arn in verify_clean.running_executions(stage, machine)]
+
+
+def _stop_execution(stage: Stage, arn: str) -> None:
+    _unless_over(stage.connect("stepfunctions").stop_execution, executionArn=arn, cause="make destroy")
+
+
+def _jobs(stage: Stage) -> list[str]:
+    return verify_clean.training_jobs(stage, *RUNNING_JOB)
+
+
+def _stop_job(stage: Stage, name: str) -> None:
+    _unless_over(stage.connect("sagemaker").stop_training_job, TrainingJobName=name)
 
 
 def _unless_over(stop: Callable[..., Any], **of: str) -> None:
@@ -138,7 +160,8 @@ def _unless_over(stop: Callable[..., Any], **of: str) -> None:
 def wait_for_changes(stage: Stage, tell: Tell, sleep: Sleep) -> None:
     """Until no stack and no endpoint is being changed, for it could not be deleted."""
     waited = 0.0
-    while changing := _changing(stage):
+    told: set[str] = set()
+    while changing := _changing(stage, tell, told):
         if waited >= CHANGE_WAIT_S:
             raise OperatorError(f"after {CHANGE_WAIT_S // 60} minutes this still changes: {changing}. Try again later")
         if waited % 60 == 0:
@@ -147,7 +170,7 @@ def wait_for_changes(stage: Stage, tell: Tell, sleep: Sleep) -> None:
         waited += POLL_S
 
 
-def _changing(stage: Stage) -> str:
+def _changing(stage: Stage, tell: Tell, told: set[str]) -> str:
     stacks = (stack for part in get_args(StackPart) if (stack := stage.stack(part)))
     states = {stack["StackName"]: stack["StackStatus"] for stack in stacks}
     # A change set that was never executed is "in review" for ever.
@@ -158,8 +181,9 @@ def _changing(stage: Stage) -> str:
         if status in _CHANGING:
             changing[stage.config.name] = status
     except ClientError as error:
-        if not is_absent(error):
-            raise
+        if not is_absent(error) and not told:
+            told.add(stage.config.name)
+            tell(f"could not be checked: the endpoint {stage.config.name}: {said(error)}")
     return ", ".join(f"{name} is {status}" for name, status in changing.items())
 
 

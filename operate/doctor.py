@@ -16,6 +16,8 @@ from operate.stage import OperatorError, Stage, add_stage_arguments, chosen_stag
 WIDTH = 118
 MAX_EVIDENCE_CHARACTERS = 600
 """Of a line that is quoted: a failed job's description is whole pages of JSON."""
+MAX_LINE_CHARACTERS = 400
+"""Of a log's line, which may end with a traceback."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +60,7 @@ def _written(stage: Stage, seen: Observation, findings: list[Finding]) -> str:
         parts.append(_filled("What to do", finding.cause.remedy.format_map(names) + "."))
         if finding.subject.tail:
             parts.append(f"  The last lines of {finding.subject.log_group}:")
-            parts += [f"    {line}" for line in finding.subject.tail]
+            parts += [f"    {_cut(line, MAX_LINE_CHARACTERS)}" for line in finding.subject.tail]
     if seen.unseen:
         parts.append("\nCould not be looked at:")
         parts += [f"  {each}" for each in seen.unseen]
@@ -66,9 +68,11 @@ def _written(stage: Stage, seen: Observation, findings: list[Finding]) -> str:
 
 
 def _quoted(title: str, evidence: Evidence) -> str:
-    text = " ".join(evidence.text.split())
-    shown = text if len(text) <= MAX_EVIDENCE_CHARACTERS else f"{text[:MAX_EVIDENCE_CHARACTERS]}…"
-    return _filled(f"{title} {evidence.where}", shown)
+    return _filled(f"{title} {evidence.where}", _cut(" ".join(evidence.text.split()), MAX_EVIDENCE_CHARACTERS))
+
+
+def _cut(text: str, characters: int) -> str:
+    return text if len(text) <= characters else f"{text[:characters]}…"
 
 
 def _filled(title: str, text: str) -> str:

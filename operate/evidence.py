@@ -77,16 +77,22 @@ def gather(stage: Stage) -> Observation:
         return seen
     with seen.looking_at("the bootstrap's version"):
         seen.subjects.append(Subject("bootstrap", tuple(_bootstrap(stage))))
+    missing = []
     for part in get_args(StackPart):
-        with seen.looking_at(stage.config.stack_name(part)):
+        name = stage.config.stack_name(part)
+        with seen.looking_at(name):
             stack = stage.stack(part)
-            events = Events(stage, stack)
-            seen.states[stage.config.stack_name(part)] = stack["StackStatus"] if stack else "not deployed"
-            found = list(_stack(stage.config.stack_name(part), stack, events))
+            seen.states[name] = stack["StackStatus"] if stack else "not deployed"
+            if stack is None:
+                missing.append(Evidence("stack", name, f"{name} is not deployed"))
+                continue
+            events = Events(stage, stack["StackId"])
+            found = list(_stack(stack, events))
             if part == "Serving":
                 seen.subjects.append(_serving(stage, seen, found, events))
             else:
-                seen.subjects.append(Subject(stage.config.stack_name(part), tuple(found)))
+                seen.subjects.append(Subject(name, tuple(found)))
+    seen.subjects.append(Subject("stacks that are missing", tuple(missing)))
     with seen.looking_at("what functions and policies refer to"):
         seen.subjects.append(Subject("references", tuple(_stale_references(stage))))
     with seen.looking_at("executions"):
@@ -101,22 +107,22 @@ def gather(stage: Stage) -> Observation:
 class Events:
     """What happened to a stack since its last operation began."""
 
-    def __init__(self, stage: Stage, stack: dict[str, Any] | None) -> None:
-        self._stage, self._stack = stage, stack
+    def __init__(self, stage: Stage, stack_id: str) -> None:
+        self._stage, self._stack_id = stage, stack_id
         self._read: list[dict[str, Any]] | None = None
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
         """Oldest first."""
         if self._read is None:
-            self._read = list(self._last_operation(self._stack["StackId"]))[::-1] if self._stack else []
+            self._read = list(self._last_operation())[::-1]
         return iter(self._read)
 
-    def _last_operation(self, stack_id: str) -> Iterator[dict[str, Any]]:
+    def _last_operation(self) -> Iterator[dict[str, Any]]:
         pages = self._stage.connect("cloudformation").get_paginator("describe_stack_events")
-        for page in pages.paginate(StackName=stack_id):
+        for page in pages.paginate(StackName=self._stack_id):
             for event in page["StackEvents"]:
                 yield event
-                if event.get("PhysicalResourceId") == stack_id and event["ResourceStatus"] in _BEGUN:
+                if event.get("PhysicalResourceId") == self._stack_id and event["ResourceStatus"] in _BEGUN:
                     return
 
     @property
@@ -141,11 +147,8 @@ def _bootstrap(stage: Stage) -> Iterator[Evidence]:
         yield Evidence("account", "this account and region", f"SSM parameter {BOOTSTRAP_PARAMETER} not found")
 
 
-def _stack(name: str, stack: dict[str, Any] | None, events: Events) -> Iterator[Evidence]:
-    if stack is None:
-        yield Evidence("stack", name, f"{name} is not deployed")
-        return
-    status, reason = stack["StackStatus"], stack.get("StackStatusReason", "")
+def _stack(stack: dict[str, Any], events: Events) -> Iterator[Evidence]:
+    name, status, reason = stack["StackName"], stack["StackStatus"], stack.get("StackStatusReason", "")
     because = f": {reason}" if reason else ""
     if status == "REVIEW_IN_PROGRESS":  # a change set that was never executed
         yield Evidence("stack", name, f"{name} is not deployed, its change set was not executed{because}")

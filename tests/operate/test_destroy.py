@@ -1,9 +1,11 @@
+import io
 import json
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 import boto3
 import pytest
+from botocore.exceptions import ClientError
 from moto import mock_aws
 
 from operate.destroy import (
@@ -11,6 +13,7 @@ from operate.destroy import (
     cdk_destroy,
     destroy,
     empty,
+    main,
     may_go_on,
     stop_what_runs,
     wait_for_changes,
@@ -352,3 +355,33 @@ def test_a_person_types_the_stages_name_and_reads_what_goes(stage: Stage) -> Non
     assert may_go_on(stage, lambda question: ask(question, "dev\n"))
     assert not may_go_on(stage, lambda question: ask(question, "y"))
     assert "dev will be deleted, with all that is in" in asked[0]
+
+
+def test_what_aws_refuses_is_told_and_the_rest_goes_on(stage: Stage) -> None:
+    deploy_data()
+
+    def connect(service: str) -> Any:
+        client = boto3.client(service)
+        if service in ("s3", "logs"):
+            client.meta.events.register("before-parameter-build", refuse)
+        return client
+
+    def refuse(**_: Any) -> None:
+        raise ClientError({"Error": {"Code": "AccessDenied", "Message": "no"}}, "Any")
+
+    told: list[str] = []
+    cdk = Cdk()
+    remains = destroy(Stage(stage.config, connect), tell=told.append, sleep=lambda s: None, cdk=cdk)
+    assert len(cdk.commands) == 1
+    assert told[-1] == "log groups are not swept: AccessDenied: no"
+    assert "is emptied by CloudFormation's function: AccessDenied: no" in told[-2]
+    assert not remains.is_clean
+
+
+def test_where_nobody_can_be_asked_nothing_is_touched(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    deploy_data()
+    monkeypatch.setattr("sys.argv", ["destroy", "dev"])
+    monkeypatch.setattr("sys.stdin", io.StringIO("dev\n"))
+    with pytest.raises(SystemExit, match="give --yes"):
+        main()
+    assert len(boto3.client("s3").list_buckets()["Buckets"]) == 2

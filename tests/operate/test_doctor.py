@@ -1,7 +1,7 @@
 import pytest
 
 from operate.causes import CAUSES
-from operate.doctor import diagnose, report
+from operate.doctor import diagnose, main, report
 from operate.evidence import gather
 from tests.operate.account import ENDPOINT_LOG, Account, Refused
 from tests.operate.failures import CASES, HEALTHY
@@ -86,3 +86,20 @@ def test_a_page_of_json_is_cut(account: Account) -> None:
     logical_id, kind, status, _ = account.events["Serving"][1]
     account.events["Serving"][1] = (logical_id, kind, status, "x " * 5000)
     assert len(report(account.stage())) < 3000
+
+
+def test_a_stage_that_there_is_not_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.argv", ["doctor", "nowhere"])
+    with pytest.raises(SystemExit, match="nowhere"):
+        main()
+    monkeypatch.setattr("sys.argv", ["doctor", "dev", "-c", "auth"])
+    with pytest.raises(SystemExit, match="-c takes NAME=VALUE, got 'auth'"):
+        main()
+
+
+def test_a_long_line_of_a_log_is_cut(account: Account) -> None:
+    CASES["an_unhealthy_container"][1](account)
+    name, made, _ = account.streams[ENDPOINT_LOG][0]
+    account.streams[ENDPOINT_LOG] = [(name, made, ['{"message": "no config.json", "exception": "' + "x" * 5000])]
+    text = report(account.stage())
+    assert "no config.json" in text and len(text) < 3000

@@ -8,7 +8,7 @@ import pytest
 from moto import mock_aws
 
 from operate.stage import Stage
-from operate.verify_clean import SHARED, Leftover, log_groups, look, written
+from operate.verify_clean import SHARED, Leftover, log_groups, look, main, written
 from stacks.config import StageConfig
 from tests.operate.account import BATCHES, CONFIG, Account, Refused
 
@@ -163,3 +163,16 @@ def test_what_cannot_be_checked_is_said_and_counts_if_it_is_what_costs(empty: Em
     assert "as far as could be checked, nothing else is left" in written(empty.stage(), remains)
     empty.refusals["describe_endpoint"] = Refused("AccessDeniedException", "no")
     assert not look(empty.stage()).is_clean
+
+
+def test_the_command_ends_with_zero_only_if_it_is_clean(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.argv", ["verify_clean", "dev"])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert (ended.value.code, "nothing else is left" in capsys.readouterr().out) == (0, True)
+    boto3.client("logs").create_log_group(logGroupName="/aws/sagemaker/Endpoints/wordsight-dev")
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert (ended.value.code, "it is not clean" in capsys.readouterr().out) == (1, True)
