@@ -2,8 +2,18 @@ import re
 from pathlib import Path
 
 import pytest
+from botocore.exceptions import (
+    BotoCoreError,
+    EndpointConnectionError,
+    NoCredentialsError,
+    NoRegionError,
+    PartialCredentialsError,
+    ProfileNotFound,
+    UnauthorizedSSOTokenError,
+)
 
-from operate.causes import CAUSES, Evidence, Subject, as_markdown
+from operate.causes import CAUSES, Cause, Evidence, Subject, as_markdown
+from operate.evidence import said
 
 GUIDE = Path(__file__).parents[2] / "docs" / "troubleshooting.md"
 
@@ -18,8 +28,8 @@ def test_every_cause_is_known_by_one_name() -> None:
 
 
 @pytest.mark.parametrize("cause", CAUSES, ids=lambda cause: cause.key)
-def test_a_remedy_can_be_filled_in_without_what_the_line_names(cause: object) -> None:
-    heading = re.escape(cause.title)  # type: ignore[attr-defined]
+def test_a_remedy_can_be_filled_in_without_what_the_line_names(cause: Cause) -> None:
+    heading = re.escape(cause.title)
     (section,) = re.findall(rf"^## {heading}\n(.*?)(?=^## |\Z)", as_markdown(), re.DOTALL | re.MULTILINE)
     assert "You see" in section and "What to do" in section
 
@@ -44,3 +54,20 @@ def test_words_count_only_where_they_were_said() -> None:
     memory = Evidence("log", "an endpoint", "CUDA out of memory")
     causes = [cause.key for cause in CAUSES if cause.find(Subject("Endpoint", (memory,)))]
     assert causes == ["oom"]
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        NoCredentialsError(),
+        PartialCredentialsError(provider="env", cred_var="aws_secret_access_key"),
+        NoRegionError(),
+        ProfileNotFound(profile="prod"),
+        UnauthorizedSSOTokenError(),
+        EndpointConnectionError(endpoint_url="https://sts.eu-west-1.amazonaws.com"),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_what_boto_says_before_it_reaches_aws_is_a_matter_of_credentials(error: BotoCoreError) -> None:
+    shell = Subject("credentials", (Evidence("account", "this shell", said(error)),))
+    assert next(cause.key for cause in CAUSES if cause.find(shell)) == "credentials"
