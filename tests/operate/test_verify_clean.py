@@ -1,0 +1,178 @@
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import boto3
+import pytest
+from moto import mock_aws
+
+from operate.stage import Stage
+from operate.verify_clean import SHARED, Leftover, log_groups, look, main, written
+from stacks.config import StageConfig
+from tests.operate.account import BATCHES, CONFIG, Account, Refused
+
+TRUST = {"Version": "2012-10-17", "Statement": []}
+
+
+@pytest.fixture
+def stage(monkeypatch: pytest.MonkeyPatch) -> Iterator[Stage]:
+    for name, value in {
+        "ACCESS_KEY_ID": "testing",
+        "SECRET_ACCESS_KEY": "testing",
+        "DEFAULT_REGION": "us-east-1",
+    }.items():
+        monkeypatch.setenv(f"AWS_{name}", value)
+    with mock_aws():
+        yield Stage(StageConfig(stage="dev"), boto3.client)
+
+
+def left(stage: Stage) -> dict[str, Leftover]:
+    remains = look(stage)
+    assert remains.unchecked == ()
+    return {each.name: each for each in remains.found if each is not SHARED}
+
+
+def test_an_account_without_the_stage_is_clean_and_the_shared_toolkit_is_named(stage: Stage) -> None:
+    remains = look(stage)
+    assert (remains.is_clean, remains.found, remains.unchecked) == (True, (SHARED,), ())
+    assert "dev: nothing else is left" in written(stage, remains)
+    assert "CDKToolkit" in written(stage, remains)
+
+
+def test_a_stack_is_not_clean(stage: Stage) -> None:
+    template = json.dumps({"Resources": {"Any": {"Type": "AWS::S3::Bucket"}}})
+    boto3.client("cloudformation").create_stack(StackName="WordsightServing-dev", TemplateBody=template)
+    assert left(stage)["stack WordsightServing-dev"].why == "it is in CREATE_COMPLETE"
+    assert not look(stage).is_clean
+
+
+def test_a_bucket_is_meant_only_where_the_stage_keeps_its_data_and_its_size_says_what_it_costs(stage: Stage) -> None:
+    name = "wordsightdata-dev-data7e2128ca-1a2b"
+    for bucket in (name, "wordsightdata-dev2-data7e2128ca-1a2b"):
+        boto3.client("s3").create_bucket(Bucket=bucket)
+    assert [(each.name, each.is_meant) for each in left(stage).values()] == [(f"bucket {name}", False)]
+    dimensions = [{"Name": "BucketName", "Value": name}, {"Name": "StorageType", "Value": "StandardStorage"}]
+    yesterday = datetime.now(UTC) - timedelta(days=1)
+    size = {"MetricName": "BucketSizeBytes", "Dimensions": dimensions, "Value": 100e9, "Timestamp": yesterday}
+    boto3.client("cloudwatch").put_metric_data(Namespace="AWS/S3", MetricData=[size])
+    keeping = Stage(StageConfig(stage="dev", retain_data=True), boto3.client)
+    (bucket,) = left(keeping).values()
+    assert (bucket.is_meant, bucket.costs) == (True, "100.0 GB: about 2.30 USD")
+    assert look(keeping).is_clean and not look(stage).is_clean
+
+
+def test_the_role_that_api_gateway_may_log_with_stays_and_no_other(stage: Stage) -> None:
+    iam = boto3.client("iam")
+    for name in ("WordsightApi-dev-ApiCloudWatchRole73-1a", "WordsightApi-dev-Role-1a", "WordsightApi-dev2-Role-1a"):
+        iam.create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps(TRUST))
+    meant = {each.name: each.is_meant for each in left(stage).values()}
+    assert meant == {"role WordsightApi-dev-ApiCloudWatchRole73-1a": True, "role WordsightApi-dev-Role-1a": False}
+
+
+def test_streams_of_training_jobs_stay_in_the_group_that_all_share(stage: Stage) -> None:
+    logs = boto3.client("logs")
+    logs.create_log_group(logGroupName="/aws/sagemaker/TrainingJobs")
+    for name in ("wordsight-dev-a/algo-1", "wordsight-dev-b/algo-1", "wordsight-dev2-a/algo-1"):
+        logs.create_log_stream(logGroupName="/aws/sagemaker/TrainingJobs", logStreamName=name)
+    assert [(each.name, each.is_meant) for each in left(stage).values()] == [
+        ("2 stream(s) wordsight-dev-… in /aws/sagemaker/TrainingJobs", True)
+    ]
+
+
+def test_a_log_group_that_came_late_is_named_with_its_remedy(stage: Stage) -> None:
+    for name in ("wordsight-dev", "wordsight-dev2"):
+        boto3.client("logs").create_log_group(logGroupName=f"/aws/sagemaker/Endpoints/{name}")
+    (group,) = left(stage).values()
+    assert group.name == "log group /aws/sagemaker/Endpoints/wordsight-dev"
+    assert "make destroy STAGE=dev" in group.why
+    assert [each["logGroupName"] for each in log_groups(stage)] == ["/aws/sagemaker/Endpoints/wordsight-dev"]
+
+
+class Empty(Account):
+    """An account from which the stage's stacks are gone, and that has some of what else may be left."""
+
+    tagged: list[str]
+    existing: list[str]
+
+    def get_resources(self, asked: Any) -> Any:
+        assert asked["TagFilters"] == [
+            {"Key": "application", "Values": ["wordsight"]},
+            {"Key": "stage", "Values": ["dev"]},
+        ]
+        arn = "arn:aws:sagemaker:eu-west-1:123456789012:"
+        return {"ResourceTagMappingList": [{"ResourceARN": f"{arn}{each}"} for each in self.tagged]}
+
+    def describe_model(self, asked: Any) -> Any:
+        if asked["ModelName"] not in self.existing:
+            raise Refused("ValidationException", f'Could not find model "{asked["ModelName"]}".')
+        return {"ModelName": asked["ModelName"], "CreationTime": 0, "ModelArn": "arn:aws:sagemaker:eu-west-1:1:model/m"}
+
+    def list_buckets(self, asked: Any) -> Any:
+        return {"Buckets": []}
+
+    def describe_log_groups(self, asked: Any) -> Any:
+        return {"logGroups": []}
+
+    def list_roles(self, asked: Any) -> Any:
+        return {"Roles": []}
+
+
+@pytest.fixture
+def empty() -> Empty:
+    account = Empty()
+    account.tagged, account.existing = [], []
+    account.status.clear()
+    account.endpoint = None
+    return account
+
+
+def test_an_endpoint_that_is_left_is_named_with_its_price(empty: Empty) -> None:
+    empty.endpoint = {"EndpointStatus": "InService", "EndpointConfigName": CONFIG}
+    (endpoint,) = left(empty.stage()).values()
+    assert (endpoint.name, endpoint.costs) == ("endpoint wordsight-dev", "about 156 USD")
+    assert "aws sagemaker delete-endpoint --endpoint-name wordsight-dev" in endpoint.why
+
+
+def test_models_are_found_by_their_tags_if_they_still_exist(empty: Empty) -> None:
+    empty.tagged, empty.existing = ["model/kept", "model/deleted-a-minute-ago"], ["kept"]
+    assert list(left(empty.stage())) == ["model kept"]
+
+
+def test_a_training_job_that_runs_is_not_meant_and_the_records_of_others_are(empty: Empty) -> None:
+    empty.jobs = [
+        ("wordsight-dev-c", "InProgress", ""),
+        ("wordsight-dev-b", "Completed", ""),
+        ("wordsight-dev2-a", "", ""),
+    ]
+    meant = {each.name: each.is_meant for each in left(empty.stage()).values()}
+    assert meant == {"training job wordsight-dev-c": False, "records of 1 training job(s), wordsight-dev-…": True}
+
+
+def test_an_execution_that_runs_is_not_clean(empty: Empty) -> None:
+    empty.status["Api"] = "DELETE_FAILED"
+    empty.executions[BATCHES] = [("batch-1", "RUNNING", "", "")]
+    assert list(left(empty.stage())) == ["stack WordsightApi-dev", "execution batch-1"]
+
+
+def test_what_cannot_be_checked_is_said_and_counts_if_it_is_what_costs(empty: Empty) -> None:
+    empty.refusals["list_roles"] = Refused("AccessDeniedException", "no")
+    remains = look(empty.stage())
+    assert remains.is_clean
+    assert "could not be checked: roles: AccessDeniedException: no" in written(empty.stage(), remains)
+    assert "as far as could be checked, nothing else is left" in written(empty.stage(), remains)
+    empty.refusals["describe_endpoint"] = Refused("AccessDeniedException", "no")
+    assert not look(empty.stage()).is_clean
+
+
+def test_the_command_ends_with_zero_only_if_it_is_clean(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.argv", ["verify_clean", "dev"])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert (ended.value.code, "nothing else is left" in capsys.readouterr().out) == (0, True)
+    boto3.client("logs").create_log_group(logGroupName="/aws/sagemaker/Endpoints/wordsight-dev")
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert (ended.value.code, "it is not clean" in capsys.readouterr().out) == (1, True)
