@@ -16,7 +16,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from contract.models import BASE_VERSION, Promotion
 from contract.problems import Conflict, NotFound
 from contract.steps import RolloutAnswer, RolloutEvent
-from lambdas.aws.clients import Connect, connect
+from lambdas.aws.clients import Connect, connect_worker
 from lambdas.aws.endpoint import Endpoint
 from lambdas.aws.s3 import Store
 from lambdas.aws.serving_stack import ServingStack
@@ -126,5 +126,5 @@ class Rollout:
 @logger.inject_lambda_context
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, str]:
     """Take one step of a promotion, as stacks/training/rollout.py asks for it."""
-    rollout = Rollout(RolloutSettings.from_env(), connect)
+    rollout = Rollout(RolloutSettings.from_env(), connect_worker)
     return rollout.step(RolloutEvent.model_validate(event)).model_dump()
