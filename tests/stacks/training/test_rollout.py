@@ -75,6 +75,24 @@ def test_a_promotion_is_waited_for_and_verified(dev: Assembly, monkeypatch: pyte
     assert machine.slept_s == [POLL_S] * 3
 
 
+MAX_EVENTS = 25_000
+"""https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html"""
+
+
+def test_a_promotion_times_out_before_its_history_is_full(dev: Assembly) -> None:
+    """Entering and leaving the three states of a look are six events, and every attempt to call the function three."""
+    text = flat(dev.training.the("AWS::StepFunctions::StateMachine", "Rollout")["DefinitionString"])
+    definition = json.loads(text)
+    check, wait = definition["States"]["Check"], definition["States"]["WaitForStack"]
+    (retry,) = check["Retry"]
+    most_per_s = 0.0
+    for failures in range(retry["MaxAttempts"] + 1):
+        waited_s = sum(retry["IntervalSeconds"] * retry["BackoffRate"] ** number for number in range(failures))
+        most_per_s = max(most_per_s, (6 + 3 * (1 + failures)) / (wait["Seconds"] + waited_s))
+    begin_and_end = 100
+    assert most_per_s * definition["TimeoutSeconds"] + begin_and_end < MAX_EVENTS
+
+
 def test_a_model_that_turns_out_to_be_wrong_is_waited_for_until_it_is_gone(
     dev: Assembly, monkeypatch: pytest.MonkeyPatch
 ) -> None:
