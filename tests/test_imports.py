@@ -18,7 +18,7 @@ DATA = CLIP | {"model.data"}
 EVALUATION = DATA | {"model.world", "model.evaluation"}
 TRAINING = EVALUATION | {"model.training", "tokenizers"}
 HTTP = {"starlette", "uvicorn", "orjson", "prometheus_client"}
-STACKS = {"aws_cdk", "constructs", "cdk_nag", "pydantic", "contract", "lambdas.settings", "stacks"}
+STACKS = {"aws_cdk", "constructs", "cdk_nag", "cdk_preflight", "pydantic", "contract", "lambdas.settings", "stacks"}
 AWS = {"boto3", "botocore"}
 SHARED_BY_LAMBDAS = {"lambdas.settings", "lambdas.web", "lambdas.aws", "lambdas.stored"}
 
@@ -134,6 +134,7 @@ READERS_OF_THE_ENVIRONMENT = {
     "model/serving/server.py": "hands it to ServeSettings.from_env",
     "model/training/job.py": "hands it to TrainSettings.from_env",
     "wordsight/__main__.py": "hands it to wordsight.api",
+    "stacks/rules.py": "CDK's own switch of its rules",
 }
 """local/ builds environments for its children and is free to read its own, as benchmarks/ is."""
 

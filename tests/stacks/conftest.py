@@ -150,6 +150,7 @@ TUNED = {
     "startup_timeout_s": "3600",
     "endpoint_instance_type": "ml.g5.xlarge",
     "inference_ami": "al2-ami-sagemaker-inference-gpu-3-1",
+    "serve_image_uri": "123456789012.dkr.ecr.us-east-1.amazonaws.com/team/cuda-12:7",
     "exact": "true",
     "precision": "fp32",
     "queue_budget_ms": "250",
