@@ -12,6 +12,7 @@ from stacks.api.stack import ApiStack
 from stacks.config import from_context
 from stacks.data import DataStack
 from stacks.nag import check_with_cdk_nag
+from stacks.rules import check_with_rules
 from stacks.serving.stack import ServingStack
 from stacks.training.stack import TrainingStack
 
@@ -27,6 +28,7 @@ def build(app: App) -> None:
         stack.termination_protection = config.termination_protection
     for key, value in config.tags.items():
         Tags.of(app).add(key, value)
+    check_with_rules(app)
     if str(app.node.try_get_context("nag")).lower() == "true":
         check_with_cdk_nag(app)
 

@@ -26,11 +26,19 @@ UPLOADS_PREFIX = "uploads/"
 MAX_S3_KEY_BYTES = 1024
 
 # The timeout ladder. Each step gives up before the one that waits for it, so that a caller hears our sentence and not
-# a gateway's. One attempt: botocore would retry a read timeout, and the model would do the work twice.
+# a gateway's.
 CONTAINER_TIMEOUT_S = 20
 SDK_CONNECT_TIMEOUT_S = 2
 SDK_READ_TIMEOUT_S = 22
+"""Of an invocation of the model."""
 SDK_MAX_ATTEMPTS = 1
+"""The same: the SDK would repeat what timed out, and the model would do the work twice."""
+SERVICE_READ_TIMEOUT_S = 3
+"""Of any other call, such as of S3, in a function that a caller waits for."""
+SERVICE_MAX_ATTEMPTS = 3
+WORKER_READ_TIMEOUT_S = 20
+"""The same in a function that a state machine waits for, which gives up later than a pause of the service ends."""
+WORKER_MAX_ATTEMPTS = 4
 LAMBDA_TIMEOUT_S = 27
 API_TIMEOUT_S = 29
 

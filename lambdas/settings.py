@@ -28,6 +28,7 @@ _EndpointName = Annotated[
 _StackName = Annotated[
     str, Field(pattern=r"^[a-zA-Z][-a-zA-Z0-9]{0,127}$"), Allowed("the name of a CloudFormation stack")
 ]
+_RoleArn = Annotated[str, Field(pattern=r"^arn:[^:]+:iam::\d{12}:role/.+$"), Allowed("the ARN of a role")]
 _MachineArn = Annotated[
     str, Field(pattern=r"^arn:[^:]+:states:[^:]+:\d{12}:stateMachine:.+$"), Allowed("the ARN of a state machine")
 ]
@@ -108,3 +109,4 @@ class RolloutSettings(_Models):
     """What the function needs to know that takes the steps of a promotion."""
 
     endpoint_name: _EndpointName = Field(alias="ENDPOINT_NAME")
+    update_role_arn: _RoleArn = Field(alias="UPDATE_ROLE_ARN", description="With it CloudFormation updates the stack")

@@ -47,12 +47,13 @@ class Role(iam.Role):
         self.allow(["s3:ListBucket"], bucket.bucket_arn, conditions={"StringLike": listed})
         self.allow_objects(bucket, ["s3:GetObject"], *prefixes)
 
-    def allow_stack(self, name: str, *verbs: str) -> None:
+    def allow_stack(self, name: str, *verbs: str, conditions: Mapping[str, Any] | None = None) -> None:
         """Allow CloudFormation's `verbs` on a stack by its name, which need not exist yet."""
         self.allow(
             [f"cloudformation:{verb}" for verb in verbs],
             Stack.of(self).format_arn(service="cloudformation", resource="stack", resource_name=f"{name}/*"),
             because="a stack's ARN ends with an id that changes when it is made anew; its name is fixed",
+            conditions=conditions,
         )
 
 
@@ -69,11 +70,10 @@ class ExecutionRole(Role):
         logs_arn = Stack.of(self).format_arn(
             service="logs", resource="log-group", resource_name=log_group_name, arn_format=ArnFormat.COLON_RESOURCE_NAME
         )
-        self.allow(
-            ["logs:CreateLogGroup", "logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"],
-            *(logs_arn, f"{logs_arn}:*"),
-            because="every job and every instance logs to a stream of its own",
-        )
+        streams, each = f"{logs_arn}:*", "every job and every instance logs to a stream of its own"
+        self.allow(["logs:CreateLogStream", "logs:PutLogEvents"], streams, because=each)
+        # What is about a group is refused under its plain ARN, and under one with `:log-stream:` behind it.
+        self.allow(["logs:CreateLogGroup", "logs:DescribeLogStreams"], logs_arn, streams)
         self.allow(
             ["cloudwatch:PutMetricData"],
             "*",

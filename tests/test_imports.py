@@ -18,7 +18,7 @@ DATA = CLIP | {"model.data"}
 EVALUATION = DATA | {"model.world", "model.evaluation"}
 TRAINING = EVALUATION | {"model.training", "tokenizers"}
 HTTP = {"starlette", "uvicorn", "orjson", "prometheus_client"}
-STACKS = {"aws_cdk", "constructs", "cdk_nag", "pydantic", "contract", "lambdas.settings", "stacks"}
+STACKS = {"aws_cdk", "constructs", "cdk_nag", "cdk_preflight", "pydantic", "contract", "lambdas.settings", "stacks"}
 AWS = {"boto3", "botocore"}
 SHARED_BY_LAMBDAS = {"lambdas.settings", "lambdas.web", "lambdas.aws", "lambdas.stored"}
 
@@ -138,6 +138,7 @@ READERS_OF_THE_ENVIRONMENT = {
     "operate/preflight.py": "hands it to the builder that it names",
     "operate/deploy.py": "hands it to the preflight",
     "operate/promote.py": "hands it to operate.stage",
+    "stacks/rules.py": "CDK's own switch of its rules",
 }
 """local/ builds environments for its children and is free to read its own, as benchmarks/ is."""
 

@@ -9,10 +9,18 @@ from typing import Any, TypeVar
 import boto3
 from botocore.config import Config
 
-from contract.limits import LAMBDA_TIMEOUT_S, SDK_CONNECT_TIMEOUT_S, SDK_MAX_ATTEMPTS, SDK_READ_TIMEOUT_S
+from contract.limits import (
+    SDK_CONNECT_TIMEOUT_S,
+    SDK_MAX_ATTEMPTS,
+    SDK_READ_TIMEOUT_S,
+    SERVICE_MAX_ATTEMPTS,
+    SERVICE_READ_TIMEOUT_S,
+    WORKER_MAX_ATTEMPTS,
+    WORKER_READ_TIMEOUT_S,
+)
 
-STORAGE_TIMEOUT_S = LAMBDA_TIMEOUT_S - SDK_CONNECT_TIMEOUT_S - SDK_READ_TIMEOUT_S
-"""How long S3 may be silent: what the ladder leaves beside the model's own time."""
+MODEL = "sagemaker-runtime"
+"""The one service whose calls are not repeated."""
 
 Connect = Callable[[str], Any]
 """From a service's name to its boto3 client, the same one each time."""
@@ -26,13 +34,29 @@ Result = TypeVar("Result")
 
 @cache
 def connect(service: str) -> Any:
-    """The boto3 client of `service`, made at its first use: most calls need one of the three."""
+    """The boto3 client of `service` in a function behind the API, made at its first use: most calls need one of three.
+
+    What S3 answers with SlowDown, or a service with throttling, is asked again, as AWS asks its clients to:
+    https://docs.aws.amazon.com/sdkref/latest/guide/feature-retry-behavior.html
+    """
+    return _client(service, SERVICE_READ_TIMEOUT_S, SERVICE_MAX_ATTEMPTS)
+
+
+@cache
+def connect_worker(service: str) -> Any:
+    """The same in a function that no caller waits for: beginning its work again costs more than waiting."""
+    return _client(service, WORKER_READ_TIMEOUT_S, WORKER_MAX_ATTEMPTS)
+
+
+def _client(service: str, read_timeout_s: int, attempts: int) -> Any:
+    if service == MODEL:
+        read_timeout_s, attempts = SDK_READ_TIMEOUT_S, SDK_MAX_ATTEMPTS
     return boto3.client(
         service,
         config=Config(
             connect_timeout=SDK_CONNECT_TIMEOUT_S,
-            read_timeout=STORAGE_TIMEOUT_S if service == "s3" else SDK_READ_TIMEOUT_S,
-            retries={"total_max_attempts": SDK_MAX_ATTEMPTS},
+            read_timeout=read_timeout_s,
+            retries={"mode": "standard", "total_max_attempts": attempts},
             tcp_keepalive=True,
             # What is signed for others must be so as every region takes it, and lead to the bucket's own region: by
             # default forms carry the old signature in us-east-1, and lead there from everywhere else.

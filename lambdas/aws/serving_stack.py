@@ -38,11 +38,11 @@ class ServingStack:
         parameters = {each["ParameterKey"]: each["ParameterValue"] for each in stack.get("Parameters", [])}
         return StackState(parameters[MODEL_URI_PARAMETER], stack["StackStatus"])
 
-    def update(self, model_uri: str, token: str) -> bool:
+    def update(self, model_uri: str, role_arn: str, token: str) -> bool:
         """Begin to serve the checkpoint at `model_uri`; False if it is served already.
 
-        Everything else stays as it was deployed: the template, the other parameters, the role that CloudFormation acts
-        with. The same `token` begins it once only. Raises Conflict with CloudFormation's sentence if it can't begin.
+        CloudFormation acts with the role `role_arn`. The template and its other parameters stay as they were deployed.
+        The same `token` begins it once only. Raises Conflict with CloudFormation's sentence if it can't begin.
         """
         stack = self._describe()
         others = (each["ParameterKey"] for each in stack.get("Parameters", []))
@@ -53,6 +53,7 @@ class ServingStack:
                     StackName=self.name,
                     UsePreviousTemplate=True,
                     Parameters=[{"ParameterKey": MODEL_URI_PARAMETER, "ParameterValue": model_uri}, *kept],
+                    RoleARN=role_arn,
                     Capabilities=stack.get("Capabilities", []),
                     ClientRequestToken=token,
                 )

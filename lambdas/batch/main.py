@@ -11,7 +11,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from contract.batches import Failure, failure_key
 from contract.steps import BATCH_EVENT, BatchFailEvent, BatchPlanAnswer, BatchPlanEvent, BatchShardEvent
-from lambdas.aws.clients import Connect, connect
+from lambdas.aws.clients import Connect, connect_worker
 from lambdas.aws.endpoint import Endpoint
 from lambdas.aws.executions import cause_of
 from lambdas.aws.s3 import Store
@@ -54,4 +54,4 @@ class Worker:
 @logger.inject_lambda_context
 def handler(event: dict[str, Any], context: LambdaContext) -> Any:
     """Take one step of the batch `id`."""
-    return Worker(BatchSettings.from_env(), connect).take(event, context)
+    return Worker(BatchSettings.from_env(), connect_worker).take(event, context)

@@ -15,7 +15,7 @@ from contract.models import METADATA, Model
 from contract.problems import Conflict
 from contract.steps import GateAnswer, GateEvent, TrainingJob
 from contract.trainings import Training
-from lambdas.aws.clients import Connect, connect
+from lambdas.aws.clients import Connect, connect_worker
 from lambdas.aws.s3 import Store
 from lambdas.aws.serving_stack import ServingStack
 from lambdas.gate.verdict import judge
@@ -83,5 +83,5 @@ class Gatekeeper:
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Judge one finished training, as stacks/training/stack.py asks for it."""
     finished = GateEvent.model_validate(event)
-    gatekeeper = Gatekeeper(GateSettings.from_env(), connect)
+    gatekeeper = Gatekeeper(GateSettings.from_env(), connect_worker)
     return gatekeeper.judge(finished.training, finished.job).model_dump(mode="json")

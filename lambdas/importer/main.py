@@ -17,7 +17,7 @@ from contract.imports import SHOWN_PROBLEMS, AnnotationImport, ImportProblem, La
 from contract.limits import MAX_IMAGES
 from contract.problems import BadRequest, Problem, ProblemError
 from contract.steps import ImportAnswer, ImportEvent
-from lambdas.aws.clients import connect
+from lambdas.aws.clients import connect_worker
 from lambdas.aws.endpoint import Endpoint
 from lambdas.aws.executions import STEP_MS, cause_of
 from lambdas.aws.inference import Inspect, attributes_within, inspect, invocation_chunks
@@ -104,9 +104,10 @@ class Importer:
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Go on with the import `id`, or end it with `failure`; the state machine calls again while it is "running"."""
     asked, settings = ImportEvent.model_validate(event), ImporterSettings.from_env()
-    endpoint = Endpoint(settings.endpoint_name, connect)
+    endpoint = Endpoint(settings.endpoint_name, connect_worker)
     importer = Importer(
-        Store(settings.data_bucket, connect), lambda images: inspect(images, endpoint, attributes_within("import"))
+        Store(settings.data_bucket, connect_worker),
+        lambda images: inspect(images, endpoint, attributes_within("import")),
     )
     if asked.failure:
         cause = cause_of(asked.failure.model_dump(by_alias=True))

@@ -1,4 +1,4 @@
-"""Models: listed, brought along, and promoted; a promotion that was asked for and never begun has failed."""
+"""Models: listed, brought along, and promoted; a promotion whose execution is over is over too."""
 
 from collections.abc import Iterator
 
@@ -15,6 +15,7 @@ from lambdas.stored.registry import Registry, StoredCheckpoint
 
 _SUMMARIZED = set(ModelSummary.model_fields)
 NEVER_BEGAN = "it never began: what should have started it was cut off; promote the version again"
+CUT_OFF = "GET /models says what is live; promote the version again, or the one before it"
 
 
 class Promotions:
@@ -38,10 +39,25 @@ class Promotions:
         self._executions.start(promotion.id, {"promotion": promotion.id})
 
     def _told(self, promotion: Promotion) -> Promotion:
-        waiting = promotion.state == "requested" and not may_begin(promotion.created)
-        if waiting and self._executions.describe(promotion.id) is None:
-            return promotion.model_copy(update={"state": "failed", "reason": NEVER_BEGAN})
-        return promotion
+        """As its execution says it is: one that was stopped or timed out could not write down its end."""
+        if promotion.state in ENDED:
+            return promotion
+        execution = self._executions.describe(promotion.id)
+        if execution is None and promotion.state == "requested":
+            return promotion if may_begin(promotion.created) else _failed(promotion, NEVER_BEGAN)
+        if execution is not None and execution["status"] == "RUNNING":
+            return promotion
+        written = self._registry.promotion(promotion.id)  # once more: it may have ended between the two looks
+        if written and written.state in ENDED:
+            return written
+        how = "nothing is known of its execution any more"
+        if execution is not None:
+            how = ": ".join(filter(None, (f"its execution ended as {execution['status']}", execution.get("cause"))))
+        return _failed(promotion, f"its work was cut off while it was {promotion.state} ({how}); {CUT_OFF}")
+
+
+def _failed(promotion: Promotion, reason: str) -> Promotion:
+    return promotion.model_copy(update={"state": "failed", "reason": reason})
 
 
 class Models:

@@ -16,7 +16,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from contract.models import BASE_VERSION, Promotion
 from contract.problems import Conflict, NotFound
 from contract.steps import RolloutAnswer, RolloutEvent
-from lambdas.aws.clients import Connect, connect
+from lambdas.aws.clients import Connect, connect_worker
 from lambdas.aws.endpoint import Endpoint
 from lambdas.aws.s3 import Store
 from lambdas.aws.serving_stack import ServingStack
@@ -34,6 +34,7 @@ class Rollout:
         self._artifacts = Store(settings.artifacts_bucket, connect)
         self._registry = Registry(self._artifacts)
         self._stack = ServingStack(settings.serving_stack, connect)
+        self._update_role_arn = settings.update_role_arn
         self._endpoint = Endpoint(settings.endpoint_name, connect)
 
     def step(self, asked: RolloutEvent) -> RolloutAnswer:
@@ -55,7 +56,7 @@ class Rollout:
         if promotion.previous_s3_uri is None:
             promotion = self._note(promotion, state="updating", previous_s3_uri=self._stack.state().model_uri)
         try:
-            begun = self._stack.update(promotion.artifact_s3_uri, f"promote-{promotion.id}")
+            begun = self._stack.update(promotion.artifact_s3_uri, self._update_role_arn, f"promote-{promotion.id}")
         except Conflict as conflict:
             return self._failed(promotion, conflict.detail)
         return RolloutAnswer(next="wait" if begun else "verify")
@@ -106,7 +107,7 @@ class Rollout:
             return self._failed(promotion, fault)
         promotion = self._note(promotion, state="restoring", reason=fault)
         try:
-            begun = self._stack.update(previous, f"restore-{promotion.id}")
+            begun = self._stack.update(previous, self._update_role_arn, f"restore-{promotion.id}")
         except Conflict as conflict:
             return self._failed(promotion, f"{fault}; and the previous model can't be brought back: {conflict.detail}")
         return RolloutAnswer(next="wait") if begun else self._failed(promotion, fault)
@@ -125,5 +126,5 @@ class Rollout:
 @logger.inject_lambda_context
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, str]:
     """Take one step of a promotion, as stacks/training/rollout.py asks for it."""
-    rollout = Rollout(RolloutSettings.from_env(), connect)
+    rollout = Rollout(RolloutSettings.from_env(), connect_worker)
     return rollout.step(RolloutEvent.model_validate(event)).model_dump()

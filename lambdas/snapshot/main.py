@@ -18,7 +18,7 @@ from contract.hyperparameters import Hyperparameters
 from contract.problems import BadRequest
 from contract.steps import SnapshotEvent
 from contract.trainings import CHANNEL_MANIFEST, SNAPSHOTS_PREFIX
-from lambdas.aws.clients import connect
+from lambdas.aws.clients import connect_worker
 from lambdas.aws.s3 import Store
 from lambdas.settings import SnapshotSettings
 from lambdas.snapshot.splits import assign_splits
@@ -80,7 +80,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Take the snapshot of the accepted `training` of a state machine's execution; the answer is its figures."""
     training = SnapshotEvent.model_validate(event).training
     share = Hyperparameters.from_strings(training.hyperparameters).validation_share
-    store = Store(SnapshotSettings.from_env().data_bucket, connect)
+    store = Store(SnapshotSettings.from_env().data_bucket, connect_worker)
     snapshot = take_snapshot(store, training.dataset, training.id, share)
     logger.info("snapshot", training=training.id, records=snapshot.records, images=snapshot.images)
     return asdict(snapshot)

@@ -8,10 +8,22 @@ the endpoint's only writer: what another hand changes, the next deployment undoe
 """
 
 from collections.abc import Sequence
+from typing import cast
 
-from aws_cdk import ArnFormat, Aws, CfnCondition, CfnOutput, CfnParameter, Duration, Fn, RemovalPolicy, Stack
+from aws_cdk import (
+    Aws,
+    CfnCondition,
+    CfnOutput,
+    CfnParameter,
+    DefaultStackSynthesizer,
+    Duration,
+    Fn,
+    RemovalPolicy,
+    Stack,
+)
 from aws_cdk import aws_applicationautoscaling as applicationautoscaling
 from aws_cdk import aws_cloudwatch as cloudwatch
+from aws_cdk import aws_iam as iam
 from aws_cdk import aws_logs as logs
 from aws_cdk import aws_sagemaker as sagemaker
 from constructs import Construct
@@ -25,6 +37,7 @@ from stacks.handler_function import retention
 from stacks.images import ContainerImage
 from stacks.nag import acknowledge, managed_policy, wildcard
 from stacks.permissions import ExecutionRole
+from stacks.serving.update_role import EXECUTION_ROLE_ID, endpoint_config_id, model_id
 
 VARIANT_NAME = "AllTraffic"
 """Constant for ever: an update that renames a variant can't keep what autoscaling knows about it."""
@@ -44,13 +57,21 @@ class ServingStack(Stack):
     """One real-time endpoint named `wordsight-<stage>`."""
 
     def __init__(self, scope: Construct, id: str, *, config: StageConfig, data: DataStack) -> None:
-        super().__init__(scope, id, description="Wordsight: the model behind a SageMaker endpoint")
+        super().__init__(
+            scope,
+            id,
+            description="Wordsight: the model behind a SageMaker endpoint",
+            # The rule reads an SSM parameter with the rights of whoever updates the stack, and a promotion has none.
+            # `cdk deploy` asks for the bootstrap's version all the same: it is in the manifest of the stack's assets.
+            synthesizer=DefaultStackSynthesizer(generate_bootstrap_version_rule=False),
+        )
         self.endpoint_name = config.name
         log_group_name = f"/aws/sagemaker/Endpoints/{config.name}"
         image = ContainerImage.serve(self, config)
         role = ExecutionRole(
-            self, "ExecutionRole", log_group_name=log_group_name, metric_namespace="/aws/sagemaker/Endpoints"
+            self, EXECUTION_ROLE_ID, log_group_name=log_group_name, metric_namespace="/aws/sagemaker/Endpoints"
         )
+        cast(iam.CfnRole, role.node.default_child).override_logical_id(EXECUTION_ROLE_ID)
         role.allow_read(data.artifacts, MODELS_PREFIX)
         image.repository.grant_pull(role)
         alarms = self._rollback_alarms()
@@ -109,6 +130,7 @@ class ServingStack(Stack):
                 model_data_source=Fn.condition_if(has_model.logical_id, {"S3DataSource": source}, Aws.NO_VALUE),
             ),
         )
+        model.override_logical_id(model_id(config))
         model.node.add_dependency(role)  # with its policies: SageMaker reads the bucket when it creates a model
         return model
 
@@ -125,13 +147,15 @@ class ServingStack(Stack):
             model_data_download_timeout_in_seconds=DOWNLOAD_TIMEOUT_S,
             routing_config=properties.RoutingConfigProperty(routing_strategy="LEAST_OUTSTANDING_REQUESTS"),
         )
-        return sagemaker.CfnEndpointConfig(
+        endpoint_config = sagemaker.CfnEndpointConfig(
             self,
             "EndpointConfig",
             production_variants=[variant],
             # On by default, and every series it scrapes from /metrics is paid for as a custom metric.
             metrics_config=properties.MetricsConfigProperty(enable_detailed_observability=False),
         )
+        endpoint_config.override_logical_id(endpoint_config_id(config))
+        return endpoint_config
 
     def _rollback_alarms(self) -> list[cloudwatch.Alarm]:
         """What must not happen to an endpoint that was just updated: faults of the model, answers that take long."""
@@ -196,27 +220,22 @@ class ServingStack(Stack):
     def _log_retention(self, config: StageConfig, log_group_name: str) -> logs.LogRetention:
         """SageMaker makes the log group, and makes it again when a late line arrives after a deletion.
 
-        A log group of the stack's own would then fail the next deployment with "already exists".
+        A log group of the stack's own would then fail the next deployment with "already exists". It is kept when the
+        stack goes, since that is how a first deployment that failed ends, and why it did stands only here.
         """
         log_retention = logs.LogRetention(
             self,
             "LogRetention",
             log_group_name=log_group_name,
             retention=retention(config),
-            removal_policy=RemovalPolicy.DESTROY,
+            removal_policy=RemovalPolicy.RETAIN,
         )
         beside = (each for each in self.node.children if each.node.id.startswith("LogRetention"))
         (function,) = (each for each in beside if each is not log_retention)
-        log_streams = self.format_arn(
-            service="logs",
-            resource="log-group",
-            resource_name=f"{log_group_name}:*",
-            arn_format=ArnFormat.COLON_RESOURCE_NAME,
-        )
         acknowledge(
             function,
             "the library's own function: it sets how long one log group is kept, at deployment only",
-            *(wildcard(self, "*"), wildcard(self, log_streams), managed_policy("AWSLambdaBasicExecutionRole")),
+            *(wildcard(self, "*"), managed_policy("AWSLambdaBasicExecutionRole")),
         )
         return log_retention
 

@@ -14,8 +14,11 @@ from stacks.config import StageConfig
 from stacks.data import DataStack
 from stacks.handler_function import HandlerFunction
 from stacks.machine import Machine, call, read_fault
+from stacks.serving.update_role import UpdateRole
 
-POLL_S = 5
+POLL_S = 30
+"""An update takes ten minutes and more, and an execution may have 25,000 events, of which a look makes nine:
+https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html"""
 STEP_TIMEOUT_S = 300
 """For a step: eight golden questions, each of which a busy endpoint may let wait."""
 MACHINE_TIMEOUT_S = 6 * 3600
@@ -25,19 +28,26 @@ MACHINE_TIMEOUT_S = 6 * 3600
 def promotion_machine(stack: Construct, config: StageConfig, data: DataStack) -> Machine:
     """Update → wait and check until it is over → verify, after which it may have to be waited for again.
 
-    The function may update one stack, ask one endpoint, and read and write what is registered.
+    The function may update one stack with one role (stacks/serving/update_role.py), ask one endpoint, and read and
+    write what is registered.
     """
     scope = Construct(stack, "Rollout")
+    update_role = UpdateRole(scope, "UpdateRole", config=config)
     environment = RolloutSettings(
         artifacts_bucket=data.artifacts.bucket_name,
         serving_stack=config.serving_stack_name,
         endpoint_name=config.name,
+        update_role_arn=update_role.role_arn,
     ).to_env()
     function = HandlerFunction(
         scope, "Function", config, "rollout", environment, "takes the steps of a promotion", timeout_s=STEP_TIMEOUT_S
     )
     may = function.permissions
-    may.allow_stack(config.serving_stack_name, "UpdateStack", "DescribeStacks", "DescribeStackEvents")
+    may.allow_stack(config.serving_stack_name, "DescribeStacks", "DescribeStackEvents")
+    with_role = {"StringEquals": {"cloudformation:RoleArn": update_role.role_arn}}
+    may.allow_stack(config.serving_stack_name, "UpdateStack", conditions=with_role)
+    passed = {"StringEquals": {"iam:PassedToService": "cloudformation.amazonaws.com"}}
+    may.allow(["iam:PassRole"], update_role.role_arn, conditions=passed)
     endpoint = Stack.of(scope).format_arn(service="sagemaker", resource="endpoint", resource_name=config.name)
     may.allow(["sagemaker:InvokeEndpoint"], endpoint)
     may.allow_objects(data.artifacts, ["s3:GetObject"], MODELS_PREFIX, REGISTRY_PREFIX, PROMOTIONS_PREFIX)

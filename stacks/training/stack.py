@@ -36,6 +36,9 @@ LOG_GROUP_NAME = "/aws/sagemaker/TrainingJobs"
 SNAPSHOT_TIMEOUT_S = 600
 """For some hundred thousand annotations, each an object of its own."""
 
+GATE_TIMEOUT_S = 300
+"""For a few files, from a bucket that may make it wait."""
+
 UNKNOWN_REVISION = "unknown"
 
 
@@ -92,7 +95,8 @@ class TrainingStack(Stack):
             serving_stack=config.serving_stack_name,
             git_revision=git_revision(),
         ).to_env()
-        function = HandlerFunction(self, "GateFunction", config, "gate", environment, "judges and registers models")
+        does = "judges and registers models"
+        function = HandlerFunction(self, "GateFunction", config, "gate", environment, does, timeout_s=GATE_TIMEOUT_S)
         function.permissions.allow_objects(data.artifacts, ["s3:GetObject"], MODELS_PREFIX)
         function.permissions.allow_objects(data.artifacts, ["s3:PutObject"], REGISTRY_PREFIX, PROMOTIONS_PREFIX)
         function.permissions.allow_listing(data.artifacts)

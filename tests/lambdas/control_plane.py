@@ -54,7 +54,7 @@ class CloudFormation:
             "Capabilities": ["CAPABILITY_IAM"],
             "Parameters": [
                 {"ParameterKey": "ModelUri", "ParameterValue": self.model_uri},
-                {"ParameterKey": "BootstrapVersion", "ParameterValue": "/cdk-bootstrap/version"},
+                {"ParameterKey": "Other", "ParameterValue": "kept"},
             ],
         }
         return {"Stacks": [stack]}

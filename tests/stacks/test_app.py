@@ -77,6 +77,7 @@ def test_a_service_takes_a_role_only_where_it_is_meant(assembly: Assembly) -> No
     }
     assert principals == {
         "apigateway.amazonaws.com",
+        "cloudformation.amazonaws.com",
         "lambda.amazonaws.com",
         "sagemaker.amazonaws.com",
         "states.amazonaws.com",

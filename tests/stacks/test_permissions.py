@@ -69,17 +69,20 @@ def test_who_reads_under_prefixes_lists_only_there(stack: Stack, bucket: aws_s3.
 
 def test_a_stack_is_granted_by_its_name(stack: Stack) -> None:
     role = Role(stack, "Role", service="lambda")
-    role.allow_stack("Other", "DescribeStacks", "UpdateStack")
+    role.allow_stack("Other", "DescribeStacks", "UpdateStack", conditions={"StringEquals": {"a:Key": "value"}})
     (statement,) = statements(stack)
     assert statement["Action"] == ["cloudformation:DescribeStacks", "cloudformation:UpdateStack"]
     assert statement["Resource"]["Fn::Join"][1][-1] == ":stack/Other/*"
+    assert statement["Condition"] == {"StringEquals": {"a:Key": "value"}}
     assert len(role.wildcards) == 1
 
 
 def test_an_execution_role_writes_one_log_group_and_one_metric_namespace(stack: Stack) -> None:
     ExecutionRole(stack, "Role", log_group_name="/jobs", metric_namespace="/metrics")
-    logging, measuring = statements(stack)
-    assert {action.partition(":")[0] for action in logging["Action"]} == {"logs"}
-    assert [each["Fn::Join"][1][-1] for each in logging["Resource"]] == [":log-group:/jobs", ":log-group:/jobs:*"]
+    writing, making, measuring = statements(stack)
+    assert writing["Action"] == ["logs:CreateLogStream", "logs:PutLogEvents"]
+    assert writing["Resource"]["Fn::Join"][1][-1] == ":log-group:/jobs:*"
+    assert making["Action"] == ["logs:CreateLogGroup", "logs:DescribeLogStreams"]
+    assert [each["Fn::Join"][1][-1] for each in making["Resource"]] == [":log-group:/jobs", ":log-group:/jobs:*"]
     assert (measuring["Action"], measuring["Resource"]) == ("cloudwatch:PutMetricData", "*")
     assert measuring["Condition"] == {"StringEquals": {"cloudwatch:namespace": "/metrics"}}

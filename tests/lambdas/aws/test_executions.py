@@ -4,8 +4,10 @@ from typing import Any
 
 import pytest
 
+from contract.limits import WORKER_MAX_ATTEMPTS, WORKER_READ_TIMEOUT_S
 from contract.problems import ServiceUnavailable
-from lambdas.aws.executions import BEGINS_WITHIN_S, Executions, TrainingJobs, cause_of, may_begin
+from lambdas.aws.executions import BEGINS_WITHIN_S, STEP_MS, Executions, TrainingJobs, cause_of, may_begin
+from tests.contract.test_limits import longest_call_s
 from tests.lambdas.control_plane import StepFunctions, client_error
 from tests.lambdas.control_plane import TrainingJobs as SageMaker
 
@@ -27,6 +29,10 @@ def test_a_failed_state_is_told_of_in_words(error: dict[str, str], cause: str) -
 def executions() -> Executions:
     stepfunctions = StepFunctions()
     return Executions("arn:aws:states:us-east-1:123456789012:stateMachine:imports", lambda service: stepfunctions)
+
+
+def test_a_step_leaves_time_for_a_service_that_never_answers() -> None:
+    assert STEP_MS > 1000 * longest_call_s(WORKER_MAX_ATTEMPTS, WORKER_READ_TIMEOUT_S)
 
 
 def test_an_execution_is_begun_once_by_its_name(executions: Executions) -> None:

@@ -8,6 +8,7 @@ from lambdas.aws.serving_stack import ServingStack
 from tests.lambdas.control_plane import SERVING_STACK, CloudFormation, client_error
 
 NEW_URI = "s3://wordsight-data/models/new/"
+ROLE_ARN = "arn:aws:iam::123456789012:role/update"
 
 
 @pytest.fixture
@@ -24,12 +25,12 @@ def test_it_tells_what_is_live_and_whether_that_is_being_changed(
     stack: ServingStack, cloudformation: CloudFormation
 ) -> None:
     assert stack.state().model_uri == NO_MODEL_URI and not stack.state().changing
-    assert stack.update(NEW_URI, "token") is True
+    assert stack.update(NEW_URI, ROLE_ARN, "token") is True
     assert stack.state().changing
 
 
 def test_what_is_live_already_is_not_deployed_again(stack: ServingStack, cloudformation: CloudFormation) -> None:
-    assert stack.update(NO_MODEL_URI, "token") is False and cloudformation.updates == []
+    assert stack.update(NO_MODEL_URI, ROLE_ARN, "token") is False and cloudformation.updates == []
 
 
 def test_a_stack_that_is_not_there_is_a_conflict_in_cloudformations_words(cloudformation: CloudFormation) -> None:
@@ -47,14 +48,14 @@ def test_throttling_is_over_in_a_moment(stack: ServingStack, cloudformation: Clo
 
     cloudformation.update_stack = throttled  # type: ignore[method-assign]
     with pytest.raises(ServiceUnavailable, match="CloudFormation did not answer"):
-        stack.update(NEW_URI, "token")
+        stack.update(NEW_URI, ROLE_ARN, "token")
 
 
 def test_the_first_failure_of_the_last_update_is_its_reason(
     stack: ServingStack, cloudformation: CloudFormation
 ) -> None:
     cloudformation.broken[NEW_URI] = "no health"
-    stack.update(NEW_URI, "token")
+    stack.update(NEW_URI, ROLE_ARN, "token")
     while stack.state().changing:
         pass
     assert stack.first_failure() == "Endpoint: no health"

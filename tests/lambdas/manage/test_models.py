@@ -1,6 +1,9 @@
 """Models and their promotions through the API's function."""
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
 
 from contract.models import NO_MODEL_URI, Gate, Promotion
 from tests.lambdas.manage.conftest import MACHINE, MODEL_URI, Stage, add
@@ -40,6 +43,66 @@ def test_a_promotion_that_never_began_has_failed_and_nothing_rolls_out(stage: St
     assert (training["state"], training["reason"]) == ("done", told["reason"])
     stage.stepfunctions.start_execution(stateMachineArn=f"{MACHINE}Promotion", name=view["id"], input="{}")
     assert stage.ask("GET", "/models").json["rolling_out"]["state"] == "requested"
+
+
+UNENDED = ("requested", "updating", "verifying", "restoring")
+
+
+@pytest.mark.parametrize("state", UNENDED)
+def test_a_promotion_goes_on_while_its_execution_runs(stage: Stage, state: str) -> None:
+    stage.trained()
+    id = rolling_out(stage, state)
+    told = stage.ask("GET", "/models").json["rolling_out"]
+    assert (told["id"], told["state"]) == (id, state)
+
+
+@pytest.mark.parametrize("state", UNENDED)
+@pytest.mark.parametrize("status", ["TIMED_OUT", "ABORTED", "FAILED"])
+def test_a_promotion_whose_execution_ended_without_a_word_has_failed(stage: Stage, state: str, status: str) -> None:
+    stage.trained()
+    id = rolling_out(stage, state)
+    stage.execution(id, "Promotion").update(status=status, cause="it took six hours")
+    assert stage.ask("GET", "/models").json["rolling_out"] is None
+    told = stage.ask("GET", "/models/one").json["promotion"]
+    assert told["state"] == "failed"
+    assert f"while it was {state} (its execution ended as {status}: it took six hours)" in told["reason"]
+    assert stage.ask("POST", "/models/one/promote").status == 202
+
+
+@pytest.mark.parametrize("state", UNENDED[1:])
+def test_a_promotion_whose_execution_is_forgotten_has_failed(stage: Stage, state: str) -> None:
+    stage.trained()
+    id = rolling_out(stage, state)
+    stage.stepfunctions.executions.clear()
+    told = stage.ask("GET", "/models/one").json["promotion"]
+    assert told["id"] == id and told["state"] == "failed"
+    assert "nothing is known of its execution any more" in told["reason"]
+
+
+def test_a_promotion_that_ends_between_two_looks_is_told_as_it_ended(stage: Stage) -> None:
+    stage.trained()
+    id = rolling_out(stage, "verifying")
+    describe = stage.stepfunctions.describe_execution
+
+    def ended(**request: Any) -> dict[str, Any]:
+        promotion = stage.registry.promotion(id)
+        assert promotion is not None
+        stage.registry.put(promotion.model_copy(update={"state": "live"}))
+        stage.execution(id, "Promotion").update(status="SUCCEEDED")
+        return describe(**request)
+
+    stage.stepfunctions.describe_execution = ended  # type: ignore[method-assign]
+    told = stage.ask("GET", "/models/one").json["promotion"]
+    assert (told["state"], told["reason"]) == ("live", None)
+
+
+def rolling_out(stage: Stage, state: str) -> str:
+    """The id of a promotion of the version one that has come so far."""
+    id: str = stage.ask("POST", "/models/one/promote").json["id"]
+    promotion = stage.registry.promotion(id)
+    assert promotion is not None
+    stage.registry.put(promotion.model_copy(update={"state": state}))
+    return id
 
 
 def test_the_way_back_to_the_base_is_a_promotion_too(stage: Stage) -> None:

@@ -19,6 +19,9 @@ from tests.lambdas.sagemaker import JPEG_START, SageMaker
 OLD_URI, NEW_URI = "s3://wordsight-data/models/old/", "s3://wordsight-data/models/new/"
 
 
+UPDATE_ROLE_ARN = "arn:aws:iam::123456789012:role/update"
+
+
 ID = "20261122120000-abcdef"
 
 
@@ -73,7 +76,10 @@ def stage(bucket: Any, sagemaker: SageMaker, monkeypatch: pytest.MonkeyPatch) ->
         return clients.get(service) or sagemaker.client(service)
 
     settings = RolloutSettings(
-        artifacts_bucket=bucket.name, serving_stack=SERVING_STACK, endpoint_name="wordsight-test"
+        artifacts_bucket=bucket.name,
+        serving_stack=SERVING_STACK,
+        endpoint_name="wordsight-test",
+        update_role_arn=UPDATE_ROLE_ARN,
     )
     registry = Registry(Store(bucket.name, connect))
     for version, uri in (("old", OLD_URI), ("new", NEW_URI)):

@@ -6,18 +6,18 @@ import pytest
 from contract.models import NO_MODEL_URI, Promotion
 from contract.problems import NotFound, ServiceUnavailable
 from tests.lambdas.control_plane import CloudFormation, client_error
-from tests.lambdas.rollout.conftest import ID, NEW_URI, OLD_URI, Stage
+from tests.lambdas.rollout.conftest import ID, NEW_URI, OLD_URI, UPDATE_ROLE_ARN, Stage
 
 
 def test_a_new_version_goes_live_by_one_parameter_of_the_stack_and_nothing_else(stage: Stage) -> None:
     promotion = stage.promote()
     assert (promotion.state, promotion.reason, promotion.previous_s3_uri) == ("live", None, OLD_URI)
     (update,) = stage.cloudformation.updates
-    assert update["UsePreviousTemplate"] is True and "RoleARN" not in update
+    assert update["UsePreviousTemplate"] is True and update["RoleARN"] == UPDATE_ROLE_ARN
     assert update["Capabilities"] == ["CAPABILITY_IAM"]
     assert update["Parameters"] == [
         {"ParameterKey": "ModelUri", "ParameterValue": NEW_URI},
-        {"ParameterKey": "BootstrapVersion", "UsePreviousValue": True},
+        {"ParameterKey": "Other", "UsePreviousValue": True},
     ]
 
 

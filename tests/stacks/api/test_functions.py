@@ -1,6 +1,7 @@
-from contract.limits import API_TIMEOUT_S, LAMBDA_TIMEOUT_S, SDK_CONNECT_TIMEOUT_S, SDK_MAX_ATTEMPTS, SDK_READ_TIMEOUT_S
+from contract.limits import API_TIMEOUT_S, LAMBDA_TIMEOUT_S, WORKER_MAX_ATTEMPTS, WORKER_READ_TIMEOUT_S
 from contract.routes import ROUTES
 from lambdas.settings import AnnotateSettings, BatchSettings, ClassifySettings, ImporterSettings, ManageSettings
+from tests.contract.test_limits import longest_call_s
 from tests.stacks.conftest import ACCOUNT, ARTIFACTS, DATA, ENDPOINT, SERVING_STACK, Assembly, flat, granted
 
 
@@ -67,8 +68,14 @@ def test_every_function_is_told_what_it_reads(dev: Assembly) -> None:
 
 def test_each_step_gives_up_before_the_one_that_waits_for_it(dev: Assembly) -> None:
     function = dev.api.the("AWS::Lambda::Function", "Classify")
-    assert function["Timeout"] > SDK_MAX_ATTEMPTS * (SDK_CONNECT_TIMEOUT_S + SDK_READ_TIMEOUT_S)
     assert function["Timeout"] == LAMBDA_TIMEOUT_S < API_TIMEOUT_S
+
+
+def test_a_worker_outlasts_a_service_that_never_answers(dev: Assembly) -> None:
+    functions = [each["Properties"] for _, each in dev.resources if each["Type"] == "AWS::Lambda::Function"]
+    named = {each["Handler"].split(".")[1]: each for each in functions if each["Handler"].startswith("lambdas.")}
+    for worker in ("importer", "batch", "snapshot", "gate", "rollout"):
+        assert named[worker]["Timeout"] > longest_call_s(WORKER_MAX_ATTEMPTS, WORKER_READ_TIMEOUT_S), worker
 
 
 TRAINING = "WordsightTraining-dev."

@@ -1,3 +1,4 @@
+import json
 import re
 
 import pytest
@@ -31,9 +32,9 @@ def test_the_server_computes_and_queues_as_the_stage_says(tuned: Assembly) -> No
 def test_every_change_of_the_model_makes_new_names_but_the_endpoints(assembly: Assembly) -> None:
     assert "ModelName" not in assembly.serving.the("AWS::SageMaker::Model")
     assert "EndpointConfigName" not in assembly.serving.the("AWS::SageMaker::EndpointConfig")
-    assert flat(variant(assembly)["ModelName"]) == "${Model.ModelName}"
+    assert flat(variant(assembly)["ModelName"]) == f"${{wordsight{assembly.stage}model.ModelName}}"
     endpoint = assembly.serving.the("AWS::SageMaker::Endpoint")
-    assert flat(endpoint["EndpointConfigName"]) == "${EndpointConfig.EndpointConfigName}"
+    assert flat(endpoint["EndpointConfigName"]) == f"${{wordsight{assembly.stage}config.EndpointConfigName}}"
     assert re.fullmatch(r"[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}", endpoint["EndpointName"])
 
 
@@ -98,13 +99,23 @@ def test_requests_are_not_recorded_and_no_disk_names_a_key(assembly: Assembly) -
     assert not {"DataCaptureConfig", "KmsKeyId"} & config.keys()
 
 
+def test_whoever_updates_the_stack_need_not_read_parameters_of_the_account(dev: Assembly) -> None:
+    assert set(dev.serving.body["Parameters"]) == {"ModelUri"}
+    assert "Rules" not in dev.serving.body
+    for template in (dev.data, dev.training, dev.api):  # these stop a deployment that is not bootstrapped
+        assert "CheckBootstrapVersion" in template.body["Rules"]
+    assets = json.loads((dev.directory / "manifest.json").read_text())["artifacts"]["WordsightServing-dev.assets"]
+    assert assets["properties"]["requiresBootstrapStackVersion"] >= 6
+
+
 def test_the_endpoints_logs_are_kept_as_long_as_the_stage_says(dev: Assembly, prod: Assembly) -> None:
     for assembly, days in ((dev, 14), (prod, 90)):
         ((id, retention),) = assembly.serving.of_type("Custom::LogRetention").items()
         endpoint = assembly.serving.the("AWS::SageMaker::Endpoint")
         assert retention["Properties"]["LogGroupName"] == f"/aws/sagemaker/Endpoints/{endpoint['EndpointName']}"
         assert retention["Properties"]["RetentionInDays"] == days
-        assert retention["Properties"]["RemovalPolicy"] == "destroy"
+        # a first deployment that fails takes the stack with it, but not what the container has said
+        assert retention["Properties"].get("RemovalPolicy", "retain") == "retain"
         (resource,) = assembly.serving.of_type("AWS::SageMaker::Endpoint").values()
         assert id in resource["DependsOn"]
 
@@ -130,10 +141,8 @@ def test_the_endpoint_reads_models_its_alarms_and_one_repository_and_logs_to_one
             for name in ("BatchCheckLayerAvailability", "BatchGetImage", "GetDownloadUrlForLayer")
         },
         "ecr:GetAuthorizationToken": ({"*"}, None),
-        **{
-            f"logs:{name}": ({logs, f"{logs}:*"}, None)
-            for name in ("CreateLogGroup", "CreateLogStream", "DescribeLogStreams", "PutLogEvents")
-        },
+        **{f"logs:{name}": ({f"{logs}:*"}, None) for name in ("CreateLogStream", "PutLogEvents")},
+        **{f"logs:{name}": ({logs, f"{logs}:*"}, None) for name in ("CreateLogGroup", "DescribeLogStreams")},
         "cloudwatch:DescribeAlarms": ({f"${{{id}.Arn}}" for id in dev.serving.of_type("AWS::CloudWatch::Alarm")}, None),
         "cloudwatch:PutMetricData": (
             {"*"},

@@ -7,16 +7,16 @@ from typing import Any
 import pytest
 
 from stacks.machine import MAX_ATTEMPTS
+from stacks.training.rollout import POLL_S
 from tests.stacks.conftest import ARTIFACTS, ENDPOINT, SERVING_STACK, Assembly, flat, granted
 from tests.stacks.machines import Machine, ending, failure
 
 GIVEN = {"promotion": "20261122120000-abcdef"}
 
 
-def test_its_function_may_update_one_stack_ask_one_endpoint_and_keep_promotions(dev: Assembly) -> None:
+def test_its_function_may_ask_one_endpoint_and_keep_promotions(dev: Assembly) -> None:
     of_models = {f"{ARTIFACTS}/{prefix}/*" for prefix in ("models", "registry", "promotions")}
-    assert granted(dev.training, "Rollout") == {
-        "cloudformation:UpdateStack": {SERVING_STACK},
+    assert granted(dev.training, "Rollout", bound=("cloudformation:UpdateStack", "iam:PassRole")) == {
         "cloudformation:DescribeStacks": {SERVING_STACK},
         "cloudformation:DescribeStackEvents": {SERVING_STACK},
         "sagemaker:InvokeEndpoint": {ENDPOINT},
@@ -33,9 +33,24 @@ def test_it_names_the_serving_stack_without_a_reference_to_it(dev: Assembly) -> 
     assert (dev.directory / "WordsightServing-dev.template.json").is_file()
 
 
-def test_no_role_of_it_may_pass_a_role(dev: Assembly) -> None:
-    for role in ("RolloutFunctionRole", "RolloutMachineRole"):
-        assert not [actions for actions, *_ in dev.training.statements(role) if "iam:PassRole" in actions]
+def test_its_function_may_update_one_stack_if_cloudformation_acts_with_one_narrow_role(dev: Assembly) -> None:
+    (role,) = (f"${{{id}.Arn}}" for id in dev.training.of_type("AWS::IAM::Role") if id.startswith("RolloutUpdateRole"))
+    bound = {
+        actions: (resources, condition)
+        for actions, resources, condition in dev.training.statements("RolloutFunctionRole")
+        if condition is not None
+    }
+    assert flat(bound.pop(("cloudformation:UpdateStack",))) == flat(
+        ((SERVING_STACK,), {"StringEquals": {"cloudformation:RoleArn": {"Fn::GetAtt": [role[2:-5], "Arn"]}}})
+    )
+    passed = {"StringEquals": {"iam:PassedToService": "cloudformation.amazonaws.com"}}
+    assert bound == {("iam:PassRole",): ((role,), passed)}
+    function = dev.training.the("AWS::Lambda::Function", "Rollout")
+    assert flat(function["Environment"]["Variables"]["UPDATE_ROLE_ARN"]) == role
+
+
+def test_its_machine_may_pass_no_role(dev: Assembly) -> None:
+    assert not [actions for actions, *_ in dev.training.statements("RolloutMachineRole") if "iam:PassRole" in actions]
 
 
 def walk(dev: Assembly, monkeypatch: pytest.MonkeyPatch, **answers: list[Any]) -> tuple[Machine, list[Any]]:
@@ -57,7 +72,25 @@ def test_a_promotion_is_waited_for_and_verified(dev: Assembly, monkeypatch: pyte
     machine.run(GIVEN)
     assert [each["step"] for each in sent] == ["update", "check", "check", "check", "verify"]
     assert all(each["promotion"] == GIVEN["promotion"] for each in sent)
-    assert machine.slept_s == [5, 5, 5]
+    assert machine.slept_s == [POLL_S] * 3
+
+
+MAX_EVENTS = 25_000
+"""https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html"""
+
+
+def test_a_promotion_times_out_before_its_history_is_full(dev: Assembly) -> None:
+    """Entering and leaving the three states of a look are six events, and every attempt to call the function three."""
+    text = flat(dev.training.the("AWS::StepFunctions::StateMachine", "Rollout")["DefinitionString"])
+    definition = json.loads(text)
+    check, wait = definition["States"]["Check"], definition["States"]["WaitForStack"]
+    (retry,) = check["Retry"]
+    most_per_s = 0.0
+    for failures in range(retry["MaxAttempts"] + 1):
+        waited_s = sum(retry["IntervalSeconds"] * retry["BackoffRate"] ** number for number in range(failures))
+        most_per_s = max(most_per_s, (6 + 3 * (1 + failures)) / (wait["Seconds"] + waited_s))
+    begin_and_end = 100
+    assert most_per_s * definition["TimeoutSeconds"] + begin_and_end < MAX_EVENTS
 
 
 def test_a_model_that_turns_out_to_be_wrong_is_waited_for_until_it_is_gone(

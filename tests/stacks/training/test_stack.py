@@ -19,7 +19,7 @@ def test_a_job_reads_what_users_gave_and_writes_models_and_checkpoints_and_nothi
     }
     assert objects == {
         "s3:GetObject": {
-            *(f"{DATA}/{prefix}/*" for prefix in ("annotations", "images", "snapshots")),
+            *(f"{DATA}/{prefix}/*" for prefix in ("images", "snapshots")),
             f"{ARTIFACTS}/checkpoints/*",
             f"{ARTIFACTS}/models/*",
         },
@@ -34,7 +34,7 @@ def test_a_job_lists_only_what_it_may_read(dev: Assembly) -> None:
         if "s3:ListBucket" in actions
     }
     assert listing == {
-        (DATA,): {"StringLike": {"s3:prefix": ["annotations/*", "images/*", "snapshots/*"]}},
+        (DATA,): {"StringLike": {"s3:prefix": ["images/*", "snapshots/*"]}},
         (ARTIFACTS,): {"StringLike": {"s3:prefix": ["checkpoints/*", "models/*"]}},
     }
 

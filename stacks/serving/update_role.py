@@ -1,0 +1,85 @@
+"""What CloudFormation may do while a promotion updates the serving stack: replace the model, and nothing else.
+
+Without a role of its own the update would act with the one that `cdk deploy` left with the stack, an administrator, and
+whoever may update the stack could hand it any template. With this role a foreign template comes no further either: it
+can put another container behind this stage's endpoint, with the endpoint's own role. It can't touch roles, functions,
+alarms or buckets, and not delete the endpoint.
+
+The stack is named, not referred to: it is deployed after the role. CloudFormation keeps a stack's last role for calls
+that name none. `cdk deploy`, `cdk rollback` and `cdk destroy` name the bootstrap's with every call; whoever deletes the
+stack in the console has to choose that one.
+"""
+
+from aws_cdk import ArnFormat, Stack
+from constructs import Construct
+
+from stacks.config import StageConfig
+from stacks.permissions import Role
+
+EXECUTION_ROLE_ID = "ExecutionRole"
+"""Without the library's digest: IAM's names have 64 characters, and CloudFormation would cut what it puts together."""
+
+
+def model_id(config: StageConfig) -> str:
+    """The model's logical id.
+
+    CloudFormation calls a model `<logical id>-<12 characters>`, without the stack, so only the id can tell one stage's
+    from another's. Lower case, since SageMaker writes some ARNs so: https://github.com/aws/aws-cli/issues/4021 and
+    https://github.com/aws-solutions/research-service-workbench-on-aws/pull/1048
+    """
+    return f"wordsight{config.stage}model"
+
+
+def endpoint_config_id(config: StageConfig) -> str:
+    """The endpoint configuration's logical id, for the same reason."""
+    return f"wordsight{config.stage}config"
+
+
+class UpdateRole(Role):
+    """The calls of CloudFormation's handlers of models, endpoint configurations and endpoints that a new model needs.
+
+    They are listed in the registry's schemas (`handlers.*.permissions`), such as `aws cloudformation describe-type
+    --type RESOURCE --type-name AWS::SageMaker::Model` shows; cfn-lint has copies, with which the test compares. Which
+    ARNs a call is held against: https://docs.aws.amazon.com/service-authorization/latest/reference/list_sagemaker.html
+    """
+
+    def __init__(self, scope: Construct, id: str, *, config: StageConfig) -> None:
+        super().__init__(scope, id, service="cloudformation")
+        stack_name = config.serving_stack_name
+        named = "CloudFormation ends the names that it makes with random characters; the beginning is this stage's"
+        model, endpoint_config, endpoint = (
+            self._sagemaker_arn("model", f"*{model_id(config)}-*"),
+            self._sagemaker_arn("endpoint-config", f"*{endpoint_config_id(config)}-*"),
+            self._sagemaker_arn("endpoint", config.name),
+        )
+        self._allow_sagemaker(["CreateModel", "DescribeModel", "DeleteModel"], model, because=named)
+        configured = ["CreateEndpointConfig", "DescribeEndpointConfig", "DeleteEndpointConfig"]
+        self._allow_sagemaker(configured, endpoint_config, because=named)
+        self._allow_sagemaker(["DescribeEndpoint"], endpoint)
+        self._allow_sagemaker(["UpdateEndpoint"], endpoint, endpoint_config)
+        self._allow_sagemaker(["AddTags", "DeleteTags", "ListTags"], model, endpoint_config, endpoint)
+        self.allow(
+            ["iam:PassRole"],
+            Stack.of(self).format_arn(
+                service="iam", region="", resource="role", resource_name=f"{stack_name}-{EXECUTION_ROLE_ID}-*"
+            ),
+            conditions={"StringEquals": {"iam:PassedToService": "sagemaker.amazonaws.com"}},
+            because=named,
+        )
+        # https://docs.aws.amazon.com/sagemaker/latest/dg/deployment-guardrails-configuration.html
+        alarms = Stack.of(self).format_arn(
+            service="cloudwatch",
+            resource="alarm",
+            resource_name=f"{stack_name}-*",
+            arn_format=ArnFormat.COLON_RESOURCE_NAME,
+        )
+        self.allow(["cloudwatch:DescribeAlarms"], alarms, because=named)
+        # The template takes the buckets' names from there with Fn::GetStackOutput, which asks with the stack's role:
+        # https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/intrinsic-function-reference-getstackoutput.html
+        self.allow_stack(config.stack_name("Data"), "DescribeStacks")
+
+    def _sagemaker_arn(self, kind: str, name: str) -> str:
+        return Stack.of(self).format_arn(service="sagemaker", resource=kind, resource_name=name)
+
+    def _allow_sagemaker(self, verbs: list[str], *resources: str, because: str = "") -> None:
+        self.allow([f"sagemaker:{verb}" for verb in verbs], *resources, because=because)

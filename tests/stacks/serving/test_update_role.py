@@ -1,0 +1,91 @@
+"""What CloudFormation may do while a promotion updates the serving stack."""
+
+import re
+from fnmatch import fnmatchcase
+from typing import Any
+
+import pytest
+from cfnlint.schema.manager import PROVIDER_SCHEMA_MANAGER
+
+from stacks.config import StageConfig
+from stacks.serving.update_role import EXECUTION_ROLE_ID, endpoint_config_id, model_id
+from tests.stacks.conftest import ACCOUNT, Assembly
+
+ROLE = "RolloutUpdateRole"
+TYPES = ("Model", "EndpointConfig", "Endpoint")
+LONGEST_STAGE = "a" * 16
+
+
+def granted(assembly: Assembly) -> dict[str, set[str]]:
+    found: dict[str, set[str]] = {}
+    for actions, resources, _ in assembly.training.statements(ROLE):
+        for action in actions:
+            found.setdefault(action, set()).update(resources)
+    return found
+
+
+def handlers(kind: str) -> dict[str, Any]:
+    """What the registry says of a type's handlers; the copy is cfn-lint's."""
+    schema = PROVIDER_SCHEMA_MANAGER.get_resource_schema("us-east-1", f"AWS::SageMaker::{kind}").schema
+    found: dict[str, Any] = schema["handlers"]
+    return found
+
+
+def may(assembly: Assembly, action: str, arn: str) -> bool:
+    account = ACCOUNT.partition("%s")[0]
+    assert arn.startswith(account)
+    return any(fnmatchcase(arn, pattern) for pattern in granted(assembly).get(action, ()))
+
+
+def test_it_may_do_what_cloudformations_handlers_do_for_a_new_model_and_nothing_else(assembly: Assembly) -> None:
+    """The endpoint is never made or deleted by a promotion, and nothing is encrypted with a key of ours."""
+    needed = {"cloudwatch:DescribeAlarms", "cloudformation:DescribeStacks"}
+    for kind in TYPES:
+        for handler, described in handlers(kind).items():
+            if handler != "list" and not (kind == "Endpoint" and handler in ("create", "delete")):
+                needed |= set(described["permissions"])
+    assert granted(assembly).keys() == needed - {"kms:DescribeKey"}
+
+
+@pytest.mark.parametrize("stage", ["dev", "prod"])
+def test_the_names_that_cloudformation_makes_are_its_own_stages_however_they_are_written(
+    request: pytest.FixtureRequest, stage: str
+) -> None:
+    assembly: Assembly = request.getfixturevalue(stage)
+    (model,) = assembly.serving.of_type("AWS::SageMaker::Model")
+    (config,) = assembly.serving.of_type("AWS::SageMaker::EndpointConfig")
+    for id, kind, action in ((model, "model", "CreateModel"), (config, "endpoint-config", "CreateEndpointConfig")):
+        arn = ACCOUNT % "sagemaker" + kind
+        for name in (f"{id}-pR9dIu4ZjVhk", f"{id}-pr9diu4zjvhk", f"WordsightServing-{stage}-{id}-pR9dIu4ZjVhk"):
+            assert may(assembly, f"sagemaker:{action}", f"{arn}/{name}")
+        for other in ("dev2", "adev", "prod2", "test"):
+            assert not may(assembly, f"sagemaker:{action}", f"{arn}/{id.replace(stage, other)}-pR9dIu4ZjVhk")
+    assert may(assembly, "sagemaker:UpdateEndpoint", ACCOUNT % "sagemaker" + f"endpoint/wordsight-{stage}")
+    assert may(assembly, "sagemaker:UpdateEndpoint", ACCOUNT % "sagemaker" + f"endpoint-config/{config}-pR9dIu4ZjVhk")
+
+
+def test_it_passes_one_role_and_to_sagemaker_only(dev: Assembly) -> None:
+    (role,) = dev.serving.of_type("AWS::IAM::Role").keys() & {EXECUTION_ROLE_ID}
+    (passing,) = (each for each in dev.training.statements(ROLE) if "iam:PassRole" in each[0])
+    actions, (resource,), condition = passing
+    assert actions == ("iam:PassRole",)
+    assert fnmatchcase(
+        f"arn:${{AWS::Partition}}:iam::${{AWS::AccountId}}:role/WordsightServing-dev-{role}-1A2B", resource
+    )
+    assert condition == {"StringEquals": {"iam:PassedToService": "sagemaker.amazonaws.com"}}
+
+
+def test_what_the_template_takes_from_other_stacks_may_be_looked_up(assembly: Assembly) -> None:
+    referred = set(re.findall(r"'Fn::GetStackOutput': \{'StackName': '([^']+)'", str(assembly.serving.body)))
+    assert referred == {f"WordsightData-{assembly.stage}"}
+    assert granted(assembly)["cloudformation:DescribeStacks"] == {
+        ACCOUNT % "cloudformation" + f"stack/{stack}/*" for stack in referred
+    }
+
+
+def test_no_name_is_so_long_that_cloudformation_would_cut_it() -> None:
+    config, random = StageConfig(stage=LONGEST_STAGE), "-1A2B3C4D5E6F7"
+    with pytest.raises(ValueError, match="stage is"):
+        StageConfig(stage=LONGEST_STAGE + "a")
+    assert len(f"{config.serving_stack_name}-{EXECUTION_ROLE_ID}{random}") <= 64
+    assert all(len(id + random) <= 63 for id in (model_id(config), endpoint_config_id(config)))
