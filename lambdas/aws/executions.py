@@ -8,8 +8,10 @@ from typing import Any
 from lambdas.aws.clients import Connect
 from lambdas.aws.errors import botocore_errors_as_problems
 
-STEP_MS = 60_000
-"""What the slowest step of a worker may take that a state machine calls again: none begins with less time left."""
+STEP_MS = 120_000
+"""What the slowest step of a worker may take that a state machine calls again: none begins with less time left. That is
+a call of a service that never answers, which a worker is patient with, and the step's own work.
+"""
 BEGINS_WITHIN_S = 60
 """A request without an execution that is older was cut off, or ended so long ago that it is forgotten."""
 
