@@ -1,7 +1,8 @@
 """The rules that every synthesized template must pass, beside the library's own; a finding fails synth with a sentence.
 
-cdk-preflight has rules for what CloudFormation and the services refuse although it is valid by the schema, each tried
-against AWS. It has none for SageMaker's models and endpoints: those are in sagemaker.rego, in the same form.
+cdk-preflight has rules for what CloudFormation and the services refuse although it is valid by the schema, seen on AWS
+but for a few, which only warn. It has none for SageMaker's models and endpoints: those are in sagemaker.rego, in the
+same form.
 https://docs.aws.amazon.com/cdk/api/v2/docs/aws-cdk-lib-readme.html#template-and-policy-validation
 """
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from aws_cdk import App, CfnResource, Stack
 from aws_cdk import aws_logs as logs
+from cdk_preflight import Preflight
 
 from app import build
 from stacks.rules import RULES, check_with_rules
@@ -140,6 +141,10 @@ def test_what_another_service_would_refuse_fails_synth_too(tmp_path: Path) -> No
     check_with_rules(app)
     ((rule, said),) = findings_of(app)
     assert rule == "pf-logs-filter-pattern-bracket" and "must end with ']'" in said
+
+
+def test_there_are_as_many_as_the_readme_says() -> None:
+    assert f"{len(Preflight.rule_ids()):,} such" in (REPOSITORY / "README.md").read_text(encoding="utf-8")
 
 
 def test_cdks_own_switch_turns_them_off(tmp_path: Path) -> None:

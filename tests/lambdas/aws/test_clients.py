@@ -11,6 +11,7 @@ from botocore.exceptions import ClientError
 from contract.limits import CONTAINER_TIMEOUT_S, LAMBDA_TIMEOUT_S, SDK_READ_TIMEOUT_S
 from contract.routes import ROUTES
 from lambdas.aws.clients import CONCURRENT_CALLS, concurrently, connect, connect_worker
+from lambdas.aws.executions import STEP_MS
 from tests.contract.test_limits import longest_call_s
 
 LAMBDAS = Path(__file__).parents[3] / "lambdas"
@@ -36,6 +37,11 @@ def test_a_worker_waits_longer_than_a_function_behind_the_api():
         assert 20 <= worker.read_timeout <= 60 and worker.read_timeout > behind_the_api.read_timeout
         for config in (worker, behind_the_api):
             assert config.retries["mode"] == "standard" and 3 <= config.retries["total_max_attempts"] <= 5
+
+
+def test_a_workers_step_leaves_time_for_a_service_that_never_answers():
+    config = connect_worker("s3").meta.config
+    assert 1000 * longest_call_s(config.retries["total_max_attempts"], config.read_timeout) < STEP_MS
 
 
 def test_whoever_answers_routes_is_no_worker_and_every_other_function_is():
