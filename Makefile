@@ -36,39 +36,40 @@ test-slow: .venv/.tests node_modules/.installed ## Run the tests that take longe
 images: .venv/.tests ## Build both container images and run them, by Docker, or else by podman: root on Debian
 	python -m pytest -s -v tests/images/checks.py
 
-check: .venv/.tests ## Lint, formatting and types
+check: .venv/.tests node_modules/.installed ## Lint, formatting and types, and the rules of templates for every stage
 	ruff check .
 	ruff format --check .
 	mypy
+	for file in stacks/stages/*.toml; do $(MAKE) --no-print-directory synth STAGE=$$(basename $$file .toml) || exit 1; done
 
 synth: .venv/.product node_modules/.installed ## Synthesize the CloudFormation templates into cdk.out
 	$(CDK) synth --quiet
 
-diff: .venv/.product node_modules/.installed ## What a deploy would change on your AWS account (STAGE=dev|prod)
+diff: .venv/.product node_modules/.installed ## What a deploy would change on your AWS account (STAGE=dev)
 	$(CDK) diff
 
 bootstrap: .venv/.product node_modules/.installed ## Prepare an AWS account and region for CDK, once
 	$(CDK) bootstrap
 
-preflight: .venv/.product node_modules/.installed ## What would stop a deployment, and what it costs (STAGE=dev|prod)
+preflight: .venv/.product node_modules/.installed ## What would stop a deployment, and what it costs (STAGE=dev)
 	@python -m operate.preflight $(STAGE) $(CONTEXT)
 
-deploy: .venv/.product node_modules/.installed ## Check, deploy to your AWS account, verify (STAGE=dev|prod, YES=1 asks nothing)
+deploy: .venv/.product node_modules/.installed ## Check, deploy to your AWS account, verify (STAGE=dev, YES=1 asks nothing)
 	@python -m operate.deploy $(STAGE) $(CONTEXT) $(if $(YES),--yes)
 
-promote: .venv/.product ## Let a version of the model go live, by the API (VERSION=base STAGE=dev|prod, FORCE=1)
+promote: .venv/.product ## Promote a version of the model, by the API (VERSION=base STAGE=dev, FORCE=1)
 	@python -m operate.promote $(STAGE) $(CONTEXT) $(or $(VERSION),$(error say which: make promote VERSION=base)) $(if $(FORCE),--force)
 
-doctor: .venv/.product ## Why a deployment failed or behaves strangely (STAGE=dev|prod)
+doctor: .venv/.product ## Why a deployment failed or behaves strangely (STAGE=dev)
 	@python -m operate.doctor $(STAGE) $(CONTEXT)
 
-destroy: .venv/.product node_modules/.installed ## Remove it from your AWS account, and list what stays (STAGE=dev|prod)
+destroy: .venv/.product node_modules/.installed ## Remove it from your AWS account, and list what stays (STAGE=dev)
 	@python -m operate.destroy $(STAGE) $(CONTEXT)
 
-verify-clean: .venv/.product ## List what a destroy has left, and what it costs (STAGE=dev|prod)
+verify-clean: .venv/.product ## List what a destroy has left, and what it costs (STAGE=dev)
 	@python -m operate.verify_clean $(STAGE) $(CONTEXT)
 
-api-key: .venv/.product ## Print the API key of the deployed stage (STAGE=dev|prod)
+api-key: .venv/.product ## Print the API key of the deployed stage (STAGE=dev)
 	@python -m operate.api_key $(STAGE)
 
 train-demo: .venv/.product ## Train the shipped checkpoint again: an hour, resumes if stopped

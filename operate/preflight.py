@@ -255,8 +255,31 @@ def layer(site: Site) -> Iterator[Finding]:
 
 def account_role(site: Site) -> Iterator[Finding]:
     """Whether API Gateway may write logs, which is a setting of the account in a region."""
-    if not site.ask("apigateway").get_account().get("cloudwatchRoleArn"):
+    logging = site.config.api_logging
+    if logging == "off" or site.ask("apigateway").get_account().get("cloudwatchRoleArn"):
+        return
+    if logging == "existing":
+        remedy = "CONTEXT='-c api_logging=create' makes one, api_logging=off needs none"
+        yield Finding("failure", "api_logging is existing, and API Gateway has no role for its logs here", remedy)
+    else:
         yield Finding("note", "API Gateway has no role for its logs here yet: this makes one, and a destroy leaves it")
+
+
+def adopted_buckets(site: Site) -> Iterator[Finding]:
+    """Whether the buckets are there that the stage adopts."""
+    s3 = site.ask("s3")
+    for knob in ("data_bucket", "artifacts_bucket"):
+        if not (bucket := getattr(site.config, knob)):
+            continue
+        try:
+            s3.head_bucket(Bucket=bucket, ExpectedBucketOwner=site.account)
+        except ClientError as error:
+            if error.response["Error"]["Code"] not in ("404", "403"):
+                raise
+            says = f"{knob} is {bucket}, and account {site.account} has no such bucket"
+            yield Finding("failure", says, f"correct {knob}, or leave it out: a bucket is made then")
+        else:
+            yield Finding("ok", f"{knob} is {bucket}, which is there")
 
 
 def stacks(site: Site) -> Iterator[Finding]:
@@ -295,10 +318,11 @@ CHECKS: dict[str, Check] = {
     "Lambda's concurrency": concurrency,
     "the layer of the functions": layer,
     "API Gateway's role for logs": account_role,
+    "the adopted buckets": adopted_buckets,
     "the stacks": stacks,
 }
 
-SERVICES = ("ssm", "ecr", "service-quotas", "lambda", "apigateway", "cloudformation")
+SERVICES = ("ssm", "ecr", "service-quotas", "lambda", "apigateway", "s3", "cloudformation")
 
 
 def check(stage: Stage, environ: Mapping[str, str]) -> list[Finding]:

@@ -28,11 +28,17 @@ def environ(tmp_path: Path) -> dict[str, str]:
     return program(tmp_path, "node", "#!/bin/sh\necho v24.1.0\n") | install(tmp_path)
 
 
+NOT_ALWAYS_ASKED = ("ecr.BatchGetImage", "ecr.GetDownloadUrlForLayer", "s3.HeadBucket")
+
+
 def stage(config: StageConfig = PROD, region: str = REGION, **other: Answer) -> Stage:
     """In a good account, but for the answers that are given, by operation."""
-    by_operation = {name.partition(".")[2]: name for name in [*GOOD, "ecr.BatchGetImage", "ecr.GetDownloadUrlForLayer"]}
+    by_operation = {name.partition(".")[2]: name for name in [*GOOD, *NOT_ALWAYS_ASKED]}
     answers = {**GOOD, **{by_operation[operation]: answer for operation, answer in other.items()}}
     return Stage(config, Account(answers, region).connect)
+
+
+BUCKETS = {"stage": "dev", "data_bucket": "kept-data", "artifacts_bucket": "kept-artifacts"}
 
 
 def failures(found: list[Finding]) -> list[Finding]:
@@ -281,3 +287,22 @@ def test_a_configuration_that_is_not_allowed_is_told_before_anything_is_asked(
 ) -> None:
     assert main(["dev", "-c", "auht=iam"], environ) == 1
     assert "did you mean auth?" in capsys.readouterr().err
+
+
+def test_a_role_for_logs_that_is_said_to_exist_must(environ: dict[str, str]) -> None:
+    config = StageConfig(stage="dev", api_logging="existing")
+    assert failures(check(stage(config, GetAccount={"cloudwatchRoleArn": "arn:aws:iam::1:role/logs"}), environ)) == []
+    failure = only_failure(stage(config, GetAccount={}), environ)
+    assert "API Gateway has no role for its logs here" in failure.text
+    assert "api_logging=create" in failure.remedy
+    assert failures(check(stage(StageConfig(stage="dev", api_logging="off"), GetAccount={}), environ)) == []
+
+
+def test_a_bucket_that_is_adopted_must_be_there(environ: dict[str, str]) -> None:
+    def head(asked: dict[str, Any]) -> Any:
+        assert asked["ExpectedBucketOwner"] == "123456789012"
+        return refusal("404", "Not Found") if asked["Bucket"] == "kept-data" else {}
+
+    failure = only_failure(stage(StageConfig(**BUCKETS), HeadBucket=head), environ)
+    assert "data_bucket is kept-data, and account 123456789012 has no such bucket" in failure.text
+    assert failures(check(stage(StageConfig(**BUCKETS), HeadBucket={}), environ)) == []
