@@ -75,6 +75,7 @@ def extend(settings: LocalSettings) -> tuple[Endpoints, TrainingJobs]:
         "DescribeEndpoint": endpoints.describe_endpoint,
         "CreateTrainingJob": jobs.create,
         "DescribeTrainingJob": jobs.describe,
+        "ListTrainingJobs": jobs.list,
         "StopTrainingJob": jobs.stop,
     }
     app.SERVICE_HANDLERS["sagemaker"] = partial(sagemaker.handle, operations, endpoints.invoke)

@@ -75,13 +75,14 @@ class InferenceContainer:
         """Return once /ping answers 200, then keep the program alive; raises ApiError with the FailureReason."""
         deadline = time.monotonic() + timeout_s
         while not answers(f"http://127.0.0.1:{self._port}/ping", PING_TIMEOUT_S):
-            reason = ""
+            how = ""
             if (code := self._container.exit_code) is not None:
-                reason = f"The serve program ended with code {code}"
+                how = f"its program ended with code {code}"
             elif time.monotonic() > deadline:
-                reason = f"The primary container did not pass the ping health check within {timeout_s:g} s"
-            if reason:
-                raise ApiError(f"{reason}: {self._container.last_words()}", "EndpointFailed")
+                how = f"it had {timeout_s:g} s"
+            if how:
+                failed = f"The primary container did not pass the ping health check ({how})"
+                raise ApiError(f"{failed}: {self._container.last_words()}", "EndpointFailed")
             time.sleep(0.1)
         threading.Thread(target=self._keep_alive, daemon=True).start()
 

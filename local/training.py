@@ -72,6 +72,12 @@ class TrainingJobs:
         """DescribeTrainingJob."""
         return self._find(request).describe()
 
+    def list(self, request: Record) -> Record:
+        """ListTrainingJobs, the newest first, all of them in one answer."""
+        named = [job.describe() for name, job in self._jobs.items() if request.get("NameContains", "") in name]
+        members = ("TrainingJobName", "TrainingJobArn", "CreationTime", "TrainingJobStatus")
+        return {"TrainingJobSummaries": [{member: job[member] for member in members} for job in reversed(named)]}
+
     def stop(self, request: Record) -> Record:
         """StopTrainingJob."""
         self._find(request).stop()

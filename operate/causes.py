@@ -269,8 +269,7 @@ CAUSES = (
         "`did not pass the ping health check`, `CannotStartContainerError`",
         "The endpoint's log says why: its last lines are below. A large model may need longer: startup_timeout_s. "
         "If the checkpoint can't be loaded they say so: promote another",
-        # What ends at once is restarted by SageMaker until it gives up; local mode says so at once.
-        r"did not pass the ping health check|CannotStartContainerError|serve program ended with code",
+        r"did not pass the ping health check|CannotStartContainerError",
         _of("event", "endpoint"),
     ),
     Cause(

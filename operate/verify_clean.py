@@ -52,7 +52,7 @@ class Remains:
         )
 
 
-_COSTLY = ("stacks", "endpoint", "buckets")
+_COSTLY = ("stacks", "endpoint", "buckets", "training jobs")
 
 
 def look(stage: Stage) -> Remains:

@@ -39,7 +39,8 @@ class System:
     def check_permissions(self) -> None:
         """Nothing that a role of the app did was denied, and all of it is on record."""
         decisions = list(read_decisions(self.settings.decisions))
-        assert [decision.sentence for decision in decisions if not decision.allowed] == []
+        denied = [decision.sentence for decision in decisions if not decision.allowed]
+        assert not denied, "\n".join(denied)
         calls.check(calls.calls_of(decisions, self.client("cloudformation"), STAGE))
 
     def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:

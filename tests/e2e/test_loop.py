@@ -184,8 +184,8 @@ def test_an_import_keeps_every_annotation(api: Api, imported: Any) -> None:
 def test_what_was_imported_is_classified_where_it_lies(api: Api, imported: Any, prefix: str, count: int) -> None:
     asked = {"candidate_labels": ["a circle", "a star"], "top_k": 1}
     id = api.begin("batches", {"s3_prefix": prefix, "parameters": asked})["id"]
-    batch = api.wait(f"batches/{id}", lambda found: found["state"] != "running", IMPORT_TIMEOUT_S)
-    assert (batch["state"], batch["done"]) == ("done", count), batch
+    batch = api.wait(f"batches/{id}", lambda found: found["state"] not in ("planning", "running"), IMPORT_TIMEOUT_S)
+    assert (batch["state"], batch["results"], batch["problems"]) == ("done", count, 0), batch
 
 
 def test_an_uploaded_image_is_annotated_once_and_then_forgotten(api: Api) -> None:
@@ -195,7 +195,7 @@ def test_an_uploaded_image_is_annotated_once_and_then_forgotten(api: Api) -> Non
     assert status == 201, answer
     assert requests.post(upload["url"], data=upload["fields"], files={"file": image}, timeout=60).ok
     body = {"image": {"s3_key": upload["s3_key"]}, "label": "fish", "dataset": "uploaded"}
-    key = {"idempotency-key": "an upload"}
+    key = {"idempotency-key": "an-upload"}
     assert api.ask("POST", "annotations", {**body, "label": ""}, **key)[0] == 400
     status, stored = api.ask("POST", "annotations", body, **key)
     assert (status, api.ask("POST", "annotations", body, **key)) == (201, (201, stored))

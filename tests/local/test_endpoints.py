@@ -151,7 +151,7 @@ def test_a_failed_update_names_the_containers_last_words_and_keeps_the_old_one_a
 def test_the_last_error_of_a_program_that_logs_json_is_the_reason(endpoints: Endpoints) -> None:
     configure(endpoints, "broken", LOG_AND_REFUSE="1")
     endpoints.create_endpoint(request("broken"))
-    assert endpoints.settle("clip")["FailureReason"].endswith("ended with code 1: no such weights")
+    assert endpoints.settle("clip")["FailureReason"].endswith("ended with code 1): no such weights")
 
 
 def test_an_endpoint_whose_first_container_fails_is_failed(endpoints: Endpoints) -> None:

@@ -259,3 +259,11 @@ def test_the_first_group_is_the_value() -> None:
 def test_an_expression_that_cannot_be_used_is_refused(regex: str, reason: str) -> None:
     with pytest.raises(ApiError, match=reason):
         Metrics([{"Name": "loss", "Regex": regex}])
+
+
+def test_jobs_are_listed_by_a_part_of_their_name_the_newest_first(jobs: TrainingJobs) -> None:
+    for name in ("wordsight-dev-1", "wordsight-prod-1", "wordsight-dev-2"):
+        jobs.run(request(name))
+    listed = jobs.list({"NameContains": "wordsight-dev-"})["TrainingJobSummaries"]
+    assert [job["TrainingJobName"] for job in listed] == ["wordsight-dev-2", "wordsight-dev-1"]
+    assert {job["TrainingJobStatus"] for job in listed} == {"Completed"}
