@@ -37,7 +37,7 @@ NEEDED = {
     formation: "_stacks",
     provisioners: "_RESOURCE_HANDLERS",
     stacks: "_runs_on_worker_thread",
-    s3: "_bucket_tags",
+    s3: "_bucket_tags _buckets",
     lambda_runtime: "reset invalidate_worker",
     lambda_svc: "_execute_function_with_config_scope",
     sts: "register_session _sessions",

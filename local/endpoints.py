@@ -244,17 +244,17 @@ class Endpoints:
         record = self.models.find(variant["ModelName"])
         model, role = record["PrimaryContainer"], record["ExecutionRoleArn"]
         program = self._images.find(model["Image"])
-        group = f"/aws/sagemaker/Endpoints/{endpoint_name}"
-        known = container_facts(model["Image"], group, "/aws/sagemaker/Endpoints")
-        self._permissions.imply("a container starts", role, **known)
         base = self._directory / f"{endpoint_name}-{next(self._numbers)}"
+        group = f"/aws/sagemaker/Endpoints/{endpoint_name}"
+        stream = f"{variant['VariantName']}/{base.name}"
+        known = container_facts(model["Image"], group, stream, "/aws/sagemaker/Endpoints")
+        self._permissions.imply("a container starts", role, **known)
         (base / "model").mkdir(parents=True)
         if uri := _model_data_uri(model):
             download_prefix(self._permissions.s3(role), uri, base / "model")
         port = free_port()
         address = {"SAGEMAKER_BIND_TO_PORT": str(port), "BIND_HOST": "127.0.0.1"}
         environment = {**model.get("Environment", {}), **address}
-        stream = f"{variant['VariantName']}/{base.name}"
         start = partial(self._images.start, program, "serve", base, environment, group, stream)
         container = InferenceContainer(base, port, start)
         timeout_s = variant.get("ContainerStartupHealthCheckTimeoutInSeconds", DEFAULT_STARTUP_TIMEOUT_S)

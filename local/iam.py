@@ -24,7 +24,7 @@ from typing import Any
 import boto3
 from ministack import app
 from ministack.core import iam_actions, iam_evaluator
-from ministack.services import cloudformation, lambda_svc, sts
+from ministack.services import cloudformation, lambda_svc, s3, sts
 from ministack.services import iam as roles
 
 from local.permissions import MOMENTS, Decision, Denied
@@ -210,7 +210,12 @@ def _enforce(
         return refused
 
     if not role or action not in ("cloudformation:UpdateStack", "cloudformation:CreateChangeSet"):
-        return asked(action, resource_arn, service_context or {})
+        refused = asked(action, resource_arn, service_context or {})
+        if role and action == "s3:GetObject" and refused is None and not _is_there(resource_arn):
+            # S3 tells that there is no such key only to whoever may list the bucket:
+            # https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html
+            refused = asked("s3:ListBucket", resource_arn.partition("/")[0], {})
+        return refused
     change = _stack_change.get()
     role_arn = change.get("RoleARN")
     refused = asked(action, resource_arn, {**(service_context or {}), "cloudformation:RoleArn": role_arn})
@@ -225,6 +230,11 @@ def _enforce(
         # The caller's own rights resolve them: https://github.com/aws/aws-cdk/issues/10083
         refused = refused or asked("ssm:GetParameters", _parameter_arn(parameter), {})
     return refused
+
+
+def _is_there(object_arn: str) -> bool:
+    bucket, _, key = object_arn.removeprefix("arn:aws:s3:::").partition("/")
+    return key in (s3._buckets.get(bucket) or {"objects": ()})["objects"]
 
 
 def _ssm_parameters(stack_name: str) -> list[str]:

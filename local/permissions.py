@@ -70,7 +70,7 @@ _CONTAINER = (
     ),
     ImpliedCalls(("logs:CreateLogGroup",), _arn("logs", "log-group:{log_group}"), _EXECUTION_ROLES),
     ImpliedCalls(("logs:DescribeLogStreams",), _arn("logs", "log-group:{log_group}:log-stream:"), _EXECUTION_ROLES),
-    ImpliedCalls(_WRITE, _STREAM, _EXECUTION_ROLES),
+    ImpliedCalls(_WRITE, _arn("logs", "log-group:{log_group}:log-stream:{log_stream}"), _EXECUTION_ROLES),
     ImpliedCalls(("cloudwatch:PutMetricData",), "*", _EXECUTION_ROLES, {"cloudwatch:namespace": "{metric_namespace}"}),
 )
 
@@ -227,7 +227,7 @@ class Permissions(Protocol):
         """The ARN of the role that CloudFormation acts with in a stack."""
 
 
-def container_facts(image: str, log_group: str, metric_namespace: str) -> dict[str, str]:
+def container_facts(image: str, log_group: str, log_stream: str, metric_namespace: str) -> dict[str, str]:
     """What is known when SageMaker starts a container of an image in ECR."""
     registry, _, rest = image.partition("/")
     account, _, _, region, *_ = registry.split(".")
@@ -235,6 +235,7 @@ def container_facts(image: str, log_group: str, metric_namespace: str) -> dict[s
     return {
         "repository_arn": f"arn:aws:ecr:{region}:{account}:repository/{repository}",
         "log_group": log_group,
+        "log_stream": log_stream,
         "metric_namespace": metric_namespace,
     }
 

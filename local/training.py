@@ -21,6 +21,7 @@ from local.permissions import Denied, Permissions, container_facts
 from local.s3 import S3Client, Upload, download_manifest, download_prefix
 from local.sagemaker import ApiError, Record, arn
 
+LOG_GROUP = METRIC_NAMESPACE = "/aws/sagemaker/TrainingJobs"
 CHECKPOINT_SYNC_S = 2
 WANTED_POLL_S = 0.5
 STOP_GRACE_S = 120
@@ -49,7 +50,7 @@ class TrainingJobs:
             raise ApiError("Local mode writes artifacts only with CompressionType NONE.")
         image, role = request["AlgorithmSpecification"]["TrainingImage"], request["RoleArn"]
         program, s3 = self._images.find(image), self._permissions.s3(role)
-        known = container_facts(image, "/aws/sagemaker/TrainingJobs", "/aws/sagemaker/TrainingJobs")
+        known = container_facts(image, LOG_GROUP, f"{name}/algo-1", METRIC_NAMESPACE)
         try:
             self._permissions.imply("a container starts", role, **known)
         except Denied as denied:
@@ -185,8 +186,8 @@ class TrainingJob:
         self._enter("Training", TrainingStartTime=self._record.get("TrainingStartTime", time.time()))
         own = {"TRAINING_JOB_NAME": self._name, "TRAINING_JOB_ARN": self._record["TrainingJobArn"]}
         environment, hear = self._record.get("Environment", {}) | own, self._metrics.read
-        group, stream = "/aws/sagemaker/TrainingJobs", f"{self._name}/algo-1"
-        container = self._images.start(self._program, "train", self._base, environment, group, stream, hear)
+        stream = f"{self._name}/algo-1"
+        container = self._images.start(self._program, "train", self._base, environment, LOG_GROUP, stream, hear)
         ending = self._follow(container, send_checkpoints)
         container.wait_for_log()
         return ending

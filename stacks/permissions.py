@@ -60,18 +60,20 @@ class Role(iam.Role):
 class ExecutionRole(Role):
     """What SageMaker may do while it runs one of our containers, which are cut off from the network themselves.
 
-    It writes one log group and one metric namespace. Its trust has no aws:SourceAccount condition: only principals of
-    this account with iam:PassRole can hand the role to SageMaker, and which of SageMaker's calls carry that key is not
-    documented.
+    It writes to one log group, and there to streams that begin with `log_streams`, and to one metric namespace. Its
+    trust has no aws:SourceAccount condition: only principals of this account with iam:PassRole can hand the role to
+    SageMaker, and which of SageMaker's calls carry that key is not documented.
     """
 
-    def __init__(self, scope: Construct, id: str, *, log_group_name: str, metric_namespace: str) -> None:
+    def __init__(
+        self, scope: Construct, id: str, *, log_group_name: str, log_streams: str = "", metric_namespace: str
+    ) -> None:
         super().__init__(scope, id, service="sagemaker")
         logs_arn = Stack.of(self).format_arn(
             service="logs", resource="log-group", resource_name=log_group_name, arn_format=ArnFormat.COLON_RESOURCE_NAME
         )
-        streams, each = f"{logs_arn}:*", "every job and every instance logs to a stream of its own"
-        self.allow(["logs:CreateLogStream", "logs:PutLogEvents"], streams, because=each)
+        streams, each = f"{logs_arn}:log-stream:", "every job and every instance logs to a stream of its own"
+        self.allow(["logs:CreateLogStream", "logs:PutLogEvents"], f"{streams}{log_streams}*", because=each)
         # What is about a group is refused under its plain ARN, and under one with `:log-stream:` behind it.
         self.allow(["logs:CreateLogGroup", "logs:DescribeLogStreams"], logs_arn, streams)
         self.allow(

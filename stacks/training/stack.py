@@ -49,7 +49,11 @@ class TrainingStack(Stack):
         super().__init__(scope, id, description="Wordsight: training")
         image = ContainerImage.train(self, config)
         job_role = ExecutionRole(
-            self, "ExecutionRole", log_group_name=LOG_GROUP_NAME, metric_namespace="/aws/sagemaker/TrainingJobs"
+            self,
+            "ExecutionRole",
+            log_group_name=LOG_GROUP_NAME,
+            log_streams=f"{config.name}-",
+            metric_namespace="/aws/sagemaker/TrainingJobs",
         )
         job_role.allow_read(data.data, *TRAINING_PREFIXES)
         job_role.allow_read(data.artifacts, CHECKPOINTS_PREFIX, MODELS_PREFIX)  # models: to go on from one

@@ -14,11 +14,13 @@ from pathlib import Path
 from typing import Any
 
 from local.permissions import Decision
-from tests.stacks.policies import CALLS, Call, load_calls
+from tests.stacks.policies import CALLS, Call, load_calls, physical, without_stage
 
 NAMED = ("S3::Bucket", "Lambda::Function", "StepFunctions::StateMachine", "Logs::LogGroup", "IAM::Role")
 NAMED = (*(f"AWS::{type}" for type in NAMED), "AWS::CloudWatch::Alarm")
 """Types of resources that policies name."""
+
+ROLE = re.compile("Wordsight([A-Za-z]+)-<stage>-(.+)-<…>")
 
 PASSING = (
     (re.compile(r"(arn:aws:s3:::[^/]+/[^/]+/).+"), r"\1…"),
@@ -32,21 +34,20 @@ PASSING = (
 
 
 def calls_of(decisions: Iterable[Decision], cloudformation: Any, stage: str) -> set[Call]:
-    """The decisions with `<Stack.LogicalId>` for each resource of the stage's stacks, and without names that pass."""
+    """The decisions with names of templates for those of the stage's resources, and without names that pass."""
     names = _names(cloudformation, stage)
 
     def plain(value: str) -> str:
-        for physical in sorted(names, key=len, reverse=True):
-            value = value.replace(physical, names[physical])
-        value = value.replace(f"wordsight-{stage}", "wordsight-<stage>")
-        value = re.sub(rf"(Wordsight[A-Z][a-z]+)-{stage}\b", r"\1-<stage>", value)
+        for name in sorted(names, key=len, reverse=True):
+            value = value.replace(name, names[name])
+        value = without_stage(value, stage)
         for pattern, short in PASSING:
             value = pattern.sub(short, value)
         return value
 
     return {
         Call(
-            plain(each.role).strip("<>"),
+            ROLE.sub(r"\1.\2", plain(each.role)),
             each.action,
             plain(each.resource),
             tuple((key, plain(str(value))) for key, value in each.context.items()),
@@ -62,9 +63,9 @@ def _names(cloudformation: Any, stage: str) -> Mapping[str, str]:
         pages = cloudformation.get_paginator("list_stack_resources").paginate(StackName=f"Wordsight{part}-{stage}")
         for each in (each for page in pages for each in page["StackResourceSummaries"]):
             if each["ResourceType"] in NAMED:
-                physical = each["PhysicalResourceId"]
-                name = physical.rpartition(":")[2] if physical.startswith("arn:") else physical
-                found[name] = f"<{part}.{each['LogicalResourceId']}>"
+                id = each["PhysicalResourceId"]
+                name = id.rpartition(":")[2] if id.startswith("arn:") else id
+                found[name] = physical(part, each["LogicalResourceId"])
     return found
 
 

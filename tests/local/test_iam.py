@@ -101,6 +101,12 @@ def test_a_write_on_a_condition_reads_the_object_too(try_: Try) -> None:
     assert "PreconditionFailed" in try_("s3", "put_object", Bucket="probe", Key="kept/cat", IfMatch='"1"')
 
 
+def test_only_who_may_list_a_bucket_is_told_that_a_key_is_not_there(system: LocalSettings, try_: Try) -> None:
+    assert try_("s3", "get_object", Bucket="probe", Key="kept/cat") == "done"
+    assert "AccessDenied" in try_("s3", "get_object", Bucket="probe", Key="kept/nothing")
+    assert [each.allowed for each in decided(system, "s3:ListBucket")] == [False]
+
+
 def test_sagemakers_actions_are_known_with_their_resources(try_: Try) -> None:
     assert "Requested resource not found" in try_("sagemaker", "describe_training_job", TrainingJobName="mine-1")
     denied = try_("sagemaker", "describe_training_job", TrainingJobName="yours-1")

@@ -11,6 +11,7 @@ def test_every_implied_call_says_where_it_is_documented() -> None:
 def test_an_images_repository_is_known_by_its_arn_however_the_image_is_named() -> None:
     repository = "arn:aws:ecr:us-east-1:000000000000:repository/container-assets"
     for image in (IMAGE, IMAGE.partition(":")[0] + "@sha256:0123"):
-        assert container_facts(image, "group", "space") == {
-            **{"repository_arn": repository, "log_group": "group", "metric_namespace": "space"}
+        assert container_facts(image, "group", "stream", "space") == {
+            **{"repository_arn": repository, "log_group": "group", "log_stream": "stream"},
+            **{"metric_namespace": "space"},
         }

@@ -90,7 +90,7 @@ def allows(statements: list[Statement], call: Call) -> bool:
 
 
 def _resolved(assembly: Assembly, part: str, value: Any) -> Any:
-    """A template's value, with `<Part.LogicalId>` for names that CloudFormation makes up."""
+    """A template's value, with `physical` names for those that CloudFormation makes up."""
 
     def resolve(value: Any) -> Any:
         match value:
@@ -99,7 +99,7 @@ def _resolved(assembly: Assembly, part: str, value: Any) -> Any:
             case {"Fn::GetAtt": [id, "Arn"]}:
                 return _arn(assembly.templates[part], part, id)
             case {"Fn::GetAtt": [id, "Name"]}:
-                return f"<{part}.{id}>"
+                return physical(part, id)
             case {"Fn::Join": [separator, parts]}:
                 return separator.join(resolve(each) for each in parts)
             case {"Fn::Select": [index, {"Fn::Split": [separator, text]}]}:
@@ -110,7 +110,7 @@ def _resolved(assembly: Assembly, part: str, value: Any) -> Any:
                 (other,) = (each for each in STACKS if stack == f"Wordsight{each}-{assembly.stage}")
                 return _resolved(assembly, other, assembly.templates[other].body["Outputs"][output]["Value"])
             case str():
-                return _without_stage(value, assembly.stage)
+                return without_stage(value, assembly.stage)
             case list():
                 return [resolve(each) for each in value]
             case dict():
@@ -120,19 +120,25 @@ def _resolved(assembly: Assembly, part: str, value: Any) -> Any:
     return resolve(value)
 
 
-def _without_stage(text: str, stage: str) -> str:
+def without_stage(text: str, stage: str) -> str:
+    """The text with <stage> where names have the stage's."""
     text = re.sub(rf"(Wordsight[A-Z][a-z]+)-{stage}\b", r"\1-<stage>", text)
-    return text.replace(f"wordsight-{stage}", "wordsight-<stage>")
+    return re.sub(rf"(wordsight-?){stage}(?=model|config|\b)", r"\1<stage>", text)
+
+
+def physical(part: str, id: str) -> str:
+    """What stands for the name that CloudFormation makes up for a resource."""
+    return f"Wordsight{part}-<stage>-{id}-<…>"
 
 
 def _reference(template: Template, part: str, id: str) -> str:
     """What Ref gives: a state machine's is its ARN, that of others their name."""
     is_machine = template.body["Resources"][id]["Type"] == "AWS::StepFunctions::StateMachine"
-    return _arn(template, part, id) if is_machine else f"<{part}.{id}>"
+    return _arn(template, part, id) if is_machine else physical(part, id)
 
 
 def _arn(template: Template, part: str, id: str) -> str:
-    return ARNS[template.body["Resources"][id]["Type"]].format(f"<{part}.{id}>")
+    return ARNS[template.body["Resources"][id]["Type"]].format(physical(part, id))
 
 
 def grants(statements: list[Statement]) -> Iterator[Statement]:
@@ -150,6 +156,9 @@ KNOW_NO_RESOURCES = {
     *("logs:ListLogDeliveries", "logs:PutResourcePolicy", "logs:DescribeResourcePolicies", "logs:DescribeLogGroups"),
 }
 """Actions whose resource can only be an asterisk: https://docs.aws.amazon.com/service-authorization/latest/reference"""
+
+
+_NARROW = re.compile(r"[^*]+|[^*]*<[^*]*\*|[^*]+/\*wordsight<stage>[^*]+\*")
 
 
 def too_wide(statement: Statement) -> bool:

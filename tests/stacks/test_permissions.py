@@ -78,11 +78,13 @@ def test_a_stack_is_granted_by_its_name(stack: Stack) -> None:
 
 
 def test_an_execution_role_writes_one_log_group_and_one_metric_namespace(stack: Stack) -> None:
-    ExecutionRole(stack, "Role", log_group_name="/jobs", metric_namespace="/metrics")
+    ExecutionRole(stack, "Role", log_group_name="/jobs", log_streams="mine-", metric_namespace="/metrics")
     writing, making, measuring = statements(stack)
     assert writing["Action"] == ["logs:CreateLogStream", "logs:PutLogEvents"]
-    assert writing["Resource"]["Fn::Join"][1][-1] == ":log-group:/jobs:*"
+    assert writing["Resource"]["Fn::Join"][1][-1] == ":log-group:/jobs:log-stream:mine-*"
     assert making["Action"] == ["logs:CreateLogGroup", "logs:DescribeLogStreams"]
-    assert [each["Fn::Join"][1][-1] for each in making["Resource"]] == [":log-group:/jobs", ":log-group:/jobs:*"]
+    assert [each["Fn::Join"][1][-1] for each in making["Resource"]] == [
+        *(":log-group:/jobs", ":log-group:/jobs:log-stream:")
+    ]
     assert (measuring["Action"], measuring["Resource"]) == ("cloudwatch:PutMetricData", "*")
     assert measuring["Condition"] == {"StringEquals": {"cloudwatch:namespace": "/metrics"}}

@@ -141,8 +141,8 @@ def test_the_endpoint_reads_models_its_alarms_and_one_repository_and_logs_to_one
             for name in ("BatchCheckLayerAvailability", "BatchGetImage", "GetDownloadUrlForLayer")
         },
         "ecr:GetAuthorizationToken": ({"*"}, None),
-        **{f"logs:{name}": ({f"{logs}:*"}, None) for name in ("CreateLogStream", "PutLogEvents")},
-        **{f"logs:{name}": ({logs, f"{logs}:*"}, None) for name in ("CreateLogGroup", "DescribeLogStreams")},
+        **{f"logs:{name}": ({f"{logs}:log-stream:*"}, None) for name in ("CreateLogStream", "PutLogEvents")},
+        **{f"logs:{name}": ({logs, f"{logs}:log-stream:"}, None) for name in ("CreateLogGroup", "DescribeLogStreams")},
         "cloudwatch:DescribeAlarms": ({f"${{{id}.Arn}}" for id in dev.serving.of_type("AWS::CloudWatch::Alarm")}, None),
         "cloudwatch:PutMetricData": (
             {"*"},
