@@ -1,4 +1,4 @@
-"""Lets a version of the model go live, through the stage's API: nothing else of the stage changes.
+"""Promotes a version of the model through the stage's API: nothing else of the stage changes.
 
 python -m operate.promote dev base
 """
@@ -18,7 +18,7 @@ from wordsight.api import CommandError
 
 def main(argv: Sequence[str], environ: Mapping[str, str]) -> int:
     parser = argparse.ArgumentParser(
-        prog="python -m operate.promote", description="Let a version of the model go live, and follow it until it is."
+        prog="python -m operate.promote", description="Promote a version of the model, and follow it until it is live."
     )
     add_stage_arguments(parser)
     models.add_promote(parser)
