@@ -47,7 +47,7 @@ NEEDED = {
     apigateway_v1: "_build_lambda_event_v1 _execute_in_scope _gateway_error_response _GatewayError"
     " _lambda_proxy_response",
     step_functions: "_SERVICE_DISPATCH _executions _map_runs _ExecutionError _execute_task _fail_execution"
-    " _invoke_resource _run_map_items _state_machines",
+    " _execute_wait _invoke_resource _run_map_items _state_machines",
 }
 """What of ministack the extensions fill, wrap or use: names by module."""
 

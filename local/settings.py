@@ -21,9 +21,6 @@ DEFAULT_PORT = 4566
 STAGE = "dev"
 """The stage that local mode runs; others ask for hardware that a machine need not have, or keep their data."""
 
-WAIT_SCALE = 0.1
-"""How long a Wait state lasts, of what it says: nothing takes as long here as what the state machines wait for."""
-
 PORT_VARIABLE = "WORDSIGHT_LOCAL_PORT"
 DIRECTORY_VARIABLE = "WORDSIGHT_LOCAL_DIR"
 PROCESS_MARK = "WORDSIGHT_LOCAL_OWNER"
@@ -152,7 +149,6 @@ def emulator_environment(settings: LocalSettings, environ: Mapping[str, str]) ->
         DIRECTORY_VARIABLE: str(settings.directory),
         PORT_VARIABLE: str(settings.port),
         "AUTH": "true",  # ministack's name for enforcing IAM
-        "SFN_WAIT_SCALE": str(WAIT_SCALE),
         "BIND_HOST": "127.0.0.1",
         "GATEWAY_PORT": str(settings.port),
         "DOCKER_HOST": f"unix://{settings.directory}/no-docker",

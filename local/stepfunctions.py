@@ -15,6 +15,9 @@ from local.training import TrainingJobs
 
 _CREATE_TRAINING_JOB = "arn:aws:states:::sagemaker:createTrainingJob"
 
+WAIT_SHARE = 0.1
+"""How long a Wait state lasts, of what it says: nothing takes as long here as what state machines wait for on AWS."""
+
 UNNAMED_ERROR = "Runtime.HandlerError"
 """What ministack calls every exception of a function."""
 
@@ -29,6 +32,7 @@ def extend(jobs: TrainingJobs, permissions: Permissions) -> None:
     stepfunctions._execute_task = partial(_execute_task, stepfunctions._execute_task)
     stepfunctions._invoke_resource = partial(_invoke_resource, stepfunctions._invoke_resource, permissions)
     stepfunctions._run_map_items = partial(_run_map_items, stepfunctions._run_map_items, permissions)
+    stepfunctions._execute_wait = partial(_execute_short_wait, stepfunctions._execute_wait)
     stepfunctions._fail_execution = partial(_fail_execution, stepfunctions._fail_execution)
     lambda_svc._execute_function_with_config_scope = partial(
         _name_error_after_its_class, lambda_svc._execute_function_with_config_scope
@@ -80,6 +84,12 @@ def _run_map_items(
         except Denied as denied:
             raise stepfunctions._ExecutionError("States.TaskFailed", str(denied)) from None
     return inner(state, given, execution, context)
+
+
+def _execute_short_wait(inner: Any, state: Record, *others: Any, **more: Any) -> Any:
+    if "Seconds" in state:
+        state = {**state, "Seconds": state["Seconds"] * WAIT_SHARE}
+    return inner(state, *others, **more)
 
 
 def _machine_of(execution: Record) -> Record:

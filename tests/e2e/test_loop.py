@@ -180,12 +180,12 @@ def test_an_import_keeps_every_annotation(api: Api, imported: Any) -> None:
     assert sum(counts["labels"][TASK].values()) == IMPORTED
 
 
-@pytest.mark.parametrize(("prefix", "count"), [("images/", IMPORTED), ("uploads/pictograms/29", 11)])
-def test_what_was_imported_is_classified_where_it_lies(api: Api, imported: Any, prefix: str, count: int) -> None:
+@pytest.mark.parametrize(("prefix", "at_least"), [("images/", IMPORTED), ("uploads/pictograms/29", 11)])
+def test_what_was_imported_is_classified_where_it_lies(api: Api, imported: Any, prefix: str, at_least: int) -> None:
     asked = {"candidate_labels": ["a circle", "a star"], "top_k": 1}
     id = api.begin("batches", {"s3_prefix": prefix, "parameters": asked})["id"]
     batch = api.wait(f"batches/{id}", lambda found: found["state"] not in ("planning", "running"), IMPORT_TIMEOUT_S)
-    assert (batch["state"], batch["results"], batch["problems"]) == ("done", count, 0), batch
+    assert (batch["state"], batch["problems"], batch["results"] >= at_least) == ("done", 0, True), batch
 
 
 def test_an_uploaded_image_is_annotated_once_and_then_forgotten(api: Api) -> None:
@@ -196,7 +196,8 @@ def test_an_uploaded_image_is_annotated_once_and_then_forgotten(api: Api) -> Non
     assert requests.post(upload["url"], data=upload["fields"], files={"file": image}, timeout=60).ok
     body = {"image": {"s3_key": upload["s3_key"]}, "label": "fish", "dataset": "uploaded"}
     key = {"idempotency-key": "an-upload"}
-    assert api.ask("POST", "annotations", {**body, "label": ""}, **key)[0] == 400
+    absent = {**body, "image": {"s3_key": "uploads/nothing"}}
+    assert api.ask("POST", "annotations", absent, **key)[0] == 404  # and the key is free again
     status, stored = api.ask("POST", "annotations", body, **key)
     assert (status, api.ask("POST", "annotations", body, **key)) == (201, (201, stored))
     status, forgotten = api.ask("DELETE", f"annotations?image={stored['image']}")
@@ -254,9 +255,10 @@ def test_a_new_domain_is_learnt_although_the_program_is_killed_goes_live_and_goe
     first_steps = re.findall(r"first_step=(\d+)", (system.settings.logs / f"{learnt['version']}.log").read_text())
     assert len(first_steps) == 2 and int(first_steps[1]) > 0, first_steps
 
-    with trickle(system) as seen:
+    with trickle(system) as seen:  # which may begin when it is live already
         assert api.promoted(learnt["version"], PROMOTION_TIMEOUT_S)["state"] == "live"
-    assert (seen.failures, seen.versions[-1]) == ([], learnt["version"])
+    assert seen.failures == []
+    assert system.classify()[1]["x-model-version"] == learnt["version"]
     new_after, old_after = api.accuracy(held_out, question), api.world_accuracy()
     drops = {task: old_before[task] - old_after[task] for task in old_before if task not in HALF_LEARNT}
     figures = f"new {new_before:.3f} -> {new_after:.3f}, drops {drops}"

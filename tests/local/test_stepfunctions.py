@@ -75,3 +75,8 @@ def test_a_functions_error_has_its_classs_name_in_a_state_machine(aws: Any) -> N
     invoke = {"FunctionName": function["FunctionArn"], "Payload.$": "$"}
     task = {"Type": "Task", "Resource": "arn:aws:states:::lambda:invoke", "Parameters": invoke}
     assert ended(aws, start(aws, "failing", task))["error"] == "Overloaded"
+
+
+def test_a_wait_is_over_long_before_what_it_waits_for_on_aws_would_be(aws: Any) -> None:
+    """And before `ended` has had enough."""
+    assert ended(aws, start(aws, "waiting", {"Type": "Wait", "Seconds": 100}))["status"] == "SUCCEEDED"

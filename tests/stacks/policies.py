@@ -167,6 +167,4 @@ def too_wide(statement: Statement) -> bool:
         return True
     if any(resource == "*" for resource in statement.resources):
         return not KNOW_NO_RESOURCES.issuperset(statement.actions)
-    return not all(
-        "*" not in each or ("<" in each and each.index("*") == len(each) - 1) for each in statement.resources
-    )
+    return not all(_NARROW.fullmatch(resource) for resource in statement.resources)

@@ -8,10 +8,31 @@ import pytest
 from tests.stacks.conftest import Assembly
 from tests.stacks.policies import KNOW_NO_RESOURCES, Call, Statement, allows, grants, load_calls, statements, too_wide
 
-NEVER_SEEN = {}
+BUCKET = "s3:ListBucket on arn:aws:s3:::WordsightData-<stage>-Artifacts82DD59A1-<…>"
+NEVER_SEEN = {
+    f"Training.GateFunctionRoleC26B8329: {BUCKET}": "S3 says that a checkpoint has no figures only to who may list",
+}
 """Statements that no recorded call needs, with the reason for which they are granted."""
 
-UNUSED: dict[str, str] = {}
+LOGS = "arn:aws:logs:us-east-1:000000000000:log-group:/aws/sagemaker"
+SAGEMAKER = "arn:aws:sagemaker:us-east-1:000000000000"
+BOTH_FORMS = "AWS was seen to refuse this action under either form of a group's ARN"
+OF_HANDLERS = "the handlers of CloudFormation's registry list it; no promotion changes tags"
+UNUSED = {
+    **NEVER_SEEN,
+    f"Training.ExecutionRole605A040B: logs:CreateLogGroup on {LOGS}/TrainingJobs:log-stream:": BOTH_FORMS,
+    f"Training.ExecutionRole605A040B: logs:DescribeLogStreams on {LOGS}/TrainingJobs": BOTH_FORMS,
+    f"Serving.ExecutionRole: logs:CreateLogGroup on {LOGS}/Endpoints/wordsight-<stage>:log-stream:": BOTH_FORMS,
+    f"Serving.ExecutionRole: logs:DescribeLogStreams on {LOGS}/Endpoints/wordsight-<stage>": BOTH_FORMS,
+    **{
+        f"Training.RolloutUpdateRoleEDCAF485: sagemaker:DeleteTags on {SAGEMAKER}:{resource}": OF_HANDLERS
+        for resource in (
+            "endpoint-config/*wordsight<stage>config-*",
+            "endpoint/wordsight-<stage>",
+            "model/*wordsight<stage>model-*",
+        )
+    },
+}
 """Actions on single resources that no recorded call needs, with the reason."""
 
 LARGEST_SHARE_NEVER_SEEN = 0.05
