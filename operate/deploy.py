@@ -8,7 +8,6 @@ the endpoint is asked what it serves, for SageMaker rolls an update back without
 
 import argparse
 import base64
-import json
 import os
 import subprocess
 import sys
@@ -48,9 +47,9 @@ def cdk_deploy(stage: str, context: Sequence[str], *, asks: bool) -> list[str]:
 
 
 def changes(stage: Stage, context: Sequence[str]) -> tuple[list[str], list[str]]:
-    """What a deployment would change of the configuration that is there, and which of that was set and gets lost.
+    """What a deployment would change of the configuration that is there, and which of that `context` does not say.
 
-    The latter is what an earlier deployment had been given and this one is not: most likely it was forgotten.
+    The latter is what an earlier deployment had been given and this one forgets, or a change of the stage's file.
     """
     api = stage.stack("Api")
     outputs = {each["OutputKey"]: each["OutputValue"] for each in (api or {}).get("Outputs", [])}
@@ -59,8 +58,7 @@ def changes(stage: Stage, context: Sequence[str]) -> tuple[list[str], list[str]]
     deployed = outputs[CONFIGURATION_OUTPUT]
     lines = stage.config.changes_from(deployed)
     said_now = {pair.partition("=")[0] for pair in context}
-    set_before = json.loads(deployed).keys() - said_now
-    return lines, [line for line in lines if line.partition(":")[0] in set_before]
+    return lines, [line for line in lines if line.partition(":")[0] not in said_now]
 
 
 def may_begin(stage: Stage, context: Sequence[str], *, yes: bool, ask: Ask | None) -> bool:
@@ -74,9 +72,9 @@ def may_begin(stage: Stage, context: Sequence[str], *, yes: bool, ask: Ask | Non
         return ask(f"\nDeploy {stage.config.stage}? [y/N] ").strip().lower() in ("y", "yes")
     if lost:
         print(
-            f"\nNothing was deployed: it would undo {', '.join(line.partition(':')[0] for line in lost)}, which an "
-            f"earlier deployment was given. To keep what is deployed write it into stacks/stages/{stage.config.stage}"
-            ".toml, or give it again by CONTEXT; to undo it: YES=1"
+            f"\nNothing was deployed: it would undo {', '.join(line.partition(':')[0] for line in lost)}, and nobody "
+            f"can be asked. To keep what is deployed write it into stacks/stages/{stage.config.stage}.toml, or give it "
+            "again by CONTEXT; to change it: YES=1"
         )
     return not lost
 

@@ -25,7 +25,7 @@ ROLE = re.compile("Wordsight([A-Za-z]+)-<stage>-(.+)-<…>")
 PASSING = (
     (re.compile(r"(arn:aws:s3:::[^/]+/[^/]+/).+"), r"\1…"),
     (re.compile(r"(:training-job/wordsight-<stage>-).+"), r"\1…"),
-    (re.compile(r"(:(?:model|endpoint-config)/[A-Za-z]+-).+"), r"\1…"),
+    (re.compile(r"(:(?:model|endpoint-config)/[^-]+-).+"), r"\1…"),
     (re.compile(r"(:execution:[^:/]+)(/[^:]+)?:.+"), r"\1\2:…"),
     (re.compile(r"(:stack/[^/]+/).+"), r"\1…"),
     (re.compile(r"^([a-z]+/).+"), r"\1…"),
@@ -34,7 +34,7 @@ PASSING = (
 
 
 def calls_of(decisions: Iterable[Decision], cloudformation: Any, stage: str) -> set[Call]:
-    """The decisions with names of templates for those of the stage's resources, and without names that pass."""
+    """The decisions about the stage's roles, with names of templates for its resources, and without names that pass."""
     names = _names(cloudformation, stage)
 
     def plain(value: str) -> str:
@@ -53,6 +53,7 @@ def calls_of(decisions: Iterable[Decision], cloudformation: Any, stage: str) -> 
             tuple((key, plain(str(value))) for key, value in each.context.items()),
         )
         for each in decisions
+        if f"-{stage}-" in each.role
     }
 
 

@@ -13,6 +13,7 @@ from botocore.exceptions import ClientError
 from local import sample
 from local.permissions import read_decisions
 from local.settings import cdk_environment
+from tests.e2e import calls
 from tests.e2e.loop import Api
 from tests.e2e.system import UNHURRIED, System, deployed
 from tests.local.conftest import ROOT
@@ -72,7 +73,7 @@ def test_each_stage_has_its_own_tasks_annotations_and_models(dev: System, prod: 
         assert api.ask("POST", "annotations", annotation, **{"idempotency-key": name})[0] == 201
     for system, own, others in ((dev, "of-dev", "of-prod"), (prod, "of-prod", "of-dev")):
         api = Api(system)
-        assert [task["task"] for task in api.get("tasks")["tasks"]] == [own]
+        assert [task["name"] for task in api.get("tasks")["tasks"]] == [own]
         assert api.ask("GET", f"tasks/{others}")[0] == 404
         assert len(api.get(f"annotations?dataset={own}")["annotations"]) == 1
         assert api.get(f"annotations?dataset={others}")["annotations"] == []
@@ -105,6 +106,10 @@ def test_a_deployment_that_forgets_a_knob_is_stopped_before_it_begins(dev: Syste
     assert "Nothing was deployed" in stopped.stdout
 
 
+def test_what_the_second_stages_roles_did_is_on_record(dev: System, prod: Prod) -> None:
+    calls.check(calls.calls_of(read_decisions(dev.settings.decisions), dev.client("cloudformation"), "prod"))
+
+
 def test_no_role_of_one_stage_touched_anything_of_the_other(dev: System, prod: Prod) -> None:
     stacks = dev.client("cloudformation")
     names = {
@@ -126,7 +131,7 @@ def test_the_second_stage_goes_and_the_first_one_does_not_notice(dev: System, pr
     destroyed = operate(dev, "destroy", "--yes")
     assert destroyed.returncode == 0, destroyed.stdout + destroyed.stderr
     assert dev.classify()[0][0]["label"] == "fish"
-    assert [task["task"] for task in Api(dev).get("tasks")["tasks"]] == ["of-dev"]
+    assert [task["name"] for task in Api(dev).get("tasks")["tasks"]] == ["of-dev"]
     with pytest.raises(ClientError, match="Could not find endpoint"):
         dev.client("sagemaker").describe_endpoint(EndpointName="wordsight-prod")
     names = [group["logGroupName"] for group in dev.client("logs").describe_log_groups()["logGroups"]]

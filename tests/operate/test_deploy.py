@@ -91,11 +91,11 @@ Deploy = Callable[..., int]
 
 @pytest.fixture
 def deploys(cloud: Cloud, tmp_path: Path) -> Deploy:
-    """Deploys dev on a good machine, with `name=value` pairs."""
+    """Deploys dev on a good machine, with `name=value` pairs; `file` stands for what the stage's file says."""
     environ = program(tmp_path, "node", "#!/bin/sh\necho v24.1.0\n") | install(tmp_path)
 
-    def run(*context: str, answer: str | None = None, yes: bool = False) -> int:
-        config = from_context(dict(pair.split("=") for pair in context))
+    def run(*context: str, answer: str | None = None, yes: bool = False, file: str = "") -> int:
+        config = from_context(dict(pair.split("=") for pair in (*file.split(), *context)))
         ask = None if answer is None else lambda question: answer
         stage = Stage(config, cloud.connect)
         return deploy(stage, context, environ, yes=yes, ask=ask, run=cloud.run, examine=cloud.examine)
@@ -152,6 +152,14 @@ def test_a_knob_that_was_given_before_is_not_undone_without_a_word(deploys: Depl
     told = capsys.readouterr().out
     assert REVERTED in told and "it would undo auth" in told
     assert "stacks/stages/dev.toml" in told and "YES=1" in told
+
+
+def test_a_default_that_was_given_against_the_stages_file_is_not_undone_either(
+    deploys: Deploy, cloud: Cloud, capsys: Any
+) -> None:
+    cloud.deployed("{}")
+    assert deploys(file="auth=iam") == 1 and cloud.commands == []
+    assert "it would undo auth" in capsys.readouterr().out
 
 
 def test_a_knob_is_undone_by_who_says_so(deploys: Deploy, cloud: Cloud, capsys: Any) -> None:
