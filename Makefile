@@ -63,14 +63,14 @@ promote: .venv/.product ## Promote a version of the model, by the API (VERSION=b
 doctor: .venv/.product ## Why a deployment failed or behaves strangely (STAGE=dev)
 	@python -m operate.doctor $(STAGE) $(CONTEXT)
 
-destroy: .venv/.product node_modules/.installed ## Remove it from your AWS account, and list what stays (STAGE=dev)
-	@python -m operate.destroy $(STAGE) $(CONTEXT)
+destroy: .venv/.product node_modules/.installed ## Remove it from your AWS account, and list what stays (STAGE=dev, YES=1 asks nothing)
+	@python -m operate.destroy $(STAGE) $(CONTEXT) $(if $(YES),--yes)
 
 verify-clean: .venv/.product ## List what a destroy has left, and what it costs (STAGE=dev)
 	@python -m operate.verify_clean $(STAGE) $(CONTEXT)
 
 api-key: .venv/.product ## Print the API key of the deployed stage (STAGE=dev)
-	@python -m operate.api_key $(STAGE)
+	@python -m operate.api_key $(STAGE) $(CONTEXT)
 
 train-demo: .venv/.product ## Train the shipped checkpoint again: an hour, resumes if stopped
 	SAGEMAKER_BASE_DIR=.train-demo/objects python -m model.training data=world init=scratch steps=5000 captions_per_image=3 threads=1 precision=fp32

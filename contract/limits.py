@@ -26,7 +26,8 @@ UPLOADS_PREFIX = "uploads/"
 MAX_S3_KEY_BYTES = 1024
 
 # The timeout ladder. Each step gives up before the one that waits for it, so that a caller hears our sentence and not
-# a gateway's.
+# a gateway's. What other calls of a request have taken comes off the model's time: the container is told until when its
+# answer is waited for (lambdas/web/resolver.py).
 CONTAINER_TIMEOUT_S = 20
 SDK_CONNECT_TIMEOUT_S = 2
 SDK_READ_TIMEOUT_S = 22

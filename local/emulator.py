@@ -31,7 +31,8 @@ from local.training import TrainingJobs
 MINISTACK_VERSION = "1.5.33"
 
 NEEDED = {
-    app: "SERVICE_HANDLERS app pin_request_origin _handle_options_request _parse_execute_api_url _s3_cors_target",
+    app: "SERVICE_HANDLERS app detect_service pin_request_origin _handle_options_request _parse_execute_api_url"
+    " _s3_cors_target",
     router: "SERVICE_PATTERNS",
     handlers: "_capabilities_enforced",
     formation: "_stacks",

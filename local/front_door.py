@@ -7,7 +7,7 @@ gets as far as the CORS of the API or the bucket that it asks lets it, and to no
 
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 from ministack import app
 
@@ -50,7 +50,7 @@ class FrontDoor:
         is_api = app._parse_execute_api_url(host, scope["path"]) is not None
         if is_api and scope.get("method") == "GET" and headers.get("sec-fetch-mode") == "navigate":
             return None  # somebody follows a link to the page
-        has_rules = scope["type"] == "http" and (is_api or app._s3_cors_target(host, scope["path"]) is not None)
+        has_rules = scope["type"] == "http" and (is_api or _is_for_a_bucket(scope, headers))
         if has_rules and origin and (scope["method"] == "OPTIONS" or await self._lets_in(scope, origin)):
             return None
         return (
@@ -77,6 +77,14 @@ class FrontDoor:
 
 def _headers(scope: Scope) -> dict[str, str]:
     return {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
+
+
+def _is_for_a_bucket(scope: Scope, headers: dict[str, str]) -> bool:
+    """Whether S3 will answer: a path like a bucket's may still be another service's, as headers say which is meant."""
+    if app._s3_cors_target(headers.get("host", ""), scope["path"]) is None:
+        return False
+    query = parse_qs(scope.get("query_string", b"").decode("latin-1"), keep_blank_values=True)
+    return bool(app.detect_service(scope["method"], scope["path"], headers, query) == "s3")
 
 
 def _is_this_machine(host: str) -> bool:

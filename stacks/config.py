@@ -30,6 +30,9 @@ DEFAULT_STAGE = "dev"
 StackPart = Literal["Data", "Training", "Serving", "Api"]
 """The stacks of a stage, in the order in which they are deployed."""
 
+NO_KNOBS = ("nag", "cli-telemetry")
+"""What else the context holds: whether cdk-nag runs, and the CDK CLI's own telemetry."""
+
 POWERTOOLS_LAYER_VERSION = 36
 """The public layer that carries aws-lambda-powertools and pydantic at the versions of requirements.txt."""
 POWERTOOLS_LAYER = "AWSLambdaPowertoolsPythonV3-python314-arm64"
@@ -353,9 +356,9 @@ def _read_stage(stage: str, folder: Path, heirs: tuple[str, ...]) -> StageConfig
 def from_context(context: Mapping[str, Any], folder: Path = STAGES_FOLDER) -> StageConfig:
     """The stage named by the context's `stage`, or else dev, with every field that the context sets, as text or not.
 
-    Keys with a colon, as CDK's own all have, are not ours, and `nag` configures no stage. Raises SettingsError.
+    Keys with a colon, as CDK's own have, and NO_KNOBS are not about the stage. Raises SettingsError.
     """
-    chosen = {key: value for key, value in context.items() if ":" not in key and key != "nag"}
+    chosen = {key: value for key, value in context.items() if ":" not in key and key not in NO_KNOBS}
     return StageConfig(**{**dict(stage_config(chosen.get("stage", DEFAULT_STAGE), folder)), **chosen})
 
 

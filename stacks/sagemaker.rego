@@ -91,14 +91,23 @@ violation contains made if {
 violation contains made if {
 	some name in endpoints
 	policy := update_policy(name)
-	waits_s := routing(name).WaitIntervalInSeconds + object.get(policy, "TerminationWaitInSeconds", 0)
+	waits_s := (routing(name).WaitIntervalInSeconds + object.get(policy, "TerminationWaitInSeconds", 0)) + startup_s(name)
 	most_s := policy.MaximumExecutionTimeoutInSeconds
 	most_s <= waits_s
 	made := make_diag_at(
 		"Wordsight-UpdateTimeout", "ERROR", name, sprintf("%s.MaximumExecutionTimeoutInSeconds", [update_path]),
-		sprintf("MaximumExecutionTimeoutInSeconds is %d, allowed: more than the %d that WaitIntervalInSeconds and TerminationWaitInSeconds take together, or every update times out", [most_s, waits_s]),
+		sprintf("MaximumExecutionTimeoutInSeconds is %d, allowed: more than the %d that downloading the model, starting, WaitIntervalInSeconds and TerminationWaitInSeconds may take together, or an update times out before /ping may", [most_s, waits_s]),
 	)
 }
+
+# What the slowest variant of an endpoint may take until /ping answers.
+startup_s(name) := slowest if {
+	config := properties(name).EndpointConfigName.__ref
+	slowest := max([seconds |
+		some variant in variants(config)
+		seconds := object.get(variant, "ModelDataDownloadTimeoutInSeconds", 0) + object.get(variant, "ContainerStartupHealthCheckTimeoutInSeconds", 0)
+	])
+} else := 0
 
 update_path := "Properties.DeploymentConfig.BlueGreenUpdatePolicy"
 

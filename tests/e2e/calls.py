@@ -25,6 +25,7 @@ ROLE = re.compile("Wordsight([A-Za-z]+)-<stage>-(.+)-<…>")
 PASSING = (
     (re.compile(r"(arn:aws:s3:::[^/]+/[^/]+/).+"), r"\1…"),
     (re.compile(r"(:training-job/wordsight-<stage>-).+"), r"\1…"),
+    (re.compile(r"(:log-stream:wordsight-<stage>-).+"), r"\1…"),
     (re.compile(r"(:(?:model|endpoint-config)/[^-]+-).+"), r"\1…"),
     (re.compile(r"(:execution:[^:/]+)(/[^:]+)?:.+"), r"\1\2:…"),
     (re.compile(r"(:stack/[^/]+/).+"), r"\1…"),

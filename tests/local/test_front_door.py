@@ -145,6 +145,26 @@ def test_a_page_gets_as_far_as_the_cors_of_a_bucket_lets_it(system: LocalSetting
     assert "a page of" in ask(system, path, "DELETE", Origin=FRONT_END).text
 
 
+def test_a_bucket_that_lets_a_page_in_is_no_way_to_another_service(system: LocalSettings, aws: Any) -> None:
+    s3 = aws("s3")
+    s3.create_bucket(Bucket="open")
+    rule = {"AllowedOrigins": ["*"], "AllowedMethods": ["GET", "POST", "PUT"], "AllowedHeaders": ["*"]}
+    s3.put_bucket_cors(Bucket="open", CORSConfiguration={"CORSRules": [rule]})
+    assert "a page of" not in ask(system, "/open/key", Origin=STRANGER).text
+    scope = (
+        "AWS4-HMAC-SHA256 Credential=000000000000/20261128/us-east-1/{}/aws4_request, SignedHeaders=host, Signature=0"
+    )
+    for headers in (
+        {"Authorization": scope.format("cloudformation")},
+        {"Authorization": scope.format("lambda")},
+        {"X_Amz_Target": "SageMaker.CreateTrainingJob"},
+        {"X_Amz_Target": "DynamoDB_20120810.ListTables"},
+    ):
+        refused = ask(system, "/open/key", "POST", Origin=STRANGER, **headers)
+        assert (refused.status, "a page of" in refused.text) == (403, True), headers
+    assert "a page of" in ask(system, "/open?Action=ListStacks&Version=2010-05-15", "POST", Origin=STRANGER).text
+
+
 PAGE = """<!doctype html><title>harmless</title><pre id="out">…</pre><script>
 const emulator = "%(emulator)s", signed = "%(signed)s";
 const attempts = {

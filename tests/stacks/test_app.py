@@ -170,3 +170,9 @@ def test_a_bad_value_stops_synth_with_a_sentence(bare_environment: dict[str, str
     assert ran.returncode != 0
     assert ran.stderr.rstrip().endswith("auth is 'basic', allowed: api_key, iam, none")
     assert "Traceback" not in ran.stderr
+
+
+def test_the_cdk_cli_tells_nobody_of_a_deployment() -> None:
+    settings = json.loads((REPOSITORY / "cdk.json").read_text())
+    silent = (settings["versionReporting"], settings["notices"], settings["context"]["cli-telemetry"])
+    assert silent == (False, False, False)

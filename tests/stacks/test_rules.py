@@ -58,7 +58,7 @@ EXPECTED = [
     ("cpu", "Wordsight-DriverWithoutGpu", f"InferenceAmiVersion is {AMI}, but ml.c7i.xlarge has no GPU: leave it out"),
     ("cpu", "Wordsight-AlarmOfNoVariant", "the alarm watches the variant AllTraffic, which no endpoint configuration"),
     ("cpu", "Wordsight-TrafficOfOneInstance", "Type is CANARY, but the fleet has 1 instance, which can't be divided"),
-    ("cpu", "Wordsight-UpdateTimeout", "MaximumExecutionTimeoutInSeconds is 600, allowed: more than the 600"),
+    ("cpu", "Wordsight-UpdateTimeout", "MaximumExecutionTimeoutInSeconds is 600, allowed: more than the 4260"),
     # these are the library's own
     ("cpu", "F3034", "3601 is greater than the maximum of 3600"),
     ("cpu", "F3034", "59 is less than the minimum of 60"),
