@@ -18,7 +18,10 @@ Send = Callable[[Message], Awaitable[None]]
 Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 HOSTS = ("127.0.0.1", "localhost", "[::1]")
-"""And what ends with .localhost, which no name server outside can answer for: https://www.rfc-editor.org/rfc/rfc6761"""
+"""And what ends with .localhost, which resolvers keep on the machine: https://www.rfc-editor.org/rfc/rfc6761"""
+
+API_PATH = "/_aws/execute-api/"
+FORM = "application/x-www-form-urlencoded"
 
 OF_OTHER_SITES = ("same-site", "cross-site")
 """Values of Sec-Fetch-Site; another port of this machine is the same site. https://www.w3.org/TR/fetch-metadata/"""
@@ -47,9 +50,9 @@ class FrontDoor:
         origin, site = headers.get("origin"), headers.get("sec-fetch-site")
         if origin in (None, f"http://{host}") and site not in OF_OTHER_SITES:
             return None
-        is_api = app._parse_execute_api_url(host, scope["path"]) is not None
-        if is_api and scope.get("method") == "GET" and headers.get("sec-fetch-mode") == "navigate":
-            return None  # somebody follows a link to the page
+        is_api = scope["path"].startswith(API_PATH) and app._parse_execute_api_url(host, scope["path"]) is not None
+        if is_api and scope.get("method") == "GET" and headers.get("sec-fetch-dest") == "document":
+            return None  # somebody follows a link to the page, which no frame shows
         has_rules = scope["type"] == "http" and (is_api or _is_for_a_bucket(scope, headers))
         if has_rules and origin and (scope["method"] == "OPTIONS" or await self._lets_in(scope, origin)):
             return None
@@ -80,8 +83,9 @@ def _headers(scope: Scope) -> dict[str, str]:
 
 
 def _is_for_a_bucket(scope: Scope, headers: dict[str, str]) -> bool:
-    """Whether S3 will answer: a path like a bucket's may still be another service's, as headers say which is meant."""
-    if app._s3_cors_target(headers.get("host", ""), scope["path"]) is None:
+    """Whether S3 will answer. A path like a bucket's may still be another service's, as headers, query and a form say
+    which is meant; S3 itself takes forms as multipart/form-data only."""
+    if app._s3_cors_target(headers.get("host", ""), scope["path"]) is None or FORM in headers.get("content-type", ""):
         return False
     query = parse_qs(scope.get("query_string", b"").decode("latin-1"), keep_blank_values=True)
     return bool(app.detect_service(scope["method"], scope["path"], headers, query) == "s3")

@@ -123,7 +123,7 @@ def extend(engine: Engine) -> None:
     """Let ministack ask and tell `engine`."""
     iam_actions.SERVICE_TO_IAM_NAMESPACE["sagemaker"] = "sagemaker"
     iam_actions.extract_iam_action = partial(_action, iam_actions.extract_iam_action)
-    iam_actions.extract_resource_arn = partial(_resource, iam_actions.extract_resource_arn, engine)
+    iam_actions.extract_resource_arn = partial(_resource, iam_actions.extract_resource_arn)
     iam_actions.s3_additional_checks = partial(_s3_checks, iam_actions.s3_additional_checks)
     iam_evaluator.enforce = partial(_enforce, iam_evaluator.enforce, engine)
     run = lambda_svc._execute_function_with_config_scope
@@ -155,14 +155,11 @@ def _action(inner: Any, service: str, method: str, path: str, headers: Any, body
     return found or f"{service}:{UNMAPPED}"
 
 
-def _resource(
-    inner: Any, engine: Engine, service: str, method: str, path: str, headers: Any, body: bytes, *others: Any
-) -> str:
+def _resource(inner: Any, service: str, method: str, path: str, headers: Any, body: bytes, *others: Any) -> str:
     if service == "sagemaker":
         return _sagemaker_arn(path, body)
     if service == "cloudformation":
         _stack_change.set(dict(urllib.parse.parse_qsl(body.decode())))
-        engine.note_change(_stack_change.get())
     return urllib.parse.unquote(inner(service, method, path, headers, body, *others))
 
 
@@ -187,7 +184,15 @@ def _s3_checks(inner: Any, method: str, path: str, headers: Any, body: bytes, qu
     return checks
 
 
-def _enforce(
+def _enforce(inner: Any, engine: Engine, access_key: str, action: str, *others: Any, **more: Any) -> Any:
+    """Authorize one request; a change of a stack that is let through may bring the role that it is made with."""
+    refused = _judge(inner, engine, access_key, action, *others, **more)
+    if refused is None and action.startswith("cloudformation:"):
+        engine.note_change(_stack_change.get({}))
+    return refused
+
+
+def _judge(
     inner: Any,
     engine: Engine,
     access_key: str,
@@ -197,7 +202,7 @@ def _enforce(
     resource_arn: str = "*",
     service_context: Mapping[str, Any] | None = None,
 ) -> Any:
-    """Authorize one request as ministack does, and write it down if one of the app's roles has sent it."""
+    """What ministack says of one request, written down if one of the app's roles has sent it."""
     principal = str((sts._sessions.get(access_key) or {}).get("Arn", ""))
     role = principal.split("/")[1] if ":assumed-role/" in principal else ""
     if role and not OURS.match(role):

@@ -120,8 +120,11 @@ def test_its_own_page_and_somebody_who_types_its_address_come_in(system: LocalSe
 
 
 def test_a_link_on_any_page_leads_to_the_apis_page(system: LocalSettings, api: str) -> None:
-    link = {"Sec_Fetch_Site": "cross-site", "Sec_Fetch_Mode": "navigate"}
+    link = {"Sec_Fetch_Site": "cross-site", "Sec_Fetch_Mode": "navigate", "Sec_Fetch_Dest": "document"}
     assert ask(system, api, **link).status == 200
+    assert ask(system, api, **{**link, "Sec_Fetch_Dest": "iframe"}).status == 403
+    reset = {**link, "Host": f"{api.split('/')[3]}.execute-api.localhost:{system.port}"}
+    assert ask(system, "/_ministack/reset", **reset).status == 403
     assert ask(system, api, "POST", **link).status == 403
 
 
@@ -159,6 +162,7 @@ def test_a_bucket_that_lets_a_page_in_is_no_way_to_another_service(system: Local
         {"Authorization": scope.format("lambda")},
         {"X_Amz_Target": "SageMaker.CreateTrainingJob"},
         {"X_Amz_Target": "DynamoDB_20120810.ListTables"},
+        {"Content_Type": "application/x-www-form-urlencoded"},
     ):
         refused = ask(system, "/open/key", "POST", Origin=STRANGER, **headers)
         assert (refused.status, "a page of" in refused.text) == (403, True), headers
