@@ -10,6 +10,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from stacks.config import ENDPOINTS_LOG_GROUP, TRAINING_JOBS_LOG_GROUP
+
+BOOTSTRAP_PARAMETER = "/cdk-bootstrap/hnb659fds/version"
+
 Source = Literal[
     "account",
     "stack",
@@ -111,7 +115,7 @@ CAUSES = (
     Cause(
         "bootstrap",
         "The account and region are not bootstrapped for CDK",
-        "`SSM parameter /cdk-bootstrap/hnb659fds/version not found. Has the environment been bootstrapped?`",
+        f"`SSM parameter {BOOTSTRAP_PARAMETER} not found. Has the environment been bootstrapped?`",
         "make bootstrap, once per account and region; check AWS_REGION if it was done elsewhere",
         r"/cdk-bootstrap/",
         _of("account", "stack", "event"),
@@ -267,7 +271,8 @@ CAUSES = (
         "ping",
         "The serving container did not become healthy",
         "`did not pass the ping health check`, `CannotStartContainerError`",
-        "The endpoint's log says why: its last lines are below. A large model may need longer: startup_timeout_s. "
+        f"The last lines of the endpoint's log say why: aws logs tail {ENDPOINTS_LOG_GROUP}/{{endpoint}} --since 1d. "
+        "A large model may need longer: startup_timeout_s. "
         "If the checkpoint can't be loaded they say so: promote another",
         r"did not pass the ping health check|CannotStartContainerError",
         _of("event", "endpoint"),
@@ -286,7 +291,9 @@ CAUSES = (
         "training-failed",
         "The last training failed",
         "`training job … failed`, an execution that FAILED",
-        "The line says why, and the job's last lines are below. A dataset can be looked at before: "
+        "The line says why, or the last lines of the job's log do: "
+        f"aws logs tail {TRAINING_JOBS_LOG_GROUP} --log-stream-name-prefix {{endpoint}}- --since 1d. "
+        "A dataset can be looked at before: "
         "python -m model.data validate. Nothing else is touched by it",
         r"training job|TrainingFailed|TrainingStopped|AlgorithmError|ClientError|NoDataset",
         _of("job", "execution"),
@@ -304,7 +311,8 @@ CAUSES = (
         "alarm",
         "An alarm is on",
         "an alarm in state `ALARM`",
-        "Its description says what it watches. Look into the endpoint's log: /aws/sagemaker/Endpoints/{endpoint}. "
+        "Its description says what it watches. Look into the endpoint's log: "
+        f"aws logs tail {ENDPOINTS_LOG_GROUP}/{{endpoint}} --since 1d. "
         "If it began with a promotion, promote the version before",
         _ANY,
         _of("alarm"),

@@ -14,7 +14,7 @@ import shlex
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, get_args
 
@@ -55,8 +55,10 @@ def destroy(
     """
     refuse_if_protected(stage)
     api_ids = verify_clean.api_ids(stage)  # nobody knows them any more when the stack is gone
-    stop_what_runs(stage, tell, sleep)
-    wait_for_changes(stage, tell, sleep)
+    told: set[str] = set()
+    for _ in range(2):  # while the first round waits work may begin, and begin a change
+        stop_what_runs(stage, tell, sleep, told)
+        wait_for_changes(stage, tell, sleep, told)
     for bucket in buckets_that_go(stage):
         with _refusal_told(f"{bucket} is emptied by CloudFormation's function", tell):
             empty(stage, bucket, tell)
@@ -98,13 +100,12 @@ def refuse_if_protected(stage: Stage) -> None:
         )
 
 
-def stop_what_runs(stage: Stage, tell: Tell, sleep: Sleep) -> None:
+def stop_what_runs(stage: Stage, tell: Tell, sleep: Sleep, told: set[str]) -> None:
     """Stop executions and training jobs, also those that begin meanwhile, until none is left.
 
-    What may not be looked at is told once, and left.
+    What may not be looked at is told once, and left. `told` remembers that, and what was asked to stop.
     """
     waited = 0.0
-    told: set[str] = set()
     while running := _stop(stage, tell, told):
         if waited >= STOP_WAIT_S:
             raise OperatorError(f"after {STOP_WAIT_S // 60} minutes these still run: {', '.join(running)}. Try again")
@@ -157,10 +158,9 @@ def _unless_over(stop: Callable[..., Any], **of: str) -> None:
             raise
 
 
-def wait_for_changes(stage: Stage, tell: Tell, sleep: Sleep) -> None:
-    """Until no stack and no endpoint is being changed, for it could not be deleted."""
+def wait_for_changes(stage: Stage, tell: Tell, sleep: Sleep, told: set[str]) -> None:
+    """Until no stack and no endpoint is being changed, for it could not be deleted. `told`: see `stop_what_runs`."""
     waited = 0.0
-    told: set[str] = set()
     while changing := _changing(stage, tell, told):
         if waited >= CHANGE_WAIT_S:
             raise OperatorError(f"after {CHANGE_WAIT_S // 60} minutes this still changes: {changing}. Try again later")
@@ -181,7 +181,7 @@ def _changing(stage: Stage, tell: Tell, told: set[str]) -> str:
         if status in _CHANGING:
             changing[stage.config.name] = status
     except ClientError as error:
-        if not is_absent(error) and not told:
+        if not is_absent(error) and stage.config.name not in told:
             told.add(stage.config.name)
             tell(f"could not be checked: the endpoint {stage.config.name}: {said(error)}")
     return ", ".join(f"{name} is {status}" for name, status in changing.items())
@@ -203,9 +203,9 @@ def buckets_that_go(stage: Stage) -> list[str]:
 
 def empty(stage: Stage, bucket: str, tell: Tell) -> None:
     """Delete every version of every object. Faster than the function that CloudFormation would call, and with no limit
-    of its time. Raises OperatorError for what can't be deleted."""
+    of its time. What can't be deleted is told and left to that function."""
     s3 = stage.connect("s3")
-    gone = 0
+    gone, refused = 0, list[dict[str, str]]()
     try:
         for page in s3.get_paginator("list_object_versions").paginate(Bucket=bucket, MaxKeys=MAX_KEYS):
             versions = [*page.get("Versions", []), *page.get("DeleteMarkers", [])]
@@ -213,21 +213,34 @@ def empty(stage: Stage, bucket: str, tell: Tell) -> None:
             if not keys:
                 continue
             answer = s3.delete_objects(Bucket=bucket, Delete={"Objects": keys, "Quiet": True})
-            if errors := answer.get("Errors"):
-                first = errors[0]
-                raise OperatorError(
-                    f"{len(errors)} object(s) of {bucket} could not be deleted, such as {first.get('Key')}: "
-                    f"{first.get('Code')}: {first.get('Message')}"
-                )
-            before, gone = gone, gone + len(keys)
+            errors = answer.get("Errors", [])
+            refused += errors
+            before, gone = gone, gone + len(keys) - len(errors)
             if gone // TELL_EVERY_KEYS > before // TELL_EVERY_KEYS:
                 tell(f"  {gone:,} versions of {bucket} are deleted")
     except ClientError as error:
         if is_absent(error):
             return
         raise
-    if gone:
+    if refused:
+        tell(_undeleted(stage, bucket, refused))
+    elif gone:
         tell(f"emptied {bucket}: {gone:,} versions")
+
+
+def _undeleted(stage: Stage, bucket: str, refused: Sequence[Mapping[str, str]]) -> str:
+    first = refused[0]
+    code = first.get("Code", "")
+    again = f"if the stack then can't be deleted, run it again: make destroy STAGE={stage.config.stage}"
+    if code == "AccessDenied":
+        again = (
+            "an object lock or legal hold, the bucket's policy or your own rights forbid it; lift that "
+            f"(aws s3api get-object-retention, get-bucket-policy), and {again}"
+        )
+    return (
+        f"{len(refused):,} version(s) in {bucket} could not be deleted, such as {first.get('Key')}: "
+        f"{code}: {first.get('Message', '')}. CloudFormation's function tries it again: {again}"
+    )
 
 
 def sweep_logs(stage: Stage, api_ids: Sequence[str], tell: Tell) -> None:
@@ -265,7 +278,7 @@ def main() -> None:
         refuse_if_protected(stage)
         if not arguments.yes:
             if not sys.stdin.isatty():
-                raise OperatorError("nobody can be asked here: give --yes if the stage may be deleted")
+                raise OperatorError("nobody can be asked here: give YES=1 if the stage may be deleted")
             if not may_go_on(stage, input):
                 raise OperatorError("that is not its name, and nothing was touched")
         tell = functools.partial(print, flush=True)

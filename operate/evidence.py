@@ -13,13 +13,12 @@ from typing import Any, get_args
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from operate.causes import Evidence, Subject
+from operate.causes import BOOTSTRAP_PARAMETER, Evidence, Subject
 from operate.stage import Stage
-from stacks.config import StackPart
+from stacks.config import TRAINING_JOBS_LOG_GROUP, StackPart
 
 TAIL_LINES = 20
-BOOTSTRAP_PARAMETER = "/cdk-bootstrap/hnb659fds/version"
-TRAINING_JOBS_LOG_GROUP = "/aws/sagemaker/TrainingJobs"
+STATE_MACHINE = "AWS::StepFunctions::StateMachine"
 BUCKET_OUTPUTS = {"DATA_BUCKET": "DataBucketName", "ARTIFACTS_BUCKET": "ArtifactsBucketName"}
 """What functions are told in their environment, and the output of the data stack that says it."""
 
@@ -167,7 +166,7 @@ def _reason(event: dict[str, Any]) -> str:
 def _serving(stage: Stage, seen: Observation, of_stack: list[Evidence], events: Events) -> Subject:
     """The stack and its endpoint, with the log of the containers that its last operation started."""
     config, evidence = stage.config, [*of_stack]
-    stack, group = config.serving_stack_name, f"/aws/sagemaker/Endpoints/{config.name}"
+    stack, group = config.serving_stack_name, config.endpoint_log_group
     endpoint = _described(stage)
     seen.states[config.name] = endpoint["EndpointStatus"] if endpoint else "no endpoint"
     if endpoint is None:
@@ -238,7 +237,7 @@ def _stale_references(stage: Stage) -> Iterator[Evidence]:
                 raise
             yield Evidence("reference", stage.config.stack_name("Data"), f"its bucket {bucket} no longer exists")
     parts = get_args(StackPart)
-    machines = {arn for part in parts for arn in stage.physical_ids(part, _STATE_MACHINE).values()}
+    machines = {arn for part in parts for arn in stage.physical_ids(part, STATE_MACHINE).values()}
     for part in parts:
         stack = stage.config.stack_name(part)
         for logical_id, name in stage.physical_ids(part, "AWS::Lambda::Function").items():
@@ -254,9 +253,6 @@ def _stale_references(stage: Stage) -> Iterator[Evidence]:
                 foreign = named and named[1] not in buckets and not named[1].startswith("cdk-")
                 if foreign or (_MACHINE_ARN.fullmatch(resource) and resource not in machines):
                     yield Evidence("reference", f"{stack}, {logical_id}", f"its policy names {resource}")
-
-
-_STATE_MACHINE = "AWS::StepFunctions::StateMachine"
 
 
 def _environment(stage: Stage, function: str) -> dict[str, str]:
@@ -278,7 +274,7 @@ def _machines(stage: Stage, seen: Observation) -> Iterator[Subject]:
     """The newest execution of each state machine that is over, and the newest training job."""
     trainings = stage.outputs("Training").get("StateMachineArn") if stage.stack("Training") else None
     for part in get_args(StackPart):
-        for logical_id, arn in stage.physical_ids(part, _STATE_MACHINE).items():
+        for logical_id, arn in stage.physical_ids(part, STATE_MACHINE).items():
             where = f"{stage.config.stack_name(part)}, {logical_id}"
             evidence, tail = list(_last_execution(stage, where, arn)), []
             if arn == trainings:

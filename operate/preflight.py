@@ -20,6 +20,7 @@ from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, 
 from botocore.parsers import ResponseParserError
 
 from operate.builder import DOCKER_MANIFEST, builder, tools
+from operate.causes import BOOTSTRAP_PARAMETER
 from operate.findings import Finding
 from operate.prices import prices
 from operate.stage import OperatorError, Stage, add_stage_arguments, chosen_stage
@@ -32,7 +33,6 @@ from stacks.config import (
     StageConfig,
 )
 
-BOOTSTRAP_PARAMETER = "/cdk-bootstrap/hnb659fds/version"
 MINIMUM_BOOTSTRAP = 6
 """What the CDK's default synthesizer asks for: the first with a repository for images of every app."""
 EXPLAINING_BOOTSTRAP = 30
@@ -40,6 +40,7 @@ EXPLAINING_BOOTSTRAP = 30
 
 LAMBDA_CONCURRENCY = "L-B99A9384"
 DEFAULT_CONCURRENCY = 1000
+NEW_ACCOUNTS_CONCURRENCY = 10
 
 ANSWER_TIMEOUT_S = 5
 
@@ -113,7 +114,7 @@ _BUILD = "docker buildx build --platform linux/amd64"
 
 def _image(site: Site, name: str, uri: str) -> Finding:
     registry, region, repository, tag, digest = re.match(
-        r"(\d+)\.dkr\.ecr\.([^.]+)\.[^/]+/([^:@]+)(?::([^@]+)|@(.+))?$", uri
+        r"(\d+)\.dkr\.ecr\.([^.]+)\.[^/]+/([^:@]+)(?::(.+)|@(.+))$", uri
     ).groups()  # type: ignore[union-attr]  # StageConfig has checked it
     if region != site.region:
         return Finding(
@@ -122,7 +123,7 @@ def _image(site: Site, name: str, uri: str) -> Finding:
             f"push the image to ECR in {site.region}",
         )
     ecr = site.ask("ecr")
-    wanted = {"imageDigest": digest} if digest else {"imageTag": tag or "latest"}
+    wanted = {"imageTag": tag} if tag else {"imageDigest": digest}
     try:
         found = ecr.batch_get_image(registryId=registry, repositoryName=repository, imageIds=[wanted])["images"]
     except ecr.exceptions.RepositoryNotFoundException:
@@ -166,9 +167,12 @@ def quotas(site: Site) -> Iterator[Finding]:
     for_endpoint, for_training = f"{serving} for endpoint usage", f"{training} for {kind} usage"
     found = _quotas(site.ask("service-quotas"), {for_endpoint, for_training})
     count = 2 * config.endpoint_instance_count
+    value = found.get(for_endpoint, {}).get("Value", 0)
     why = "an update runs the new instances beside the old ones"
-    yield _enough(site, found, for_endpoint, count, "failure", "endpoint_instance_type", f"{count} are needed: {why}")
-    if config.autoscaling and found.get(for_endpoint, {}).get("Value", 0) >= count:
+    is_first = count > value >= count / 2 and not site.stage.physical_ids("Serving", "AWS::SageMaker::Endpoint")
+    level = "warning" if is_first else "failure"
+    yield _enough(site, found, for_endpoint, count, level, "endpoint_instance_type", f"{count} are needed: {why}")
+    if config.autoscaling and value >= count:
         most = 2 * config.autoscaling_max_instances
         of_load = f"{most} are needed at full load: {why}"
         yield _enough(site, found, for_endpoint, most, "warning", "autoscaling_max_instances", of_load)
@@ -218,15 +222,17 @@ def _increase(site: Site, service: str, code: str, value: int) -> str:
 
 def concurrency(site: Site) -> Iterator[Finding]:
     """Whether Lambda may run as many functions at once as the API lets callers come."""
-    quota = site.ask("service-quotas").get_service_quota(ServiceCode="lambda", QuotaCode=LAMBDA_CONCURRENCY)["Quota"]
+    # In force, which in new accounts may be less than Service Quotas tells.
+    most = site.ask("lambda").get_account_settings()["AccountLimit"]["ConcurrentExecutions"]
     wanted = site.config.throttling_burst + site.config.batch_concurrency
-    if quota["Value"] >= wanted:
-        yield Finding("ok", f"Lambda runs {quota['Value']:g} functions at once")
+    if most >= wanted:
+        yield Finding("ok", f"Lambda runs {most} functions at once")
         return
+    all_of_it = ", and one import and one batch take all of it" if most <= NEW_ACCOUNTS_CONCURRENCY else ""
     yield Finding(
         "warning",
-        f"Lambda runs {quota['Value']:g} functions of this account at once, few as in new accounts: callers will be "
-        f"throttled, for the stage's throttling_burst and batch_concurrency let {wanted} come",
+        f"Lambda runs {most} functions of this account at once, few as in new accounts: callers will be "
+        f"throttled, for the stage's throttling_burst and batch_concurrency let {wanted} come{all_of_it}",
         _increase(site, "lambda", LAMBDA_CONCURRENCY, DEFAULT_CONCURRENCY),
     )
 
@@ -266,20 +272,30 @@ def account_role(site: Site) -> Iterator[Finding]:
 
 
 def adopted_buckets(site: Site) -> Iterator[Finding]:
-    """Whether the buckets are there that the stage adopts."""
+    """Whether the buckets that the stage adopts are there, in its region, and no longer its own stack's."""
     s3 = site.ask("s3")
-    for knob in ("data_bucket", "artifacts_bucket"):
-        if not (bucket := getattr(site.config, knob)):
+    knobs = {knob: name for knob in ("data_bucket", "artifacts_bucket") if (name := getattr(site.config, knob))}
+    held = site.stage.physical_ids("Data", "AWS::S3::Bucket").values() if knobs else ()
+    for knob, bucket in knobs.items():
+        if bucket in held:
+            owner = site.config.stack_name("Data")
+            says = f"{knob} is {bucket}, which {owner} still holds: it would give the bucket up, with all that is in it"
+            keep = f"make deploy STAGE={site.config.stage} CONTEXT='-c retain_data=true', make destroy, then adopt it"
+            yield Finding("failure", says, f"leave {knob} out; or, to keep it for a new deployment: {keep}")
             continue
         try:
-            s3.head_bucket(Bucket=bucket, ExpectedBucketOwner=site.account)
+            there = s3.head_bucket(Bucket=bucket, ExpectedBucketOwner=site.account).get("BucketRegion", site.region)
         except ClientError as error:
             if error.response["Error"]["Code"] not in ("404", "403"):
                 raise
             says = f"{knob} is {bucket}, and account {site.account} has no such bucket"
             yield Finding("failure", says, f"correct {knob}, or leave it out: a bucket is made then")
         else:
-            yield Finding("ok", f"{knob} is {bucket}, which is there")
+            if there == site.region:
+                yield Finding("ok", f"{knob} is {bucket}, which is there")
+            else:
+                says = f"{knob} is {bucket}, which is in {there}, and SageMaker's own region is {site.region}"
+                yield Finding("failure", says, f"export AWS_REGION={there}, or name a bucket in {site.region}")
 
 
 def stacks(site: Site) -> Iterator[Finding]:
@@ -289,10 +305,22 @@ def stacks(site: Site) -> Iterator[Finding]:
     if not statuses:
         yield Finding("ok", "the stage is not deployed here yet")
     for name, status in statuses.items():
-        yield _stack(name, status)
+        yield _stack(site, name, status)
 
 
-def _stack(name: str, status: str) -> Finding:
+_WAITERS = {
+    "CREATE_IN_PROGRESS": "stack-create-complete",
+    "UPDATE_IN_PROGRESS": "stack-update-complete",
+    "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS": "stack-update-complete",
+    "UPDATE_ROLLBACK_IN_PROGRESS": "stack-rollback-complete",
+    "UPDATE_ROLLBACK_COMPLETE_CLEANUP_IN_PROGRESS": "stack-rollback-complete",
+    "DELETE_IN_PROGRESS": "stack-delete-complete",
+    "IMPORT_IN_PROGRESS": "stack-import-complete",
+}
+"""What `aws cloudformation wait` takes for each; for the way back of a creation or an import it has nothing."""
+
+
+def _stack(site: Site, name: str, status: str) -> Finding:
     says = f"{name} is {status}"
     if status == "UPDATE_ROLLBACK_FAILED":
         remedy = f"aws cloudformation continue-update-rollback --stack-name {name}, then wait; make doctor says why"
@@ -303,8 +331,9 @@ def _stack(name: str, status: str) -> Finding:
         return Finding("failure", f"{says}: CloudFormation takes no update", "make doctor, then make destroy")
     # A change set that was never executed is in nobody's way.
     if status.endswith("_IN_PROGRESS") and status != "REVIEW_IN_PROGRESS":
-        doing = status.removesuffix("_IN_PROGRESS").split("_")[0].lower()
-        remedy = f"wait: aws cloudformation wait stack-{doing}-complete --stack-name {name}"
+        remedy = f"wait a few minutes, then again: make preflight STAGE={site.config.stage}"
+        if waiter := _WAITERS.get(status):
+            remedy = f"wait: aws cloudformation wait {waiter} --stack-name {name}"
         return Finding("failure", f"{says}: another deployment or promotion is under way", remedy)
     return Finding("ok", says)
 

@@ -69,7 +69,7 @@ class Stage:
             for resource in self.resources(part)
             if resource["ResourceType"] == kind
             and resource.get("PhysicalResourceId")
-            and resource["ResourceStatus"] != "DELETE_COMPLETE"
+            and resource["ResourceStatus"] not in ("DELETE_COMPLETE", "DELETE_SKIPPED")
         }
 
 

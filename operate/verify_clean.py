@@ -13,16 +13,16 @@ from typing import Any, get_args
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from operate.evidence import TRAINING_JOBS_LOG_GROUP, is_absent, said
+from operate.evidence import STATE_MACHINE, is_absent, said
+from operate.prices import HOURS_PER_MONTH, endpoint_usd_per_hour, training_usd_per_hour
 from operate.stage import OperatorError, Stage, add_stage_arguments, chosen_stage
-from stacks.config import HOURS_PER_MONTH, USD_PER_HOUR, StackPart
+from stacks.config import TRAINING_JOBS_LOG_GROUP, StackPart
 
 S3_USD_PER_GB_MONTH = 0.023
 LOGS_USD_PER_GB_MONTH = 0.03
 """List prices of us-east-1 for what is stored, as of 2026."""
 GB = 1_000_000_000
 FREE = "free"
-STATE_MACHINE = "AWS::StepFunctions::StateMachine"
 RUNNING_JOB = ("InProgress", "Stopping")
 
 
@@ -121,10 +121,17 @@ def _endpoint(stage: Stage) -> Iterator[Leftover]:
         if is_absent(error):
             return
         raise
-    usd_per_hour = USD_PER_HOUR.get(stage.config.endpoint_instance_type, 0) * stage.config.endpoint_instance_count
+    usd_per_hour = endpoint_usd_per_hour(stage.config)
     costs = f"about {usd_per_hour * HOURS_PER_MONTH:.0f} USD" if usd_per_hour else "its instances, busy or idle"
-    remedy = f"aws sagemaker delete-endpoint --endpoint-name {name}"
-    yield Leftover(f"endpoint {name}", f"it is {endpoint['EndpointStatus']}, and no stack deletes it: {remedy}", costs)
+    remedy = _remedy(stage, "Serving", f"aws sagemaker delete-endpoint --endpoint-name {name}")
+    yield Leftover(f"endpoint {name}", f"it is {endpoint['EndpointStatus']}, and {remedy}", costs)
+
+
+def _remedy(stage: Stage, part: StackPart, by_hand: str) -> str:
+    """How something goes: with its stack, while that is there."""
+    if stage.stack(part):
+        return f"its stack is there: make destroy STAGE={stage.config.stage}"
+    return f"no stack deletes it: {by_hand}"
 
 
 def _models(stage: Stage) -> Iterator[Leftover]:
@@ -136,8 +143,8 @@ def _models(stage: Stage) -> Iterator[Leftover]:
         for resource in page["ResourceTagMappingList"]:
             kind, _, name = resource["ResourceARN"].rpartition(":")[2].partition("/")
             if _exists(stage, kind, name):
-                remedy = f"aws sagemaker delete-{kind} --{kind}-name {name}"
-                yield Leftover(f"{kind} {name}", f"no stack deletes it: {remedy}", FREE)
+                remedy = _remedy(stage, "Serving", f"aws sagemaker delete-{kind} --{kind}-name {name}")
+                yield Leftover(f"{kind} {name}", remedy, FREE)
 
 
 def _exists(stage: Stage, kind: str, name: str) -> bool:
@@ -169,7 +176,7 @@ def training_jobs(stage: Stage, *statuses: str) -> list[str]:
 
 def _training_jobs(stage: Stage) -> Iterator[Leftover]:
     running = training_jobs(stage, *RUNNING_JOB)
-    usd_per_hour = USD_PER_HOUR.get(stage.config.training_instance_type, 0) * stage.config.training_instance_count
+    usd_per_hour = training_usd_per_hour(stage.config)
     costs = f"about {usd_per_hour:.2f} USD an hour" if usd_per_hour else "its instances"
     for name in running:
         remedy = f"aws sagemaker stop-training-job --training-job-name {name}"
@@ -181,12 +188,20 @@ def _training_jobs(stage: Stage) -> Iterator[Leftover]:
 
 def _buckets(stage: Stage) -> Iterator[Leftover]:
     prefix = f"{stage.config.stack_name('Data').lower()}-"
-    pages = stage.connect("s3").get_paginator("list_buckets").paginate(Prefix=prefix)
-    kept = stage.config.retain_data
-    for name in (bucket["Name"] for page in pages for bucket in page.get("Buckets", [])):
-        if name.startswith(prefix):
-            why = "retain_data keeps it" if kept else f"no stack deletes it: empty it, then aws s3 rb s3://{name}"
-            yield Leftover(f"bucket {name}", why, _bucket_costs(stage, name), is_meant=kept)
+    adopted = [name for name in (stage.config.data_bucket, stage.config.artifacts_bucket) if name]
+    pages = stage.connect("s3").get_paginator("list_buckets")
+    found = (page for each in (prefix, *adopted) for page in pages.paginate(Prefix=each))
+    for name in sorted({bucket["Name"] for page in found for bucket in page.get("Buckets", [])}):
+        if name in adopted:
+            why = "the stage adopts it, and no destroy removes it"
+        elif not name.startswith(prefix):
+            continue
+        elif stage.config.retain_data:
+            why = "retain_data keeps it"
+        else:
+            why = _remedy(stage, "Data", f"empty it, then aws s3 rb s3://{name}")
+        is_meant = name in adopted or stage.config.retain_data
+        yield Leftover(f"bucket {name}", why, _bucket_costs(stage, name), is_meant=is_meant)
 
 
 def _bucket_costs(stage: Stage, bucket: str) -> str:
@@ -219,7 +234,7 @@ def log_groups(stage: Stage, api_ids: Iterable[str] = ()) -> list[dict[str, Any]
     parts = [stage.config.stack_name(part) for part in get_args(StackPart)]
     # Behind each name what may follow it: stage dev2's begin like dev's.
     names = {f"{root}{part}": "[-/]" for root in ("", "/aws/lambda/", "/aws/vendedlogs/states/") for part in parts}
-    names |= {f"/aws/sagemaker/Endpoints/{stage.config.name}": "$"}
+    names |= {stage.config.endpoint_log_group: "$"}
     names |= {f"API-Gateway-Execution-Logs_{api_id}": "/" for api_id in api_ids}
     pages = stage.connect("logs").get_paginator("describe_log_groups")
     return [
@@ -258,18 +273,18 @@ def api_ids(stage: Stage) -> list[str]:
 
 
 def _roles(stage: Stage) -> Iterator[Leftover]:
-    prefixes = tuple(f"{stage.config.stack_name(part)}-" for part in get_args(StackPart))
     pages = stage.connect("iam").get_paginator("list_roles").paginate()
-    for name in (role["RoleName"] for page in pages for role in page["Roles"]):
-        if name.startswith(prefixes):
+    names = [role["RoleName"] for page in pages for role in page["Roles"]]
+    for part in get_args(StackPart):
+        own = [name for name in names if name.startswith(f"{stage.config.stack_name(part)}-")]
+        remedy = _remedy(stage, part, "delete it under IAM → Roles") if own else ""
+        for name in own:
             of_api_gateway = "CloudWatchRole" in name
             why = (
                 "API Gateway writes logs with one role for all APIs of the region, and it may be this one: "
                 "aws apigateway get-account"
             )
-            yield Leftover(
-                f"role {name}", why if of_api_gateway else "no stack deletes it", FREE, is_meant=of_api_gateway
-            )
+            yield Leftover(f"role {name}", why if of_api_gateway else remedy, FREE, is_meant=of_api_gateway)
 
 
 def written(stage: Stage, remains: Remains) -> str:

@@ -1,7 +1,6 @@
 """What differs between stages, and every knob of a deployment: one frozen, validated `StageConfig` per stage.
 
     npx cdk deploy --all -c stage=prod -c throttling_rate_rps=200
-    python -m stacks.config prod                                       # what it costs, idle
 
 A stage is a file of `stages/`, named after it: `field = value` for what differs from the defaults, and perhaps
 `inherit = "dev"`, which takes all that another file says first. Any field may also be set with `-c field=value`.
@@ -11,7 +10,6 @@ A value that is not allowed stops synth with a sentence about it.
 import json
 import os
 import re
-import sys
 import tomllib
 from collections.abc import Mapping
 from dataclasses import astuple
@@ -57,7 +55,11 @@ USD_PER_HOUR = {
     "ml.g5.xlarge": 1.408,
 }
 """On-demand price of one instance in us-east-1, as of 2026: the same for an endpoint and for training."""
-HOURS_PER_MONTH = 730
+
+ENDPOINTS_LOG_GROUP = "/aws/sagemaker/Endpoints"
+"""Above the log groups of all endpoints, each named after its own."""
+TRAINING_JOBS_LOG_GROUP = "/aws/sagemaker/TrainingJobs"
+"""SageMaker's, shared by all training jobs of the account: written to, never managed."""
 
 LOG_RETENTION_DAYS = {
     1: "ONE_DAY",
@@ -176,7 +178,8 @@ class StageConfig(Settings):
     """Adopt this bucket as the data bucket instead of making one: one that a destroy has kept. Nothing about it is
     changed, and no destroy removes it: policy, encryption, lifecycle, versioning and CORS stay what an earlier
     deployment gave it, so that other `cors_origins` have to be set on it by hand. Never name a bucket that the stage's
-    own stack still holds: the stack would give it up, and where `retain_data` is false empty and delete it."""
+    own stack still holds, which `make preflight` refuses: the stack would give it up, and where `retain_data` is false
+    empty and delete it."""
     artifacts_bucket: _Bucket = ""
     """The same for the artifacts bucket, with models and their registry."""
     log_retention_days: int = 14
@@ -251,6 +254,11 @@ class StageConfig(Settings):
         return self.stack_name("Serving")
 
     @property
+    def endpoint_log_group(self) -> str:
+        """Where the endpoint's containers write. SageMaker names it, and no stack has it."""
+        return f"{ENDPOINTS_LOG_GROUP}/{self.name}"
+
+    @property
     def tags(self) -> dict[str, str]:
         """What everything that costs carries, so that a bill can be read by application and stage."""
         return {"application": "wordsight", "stage": self.stage}
@@ -281,19 +289,6 @@ class StageConfig(Settings):
             for name, value in _plain(self).items()
             if (before := deployed.get(name, _plain(defaults)[name])) != value
         ]
-
-    @property
-    def cost(self) -> str:
-        """What the idle deployment costs, in a sentence. The endpoint's instances are nearly all of it."""
-        instances = f"{self.endpoint_instance_count} x {self.endpoint_instance_type}"
-        price_usd = USD_PER_HOUR.get(self.endpoint_instance_type)
-        if price_usd is None:
-            return f"the endpoint runs on {instances}: https://aws.amazon.com/sagemaker/ai/pricing says what that costs"
-        usd_per_hour = price_usd * self.endpoint_instance_count
-        return (
-            f"the endpoint runs on {instances}: about {usd_per_hour:.2f} USD per hour, "
-            f"{usd_per_hour * HOURS_PER_MONTH:.0f} USD per month (us-east-1), busy or idle, until it is destroyed"
-        )
 
 
 def _has_gpu(instance_type: str) -> bool:
@@ -360,10 +355,3 @@ def from_context(context: Mapping[str, Any], folder: Path = STAGES_FOLDER) -> St
     """
     chosen = {key: value for key, value in context.items() if ":" not in key and key not in NO_KNOBS}
     return StageConfig(**{**dict(stage_config(chosen.get("stage", DEFAULT_STAGE), folder)), **chosen})
-
-
-if __name__ == "__main__":
-    try:
-        print(stage_config(sys.argv[1] if len(sys.argv) > 1 else DEFAULT_STAGE).cost)
-    except SettingsError as error:
-        sys.exit(str(error))

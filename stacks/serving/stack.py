@@ -66,10 +66,12 @@ class ServingStack(Stack):
             synthesizer=DefaultStackSynthesizer(generate_bootstrap_version_rule=False),
         )
         self.endpoint_name = config.name
-        log_group_name = f"/aws/sagemaker/Endpoints/{config.name}"
         image = ContainerImage.serve(self, config)
         role = ExecutionRole(
-            self, EXECUTION_ROLE_ID, log_group_name=log_group_name, metric_namespace="/aws/sagemaker/Endpoints"
+            self,
+            EXECUTION_ROLE_ID,
+            log_group_name=config.endpoint_log_group,
+            metric_namespace="/aws/sagemaker/Endpoints",
         )
         cast(iam.CfnRole, role.node.default_child).override_logical_id(EXECUTION_ROLE_ID)
         role.allow_read(data.artifacts, MODELS_PREFIX)
@@ -90,7 +92,7 @@ class ServingStack(Stack):
             # An update would otherwise put the instances that autoscaling added out of service.
             retain_all_variant_properties=True if config.autoscaling else None,
         )
-        endpoint.node.add_dependency(self._log_retention(config, log_group_name))
+        endpoint.node.add_dependency(self._log_retention(config))
         if config.autoscaling:
             self._autoscaling(config, endpoint)
         CfnOutput(self, "EndpointName", value=self.endpoint_name)
@@ -217,7 +219,7 @@ class ServingStack(Stack):
             ),
         )
 
-    def _log_retention(self, config: StageConfig, log_group_name: str) -> logs.LogRetention:
+    def _log_retention(self, config: StageConfig) -> logs.LogRetention:
         """SageMaker makes the log group, and makes it again when a late line arrives after a deletion.
 
         A log group of the stack's own would then fail the next deployment with "already exists". It is kept when the
@@ -226,7 +228,7 @@ class ServingStack(Stack):
         log_retention = logs.LogRetention(
             self,
             "LogRetention",
-            log_group_name=log_group_name,
+            log_group_name=config.endpoint_log_group,
             retention=retention(config),
             removal_policy=RemovalPolicy.RETAIN,
         )

@@ -21,7 +21,7 @@ from contract.annotations import ANNOTATIONS_PREFIX
 from contract.models import MODELS_PREFIX, PROMOTIONS_PREFIX, REGISTRY_PREFIX
 from contract.trainings import SNAPSHOTS_PREFIX
 from lambdas.settings import GateSettings, SnapshotSettings
-from stacks.config import StageConfig
+from stacks.config import TRAINING_JOBS_LOG_GROUP, StageConfig
 from stacks.data import CHECKPOINTS_PREFIX, TRAINING_PREFIXES, DataStack
 from stacks.handler_function import HandlerFunction
 from stacks.images import REPOSITORY_ROOT, ContainerImage
@@ -29,9 +29,6 @@ from stacks.machine import Machine, machine_role
 from stacks.permissions import ExecutionRole, Role
 from stacks.training.definition import Definition, create_training_job
 from stacks.training.rollout import promotion_machine
-
-LOG_GROUP_NAME = "/aws/sagemaker/TrainingJobs"
-"""SageMaker's, shared by all training jobs of the account: written to, never managed."""
 
 SNAPSHOT_TIMEOUT_S = 600
 """For some hundred thousand annotations, each an object of its own."""
@@ -51,7 +48,7 @@ class TrainingStack(Stack):
         job_role = ExecutionRole(
             self,
             "ExecutionRole",
-            log_group_name=LOG_GROUP_NAME,
+            log_group_name=TRAINING_JOBS_LOG_GROUP,
             log_streams=f"{config.name}-",
             metric_namespace="/aws/sagemaker/TrainingJobs",
         )

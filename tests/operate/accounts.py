@@ -89,6 +89,21 @@ def not_deployed(asked: Asked) -> ClientError:
     return refusal("ValidationError", f"Stack with id {asked['StackName']} does not exist")
 
 
+def holds(**resources: tuple[str, str]) -> Callable[[Asked], "Mapping[str, Any] | ClientError"]:
+    """A listing of resources: by part of the stage, what one stack holds, as type and physical id."""
+
+    def listed(asked: Asked) -> "Mapping[str, Any] | ClientError":
+        part = next((part for part in resources if asked["StackName"].startswith(f"Wordsight{part}-")), None)
+        if part is None:
+            return not_deployed(asked)
+        kind, physical_id = resources[part]
+        resource = {"LogicalResourceId": "One", "ResourceType": kind, "PhysicalResourceId": physical_id}
+        state = {"ResourceStatus": "CREATE_COMPLETE", "LastUpdatedTimestamp": "2026-01-01"}
+        return {"StackResourceSummaries": [{**resource, **state}]}
+
+    return listed
+
+
 GOOD: Mapping[str, Answer] = {
     "sts.GetCallerIdentity": {
         "Account": "123456789012",
@@ -98,9 +113,10 @@ GOOD: Mapping[str, Answer] = {
     "ssm.GetParameter": {"Parameter": {"Name": "/cdk-bootstrap/hnb659fds/version", "Value": "33"}},
     "service-quotas.ListServiceQuotas": paged(QUOTAS),
     "service-quotas.ListAWSDefaultServiceQuotas": paged({}),
-    "service-quotas.GetServiceQuota": {"Quota": {"QuotaCode": "L-B99A9384", "Value": 1000.0}},
+    "lambda.GetAccountSettings": {"AccountLimit": {"ConcurrentExecutions": 1000}},
     "lambda.GetLayerVersionByArn": {"Version": 36},
     "apigateway.GetAccount": {"cloudwatchRoleArn": "arn:aws:iam::123456789012:role/logs"},
     "cloudformation.DescribeStacks": not_deployed,
+    "cloudformation.ListStackResources": not_deployed,
 }
 """An account in which everything is ready, and nothing deployed."""

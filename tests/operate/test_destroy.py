@@ -153,19 +153,32 @@ def test_a_thousand_keys_go_at_a_time_and_it_is_told_how_far_it_is(stage: Stage)
     ]
 
 
-def test_an_object_that_cannot_be_deleted_is_named(stage: Stage) -> None:
+def test_an_object_that_cannot_be_deleted_is_named_with_its_cause_and_the_others_go(stage: Stage) -> None:
+    told, deleted = list[str](), list[str]()
+    code = "AccessDenied"
+
     class S3:
         def get_paginator(self, name: str) -> Any:
             return self
 
         def paginate(self, **asked: Any) -> Any:
-            return [{"DeleteMarkers": [{"Key": "locked", "VersionId": "v"}]}]
+            return [{"Versions": [{"Key": key, "VersionId": "v"}]} for key in ("locked", "other")]
 
-        def delete_objects(self, **asked: Any) -> Any:
-            return {"Errors": [{"Key": "locked", "Code": "AccessDenied", "Message": "object lock"}]}
+        def delete_objects(self, Delete: Any, **asked: Any) -> Any:
+            (version,) = Delete["Objects"]
+            if version["Key"] == "locked":
+                return {"Errors": [{"Key": "locked", "Code": code, "Message": "no"}]}
+            deleted.append(version["Key"])
+            return {}
 
-    with pytest.raises(OperatorError, match="could not be deleted, such as locked: AccessDenied: object lock"):
-        empty(Stage(stage.config, lambda service: S3()), "bucket", print)
+    empty(Stage(stage.config, lambda service: S3()), "bucket", told.append)
+    code = "InternalError"
+    empty(Stage(stage.config, lambda service: S3()), "bucket", told.append)
+    assert deleted == ["other", "other"]
+    denied, failed = told
+    assert denied.startswith("1 version(s) in bucket could not be deleted, such as locked: AccessDenied: no. ")
+    assert "object lock" in denied and "the bucket's policy" in denied and "make destroy STAGE=dev" in denied
+    assert "InternalError: no. " in failed and "object lock" not in failed and "make destroy STAGE=dev" in failed
 
 
 def test_a_bucket_that_is_gone_is_empty(stage: Stage) -> None:
@@ -271,6 +284,18 @@ class Running(Account):
             self.jobs = [(name, "Stopped", reason) for name, _, reason in self.jobs]
         return super().list_training_jobs(asked)
 
+    def describe_log_groups(self, _: Any) -> Any:
+        return {"logGroups": []}
+
+    def list_buckets(self, _: Any) -> Any:
+        return {"Buckets": []}
+
+    def list_roles(self, _: Any) -> Any:
+        return {"Roles": []}
+
+    def get_resources(self, _: Any) -> Any:
+        return {"ResourceTagMappingList": []}
+
 
 def running() -> Running:
     account = Running()
@@ -281,7 +306,7 @@ def running() -> Running:
 
 def test_a_training_job_is_stopped_and_waited_for_and_no_other() -> None:
     account, slept = running(), []
-    stop_what_runs(account.stage(), lambda line: None, slept.append)
+    stop_what_runs(account.stage(), lambda line: None, slept.append, set())
     assert account.stopped == ["wordsight-dev-a"]
     assert len(slept) >= 2
 
@@ -290,7 +315,7 @@ def test_a_training_job_that_does_not_end_is_named_after_a_while() -> None:
     account = running()
     account.ends_after_looks = 10**6
     with pytest.raises(OperatorError, match="after 15 minutes these still run: wordsight-dev-a"):
-        stop_what_runs(account.stage(), lambda line: None, lambda s: None)
+        stop_what_runs(account.stage(), lambda line: None, lambda s: None, set())
 
 
 def test_what_begins_meanwhile_is_stopped_too() -> None:
@@ -301,15 +326,37 @@ def test_what_begins_meanwhile_is_stopped_too() -> None:
         if "second" not in account.stopped:
             account.executions[BATCHES] = [("second", "RUNNING", "", "")]
 
-    stop_what_runs(account.stage(), lambda line: None, sleep)
+    stop_what_runs(account.stage(), lambda line: None, sleep, set())
     assert {"first", "second"} <= set(account.stopped)
+
+
+def test_what_begins_while_changes_are_waited_for_is_stopped_and_what_it_changes_waited_for() -> None:
+    account, told = running(), list[str]()
+    account.jobs = []
+    account.status = {"Serving": "UPDATE_IN_PROGRESS"}
+    account.endpoint = None
+
+    def sleep(seconds: float) -> None:
+        if account.status["Serving"] == "UPDATE_IN_PROGRESS":
+            account.status["Serving"] = "UPDATE_COMPLETE"
+            account.jobs = [("wordsight-dev-late", "InProgress", "")]
+        elif account.stopped:
+            account.jobs = [("wordsight-dev-late", "Stopped", "")]
+            account.status = {}  # deleted by another, so that nothing is left to do
+
+    destroy(account.stage(), tell=told.append, sleep=sleep, cdk=pytest.fail)
+    assert account.stopped == ["wordsight-dev-late"]
+    assert told[:2] == [
+        "waiting: WordsightServing-dev is UPDATE_IN_PROGRESS",
+        "stopping training job wordsight-dev-late",
+    ]
 
 
 def test_without_the_right_to_list_jobs_it_is_said_and_the_rest_is_stopped() -> None:
     account, told = running(), []
     account.refusals["list_training_jobs"] = Refused("AccessDeniedException", "no")
     account.executions[BATCHES] = [("first", "RUNNING", "", "")]
-    stop_what_runs(account.stage(), told.append, lambda s: None)
+    stop_what_runs(account.stage(), told.append, lambda s: None, set())
     assert account.stopped == ["first"]
     assert "could not be checked: training jobs that run: AccessDeniedException: no" in told
 
@@ -323,7 +370,7 @@ def test_an_endpoint_and_a_stack_that_are_updated_are_waited_for() -> None:
         account.status["Serving"] = "UPDATE_COMPLETE"
         account.endpoint = {"EndpointStatus": "InService", "EndpointConfigName": "e"}
 
-    wait_for_changes(account.stage(), told.append, sleep)
+    wait_for_changes(account.stage(), told.append, sleep, set())
     assert told == ["waiting: WordsightServing-dev is UPDATE_IN_PROGRESS, wordsight-dev is Updating"]
 
 
@@ -334,14 +381,14 @@ def test_a_stack_that_is_half_made_is_not_waited_for(status: str) -> None:
     account = Account()
     account.status["Serving"] = status
     account.endpoint = None
-    wait_for_changes(account.stage(), pytest.fail, pytest.fail)
+    wait_for_changes(account.stage(), pytest.fail, pytest.fail, set())
 
 
 def test_an_update_that_does_not_end_is_named_after_a_while() -> None:
     account = Account()
     account.status["Serving"] = "UPDATE_IN_PROGRESS"
     with pytest.raises(OperatorError, match="after 60 minutes this still changes: WordsightServing-dev is UPDATE_IN"):
-        wait_for_changes(account.stage(), lambda line: None, lambda s: None)
+        wait_for_changes(account.stage(), lambda line: None, lambda s: None, set())
 
 
 def test_a_person_types_the_stages_name_and_reads_what_goes(stage: Stage) -> None:
@@ -382,6 +429,6 @@ def test_where_nobody_can_be_asked_nothing_is_touched(stage: Stage, monkeypatch:
     deploy_data()
     monkeypatch.setattr("sys.argv", ["destroy", "dev"])
     monkeypatch.setattr("sys.stdin", io.StringIO("dev\n"))
-    with pytest.raises(SystemExit, match="give --yes"):
+    with pytest.raises(SystemExit, match="give YES=1"):
         main()
     assert len(boto3.client("s3").list_buckets()["Buckets"]) == 2

@@ -7,6 +7,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
+import botocore.session
 import pytest
 
 from operate.builder import DOCKER_MANIFEST
@@ -14,7 +15,7 @@ from operate.findings import Finding
 from operate.preflight import check, main, passes
 from operate.stage import Stage
 from stacks.config import StageConfig, stage_config
-from tests.operate.accounts import GOOD, QUOTAS, REGION, Account, Answer, paged, refusal
+from tests.operate.accounts import GOOD, QUOTAS, REGION, Account, Answer, holds, paged, refusal
 from tests.operate.builders import CONTAINERD, install, program
 
 PROD = stage_config("prod")
@@ -77,11 +78,14 @@ def test_a_quota_of_0_is_what_every_new_account_has(environ: dict[str, str]) -> 
     )
 
 
-def test_a_quota_of_1_is_too_few_for_an_update(environ: dict[str, str]) -> None:
-    one = paged({**QUOTAS, "ml.g4dn.xlarge for endpoint usage": 1})
-    failure = only_failure(stage(ListServiceQuotas=one), environ)
+def test_a_quota_of_1_is_too_few_for_an_update_and_enough_to_begin_with(environ: dict[str, str]) -> None:
+    one = {"ListServiceQuotas": paged({**QUOTAS, "ml.g4dn.xlarge for endpoint usage": 1})}
+    (warning,) = warnings(stage(**one), environ)
+    deployed = holds(Serving=("AWS::SageMaker::Endpoint", "wordsight-prod"))
+    failure = only_failure(stage(ListStackResources=deployed, **one), environ)
     assert '"ml.g4dn.xlarge for endpoint usage" is 1, and 2 are needed: an update runs the new' in failure.text
     assert "--desired-value 2" in failure.remedy
+    assert (warning.text, warning.remedy) == (failure.text, failure.remedy)
 
 
 def test_a_quota_that_was_never_changed_is_among_the_defaults(environ: dict[str, str]) -> None:
@@ -145,10 +149,12 @@ def test_the_builder_is_one_of_the_checks(tmp_path: Path, environ: dict[str, str
 
 
 def test_a_new_accounts_concurrency_throttles(environ: dict[str, str]) -> None:
-    ten = {"Quota": {"QuotaCode": "L-B99A9384", "Value": 10.0}}
-    (warning,) = warnings(stage(GetServiceQuota=ten), environ)
+    (warning,) = warnings(stage(GetAccountSettings={"AccountLimit": {"ConcurrentExecutions": 10}}), environ)
     assert "Lambda runs 10 functions of this account at once" in warning.text and "let 40 come" in warning.text
+    assert "one import and one batch take all of it" in warning.text
     assert "--service-code lambda --quota-code L-B99A9384 --desired-value 1000" in warning.remedy
+    (warning,) = warnings(stage(GetAccountSettings={"AccountLimit": {"ConcurrentExecutions": 39}}), environ)
+    assert warning.text.endswith("let 40 come")
 
 
 def test_what_a_service_does_not_answer_is_said_and_stops_nothing(environ: dict[str, str]) -> None:
@@ -156,6 +162,15 @@ def test_what_a_service_does_not_answer_is_said_and_stops_nothing(environ: dict[
     (warning,) = warnings(stage(ListServiceQuotas=denied), environ)
     assert warning.text.startswith("SageMaker's quotas could not be checked: ")
     assert "servicequotas:ListServiceQuotas" in warning.text
+
+
+def of_stacks(status: str, environ: dict[str, str]) -> list[Finding]:
+    """What is found of stacks that are all in this status."""
+
+    def described(asked: dict[str, Any]) -> Mapping[str, Any]:
+        return {"Stacks": [{"StackName": asked["StackName"], "CreationTime": "2026-01-01", "StackStatus": status}]}
+
+    return [each for each in check(stage(DescribeStacks=described), environ) if f"is {status}" in each.text]
 
 
 @pytest.mark.parametrize(
@@ -173,15 +188,37 @@ def test_what_a_service_does_not_answer_is_said_and_stops_nothing(environ: dict[
 def test_a_stack_is_left_as_a_deployment_can_or_can_not_go_on(
     environ: dict[str, str], status: str, level: str, remedy: str
 ) -> None:
-    def described(asked: dict[str, Any]) -> Mapping[str, Any]:
-        return {"Stacks": [{"StackName": asked["StackName"], "CreationTime": "2026-01-01", "StackStatus": status}]}
-
-    found = check(stage(DescribeStacks=described), environ)
-    stacks = [finding for finding in found if f"is {status}" in finding.text]
+    stacks = of_stacks(status, environ)
     assert [finding.text.split()[0] for finding in stacks] == [
         f"Wordsight{part}-prod" for part in ("Data", "Training", "Serving", "Api")
     ]
     assert {finding.level for finding in stacks} == {level} and all(remedy in finding.remedy for finding in stacks)
+
+
+BOTOCORE = botocore.session.get_session()
+WAITERS = BOTOCORE.get_waiter_model("cloudformation")
+STATUSES = BOTOCORE.get_service_model("cloudformation").shape_for("StackStatus").enum
+
+
+def ends(waiter: str) -> dict[str, str]:
+    """Whether a waiter ends well, by the status in which it finds the stack."""
+    name = "".join(word.capitalize() for word in waiter.split("-"))
+    return {acceptor.expected: acceptor.state for acceptor in WAITERS.get_waiter(name).acceptors}
+
+
+@pytest.mark.parametrize(
+    "status", [each for each in STATUSES if each.endswith("_IN_PROGRESS") and each != "REVIEW_IN_PROGRESS"]
+)
+def test_who_waits_for_a_stack_waits_as_long_as_it_changes_and_ends_well(environ: dict[str, str], status: str) -> None:
+    remedy = of_stacks(status, environ)[0].remedy
+    end = status.removesuffix("_IN_PROGRESS").removesuffix("_COMPLETE_CLEANUP") + "_COMPLETE"
+    if waiter := re.fullmatch(r"wait: aws cloudformation wait ([a-z-]+) --stack-name WordsightData-prod", remedy):
+        assert (ends(waiter[1]).get(status), ends(waiter[1])[end]) == (None, "success")
+    else:
+        assert remedy == "wait a few minutes, then again: make preflight STAGE=prod"
+        names = [each for each in WAITERS.waiter_names if each.startswith("Stack") and "Refactor" not in each]
+        for each in names:
+            assert "success" not in {a.state for a in WAITERS.get_waiter(each).acceptors if a.expected == end}
 
 
 def test_api_gateways_role_for_logs_is_noted_where_there_is_none(environ: dict[str, str]) -> None:
@@ -305,4 +342,20 @@ def test_a_bucket_that_is_adopted_must_be_there(environ: dict[str, str]) -> None
 
     failure = only_failure(stage(StageConfig(**BUCKETS), HeadBucket=head), environ)
     assert "data_bucket is kept-data, and account 123456789012 has no such bucket" in failure.text
-    assert failures(check(stage(StageConfig(**BUCKETS), HeadBucket={}), environ)) == []
+    assert failures(check(stage(StageConfig(**BUCKETS), HeadBucket={"BucketRegion": REGION}), environ)) == []
+
+
+def test_a_bucket_of_another_region_is_not_adopted(environ: dict[str, str]) -> None:
+    def head(asked: dict[str, Any]) -> Any:
+        return {"BucketRegion": "us-west-2" if asked["Bucket"] == "kept-data" else REGION}
+
+    failure = only_failure(stage(StageConfig(**BUCKETS), HeadBucket=head), environ)
+    assert failure.text == f"data_bucket is kept-data, which is in us-west-2, and SageMaker's own region is {REGION}"
+    assert failure.remedy == f"export AWS_REGION=us-west-2, or name a bucket in {REGION}"
+
+
+def test_a_bucket_that_the_stages_own_stack_holds_is_not_adopted(environ: dict[str, str]) -> None:
+    held = holds(Data=("AWS::S3::Bucket", "kept-data"))
+    failure = only_failure(stage(StageConfig(**BUCKETS), HeadBucket={}, ListStackResources=held), environ)
+    assert failure.text.startswith("data_bucket is kept-data, which WordsightData-dev still holds")
+    assert "leave data_bucket out" in failure.remedy and "retain_data=true" in failure.remedy

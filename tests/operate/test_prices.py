@@ -12,7 +12,7 @@ def test_idle_is_the_endpoint_and_active_is_a_training_beside_it() -> None:
     idle = 2 * USD_PER_HOUR["ml.g4dn.xlarge"]
     active = idle + 3 * USD_PER_HOUR["ml.c7i.2xlarge"]
     assert told["idle"].startswith(f"{idle:.2f} USD per hour, {730 * idle:.0f} USD per month 2 x ml.g4dn.xlarge")
-    assert told["active"].startswith(f"{active:.2f} USD per hour, {730 * active:.0f} USD per month")
+    assert told["active"].startswith(f"{active:.2f} USD per hour and 3 x ml.c7i.2xlarge while a training runs")
     assert told["paused"].startswith("under 2 USD per month")
 
 
@@ -26,3 +26,5 @@ def test_an_unknown_price_is_not_made_up() -> None:
     told = rows(endpoint_instance_type="ml.p5.48xlarge")
     assert "USD per hour" not in told["idle"] + told["active"]
     assert "ml.p5.48xlarge: see https://aws.amazon.com/sagemaker/ai/pricing" in told["idle"]
+    told = rows(training_instance_type="ml.p5.48xlarge")
+    assert "USD per month" in told["idle"] and "ml.p5.48xlarge: see https://" in told["active"]

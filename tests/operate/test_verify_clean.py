@@ -62,6 +62,17 @@ def test_a_bucket_is_meant_only_where_the_stage_keeps_its_data_and_its_size_says
     assert look(keeping).is_clean and not look(stage).is_clean
 
 
+def test_a_bucket_that_the_stage_adopts_is_meant_whatever_its_name(stage: Stage) -> None:
+    for name in ("wordsightdata-dev-data7e2128ca-1a2b", "somebodys-models", "somebodys-models-too"):
+        boto3.client("s3").create_bucket(Bucket=name)
+    knobs = {"data_bucket": "wordsightdata-dev-data7e2128ca-1a2b", "artifacts_bucket": "somebodys-models"}
+    adopting = Stage(StageConfig(stage="dev", **knobs), boto3.client)
+    why = "the stage adopts it, and no destroy removes it"
+    assert {(each.name, each.why, each.is_meant) for each in left(adopting).values()} == {
+        (f"bucket {name}", why, True) for name in knobs.values()
+    }
+
+
 def test_the_role_that_api_gateway_may_log_with_stays_and_no_other(stage: Stage) -> None:
     iam = boto3.client("iam")
     for name in ("WordsightApi-dev-ApiCloudWatchRole73-1a", "WordsightApi-dev-Role-1a", "WordsightApi-dev2-Role-1a"):
@@ -132,6 +143,14 @@ def test_an_endpoint_that_is_left_is_named_with_its_price(empty: Empty) -> None:
     (endpoint,) = left(empty.stage()).values()
     assert (endpoint.name, endpoint.costs) == ("endpoint wordsight-dev", "about 156 USD")
     assert "aws sagemaker delete-endpoint --endpoint-name wordsight-dev" in endpoint.why
+
+
+def test_what_a_stack_still_holds_goes_with_it_and_not_by_hand(empty: Empty) -> None:
+    empty.endpoint = {"EndpointStatus": "InService", "EndpointConfigName": CONFIG}
+    empty.tagged, empty.existing, empty.status["Serving"] = ["model/m"], ["m"], "CREATE_COMPLETE"
+    found = left(empty.stage())
+    whys = [found[name].why for name in ("endpoint wordsight-dev", "model m")]
+    assert all("its stack is there: make destroy STAGE=dev" in why and "aws sagemaker" not in why for why in whys)
 
 
 def test_models_are_found_by_their_tags_if_they_still_exist(empty: Empty) -> None:

@@ -1,5 +1,3 @@
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -237,18 +235,6 @@ def test_the_powertools_layer_is_the_one_that_requirements_name() -> None:
     """Layer 36 carries 3.31.1: https://github.com/aws-powertools/powertools-lambda-python/releases"""
     assert POWERTOOLS_LAYER_VERSION == 36
     assert "aws-lambda-powertools==3.31.1" in (REPOSITORY / "requirements.txt").read_text()
-
-
-@pytest.mark.parametrize(("stage", "usd_per_hour"), [("dev", "0.21"), ("prod", "0.74")])
-def test_the_cost_is_told_before_a_deployment(stage: str, usd_per_hour: str) -> None:
-    ran = subprocess.run([sys.executable, "-m", "stacks.config", stage], cwd=REPOSITORY, capture_output=True, text=True)
-    assert f"about {usd_per_hour} USD per hour" in ran.stdout
-
-
-def test_an_unknown_price_is_not_made_up() -> None:
-    config = StageConfig(stage="prod", endpoint_instance_type="ml.p5.48xlarge")
-    assert "USD" not in config.cost
-    assert "pricing" in config.cost
 
 
 def test_without_a_stage_it_is_dev() -> None:
