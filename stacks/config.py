@@ -30,6 +30,9 @@ DEFAULT_STAGE = "dev"
 StackPart = Literal["Data", "Training", "Serving", "Api"]
 """The stacks of a stage, in the order in which they are deployed."""
 
+CONFIGURATION_OUTPUT = "Configuration"
+"""Of the API's stack: `StageConfig.configuration`, with which the next deployment is compared."""
+
 POWERTOOLS_LAYER_VERSION = 36
 """The public layer that carries aws-lambda-powertools and pydantic at the versions of requirements.txt."""
 POWERTOOLS_LAYER = "AWSLambdaPowertoolsPythonV3-python314-arm64"
