@@ -147,7 +147,7 @@ def test_a_query_is_spelled_as_signatures_spell_it() -> None:
 
 
 def test_a_refusal_has_its_status() -> None:
-    with answering([(403, {}, b'{"detail": "the key is wrong"}')]) as (url, _):
-        with pytest.raises(RefusedError, match="the key is wrong") as refused:
-            Api(url, "").get("/models")
+    answer = (403, {}, b'{"detail": "the key is wrong"}')
+    with answering([answer]) as (url, _), pytest.raises(RefusedError, match="the key is wrong") as refused:
+        Api(url, "").get("/models")
     assert refused.value.status == 403
