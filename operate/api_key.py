@@ -1,30 +1,33 @@
-"""The API key of a deployed stage: `python -m operate.api_key STAGE`."""
+"""Prints the API key of a deployed stage.
+
+python -m operate.api_key dev
+"""
 
 import argparse
 import sys
+from collections.abc import Sequence
 
-import boto3
+from botocore.exceptions import BotoCoreError, ClientError
 
-
-def api_key(stage: str) -> str | None:
-    """The key that the stage's API asks for, in the account of the shell's credentials; None if it asks for none.
-
-    Raises ClientError if the stage is not deployed, or the credentials don't allow to read its key.
-    """
-    (stack,) = boto3.client("cloudformation").describe_stacks(StackName=f"WordsightApi-{stage}")["Stacks"]
-    outputs = {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
-    if "ApiKeyId" not in outputs:
-        return None
-    key: str = boto3.client("apigateway").get_api_key(apiKey=outputs["ApiKeyId"], includeValue=True)["value"]
-    return key
+from operate.api import open_api
+from operate.stage import OperatorError, add_stage_arguments, chosen_stage
 
 
-def main() -> None:
+def main(argv: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m operate.api_key", description="Print the API key of a stage.")
-    parser.add_argument("stage", metavar="STAGE")
-    key = api_key(parser.parse_args().stage)
-    print(key or sys.exit("this stage asks for no API key: see auth in stacks/config.py"))
+    add_stage_arguments(parser)
+    chosen = parser.parse_args(argv)
+    try:
+        key = open_api(chosen_stage(chosen)).key
+    except (OperatorError, ClientError, BotoCoreError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    if not key:
+        print(f"{chosen.stage} asks for no API key: see auth in stacks/config.py", file=sys.stderr)
+        return 1
+    print(key)
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main(sys.argv[1:]))

@@ -9,9 +9,12 @@ the endpoint is asked what it serves, for SageMaker rolls an update back without
 import argparse
 import base64
 import os
-import subprocess
+import shlex
 import sys
+import time
 from collections.abc import Callable, Mapping, Sequence
+from http import HTTPStatus
+from typing import Protocol
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -19,20 +22,31 @@ from contract.limits import MODEL_VERSION_HEADER
 from operate import doctor, preflight
 from operate.api import open_api
 from operate.builder import REPOSITORY
+from operate.cdk import cdk_command, run_cdk
 from operate.stage import OperatorError, Stage, add_stage_arguments, chosen_stage
-from wordsight.api import Api, CommandError
-
-CONFIGURATION_OUTPUT = "Configuration"
-"""Of the API's stack: the knobs that differ from the defaults, as JSON."""
+from stacks.config import CONFIGURATION_OUTPUT
+from wordsight.api import Api, CommandError, RefusedError
 
 SAMPLE = REPOSITORY / "local/sample.png"
 LABELS = ("fish", "house", "tree", "car")
+
+KEY_WAIT_S = 120
+"""How long API Gateway may refuse a key that it has just made: a new one takes a while to be known everywhere."""
+KEY_POLL_S = 5
 
 Run = Callable[[Sequence[str]], int]
 """Runs a program, which shows what it does; its exit status."""
 
 Ask = Callable[[str], str]
 """Puts a question to a person."""
+
+Sleep = Callable[[float], None]
+
+
+class Examine(Protocol):
+    """What is wrong with a stage, for a person; `cli_failed`: where the stage shows nothing, the CLI has said it."""
+
+    def __call__(self, stage: Stage, *, cli_failed: bool = False) -> str: ...
 
 
 def cdk_deploy(stage: str, context: Sequence[str], *, asks: bool) -> list[str]:
@@ -41,9 +55,8 @@ def cdk_deploy(stage: str, context: Sequence[str], *, asks: bool) -> list[str]:
 
     https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/validate-stack-deployments.html
     """
-    chosen = [word for pair in (*context, f"stage={stage}") for word in ("--context", pair)]
     approval = [] if asks else ["--require-approval", "never"]
-    return [str(REPOSITORY / "node_modules/.bin/cdk"), "deploy", "--all", "--method", "change-set", *chosen, *approval]
+    return cdk_command("deploy", stage, context, "--method", "change-set", *approval)
 
 
 def changes(stage: Stage, context: Sequence[str]) -> tuple[list[str], list[str]]:
@@ -79,7 +92,7 @@ def may_begin(stage: Stage, context: Sequence[str], *, yes: bool, ask: Ask | Non
     return not lost
 
 
-def verify(stage: Stage) -> str:
+def verify(stage: Stage, sleep: Sleep = time.sleep) -> str:
     """That the new deployment is what answers, in a sentence. Raises OperatorError or CommandError if it is not."""
     name = stage.outputs("Serving")["EndpointName"]
     endpoint = stage.connect("sagemaker").describe_endpoint(EndpointName=name)
@@ -97,7 +110,27 @@ def verify(stage: Stage) -> str:
         )
     api = open_api(stage)
     api.get("/health")  # which is a problem unless the endpoint that the API asks is in service
-    return _classify(api)
+    return _answer(api, sleep)
+
+
+def _answer(api: Api, sleep: Sleep) -> str:
+    """What `_classify` says, as soon as the key of the API is accepted."""
+    waited_s = 0
+    while True:
+        try:
+            return _classify(api)
+        except RefusedError as error:
+            if error.status != HTTPStatus.FORBIDDEN or not api.key:
+                raise
+            if waited_s >= KEY_WAIT_S:
+                raise OperatorError(
+                    f"its API refuses its own key for {KEY_WAIT_S // 60} minutes now: {error}. If the key is new it "
+                    "may take longer: make deploy again, which asks the API anew and changes nothing else"
+                ) from None
+        if not waited_s:
+            print(f"\nThe API does not take its key yet, which may be new: waiting up to {KEY_WAIT_S} s", flush=True)
+        sleep(KEY_POLL_S)
+        waited_s += KEY_POLL_S
 
 
 def _classify(api: Api) -> str:
@@ -147,23 +180,24 @@ def deploy(
     *,
     yes: bool,
     ask: Ask | None,
-    run: Run = subprocess.call,
-    examine: Callable[[Stage], str] = doctor.report,
+    run: Run = run_cdk,
+    examine: Examine = doctor.report,
+    sleep: Sleep = time.sleep,
 ) -> int:
     """Check, deploy and verify; 0 only if the new deployment answers. `examine` tells why where it does not."""
     name = stage.config.stage
     command = cdk_deploy(name, context, asks=bool(ask) and not yes)
     if not preflight.passes(stage, environ):
-        print(f"Nothing was deployed. To try it in spite of that: npx cdk {' '.join(command[1:])}")
+        print(f"Nothing was deployed. To try it in spite of that: npx cdk {shlex.join(command[1:])}")
         return 1
     if not may_begin(stage, context, yes=yes, ask=ask):
         return 1
     sys.stdout.flush()  # what the CLI shows comes behind it, in a file too
     if run(command):
-        print(f"\nThe deployment of {name} failed.\n\n{examine(stage)}", file=sys.stderr)
+        print(f"\nThe deployment of {name} failed.\n\n{examine(stage, cli_failed=True)}", file=sys.stderr)
         return 1
     try:
-        print(f"\n{verify(stage)}.\n\n{next_steps(stage)}")
+        print(f"\n{verify(stage, sleep)}.\n\n{next_steps(stage)}")
     except (OperatorError, CommandError, ClientError, BotoCoreError) as error:
         print(f"\nIt is deployed, but {error}\n\n{examine(stage)}", file=sys.stderr)
         return 1

@@ -10,23 +10,20 @@ import argparse
 import contextlib
 import functools
 import json
-import shlex
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any, get_args
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from operate import verify_clean
+from operate.cdk import cdk_command, run_cdk
 from operate.evidence import is_absent, said
 from operate.stage import OperatorError, Stage, add_stage_arguments, chosen_stage
 from operate.verify_clean import RUNNING_JOB
 from stacks.config import StackPart
 
-REPOSITORY = Path(__file__).resolve().parents[1]
 MAX_KEYS = 1000
 """Of one DeleteObjects."""
 STOP_WAIT_S = 15 * 60
@@ -62,7 +59,8 @@ def destroy(
     for bucket in buckets_that_go(stage):
         with _refusal_told(f"{bucket} is emptied by CloudFormation's function", tell):
             empty(stage, bucket, tell)
-    if any(stage.stack(part) for part in get_args(StackPart)) and cdk(cdk_destroy(stage, context)):
+    command = cdk_command("destroy", stage.config.stage, context, "--force")
+    if any(stage.stack(part) for part in get_args(StackPart)) and cdk(command):
         raise OperatorError(
             f"cdk destroy failed, its last lines say why. Run it again, or ask: make doctor STAGE={stage.config.stage}"
         )
@@ -78,14 +76,6 @@ def _refusal_told(what: str, tell: Tell) -> Iterator[None]:
         yield
     except (ClientError, BotoCoreError) as error:
         tell(f"{what}: {said(error)}")
-
-
-def cdk_destroy(stage: Stage, context: Sequence[str]) -> list[str]:
-    """The command of the CDK CLI."""
-    chosen = [word for pair in (f"stage={stage.config.stage}", *context) for word in ("--context", pair)]
-    # The app by this very Python: whoever called it may not have it in PATH.
-    app = ["--app", f"{shlex.quote(sys.executable)} app.py"]
-    return [str(REPOSITORY / "node_modules/.bin/cdk"), "destroy", "--all", "--force", *app, *chosen]
 
 
 def refuse_if_protected(stage: Stage) -> None:
@@ -264,10 +254,6 @@ def may_go_on(stage: Stage, ask: Callable[[str], str]) -> bool:
     return ask(question).strip() == stage.config.stage
 
 
-def _run(command: Sequence[str]) -> int:
-    return subprocess.run(command, cwd=REPOSITORY, check=False).returncode  # noqa: S603 (the CLI that is pinned)
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m operate.destroy", description="Take a stage down.")
     add_stage_arguments(parser)
@@ -282,7 +268,7 @@ def main() -> None:
             if not may_go_on(stage, input):
                 raise OperatorError("that is not its name, and nothing was touched")
         tell = functools.partial(print, flush=True)
-        remains = destroy(stage, arguments.context, tell=tell, sleep=time.sleep, cdk=_run)
+        remains = destroy(stage, arguments.context, tell=tell, sleep=time.sleep, cdk=run_cdk)
     except OperatorError as error:
         sys.exit(str(error))
     except (ClientError, BotoCoreError) as error:

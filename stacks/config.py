@@ -31,6 +31,9 @@ StackPart = Literal["Data", "Training", "Serving", "Api"]
 NO_KNOBS = ("nag", "cli-telemetry")
 """What else the context holds: whether cdk-nag runs, and the CDK CLI's own telemetry."""
 
+CONFIGURATION_OUTPUT = "Configuration"
+"""Of the API's stack: `StageConfig.configuration`, with which the next deployment is compared."""
+
 POWERTOOLS_LAYER_VERSION = 36
 """The public layer that carries aws-lambda-powertools and pydantic at the versions of requirements.txt."""
 POWERTOOLS_LAYER = "AWSLambdaPowertoolsPythonV3-python314-arm64"

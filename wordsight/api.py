@@ -13,7 +13,7 @@ from http.client import HTTPException, HTTPMessage
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.error import HTTPError, URLError
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 from urllib.request import Request, urlopen
 
 from contract.forms import write_form
@@ -35,6 +35,14 @@ _UPLOAD_TIMEOUT_S = 300
 
 class CommandError(Exception):
     """What a person is told before the command ends with 1."""
+
+
+class RefusedError(CommandError):
+    """The API's own refusal, with the status of its answer."""
+
+    def __init__(self, sentence: str, status: int) -> None:
+        super().__init__(sentence)
+        self.status = status
 
 
 Sign = Callable[[str, str, bytes | None, Mapping[str, str]], Mapping[str, str]]
@@ -84,7 +92,9 @@ class Api:
         content = None if body is None else json.dumps(body).encode()
         media_type = {"content-type": "application/json"} if content else {}
         sent = {API_KEY_HEADER: self.key, **media_type, **(headers or {})}
-        url = f"{self.url.rstrip('/')}{path}" + (f"?{urlencode(query)}" if query else "")
+        # As SigV4 spells it: a signature is made of what is sent, and API Gateway checks it against this spelling.
+        asked = f"?{urlencode(query, quote_via=quote)}" if query else ""
+        url = f"{self.url.rstrip('/')}{path}{asked}"
         for left in reversed(range(MAX_ATTEMPTS)):
             try:
                 signed = self.sign(method, url, content, sent) if self.sign else sent
@@ -92,7 +102,7 @@ class Api:
                 return json.loads(answer) if answer else None, received
             except HTTPError as error:
                 if error.code not in (429, 503) or not left:
-                    raise CommandError(_sentence(error)) from None
+                    raise RefusedError(_sentence(error), error.code) from None
                 self.pause(float(error.headers.get("retry-after") or _PAUSE_S))
             except ValueError:
                 raise CommandError("what answers there is not the API: its answer is no JSON") from None

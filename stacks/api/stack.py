@@ -13,7 +13,7 @@ from contract import limits, problems
 from contract.idempotency import IDEMPOTENCY_HEADER
 from contract.routes import API_KEY_HEADER, OPENAPI, ROUTES, STAGE_NAME
 from stacks.api.functions import annotate_function, classify_function, manage_function
-from stacks.config import StageConfig
+from stacks.config import CONFIGURATION_OUTPUT, StageConfig
 from stacks.data import DataStack
 from stacks.handler_function import log_group
 from stacks.nag import acknowledge, managed_policy
@@ -96,7 +96,7 @@ class ApiStack(Stack):
             plan.add_api_key(key)
             plan.add_api_stage(stage=api.deployment_stage)
             CfnOutput(self, "ApiKeyId", value=key.key_id)
-        CfnOutput(self, "Configuration", value=config.configuration)  # what the next deployment is compared with
+        CfnOutput(self, CONFIGURATION_OUTPUT, value=config.configuration)
         url = f"https://{api.rest_api_id}.execute-api.{Aws.REGION}.{Aws.URL_SUFFIX}/{STAGE_NAME}"
         CfnOutput(self, "ApiUrl", value=url)
 

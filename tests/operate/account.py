@@ -66,6 +66,8 @@ class Account:
     """Newest first: name, status, failure reason."""
     executions: dict[str, list[tuple[str, str, str, str]]] = field(default_factory=dict)
     """By machine, newest first: name, status, error, cause."""
+    change_sets: dict[str, tuple[str, str]] = field(default_factory=dict)
+    """The one that a stack has, with its status and reason."""
     alarms: dict[str, str] = field(default_factory=dict)
     """Those that are on, with their reason."""
     is_bootstrapped: bool = True
@@ -176,6 +178,16 @@ class Account:
             for number, (when, logical_id, kind, status, reason) in enumerate(happened)
         ]
         return {"StackEvents": events[::-1]}
+
+    def list_change_sets(self, asked: Any) -> Any:
+        part = self._part(asked)
+        found = [self.change_sets[part]] if part in self.change_sets else []
+        return {
+            "Summaries": [
+                {"ChangeSetName": "cdk-deploy-change-set", "Status": status, "StatusReason": reason}
+                for status, reason in found
+            ]
+        }
 
     def describe_endpoint(self, asked: Any) -> Any:
         if self.endpoint is None:

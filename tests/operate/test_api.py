@@ -2,6 +2,7 @@ import threading
 from collections.abc import Iterator, Mapping
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
+from urllib.parse import parse_qsl
 
 import pytest
 from botocore.auth import SigV4Auth
@@ -70,7 +71,9 @@ class Guard(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers.get("content-length") or 0))
         named = self.headers["authorization"].partition("SignedHeaders=")[2].partition(",")[0].split(";")
         headers = {name: self.headers[name] for name in named}
-        request = AWSRequest(self.command, f"http://{self.headers['host']}{self.path}", data=body, headers=headers)
+        path, _, query = self.path.partition("?")
+        url, asked = f"http://{self.headers['host']}{path}", dict(parse_qsl(query))  # which botocore spells as AWS does
+        request = AWSRequest(self.command, url, data=body, headers=headers, params=asked)
         request.context["timestamp"] = self.headers["x-amz-date"]
         auth = SigV4Auth(Credentials("AKIA1", "secret"), "execute-api", REGION)
         signature = auth.signature(auth.string_to_sign(request, auth.canonical_request(request)), request)
@@ -98,7 +101,7 @@ def test_what_is_signed_is_what_arrives(guarded: str, monkeypatch: pytest.Monkey
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIA1")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
     api = Api(guarded, "", sign=signed(REGION))
-    assert api.get("/annotations", dataset="my pets") is True
+    assert api.get("/annotations", dataset="my pets/2026 + ~more", limit=5) is True
     assert api.create("/models/base/promote", {"force": True}) is True
     assert api.create("/models/a%20b/promote") is True
     sign = api.sign or pytest.fail("it was given")

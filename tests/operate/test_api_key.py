@@ -6,7 +6,7 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from operate.api_key import api_key, main
+from operate.api_key import main
 
 
 @pytest.fixture
@@ -26,25 +26,33 @@ def deploy(cloudformation: Any, stage: str, **outputs: str) -> None:
     cloudformation.create_stack(StackName=f"WordsightApi-{stage}", TemplateBody=json.dumps(template))
 
 
-def test_the_key_is_that_of_the_stage(
+def test_the_key_is_that_of_the_stage(cloudformation: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    key = boto3.client("apigateway").create_api_key(name="key", value="secret-secret-secret")
+    deploy(cloudformation, "dev", ApiUrl="https://dev.example/v1/", ApiKeyId=key["id"])
+    deploy(cloudformation, "prod", ApiUrl="https://prod.example/v1/")
+    assert main(["dev"]) == 0
+    assert capsys.readouterr().out == "secret-secret-secret\n"
+
+
+def test_the_region_is_the_one_that_the_cdk_deploys_to(
     cloudformation: Any, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     key = boto3.client("apigateway").create_api_key(name="key", value="secret-secret-secret")
     deploy(cloudformation, "dev", ApiUrl="https://dev.example/v1/", ApiKeyId=key["id"])
-    deploy(cloudformation, "prod", ApiUrl="https://prod.example/v1/")
-    monkeypatch.setattr("sys.argv", ["api_key", "dev"])
-    main()
+    monkeypatch.setenv("AWS_REGION", "us-east-1")
+    monkeypatch.delenv("AWS_DEFAULT_REGION")
+    assert main(["dev"]) == 0
     assert capsys.readouterr().out == "secret-secret-secret\n"
 
 
-def test_a_stage_that_asks_for_no_key_says_so(cloudformation: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_stage_that_asks_for_no_key_says_so(cloudformation: Any, capsys: pytest.CaptureFixture[str]) -> None:
     deploy(cloudformation, "prod", ApiUrl="https://prod.example/v1/")
-    assert api_key("prod") is None
-    monkeypatch.setattr("sys.argv", ["api_key", "prod"])
-    with pytest.raises(SystemExit, match="this stage asks for no API key"):
-        main()
+    assert main(["prod"]) == 1
+    assert "prod asks for no API key" in capsys.readouterr().err
 
 
-def test_a_stage_that_is_not_deployed_is_named(cloudformation: Any) -> None:
-    with pytest.raises(cloudformation.exceptions.ClientError, match="WordsightApi-dev does not exist"):
-        api_key("dev")
+def test_what_is_wrong_is_said_in_a_sentence(cloudformation: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["dev"]) == 1
+    assert capsys.readouterr().err == "WordsightApi-dev is not deployed here: make deploy STAGE=dev\n"
+    assert main(["dev", "-c", "auth=all"]) == 1
+    assert "auth is 'all'" in capsys.readouterr().err

@@ -1,4 +1,5 @@
 import json
+import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -6,11 +7,11 @@ from typing import Any
 import pytest
 
 from contract.models import Model
-from operate.builder import REPOSITORY
-from operate.deploy import deploy, main, verify
+from operate.cdk import cdk_command
+from operate.deploy import KEY_POLL_S, KEY_WAIT_S, deploy, main, verify
 from operate.stage import OperatorError, Stage
 from stacks.config import StageConfig, from_context
-from tests.lambdas.gateway import served
+from tests.lambdas.gateway import Event, Resolve, served
 from tests.operate.accounts import GOOD, Account, refusal
 from tests.operate.builders import install, program
 from tests.wordsight.conftest import (  # noqa: F401, the fixtures that the ones here need
@@ -35,14 +36,30 @@ ENDPOINT = {
 class Cloud(Account):
     """A good account, in which nothing is deployed until the CDK CLI, which is `run`, has deployed it."""
 
-    def __init__(self, url: str, key: bool = True) -> None:
+    url = ""
+    key = True
+
+    def __init__(self, resolve: Resolve) -> None:
         super().__init__(GOOD)
-        self.url, self.key = url, key
+        self._resolve = resolve
         self.status = 0
         self.configuration: str | None = None
         self.endpoint: dict[str, Any] = dict(ENDPOINT)
+        self.refusals = 0
+        """How many requests API Gateway refuses, as it does not know the key yet."""
+        self.waited_s = 0.0
         self.commands: list[list[str]] = []
         self.examined: list[str] = []
+
+    def resolve(self, event: Event) -> dict[str, Any]:
+        if event["path"] == "/health" or not self.refusals:
+            return self._resolve(event)
+        self.refusals -= 1
+        body = json.dumps({"detail": "the API key is missing or wrong: send it in the header x-api-key"})
+        return {"statusCode": 403, "body": body, "multiValueHeaders": {}, "isBase64Encoded": False}
+
+    def sleep(self, seconds: float) -> None:
+        self.waited_s += seconds
 
     def run(self, command: Sequence[str]) -> int:
         self.commands.append([*command])
@@ -74,16 +91,17 @@ class Cloud(Account):
         stack = {"StackName": asked["StackName"], "CreationTime": "2026-01-01", "StackStatus": "CREATE_COMPLETE"}
         return {"Stacks": [{**stack, "Outputs": described}]}
 
-    def examine(self, stage: Stage) -> str:
-        self.examined.append(stage.config.stage)
+    def examine(self, stage: Stage, *, cli_failed: bool = False) -> str:
+        self.examined.append("the CLI failed" if cli_failed else "it is deployed")
         return "The quota is 0."
 
 
 @pytest.fixture
 def cloud(system: System) -> Iterator[Cloud]:  # noqa: F811
     """Its API is the real functions."""
-    with served(system.resolve) as url:
-        yield Cloud(url)
+    cloud = Cloud(system.resolve)
+    with served(cloud.resolve) as cloud.url:
+        yield cloud
 
 
 Deploy = Callable[..., int]
@@ -98,7 +116,9 @@ def deploys(cloud: Cloud, tmp_path: Path) -> Deploy:
         config = from_context(dict(pair.split("=") for pair in (*file.split(), *context)))
         ask = None if answer is None else lambda question: answer
         stage = Stage(config, cloud.connect)
-        return deploy(stage, context, environ, yes=yes, ask=ask, run=cloud.run, examine=cloud.examine)
+        return deploy(
+            stage, context, environ, yes=yes, ask=ask, run=cloud.run, examine=cloud.examine, sleep=cloud.sleep
+        )
 
     return run
 
@@ -106,9 +126,8 @@ def deploys(cloud: Cloud, tmp_path: Path) -> Deploy:
 def test_a_deployment_ends_with_an_answer_and_what_to_do_next(deploys: Deploy, cloud: Cloud, capsys: Any) -> None:
     assert deploys("spot=true") == 0
     (command,) = cloud.commands
-    assert command[0] == str(REPOSITORY / "node_modules/.bin/cdk")
-    said = " ".join(command[1:])
-    assert said == ("deploy --all --method change-set --context spot=true --context stage=dev --require-approval never")
+    options = ["--method", "change-set", "--require-approval", "never"]
+    assert command == cdk_command("deploy", "dev", ["spot=true"], *options)
     told = capsys.readouterr().out
     order = [
         "the account is 123456789012",
@@ -137,10 +156,16 @@ def test_a_person_is_asked_and_the_cli_asks_for_permissions(deploys: Deploy, clo
 
 def test_what_would_stop_it_stops_it_before_anything_is_deployed(deploys: Deploy, cloud: Cloud, capsys: Any) -> None:
     cloud.answers["ssm.GetParameter"] = refusal("ParameterNotFound")
-    assert deploys() == 1 and cloud.commands == []
+    assert deploys("cors_origins=https://a.example, https://b.example") == 1 and cloud.commands == []
     told = capsys.readouterr().out
     assert "make bootstrap" in told and "1 of these would stop the deployment of dev" in told
-    assert "npx cdk deploy --all" in told
+    assert (
+        shlex.split(told.partition("npx ")[2].splitlines()[0])[1:]
+        == cdk_command(
+            *("deploy", "dev", ["cors_origins=https://a.example, https://b.example"]),
+            *("--method", "change-set", "--require-approval", "never"),
+        )[1:]
+    )
 
 
 REVERTED = "  auth: iam is deployed, this sets api_key"
@@ -181,13 +206,13 @@ def test_a_knob_that_is_new_or_stays_stops_nothing(deploys: Deploy, cloud: Cloud
 
 def test_why_it_failed_is_told_at_once(deploys: Deploy, cloud: Cloud, capsys: Any) -> None:
     cloud.status = 1
-    assert deploys() == 1 and cloud.examined == ["dev"]
+    assert deploys() == 1 and cloud.examined == ["the CLI failed"]
     assert "The deployment of dev failed.\n\nThe quota is 0." in capsys.readouterr().err
 
 
 def test_an_update_that_sagemaker_rolled_back_is_no_success(deploys: Deploy, cloud: Cloud, capsys: Any) -> None:
     cloud.endpoint |= {"EndpointConfigName": "EndpointConfig-old", "FailureReason": "The alarm fired."}
-    assert deploys() == 1 and cloud.examined == ["dev"]
+    assert deploys() == 1 and cloud.examined == ["it is deployed"]
     told = capsys.readouterr().err
     assert "It is deployed, but the endpoint wordsight-dev serves by EndpointConfig-old and not by endpointc" in told
     assert "SageMaker rolled its update back. The alarm fired." in told
@@ -201,8 +226,28 @@ def test_an_endpoint_that_is_not_in_service_is_no_success(deploys: Deploy, cloud
 
 def test_an_api_that_does_not_answer_is_no_success(deploys: Deploy, cloud: Cloud, capsys: Any) -> None:
     cloud.url = "http://127.0.0.1:1/v1"
-    assert deploys() == 1 and cloud.examined == ["dev"]
+    assert deploys() == 1 and cloud.examined == ["it is deployed"]
     assert "It is deployed, but nothing answers at 127.0.0.1:1" in capsys.readouterr().err
+
+
+def test_a_key_that_is_not_known_yet_is_waited_for(deploys: Deploy, cloud: Cloud, capsys: Any) -> None:
+    cloud.refusals = 3
+    assert deploys() == 0 and cloud.waited_s == 3 * KEY_POLL_S
+    told = capsys.readouterr().out
+    assert told.count("The API does not take its key yet") == 1
+    assert told.index("does not take its key yet") < told.index("says that local/sample.png is a")
+
+
+def test_a_key_that_stays_unknown_is_not_waited_for_for_ever(deploys: Deploy, cloud: Cloud, capsys: Any) -> None:
+    cloud.refusals = 1000
+    assert deploys() == 1 and cloud.waited_s == KEY_WAIT_S
+    assert "its API refuses its own key for 2 minutes now: the API key is missing or wrong" in capsys.readouterr().err
+
+
+def test_who_may_not_call_an_api_without_a_key_is_told_at_once(deploys: Deploy, cloud: Cloud, capsys: Any) -> None:
+    cloud.key, cloud.refusals = False, 1
+    assert deploys("auth=none") == 1 and cloud.waited_s == 0
+    assert "It is deployed, but the API key is missing" in capsys.readouterr().err
 
 
 def test_another_model_than_the_live_one_is_no_success(cloud: Cloud, system: System) -> None:  # noqa: F811

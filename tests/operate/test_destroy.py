@@ -10,7 +10,6 @@ from moto import mock_aws
 
 from operate.destroy import (
     buckets_that_go,
-    cdk_destroy,
     destroy,
     empty,
     main,
@@ -253,12 +252,6 @@ def test_when_cdk_fails_the_logs_stay_to_be_read(stage: Stage) -> None:
     with pytest.raises(OperatorError, match=r"cdk destroy failed.*make doctor STAGE=dev"):
         destroy(stage, tell=print, sleep=lambda s: None, cdk=Cdk(status=1))
     assert len(boto3.client("logs").describe_log_groups()["logGroups"]) == 1
-
-
-def test_the_command_names_the_stage_its_knobs_and_this_python(stage: Stage) -> None:
-    command = cdk_destroy(stage, ["auth=iam"])
-    assert command[1:4] == ["destroy", "--all", "--force"]
-    assert command[-4:] == ["--context", "stage=dev", "--context", "auth=iam"]
 
 
 class Running(Account):

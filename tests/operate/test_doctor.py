@@ -4,7 +4,7 @@ from operate.causes import CAUSES
 from operate.doctor import diagnose, main, report
 from operate.evidence import gather
 from tests.operate.account import ENDPOINT_LOG, Account, Refused
-from tests.operate.failures import CASES, HEALTHY
+from tests.operate.failures import CASES, HEALTHY, NO_QUOTA
 
 
 @pytest.fixture
@@ -17,8 +17,8 @@ def test_each_failure_has_its_own_cause_first(name: str, account: Account) -> No
     cause, break_it, knobs = CASES[name]
     break_it(account)
     seen = gather(account.stage(**knobs))
-    findings = diagnose(seen)
-    assert [finding.cause.key for finding in findings][:1] == [cause], findings
+    found = diagnose(seen)
+    assert [each.cause.key for each in found][:1] == [cause], found
     assert [refused for refused in seen.unseen if "AccessDenied" not in refused] == []
 
 
@@ -103,3 +103,51 @@ def test_a_long_line_of_a_log_is_cut(account: Account) -> None:
     account.streams[ENDPOINT_LOG] = [(name, made, ['{"message": "no config.json", "exception": "' + "x" * 5000])]
     text = report(account.stage())
     assert "no config.json" in text and len(text) < 3000
+
+
+NO_STACK_FAILED = "No stack failed; the CLI's last lines above say why."
+
+
+@pytest.mark.parametrize("name", ["nothing_deployed_where_the_shell_points", "a_first_deployment_in_review"])
+def test_a_cli_that_failed_before_any_stack_did_has_said_why_itself(name: str, account: Account) -> None:
+    account.status = {} if name.startswith("nothing") else {"Data": "REVIEW_IN_PROGRESS"}
+    account.endpoint = None
+    text = report(account.stage(), cli_failed=True)
+    assert NO_STACK_FAILED in text and "change set" in text
+    assert "make deploy" not in text and "Probable cause" not in text
+
+
+def test_a_sound_stage_is_not_called_healthy_where_the_cli_failed(account: Account) -> None:
+    text = report(account.stage(), cli_failed=True)
+    assert NO_STACK_FAILED in text and "healthy" not in text
+
+
+def test_a_training_that_failed_once_is_no_cause_of_a_failed_deployment(account: Account) -> None:
+    CASES["a_training_without_a_dataset"][1](account)
+    text = report(account.stage(), cli_failed=True)
+    assert text.index(NO_STACK_FAILED) < text.index("Also: The last training failed")
+
+
+def test_a_stack_that_failed_is_the_cause_of_a_failed_deployment(account: Account) -> None:
+    CASES["no_quota"][1](account)
+    text = report(account.stage(), cli_failed=True)
+    assert "Probable cause: The account's quota does not allow the instances." in text
+    assert NO_STACK_FAILED not in text
+
+
+def test_a_refused_change_set_is_a_cause_in_its_own_words(account: Account) -> None:
+    account.change_sets = {
+        "Data": ("FAILED", "The submitted information didn't contain changes."),
+        "Serving": ("FAILED", NO_QUOTA),
+        "Api": ("CREATE_COMPLETE", ""),
+    }
+    text = report(account.stage(), cli_failed=True)
+    assert "Probable cause: The account's quota does not allow the instances." in text
+    assert "Read in WordsightServing-dev, its change set: The account-level service limit" in text
+    assert NO_STACK_FAILED not in text and "didn't contain" not in text
+
+
+def test_change_sets_that_may_not_be_listed_are_said(account: Account) -> None:
+    account.refusals["list_change_sets"] = Refused("UnknownOperationException", "There is no ListChangeSets here.")
+    text = report(account.stage(), cli_failed=True)
+    assert NO_STACK_FAILED in text and "change sets: UnknownOperationException" in text

@@ -9,7 +9,7 @@ import pytest
 from contract.forms import read_fields
 from contract.limits import MAX_IMAGES, MAX_INLINE_IMAGE_BYTES, MAX_INVOCATION_BYTES
 from contract.routes import API_KEY_HEADER
-from wordsight.api import MAX_ATTEMPTS, Api, CommandError, connect, image_chunks, image_source
+from wordsight.api import MAX_ATTEMPTS, Api, CommandError, RefusedError, connect, image_chunks, image_source
 
 Answers = list[tuple[int, dict[str, str], bytes]]
 Seen = list[tuple[str, dict[str, str], bytes]]
@@ -138,3 +138,16 @@ def test_an_image_too_large_for_a_request_is_uploaded_by_the_form_it_gets() -> N
 def test_an_image_too_large_for_the_model_is_refused_before_it_is_sent() -> None:
     with pytest.raises(CommandError, match="at most 24,000,000 are taken"):
         image_source(Api("http://127.0.0.1:1", "k"), bytes(MAX_INVOCATION_BYTES + 1))
+
+
+def test_a_query_is_spelled_as_signatures_spell_it() -> None:
+    with answering([(200, {}, b"{}")]) as (url, seen):
+        Api(url, "").get("/annotations", dataset="my pets/+é~", limit=5, cursor=None)
+    assert seen[0][0] == "/v1/annotations?dataset=my%20pets%2F%2B%C3%A9~&limit=5"
+
+
+def test_a_refusal_has_its_status() -> None:
+    answer = (403, {}, b'{"detail": "the key is wrong"}')
+    with answering([answer]) as (url, _), pytest.raises(RefusedError, match="the key is wrong") as refused:
+        Api(url, "").get("/models")
+    assert refused.value.status == 403
