@@ -76,6 +76,9 @@ class TrainingJobs:
     def list(self, request: Record) -> Record:
         """ListTrainingJobs, the newest first, all of them in one answer."""
         named = [job.describe() for name, job in self._jobs.items() if request.get("NameContains", "") in name]
+        named = [
+            job for job in named if request.get("StatusEquals", job["TrainingJobStatus"]) == job["TrainingJobStatus"]
+        ]
         members = ("TrainingJobName", "TrainingJobArn", "CreationTime", "TrainingJobStatus")
         return {"TrainingJobSummaries": [{member: job[member] for member in members} for job in reversed(named)]}
 

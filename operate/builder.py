@@ -92,7 +92,10 @@ def _trial_build(program: str, is_docker: bool, environ: Mapping[str, str]) -> F
         return Finding("failure", f"{program} can't build for linux/amd64: {_last_line(built)}", PUSHED_BEFORE[3:])
     inspected = _run([program, "image", "inspect", tag], environ)
     _run([program, "image", "rm", tag], environ)
-    media_type = _media_type(json.loads(inspected.stdout or "[{}]")[0], is_docker)
+    try:
+        media_type = _media_type(json.loads(inspected.stdout)[0], is_docker)
+    except (ValueError, IndexError):  # a builder that keeps no image, or describes it in its own way
+        media_type = None
     if media_type == DOCKER_MANIFEST:
         return Finding("ok", f"{program} builds images that SageMaker takes")
     if media_type is None:

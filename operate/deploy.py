@@ -82,7 +82,10 @@ def may_begin(stage: Stage, context: Sequence[str], *, yes: bool, ask: Ask | Non
     if yes:
         return True
     if ask:
-        return ask(f"\nDeploy {stage.config.stage}? [y/N] ").strip().lower() in ("y", "yes")
+        wanted = ask(f"\nDeploy {stage.config.stage}? [y/N] ").strip().lower() in ("y", "yes")
+        if not wanted:
+            print("Nothing was deployed.")
+        return wanted
     if lost:
         print(
             f"\nNothing was deployed: it would undo {', '.join(line.partition(':')[0] for line in lost)}, and nobody "

@@ -179,7 +179,8 @@ def _changing(stage: Stage, tell: Tell, told: set[str]) -> str:
 
 def buckets_that_go(stage: Stage) -> list[str]:
     """Those that CloudFormation deletes with their stack, by the template that is deployed."""
-    if stage.stack("Data") is None:
+    stack = stage.stack("Data")
+    if stack is None or stack["StackStatus"] == "REVIEW_IN_PROGRESS":  # one whose change set was never executed
         return []
     template = stage.connect("cloudformation").get_template(StackName=stage.config.stack_name("Data"))["TemplateBody"]
     resources = (json.loads(template) if isinstance(template, str) else template)["Resources"]
@@ -187,7 +188,7 @@ def buckets_that_go(stage: Stage) -> list[str]:
     return [
         name
         for logical_id, name in buckets.items()
-        if resources[logical_id].get("DeletionPolicy", "Delete") == "Delete"
+        if resources.get(logical_id, {}).get("DeletionPolicy", "Delete") == "Delete"
     ]
 
 

@@ -225,9 +225,9 @@ def _tail(stage: Stage, group: str, *, since: datetime | None = None, prefix: st
 
 def _stale_references(stage: Stage) -> Iterator[Evidence]:
     """Buckets and state machines that functions and roles name, and that are not the stage's."""
-    if stage.stack("Data") is None:
-        return
-    outputs = stage.outputs("Data")
+    outputs = stage.outputs("Data") if stage.stack("Data") else {}
+    if not outputs.keys() >= set(BUCKET_OUTPUTS.values()):
+        return  # it has never been complete, and nothing refers to it yet
     buckets = {outputs[output] for output in BUCKET_OUTPUTS.values()}
     for bucket in sorted(buckets):
         try:

@@ -166,11 +166,13 @@ def training_jobs(stage: Stage, *statuses: str) -> list[str]:
     """The names of the stage's jobs that are in one of `statuses`, of all if none is given."""
     prefix = f"{stage.config.name}-"
     pages = stage.connect("sagemaker").get_paginator("list_training_jobs")
-    jobs = (job for page in pages.paginate(NameContains=prefix) for job in page["TrainingJobSummaries"])
+    asked = [{"StatusEquals": status} for status in statuses] or [{}]
     return [
         job["TrainingJobName"]
-        for job in jobs
-        if job["TrainingJobName"].startswith(prefix) and (not statuses or job["TrainingJobStatus"] in statuses)
+        for wanted in asked
+        for page in pages.paginate(NameContains=prefix, **wanted, PaginationConfig={"PageSize": 100})
+        for job in page["TrainingJobSummaries"]
+        if job["TrainingJobName"].startswith(prefix)
     ]
 
 
@@ -189,8 +191,9 @@ def _training_jobs(stage: Stage) -> Iterator[Leftover]:
 def _buckets(stage: Stage) -> Iterator[Leftover]:
     prefix = f"{stage.config.stack_name('Data').lower()}-"
     adopted = [name for name in (stage.config.data_bucket, stage.config.artifacts_bucket) if name]
-    pages = stage.connect("s3").get_paginator("list_buckets")
-    found = (page for each in (prefix, *adopted) for page in pages.paginate(Prefix=each))
+    s3 = stage.connect("s3")
+    pages, region = s3.get_paginator("list_buckets"), s3.meta.region_name  # else also those of the stage elsewhere
+    found = (page for each in (prefix, *adopted) for page in pages.paginate(Prefix=each, BucketRegion=region))
     for name in sorted({bucket["Name"] for page in found for bucket in page.get("Buckets", [])}):
         if name in adopted:
             why = "the stage adopts it, and no destroy removes it"

@@ -131,6 +131,8 @@ class Account:
             "Data": {"DataBucketName": DATA_BUCKET, "ArtifactsBucketName": ARTIFACTS_BUCKET},
             "Training": {"StateMachineArn": TRAININGS},
         }.get(part, {})
+        if self.status[part] in ("REVIEW_IN_PROGRESS", "ROLLBACK_COMPLETE", "CREATE_FAILED"):
+            outputs = {}
         stack = {
             "StackName": f"Wordsight{part}-dev",
             "StackId": stack_id(part),
@@ -250,7 +252,11 @@ class Account:
 
     def list_training_jobs(self, asked: Any) -> Any:
         arn = f"arn:aws:sagemaker:{REGION}:{ACCOUNT}:training-job/"
-        jobs = [(name, status) for name, status, _ in self.jobs if asked["NameContains"] in name]
+        jobs = [
+            (name, status)
+            for name, status, _ in self.jobs
+            if asked["NameContains"] in name and asked.get("StatusEquals", status) == status
+        ]
         return {
             "TrainingJobSummaries": [
                 {

@@ -271,7 +271,7 @@ class Running(Account):
         return {}
 
     def list_training_jobs(self, asked: Any) -> Any:
-        if self.stopped:
+        if self.stopped and asked.get("StatusEquals") == "InProgress":
             self.ends_after_looks -= 1
         if self.ends_after_looks == 0:
             self.jobs = [(name, "Stopped", reason) for name, _, reason in self.jobs]

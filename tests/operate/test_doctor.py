@@ -151,3 +151,9 @@ def test_change_sets_that_may_not_be_listed_are_said(account: Account) -> None:
     account.refusals["list_change_sets"] = Refused("UnknownOperationException", "There is no ListChangeSets here.")
     text = report(account.stage(), cli_failed=True)
     assert NO_STACK_FAILED in text and "change sets: UnknownOperationException" in text
+
+
+@pytest.mark.parametrize("status", ["ROLLBACK_COMPLETE", "CREATE_FAILED", "REVIEW_IN_PROGRESS"])
+def test_a_first_stack_that_was_never_complete_and_has_no_outputs_is_looked_at(account: Account, status: str) -> None:
+    account.status["Data"] = status
+    assert "WordsightData-dev" in report(account.stage(), cli_failed=True)
