@@ -31,7 +31,7 @@ test: .venv/.tests node_modules/.installed ## Run the tests that guard every cha
 	python -m pytest -m "not slow" -n 3 --no-loadscope-reorder
 
 test-slow: .venv/.tests node_modules/.installed ## Run the tests that take longer
-	python -m pytest -m slow
+	python -m pytest -m slow -n 3 --no-loadscope-reorder
 
 images: .venv/.tests ## Build both container images and run them, by Docker, or else by podman: root on Debian
 	python -m pytest -s -v tests/images/checks.py

@@ -24,6 +24,8 @@ from tests.e2e.loop import Api, Labelled, pictograms, trickle
 from tests.e2e.system import System
 from tests.local.conftest import ROOT
 
+pytestmark = pytest.mark.slow
+
 PNG = ROOT / "local" / "sample.png"
 
 GAIN = 0.25
@@ -143,7 +145,6 @@ def pages(api: Api, dataset: str) -> Iterator[Any]:
         yield page
 
 
-@pytest.mark.slow
 def test_a_thousand_annotations_are_kept_but_for_those_whose_images_are_corrupt(api: Api) -> None:
     entries = []
     for number, (image, label) in enumerate(pictograms(seed=2, count=POSTED)):
@@ -238,7 +239,6 @@ def test_a_broken_model_never_goes_live(api: Api, system: System) -> None:
     assert [model["version"] for model in api.get("models")["models"] if model["live"]] == [BASE]
 
 
-@pytest.mark.slow
 def test_a_new_domain_is_learnt_although_the_program_is_killed_goes_live_and_goes_back(
     api: Api, system: System, question: Any, imported: Any
 ) -> None:
@@ -276,7 +276,6 @@ def test_a_new_domain_is_learnt_although_the_program_is_killed_goes_live_and_goe
     assert system.classify()[0] == scores
 
 
-@pytest.mark.slow
 def test_what_was_learnt_from_shuffled_labels_is_refused_and_cannot_go_live(api: Api) -> None:
     images, labels = zip(*pictograms(seed=0, count=IMPORTED), strict=True)
     shuffled = random.Random(0).sample(labels, len(labels))

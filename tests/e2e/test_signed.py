@@ -15,6 +15,8 @@ from local import sample
 from local.settings import REGION
 from tests.e2e.system import UNHURRIED, System, deployed
 
+pytestmark = pytest.mark.slow
+
 PATH = f"classify?candidate_labels={quote(','.join(sample.LABELS), safe='')}"
 
 

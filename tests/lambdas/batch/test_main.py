@@ -2,6 +2,7 @@ from contract.batches import SHARD_IMAGES
 from tests.lambdas.batch.conftest import Stage, kill_at
 
 
+@pytest.mark.slow
 def test_two_thousand_images_are_classified_once_each_although_the_worker_is_killed(stage: Stage) -> None:
     bad = tuple(range(0, 2000, 100))
     keys = stage.put(2000, bad=bad)

@@ -61,6 +61,7 @@ def weights(values: dict[str, Tensor]) -> Tensor:
     return torch.cat([values[name].flatten() for name in sorted(values)])
 
 
+@pytest.mark.slow
 def test_two_processes_learn_what_one_does_and_only_because_they_gather(
     coloured_job: Path, loop_of: Callable[..., Loop]
 ) -> None:

@@ -125,6 +125,7 @@ def test_a_training_jobs_name_becomes_the_version(
     assert load_metadata(coloured_job / "model").version == "wordsight-dev-7"
 
 
+@pytest.mark.slow
 def test_the_world_trains_a_small_model_from_scratch_and_another_run_goes_on_from_it(
     coloured_job: Path, tmp_path: Path, loop_of: Callable[..., Loop], monkeypatch: pytest.MonkeyPatch
 ) -> None:
