@@ -1,3 +1,5 @@
+import pytest
+
 from contract.batches import SHARD_IMAGES
 from tests.lambdas.batch.conftest import Stage, kill_at
 
