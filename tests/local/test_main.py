@@ -11,6 +11,7 @@ from argparse import Namespace
 from collections.abc import Iterator
 from dataclasses import replace
 
+import boto3
 import pytest
 
 from local import __main__ as commands
@@ -38,6 +39,7 @@ def silent(settings: LocalSettings) -> Iterator[subprocess.Popen[bytes]]:
 @pytest.fixture
 def emulator(settings: LocalSettings, monkeypatch: pytest.MonkeyPatch) -> Iterator[subprocess.Popen[bytes]]:
     """A real one, with this process's AWS clients pointed at it."""
+    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)  # another test's has other credentials
     for name, value in client_environment(settings, os.environ).items():
         monkeypatch.setenv(name, value)
     with processes.exclusive(settings):
