@@ -198,6 +198,7 @@ def test_a_broken_checkpoint_is_rolled_back_and_the_old_one_answers(system: Syst
     assert system.classify()[0] == expected
 
 
+@pytest.mark.slow
 def test_the_state_machine_trains_a_checkpoint_that_can_go_live(system: System, printed: str, tmp_path: Path) -> None:
     bucket = system.output("DataBucketName")
     upload_dataset(system.client("s3"), bucket, "snapshots/colours/", tmp_path)

@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from functools import cache, partial
+from functools import cache
 from types import SimpleNamespace
 from typing import Any
 
@@ -78,11 +78,9 @@ class Account:
         return Stage(StageConfig(stage="dev", **knobs), cache(self.connect))
 
     def connect(self, service: str) -> Any:
-        keys = {"aws_access_key_id": "AKIATEST", "aws_secret_access_key": "test"}
-        client = boto3.client(service, region_name=REGION, **keys)
-        client.meta.events.register("before-parameter-build", _remember)
-        client.meta.events.register("before-call", partial(_answer, self))
-        return client
+        """From now on the service's client is this account's."""
+        _asked[service] = self
+        return _client(service)
 
     def resources(self, part: str) -> list[tuple[str, str, str]]:
         """Logical id, type and physical id."""
@@ -303,6 +301,19 @@ def stack_id(part: str) -> str:
 
 def milliseconds(when: datetime) -> int:
     return int(when.timestamp() * 1000)
+
+
+_asked: dict[str, Account] = {}
+"""Whose the client of a service is: it takes longer to make one than to ask it."""
+
+
+@cache
+def _client(service: str) -> Any:
+    keys = {"aws_access_key_id": "AKIATEST", "aws_secret_access_key": "test"}
+    client = boto3.client(service, region_name=REGION, **keys)
+    client.meta.events.register("before-parameter-build", _remember)
+    client.meta.events.register("before-call", lambda **call: _answer(_asked[service], **call))
+    return client
 
 
 def _remember(params: Any, context: Any, **_: Any) -> None:

@@ -209,6 +209,7 @@ def test_both_ends_are_exact_and_the_middle_is_the_mean() -> None:
     assert all(torch.allclose(a, b, atol=1e-6) for a, b in zip(model.parameters(), halves, strict=True))
 
 
+@pytest.mark.slow
 def test_a_run_that_only_destroys_publishes_the_base_and_says_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -227,6 +228,7 @@ def test_a_run_that_only_destroys_publishes_the_base_and_says_so(
     assert "nothing new was learnt that could be published" in judge(found.metadata.metrics).reasons[0]
 
 
+@pytest.mark.slow
 def test_what_is_published_keeps_the_limits_and_the_next_start_may_choose_others(runs: dict[str, Published]) -> None:
     for limit, found in runs.items():
         base, picked = found.frontier[0], found.frontier[found.interpolation.alpha]

@@ -50,6 +50,7 @@ def state_of(job: Path) -> dict[str, Any]:
     return newest[1]
 
 
+@pytest.mark.slow
 def test_killed_at_random_steps_it_ends_in_the_very_same_weights(
     coloured_job: Path, tmp_path: Path, loop_of: Callable[..., Loop], capsys: pytest.CaptureFixture[str]
 ) -> None:
