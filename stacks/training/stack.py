@@ -54,7 +54,10 @@ class TrainingStack(Stack):
         )
         job_role.allow_read(data.data, *TRAINING_PREFIXES)
         job_role.allow_read(data.artifacts, CHECKPOINTS_PREFIX, MODELS_PREFIX)  # models: to go on from one
-        job_role.allow_objects(data.artifacts, ["s3:PutObject"], MODELS_PREFIX, CHECKPOINTS_PREFIX)
+        # An upload in parts that fails, as when the program replaces the file meanwhile, is taken back:
+        # https://docs.aws.amazon.com/AmazonS3/latest/userguide/mpuoverview.html#mpuAndPermissions
+        written = ["s3:PutObject", "s3:AbortMultipartUpload"]
+        job_role.allow_objects(data.artifacts, written, MODELS_PREFIX, CHECKPOINTS_PREFIX)
         image.repository.grant_pull(job_role)
         self.promotion_machine = promotion_machine(self, config, data)
         definition = Definition(

@@ -14,12 +14,14 @@ NEVER_SEEN = {
 }
 """Statements that no recorded call needs, with the reason for which they are granted."""
 
+MODELS = "arn:aws:s3:::WordsightData-<stage>-Artifacts82DD59A1-<…>/models/*"
 LOGS = "arn:aws:logs:us-east-1:000000000000:log-group:/aws/sagemaker"
 SAGEMAKER = "arn:aws:sagemaker:us-east-1:000000000000"
 BOTH_FORMS = "AWS was seen to refuse this action under either form of a group's ARN"
 OF_HANDLERS = "the handlers of CloudFormation's registry list it; no promotion changes tags"
 UNUSED = {
     **NEVER_SEEN,
+    f"Training.ExecutionRole605A040B: s3:AbortMultipartUpload on {MODELS}": "an upload in parts that fails",
     f"Training.ExecutionRole605A040B: logs:CreateLogGroup on {LOGS}/TrainingJobs:log-stream:": BOTH_FORMS,
     f"Training.ExecutionRole605A040B: logs:DescribeLogStreams on {LOGS}/TrainingJobs": BOTH_FORMS,
     f"Serving.ExecutionRole: logs:CreateLogGroup on {LOGS}/Endpoints/wordsight-<stage>:log-stream:": BOTH_FORMS,

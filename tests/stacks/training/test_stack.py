@@ -24,6 +24,7 @@ def test_a_job_reads_what_users_gave_and_writes_models_and_checkpoints_and_nothi
             f"{ARTIFACTS}/models/*",
         },
         "s3:PutObject": {f"{ARTIFACTS}/models/*", f"{ARTIFACTS}/checkpoints/*"},
+        "s3:AbortMultipartUpload": {f"{ARTIFACTS}/models/*", f"{ARTIFACTS}/checkpoints/*"},
     }
 
 
