@@ -78,7 +78,8 @@ class Cause:
         words = f"{self.words}|{self.of_a_silent_gpu}" if silent else self.words
         for evidence in subject.evidence:
             if evidence.source in self.sources and (said := re.search(words, evidence.text, re.IGNORECASE)):
-                named = {name: value for name, value in said.groupdict().items() if value}
+                # AWS's lists have commas, which its CLI does not take.
+                named = {name: value.replace(", ", " ") for name, value in said.groupdict().items() if value}
                 return evidence, {**self.defaults, **named}
         return None
 
@@ -125,7 +126,8 @@ CAUSES = (
         "An update failed, and so did the way back: the stack takes no further update",
         "a stack in `UPDATE_ROLLBACK_FAILED`",
         "Mend what the line names, then: aws cloudformation continue-update-rollback --stack-name {stack}. "
-        "A resource that can't go back is left as it is by --resources-to-skip {resource}. Then: "
+        "A resource that can't go back is left as it is by --resources-to-skip {resource}. If a promotion began the "
+        "update, add --role-arn of the bootstrap's cfn-exec role. Then: "
         "make deploy STAGE={stage}",
         r"(?P<stack>\S+) is in UPDATE_ROLLBACK_FAILED(.*\[(?P<resource>[^\]]+)\])?",
         _of("stack"),

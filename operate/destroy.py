@@ -98,7 +98,10 @@ def stop_what_runs(stage: Stage, tell: Tell, sleep: Sleep, told: set[str]) -> No
     waited = 0.0
     while running := _stop(stage, tell, told):
         if waited >= STOP_WAIT_S:
-            raise OperatorError(f"after {STOP_WAIT_S // 60} minutes these still run: {', '.join(running)}. Try again")
+            raise OperatorError(
+                f"after {STOP_WAIT_S // 60} minutes these still run: {', '.join(running)}. Run it again, or stop them "
+                "by hand: aws sagemaker stop-training-job, aws stepfunctions stop-execution"
+            )
         sleep(POLL_S)
         waited += POLL_S
 

@@ -264,7 +264,10 @@ def _log_groups(stage: Stage) -> Iterator[Leftover]:
             raise
         count = 0
     if count:
-        why = "SageMaker's one group for all training jobs of the account; the streams end by its retention"
+        why = (
+            "SageMaker's one group for all training jobs of the account, which keeps lines until somebody sets its "
+            f"retention: aws logs put-retention-policy --log-group-name {TRAINING_JOBS_LOG_GROUP}"
+        )
         costs = f"{LOGS_USD_PER_GB_MONTH} USD per GB"
         name = f"{count} stream(s) {stage.config.name}-… in {TRAINING_JOBS_LOG_GROUP}"
         yield Leftover(name, why, costs, is_meant=True)
@@ -280,7 +283,9 @@ def _roles(stage: Stage) -> Iterator[Leftover]:
     names = [role["RoleName"] for page in pages for role in page["Roles"]]
     for part in get_args(StackPart):
         own = [name for name in names if name.startswith(f"{stage.config.stack_name(part)}-")]
-        remedy = _remedy(stage, part, "delete it under IAM → Roles") if own else ""
+        # Roles are the whole account's, and the stage may be deployed in another region, too.
+        by_hand = "unless the stage is deployed in another region, delete it under IAM → Roles"
+        remedy = _remedy(stage, part, by_hand) if own else ""
         for name in own:
             of_api_gateway = "CloudWatchRole" in name
             why = (

@@ -103,17 +103,24 @@ class System:
 
 
 @contextmanager
-def deployed(directory: Path, *context: str) -> Iterator[System]:
-    """A local system of its own that is up, and gone afterwards. `context`: arguments of `python -m local up`."""
+def undeployed(directory: Path) -> Iterator[System]:
+    """A local system of its own that is not up yet, and gone afterwards however a test has left it."""
     system = System(LocalSettings(ROOT, directory, free_port()))
     try:
+        yield system
+    finally:
+        system.run("destroy")
+        processes.stop(directory)
+
+
+@contextmanager
+def deployed(directory: Path, *context: str) -> Iterator[System]:
+    """The same, up. `context`: arguments of `python -m local up`."""
+    with undeployed(directory) as system:
         up = system.run("up", *context)
         assert up.returncode == 0, up.stdout + up.stderr
         yield system
         system.check_permissions()
-    finally:
-        system.run("destroy")
-        processes.stop(directory)
 
 
 def labels() -> str:

@@ -17,10 +17,9 @@ import pytest
 from botocore.exceptions import ClientError
 
 from contract.batches import SHARD_IMAGES
-from local import processes, sample
-from local.processes import free_port
-from local.settings import LocalSettings, cdk_environment
-from tests.e2e.system import SERVING_STACK, UNHURRIED, System, labels
+from local import sample
+from local.settings import cdk_environment
+from tests.e2e.system import SERVING_STACK, UNHURRIED, System, labels, undeployed
 from tests.e2e.test_local import upload_dataset
 from tests.local.conftest import ROOT
 
@@ -34,11 +33,8 @@ BEGUN_WITHIN_S = 120
 
 @pytest.fixture(scope="module")
 def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
-    directory = tmp_path_factory.mktemp("e2e") / "local"
-    system = System(LocalSettings(ROOT, directory, free_port()))
-    yield system
-    system.run("destroy")
-    processes.stop(directory)
+    with undeployed(tmp_path_factory.mktemp("e2e") / "local") as system:
+        yield system
 
 
 def operate(system: System, command: str, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -114,6 +110,7 @@ def test_a_stage_that_works_is_taken_down_and_nothing_is_left_that_is_not_listed
     up(system)
     job = start_training(system, name, tmp_path)
     start_batch(system)
+    system.check_permissions()
     destroyed = operate(system, "destroy", "--yes")
     assert destroyed.returncode == 0, destroyed.stdout + destroyed.stderr
     assert f"stopping execution {name}" in destroyed.stdout
@@ -153,3 +150,4 @@ def test_the_next_deployment_works_and_is_healthy(system: System) -> None:
     doctor = operate(system, "doctor")
     assert (doctor.returncode, doctor.stderr) == (0, ""), doctor.stdout
     assert "It is healthy." in doctor.stdout
+    system.check_permissions()

@@ -23,10 +23,8 @@ from PIL import Image
 
 from local import processes, sample
 from local.permissions import Decision
-from local.processes import free_port
-from local.settings import LocalSettings
 from tests.e2e.bad_inputs import BAD_INPUTS, PNG
-from tests.e2e.system import SERVING_STACK, UNHURRIED, System, labels
+from tests.e2e.system import SERVING_STACK, UNHURRIED, System, labels, undeployed
 from tests.local.conftest import ROOT
 from tests.readme import SET_UP, blocks
 
@@ -36,11 +34,8 @@ EXECUTION_TIMEOUT_S = 240
 
 @pytest.fixture(scope="module")
 def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
-    directory = tmp_path_factory.mktemp("e2e") / "local"
-    system = System(LocalSettings(ROOT, directory, free_port()))
-    yield system
-    system.run("destroy")  # a test that failed before the last one leaves the system up
-    processes.stop(directory)
+    with undeployed(tmp_path_factory.mktemp("e2e") / "local") as system:
+        yield system
 
 
 @pytest.fixture(scope="module")

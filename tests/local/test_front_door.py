@@ -6,9 +6,7 @@ import json
 import os
 import shutil
 import subprocess
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,6 +15,7 @@ import pytest
 from local.settings import LocalSettings
 from tests.local.conftest import clients_of
 from tests.local.emulated import deployed
+from tests.servers import Quiet, serving
 
 FRONT_END = "http://localhost:3000"
 STRANGER = "https://example.com"
@@ -192,11 +191,10 @@ const attempts = {
 </script>"""
 
 
-@contextlib.contextmanager
-def site(page: str) -> Iterator[int]:
-    """A web site of another origin; yields its port."""
+def showing(page: str) -> type[Quiet]:
+    """A web site of this one page."""
 
-    class Handler(BaseHTTPRequestHandler):
+    class Site(Quiet):
         def do_GET(self) -> None:
             body = page.encode()
             self.send_response(200)
@@ -205,16 +203,7 @@ def site(page: str) -> Iterator[int]:
             self.end_headers()
             self.wfile.write(body)
 
-        def log_message(self, *_: object) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    try:
-        yield server.server_port
-    finally:
-        server.shutdown()
-        server.server_close()
+    return Site
 
 
 def browsed(url: str, profile: Path) -> str:
@@ -238,7 +227,7 @@ def test_a_browser_on_a_page_of_another_site_gets_nothing_and_changes_nothing(
     only_a_bucket = json.dumps({"Resources": {"Bucket": {"Type": "AWS::S3::Bucket"}}})
     with deployed(aws, "victim", only_a_bucket) as stacks:
         signed = stacks.generate_presigned_url("delete_stack", Params={"StackName": "victim"}, HttpMethod="GET")
-        with site(PAGE % {"emulator": system.endpoint_url, "signed": signed}) as port:
+        with serving(showing(PAGE % {"emulator": system.endpoint_url, "signed": signed})) as port:
             document = browsed(f"http://localhost:{port}/", tmp_path / "profile")
         told = json.loads(document.split('<pre id="out">')[1].split("</pre>")[0])
         assert told.pop("make a function") in ("unseen", "failed")

@@ -1,7 +1,4 @@
-import threading
 from collections.abc import Iterator, Mapping
-from http.server import BaseHTTPRequestHandler, HTTPServer
-from typing import Any
 from urllib.parse import parse_qsl
 
 import pytest
@@ -13,6 +10,7 @@ from operate.api import address, open_api, signed
 from operate.stage import OperatorError, Stage
 from stacks.config import StageConfig
 from tests.operate.accounts import GOOD, REGION, Account
+from tests.servers import Quiet, serving
 from wordsight.api import Api, CommandError
 
 AWS = "https://apigateway.eu-central-1.amazonaws.com"
@@ -64,7 +62,7 @@ def test_a_stage_that_is_not_deployed_says_so() -> None:
         open_api(Stage(StageConfig(stage="dev"), Account(GOOD).connect))
 
 
-class Guard(BaseHTTPRequestHandler):
+class Guard(Quiet):
     """Answers with the JSON `true` to whoever has signed what arrives, with the secret."""
 
     def _check(self) -> None:
@@ -83,18 +81,11 @@ class Guard(BaseHTTPRequestHandler):
 
     do_GET = do_POST = _check
 
-    def log_message(self, *_: Any) -> None:
-        """Keep the tests' output to the tests."""
-
 
 @pytest.fixture(scope="module")
 def guarded() -> Iterator[str]:
-    with HTTPServer(("127.0.0.1", 0), Guard) as server:
-        serving = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        serving.start()
-        yield f"http://127.0.0.1:{server.server_port}/v1"
-        server.shutdown()
-        serving.join()
+    with serving(Guard) as port:
+        yield f"http://127.0.0.1:{port}/v1"
 
 
 def test_what_is_signed_is_what_arrives(guarded: str, monkeypatch: pytest.MonkeyPatch) -> None:

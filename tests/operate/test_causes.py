@@ -71,3 +71,10 @@ def test_words_count_only_where_they_were_said() -> None:
 def test_what_boto_says_before_it_reaches_aws_is_a_matter_of_credentials(error: BotoCoreError) -> None:
     shell = Subject("credentials", (Evidence("account", "this shell", said(error)),))
     assert next(cause.key for cause in CAUSES if cause.find(shell)) == "credentials"
+
+
+def test_resources_that_cannot_go_back_are_spelled_as_the_cli_takes_them() -> None:
+    (cause,) = (each for each in CAUSES if each.key == "rollback-failed")
+    said = "S is in UPDATE_ROLLBACK_FAILED: The following resource(s) failed to update: [Endpoint, Model]. "
+    found = cause.find(Subject("S", (Evidence("stack", "S", said),)))
+    assert found and found[1]["resource"] == "Endpoint Model"

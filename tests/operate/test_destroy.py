@@ -280,12 +280,6 @@ class Running(Account):
     def describe_log_groups(self, _: Any) -> Any:
         return {"logGroups": []}
 
-    def list_buckets(self, _: Any) -> Any:
-        return {"Buckets": []}
-
-    def list_roles(self, _: Any) -> Any:
-        return {"Roles": []}
-
     def get_resources(self, _: Any) -> Any:
         return {"ResourceTagMappingList": []}
 

@@ -1,9 +1,7 @@
 import json
 import os
 import re
-import threading
 from collections.abc import Iterator, Mapping
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +15,7 @@ from operate.stage import Stage
 from stacks.config import StageConfig, stage_config
 from tests.operate.accounts import GOOD, QUOTAS, REGION, Account, Answer, holds, paged, refusal
 from tests.operate.builders import CONTAINERD, install, program
+from tests.servers import Quiet, serving
 
 PROD = stage_config("prod")
 IMAGE = f"123456789012.dkr.ecr.{REGION}.amazonaws.com/wordsight:1"
@@ -226,7 +225,7 @@ def test_api_gateways_role_for_logs_is_noted_where_there_is_none(environ: dict[s
     assert "a destroy leaves it" in note.text
 
 
-class Blobs(BaseHTTPRequestHandler):
+class Blobs(Quiet):
     """Serves the configuration of an image for the CPU in the path."""
 
     def do_GET(self) -> None:
@@ -234,18 +233,11 @@ class Blobs(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(json.dumps({"architecture": self.path.strip("/")}).encode())
 
-    def log_message(self, *_: Any) -> None:
-        """Keep the tests' output to the tests."""
-
 
 @pytest.fixture(scope="module")
 def blobs() -> Iterator[str]:
-    with HTTPServer(("127.0.0.1", 0), Blobs) as server:
-        serving = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        serving.start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
-        serving.join()
+    with serving(Blobs) as port:
+        yield f"http://127.0.0.1:{port}"
 
 
 def image(media_type: str = DOCKER_MANIFEST) -> Mapping[str, Any]:

@@ -119,14 +119,8 @@ class Empty(Account):
             raise Refused("ValidationException", f'Could not find model "{asked["ModelName"]}".')
         return {"ModelName": asked["ModelName"], "CreationTime": 0, "ModelArn": "arn:aws:sagemaker:eu-west-1:1:model/m"}
 
-    def list_buckets(self, asked: Any) -> Any:
-        return {"Buckets": []}
-
     def describe_log_groups(self, asked: Any) -> Any:
         return {"logGroups": []}
-
-    def list_roles(self, asked: Any) -> Any:
-        return {"Roles": []}
 
 
 @pytest.fixture
