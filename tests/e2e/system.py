@@ -16,7 +16,7 @@ from urllib.parse import quote
 import boto3
 
 from local import processes, sample
-from local.permissions import read_decisions
+from local.permissions import Decision, read_decisions
 from local.processes import free_port
 from local.settings import DIRECTORY_VARIABLE, PORT_VARIABLE, STAGE, LocalSettings, client_environment
 from tests.e2e import calls
@@ -36,12 +36,16 @@ class System:
 
     settings: LocalSettings
 
-    def check_permissions(self) -> None:
-        """Nothing that a role of the app did was denied, and all of it is on record."""
+    def decisions(self) -> list[Decision]:
+        """What the roles of the app were allowed. Raises AssertionError for what one of them was denied."""
         decisions = list(read_decisions(self.settings.decisions))
         denied = [decision.sentence for decision in decisions if not decision.allowed]
         assert not denied, "\n".join(denied)
-        calls.check(calls.calls_of(decisions, self.client("cloudformation"), STAGE))
+        return decisions
+
+    def check_permissions(self) -> None:
+        """Nothing that a role of the app did was denied, and all of it is on record."""
+        calls.check(calls.calls_of(self.decisions(), self.client("cloudformation"), STAGE))
 
     def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         own = {
