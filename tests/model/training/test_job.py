@@ -3,6 +3,7 @@
 import math
 import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -19,6 +20,7 @@ from model.training.job import main, take_steps
 from model.training.loop import Diverged, Loop
 from model.training.state import StateFolder
 from tests.model.loops import QUICK, tell
+from tests.small_disk import needs_a_small_disk, run_on_a_small_disk
 
 
 @pytest.fixture
@@ -52,6 +54,15 @@ def test_what_is_wrong_with_the_data_stands_in_the_failure_file(job: Path, missi
     (job / missing).unlink()
     assert main() == 1
     assert sentence in failure(job)
+
+
+@needs_a_small_disk
+def test_a_full_disk_is_called_that_whatever_the_library_says(job: Path) -> None:
+    program = [sys.executable, "-m", "model.training"]
+    done = run_on_a_small_disk(job, 600_000, program, {**os.environ, "SAGEMAKER_BASE_DIR": str(job)})
+    assert done.returncode == 1
+    assert "the disk is full" in done.stderr.splitlines()[-1], done.stderr
+    assert "training_volume_gb" in done.stderr.splitlines()[-1]
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
