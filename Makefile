@@ -13,7 +13,7 @@ PIP = -m pip --disable-pip-version-check install
 LOCKED = $(PIP) --require-hashes --constraint requirements.lock
 
 .DEFAULT_GOAL := help
-.PHONY: help local local-status local-logs local-destroy test test-slow images check synth diff bootstrap preflight deploy promote doctor destroy verify-clean api-key lock sbom train-demo learn-report bench-train bench bench-load bench-gpu
+.PHONY: help local local-status local-logs local-destroy test test-slow images check types rules synth diff bootstrap preflight deploy promote doctor destroy verify-clean api-key lock sbom train-demo learn-report bench-train bench bench-load bench-gpu
 
 help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -39,10 +39,14 @@ test-slow: .venv/.tests node_modules/.installed ## Run the tests that take longe
 images: .venv/.tests ## Build both container images and run them, by Docker, or else by podman: root on Debian
 	python -m pytest -s -v tests/images/checks.py
 
-check: .venv/.tests node_modules/.installed ## Lint, formatting and types, and the rules of templates for every stage
+check: types rules ## Lint, formatting and types, and the rules of templates for every stage (-j2: at once)
+
+types: .venv/.tests
 	ruff check .
 	ruff format --check .
 	mypy
+
+rules: .venv/.tests node_modules/.installed
 	for file in stacks/stages/*.toml; do $(MAKE) --no-print-directory synth STAGE=$$(basename $$file .toml) || exit 1; done
 
 synth: .venv/.product node_modules/.installed ## Synthesize the CloudFormation templates into cdk.out
