@@ -1,16 +1,17 @@
 """Trainings: what may be asked of one, and what is told of it."""
 
 import json
-from typing import ClassVar, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import BaseModel, Field, model_validator
 
 from contract.annotations import DEFAULT_DATASET, Dataset
 from contract.hyperparameters import Hyperparameters
 from contract.idempotency import ID
+from contract.limits import MAX_FIELDS
 from contract.models import Gate, Promotion
-from contract.problems import BadRequest
-from contract.validation import Stored, Strict
+from contract.problems import BadRequest, shorten
+from contract.validation import AtMost, Stored, Strict
 
 TRAININGS_PREFIX = "trainings/"
 """Where in the data bucket requests are: one JSON document each."""
@@ -37,7 +38,7 @@ class TrainingBody(Strict):
 
     dataset: Dataset = Field(default=DEFAULT_DATASET, description="Of the annotations to learn from")
     base_version: str = Field(default=LIVE, description="The model to fine-tune: a version, or what is live now")
-    hyperparameters: dict[str, str | bool | int | float] = Field(
+    hyperparameters: Annotated[dict[str, str | bool | int | float], AtMost(MAX_FIELDS)] = Field(
         default={}, description="Such as epochs; what is left out has a default that suits the base"
     )
     promote: Literal["manual", "auto"] = Field(
@@ -110,7 +111,7 @@ class TrainingList(BaseModel):
 def training_key(id: str) -> str:
     """Where in the data bucket the request is. Raises BadRequest for what is no training's id."""
     if not ID.fullmatch(id):
-        raise BadRequest(f"the training's id is {id!r}, allowed: one that POST /trainings has answered")
+        raise BadRequest(f"the training's id is {shorten(id)!r}, allowed: one that POST /trainings has answered")
     return f"{TRAININGS_PREFIX}{id}.json"
 
 

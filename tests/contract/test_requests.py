@@ -12,7 +12,8 @@ from contract import limits
 from contract.problems import BadRequest, PayloadTooLarge, ProblemError
 from contract.questions import Parameters
 from contract.requests import ClassifyRequest, EmbedRequest, InspectRequest, S3Object, parse_request, to_multipart
-from tests.contract.encodings import IMAGE, JSON, PNG, as_form, as_json, as_raw, encoded
+from contract.texts import same_to_the_model
+from tests.contract.encodings import IMAGE, JSON, PNG, TEXTS, as_form, as_json, as_raw, encoded
 
 
 def test_json_raw_and_form_ask_the_same() -> None:
@@ -40,7 +41,10 @@ def test_base64_may_be_wrapped_in_lines_and_be_a_data_uri() -> None:
     assert as_json("data:image/png;base64," + wrapped, candidate_labels="a,b").images == [IMAGE * 9]
 
 
-@given(st.binary(min_size=1), st.lists(st.text(min_size=1).filter(str.strip), min_size=2, max_size=5, unique=True))
+@given(
+    st.binary(min_size=1),
+    st.lists(TEXTS.filter(str.strip), min_size=2, max_size=5, unique_by=same_to_the_model),
+)
 def test_what_the_lambda_writes_the_container_reads(image: bytes, words: list[str]) -> None:
     sent = as_json(encoded(image), candidate_labels=words, hypothesis_template=["{}", "a {}"], threshold=0.25)
     received = parse_request(*to_multipart(sent, [image, image]))
