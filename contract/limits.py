@@ -26,7 +26,7 @@ MAX_TEXT_CHARS = 1_000
 MAX_TASK_NAME_CHARS = 63
 
 # What is refused before it is built: a few bytes of JSON become a hundred in memory.
-MAX_JSON_ITEMS = 1_000_000
+MAX_JSON_ITEMS = 250_000
 """Values in one JSON text, give or take the commas and brackets in its strings."""
 MAX_FIELDS = 100
 """Of one JSON object, where its names are ours; a mistake in each would be told otherwise."""

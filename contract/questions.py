@@ -152,7 +152,8 @@ class Question(Strict):
             )
         described = [each for each in self.candidate_labels if len(each.annotations) > 1]
         for each, annotations in zip(described, distinct_each([each.annotations for each in described]), strict=True):
-            object.__setattr__(each, "annotations", annotations)
+            if annotations is not each.annotations:
+                object.__setattr__(each, "annotations", annotations)
         if self.thresholds and labels:
             object.__setattr__(self, "thresholds", _by_label(self.thresholds, labels))
         for template in self.hypothesis_template:
@@ -188,8 +189,8 @@ def _twice(label: str, twin: str) -> str:
     if label == twin:
         return f"the label {shorten(label)!r} is given twice: every label once"
     return (
-        f"the labels {shorten(label)!r} and {shorten(twin)!r} are the same to the model, which does not see upper case, "
-        "how accents are encoded, or how many blanks there are: give one of them"
+        f"the labels {shorten(label)!r} and {shorten(twin)!r} are the same to the model, which does not see upper "
+        "case, how accents are encoded, or how many blanks there are: give one of them"
     )
 
 
@@ -217,7 +218,24 @@ def check_prompts(questions: Iterable[Question]) -> None:
         for label in asked.candidate_labels
     )
     if prompts > MAX_PROMPTS:
-        raise ValueError(f"{prompts} prompts (labels x annotations or templates), at most {MAX_PROMPTS} are allowed")
+        raise ValueError(_too_many(prompts))
+
+
+def _too_many(prompts: int) -> str:
+    return f"{prompts} prompts (labels x annotations or templates), at most {MAX_PROMPTS} are allowed"
+
+
+def _prompts_at_least(task: object) -> int:
+    """How many a task of a JSON body has, going by what can be counted before it is read."""
+    labels = task.get("candidate_labels") if isinstance(task, dict) else None
+    try:
+        labels = _split_labels(labels)
+    except ValueError:
+        return 0  # whose fault is told where the labels are read
+    if not isinstance(labels, list):
+        return 0
+    annotations = (each.get("annotations") for each in labels if isinstance(each, dict))
+    return len(labels) + sum(len(each) - 1 for each in annotations if isinstance(each, list) and each)
 
 
 class Parameters(Question):
@@ -248,6 +266,8 @@ class Parameters(Question):
         if isinstance(tasks, dict) and len(tasks) <= MAX_TASKS:
             shared = {name: data[name] for name in _SHARED_BY_TASKS if name in data}
             tasks = {name: {**shared, **task} if isinstance(task, dict) else task for name, task in tasks.items()}
+            if (prompts := sum(map(_prompts_at_least, tasks.values()))) > MAX_PROMPTS:
+                raise ValueError(_too_many(prompts))
         return {**data, "tasks": tasks}
 
     @model_validator(mode="after")

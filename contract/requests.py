@@ -101,7 +101,7 @@ class EmbedInputs(Strict):
     images: Annotated[list[str | S3Object], BeforeValidator(_check_sources)] = Field(
         default=[], max_length=MAX_IMAGES, description="Images as base64"
     )
-    texts: Annotated[list[Text], AtMost(MAX_TEXTS), ONE_OR_MANY] = []
+    texts: Annotated[list[Text], AtMost(MAX_TEXTS), ONE_OR_MANY] = Field(default=[])
 
 
 class EmbedBody(Strict):

@@ -42,7 +42,10 @@ def distinct(texts: list[str]) -> list[str]:
 
 def distinct_each(lists: Sequence[list[str]]) -> list[list[str]]:
     """`distinct` of each of the lists."""
-    coarse = iter(_coarse([text for texts in lists for text in texts]))
+    found = _coarse([text for texts in lists for text in texts])
+    if len({*found}) == len(found):
+        return [*lists]
+    coarse = iter(found)
     return [texts if len({*islice(coarse, len(texts))}) == len(texts) else _distinct(texts) for texts in lists]
 
 

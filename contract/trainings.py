@@ -45,7 +45,9 @@ class TrainingBody(Strict):
         default="manual", description="auto: goes live by itself if the gate lets it pass"
     )
     max_runtime_s: int | None = Field(default=None, ge=MIN_RUNTIME_S, description="Null: the stage's max_run_s")
-    max_spend_usd: float | None = Field(default=None, gt=0, description="In place of it: as long as this pays for")
+    max_spend_usd: float | None = Field(
+        default=None, gt=0, le=1_000_000, description="In place of it: as long as this pays for"
+    )
     spot: bool | None = Field(default=None, description="On spare capacity, cheaper; null: as the stage does")
 
     EXAMPLES: ClassVar = {

@@ -21,9 +21,7 @@ NOT_BLANK = r"\S"
 _IN_OUR_WORDS = {"missing": "is missing", "extra_forbidden": "is not a known field"}
 _LOST = re.compile("[\0\ufffd\ud800-\udfff]")
 """What no text holds: NUL, half of a character, and the sign that stands where bytes could not be read."""
-_NOT_TEXT = (
-    "holds what is no text (a NUL, half a character, or U+FFFD in place of bytes that are not UTF-8): send UTF-8"
-)
+_NOT_TEXT = "holds a NUL, half a character, or U+FFFD, which stands for bytes that are not UTF-8: send UTF-8 text"
 
 
 class Strict(BaseModel):
@@ -187,9 +185,8 @@ def validate(model: type[Model], data: object) -> Model:
 def _sentences(error: ValidationError) -> Iterator[str]:
     faults = error.errors(include_url=False)
     for fault in faults[:3]:
-        where = ".".join(
-            shorten(str(part)) for part in fault["loc"] if not str(part).startswith(("function-", "list["))
-        )
+        parts = (part for part in map(str, fault["loc"]) if not part.startswith(("function-", "list[")))
+        where = ".".join(map(shorten, parts))
         what = _IN_OUR_WORDS.get(fault["type"], fault["msg"].removeprefix("Value error, "))
         if fault["type"] == "string_pattern_mismatch" and fault["ctx"]["pattern"] == NOT_BLANK:
             what = "must not be blank"

@@ -25,8 +25,9 @@ def check_conditions(headers: Mapping[str, str], document: Checked) -> Checked:
         raise BadRequest(f"if-none-match is {shorten(none_match)!r}, allowed is *: only if there is none yet")
     parts = [] if match is None or match.strip() == "*" else match.split(",")
     tags = [_ENTITY_TAG.fullmatch(part) for part in parts]
-    if not all(tags):
-        raise BadRequest(f'if-match is {shorten(match)!r}, allowed is * or an etag as it was answered, such as "9b2c"')
+    if match is not None and not all(tags):
+        got = shorten(match)
+        raise BadRequest(f'if-match is {got!r}, allowed is * or an etag as it was answered, such as "9b2c"')
     if none_match is not None and document is not None:
         raise PreconditionFailed("there is one already: read it, and send its etag as if-match to change it")
     if match is not None and document is None:

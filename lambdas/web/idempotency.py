@@ -51,7 +51,8 @@ def once(app: Resolver, store: Store, work: Work) -> Response[str]:
         return work(new_id())
     if not _KEY.fullmatch(key):
         raise BadRequest(
-            f"the {IDEMPOTENCY_HEADER} header is 1 to {MAX_IDEMPOTENCY_KEY_CHARS} visible ASCII characters, got {shorten(key)!r}"
+            f"the {IDEMPOTENCY_HEADER} header is 1 to {MAX_IDEMPOTENCY_KEY_CHARS} visible ASCII characters, "
+            f"got {shorten(key)!r}"
         )
     place = remembered_key(f"{event.http_method} {event.path}", key)
     digest = request_digest(event.http_method, event.path, app.query, app.content_type, app.body)

@@ -70,7 +70,7 @@ def test_another_key_or_another_route_is_another_request(orders: Orders) -> None
 def test_another_body_under_the_same_key_is_a_conflict(orders: Orders) -> None:
     orders.post("a")
     answer = orders.post("a", b'{"other": 1}')
-    assert answer.status == 409 and "another body" in answer.detail
+    assert answer.status == 409 and "another request" in answer.detail
     assert len(orders.made) == 1
 
 
