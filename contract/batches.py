@@ -15,7 +15,7 @@ from contract.annotations import IMAGES_PREFIX
 from contract.idempotency import ID
 from contract.limits import UPLOADS_PREFIX
 from contract.problems import BadRequest, Problem, shorten
-from contract.questions import Parameters, TaskName, TaskNames
+from contract.questions import Parameters, TaskOrTasks
 from contract.validation import S3Key, Stored, Strict
 
 BATCHES_PREFIX = "batches/"
@@ -39,7 +39,7 @@ class BatchBody(Strict):
 
     s3_prefix: S3Key | None = Field(default=None, description="Every object whose key begins with it")
     s3_key: S3Key | None = Field(default=None, description='JSON lines such as {"s3_key": "collections/1.jpg"}')
-    task: TaskName | TaskNames | None = Field(
+    task: TaskOrTasks = Field(
         default=None, description="A saved task by its name, or a list of them, instead of parameters"
     )
     parameters: Parameters | None = Field(default=None, description="As in POST /classify")
@@ -184,7 +184,7 @@ def check_source(key: str) -> str:
 def batch_prefix(id: str) -> str:
     """Where in the data bucket everything of a batch is. Raises BadRequest for what is no batch's id."""
     if not ID.fullmatch(id):
-        raise BadRequest(f"the batch's id is {id!r}, allowed: one that POST /batches has answered")
+        raise BadRequest(f"the batch's id is {shorten(id)!r}, allowed: one that POST /batches has answered")
     return f"{BATCHES_PREFIX}{id}/"
 
 

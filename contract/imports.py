@@ -128,7 +128,9 @@ def view_of(found: AnnotationImport) -> ImportView:
 def import_key(id: str) -> str:
     """Where in the data bucket an import is. Raises BadRequest for what is no import's id."""
     if not ID.fullmatch(id):
-        raise BadRequest(f"the import's id is {id!r}, allowed: one that POST /annotations/imports has answered")
+        raise BadRequest(
+            f"the import's id is {shorten(id)!r}, allowed: one that POST /annotations/imports has answered"
+        )
     return f"{IMPORTS_PREFIX}{id}.json"
 
 

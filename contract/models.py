@@ -5,7 +5,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import BaseModel, Field, JsonValue, StringConstraints
 
-from contract.problems import BadRequest
+from contract.problems import BadRequest, shorten
 from contract.validation import Stored, Strict
 
 MODELS_PREFIX = "models/"
@@ -142,7 +142,7 @@ class PromoteBody(Strict):
 def model_key(version: str) -> str:
     """Where in the artifacts bucket a version is registered. Raises BadRequest for a name that none may have."""
     if not _VERSION.fullmatch(version):
-        raise BadRequest(f"the version is {version!r}, allowed: letters, digits, dots and hyphens, at most 63")
+        raise BadRequest(f"the version is {shorten(version)!r}, allowed: letters, digits, dots and hyphens, at most 63")
     return f"{REGISTRY_PREFIX}{version}.json"
 
 
