@@ -8,12 +8,10 @@ from typing import Any, Generic, NamedTuple, TypeVar
 
 from pydantic import BaseModel
 
+from contract.documents import MAX_FILE_BYTES
 from contract.problems import BadRequest, NotFound, PreconditionFailed
 from lambdas.aws.clients import Connect, concurrently
 from lambdas.aws.errors import botocore_errors_as_problems, code_of
-
-MAX_FILE_BYTES = 8 * 1024 * 1024
-"""What is read of a file: a wordsight.json has some ten kilobytes, an index of shards some hundred."""
 
 _ABSENT = frozenset({"NoSuchKey", "404"})
 _BEHIND_THE_END = "InvalidRange"
