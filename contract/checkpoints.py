@@ -70,7 +70,7 @@ class GoldenScore(Stored):
 class GoldenQuestion(Stored):
     """A line of golden.jsonl: the body of POST /classify about one image, and what the checkpoint answered once."""
 
-    inputs: str
+    inputs: str | list[str]
     parameters: dict[str, Any]
     scores: tuple[GoldenScore, ...] = ()
 
