@@ -13,7 +13,7 @@ TRANSIENT = THROTTLED | {"RequestTimeout", "OperationAborted", "SlowDown", "KMS.
 """What is over in a moment although its status is a 4xx: a connection that was too slow, two changes of a bucket at
 once, too many calls. https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html
 """
-_TOO_MANY = 429
+TOO_MANY = 429
 LOST_CONNECTION = (HTTPClientError, ConnectionError, IncompleteReadError)
 """Every failure of the way to a service, time-outs included; botocore keeps them in two families and one apart."""
 
@@ -37,7 +37,7 @@ def botocore_errors_as_problems(
             return
         problem = problem_of(error)
         status = status_of(error)
-        if problem is None and 0 < status < 500 and status != _TOO_MANY and code_of(error) not in TRANSIENT:
+        if problem is None and 0 < status < 500 and status != TOO_MANY and code_of(error) not in TRANSIENT:
             raise
         raise problem or ServiceUnavailable(
             f"{service} did not answer: try again", retry_after_s=RETRY_AFTER_S

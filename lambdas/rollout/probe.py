@@ -19,7 +19,10 @@ from lambdas.aws.inference import attributes_within, infer
 from lambdas.aws.s3 import Store
 from lambdas.stored.registry import StoredCheckpoint
 
-ANOTHER_IMAGE_BASE64 = "iVBORw0KGgoAAAANSUhEUgAAAAgAAAAICAIAAABLbSncAAAAHElEQVR42mP8//8/AzbAxIADkC7BKBd1gtZ2AADQRgRMsz4zBAAAAABJRU5ErkJggg=="
+ANOTHER_IMAGE_BASE64 = (
+    "iVBORw0KGgoAAAANSUhEUgAAAAgAAAAICAIAAABLbSncAAAAHElEQVR42mP8//8/AzbAxIADkC7BKBd1gtZ2AADQRgRMsz4z"
+    "BAAAAABJRU5ErkJggg=="
+)
 """As a PNG, white above blue: whatever a model knows, it must not take it for the example."""
 
 TWO_IMAGES = GoldenQuestion(
