@@ -1,9 +1,9 @@
 """Pixels of more than 8 bits, or that are no whole numbers: to 8 bits by what the file says they mean.
 
-TIFF 6.0: PhotometricInterpretation says whether 0 is black or white, BitsPerSample and SampleFormat what the numbers are,
-and Min/MaxSampleValue (SMin/SMax for signed ones and floats) between which of them black and white lie. Few files say
-that. Then whole numbers lie between 0 and the most that a camera's or scanner's usual depth can hold if it holds them
-all: 12 bits in a file of 16 would else be nearly black.
+TIFF 6.0: PhotometricInterpretation says whether 0 is black or white, BitsPerSample and SampleFormat what the numbers
+are, and Min/MaxSampleValue (SMin/SMax for signed ones and floats) between which of them black and white lie. Few files
+say that. Then whole numbers lie between 0 and the most that a usual depth holds, of cameras and scanners, if it holds
+them all: 12 bits in a file of 16 would else be nearly black.
 """
 
 from collections.abc import Mapping
@@ -78,7 +78,7 @@ def _seen(pixels: NDArray[Any], tags: Mapping[int, Any]) -> tuple[float, float]:
     """Black and white, as the pixels and their type tell."""
     low, high = float(pixels.min()), float(pixels.max())
     bits = _first(tags, "BitsPerSample")
-    depths = (bits,) if bits in (10, 12, 14) else DEPTHS
+    depths = (bits,) if bits is not None and bits in (10, 12, 14) else DEPTHS
     tops = FLOAT_TOPS if pixels.dtype.kind == "f" else tuple(2.0**depth - 1 for depth in depths)
     if low >= 0 and (top := next((top for top in tops if high <= top), None)) is not None:
         return 0.0, top
@@ -94,11 +94,9 @@ def _scaled(pixels: NDArray[Any], low: float, high: float) -> NDArray[np.uint8]:
     return np.clip(steps, 0, 255).astype(np.uint8)
 
 
-def _first(tags: Mapping[int, Any], name: str) -> Any:
+def _first(tags: Mapping[int, Any], name: str) -> int | float | None:
     """A tag's value, or its first one; None where it is not given, or no number."""
     value = tags.get(_TAGS[name])
-    value = value[0] if isinstance(value, tuple) and value else value
-    try:
-        return None if value is None else float(value) if not isinstance(value, int) else value
-    except (TypeError, ValueError, ZeroDivisionError):
-        return None
+    if isinstance(value, tuple):
+        value = value[0] if value else None
+    return value if isinstance(value, int | float) else None

@@ -19,8 +19,8 @@ MAX_LOST_PX = 17
 MAX_LOST_SHARE = 1 / 16
 """What else may be lost of a high image; of a low one, no more than a quarter."""
 
-_OTHERWISE = bytes(range(1, 200)) * 4
-"""Goes on in another way than the file would have: what is decoded from it is what was lost."""
+_OTHERWISE = bytes(range(0x5B, 0xFB)) * 5
+"""Goes on in another way than the file would have: where that shows is what was lost, but for the rest of one block."""
 
 
 def completed(data: bytes) -> bytes | None:
@@ -31,7 +31,7 @@ def completed(data: bytes) -> bytes | None:
     if not _is_last_scan(left):
         return None
     as_it_is, otherwise = _decoded(left + END), _decoded(left + _OTHERWISE + END)
-    differs = np.flatnonzero((as_it_is != otherwise).any(axis=1))  # rows
+    differs = np.flatnonzero((as_it_is != otherwise).any(axis=(1, 2)))  # rows
     height = len(as_it_is)
     lost = height - int(differs[0]) if len(differs) else 0
     return left + END if lost <= min(max(MAX_LOST_PX, height * MAX_LOST_SHARE), height / 4) else None
@@ -49,5 +49,5 @@ def _is_last_scan(data: bytes) -> bool:
 
 
 def _decoded(data: bytes) -> NDArray[np.uint8]:
-    """In shades of grey. shape = [height, width]"""
-    return np.asarray(Image.open(io.BytesIO(data), formats=("JPEG", "MPO")).convert("L"))
+    """shape = [height, width, 3]"""
+    return np.asarray(Image.open(io.BytesIO(data), formats=("JPEG", "MPO")).convert("RGB"))

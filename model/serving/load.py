@@ -49,7 +49,7 @@ def load_engine(settings: ServeSettings, metrics: Metrics) -> tuple[Engine, floa
     engine = Engine(
         clip, towers, metrics, decode_threads=settings.decode_threads, label_cache_rows=settings.label_cache_rows
     )
-    image_s = _warm_up(clip, towers)
+    image_s = warm_up(clip, towers)
     gc.collect()
     gc.freeze()  # a collection would look at torch's and transformers' objects again and again, which stay for good
     facts = {
@@ -110,7 +110,7 @@ def build_towers(clip: Clip, precision: Precision, workers: int | None) -> Tower
     return towers
 
 
-def _warm_up(clip: Clip, towers: Towers) -> float:
+def warm_up(clip: Clip, towers: Towers) -> float:
     """Use what requests will use, every batch size in every worker at once; what one image takes then, in seconds.
 
     Raises CheckpointError if what comes out are no numbers: weights that are can be too large for the precision.
