@@ -13,7 +13,7 @@ from pydantic import BaseModel, Field, model_validator
 
 from contract.annotations import IMAGES_PREFIX
 from contract.idempotency import ID
-from contract.limits import UPLOADS_PREFIX
+from contract.limits import MAX_S3_KEY_BYTES, UPLOADS_PREFIX
 from contract.problems import BadRequest, Problem, shorten
 from contract.questions import Parameters, TaskOrTasks
 from contract.validation import S3Key, Stored, Strict
@@ -175,7 +175,15 @@ class BatchList(BaseModel):
 
 
 def check_source(key: str) -> str:
-    """The key or prefix itself. Raises ValueError for a place in the bucket from which no batch reads."""
+    """The key or prefix itself. Raises ValueError for a place in the bucket from which no batch reads, and for what no
+    key can be.
+    """
+    try:
+        size_bytes = len(key.encode())
+    except UnicodeEncodeError:
+        raise ValueError(f"{shorten(key)!r} is no text: it holds half a character") from None
+    if size_bytes > MAX_S3_KEY_BYTES:
+        raise ValueError(f"a key has at most {MAX_S3_KEY_BYTES} bytes, got {size_bytes:,}: {shorten(key)!r}")
     if not key.startswith(SOURCE_PREFIXES):
         raise ValueError(f"the images of a batch lie under {' or '.join(SOURCE_PREFIXES)}, got {shorten(key)!r}")
     return key

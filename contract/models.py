@@ -29,7 +29,6 @@ moves the small checkpoint's by up to .03 (benchmarks/serving.md); another model
 CONFIG = "config.json"
 WEIGHTS = ("model.safetensors", "model.safetensors.index.json")
 """One file, or an index of several."""
-TOKENIZERS = ("tokenizer.json", "vocab.json")
 PROCESSOR = "preprocessor_config.json"
 
 METADATA = "wordsight.json"
@@ -38,6 +37,9 @@ GOLDEN = "golden.jsonl"
 """Questions with the scores it gave when it was trained, so that an endpoint can be asked them."""
 
 _VERSION = re.compile(r"[a-zA-Z0-9](-*[a-zA-Z0-9._]){0,62}")
+
+ServedVersion = Annotated[str, StringConstraints(pattern=r"^[!-~]{1,128}$")]
+"""What an endpoint calls its weights: visible ASCII, as it goes into a header of every answer."""
 
 Version = Annotated[str, StringConstraints(pattern=f"^{_VERSION.pattern}$")]
 

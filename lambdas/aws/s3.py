@@ -1,25 +1,29 @@
 """One bucket's objects: JSON documents, files, JSON lines and images. Writers that would lose an update are told so."""
 
 import json
+import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from pydantic import BaseModel
 
-from contract.problems import BadRequest, NotFound, PreconditionFailed
+from contract.documents import MAX_FILE_BYTES
+from contract.problems import BadRequest, NotFound, PreconditionFailed, ProblemError, UnprocessableImage, shorten
 from lambdas.aws.clients import Connect, concurrently
-from lambdas.aws.errors import botocore_errors_as_problems, code_of
-
-MAX_FILE_BYTES = 8 * 1024 * 1024
-"""What is read of a file: a wordsight.json has some ten kilobytes, an index of shards some hundred."""
+from lambdas.aws.errors import TOO_MANY, TRANSIENT, botocore_errors_as_problems, code_of, message_of, status_of
 
 _ABSENT = frozenset({"NoSuchKey", "404"})
 _BEHIND_THE_END = "InvalidRange"
 _AT_THE_SAME_MOMENT = "ConditionalRequestConflict"
 """S3's word for two conditional writes of which it can't tell yet which came first."""
 _LOST_UPDATE = frozenset({"PreconditionFailed", _AT_THE_SAME_MOMENT, "412"})
+
+_ARCHIVED = "InvalidObjectState"
+_OF_ALL = frozenset({"NoSuchBucket", "AllAccessDisabled", "PermanentRedirect", "InvalidAccessKeyId", "ExpiredToken"})
+"""Refusals that no other object would be spared."""
 
 JsonObject = dict[str, Any]
 Model = TypeVar("Model", bound=BaseModel)
@@ -35,8 +39,15 @@ class Document(Generic[Value]):
     etag: str
 
 
+MAX_LINE_BYTES = 1024 * 1024
+"""Of a line is read: a key has a kilobyte, and sentences some more."""
+_CHUNK_BYTES = 256 * 1024
+
+
 class Line(NamedTuple):
-    """A line of an object: its number from 1, its content, and where the next one begins."""
+    """A line of an object: its number from 1, its content, and where the next one begins. Of a line that is longer than
+    MAX_LINE_BYTES the content is cut off behind them.
+    """
 
     number: int
     content: bytes
@@ -44,6 +55,8 @@ class Line(NamedTuple):
 
     def json(self) -> Any:
         """What the line holds. Raises BadRequest."""
+        if len(self.content) > MAX_LINE_BYTES:
+            raise BadRequest(f"the line has more than the {MAX_LINE_BYTES:,} bytes that are allowed")
         try:
             return json.loads(self.content)
         except (ValueError, RecursionError) as error:
@@ -151,8 +164,15 @@ class Store:
         return None
 
     def read_image(self, key: str, check_size: Callable[[int], None]) -> bytes | None:
-        """An image, or None where there is none. `check_size` hears of its bytes before they are in memory."""
-        with botocore_errors_as_problems("the image store", ignored=_ABSENT):
+        """An image, or None where there is none. `check_size` hears of its bytes before they are in memory.
+
+        Raises UnprocessableImage for an object that S3 does not hand out, such as an archived one.
+        """
+        try:
+            key.encode()
+        except UnicodeEncodeError:
+            raise UnprocessableImage(f"the s3_key {key!r} is no text: it holds half a character") from None
+        with botocore_errors_as_problems("the image store", ignored=_ABSENT, problem_of=partial(_of_one_object, key)):
             found = self._s3.get_object(Bucket=self.bucket, Key=key)
             check_size(found["ContentLength"])
             image: bytes = found["Body"].read()
@@ -165,8 +185,8 @@ class Store:
             if not (found := self._get_range(key, f"{offset_bytes}-")):
                 return
             with closing(found) as body:  # which enters as the connection below it, without lines
-                for number, content in enumerate(body.iter_lines(keepends=True), after_line + 1):
-                    offset_bytes += len(content)
+                for number, (content, size_bytes) in enumerate(_split(body), after_line + 1):
+                    offset_bytes += size_bytes
                     if content.strip():
                         yield Line(number, content, offset_bytes)
 
@@ -206,6 +226,23 @@ class Store:
         return self._connect("s3")
 
 
+def _split(body: Any) -> Iterator[tuple[bytes, int]]:
+    """Lines as they end with a line feed, with their sizes; what is longer than MAX_LINE_BYTES is not kept.
+
+    Not by botocore's iter_lines, which takes a lone carriage return for an end, and copies a long line at every chunk.
+    """
+    line, size_bytes = bytearray(), 0
+    for chunk in iter(lambda: body.read(_CHUNK_BYTES), b""):
+        for part in re.findall(rb"[^\n]*\n|[^\n]+", chunk):
+            line += part[: MAX_LINE_BYTES + 1 - len(line)]
+            size_bytes += len(part)
+            if part.endswith(b"\n"):
+                yield bytes(line), size_bytes
+                line, size_bytes = bytearray(), 0
+    if size_bytes:
+        yield bytes(line), size_bytes
+
+
 def _errors_as_problems(
     *, ignored: Collection[str] = (), lost_update: Collection[str] = ()
 ) -> AbstractContextManager[bool | None]:
@@ -217,3 +254,17 @@ def _errors_as_problems(
         return PreconditionFailed("it was changed meanwhile: read it again, and send its new etag")
 
     return botocore_errors_as_problems("the store", ignored=ignored, problem_of=problem_of)
+
+
+def _of_one_object(key: str, error: Exception) -> ProblemError | None:
+    """The problem of an object that S3 has and does not hand out: an archived one, or one that is encrypted with a key
+    this role may not use.
+    """
+    code, status = code_of(error), status_of(error)
+    if not 400 <= status < 500 or status == TOO_MANY or code in TRANSIENT | _OF_ALL:
+        return None
+    if code == _ARCHIVED:
+        why = "it is archived: restore it first"
+    else:
+        why = f"S3 says {code}: {shorten(message_of(error), 200)}"
+    return UnprocessableImage(f"the object {shorten(key, 120)!r} can't be read: {why}")

@@ -17,6 +17,8 @@ from PIL import Image, ImageFile, UnidentifiedImageError, features
 
 from contract.limits import MAX_IMAGE_ASPECT_RATIO, MAX_IMAGE_PIXELS
 from contract.problems import PayloadTooLarge, UnprocessableImage, UnsupportedMediaType
+from model.clip.depth import is_deep, to_8_bits
+from model.clip.jpeg_end import completed
 
 FORMATS = ("JPEG", "PNG", "GIF", "WEBP", "BMP", "TIFF", "AVIF")
 """Pillow's names of what is opened."""
@@ -90,7 +92,7 @@ def open_pixels(data: bytes, short_side: int | None = None) -> tuple[Pixels, int
         file.draft(None, (DRAFT_OVERSIZE * short_side, DRAFT_OVERSIZE * short_side))
     shrunk_by = round(full_width / file.width)
     if (pixels := _jpeg_pixels(file, data)) is None:
-        pixels = _other_pixels(file)
+        pixels = _other_pixels(file, data)
     turn = _upright(file)
     del file  # with its own pixels
     return pixels if turn is None else np.ascontiguousarray(turn(pixels)), shrunk_by
@@ -111,9 +113,9 @@ def _jpeg_pixels(file: ImageFile.ImageFile, data: bytes) -> Pixels | None:
     return pixels if pixels.shape == buffer.shape else None
 
 
-def _other_pixels(file: ImageFile.ImageFile) -> Pixels:
+def _other_pixels(file: ImageFile.ImageFile, data: bytes) -> Pixels:
     try:
-        file.load()
+        _load(file, data)
     except PILLOW_FAULTS as error:
         raise UnprocessableImage(
             f"the {file.format} file is damaged or cut off ({_reason(error)}): send it again"
@@ -124,6 +126,17 @@ def _other_pixels(file: ImageFile.ImageFile) -> Pixels:
         bottom = min(top + STRIP_PX, image.height)
         pixels[top:bottom] = np.asarray(image.crop((0, top, image.width, bottom)))
     return pixels
+
+
+def _load(file: ImageFile.ImageFile, data: bytes) -> None:
+    try:
+        file.load()
+    except PILLOW_FAULTS:
+        whole = completed(data) if file.format in JPEGS else None
+        if whole is None:
+            raise
+        file.fp = io.BytesIO(whole)
+        file.load()
 
 
 def media_type_of(data: bytes) -> str:
@@ -184,13 +197,8 @@ def _upright(image: Image.Image) -> Callable[[Pixels], Pixels] | None:
 
 def _to_rgb(image: Image.Image) -> Image.Image:
     try:
-        if image.mode == "F" or image.mode.startswith("I"):
-            pixels = np.asarray(image)  # [height, width], 16 bits or more
-            if image.mode == "F" or pixels.min() < 0 or pixels.max() > 0xFFFF:
-                raise UnprocessableImage(
-                    "pixels of more than 16 bits can't be read: save the image with 8 bits per channel"
-                )
-            image = Image.fromarray((pixels.astype(np.uint16) >> 8).astype(np.uint8))
+        if is_deep(image):
+            image = to_8_bits(image)
         if image.has_transparency_data:
             image = image.convert("RGBA")
             image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)

@@ -1,11 +1,12 @@
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from pydantic import BaseModel
 
-from contract.problems import BadRequest, NotFound, PreconditionFailed, ServiceUnavailable
+from contract.problems import BadRequest, NotFound, PreconditionFailed, ServiceUnavailable, UnprocessableImage
 from lambdas.aws.clients import connect
-from lambdas.aws.s3 import Store
+from lambdas.aws.s3 import MAX_LINE_BYTES, Store
 from tests.lambdas.conftest import SETTINGS
 from tests.lambdas.control_plane import client_error
 
@@ -161,3 +162,31 @@ def test_of_two_who_keep_the_same_at_the_same_moment_both_have_kept_it(bucket: A
     assert bucket.Object("images/1").get()["Body"].read() == b"picture"
     with pytest.raises(PreconditionFailed):
         Store(bucket.name, lambda _: Undecided()).write("tasks/a.json", {}, absent=True)
+
+
+def test_a_line_ends_with_a_line_feed_wherever_it_is_read_in_parts(store: Store) -> None:
+    long = b"x" * (256 * 1024 - 1)
+    store.put("uploads/list", long + b"\r\n" + b"a\rb\xe2\x80\xa8c\n" + long * 9 + b"\nlast", "application/jsonl")
+    first, second, huge, last = store.lines("uploads/list")
+    assert [first.number, second.number, huge.number, last.number] == [1, 2, 3, 4]
+    assert (first.content, second.content, last.content) == (long + b"\r\n", b"a\rb\xe2\x80\xa8c\n", b"last")
+    assert len(huge.content) == MAX_LINE_BYTES + 1
+    with pytest.raises(BadRequest, match="more than the 1,048,576 bytes"):
+        huge.json()
+    assert [*store.lines("uploads/list", huge.number, huge.end_bytes)] == [last]
+
+
+@pytest.mark.parametrize(
+    ("code", "status"), [("InvalidObjectState", 403), ("AccessDenied", 403), ("KeyTooLongError", 400)]
+)
+def test_an_image_that_s3_does_not_hand_out_is_no_fault_of_ours(code: str, status: int) -> None:
+    def refused(**_: Any) -> None:
+        raise client_error("GetObject", code, "because", status)
+
+    with pytest.raises(UnprocessableImage, match="the object 'uploads/1' can't be read"):
+        Store("bucket", lambda _: SimpleNamespace(get_object=refused)).read_image("uploads/1", lambda _: None)
+
+
+def test_half_a_character_is_no_key(store: Store) -> None:
+    with pytest.raises(UnprocessableImage, match="half a character"):
+        store.read_image("uploads/\ud800", lambda _: None)

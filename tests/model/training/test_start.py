@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from contract.checkpoints import CheckpointMetadata
 from contract.containers import TrainSettings
 from contract.hyperparameters import Hyperparameters
-from model.clip.checkpoint import CheckpointMetadata
 from model.data.records import ManifestExamples
 from model.training.loop import Loop
 from model.training.recipe import PAIR_SHARE
