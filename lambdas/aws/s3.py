@@ -8,12 +8,15 @@ from typing import Any, Generic, NamedTuple, TypeVar
 
 from pydantic import BaseModel
 
+from contract.layouts.places import split_lines
 from contract.problems import BadRequest, NotFound, PreconditionFailed
 from lambdas.aws.clients import Connect, concurrently
 from lambdas.aws.errors import botocore_errors_as_problems, code_of
 
 MAX_FILE_BYTES = 8 * 1024 * 1024
 """What is read of a file: a wordsight.json has some ten kilobytes, an index of shards some hundred."""
+
+_CHUNK_BYTES = 64 * 1024
 
 _ABSENT = frozenset({"NoSuchKey", "404"})
 _BEHIND_THE_END = "InvalidRange"
@@ -160,15 +163,16 @@ class Store:
         return None
 
     def lines(self, key: str, after_line: int = 0, offset_bytes: int = 0) -> Iterator[Line]:
-        """An object's lines that are not blank, behind the line that ends at `offset_bytes`; none without an object."""
+        """An object's lines that are not blank, behind the line that ends at `offset_bytes`; none without an object.
+
+        A line ends at a line feed and at nothing else.
+        """
         with _errors_as_problems(ignored=_ABSENT):
             if not (found := self._get_range(key, f"{offset_bytes}-")):
                 return
-            with closing(found) as body:  # which enters as the connection below it, without lines
-                for number, content in enumerate(body.iter_lines(keepends=True), after_line + 1):
-                    offset_bytes += len(content)
-                    if content.strip():
-                        yield Line(number, content, offset_bytes)
+            with closing(found) as body:  # which enters as the connection below it, without chunks
+                chunks = body.iter_chunks(_CHUNK_BYTES)
+                yield from (Line(*line) for line in split_lines(chunks, after_line, offset_bytes))
 
     def keys(self, prefix: str, *, after: str = "") -> Iterator[str]:
         """The keys that begin with a prefix, in the order of their UTF-8 bytes, beginning behind `after`."""
