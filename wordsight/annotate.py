@@ -1,5 +1,6 @@
 """`annotate`: keep what a folder says of its images, in any layout that imports and training read, too."""
 
+import sys
 from argparse import ArgumentParser, Namespace
 from collections import defaultdict
 from collections.abc import Iterator
@@ -15,7 +16,6 @@ from contract.limits import MAX_INVOCATION_BYTES
 from wordsight.api import Api, CommandError, RefusedError, image_chunks, image_source, read_image
 from wordsight.terminal import Progress, raw, share_line
 
-SHOWN_PROBLEMS = 10
 _OF_THE_IMAGES = (400, 413, 415, 422)
 """Refusals of what was sent, after which the next images may be taken."""
 
@@ -38,6 +38,8 @@ def add(parser: ArgumentParser) -> None:
 def run(api: Api, arguments: Namespace) -> None:
     """Send everything, and tell what was kept. Raises CommandError if something was not."""
     reading = read(arguments.folder)
+    for sentence in (f"{reading.layout.kind}: {reading.layout.why}", *reading.findings.sentences()):
+        print(shown(sentence), file=sys.stderr)
     problems: dict[str, list[str]] = defaultdict(list)
     for row in reading.rows:
         if isinstance(row.said, str):
@@ -112,9 +114,6 @@ def _report(reading: Reading, answers: list[Any], problems: dict[str, list[str]]
     if as_json:
         print(raw(answers))
     else:
-        print(f"{reading.layout.kind}: {shown(reading.layout.why)}")
-        for sentence in reading.findings.sentences():
-            print(shown(sentence))
         print(f"{new:,} new annotations, {len(kept) - new:,} were there already")
     if problems:
         lines = [f"  {place}: {why[0]}" for place, why in problems.items()]

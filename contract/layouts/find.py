@@ -49,7 +49,8 @@ PROBED_FILES = 200
 NAMED = 5
 _NAMES_NO_CLASS = frozenset({"image", "images", "img", "imgs", "data", "dataset", "photos", "pictures", "jpegimages"})
 """Folders of which one alone is where the images lie, and no class."""
-_METADATA = "metadata"
+_CONVENTIONAL = ("metadata.", "manifest.")
+"""What manifests are called: one with such a name is read whatever lies beside it."""
 _CLASS_NAMES = ("dataset_infos.json", "dataset_info.json", "README.md")
 
 
@@ -116,10 +117,10 @@ def find_layout(place: Place, findings: Findings) -> Layout:
     named = {name for name in folders if name.lower() not in _NAMES_NO_CLASS}
     labelled = len(folders) > 1 and bool(named) if texts else bool(named) or len(folders) > 1
     classes = class_names(place, listing.about_classes)
-    chosen, passed = _manifests(place, listing, classes, must_exist=labelled or texts)
+    chosen, passed = _manifests(place, listing, classes, must_exist=len(named) > 1 or texts)
     by_folders = not chosen and (labelled or texts)
     if not chosen and not by_folders and not listing.shards:
-        chosen = dict(passed)
+        chosen = passed
     for name, why in passed.items():
         if name not in chosen:
             findings.leave_out(f"{shown(name)} {why}")
@@ -128,7 +129,7 @@ def find_layout(place: Place, findings: Findings) -> Layout:
     if chosen:
         kind = JSON_LINES if suffix_of(next(iter(chosen))) == LINES_SUFFIX else TABLE
         names = [*chosen]
-        why = f"{', '.join(map(shown, names[:NAMED]))}{' and others' if len(names) > NAMED else ''} names images"
+        why = f"{_some(names)} {'is all there is' if chosen is passed else 'names images'}"
         return Layout(kind=kind, manifests=names, classes=classes, why=why)
     if by_folders:
         of_splits = " within folders per split" if split_folders else ""
@@ -265,17 +266,18 @@ def _why_no_manifest(place: Place, name: str, *, must_exist: bool) -> str | None
 
     A file with the conventional name that can't be read as text at all is one: what it says would be lost otherwise.
     """
-    folder = name.rpartition("/")[0]
+    folder, _, file = name.rpartition("/")
+    is_conventional = file.lower().startswith(_CONVENTIONAL)
     try:
         rows = list(islice(probed_rows(place, name), PROBED_ROWS))
     except (OSError, ValueError) as error:
-        return None if name.rpartition("/")[2].lower().startswith(f"{_METADATA}.") else str(error)
+        return None if is_conventional else str(error)
     of_images = [row for row in rows if any(key in row for key in IMAGE_FIELDS)]
     if not of_images:
         return f"names no images: one of {', '.join(IMAGE_FIELDS)} is needed"
     if not any(_says(row) for row in of_images):
         return f"says nothing of images: one of {', '.join((*SENTENCE_FIELDS, LABEL_FIELD, LABELS_FIELD))} is needed"
-    if must_exist and not any(_exists(place, folder, row) for row in of_images):
+    if must_exist and not is_conventional and not any(_exists(place, folder, row) for row in of_images):
         return f"names images that are not here, in the first {len(of_images)} rows"
     return None
 

@@ -23,7 +23,8 @@ def test_a_folder_per_label_becomes_labels(shell: Shell, tmp_path: Path) -> None
     (tmp_path / "cat" / "notes.txt").write_text("not an image")
     ran = shell("annotate", tmp_path, "--dataset", "pets", "--task", "pet", "--split", "train")
     assert (ran.status, ran.out) == (0, "6 new annotations, 0 were there already\n")
-    assert "6/6 images" in ran.err
+    assert "6/6 images" in ran.err and "a folder per class: folders cat, dog" in ran.err
+    assert "left out: 1 because they are no images, and no texts beside one, such as cat/notes.txt" in ran.err
     again = shell("annotate", tmp_path, "--dataset", "pets", "--task", "pet", "--split", "train")
     assert again.out == "0 new annotations, 6 were there already\n"
 
@@ -53,4 +54,4 @@ def test_a_folder_without_annotations_is_refused(shell: Shell, tmp_path: Path) -
     assert "nothing to annotate" in shell("annotate", tmp_path).err
     assert "is no folder" in shell("annotate", tmp_path / "absent").err
     (tmp_path / "metadata.jsonl").write_text('{"text": "of nothing"}')
-    assert "metadata.jsonl line 1 is no JSON object that names an image" in shell("annotate", tmp_path).err
+    assert "metadata.jsonl line 1: names no image" in shell("annotate", tmp_path).err

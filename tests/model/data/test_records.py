@@ -91,12 +91,12 @@ def test_what_training_is_watched_on_is_of_every_class_however_the_images_are_so
 
 
 def test_train_and_test_alone_leave_a_share_of_train_for_validation() -> None:
-    records = [Record(image=f"{n}.png", captions="red", split="test" if n < 50 else "train") for n in range(250)]
+    records = [Record(image=f"{n}.png", captions=("red",), split="test" if n < 50 else "train") for n in range(250)]
     train, validation = training_rows(records, validation_share=0.1, seed=0)
     assert 5 < len(validation) < 40 and len(train) + len(validation) == 200
     assert min(*train, *validation) == 50
 
 
 def test_a_split_that_names_validation_is_left_as_it_is() -> None:
-    records = [Record(image=f"{n}.png", captions="red", split="validation" if n < 3 else None) for n in range(100)]
+    records = [Record(image=f"{n}.png", captions=("red",), split="validation" if n < 3 else None) for n in range(100)]
     assert training_rows(records, validation_share=0.5, seed=0) == (list(range(3, 100)), [0, 1, 2])
