@@ -60,7 +60,8 @@ class LayoutError(Exception):
 
 class Layout(Stored):
     """What was found to read: manifests, or images in folders that may be named after labels, which may lie in folders
-    per split, and texts beside images. `classes` are the names of labels that are numbers, `why` says how it was told.
+    per split, and texts beside images. `classes` are the names of labels that are numbers, `images` how many there are,
+    and `why` says how it was told.
     """
 
     manifests: list[str] = Field(default=[])
@@ -69,6 +70,7 @@ class Layout(Stored):
     labelled: bool = True
     texts: bool = False
     classes: list[str] = Field(default=[])
+    images: int = 0
     why: str = ""
 
 
@@ -96,6 +98,8 @@ class _Listing:
     manifests: list[str] = field(default_factory=list)
     shards: list[str] = field(default_factory=list)
     about_classes: list[str] = field(default_factory=list)
+    hidden: _PassedOver = field(default_factory=lambda: _PassedOver("hidden, or a system's own"))
+    others: _PassedOver = field(default_factory=lambda: _PassedOver("no images, and no texts beside one"))
 
 
 @dataclass(frozen=True)
@@ -109,7 +113,7 @@ class Pair:
 
 def find_layout(place: Place, findings: Findings) -> Layout:
     """Look at everything that lies there. Raises LayoutError."""
-    listing = _listing(place, findings)
+    listing = _listing(place)
     splits = {name for name in listing.tops if name.lower() in SPLIT_NAMES}
     split_folders = bool(splits) and splits == listing.tops
     folders = listing.seconds if split_folders else listing.tops
@@ -117,7 +121,11 @@ def find_layout(place: Place, findings: Findings) -> Layout:
     named = {name for name in folders if name.lower() not in _NAMES_NO_CLASS}
     labelled = len(folders) > 1 and bool(named) if texts else bool(named) or len(folders) > 1
     classes = class_names(place, listing.about_classes)
-    chosen, passed = _manifests(place, listing, classes, must_exist=len(named) > 1 or texts)
+    listing.others.add(*(() if classes else listing.about_classes))
+    for over in (listing.hidden, listing.others):
+        if over.times:
+            findings.leave_out(f"they are {over.what}, such as {shorten(shown(over.first))}", over.times)
+    chosen, passed = _manifests(place, listing, must_exist=len(named) > 1 or texts)
     by_folders = not chosen and (labelled or texts)
     if not chosen and not by_folders and not listing.shards:
         chosen = passed
@@ -130,7 +138,7 @@ def find_layout(place: Place, findings: Findings) -> Layout:
         kind = JSON_LINES if suffix_of(next(iter(chosen))) == LINES_SUFFIX else TABLE
         names = [*chosen]
         why = f"{_some(names)} {'is all there is' if chosen is passed else 'names images'}"
-        return Layout(kind=kind, manifests=names, classes=classes, why=why)
+        return Layout(kind=kind, manifests=names, classes=classes, images=listing.images, why=why)
     if by_folders:
         of_splits = " within folders per split" if split_folders else ""
         labels = f"folders {_some(named or folders)}{of_splits}" if labelled else ""
@@ -141,6 +149,7 @@ def find_layout(place: Place, findings: Findings) -> Layout:
             labelled=labelled,
             texts=texts,
             classes=classes,
+            images=listing.images,
             why=" and ".join(filter(None, (labels, beside))),
         )
     if listing.shards:
@@ -208,14 +217,13 @@ def class_names(place: Place, names: Iterable[str]) -> list[str]:
     return []
 
 
-def _listing(place: Place, findings: Findings) -> _Listing:
+def _listing(place: Place) -> _Listing:
     found = _Listing()
-    hidden, others = _PassedOver("hidden, or a system's own"), _PassedOver("no images, and no texts beside one")
 
     def seen() -> Iterator[str]:
         for name in place.names():
             if is_hidden(name):
-                hidden.add(name)
+                found.hidden.add(name)
                 continue
             suffix, depth = suffix_of(name), name.count("/")
             if depth <= MAX_MANIFEST_DEPTH and suffix in (LINES_SUFFIX, *TABLE_SUFFIXES):
@@ -227,7 +235,7 @@ def _listing(place: Place, findings: Findings) -> _Listing:
             elif suffix in IMAGE_SUFFIXES or suffix in TEXT_SUFFIXES:
                 yield name
             else:
-                others.add(name)
+                found.others.add(name)
 
     for pairs, texts in pairs_of(seen()):
         for pair in pairs:
@@ -236,17 +244,11 @@ def _listing(place: Place, findings: Findings) -> _Listing:
             top, *below = pair.image.split("/")[:-1] or [""]
             found.tops |= {top} - {""}
             found.seconds |= {*below[:1]}
-        others.add(*texts)
-    for passed in (hidden, others):
-        if passed.times:
-            first = shorten(shown(passed.first))
-            findings.leave_out(f"they are {passed.what}, such as {first}", passed.times)
+        found.others.add(*texts)
     return found
 
 
-def _manifests(
-    place: Place, listing: _Listing, classes: list[str], *, must_exist: bool
-) -> tuple[dict[str, str], dict[str, str]]:
+def _manifests(place: Place, listing: _Listing, *, must_exist: bool) -> tuple[dict[str, str], dict[str, str]]:
     """Those that are read, and those that are passed over with the reason. JSON Lines are preferred to tables."""
     good: dict[str, str] = {}
     passed: dict[str, str] = {}

@@ -8,6 +8,7 @@ from typing import NamedTuple
 from contract.layouts.places import IMAGE_SUFFIXES, MAX_LINE_BYTES, Line, suffix_of
 
 DELIMITERS = ("\t", ",", ";", "|")
+"""Where the known columns decide for none, the one that parts the header into the most cells is taken."""
 MAX_ROW_LINES = 200
 """Over so many lines a quoted cell may stretch."""
 UTF_16 = (b"\xff\xfe", b"\xfe\xff")
@@ -16,11 +17,10 @@ BOM = b"\xef\xbb\xbf"
 
 
 class Row(NamedTuple):
-    """The cells of a row, or why there are none; the line it begins in, and the lines that it takes."""
+    """The cells of a row, or why there are none; the first and the last line that it takes, and where that ends."""
 
     line: int
     cells: list[str] | str
-    lines: int
     last_line: int
     end_bytes: int
 
@@ -46,7 +46,7 @@ def header_of(text: str, known: Iterable[str]) -> tuple[str, list[str]]:
     """
     spelled = {name.lower(): name for name in known}
     read = [(mark, [cell.strip() for cell in _cells(text, mark)]) for mark in DELIMITERS]
-    mark, columns = max(read, key=lambda one: sum(cell.lower() in spelled for cell in one[1]))
+    mark, columns = max(read, key=lambda one: (sum(cell.lower() in spelled for cell in one[1]), len(one[1])))
     return mark, [spelled.get(cell.lower(), cell) for cell in columns]
 
 
@@ -89,7 +89,7 @@ def rows_of(lines: Iterable[Line], delimiter: str, columns: Sequence[str], image
             cells = f"has more cells than the header ({len(cells)} and {len(columns)}): quote what holds commas"
         elif len(cells) < len(columns):
             cells = f"has fewer cells than the header ({len(cells)} and {len(columns)})"
-        yield Row(first.number, cells, len(taken), taken[-1].number, taken[-1].end_bytes)
+        yield Row(first.number, cells, taken[-1].number, taken[-1].end_bytes)
 
 
 def _cells(text: str, delimiter: str) -> list[str]:

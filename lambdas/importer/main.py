@@ -64,6 +64,8 @@ class Importer:
             return self._write(document, state="failed", reason=problem.detail, findings=findings)
         batch = list(islice(rows(self.store, importing, layout, findings), MAX_IMAGES))
         if not batch:
+            if layout.manifests and (unnamed := layout.images - importing.records) > 0:
+                findings.leave_out("they are images that no row names", unnamed)
             return self._write(document, state="done", layout=layout, findings=findings)
         return self._keep(document, layout, findings, batch)
 
