@@ -7,6 +7,7 @@ import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from itertools import zip_longest
 from typing import Any
 
@@ -41,6 +42,7 @@ FIRST_KINDS = 100
 MAX_REMEMBERED_LABELS = 10_000
 
 Fields = dict[str, Any]
+_known_by = lru_cache(maxsize=1 << 14)(same_to_the_model)
 _WINDOWS_DRIVE = re.compile(r"[A-Za-z]:[\\/]")
 _NUMBERS = re.compile(r"[\d\s.,+\-e]+")
 
@@ -67,7 +69,7 @@ class Findings(BaseModel):
     def spelled(self, task: str, label: str) -> str:
         """The label as it was first spelled: the model can't tell `Cat` from `cat`, so they are one."""
         known = self.spellings.setdefault(task, {})
-        key = same_to_the_model(label)
+        key = _known_by(label)
         if key not in known:
             if len(known) >= MAX_REMEMBERED_LABELS:
                 return label

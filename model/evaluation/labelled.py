@@ -116,6 +116,8 @@ def read_tasks(path: Path) -> list[tuple[LabelledTask, Path]]:
     found = []
     for task in tasks:
         names = tuple(label.label for label in task.labels)
+        if len(one_of_each(map(spoken, names))) < len(names):
+            raise DataError(f"{path}: two labels of the task {task.name!r} are the same to the model: give one of them")
         said = [each.annotations or [form.replace("{}", each.label) for form in task.templates] for each in task.labels]
         found.append((LabelledTask(task.name, names, said), path.parent / task.data))
     return found

@@ -272,3 +272,48 @@ def test_a_shard_that_was_cut_off_is_named(tmp_path: Path) -> None:
     (tmp_path / "0.tar").write_bytes((tmp_path / "0.tar").read_bytes()[:1100])
     with pytest.raises(DataError, match=r"0\.tar is no tar shard, or cut off"):
         read_records(tmp_path)
+
+
+def test_no_sample_of_a_shard_is_lost_without_a_word(tmp_path: Path) -> None:
+    files = {
+        f"{n}.{end}": data for n in ("0.05", "0.10", "a.b") for end, data in (("png", png("red")), ("txt", b"red"))
+    }
+    files |= {"7.rgb.png": png("red"), "7.cls": b"1", "8.png": png("red"), "9.png": png("red"), "9.txt": b"\xff"}
+    sharded(tmp_path / "0.tar", {**files, "._8.png": b"", "10.txt": b"of none"})
+    dataset = read_dataset(tmp_path)
+    assert [record.image for record in dataset.records] == [
+        f"0.tar/{name}" for name in ("0.05.png", "0.10.png", "7.rgb.png", "a.b.png")
+    ]
+    assert dataset.records[2].labels == {"label": "1"}
+    assert [(fault.place, fault.reason) for fault in dataset.faults] == [
+        ("0.tar sample 8.png", "no text of its name lies beside it: 8.txt is needed"),
+        ("0.tar sample 9.png", "9.txt is not UTF-8 text (byte 0): save the file as UTF-8"),
+    ]
+    assert dataset.findings.left_out == {"they are texts in a shard without an image beside them": 1}
+
+
+def test_a_shard_in_a_split_and_a_shard_that_is_cut_off_beside_it(tmp_path: Path) -> None:
+    for split in ("train", "val"):
+        (tmp_path / split).mkdir()
+        sharded(tmp_path / split / "0.tar", {"1.png": png("red"), "1.txt": b"red"})
+    (tmp_path / "train/1.tar").write_bytes(b"no tar")
+    dataset = read_dataset(tmp_path)
+    assert [(record.image, record.split) for record in dataset.records] == [
+        ("train/0.tar/1.png", "train"),
+        ("val/0.tar/1.png", "validation"),
+    ]
+    assert [fault.place for fault in dataset.faults] == ["train/1.tar"]
+
+
+def test_images_of_one_class_alone_teach_nothing(tmp_path: Path) -> None:
+    for path in ("cat/1.png", "Cat/2.png"):
+        (tmp_path / path).parent.mkdir()
+        (tmp_path / path).write_bytes(b"")
+    with pytest.raises(DataError, match=r"all in the folder of one class \('Cat'\), and two folders or more"):
+        read_dataset(tmp_path)
+
+
+def test_captions_the_same_to_the_model_are_one(tmp_path: Path) -> None:
+    lines = [{"image": "a.png", "text": text} for text in ("A red circle", "a red  CIRCLE", "round")]
+    (record,) = read_records(written(tmp_path, lines))
+    assert record.captions == ("A red circle", "round")

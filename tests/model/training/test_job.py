@@ -2,6 +2,7 @@
 
 import math
 import os
+import shutil
 import signal
 import threading
 import time
@@ -52,6 +53,17 @@ def test_what_is_wrong_with_the_data_stands_in_the_failure_file(job: Path, missi
     (job / missing).unlink()
     assert main() == 1
     assert sentence in failure(job)
+
+
+def test_a_name_that_is_no_text_is_told_in_the_failure_file(job: Path) -> None:
+    train = job / "input/data/train"
+    shutil.rmtree(train)
+    for name in (b"a/caf\xe9.png", b"b/\xff.png"):
+        path = train / os.fsdecode(name)
+        path.parent.mkdir(parents=True)
+        path.write_bytes(b"")
+    assert main() == 1
+    assert "2 faults: a/caf\\udce9.png: has a name that is not UTF-8 text: rename it" in failure(job)
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
