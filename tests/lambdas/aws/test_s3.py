@@ -101,6 +101,15 @@ def test_lines_are_read_from_any_of_them_on(store: Store) -> None:
     assert [*store.lines("uploads/list", 9, 10_000)] == [*store.lines("uploads/none")] == []
 
 
+def test_a_line_ends_at_a_line_feed_and_at_nothing_else(store: Store) -> None:
+    text = "".join(f"line {n}\u2028\r\x0b\u0085 ends\r\n" for n in range(20_000))
+    store.put("uploads/list", text.encode(), "application/jsonl")
+    found = [*store.lines("uploads/list")]
+    assert [line.number for line in found] == [*range(1, 20_001)]
+    assert b"".join(line.content for line in found).decode() == text
+    assert next(store.lines("uploads/list", 15_000, found[14_999].end_bytes)) == found[15_000]
+
+
 def test_a_folder_has_files_and_folders(store: Store) -> None:
     for name in ("a", "b/c", "b/d/e", "f/g"):
         store.put(f"uploads/{name}", b"-", "text/plain")

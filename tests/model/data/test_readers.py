@@ -73,14 +73,15 @@ def test_a_bad_line_is_named_and_the_others_are_taken(
     tmp_path: Path, line: Mapping[str, object] | str, sentence: str
 ) -> None:
     good, too = ({"image": name, "captions": ["red"]} for name in ("ok.png", "too.png"))
-    dataset = read_dataset(written(tmp_path, [good, line, too]))
+    lines: list[Mapping[str, object] | str] = [good, line, too]
+    dataset = read_dataset(written(tmp_path, lines))
     assert [record.image for record in dataset.records] == ["ok.png", "too.png"]
     (fault,) = dataset.faults
     assert re.search(sentence, f"{fault.place}: {fault.reason}")
 
 
 def test_an_image_in_two_splits_or_of_two_weights_keeps_the_first(tmp_path: Path) -> None:
-    row = {"image": "a.png", "captions": "red"}
+    row: dict[str, object] = {"image": "a.png", "captions": "red"}
     lines = [row, {**row, "split": "test"}, {**row, "split": "train"}, {**row, "weight": 2}]
     dataset = read_dataset(written(tmp_path, lines))
     assert [(record.split, record.weight) for record in dataset.records] == [("test", 1)]
