@@ -137,19 +137,25 @@ def shown(name: str) -> str:
 
 
 def _files_below(folder: Path, prefix: str, above: frozenset[tuple[int, int]]) -> Iterator[str]:
+    """A folder that can't be listed is itself among the names, so that it is counted."""
     try:
-        of_folder = folder.stat()
+        here = above | {_identity(folder.stat())}
         entries = list(os.scandir(folder))
     except OSError:
+        yield from [prefix.rstrip("/")] if prefix else []
         return
-    here = above | {(of_folder.st_dev, of_folder.st_ino)}
     for entry in entries:
-        if not entry.is_dir():
-            yield prefix + entry.name
-        elif not entry.is_symlink() or _identity(entry) not in here:
+        try:
+            is_folder = entry.is_dir()
+            is_above = is_folder and entry.is_symlink() and _identity(entry.stat()) in here
+            is_file = entry.is_file() or entry.is_symlink()
+        except OSError:  # a link to itself
+            is_folder, is_above, is_file = False, False, True
+        if is_folder and not is_above:
             yield from _files_below(Path(entry.path), f"{prefix}{entry.name}/", here)
+        elif is_file and not is_folder:  # a pipe would be waited for
+            yield prefix + entry.name
 
 
-def _identity(entry: os.DirEntry[str]) -> tuple[int, int]:
-    found = entry.stat()
+def _identity(found: os.stat_result) -> tuple[int, int]:
     return found.st_dev, found.st_ino

@@ -103,7 +103,7 @@ def rows_from(place: Place, layout: Layout, findings: Findings, start: Cursor | 
 
 
 def _lines(place: Place, name: str, layout: Layout, findings: Findings, start: Cursor) -> Iterator[Row]:
-    if fault := _no_text(place, name):
+    if not start.offset_bytes and (fault := _no_text(place, name)):
         yield Row(shown(name), fault, Cursor(manifest=start.manifest + 1))
         return
     for line in place.lines(name, start.line, start.offset_bytes):

@@ -40,6 +40,8 @@ EMPTY_SENTENCES = "empty sentences are passed over beside others of the same ima
 FIRST_KINDS = 100
 """Of what was noticed so many kinds are told apart."""
 MAX_REMEMBERED_LABELS = 10_000
+MAX_REMEMBERED_CHARS = 200
+"""An import keeps the spellings in its document, which is written again and again."""
 
 Fields = dict[str, Any]
 _known_by = lru_cache(maxsize=1 << 14)(same_to_the_model)
@@ -68,12 +70,13 @@ class Findings(BaseModel):
 
     def spelled(self, task: str, label: str) -> str:
         """The label as it was first spelled: the model can't tell `Cat` from `cat`, so they are one."""
-        known = self.spellings.setdefault(task, {})
         key = _known_by(label)
+        known = self.spellings.get(task, {})
         if key not in known:
-            if len(known) >= MAX_REMEMBERED_LABELS:
-                return label
-            known[key] = label
+            remembered = sum(map(len, self.spellings.values()))
+            if remembered < MAX_REMEMBERED_LABELS and len(task) + len(label) <= MAX_REMEMBERED_CHARS:
+                self.spellings.setdefault(task, {})[key] = label
+            return label
         if known[key] != label:
             self.note(f"label {shorten(label)!r} is taken for {shorten(known[key])!r}: to the model they are the same")
         return known[key]

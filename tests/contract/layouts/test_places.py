@@ -27,7 +27,9 @@ def test_links_are_followed_and_never_in_a_circle(tmp_path: Path) -> None:
     (tmp_path / "set" / "dog").symlink_to(tmp_path / "elsewhere")
     (tmp_path / "set" / "cat" / "again").symlink_to(tmp_path / "set")
     (tmp_path / "set" / "cat" / "3.png").symlink_to("gone.png")
-    assert [*place.names()] == ["cat/1.png", "cat/3.png", "dog/2.png"]
+    (tmp_path / "set" / "cat" / "itself.png").symlink_to("itself.png")
+    os.mkfifo(tmp_path / "set" / "cat" / "pipe.png")
+    assert [*place.names()] == ["cat/1.png", "cat/3.png", "cat/itself.png", "dog/2.png"]
     assert not place.exists("cat/3.png") and place.exists("dog/2.png") and not place.exists("z" * 300)
 
 

@@ -134,4 +134,8 @@ def test_only_so_many_kinds_of_findings_are_told_apart() -> None:
     for number in range(1000):
         findings.note(f"kind {number}")
     assert len(findings.notes) == 101 and findings.notes["others"] == 900
-    assert len(json.dumps(findings.model_dump())) < 10_000
+    for number in range(12_000):
+        findings.spelled("", f"label {number}")
+        findings.spelled("", f"{number}" * 100)
+    assert len(findings.spellings[""]) == 10_000
+    assert len(json.dumps(findings.model_dump())) < 500_000
