@@ -329,7 +329,7 @@ def _features(value: Any) -> Iterator[tuple[str, list[str]]]:
         return
     for key, member in value.items():
         names = member.get("names") if isinstance(member, dict) else None
-        if isinstance(names, list) and all(isinstance(each, str) for each in names):
+        if isinstance(names, list) and all(isinstance(each, str) and shown(each) == each for each in names):
             yield key, names
         else:
             yield from _features(member)

@@ -14,7 +14,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from contract.annotations import MAX_SENTENCES, SPLIT_NAMES, Split
-from contract.layouts.places import Place
+from contract.layouts.places import Place, shown
 from contract.limits import MAX_TEXT_CHARS
 from contract.problems import shorten
 from contract.texts import same_to_the_model
@@ -159,7 +159,7 @@ def said_of(fields: Fields, image: str, split: Split | None, classes: list[str] 
     )
     for name in fields:
         if name not in used:
-            _count(findings.ignored_fields, name, 1)
+            _count(findings.ignored_fields, shorten(shown(name)), 1)
     return found
 
 
@@ -280,6 +280,7 @@ def _label(name: str, value: object, classes: list[str] | None, findings: Findin
         value = int(value)
     if isinstance(value, int) and not isinstance(value, bool):
         value = str(value)
+    check_text("a task's name", name)
     if not isinstance(value, str):
         raise ValueError(f"{name}: a label is text, got {shown_value(value)}")
     check_text(name, value)

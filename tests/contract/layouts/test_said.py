@@ -2,20 +2,31 @@
 
 import json
 import unicodedata
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from contract.layouts.places import Directory
 from contract.layouts.said import (
     CUT_SENTENCES,
     EMPTY_SENTENCES,
+    KNOWN_FIELDS,
     NUMBERED_LABELS,
     Findings,
     Said,
     image_name,
     said_in_row,
+)
+
+TEXT = st.text(st.characters(), max_size=8) | st.sampled_from(["\ud83d", "a\\b", "../x", "s3://b/..", "1", " ", "dev"])
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | TEXT,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXT, inner, max_size=3),
+    max_leaves=5,
 )
 
 
@@ -92,6 +103,8 @@ def test_a_number_is_the_place_of_a_name_or_says_itself(label: object) -> None:
         ({"image": "1", "label": False}, "a label is text, got false"),
         ({"image": "1", "label": "x" * 1001}, "at most 1,000 characters, got 1,001"),
         ({"image": "1", "labels": {"a": "b\udfff"}}, "a: half of a character"),
+        ({"image": "1", "labels": {"\ud800": "b"}}, "a task's name: half of a character"),
+        ({"image": "1", "label": "x", "task": "\ud800"}, "task: half of a character"),
         ({"image": "1", "label": "x", "task": 3}, "task: a name is needed, got 3"),
         ({"image": "1", "text": "x", "split": 1}, "split: train, validation or test is needed, got 1"),
         ({"image": "1", "text": "x", "weight": True}, "weight: a number"),
@@ -127,6 +140,19 @@ def test_a_path_may_be_written_as_on_another_system(tmp_path: Path) -> None:
     assert image_name(place, "", "image", "café.png") == decomposed
     assert image_name(place, "", "image", "back\\slash.png") == "back\\slash.png"
     assert image_name(place, "", "image", "gone\\2.png") == "gone/2.png"
+
+
+@given(st.dictionaries(st.sampled_from([*KNOWN_FIELDS, "kind", "kind-metadata", "\ud800"]), JSON, max_size=6))
+def test_whatever_a_row_holds_it_is_said_or_refused_with_a_sentence_that_can_be_written_down(
+    row: dict[str, Any],
+) -> None:
+    findings = Findings()
+    try:
+        written = json.dumps(asdict(read({"image": "1.png", **row}, findings)), ensure_ascii=False)
+    except ValueError as refused:
+        written = str(refused)
+        assert type(refused) is ValueError and ": " in written
+    assert (written + findings.model_dump_json()).encode()
 
 
 def test_only_so_many_kinds_of_findings_are_told_apart() -> None:
