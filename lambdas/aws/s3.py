@@ -1,7 +1,6 @@
 """One bucket's objects: JSON documents, files, JSON lines and images. Writers that would lose an update are told so."""
 
 import json
-import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass
@@ -11,9 +10,12 @@ from typing import Any, Generic, NamedTuple, TypeVar
 from pydantic import BaseModel
 
 from contract.documents import MAX_FILE_BYTES
+from contract.layouts.places import MAX_LINE_BYTES, split_lines
 from contract.problems import BadRequest, NotFound, PreconditionFailed, ProblemError, UnprocessableImage, shorten
 from lambdas.aws.clients import Connect, concurrently
 from lambdas.aws.errors import TOO_MANY, TRANSIENT, botocore_errors_as_problems, code_of, message_of, status_of
+
+_CHUNK_BYTES = 64 * 1024
 
 _ABSENT = frozenset({"NoSuchKey", "404"})
 _BEHIND_THE_END = "InvalidRange"
@@ -39,11 +41,6 @@ class Document(Generic[Value]):
     etag: str
 
 
-MAX_LINE_BYTES = 1024 * 1024
-"""Of a line is read: a key has a kilobyte, and sentences some more."""
-_CHUNK_BYTES = 256 * 1024
-
-
 class Line(NamedTuple):
     """A line of an object: its number from 1, its content, and where the next one begins. Of a line that is longer than
     MAX_LINE_BYTES the content is cut off behind them.
@@ -55,7 +52,7 @@ class Line(NamedTuple):
 
     def json(self) -> Any:
         """What the line holds. Raises BadRequest."""
-        if len(self.content) > MAX_LINE_BYTES:
+        if len(self.content.removesuffix(b"\n")) > MAX_LINE_BYTES:
             raise BadRequest(f"the line has more than the {MAX_LINE_BYTES:,} bytes that are allowed")
         try:
             return json.loads(self.content)
@@ -180,15 +177,16 @@ class Store:
         return None
 
     def lines(self, key: str, after_line: int = 0, offset_bytes: int = 0) -> Iterator[Line]:
-        """An object's lines that are not blank, behind the line that ends at `offset_bytes`; none without an object."""
+        """An object's lines that are not blank, behind the line that ends at `offset_bytes`; none without an object.
+
+        A line ends at a line feed and at nothing else.
+        """
         with _errors_as_problems(ignored=_ABSENT):
             if not (found := self._get_range(key, f"{offset_bytes}-")):
                 return
-            with closing(found) as body:  # which enters as the connection below it, without lines
-                for number, (content, size_bytes) in enumerate(_split(body), after_line + 1):
-                    offset_bytes += size_bytes
-                    if content.strip():
-                        yield Line(number, content, offset_bytes)
+            with closing(found) as body:  # which enters as the connection below it, without chunks
+                chunks = body.iter_chunks(_CHUNK_BYTES)
+                yield from (Line(*line) for line in split_lines(chunks, after_line, offset_bytes))
 
     def keys(self, prefix: str, *, after: str = "") -> Iterator[str]:
         """The keys that begin with a prefix, in the order of their UTF-8 bytes, beginning behind `after`."""
@@ -224,23 +222,6 @@ class Store:
     @property
     def _s3(self) -> Any:
         return self._connect("s3")
-
-
-def _split(body: Any) -> Iterator[tuple[bytes, int]]:
-    """Lines as they end with a line feed, with their sizes; what is longer than MAX_LINE_BYTES is not kept.
-
-    Not by botocore's iter_lines, which takes a lone carriage return for an end, and copies a long line at every chunk.
-    """
-    line, size_bytes = bytearray(), 0
-    for chunk in iter(lambda: body.read(_CHUNK_BYTES), b""):
-        for part in re.findall(rb"[^\n]*\n|[^\n]+", chunk):
-            line += part[: MAX_LINE_BYTES + 1 - len(line)]
-            size_bytes += len(part)
-            if part.endswith(b"\n"):
-                yield bytes(line), size_bytes
-                line, size_bytes = bytearray(), 0
-    if size_bytes:
-        yield bytes(line), size_bytes
 
 
 def _errors_as_problems(

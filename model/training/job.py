@@ -33,6 +33,7 @@ from torch.utils.tensorboard import SummaryWriter
 
 from contract.containers import TrainSettings
 from contract.hyperparameters import Hyperparameters
+from contract.layouts.places import shown
 from contract.settings import SettingsError
 from model.clip.checkpoint import CheckpointError
 from model.clip.device import DeviceError
@@ -91,11 +92,11 @@ def main(arguments: Sequence[str] = ()) -> int:
         if not isinstance(error, CALLERS_FAULTS):
             traceback.print_exc()
             sentence = _disk_full(settings, error) or f"training broke off: {type(error).__name__}: {error}"
-        line = " ".join(sentence.split())
+        line = shown(" ".join(sentence.split()))  # a file's name may be no text
         print(line, file=sys.stderr, flush=True)
         with suppress(OSError):  # a full disk may have no room for it, either
             settings.failure_file.parent.mkdir(parents=True, exist_ok=True)
-            settings.failure_file.write_text(line + "\n")
+            settings.failure_file.write_text(line + "\n", encoding="utf-8")
         return 1
     return 0
 

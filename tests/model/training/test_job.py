@@ -2,6 +2,7 @@
 
 import math
 import os
+import shutil
 import signal
 import sys
 import threading
@@ -63,6 +64,17 @@ def test_a_full_disk_is_called_that_whatever_the_library_says(job: Path) -> None
     assert done.returncode == 1
     assert "the disk is full" in done.stderr.splitlines()[-1], done.stderr
     assert "training_volume_gb" in done.stderr.splitlines()[-1]
+
+
+def test_a_name_that_is_no_text_is_told_in_the_failure_file(job: Path) -> None:
+    train = job / "input/data/train"
+    shutil.rmtree(train)
+    for name in (b"a/caf\xe9.png", b"b/\xff.png"):
+        path = train / os.fsdecode(name)
+        path.parent.mkdir(parents=True)
+        path.write_bytes(b"")
+    assert main() == 1
+    assert "2 faults: a/caf\\udce9.png: has a name that is not UTF-8 text: rename it" in failure(job)
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
