@@ -1,6 +1,5 @@
 """What a row of a dataset says of an image: its fields, in the names that datasets use, as one record."""
 
-import json
 import math
 import posixpath
 import re
@@ -14,9 +13,11 @@ from typing import Any
 from pydantic import BaseModel
 
 from contract.annotations import MAX_SENTENCES, SPLIT_NAMES, Split
+from contract.documents import LOST, NOT_TEXT, json_of
 from contract.layouts.places import Place, shown
 from contract.limits import MAX_TEXT_CHARS
 from contract.problems import shorten
+from contract.problems import shown as shown_value
 from contract.texts import same_to_the_model
 
 IMAGE_FIELDS = (
@@ -171,7 +172,7 @@ def image_name(place: Place, folder: str, field: str, value: object) -> str:
     """
     if not isinstance(value, str) or not value.strip():
         raise ValueError(f"{field}: a path is needed, got {shown_value(value)}")
-    check_text(field, value)
+    _check_path(field, value)
     value = value.strip()
     below = ValueError(f"{field}: image {shorten(value)!r} must be a path below the dataset's folder")
     if "\0" in value:
@@ -208,21 +209,29 @@ def beside_an_image(name: str, text: str) -> Fields:
     return {SENTENCE_FIELDS[0]: text}
 
 
-def json_object(text: str) -> Fields:
-    """A line as the JSON object it must be. Raises ValueError with a sentence."""
+def json_object(text: str, example: str = '{"image": …, "captions": […]}') -> Fields:
+    """A line as the JSON object it must be, such as the example. Raises ValueError with a sentence.
+
+    A byte order mark may begin any line: some were the first ones of files that were joined.
+    """
     try:
-        value = json.loads(text)
-    except RecursionError:
-        raise ValueError("is nested too deeply: an object of strings is needed") from None
+        value = json_of(text.removeprefix("\ufeff"))
     except ValueError as error:
-        raise ValueError(f"is not JSON: {shorten(str(error), 120)}") from None
+        raise ValueError(f"is not JSON: {error}") from None
     if not isinstance(value, dict):
-        raise ValueError(f'is no JSON object: {{"image": …, "captions": […]}} is needed, got {shown_value(value)}')
+        raise ValueError(f"is no JSON object: {example} is needed, got {shown_value(value)}")
     return value
 
 
 def check_text(name: str, value: str) -> None:
-    """Raises ValueError for a text that can't be written down."""
+    """Raises ValueError for a text that a request may not hold either: one would cost all that are sent with it."""
+    _check_path(name, value)
+    if LOST.search(value):
+        raise ValueError(f"{name}: {NOT_TEXT}")
+
+
+def _check_path(name: str, value: str) -> None:
+    """A file's name may hold any character, if it is whole."""
     try:
         value.encode()
     except UnicodeEncodeError as error:
@@ -230,14 +239,6 @@ def check_text(name: str, value: str) -> None:
             f"{name}: half of a character (a lone surrogate) stands at place {error.start + 1:,} of the text: "
             "write the whole character"
         ) from None
-
-
-def shown_value(value: object) -> str:
-    """A value as a sentence quotes it."""
-    try:
-        return shorten(json.dumps(value))
-    except RecursionError:
-        return "something nested deeply"
 
 
 def split_of_folder(folder: str) -> Split | None:

@@ -31,7 +31,7 @@ class Bucket:
                 yield key.removeprefix(self.prefix)
 
     def lines(self, name: str, after_line: int = 0, offset_bytes: int = 0) -> Iterator[Line]:
-        return (Line(*line) for line in self.store.lines(self.key_of(name), after_line, offset_bytes))
+        return self.store.lines(self.key_of(name), after_line, offset_bytes)
 
     def read(self, name: str) -> bytes:
         found = self.store.read_file(self.key_of(name), size_bytes=MAX_TEXT_FILE_BYTES + 1)

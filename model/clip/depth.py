@@ -5,8 +5,8 @@ are, and Min/MaxSampleValue (SMin/SMax for signed ones and floats) between which
 say that. Then whole numbers lie between 0 and the most that a usual depth holds, of cameras and scanners, if it holds
 them all: 12 bits in a file of 16 would else be nearly black.
 
-PNG (third edition, 12.4): samples reach over all of their 16 bits, and sBIT only tells how many the scene had. So a dark
-photo stays dark, as browsers show it.
+PNG (third edition, 12.4): samples reach over all of their 16 bits, and sBIT only tells how many the scene had. So a
+dark photo stays dark, as browsers show it.
 """
 
 from collections.abc import Mapping

@@ -60,6 +60,9 @@ DEEP = "[" * 100_000
 CASES = {
     "JSON lines": Case({**IMAGES, "metadata.jsonl": lines(ONE, TWO)}, BOTH),
     "a byte order mark": Case({**IMAGES, "metadata.jsonl": "\ufeff" + lines(ONE, TWO)}, BOTH),
+    "files that were joined, each with a byte order mark": Case(
+        {**IMAGES, "metadata.jsonl": "\ufeff" + lines(ONE) + "\ufeff" + lines(TWO)}, BOTH
+    ),
     "a table with a byte order mark": Case(
         {**IMAGES, "metadata.csv": "\ufefffile_name,text\n1.jpg,one\n2.jpg,two"}, BOTH
     ),
@@ -149,6 +152,37 @@ CASES = {
         },
         BOTH,
         tuple(f"metadata.jsonl line {number}" for number in range(1, 14)),
+    ),
+    "lines that are not quite JSON": Case(
+        {
+            **IMAGES,
+            "metadata.jsonl": lines(
+                '{"file_name": "1.jpg", "text": "x", "score": NaN}',
+                '{"file_name": "1.jpg", "text": "x", "score": 1e999}',
+                '{"file_name": "1.jpg", "file_name": "2.jpg", "text": "x"}',
+                f'{{"file_name": "1.jpg", "text": "x", "more": {"[" * 40 + "]" * 40}}}',
+                f'{{"file_name": "1.jpg", "text": "x", "more": {"9" * 5000}}}',
+                ONE,
+                TWO,
+            ),
+        },
+        BOTH,
+        tuple(f"metadata.jsonl line {number}" for number in range(1, 6)),
+    ),
+    "texts in which a character was lost": Case(
+        {
+            **IMAGES,
+            "metadata.jsonl": lines(
+                {**ONE, "text": "caf\ufffd"}, {**ONE, "text": "caf\0"}, {**ONE, "label": "caf\ufffd"}, ONE, TWO
+            ),
+        },
+        BOTH,
+        tuple(f"metadata.jsonl line {number}" for number in range(1, 4)),
+    ),
+    "a last line that is too long and does not end": Case(
+        {**IMAGES, "metadata.jsonl": lines(ONE, TWO) + json.dumps({**ONE, "text": "x"}) + " " * 1_000_000},
+        BOTH,
+        ("metadata.jsonl line 3",),
     ),
     "Latin-1 in one line": Case(
         {**IMAGES, "metadata.jsonl": b'{"file_name": "1.jpg", "text": "caf\xe9"}\n' + lines(ONE, TWO).encode()},
