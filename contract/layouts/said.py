@@ -69,6 +69,10 @@ class Findings(BaseModel):
         """Something was taken otherwise than it is written."""
         _count(self.notes, what, times)
 
+    def ignore(self, name: str) -> None:
+        """A row has a field that means nothing here."""
+        _count(self.ignored_fields, shorten(shown(name)), 1)
+
     def spelled(self, task: str, label: str) -> str:
         """The label as it was first spelled: the model can't tell `Cat` from `cat`, so they are one."""
         key = _known_by(label)
@@ -103,10 +107,13 @@ class Said:
     weight: float = 1.0
     id: str | None = None
 
-    def annotations(self, task: str | None, split: Split | None) -> Iterator[Fields]:
+    def annotations(self, task: str | None, split: Split | None, findings: Findings) -> Iterator[Fields]:
         """The bodies of the annotations that say it: one for each label, the first ones with the sentences. `task` and
-        `split` hold where the row says none.
+        `split` hold where the row says none. What annotations have no place for is counted as ignored.
         """
+        for name, given in (("held_out", self.held_out), ("weight", self.weight != 1), ("id", self.id)):
+            if given:
+                findings.ignore(name)
         parts = [self.sentences[at : at + MAX_SENTENCES] for at in range(0, len(self.sentences), MAX_SENTENCES)]
         for sentences, named in zip_longest(parts, self.labels.items()):
             body: Fields = {"sentences": list(sentences or ()), "split": self.split or split}
@@ -160,7 +167,7 @@ def said_of(fields: Fields, image: str, split: Split | None, classes: list[str] 
     )
     for name in fields:
         if name not in used:
-            _count(findings.ignored_fields, shorten(shown(name)), 1)
+            findings.ignore(name)
     return found
 
 
