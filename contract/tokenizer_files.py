@@ -6,9 +6,9 @@
 from collections.abc import Callable
 from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from contract.clip_config import LEGACY_END_TOKEN, TextTower
+from contract.clip_config import LEGACY_END_TOKEN, TextTower, check_plain
 from contract.documents import object_of
 from contract.problems import BadRequest, shorten
 from contract.validation import Stored, validate
@@ -53,12 +53,17 @@ class _Token(Stored):
 
 class _Settings(Stored):
     tokenizer_class: str | None = None
-    auto_map: None = None
     model_max_length: Annotated[float, Field(strict=True, gt=0)] | None = None
     bos_token: str | _Token | None = None
     eos_token: str | _Token | None = None
     pad_token: str | _Token | None = None
     unk_token: str | _Token | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _plain(cls, given: Any) -> Any:
+        check_plain(given, "auto_map", "fast_tokenizer_files")
+        return given
 
 
 def check_tokenizer(read: Callable[[str], bytes | None], tower: TextTower) -> None:

@@ -67,7 +67,7 @@ def load_checkpoint(directory: Path, device: str = "cpu", dtype: torch.dtype = t
         model, loading = CLIPModel.from_pretrained(
             directory, local_files_only=True, use_safetensors=True, dtype=dtype, output_loading_info=True
         )
-        tokenizer = AutoTokenizer.from_pretrained(directory, local_files_only=True)
+        tokenizer = AutoTokenizer.from_pretrained(directory, local_files_only=True, trust_remote_code=False)
         processor = ImageProcessor.from_pretrained(directory, local_files_only=True)
     except (OSError, ValueError, RuntimeError, LookupError, TypeError, AttributeError, SafetensorError) as error:
         raise CheckpointError(f"{directory} can't be loaded: {error}") from error

@@ -17,7 +17,7 @@ DATA = WEIGHTS[8 + HEADER_BYTES :]
 END = len(DATA)
 CONFIG, PROCESSOR, TOKENIZER, OURS = "config.json", "preprocessor_config.json", "tokenizer.json", "wordsight.json"
 SETTINGS, INDEX, SAFE = "tokenizer_config.json", "model.safetensors.index.json", "model.safetensors"
-GOLDEN = "golden.jsonl"
+JOINT, GOLDEN = "processor_config.json", "golden.jsonl"
 
 
 def said_in(name: str) -> Any:
@@ -66,6 +66,11 @@ def spoilt(tensor: str, *halves: float) -> bytes:
     return weights(HEADER, holding(tensor, *halves))
 
 
+def joint(processor: bytes) -> bytes:
+    """As CLIPProcessor.save_pretrained writes it."""
+    return b'{"image_processor": ' + processor + b', "processor_class": "CLIPProcessor"}'
+
+
 DEEP = b'{"a":' * 100_000
 NAN, INF = float("nan"), float("inf")
 
@@ -75,7 +80,6 @@ HOSTILE: dict[str, tuple[str, bytes | None, str]] = {
     "no weights": (SAFE, None, "lacks weights"),
     "no tokenizer": (TOKENIZER, None, "lacks a tokenizer"),
     "no processor": (PROCESSOR, None, "lacks image sizes"),
-    "a pickle beside": ("pytorch_model.bin", b"\x80", "is a pickle, which runs code"),
     "a pickle by another name": (SAFE, b"\x80\x04\x95 a pickle by another name", "is no safetensors file"),
     "an empty configuration": (CONFIG, b"", "config.json can't be read as JSON"),
     "an empty processor": (PROCESSOR, b"", "preprocessor_config.json can't be read as JSON"),
@@ -134,6 +138,20 @@ HOSTILE: dict[str, tuple[str, bytes | None, str]] = {
     "grey images": (CONFIG, changed(CONFIG, vision_config__num_channels=1), "num_channels"),
     "the end of a text elsewhere": (CONFIG, changed(CONFIG, text_config__eos_token_id=7), "read every text alike"),
     "an end without a row": (CONFIG, changed(CONFIG, text_config__eos_token_id=804), "it must be less"),
+    "weights elsewhere": (
+        CONFIG,
+        changed(CONFIG, transformers_weights="x.safetensors"),
+        "transformers_weights is given",
+    ),
+    "no scale to begin with": (CONFIG, changed(CONFIG, logit_scale_init_value=None), "logit_scale_init_value"),
+    # processor_config.json, which comes first
+    "a spread of 0 that comes first": (
+        JOINT,
+        joint(changed(PROCESSOR, image_std=[0.2, 0.0, 0.2])),
+        "processor_config.json: image_processor: image_std",
+    ),
+    "a size that comes first": (JOINT, joint(changed(PROCESSOR, crop_size=32)), "reads 64 x 64"),
+    "a processor that is a list": (JOINT, b'{"image_processor": []}', "processor_config.json: image_processor"),
     # preprocessor_config.json
     "a spread of 0": (PROCESSOR, changed(PROCESSOR, image_std=[0.2, 0.0, 0.2]), "image_std"),
     "a negative spread": (PROCESSOR, changed(PROCESSOR, image_std=[0.2, -0.2, 0.2]), "image_std"),
@@ -275,6 +293,10 @@ HONEST: dict[str, tuple[str, Callable[[], bytes]]] = {
             CONFIG, text_config_dict=said_in(CONFIG)["text_config"], text_config={}, vision_config_dict=None
         ),
     ),
+    "PyTorch's own file beside": ("pytorch_model.bin", lambda: b"\x80"),
+    "what a training left": ("training_args.bin", lambda: b"\x80"),
+    "a processor of texts and images": (JOINT, lambda: joint((SHIPPED / PROCESSOR).read_bytes())),
+    "a processor of texts": (JOINT, lambda: b'{"processor_class": "CLIPProcessor"}'),
     "what nobody knows": (CONFIG, lambda: changed(CONFIG, id2label={"0": "a"}, transformers_version=None)),
     "positions beside the weights": (SAFE, lambda: weights(beside("I64", [1], END, END + 8), DATA + bytes(8))),
     "texts of any length": (SETTINGS, lambda: changed(SETTINGS, model_max_length=10**30)),
@@ -301,6 +323,20 @@ def test_openais_older_tokenizer_files_are_taken_together(uploaded: Stage) -> No
     merges = "\n".join(["#version: 0.2", *(" ".join(pair) for pair in model["merges"])])
     uploaded.bucket.put_object(Key="models/mine/merges.txt", Body=merges.encode())
     assert add(uploaded).status == 201
+
+
+def test_the_processor_of_newer_transformers_is_enough(uploaded: Stage) -> None:
+    uploaded.bucket.Object(f"models/mine/{PROCESSOR}").delete()
+    uploaded.bucket.put_object(Key=f"models/mine/{JOINT}", Body=b"{}")
+    assert "processor_config.json has no image_processor" in add(uploaded).detail
+    uploaded.bucket.put_object(Key=f"models/mine/{JOINT}", Body=joint((SHIPPED / PROCESSOR).read_bytes()))
+    assert add(uploaded).status == 201
+
+
+def test_a_pickle_alone_is_no_weights(uploaded: Stage) -> None:
+    uploaded.bucket.Object("models/mine/model.safetensors").delete()
+    uploaded.bucket.put_object(Key="models/mine/pytorch_model.bin", Body=b"\x80")
+    assert "lacks weights: model.safetensors or" in add(uploaded).detail
 
 
 def test_without_our_metadata_a_checkpoint_has_no_name_of_its_own(uploaded: Stage) -> None:
