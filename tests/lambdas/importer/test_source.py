@@ -116,7 +116,7 @@ def test_images_that_no_row_names_are_counted(worker: Worker) -> None:
     worker.upload({f"set/{n}.jpg": image(n) for n in range(5)})
     worker.upload({"set/metadata.csv": b"file_name,text\n0.jpg,red\n1.jpg,blue\n"})
     worker.ask(s3_prefix="uploads/set/")
-    assert view_of(worker.work()).left_out == {"they are images that no row names": 3}
+    assert view_of(worker.work()).left_out == {"they are images that no row names; more, if rows share an image": 3}
 
 
 def test_a_table_is_read_by_its_key(worker: Worker) -> None:
