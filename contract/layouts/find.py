@@ -307,6 +307,8 @@ def table_header(place: Place, name: str) -> tuple[str, list[str], int | None]:
     """What parts the cells of a table, its columns, and which of them names images. Raises ValueError, OSError."""
     first = next(iter(place.lines(name)), None)
     delimiter, columns = header_of(text_of(first.content, first=True) if first else "", KNOWN_FIELDS)
+    if twice := next((name for name in KNOWN_FIELDS if columns.count(name) > 1), None):
+        raise ValueError(f"has the column {twice} twice: leave one of them")
     image = next((field for field in IMAGE_FIELDS if field in columns), None)
     return delimiter, columns, None if image is None else columns.index(image)
 

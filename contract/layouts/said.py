@@ -152,7 +152,7 @@ def said_of(fields: Fields, image: str, split: Split | None, classes: list[str] 
         for task, value in _labels(fields).items()
         if (label := _label(task or LABEL_FIELD, value, classes, findings)) is not None
     }
-    sentences = _sentences(said_field, fields.get(said_field or ""), findings)
+    sentences = _sentences(said_field, fields[said_field], findings) if said_field else ()
     if not sentences and not written:
         needed = f"one of {', '.join(SENTENCE_FIELDS)}, a label, or labels by task is needed"
         raise ValueError(f"{said_field}: is empty: {needed}" if said_field else f"says nothing of the image: {needed}")
@@ -302,7 +302,7 @@ def _label(name: str, value: object, classes: list[str] | None, findings: Findin
     return label
 
 
-def _sentences(name: str | None, value: object, findings: Findings) -> tuple[str, ...]:
+def _sentences(name: str, value: object, findings: Findings) -> tuple[str, ...]:
     """The different sentences of a field, with single blanks."""
     if value is None:
         return ()
@@ -310,7 +310,7 @@ def _sentences(name: str | None, value: object, findings: Findings) -> tuple[str
     for each in given:
         if not isinstance(each, str):
             raise ValueError(f"{name}: give a sentence or a list of sentences, got {shown_value(each)}")
-        check_text(str(name), each)
+        check_text(name, each)
     found: dict[str, str] = {}
     for text in (" ".join(each.split()) for each in given):
         if not text:

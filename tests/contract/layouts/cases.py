@@ -89,6 +89,23 @@ CASES = {
         {**images("img/1.jpg", "img/2.jpg"), "labels.csv": "Filename,Label\nimg/1.jpg,cat\nimg/2.jpg,dog\n"},
         {"img/1.jpg": labelled("cat"), "img/2.jpg": labelled("dog")},
     ),
+    "a column of numbers without a name, as pandas writes it": Case(
+        {**IMAGES, "train.csv": ",file_name,label\n0,1.jpg,cat\n1,2.jpg,dog\n"},
+        {"1.jpg": labelled("cat"), "2.jpg": labelled("dog")},
+    ),
+    "a field without a name": Case(
+        {**IMAGES, "l.jsonl": lines({"image": "1.jpg", "label": "cat", "": "x"}, {"image": "2.jpg", "label": "dog"})},
+        {"1.jpg": labelled("cat"), "2.jpg": labelled("dog")},
+    ),
+    "a column twice": Case(
+        {
+            **IMAGES,
+            "metadata.csv": "file_name,text,Text\n1.jpg,one,uno\n",
+            "a.csv": "file_name,text,,\n1.jpg,one,,\n2.jpg,two,,\n",
+        },
+        BOTH,
+        ("metadata.csv",),
+    ),
     "semicolons": Case({**IMAGES, "data.csv": "file_name;text\n1.jpg;one\n2.jpg;two\n"}, BOTH),
     "tabs": Case({**IMAGES, "data.tsv": "filepath\ttitle\n1.jpg\tone\n2.jpg\ttwo\n"}, BOTH),
     "line ends within a cell": Case(
