@@ -83,7 +83,7 @@ def test_a_bad_line_is_named_and_the_others_are_taken(
 @pytest.mark.parametrize("order", [1, -1])
 def test_an_image_in_two_splits_is_kept_back_in_whatever_order_they_are_given(tmp_path: Path, order: int) -> None:
     row: dict[str, object] = {"image": "a.png"}
-    lines = [
+    lines: list[Mapping[str, object] | str] = [
         {**row, "captions": "red"},
         {**row, "captions": "round", "split": "train", "weight": 2},
         {**row, "captions": "small", "split": "test"},
