@@ -8,7 +8,7 @@ Nothing is loaded for it: all is read as bytes, in as few as say enough.
 
 import math
 from collections.abc import Callable, Mapping
-from typing import Annotated, Any, Protocol, TypeVar
+from typing import Annotated, Any, NamedTuple, Protocol, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
@@ -86,8 +86,16 @@ class Files(Protocol):
         """At most `size_bytes` of a file beginning with its byte `first`, or None where there is none."""
 
 
-def check_checkpoint(files: Files, where: str) -> tuple[CheckpointMetadata | None, dict[str, Tensor]]:
-    """Its wordsight.json, if it has one, and its tensors. `where`: the folder, as the sentence is to name it.
+class Checked(NamedTuple):
+    """What a folder says: its wordsight.json, if it has one, where its tensors lie, and its configuration."""
+
+    metadata: CheckpointMetadata | None
+    tensors: dict[str, Tensor]
+    config: ClipConfig
+
+
+def check_checkpoint(files: Files, where: str) -> Checked:
+    """What the folder says. `where`: the folder, as the sentence is to name it.
 
     Raises BadRequest that says what is missing or wrong: a file, a width, the tokenizer, sizes of images, calibration,
     or the scale of the logits. Whether the other weights are numbers is not asked: `are_finite` tells.
@@ -108,7 +116,7 @@ def check_checkpoint(files: Files, where: str) -> tuple[CheckpointMetadata | Non
     _check_logit_scale(files, tensors["logit_scale"])
     read_golden(read(GOLDEN))
     content = read(METADATA)
-    return None if content is None else read_metadata(content), tensors
+    return Checked(None if content is None else read_metadata(content), tensors, config)
 
 
 def read_metadata(content: bytes) -> CheckpointMetadata:

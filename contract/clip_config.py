@@ -159,6 +159,13 @@ class ClipConfig(_Described):
             raise ValueError(f"{found[:60]!r} is not served, allowed is 'clip'")
         return found
 
+    def members(self) -> dict[str, Any]:
+        """Those of transformers' CLIPConfig that are looked at here, which are all that make the model."""
+        described = {"dtype", "torch_dtype"}
+        left_out = {"model_type", "architectures", *described}
+        towers = {"text_config": described, "vision_config": described}
+        return self.model_dump(exclude={**dict.fromkeys(left_out, True), **towers}, exclude_none=True)
+
     def tensors(self) -> dict[str, Shape]:
         """Every tensor that the model needs, with its shape."""
         joint = {

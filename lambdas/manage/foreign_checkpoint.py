@@ -22,7 +22,7 @@ def read_foreign(checkpoint: StoredCheckpoint) -> CheckpointMetadata | None:
 
     Raises BadRequest that says what is missing or wrong.
     """
-    metadata, tensors = check_checkpoint(checkpoint, checkpoint.prefix)
+    metadata, tensors, _ = check_checkpoint(checkpoint, checkpoint.prefix)
     _check_finite(checkpoint, {name: each for name, each in tensors.items() if each.dtype in FLOATS})
     return metadata
 

@@ -131,6 +131,28 @@ def test_code_of_its_own_is_refused_and_never_run(copy_dir: Path, name: str, kin
     assert not ran.exists()
 
 
+@pytest.mark.parametrize(
+    ("member", "value"),
+    [
+        ("initializer_factor", "x"),
+        ("initializer_factor", None),
+        ("logit_scale_init_value", 0),
+        ("return_dict", False),
+        ("attn_implementation", "somebody/kernel"),
+        ("num_labels", []),
+        ("id2label", 5),
+    ],
+)
+def test_what_else_a_configuration_says_makes_no_difference(copy_dir: Path, member: str, value: object) -> None:
+    before = load_checkpoint(copy_dir)
+    config = json.loads((copy_dir / "config.json").read_text())
+    config["vision_config"][member] = config["text_config"][member] = config[member] = value
+    (copy_dir / "config.json").write_text(json.dumps(config))
+    after = load_checkpoint(copy_dir)
+    ids = torch.tensor([[0, 1]])
+    assert torch.equal(*(each.model.get_text_features(input_ids=ids).pooler_output for each in (before, after)))
+
+
 def test_a_tokenizer_class_that_nobody_knows_loads_no_code(copy_dir: Path) -> None:
     ran = copy_dir / "ran"
     (copy_dir / "own.py").write_text(f"open({str(ran)!r}, 'w').close()\nclass Own: ...\n")
