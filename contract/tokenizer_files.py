@@ -4,7 +4,7 @@
 """
 
 from collections.abc import Callable
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -58,6 +58,19 @@ class _Settings(Stored):
     eos_token: str | _Token | None = None
     pad_token: str | _Token | None = None
     unk_token: str | _Token | None = None
+    split_special_tokens: Annotated[bool, Field(strict=True)] = False
+    padding_side: Literal["right", "left"] = "right"
+    truncation_side: Literal["right", "left"] = "right"
+    model_input_names: list[str] = Field(default=["attention_mask"])
+    added_tokens_decoder: dict[str, dict[str, Any]] = Field(default={})
+    additional_special_tokens: list[str | _Token] | None = None
+    extra_special_tokens: list[str | _Token] | dict[str, str | _Token] | None = None
+
+    @model_validator(mode="after")
+    def _hides_padding(self) -> Self:
+        if "attention_mask" not in self.model_input_names:
+            raise ValueError("model_input_names lacks 'attention_mask', by which a text's padding is passed over")
+        return self
 
     @model_validator(mode="before")
     @classmethod

@@ -152,6 +152,13 @@ HOSTILE: dict[str, tuple[str, bytes | None, str]] = {
     ),
     "a size that comes first": (JOINT, joint(changed(PROCESSOR, crop_size=32)), "reads 64 x 64"),
     "a processor that is a list": (JOINT, b'{"image_processor": []}', "processor_config.json: image_processor"),
+    # tokenizer_config.json
+    "tokens that are split by a text": (SETTINGS, changed(SETTINGS, split_special_tokens="x"), "split_special_tokens"),
+    "padding in the middle": (SETTINGS, changed(SETTINGS, padding_side="middle"), "padding_side"),
+    "truncation nowhere": (SETTINGS, changed(SETTINGS, truncation_side=None), "truncation_side"),
+    "padding that is read": (SETTINGS, changed(SETTINGS, model_input_names=["input_ids"]), "lacks 'attention_mask'"),
+    "added tokens in a list": (SETTINGS, changed(SETTINGS, added_tokens_decoder=[]), "added_tokens_decoder"),
+    "special tokens that are a number": (SETTINGS, changed(SETTINGS, extra_special_tokens=5), "extra_special_tokens"),
     # preprocessor_config.json
     "a spread of 0": (PROCESSOR, changed(PROCESSOR, image_std=[0.2, 0.0, 0.2]), "image_std"),
     "a negative spread": (PROCESSOR, changed(PROCESSOR, image_std=[0.2, -0.2, 0.2]), "image_std"),
@@ -297,6 +304,17 @@ HONEST: dict[str, tuple[str, Callable[[], bytes]]] = {
     "what a training left": ("training_args.bin", lambda: b"\x80"),
     "a processor of texts and images": (JOINT, lambda: joint((SHIPPED / PROCESSOR).read_bytes())),
     "a processor of texts": (JOINT, lambda: b'{"processor_class": "CLIPProcessor"}'),
+    "all that a tokenizer may say": (
+        SETTINGS,
+        lambda: changed(
+            SETTINGS,
+            added_tokens_decoder={"802": {"content": "<|startoftext|>", "special": True}},
+            additional_special_tokens=["<|startoftext|>"],
+            extra_special_tokens={},
+            model_input_names=["input_ids", "attention_mask"],
+            padding_side="right",
+        ),
+    ),
     "what nobody knows": (CONFIG, lambda: changed(CONFIG, id2label={"0": "a"}, transformers_version=None)),
     "positions beside the weights": (SAFE, lambda: weights(beside("I64", [1], END, END + 8), DATA + bytes(8))),
     "texts of any length": (SETTINGS, lambda: changed(SETTINGS, model_max_length=10**30)),
