@@ -39,6 +39,8 @@ SPLIT_NAMES: dict[str, Split] = {
     "dev": "validation", "test": "test", "testing": "test",
 }  # fmt: skip
 """What datasets call the splits, in their files and folders."""
+STRICTEST: tuple[Split, ...] = ("test", "validation", "train")
+"""Of several splits that are given to one image, the first of these: what is to be kept back is never trained on."""
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _DATASET = re.compile(f"[a-z0-9][a-z0-9_-]{{0,{MAX_DATASET_CHARS - 1}}}")

@@ -1,19 +1,20 @@
 """A checkpoint's folder: could it be served? Asked of one that somebody brings along, and before one is loaded.
 
-    config.json  model.safetensors  preprocessor_config.json  tokenizer files  wordsight.json (optional)
+    config.json  model.safetensors  preprocessor_config.json (or processor_config.json)  tokenizer files
+    wordsight.json (optional)
 
 Nothing is loaded for it: all is read as bytes, in as few as say enough.
 """
 
 import math
-from collections.abc import Mapping
-from typing import Annotated, Any, Protocol, TypeVar
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any, NamedTuple, Protocol, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from contract.clip_config import ClipConfig, Processor
 from contract.documents import MAX_FILE_BYTES, object_of
-from contract.models import CONFIG, GOLDEN, METADATA, PROCESSOR, WEIGHTS, ServedVersion
+from contract.models import CONFIG, GOLDEN, JOINT_PROCESSOR, METADATA, PROCESSOR, WEIGHTS, ServedVersion
 from contract.problems import BadRequest, shorten
 from contract.tokenizer_files import TOKENIZERS, check_tokenizer
 from contract.validation import Stored, validate
@@ -85,8 +86,16 @@ class Files(Protocol):
         """At most `size_bytes` of a file beginning with its byte `first`, or None where there is none."""
 
 
-def check_checkpoint(files: Files, where: str) -> tuple[CheckpointMetadata | None, dict[str, Tensor]]:
-    """Its wordsight.json, if it has one, and its tensors. `where`: the folder, as the sentence is to name it.
+class Checked(NamedTuple):
+    """What a folder says: its wordsight.json, if it has one, where its tensors lie, and its configuration."""
+
+    metadata: CheckpointMetadata | None
+    tensors: dict[str, Tensor]
+    config: ClipConfig
+
+
+def check_checkpoint(files: Files, where: str) -> Checked:
+    """What the folder says. `where`: the folder, as the sentence is to name it.
 
     Raises BadRequest that says what is missing or wrong: a file, a width, the tokenizer, sizes of images, calibration,
     or the scale of the logits. Whether the other weights are numbers is not asked: `are_finite` tells.
@@ -98,8 +107,7 @@ def check_checkpoint(files: Files, where: str) -> tuple[CheckpointMetadata | Non
         return files.read(name, size_bytes=MAX_FILE_BYTES + 1) if name in sizes_bytes else None
 
     config = _document(ClipConfig, CONFIG, read(CONFIG))
-    processor = _document(Processor, PROCESSOR, read(PROCESSOR))
-    processor.check_fits(config.vision_config.image_size)
+    _processor(read).check_fits(config.vision_config.image_size)
     check_tokenizer(read, config.text_config)
     tensors = tensors_of(
         sizes_bytes, *WEIGHTS, lambda name, first, size: files.read(name, first=first, size_bytes=size) or b""
@@ -108,7 +116,7 @@ def check_checkpoint(files: Files, where: str) -> tuple[CheckpointMetadata | Non
     _check_logit_scale(files, tensors["logit_scale"])
     read_golden(read(GOLDEN))
     content = read(METADATA)
-    return None if content is None else read_metadata(content), tensors
+    return Checked(None if content is None else read_metadata(content), tensors, config)
 
 
 def read_metadata(content: bytes) -> CheckpointMetadata:
@@ -133,11 +141,22 @@ def _check_files(names: Mapping[str, int], where: str) -> None:
         ("a configuration", (CONFIG,)),
         ("weights", WEIGHTS),
         ("a tokenizer", TOKENIZERS),
-        ("image sizes", (PROCESSOR,)),
+        ("image sizes", (PROCESSOR, JOINT_PROCESSOR)),
     ):
         if not any(name in names for name in allowed):
             found = shorten(", ".join(sorted(names)), 200) or "no file"
             raise BadRequest(f"{where} lacks {kind}: {' or '.join(allowed)} is needed, found {found}")
+
+
+def _processor(read: Callable[[str], bytes | None]) -> Processor:
+    """The one that transformers takes, if there are two."""
+    joint = read(JOINT_PROCESSOR)
+    said = None if joint is None else object_of(JOINT_PROCESSOR, joint).get("image_processor")
+    if said is not None:
+        return _valid(Processor, f"{JOINT_PROCESSOR}: image_processor", said)
+    if (content := read(PROCESSOR)) is None:
+        raise BadRequest(f"{JOINT_PROCESSOR} has no image_processor: add it, or {PROCESSOR}")
+    return _document(Processor, PROCESSOR, content)
 
 
 def _check_tensors(config: ClipConfig, tensors: Mapping[str, Tensor]) -> None:
@@ -161,7 +180,10 @@ def _check_logit_scale(files: Files, tensor: Tensor) -> None:
 
 
 def _document(model: type[_Document], name: str, content: bytes | None) -> _Document:
-    found = object_of(name, content)
+    return _valid(model, name, object_of(name, content))
+
+
+def _valid(model: type[_Document], name: str, found: object) -> _Document:
     try:
         return validate(model, found)
     except BadRequest as problem:

@@ -31,6 +31,13 @@ _ACTIVATIONS = Literal[
 ]
 
 
+def check_plain(given: object, *names: str) -> None:
+    """Raises ValueError for members that bring code, or name other files than those that are looked at."""
+    for name in names if isinstance(given, dict) else ():
+        if given.get(name) is not None:  # type: ignore[attr-defined]
+            raise ValueError(f"{name} is given, and a plain CLIP without code of its own is served: leave it out")
+
+
 class _Described(Stored):
     """No code of its own, and nothing that changes how the weights are read."""
 
@@ -40,9 +47,7 @@ class _Described(Stored):
     @model_validator(mode="before")
     @classmethod
     def _plain(cls, given: Any) -> Any:
-        for name in ("auto_map", "quantization_config") if isinstance(given, dict) else ():
-            if given.get(name) is not None:
-                raise ValueError(f"{name} is given, and only plain CLIP weights are served: leave it out")
+        check_plain(given, "auto_map", "quantization_config", "transformers_weights")
         return given
 
 
@@ -130,7 +135,7 @@ class ClipConfig(_Described):
     model_type: str
     architectures: list[str] | None = None
     projection_dim: Width = 512
-    logit_scale_init_value: Number | None = None
+    logit_scale_init_value: Number = 2.6592
     text_config: TextTower
     vision_config: ImageTower
 
@@ -153,6 +158,13 @@ class ClipConfig(_Described):
         if found != "clip":
             raise ValueError(f"{found[:60]!r} is not served, allowed is 'clip'")
         return found
+
+    def members(self) -> dict[str, Any]:
+        """Those of transformers' CLIPConfig that are looked at here, which are all that make the model."""
+        described = {"dtype", "torch_dtype"}
+        left_out = {"model_type", "architectures", *described}
+        towers = {"text_config": described, "vision_config": described}
+        return self.model_dump(exclude={**dict.fromkeys(left_out, True), **towers}, exclude_none=True)
 
     def tensors(self) -> dict[str, Shape]:
         """Every tensor that the model needs, with its shape."""
@@ -205,16 +217,15 @@ class Processor(Stored):
     crop_size: Size = Size(height=224, width=224)
     resample: Annotated[int, Field(strict=True, ge=0, le=5)] = 3
     rescale_factor: Annotated[float, Field(strict=True, allow_inf_nan=False, ge=1e-6, le=255)] = 1 / 255
-    image_mean: Channels = (0.5, 0.5, 0.5)
-    image_std: tuple[Spread, Spread, Spread] = (0.5, 0.5, 0.5)
+    image_mean: Channels = (0.48145466, 0.4578275, 0.40821073)
+    image_std: tuple[Spread, Spread, Spread] = (0.26862954, 0.26130258, 0.27577711)
 
     @model_validator(mode="before")
     @classmethod
     def _without_nulls(cls, given: Any) -> Any:
         if not isinstance(given, dict):
             return given
-        if given.get("auto_map") is not None:
-            raise ValueError("auto_map is given, and no code is loaded with a checkpoint: leave it out")
+        check_plain(given, "auto_map")
         said = {name: value for name, value in given.items() if value is not None}
         crop = said.get("crop_size")
         return said | ({"crop_size": {"height": crop, "width": crop}} if isinstance(crop, int) else {})

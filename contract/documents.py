@@ -1,7 +1,12 @@
-"""JSON files that strangers wrote: read strictly, so that whatever they hold ends as an object or as a sentence."""
+"""JSON that strangers wrote, in a request, a file or a line of one: read strictly, by one reader, so that whatever it
+holds ends as a value or as a sentence.
+"""
 
 import json
 import math
+import re
+import sys
+from collections.abc import Iterator
 from typing import Any
 
 from contract.problems import BadRequest, shorten
@@ -10,56 +15,95 @@ MAX_FILE_BYTES = 8 * 1024 * 1024
 """What is read of a file: a wordsight.json has some ten kilobytes, CLIP's tokenizer.json two megabytes."""
 MAX_DEPTH = 32
 """Of objects and lists in each other; a tokenizer.json has 6."""
+LOST = re.compile("[\0\ufffd\ud800-\udfff]")
+"""What no text holds: NUL, half of a character, and the sign that stands where bytes could not be read."""
+NOT_TEXT = "holds a NUL, half a character, or U+FFFD, which stands for bytes that are not UTF-8: send UTF-8 text"
+_HALF = re.compile("[\ud800-\udfff]")
+
+
+def json_of(text: str) -> Any:
+    """The value of a JSON text as RFC 8259 has it: each name of an object once, and numbers that are finite. A text in
+    it may hold half a character; who keeps it asks.
+
+    Raises ValueError with what is wrong.
+    """
+    if text.startswith("\ufeff"):
+        raise ValueError("it begins with a byte order mark: save it without")
+    try:
+        value = _DECODER.decode(text)
+    except RecursionError:
+        raise ValueError(_TOO_DEEP) from None
+    except ValueError as error:
+        why = str(error)
+        if why.startswith("Exceeds the limit"):  # of Python
+            why = f"a number has more than {sys.get_int_max_str_digits():,} digits"
+        raise ValueError(shorten(why, 120)) from None
+    if text.count("[") + text.count("{") > MAX_DEPTH:
+        _check_depth(value)
+    return value
 
 
 def object_of(name: str, content: bytes | None) -> dict[str, Any]:
-    """The JSON object that the file `name` must hold, as RFC 8259 has it: UTF-8 without a mark, each name once, and
-    numbers that are finite. Raises BadRequest.
-    """
+    """The JSON object that the file `name` must hold, in UTF-8 without a mark. Raises BadRequest."""
     if len(content or b"") > MAX_FILE_BYTES:
         raise BadRequest(f"{name} has more than the {MAX_FILE_BYTES:,} bytes that are allowed")
     try:
-        parsed = json.loads((content or b"").decode(), object_pairs_hook=_each_once, parse_constant=_no_number)
-        _check(parsed)
-    except RecursionError:
-        raise BadRequest(f"{name} can't be read as JSON: {_TOO_DEEP}") from None
+        text = (content or b"").decode()
+        value = json_of(text)
     except ValueError as error:
         raise BadRequest(f"{name} can't be read as JSON: {shorten(str(error), 200)}") from None
-    if not isinstance(parsed, dict):
+    if "\\" in text and any(map(_HALF.search, texts_in(value))):
+        raise BadRequest(f"{name} holds half a character (a lone surrogate): write the whole one")
+    if not isinstance(value, dict):
         raise BadRequest(f"{name} is not a JSON object")
-    return parsed
+    return value
+
+
+def texts_in(value: object) -> Iterator[str]:
+    """Every text and name in a value of JSON, however deep."""
+    left = [value]
+    while left:
+        value = left.pop()
+        if isinstance(value, str):
+            yield value
+        elif isinstance(value, list):
+            left += value
+        elif isinstance(value, dict):
+            yield from value
+            left += value.values()
 
 
 _TOO_DEEP = f"objects and lists lie in each other, {MAX_DEPTH} deep at most is allowed"
 
 
 def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
-        raise ValueError(f"{shorten(twice)!r} is given twice")
-    return found
+    members = dict(pairs)
+    if len(members) < len(pairs):
+        seen: set[str] = set()
+        twice = next(name for name, _ in pairs if name in seen or seen.add(name))  # type: ignore[func-returns-value]
+        raise ValueError(f"{shorten(twice)!r} is given twice in one object")
+    return members
 
 
 def _no_number(word: str) -> float:
     raise ValueError(f"{word} is no number of JSON")
 
 
-def _check(parsed: Any) -> None:
-    level = [parsed]
-    for _ in range(MAX_DEPTH):
-        below: list[Any] = []
-        for value in level:
-            if isinstance(value, float) and not math.isfinite(value):
-                raise ValueError("a number is too large")
-            if isinstance(value, str):
-                value.encode()  # a surrogate alone is no text
-            elif isinstance(value, dict):
-                below += value
-                below += value.values()
-            elif isinstance(value, list):
-                below += value
-        if not (level := below):
+def _finite(written: str) -> float:
+    number = float(written)
+    if math.isinf(number):
+        raise ValueError(f"the number {shorten(written)} is too large")
+    return number
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=_each_once, parse_constant=_no_number, parse_float=_finite)
+
+
+def _check_depth(value: Any) -> None:
+    level = [value]
+    for _ in range(MAX_DEPTH + 1):
+        if not level:
             return
+        within = [each.values() if isinstance(each, dict) else each for each in level]
+        level = [each for members in within for each in members if isinstance(each, dict | list)]
     raise ValueError(_TOO_DEEP)

@@ -30,6 +30,8 @@ CONFIG = "config.json"
 WEIGHTS = ("model.safetensors", "model.safetensors.index.json")
 """One file, or an index of several."""
 PROCESSOR = "preprocessor_config.json"
+JOINT_PROCESSOR = "processor_config.json"
+"""As newer transformers save it. Its member `image_processor`, if it has one, comes before the other file."""
 
 METADATA = "wordsight.json"
 """Its version, where it comes from, and how good it was found to be."""

@@ -4,11 +4,11 @@
 """
 
 from collections.abc import Callable
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from contract.clip_config import LEGACY_END_TOKEN, TextTower
+from contract.clip_config import LEGACY_END_TOKEN, TextTower, check_plain
 from contract.documents import object_of
 from contract.problems import BadRequest, shorten
 from contract.validation import Stored, validate
@@ -53,12 +53,30 @@ class _Token(Stored):
 
 class _Settings(Stored):
     tokenizer_class: str | None = None
-    auto_map: None = None
     model_max_length: Annotated[float, Field(strict=True, gt=0)] | None = None
     bos_token: str | _Token | None = None
     eos_token: str | _Token | None = None
     pad_token: str | _Token | None = None
     unk_token: str | _Token | None = None
+    split_special_tokens: Annotated[bool, Field(strict=True)] = False
+    padding_side: Literal["right", "left"] = "right"
+    truncation_side: Literal["right", "left"] = "right"
+    model_input_names: list[str] = Field(default=["attention_mask"])
+    added_tokens_decoder: dict[str, dict[str, Any]] = Field(default={})
+    additional_special_tokens: list[str | _Token] | None = None
+    extra_special_tokens: list[str | _Token] | dict[str, str | _Token] | None = None
+
+    @model_validator(mode="after")
+    def _hides_padding(self) -> Self:
+        if "attention_mask" not in self.model_input_names:
+            raise ValueError("model_input_names lacks 'attention_mask', by which a text's padding is passed over")
+        return self
+
+    @model_validator(mode="before")
+    @classmethod
+    def _plain(cls, given: Any) -> Any:
+        check_plain(given, "auto_map", "fast_tokenizer_files")
+        return given
 
 
 def check_tokenizer(read: Callable[[str], bytes | None], tower: TextTower) -> None:

@@ -1,14 +1,13 @@
 """From JSON to the models of this contract, with a sentence for each fault."""
 
 import codecs
-import json
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
+from contract.documents import LOST, NOT_TEXT, json_of, texts_in
 from contract.limits import MAX_FIELDS, MAX_JSON_ITEMS, MAX_S3_KEY_BYTES
 from contract.problems import BadRequest, UnsupportedMediaType, shorten, shown
 
@@ -19,9 +18,6 @@ S3Key = Annotated[str, Field(max_length=MAX_S3_KEY_BYTES)]
 NOT_BLANK = r"\S"
 """The pattern of a text that says something."""
 _IN_OUR_WORDS = {"missing": "is missing", "extra_forbidden": "is not a known field"}
-_LOST = re.compile("[\0\ufffd\ud800-\udfff]")
-"""What no text holds: NUL, half of a character, and the sign that stands where bytes could not be read."""
-_NOT_TEXT = "holds a NUL, half a character, or U+FFFD, which stands for bytes that are not UTF-8: send UTF-8 text"
 
 
 class Strict(BaseModel):
@@ -107,7 +103,7 @@ def check_readable(fields: Mapping[str, Sequence[str]]) -> None:
     """Raises BadRequest for a name or a value in which a character was lost on its way."""
     for name, values in fields.items():
         if any(map(_is_lost, (name, *values))):
-            raise BadRequest(f"{shorten(name)} {_NOT_TEXT}")
+            raise BadRequest(f"{shorten(name)} {NOT_TEXT}")
 
 
 def _loads(text: str) -> Any:
@@ -115,13 +111,11 @@ def _loads(text: str) -> Any:
     if len(text) > MAX_JSON_ITEMS and _values_at_most(text) > MAX_JSON_ITEMS:
         raise ValueError(f"has more than {MAX_JSON_ITEMS:,} values: send less at once")
     try:
-        value = _DECODER.decode(text)
-    except RecursionError:
-        raise ValueError(f"is not valid JSON (it is nested too deep), got {shown(text)}") from None
+        value = json_of(text)
     except ValueError as error:
-        raise ValueError(f"is not valid JSON ({shorten(str(error), 120)}), got {shown(text)}") from None
-    if ("\\" in text or "\ufffd" in text) and any(map(_is_lost, _texts(value))):
-        raise ValueError(_NOT_TEXT)
+        raise ValueError(f"is not valid JSON ({error}), got {shown(text)}") from None
+    if ("\\" in text or "\ufffd" in text) and any(map(_is_lost, texts_in(value))):
+        raise ValueError(NOT_TEXT)
     return value
 
 
@@ -131,38 +125,8 @@ def _values_at_most(text: str) -> int:
     return 1 + sum(map(written.count, (b",", b"[", b"{")))
 
 
-def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    members = dict(pairs)
-    if len(members) < len(pairs):
-        seen: set[str] = set()
-        twice = next(name for name, _ in pairs if name in seen or seen.add(name))  # type: ignore[func-returns-value]
-        raise ValueError(f"{shorten(twice)!r} is given twice in one object")
-    return members
-
-
-def _no_number(word: str) -> Any:
-    raise ValueError(f"{word} is no number")
-
-
-_DECODER = json.JSONDecoder(object_pairs_hook=_members, parse_constant=_no_number)
-
-
-def _texts(value: object) -> Iterator[str]:
-    """Every text and name in a value, however deep."""
-    left = [value]
-    while left:
-        value = left.pop()
-        if isinstance(value, str):
-            yield value
-        elif isinstance(value, list):
-            left += value
-        elif isinstance(value, dict):
-            yield from value
-            left += value.values()
-
-
 def _is_lost(text: str) -> bool:
-    return "\0" in text or (not text.isascii() and _LOST.search(text) is not None)
+    return "\0" in text or (not text.isascii() and LOST.search(text) is not None)
 
 
 def parse_json(model: type[Model], content_type: str | None, body: bytes) -> Model:

@@ -38,13 +38,13 @@ def add(parser: ArgumentParser) -> None:
 def run(api: Api, arguments: Namespace) -> None:
     """Send everything, and tell what was kept. Raises CommandError if something was not."""
     reading = read(arguments.folder)
+    found = list(_annotations(reading, arguments))
     for sentence in (f"{reading.layout.kind}: {reading.layout.why}", *reading.findings.sentences()):
         print(shown(sentence), file=sys.stderr)
     problems: dict[str, list[str]] = defaultdict(list)
     for row in reading.rows:
         if isinstance(row.said, str):
             problems[row.place].append(row.said)
-    found = list(_annotations(reading, arguments))
     progress = Progress()
     answers: list[Any] = []
     done = 0
@@ -76,7 +76,7 @@ def read(folder: Path) -> Reading:
 def _annotations(reading: Reading, arguments: Namespace) -> Iterator[Found]:
     for row in reading.rows:
         if isinstance(row.said, Said):
-            for annotation in row.said.annotations(arguments.task, arguments.split):
+            for annotation in row.said.annotations(arguments.task, arguments.split, reading.findings):
                 path = arguments.folder / row.said.image
                 yield Found(row.place, path, {**annotation, "dataset": arguments.dataset})
 

@@ -1,6 +1,5 @@
 """Which layout a dataset has: decided once, by the names of all its files and the first rows of its manifests."""
 
-import json
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -10,6 +9,7 @@ from typing import Any
 from pydantic import Field
 
 from contract.annotations import SPLIT_NAMES
+from contract.documents import json_of
 from contract.layouts.places import IMAGE_SUFFIXES, SHARD_SUFFIX, Place, is_hidden, shown, suffix_of
 from contract.layouts.said import (
     IMAGE_FIELDS,
@@ -209,8 +209,8 @@ def class_names(place: Place, names: Iterable[str]) -> list[str]:
     for name in names:
         try:
             text = text_of(place.read(name), first=True)
-            found = dict(_features(json.loads(text)) if name.endswith(".json") else _features_of_card(text))
-        except (OSError, ValueError, RecursionError):
+            found = dict(_features(json_of(text)) if name.endswith(".json") else _features_of_card(text))
+        except (OSError, ValueError):
             continue
         if chosen := found.get(LABEL_FIELD) or (next(iter(found.values())) if len(found) == 1 else None):
             return chosen
@@ -307,6 +307,8 @@ def table_header(place: Place, name: str) -> tuple[str, list[str], int | None]:
     """What parts the cells of a table, its columns, and which of them names images. Raises ValueError, OSError."""
     first = next(iter(place.lines(name)), None)
     delimiter, columns = header_of(text_of(first.content, first=True) if first else "", KNOWN_FIELDS)
+    if twice := next((name for name in KNOWN_FIELDS if columns.count(name) > 1), None):
+        raise ValueError(f"has the column {twice} twice: leave one of them")
     image = next((field for field in IMAGE_FIELDS if field in columns), None)
     return delimiter, columns, None if image is None else columns.index(image)
 

@@ -1,6 +1,5 @@
 """What a row of a dataset says of an image: its fields, in the names that datasets use, as one record."""
 
-import json
 import math
 import posixpath
 import re
@@ -14,9 +13,11 @@ from typing import Any
 from pydantic import BaseModel
 
 from contract.annotations import MAX_SENTENCES, SPLIT_NAMES, Split
+from contract.documents import LOST, NOT_TEXT, json_of
 from contract.layouts.places import Place, shown
 from contract.limits import MAX_TEXT_CHARS
 from contract.problems import shorten
+from contract.problems import shown as shown_value
 from contract.texts import same_to_the_model
 
 IMAGE_FIELDS = (
@@ -68,6 +69,10 @@ class Findings(BaseModel):
         """Something was taken otherwise than it is written."""
         _count(self.notes, what, times)
 
+    def ignore(self, name: str) -> None:
+        """A row has a field that means nothing here."""
+        _count(self.ignored_fields, shorten(shown(name)), 1)
+
     def spelled(self, task: str, label: str) -> str:
         """The label as it was first spelled: the model can't tell `Cat` from `cat`, so they are one."""
         key = _known_by(label)
@@ -102,10 +107,13 @@ class Said:
     weight: float = 1.0
     id: str | None = None
 
-    def annotations(self, task: str | None, split: Split | None) -> Iterator[Fields]:
+    def annotations(self, task: str | None, split: Split | None, findings: Findings) -> Iterator[Fields]:
         """The bodies of the annotations that say it: one for each label, the first ones with the sentences. `task` and
-        `split` hold where the row says none.
+        `split` hold where the row says none. What annotations have no place for is counted as ignored.
         """
+        for name, given in (("held_out", self.held_out), ("weight", self.weight != 1), ("id", self.id)):
+            if given:
+                findings.ignore(name)
         parts = [self.sentences[at : at + MAX_SENTENCES] for at in range(0, len(self.sentences), MAX_SENTENCES)]
         for sentences, named in zip_longest(parts, self.labels.items()):
             body: Fields = {"sentences": list(sentences or ()), "split": self.split or split}
@@ -144,7 +152,7 @@ def said_of(fields: Fields, image: str, split: Split | None, classes: list[str] 
         for task, value in _labels(fields).items()
         if (label := _label(task or LABEL_FIELD, value, classes, findings)) is not None
     }
-    sentences = _sentences(said_field, fields.get(said_field or ""), findings)
+    sentences = _sentences(said_field, fields[said_field], findings) if said_field else ()
     if not sentences and not written:
         needed = f"one of {', '.join(SENTENCE_FIELDS)}, a label, or labels by task is needed"
         raise ValueError(f"{said_field}: is empty: {needed}" if said_field else f"says nothing of the image: {needed}")
@@ -159,7 +167,7 @@ def said_of(fields: Fields, image: str, split: Split | None, classes: list[str] 
     )
     for name in fields:
         if name not in used:
-            _count(findings.ignored_fields, shorten(shown(name)), 1)
+            findings.ignore(name)
     return found
 
 
@@ -171,7 +179,7 @@ def image_name(place: Place, folder: str, field: str, value: object) -> str:
     """
     if not isinstance(value, str) or not value.strip():
         raise ValueError(f"{field}: a path is needed, got {shown_value(value)}")
-    check_text(field, value)
+    _check_path(field, value)
     value = value.strip()
     below = ValueError(f"{field}: image {shorten(value)!r} must be a path below the dataset's folder")
     if "\0" in value:
@@ -208,21 +216,29 @@ def beside_an_image(name: str, text: str) -> Fields:
     return {SENTENCE_FIELDS[0]: text}
 
 
-def json_object(text: str) -> Fields:
-    """A line as the JSON object it must be. Raises ValueError with a sentence."""
+def json_object(text: str, example: str = '{"image": …, "captions": […]}') -> Fields:
+    """A line as the JSON object it must be, such as the example. Raises ValueError with a sentence.
+
+    A byte order mark may begin any line: some were the first ones of files that were joined.
+    """
     try:
-        value = json.loads(text)
-    except RecursionError:
-        raise ValueError("is nested too deeply: an object of strings is needed") from None
+        value = json_of(text.removeprefix("\ufeff"))
     except ValueError as error:
-        raise ValueError(f"is not JSON: {shorten(str(error), 120)}") from None
+        raise ValueError(f"is not JSON: {error}") from None
     if not isinstance(value, dict):
-        raise ValueError(f'is no JSON object: {{"image": …, "captions": […]}} is needed, got {shown_value(value)}')
+        raise ValueError(f"is no JSON object: {example} is needed, got {shown_value(value)}")
     return value
 
 
 def check_text(name: str, value: str) -> None:
-    """Raises ValueError for a text that can't be written down."""
+    """Raises ValueError for a text that a request may not hold either: one would cost all that are sent with it."""
+    _check_path(name, value)
+    if LOST.search(value):
+        raise ValueError(f"{name}: {NOT_TEXT}")
+
+
+def _check_path(name: str, value: str) -> None:
+    """A file's name may hold any character, if it is whole."""
     try:
         value.encode()
     except UnicodeEncodeError as error:
@@ -230,14 +246,6 @@ def check_text(name: str, value: str) -> None:
             f"{name}: half of a character (a lone surrogate) stands at place {error.start + 1:,} of the text: "
             "write the whole character"
         ) from None
-
-
-def shown_value(value: object) -> str:
-    """A value as a sentence quotes it."""
-    try:
-        return shorten(json.dumps(value))
-    except RecursionError:
-        return "something nested deeply"
 
 
 def split_of_folder(folder: str) -> Split | None:
@@ -294,7 +302,7 @@ def _label(name: str, value: object, classes: list[str] | None, findings: Findin
     return label
 
 
-def _sentences(name: str | None, value: object, findings: Findings) -> tuple[str, ...]:
+def _sentences(name: str, value: object, findings: Findings) -> tuple[str, ...]:
     """The different sentences of a field, with single blanks."""
     if value is None:
         return ()
@@ -302,7 +310,7 @@ def _sentences(name: str | None, value: object, findings: Findings) -> tuple[str
     for each in given:
         if not isinstance(each, str):
             raise ValueError(f"{name}: give a sentence or a list of sentences, got {shown_value(each)}")
-        check_text(str(name), each)
+        check_text(name, each)
     found: dict[str, str] = {}
     for text in (" ".join(each.split()) for each in given):
         if not text:

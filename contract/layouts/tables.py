@@ -32,7 +32,7 @@ def text_of(content: bytes, *, first: bool = False, is_line: bool = True) -> str
     """
     if first and content.startswith(UTF_16):
         raise ValueError(NO_UTF_16)
-    if is_line and len(content) > MAX_LINE_BYTES + 1:
+    if is_line and len(content.removesuffix(b"\n")) > MAX_LINE_BYTES:
         raise ValueError(f"is longer than the {MAX_LINE_BYTES:,} bytes that a line may have")
     try:
         return (content.removeprefix(BOM) if first else content).decode()

@@ -5,13 +5,13 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Any, Generic, TypeVar
 
 from pydantic import BaseModel
 
 from contract.documents import MAX_FILE_BYTES
-from contract.layouts.places import MAX_LINE_BYTES, split_lines
-from contract.problems import BadRequest, NotFound, PreconditionFailed, ProblemError, UnprocessableImage, shorten
+from contract.layouts.places import Line, split_lines
+from contract.problems import NotFound, PreconditionFailed, ProblemError, UnprocessableImage, shorten
 from lambdas.aws.clients import Connect, concurrently
 from lambdas.aws.errors import TOO_MANY, TRANSIENT, botocore_errors_as_problems, code_of, message_of, status_of
 
@@ -39,25 +39,6 @@ class Document(Generic[Value]):
     key: str
     value: Value
     etag: str
-
-
-class Line(NamedTuple):
-    """A line of an object: its number from 1, its content, and where the next one begins. Of a line that is longer than
-    MAX_LINE_BYTES the content is cut off behind them.
-    """
-
-    number: int
-    content: bytes
-    end_bytes: int
-
-    def json(self) -> Any:
-        """What the line holds. Raises BadRequest."""
-        if len(self.content.removesuffix(b"\n")) > MAX_LINE_BYTES:
-            raise BadRequest(f"the line has more than the {MAX_LINE_BYTES:,} bytes that are allowed")
-        try:
-            return json.loads(self.content)
-        except (ValueError, RecursionError) as error:
-            raise BadRequest(f"the line is not JSON: {str(error)[:120]}") from None
 
 
 class Store:
@@ -186,7 +167,7 @@ class Store:
                 return
             with closing(found) as body:  # which enters as the connection below it, without chunks
                 chunks = body.iter_chunks(_CHUNK_BYTES)
-                yield from (Line(*line) for line in split_lines(chunks, after_line, offset_bytes))
+                yield from split_lines(chunks, after_line, offset_bytes)
 
     def keys(self, prefix: str, *, after: str = "") -> Iterator[str]:
         """The keys that begin with a prefix, in the order of their UTF-8 bytes, beginning behind `after`."""

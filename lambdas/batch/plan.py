@@ -19,12 +19,16 @@ from contract.batches import (
     plan_key,
     shard_key,
 )
+from contract.layouts.places import Line
+from contract.layouts.said import json_object
+from contract.layouts.tables import text_of
 from contract.problems import BadRequest, shorten
 from lambdas.aws.clients import CONCURRENT_CALLS, concurrently
 from lambdas.aws.executions import STEP_MS
-from lambdas.aws.s3 import Line, Store
+from lambdas.aws.s3 import Store
 from lambdas.stored.batches import read_plan
 
+_EXAMPLE = '{"s3_key": …}'
 STEP_IMAGES = CONCURRENT_CALLS * SHARD_IMAGES
 
 Listed = tuple[ShardItem, Plan]
@@ -79,12 +83,11 @@ def _items(store: Store, batch: Batch, start: Plan) -> Iterator[Listed]:
 
 def _item(line: Line, place: str) -> ShardItem:
     try:
-        said = line.json()
-    except BadRequest as problem:
-        return ShardItem(place=place, problem=problem.detail)
-    key = said.get("s3_key") if isinstance(said, dict) else None
+        key = json_object(text_of(line.content, first=line.number == 1), _EXAMPLE).get("s3_key")
+    except ValueError as error:
+        return ShardItem(place=place, problem=f"the line {error}")
     if not isinstance(key, str):
-        return ShardItem(place=place, problem='the line names no image: {"s3_key": …} is needed')
+        return ShardItem(place=place, problem=f"the line names no image: {_EXAMPLE} is needed")
     try:
         check_source(key)
     except ValueError as error:

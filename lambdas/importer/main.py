@@ -65,7 +65,7 @@ class Importer:
         batch = list(islice(rows(self.store, importing, layout, findings), MAX_IMAGES))
         if not batch:
             if layout.manifests and (unnamed := layout.images - importing.records) > 0:
-                findings.leave_out("they are images that no row names", unnamed)
+                findings.leave_out("they are images that no row names; more, if rows share an image", unnamed)
             return self._write(document, state="done", layout=layout, findings=findings)
         return self._keep(document, layout, findings, batch)
 

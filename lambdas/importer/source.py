@@ -31,7 +31,7 @@ class Bucket:
                 yield key.removeprefix(self.prefix)
 
     def lines(self, name: str, after_line: int = 0, offset_bytes: int = 0) -> Iterator[Line]:
-        return (Line(*line) for line in self.store.lines(self.key_of(name), after_line, offset_bytes))
+        return self.store.lines(self.key_of(name), after_line, offset_bytes)
 
     def read(self, name: str) -> bytes:
         found = self.store.read_file(self.key_of(name), size_bytes=MAX_TEXT_FILE_BYTES + 1)
@@ -89,17 +89,17 @@ def rows(store: Store, importing: AnnotationImport, layout: Layout, findings: Fi
     names = [name.removeprefix(place.prefix) for name in layout.manifests]
     start = importing.cursor.model_copy(update={"key": importing.cursor.key.removeprefix(place.prefix)})
     for row in rows_from(place, layout.model_copy(update={"manifests": names}), findings, start):
-        yield Row(f"{place.prefix}{row.place}", _entries(place, importing.asked, row.said), row.behind)
+        yield Row(f"{place.prefix}{row.place}", _entries(place, importing.asked, row.said, findings), row.behind)
 
 
-def _entries(place: Bucket, asked: AnnotationImportBody, said: Said | str) -> list[Entry]:
+def _entries(place: Bucket, asked: AnnotationImportBody, said: Said | str, findings: Findings) -> list[Entry]:
     if isinstance(said, str):
         problem = BadRequest(said)
         return [Entry(problem, problem)]
     image = {"s3_key": place.key_of(said.image)}
     return [
         entry_or_problem({**annotation, "image": image, "dataset": asked.dataset})
-        for annotation in said.annotations(asked.task, asked.split)
+        for annotation in said.annotations(asked.task, asked.split, findings)
     ]
 
 

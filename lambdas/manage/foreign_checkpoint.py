@@ -9,8 +9,6 @@ from contract.weights import FLOATS, Tensor, are_finite
 from lambdas.aws.clients import concurrently
 from lambdas.stored.registry import StoredCheckpoint
 
-PICKLES = (".bin", ".pt", ".pth", ".pkl", ".ckpt")
-
 MAX_READ_BYTES = 64 * 1024 * 1024
 """Of weights that are no more than this, all are looked at: a caller waits."""
 SMALL_BYTES = 64 * 1024
@@ -24,10 +22,7 @@ def read_foreign(checkpoint: StoredCheckpoint) -> CheckpointMetadata | None:
 
     Raises BadRequest that says what is missing or wrong.
     """
-    if pickles := [name for name in checkpoint.sizes_bytes() if name.endswith(PICKLES)]:
-        name = shorten(pickles[0])
-        raise BadRequest(f"{name} is a pickle, which runs code when it is loaded: leave safetensors files only")
-    metadata, tensors = check_checkpoint(checkpoint, checkpoint.prefix)
+    metadata, tensors, _ = check_checkpoint(checkpoint, checkpoint.prefix)
     _check_finite(checkpoint, {name: each for name, each in tensors.items() if each.dtype in FLOATS})
     return metadata
 

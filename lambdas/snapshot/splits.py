@@ -4,11 +4,8 @@ import hashlib
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
-from contract.annotations import Annotation, Split
+from contract.annotations import STRICTEST, Annotation, Split
 from contract.perceptual_hash import near_duplicate_groups
-
-STRICTEST: tuple[Split, ...] = ("test", "validation", "train")
-"""Of several splits in one group: an image that is to be kept back is never trained on."""
 
 
 def assign_splits(annotations: Sequence[Annotation], validation_share: float) -> dict[str, Split]:

@@ -15,9 +15,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
 from torch import Tensor
-from transformers import AutoTokenizer, CLIPModel, PreTrainedTokenizerBase
+from transformers import AutoTokenizer, CLIPConfig, CLIPModel, PreTrainedTokenizerBase
 from transformers.utils.logging import disable_progress_bar
 
 from contract.checkpoints import CheckpointMetadata, check_checkpoint, read_metadata
@@ -59,17 +58,26 @@ def load_checkpoint(directory: Path, device: str = "cpu", dtype: torch.dtype = t
     if not is_checkpoint(directory):
         raise CheckpointError(f"{directory} holds no {CONFIG}: give a folder as CLIPModel.save_pretrained writes it")
     try:
-        check_checkpoint(_Folder(directory), str(directory))
+        checked = check_checkpoint(_Folder(directory), str(directory))
     except BadRequest as problem:
         raise CheckpointError(f"{directory} is no checkpoint: {problem.detail}") from None
     disable_progress_bar()
     try:
+        # what else stands in config.json may name other code (attn_implementation), or spoil the answers (return_dict)
+        config = CLIPConfig(**checked.config.members())
         model, loading = CLIPModel.from_pretrained(
-            directory, local_files_only=True, use_safetensors=True, dtype=dtype, output_loading_info=True
+            directory,
+            config=config,
+            local_files_only=True,
+            use_safetensors=True,
+            dtype=dtype,
+            output_loading_info=True,
         )
-        tokenizer = AutoTokenizer.from_pretrained(directory, local_files_only=True)
+        tokenizer = AutoTokenizer.from_pretrained(
+            directory, config=config, local_files_only=True, trust_remote_code=False
+        )
         processor = ImageProcessor.from_pretrained(directory, local_files_only=True)
-    except (OSError, ValueError, RuntimeError, LookupError, TypeError, AttributeError, SafetensorError) as error:
+    except Exception as error:  # transformers promises no type
         raise CheckpointError(f"{directory} can't be loaded: {error}") from error
     if absent := loading["missing_keys"] or loading["mismatched_keys"]:
         raise CheckpointError(f"{directory} lacks {len(absent)} weights of its model, such as {min(map(str, absent))}")

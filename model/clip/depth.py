@@ -4,6 +4,9 @@ TIFF 6.0: PhotometricInterpretation says whether 0 is black or white, BitsPerSam
 are, and Min/MaxSampleValue (SMin/SMax for signed ones and floats) between which of them black and white lie. Few files
 say that. Then whole numbers lie between 0 and the most that a usual depth holds, of cameras and scanners, if it holds
 them all: 12 bits in a file of 16 would else be nearly black.
+
+PNG (third edition, 12.4): samples reach over all of their 16 bits, and sBIT only tells how many the scene had. So a
+dark photo stays dark, as browsers show it.
 """
 
 from collections.abc import Mapping
@@ -19,6 +22,8 @@ DEPTHS = (8, 10, 12, 14, 16, 24, 32)
 """In bits, of which the first one that holds all pixels is taken."""
 FLOAT_TOPS = (1.0, 255.0, 65535.0)
 """What white is in pixels from 0 on, of which the first one that holds all is taken."""
+
+PNG_WHITE = 65535.0
 
 STRIP_PX = 64
 """So many rows at once are fractions, of 8 bytes per pixel."""
@@ -51,7 +56,7 @@ def to_8_bits(image: Image.Image) -> Image.Image:
         raise UnprocessableImage(
             f"{count:,} of the image's pixels are infinite or no numbers (NaN): save it with 8 bits per channel"
         )
-    low, high = _declared(tags) or _seen(pixels, tags)
+    low, high = (0.0, PNG_WHITE) if image.format == "PNG" else _declared(tags) or _seen(pixels, tags)
     hidden = image.info.get("transparency")
     white_is_zero = _first(tags, "PhotometricInterpretation") == 0
     grey = np.empty(pixels.shape, dtype=np.uint8)

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from contract.annotations import STRICTEST
 from contract.layouts.find import CLASSES, LayoutError
 from contract.layouts.places import MAX_TEXT_FILE_BYTES, Directory, Line, Place, split_lines
 from contract.layouts.rows import Row, read_all
@@ -18,6 +19,8 @@ from model.data.records import LABEL_FIELD, DataError, Record
 from model.data.shards import members_bytes, shard_index
 
 NAMED_FAULTS = 5
+SEVERAL_SPLITS = f"rows give an image several splits: the first of {', '.join(STRICTEST)} counts"
+SEVERAL_WEIGHTS = "rows give an image several weights: the largest counts"
 
 
 @dataclass(frozen=True)
@@ -93,7 +96,7 @@ def read_dataset(directory: Path) -> Dataset:
         raise DataError(f"{directory} holds no dataset: {error}") from None
     layout = reading.layout
     faults: list[Fault] = []
-    records = merged(_records(reading.rows, faults), faults)
+    records = merged(_records(reading.rows, faults), reading.findings)
     if not records:
         first = "; ".join(f"{one.place}: {one.reason}" for one in faults[:NAMED_FAULTS])
         more = f" and {len(faults) - NAMED_FAULTS:,} more" if len(faults) > NAMED_FAULTS else ""
@@ -110,46 +113,45 @@ def read_dataset(directory: Path) -> Dataset:
     return Dataset(layout.kind, records, faults, reading.findings)
 
 
-def merged(records: Iterable[tuple[str, Record]], faults: list[Fault]) -> list[Record]:
-    """One record per image, with all that is said of it; each comes with its place. What gives an image a second split
-    or weight is a fault, and the first one stays.
+def merged(records: Iterable[Record], findings: Findings) -> list[Record]:
+    """One record per image, with all that is said of it. Of several splits the strictest counts, as in a snapshot of
+    the same annotations, and of several weights the largest.
     """
     found: dict[str, list[Record]] = {}
-    for place, record in records:
-        alike = found.setdefault(record.image, [])
-        known = alike[0] if alike else record
-        if None not in (known.split, record.split) and known.split != record.split:
-            faults.append(Fault(place, f"{known.image} is in the splits {known.split} and {record.split}: give one"))
-        elif known.weight != record.weight:
-            faults.append(
-                Fault(place, f"{known.image} has the weights {known.weight:g} and {record.weight:g}: give one")
-            )
-        else:
-            alike.append(record)
-            if known.split is None and record.split is not None:
-                alike[0] = known.model_copy(update={"split": record.split})
-    return [alike[0] if len(alike) == 1 else _union(alike) for alike in found.values()]
+    for record in records:
+        found.setdefault(record.image, []).append(record)
+    return [alike[0] if len(alike) == 1 else _union(alike, findings) for alike in found.values()]
 
 
-def _union(alike: Sequence[Record]) -> Record:
+def _union(alike: Sequence[Record], findings: Findings) -> Record:
     """All records of one image as one. An image that has several labels in a task has none of its own there, but is
     still said to be each.
     """
-    captions = one_of_each(said for record in alike for said in record.captions)
-    held_out = one_of_each(said for record in alike for said in record.held_out)
     labels: dict[str, set[str]] = {}
     for task, label in (item for record in alike for item in record.labels.items()):
         labels.setdefault(task, set()).add(label)
-    own = {task: label for task, (label, *others) in labels.items() if not others}
-    return alike[0].model_copy(update={"captions": captions, "held_out": held_out, "labels": own})
+    splits = {record.split for record in alike if record.split}
+    weights = {record.weight for record in alike}
+    if len(splits) > 1:
+        findings.note(SEVERAL_SPLITS)
+    if len(weights) > 1:
+        findings.note(SEVERAL_WEIGHTS)
+    changes = {
+        "captions": one_of_each(said for record in alike for said in record.captions),
+        "held_out": one_of_each(said for record in alike for said in record.held_out),
+        "labels": {task: label for task, (label, *others) in labels.items() if not others},
+        "split": next((split for split in STRICTEST if split in splits), None),
+        "weight": max(weights),
+    }
+    return alike[0].model_copy(update=changes)
 
 
-def _records(rows: Iterable[Row], faults: list[Fault]) -> Iterator[tuple[str, Record]]:
+def _records(rows: Iterable[Row], faults: list[Fault]) -> Iterator[Record]:
     for row in rows:
         if isinstance(row.said, str):
             faults.append(Fault(row.place, row.said))
         else:
-            yield row.place, _record(row.said)
+            yield _record(row.said)
 
 
 def _record(said: Said) -> Record:

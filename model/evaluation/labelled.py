@@ -1,6 +1,5 @@
 """Classification tasks about labelled images in a folder: given in a file, or found in the data itself."""
 
-import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,6 +10,7 @@ from PIL import Image
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from torch import Tensor
 
+from contract.documents import json_of
 from contract.problems import ProblemError
 from contract.questions import Labels, Templates
 from model.clip.encode import Clip
@@ -106,7 +106,7 @@ class EmbeddedImages:
 def read_tasks(path: Path) -> list[tuple[LabelledTask, Path]]:
     """The tasks of a JSON file, one or a list, with their folders. Raises DataError."""
     try:
-        given = json.loads(path.read_bytes())
+        given = json_of(path.read_text(encoding="utf-8-sig"))
         tasks = [TaskFile.model_validate(each) for each in (given if isinstance(given, list) else [given])]
     except (OSError, ValueError) as error:
         fault = error.errors(include_url=False)[0] if isinstance(error, ValidationError) else None

@@ -87,11 +87,13 @@ def test_json_is_read_as_it_was_written(value: dict[str, Any], escaped: bool) ->
         (b'{"a": -Infinity}', "-Infinity is no number"),
         (b'{"a": 1, "b": 2, "a": 3}', "'a' is given twice in one object"),
         (b'{"a": ' + b"9" * 5000 + b"}", "not valid JSON"),
-        (b'{"a": ' + b"[" * 200_000, "nested too deep"),
+        (b'{"a": -1e999}', "the number -1e999 is too large"),
+        (b'{"a": ' + b"[" * 32 + b"]" * 32 + b"}", "objects and lists lie in each other, 32 deep at most"),
+        (b'{"a": ' + b"[" * 200_000, "lie in each other"),
         (b'{"a": [' + b"[]," * MAX_JSON_ITEMS + b"1]}", "more than 250,000 values"),
         (b'{"' + b"k" * 4_000_000 + b'": 1, "' + b"k" * 4_000_000 + b'": 1}', "k…' is given twice"),
     ],
-    ids=range(15),
+    ids=range(17),
 )
 def test_what_is_not_quite_json_in_utf_8_is_refused(body: bytes, sentence: str) -> None:
     with pytest.raises(BadRequest, match=sentence) as caught:

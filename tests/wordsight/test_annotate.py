@@ -71,6 +71,14 @@ def test_a_file_that_can_not_be_read_stops_no_other(shell: Shell, tmp_path: Path
     assert {label for _, label, _ in kept(system, "shapes")} == {"circle", "square"}
 
 
+def test_what_annotations_have_no_place_for_is_told(shell: Shell, tmp_path: Path) -> None:
+    write(tmp_path / "1.jpg", "1")
+    (tmp_path / "data.csv").write_text("file_name,text,weight,id,held_out\n1.jpg,one,2,x-1,what is it\n1.jpg,two,,,\n")
+    ran = shell("annotate", tmp_path)
+    assert ran.status == 0
+    assert all(f"ignored: the field '{name}' of 1 rows" in ran.err for name in ("weight", "id", "held_out"))
+
+
 def test_every_fault_is_told_with_its_line(shell: Shell, tmp_path: Path) -> None:
     write(tmp_path / "1.jpg", "1")
     (tmp_path / "metadata.jsonl").write_text("{\n" * 30 + '{"file_name": "1.jpg", "text": "one"}\n')

@@ -60,6 +60,9 @@ DEEP = "[" * 100_000
 CASES = {
     "JSON lines": Case({**IMAGES, "metadata.jsonl": lines(ONE, TWO)}, BOTH),
     "a byte order mark": Case({**IMAGES, "metadata.jsonl": "\ufeff" + lines(ONE, TWO)}, BOTH),
+    "files that were joined, each with a byte order mark": Case(
+        {**IMAGES, "metadata.jsonl": "\ufeff" + lines(ONE) + "\ufeff" + lines(TWO)}, BOTH
+    ),
     "a table with a byte order mark": Case(
         {**IMAGES, "metadata.csv": "\ufefffile_name,text\n1.jpg,one\n2.jpg,two"}, BOTH
     ),
@@ -85,6 +88,23 @@ CASES = {
     "labels.csv": Case(
         {**images("img/1.jpg", "img/2.jpg"), "labels.csv": "Filename,Label\nimg/1.jpg,cat\nimg/2.jpg,dog\n"},
         {"img/1.jpg": labelled("cat"), "img/2.jpg": labelled("dog")},
+    ),
+    "a column of numbers without a name, as pandas writes it": Case(
+        {**IMAGES, "train.csv": ",file_name,label\n0,1.jpg,cat\n1,2.jpg,dog\n"},
+        {"1.jpg": labelled("cat"), "2.jpg": labelled("dog")},
+    ),
+    "a field without a name": Case(
+        {**IMAGES, "l.jsonl": lines({"image": "1.jpg", "label": "cat", "": "x"}, {"image": "2.jpg", "label": "dog"})},
+        {"1.jpg": labelled("cat"), "2.jpg": labelled("dog")},
+    ),
+    "a column twice": Case(
+        {
+            **IMAGES,
+            "metadata.csv": "file_name,text,Text\n1.jpg,one,uno\n",
+            "a.csv": "file_name,text,,\n1.jpg,one,,\n2.jpg,two,,\n",
+        },
+        BOTH,
+        ("metadata.csv",),
     ),
     "semicolons": Case({**IMAGES, "data.csv": "file_name;text\n1.jpg;one\n2.jpg;two\n"}, BOTH),
     "tabs": Case({**IMAGES, "data.tsv": "filepath\ttitle\n1.jpg\tone\n2.jpg\ttwo\n"}, BOTH),
@@ -149,6 +169,37 @@ CASES = {
         },
         BOTH,
         tuple(f"metadata.jsonl line {number}" for number in range(1, 14)),
+    ),
+    "lines that are not quite JSON": Case(
+        {
+            **IMAGES,
+            "metadata.jsonl": lines(
+                '{"file_name": "1.jpg", "text": "x", "score": NaN}',
+                '{"file_name": "1.jpg", "text": "x", "score": 1e999}',
+                '{"file_name": "1.jpg", "file_name": "2.jpg", "text": "x"}',
+                f'{{"file_name": "1.jpg", "text": "x", "more": {"[" * 40 + "]" * 40}}}',
+                f'{{"file_name": "1.jpg", "text": "x", "more": {"9" * 5000}}}',
+                ONE,
+                TWO,
+            ),
+        },
+        BOTH,
+        tuple(f"metadata.jsonl line {number}" for number in range(1, 6)),
+    ),
+    "texts in which a character was lost": Case(
+        {
+            **IMAGES,
+            "metadata.jsonl": lines(
+                {**ONE, "text": "caf\ufffd"}, {**ONE, "text": "caf\0"}, {**ONE, "label": "caf\ufffd"}, ONE, TWO
+            ),
+        },
+        BOTH,
+        tuple(f"metadata.jsonl line {number}" for number in range(1, 4)),
+    ),
+    "a last line that is too long and does not end": Case(
+        {**IMAGES, "metadata.jsonl": lines(ONE, TWO) + json.dumps({**ONE, "text": "x"}) + " " * 1_000_000},
+        BOTH,
+        ("metadata.jsonl line 3",),
     ),
     "Latin-1 in one line": Case(
         {**IMAGES, "metadata.jsonl": b'{"file_name": "1.jpg", "text": "caf\xe9"}\n' + lines(ONE, TWO).encode()},

@@ -1,9 +1,12 @@
 """Folders as places: their names, lines and addresses."""
 
 import os
+import re
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from contract.layouts.places import MAX_LINE_BYTES, Directory, Line, is_hidden, shown, split_lines, suffix_of
 
@@ -44,6 +47,18 @@ def test_lines_have_their_numbers_and_ends_however_they_are_read(chunk_bytes: in
         Line(6, b"vier", 24),
     ]
     assert [*split_lines([content[19:]], 4, 19)] == found[2:]
+
+
+@given(
+    st.lists(st.sampled_from([b"a", b"\r", b"\n", b" ", "\u2028".encode(), b"\x85"]), max_size=30), st.integers(1, 9)
+)
+def test_every_line_is_read_once_and_reading_goes_on_behind_any(parts: list[bytes], chunk_bytes: int) -> None:
+    content = b"".join(parts)
+    found = [*split_lines(content[at : at + chunk_bytes] for at in range(0, len(content), chunk_bytes))]
+    lines = [line for line in re.findall(rb"[^\n]*\n|[^\n]+", content) if line.strip()]
+    assert [line.content for line in found] == lines
+    for place, line in enumerate(found):
+        assert [*split_lines([content[line.end_bytes :]], line.number, line.end_bytes)] == found[place + 1 :]
 
 
 def test_of_a_line_too_long_only_the_beginning_is_kept() -> None:

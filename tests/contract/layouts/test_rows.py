@@ -144,7 +144,7 @@ def test_a_row_of_more_labels_or_sentences_than_a_record_has_is_several_annotati
     (tmp_path / "a.jsonl").write_text(json.dumps(row))
     (found,) = read_all(Directory(tmp_path)).rows
     assert isinstance(found.said, Said)
-    bodies = list(found.said.annotations(None, "train"))
+    bodies = list(found.said.annotations(None, "train", Findings()))
     assert [(len(body["sentences"]), body["task"], body["label"], body["split"]) for body in bodies] == [
         (64, "a", "x", "train"),
         (1, "b", "y", "train"),

@@ -2,10 +2,20 @@
 
 import pytest
 
-from contract.layouts.places import split_lines
+from contract.layouts.places import MAX_LINE_BYTES, split_lines
 from contract.layouts.tables import MAX_ROW_LINES, Row, header_of, rows_of, text_of
 
 KNOWN = ("file_name", "text", "label")
+
+
+@pytest.mark.parametrize("end", [b"\n", b""])
+def test_a_line_may_have_so_many_bytes_and_its_end(end: bytes) -> None:
+    (longest,) = split_lines([b"x" * MAX_LINE_BYTES + end])
+    assert len(text_of(longest.content)) == MAX_LINE_BYTES + len(end)
+    for more in (1, 2, 5_000_000):
+        (longer,) = split_lines([b"x" * (MAX_LINE_BYTES + more) + end])
+        with pytest.raises(ValueError, match="longer than the 1,000,000 bytes"):
+            text_of(longer.content)
 
 
 def rows(text: str) -> list[Row]:

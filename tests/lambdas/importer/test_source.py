@@ -28,6 +28,16 @@ def test_json_lines_name_images_by_key_or_by_path_and_may_say_more_than_is_asked
     assert said["pore"]["source"] == f"import {ID}"
 
 
+def test_what_annotations_have_no_place_for_is_counted(worker: Worker) -> None:
+    worker.upload({f"{n}.jpg": image(n) for n in range(2)})
+    more = {"held_out": "what is it", "weight": 2, "id": 7, "weather": "rain"}
+    worker.upload_lines(
+        "l.jsonl", {"image": "0.jpg", "text": "x", **more}, {"image": "1.jpg", "text": "y", "weight": 1}
+    )
+    worker.ask(s3_key="uploads/l.jsonl")
+    assert view_of(worker.work()).ignored_fields == {"held_out": 1, "weight": 1, "id": 1, "weather": 1}
+
+
 def test_hugging_faces_image_folder_may_lie_in_folders_per_split(worker: Worker) -> None:
     for split, number in (("train", 1), ("validation", 2)):
         worker.upload({f"pets/{split}/{number}.jpg": image(number)})
@@ -106,7 +116,7 @@ def test_images_that_no_row_names_are_counted(worker: Worker) -> None:
     worker.upload({f"set/{n}.jpg": image(n) for n in range(5)})
     worker.upload({"set/metadata.csv": b"file_name,text\n0.jpg,red\n1.jpg,blue\n"})
     worker.ask(s3_prefix="uploads/set/")
-    assert view_of(worker.work()).left_out == {"they are images that no row names": 3}
+    assert view_of(worker.work()).left_out == {"they are images that no row names; more, if rows share an image": 3}
 
 
 def test_a_table_is_read_by_its_key(worker: Worker) -> None:

@@ -17,7 +17,7 @@ DATA = WEIGHTS[8 + HEADER_BYTES :]
 END = len(DATA)
 CONFIG, PROCESSOR, TOKENIZER, OURS = "config.json", "preprocessor_config.json", "tokenizer.json", "wordsight.json"
 SETTINGS, INDEX, SAFE = "tokenizer_config.json", "model.safetensors.index.json", "model.safetensors"
-GOLDEN = "golden.jsonl"
+JOINT, GOLDEN = "processor_config.json", "golden.jsonl"
 
 
 def said_in(name: str) -> Any:
@@ -66,6 +66,11 @@ def spoilt(tensor: str, *halves: float) -> bytes:
     return weights(HEADER, holding(tensor, *halves))
 
 
+def joint(processor: bytes) -> bytes:
+    """As CLIPProcessor.save_pretrained writes it."""
+    return b'{"image_processor": ' + processor + b', "processor_class": "CLIPProcessor"}'
+
+
 DEEP = b'{"a":' * 100_000
 NAN, INF = float("nan"), float("inf")
 
@@ -75,7 +80,6 @@ HOSTILE: dict[str, tuple[str, bytes | None, str]] = {
     "no weights": (SAFE, None, "lacks weights"),
     "no tokenizer": (TOKENIZER, None, "lacks a tokenizer"),
     "no processor": (PROCESSOR, None, "lacks image sizes"),
-    "a pickle beside": ("pytorch_model.bin", b"\x80", "is a pickle, which runs code"),
     "a pickle by another name": (SAFE, b"\x80\x04\x95 a pickle by another name", "is no safetensors file"),
     "an empty configuration": (CONFIG, b"", "config.json can't be read as JSON"),
     "an empty processor": (PROCESSOR, b"", "preprocessor_config.json can't be read as JSON"),
@@ -92,9 +96,9 @@ HOSTILE: dict[str, tuple[str, bytes | None, str]] = {
     "a deep tokenizer": (TOKENIZER, DEEP, "lie in each other"),
     "a deep wordsight.json": (OURS, DEEP, "lie in each other"),
     "a deep header": (SAFE, weights(DEEP), "lie in each other"),
-    "a surrogate": (CONFIG, rb'{"model_type": "\ud800"}', "surrogates not allowed"),
-    "a surrogate in a token": (TOKENIZER, rb'{"model": {"vocab": {"\udfff": 0}}}', "surrogates not allowed"),
-    "a surrogate in our version": (OURS, rb'{"version": "a\ud800"}', "surrogates not allowed"),
+    "a surrogate": (CONFIG, rb'{"model_type": "\ud800"}', "half a character"),
+    "a surrogate in a token": (TOKENIZER, rb'{"model": {"vocab": {"\udfff": 0}}}', "half a character"),
+    "a surrogate in our version": (OURS, rb'{"version": "a\ud800"}', "half a character"),
     "Latin-1": (CONFIG, b'{"model_type": "\xe9"}', "can't be read as JSON"),
     "UTF-16": (CONFIG, (SHIPPED / CONFIG).read_text().encode("utf-16"), "can't be read as JSON"),
     "a name twice": (CONFIG, b'{"model_type": "clip", "model_type": "bert"}', "is given twice"),
@@ -102,7 +106,7 @@ HOSTILE: dict[str, tuple[str, bytes | None, str]] = {
     "another kind of model": (CONFIG, changed(CONFIG, model_type="bert"), "'bert' is not served, allowed is 'clip'"),
     "a kind that is no text": (CONFIG, changed(CONFIG, model_type=["clip"]), "model_type"),
     "a width that is NaN": (CONFIG, raw(CONFIG, "projection_dim", "NaN"), "NaN is no number of JSON"),
-    "a width of 1e999": (CONFIG, raw(CONFIG, "projection_dim", "1e999"), "a number is too large"),
+    "a width of 1e999": (CONFIG, raw(CONFIG, "projection_dim", "1e999"), "is too large"),
     "a width of 5,000 digits": (CONFIG, raw(CONFIG, "projection_dim", "9" * 5000), "can't be read as JSON"),
     "a width of 10^30": (CONFIG, changed(CONFIG, projection_dim=10**30), "projection_dim"),
     "a width of -1": (CONFIG, changed(CONFIG, text_config__hidden_size=-1), "text_config.hidden_size"),
@@ -134,6 +138,27 @@ HOSTILE: dict[str, tuple[str, bytes | None, str]] = {
     "grey images": (CONFIG, changed(CONFIG, vision_config__num_channels=1), "num_channels"),
     "the end of a text elsewhere": (CONFIG, changed(CONFIG, text_config__eos_token_id=7), "read every text alike"),
     "an end without a row": (CONFIG, changed(CONFIG, text_config__eos_token_id=804), "it must be less"),
+    "weights elsewhere": (
+        CONFIG,
+        changed(CONFIG, transformers_weights="x.safetensors"),
+        "transformers_weights is given",
+    ),
+    "no scale to begin with": (CONFIG, changed(CONFIG, logit_scale_init_value=None), "logit_scale_init_value"),
+    # processor_config.json, which comes first
+    "a spread of 0 that comes first": (
+        JOINT,
+        joint(changed(PROCESSOR, image_std=[0.2, 0.0, 0.2])),
+        "processor_config.json: image_processor: image_std",
+    ),
+    "a size that comes first": (JOINT, joint(changed(PROCESSOR, crop_size=32)), "reads 64 x 64"),
+    "a processor that is a list": (JOINT, b'{"image_processor": []}', "processor_config.json: image_processor"),
+    # tokenizer_config.json
+    "tokens that are split by a text": (SETTINGS, changed(SETTINGS, split_special_tokens="x"), "split_special_tokens"),
+    "padding in the middle": (SETTINGS, changed(SETTINGS, padding_side="middle"), "padding_side"),
+    "truncation nowhere": (SETTINGS, changed(SETTINGS, truncation_side=None), "truncation_side"),
+    "padding that is read": (SETTINGS, changed(SETTINGS, model_input_names=["input_ids"]), "lacks 'attention_mask'"),
+    "added tokens in a list": (SETTINGS, changed(SETTINGS, added_tokens_decoder=[]), "added_tokens_decoder"),
+    "special tokens that are a number": (SETTINGS, changed(SETTINGS, extra_special_tokens=5), "extra_special_tokens"),
     # preprocessor_config.json
     "a spread of 0": (PROCESSOR, changed(PROCESSOR, image_std=[0.2, 0.0, 0.2]), "image_std"),
     "a negative spread": (PROCESSOR, changed(PROCESSOR, image_std=[0.2, -0.2, 0.2]), "image_std"),
@@ -194,7 +219,7 @@ HOSTILE: dict[str, tuple[str, bytes | None, str]] = {
     "a version that is a number": (OURS, changed(OURS, version=1), "version"),
     "a temperature of 1e-300": (OURS, changed(OURS, calibration={"temperature": 1e-300}), "calibration.temperature"),
     "a temperature of 0": (OURS, changed(OURS, calibration={"temperature": 0}), "calibration.temperature"),
-    "an infinite temperature": (OURS, raw(OURS, "calibration", '{"temperature": 1e999}'), "a number is too large"),
+    "an infinite temperature": (OURS, raw(OURS, "calibration", '{"temperature": 1e999}'), "is too large"),
     "a temperature that is NaN": (OURS, raw(OURS, "calibration", '{"temperature": NaN}'), "NaN is no number"),
     "a temperature that is a text": (OURS, changed(OURS, calibration={"temperature": "1"}), "calibration.temperature"),
     "a curve of 1e300": (OURS, changed(OURS, calibration={"multi_label": {"a": 1e300, "b": 0}}), "multi_label.a"),
@@ -275,6 +300,21 @@ HONEST: dict[str, tuple[str, Callable[[], bytes]]] = {
             CONFIG, text_config_dict=said_in(CONFIG)["text_config"], text_config={}, vision_config_dict=None
         ),
     ),
+    "PyTorch's own file beside": ("pytorch_model.bin", lambda: b"\x80"),
+    "what a training left": ("training_args.bin", lambda: b"\x80"),
+    "a processor of texts and images": (JOINT, lambda: joint((SHIPPED / PROCESSOR).read_bytes())),
+    "a processor of texts": (JOINT, lambda: b'{"processor_class": "CLIPProcessor"}'),
+    "all that a tokenizer may say": (
+        SETTINGS,
+        lambda: changed(
+            SETTINGS,
+            added_tokens_decoder={"802": {"content": "<|startoftext|>", "special": True}},
+            additional_special_tokens=["<|startoftext|>"],
+            extra_special_tokens={},
+            model_input_names=["input_ids", "attention_mask"],
+            padding_side="right",
+        ),
+    ),
     "what nobody knows": (CONFIG, lambda: changed(CONFIG, id2label={"0": "a"}, transformers_version=None)),
     "positions beside the weights": (SAFE, lambda: weights(beside("I64", [1], END, END + 8), DATA + bytes(8))),
     "texts of any length": (SETTINGS, lambda: changed(SETTINGS, model_max_length=10**30)),
@@ -301,6 +341,20 @@ def test_openais_older_tokenizer_files_are_taken_together(uploaded: Stage) -> No
     merges = "\n".join(["#version: 0.2", *(" ".join(pair) for pair in model["merges"])])
     uploaded.bucket.put_object(Key="models/mine/merges.txt", Body=merges.encode())
     assert add(uploaded).status == 201
+
+
+def test_the_processor_of_newer_transformers_is_enough(uploaded: Stage) -> None:
+    uploaded.bucket.Object(f"models/mine/{PROCESSOR}").delete()
+    uploaded.bucket.put_object(Key=f"models/mine/{JOINT}", Body=b"{}")
+    assert "processor_config.json has no image_processor" in add(uploaded).detail
+    uploaded.bucket.put_object(Key=f"models/mine/{JOINT}", Body=joint((SHIPPED / PROCESSOR).read_bytes()))
+    assert add(uploaded).status == 201
+
+
+def test_a_pickle_alone_is_no_weights(uploaded: Stage) -> None:
+    uploaded.bucket.Object("models/mine/model.safetensors").delete()
+    uploaded.bucket.put_object(Key="models/mine/pytorch_model.bin", Body=b"\x80")
+    assert "lacks weights: model.safetensors or" in add(uploaded).detail
 
 
 def test_without_our_metadata_a_checkpoint_has_no_name_of_its_own(uploaded: Stage) -> None:

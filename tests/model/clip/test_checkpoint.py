@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from transformers import CLIPProcessor
 
 from contract.checkpoints import Calibration, CheckpointMetadata, MultiLabelCalibration
 from model.clip.checkpoint import CheckpointError, is_checkpoint, load_checkpoint, save_checkpoint
@@ -108,6 +109,67 @@ def test_a_pickle_is_no_substitute_for_safetensors(copy_dir: Path) -> None:
     (copy_dir / "model.safetensors").unlink()
     with pytest.raises(CheckpointError, match=r"model.safetensors.* is needed, found .*pytorch_model.bin"):
         load_checkpoint(copy_dir)
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("config.json", "AutoModel"),
+        ("config.json", "AutoTokenizer"),
+        ("tokenizer_config.json", "AutoTokenizer"),
+        ("preprocessor_config.json", "AutoImageProcessor"),
+    ],
+)
+def test_code_of_its_own_is_refused_and_never_run(copy_dir: Path, name: str, kind: str) -> None:
+    ran = copy_dir / "ran"
+    (copy_dir / "own.py").write_text(f"open({str(ran)!r}, 'w').close()\nclass Own: ...\n")
+    own = ["own.Own", None] if kind == "AutoTokenizer" else "own.Own"
+    said = json.loads((copy_dir / name).read_text())
+    (copy_dir / name).write_text(json.dumps({**said, "auto_map": {kind: own}}))
+    with pytest.raises(CheckpointError, match="auto_map is given"):
+        load_checkpoint(copy_dir)
+    assert not ran.exists()
+
+
+@pytest.mark.parametrize(
+    ("member", "value"),
+    [
+        ("initializer_factor", "x"),
+        ("initializer_factor", None),
+        ("logit_scale_init_value", 0),
+        ("return_dict", False),
+        ("attn_implementation", "somebody/kernel"),
+        ("num_labels", []),
+        ("id2label", 5),
+    ],
+)
+def test_what_else_a_configuration_says_makes_no_difference(copy_dir: Path, member: str, value: object) -> None:
+    before = load_checkpoint(copy_dir)
+    config = json.loads((copy_dir / "config.json").read_text())
+    config["vision_config"][member] = config["text_config"][member] = config[member] = value
+    (copy_dir / "config.json").write_text(json.dumps(config))
+    after = load_checkpoint(copy_dir)
+    ids = torch.tensor([[0, 1]])
+    assert torch.equal(*(each.model.get_text_features(input_ids=ids).pooler_output for each in (before, after)))
+
+
+def test_a_tokenizer_class_that_nobody_knows_loads_no_code(copy_dir: Path) -> None:
+    ran = copy_dir / "ran"
+    (copy_dir / "own.py").write_text(f"open({str(ran)!r}, 'w').close()\nclass Own: ...\n")
+    path = copy_dir / "tokenizer_config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "tokenizer_class": "own.Own"}))
+    load_checkpoint(copy_dir)
+    assert not ran.exists()
+
+
+def test_the_folder_of_a_whole_processor_is_a_checkpoint(copy_dir: Path) -> None:
+    """As transformers' CLIPProcessor saves it, beside PyTorch's own file of the weights."""
+    loaded = load_checkpoint(copy_dir)
+    (copy_dir / "preprocessor_config.json").unlink()
+    CLIPProcessor(loaded.processor, loaded.tokenizer).save_pretrained(copy_dir)
+    (copy_dir / "pytorch_model.bin").write_bytes(b"\x80")
+    assert not (copy_dir / "preprocessor_config.json").exists()
+    assert load_checkpoint(copy_dir).processor.to_dict() == loaded.processor.to_dict()
 
 
 def test_weights_that_are_not_there_are_not_made_up(copy_dir: Path) -> None:

@@ -2,6 +2,7 @@
 
 import io
 import struct
+import zlib
 from typing import Any
 
 import numpy as np
@@ -69,9 +70,14 @@ def test_a_shallower_picture_in_a_deeper_file_is_not_nearly_black(bits: int, dty
     assert np.abs(shown - RAMP).max() <= 1
 
 
-def test_a_png_of_12_bits_is_not_nearly_black_either() -> None:
-    Image.fromarray((RAMP * 16).astype(np.uint16)).save(file := io.BytesIO(), "PNG")
-    assert np.array_equal(grey(file.getvalue()), RAMP)
+@pytest.mark.parametrize("brightest", [200, 255, 1023, 4095, 16383])
+def test_a_dark_photo_in_a_png_stays_as_dark_as_browsers_show_it(brightest: int) -> None:
+    pixels = (RAMP * brightest // 255).astype(np.uint16)
+    Image.fromarray(pixels).save(file := io.BytesIO(), "PNG")
+    assert np.array_equal(grey(file.getvalue()), pixels >> 8)
+    header, rest = file.getvalue()[:33], file.getvalue()[33:]
+    of_12_bits = struct.pack(">I4sB", 1, b"sBIT", 12)
+    assert np.array_equal(grey(header + of_12_bits + struct.pack(">I", zlib.crc32(of_12_bits[4:])) + rest), pixels >> 8)
 
 
 def test_what_the_file_declares_counts_more_than_what_its_pixels_look_like() -> None:

@@ -13,7 +13,7 @@ from PIL import Image
 from model.clip.image import open_image
 from model.data.class_wording import said_in_evaluation, said_in_training
 from model.data.quarantine import quarantine
-from model.data.readers import read_dataset, read_records
+from model.data.readers import SEVERAL_SPLITS, SEVERAL_WEIGHTS, read_dataset, read_records
 from model.data.records import DataError
 
 
@@ -49,7 +49,7 @@ def test_words_that_look_like_nothing_are_captions(tmp_path: Path) -> None:
     ("line", "sentence"),
     [
         ("{not json", "line 2: is not JSON"),
-        ("[" * 100_000, "line 2: is nested too deeply"),
+        ("[" * 100_000, "line 2: is not JSON: objects and lists lie in each other, 32 deep at most"),
         ({"image": "a.png"}, "line 2: says nothing of the image"),
         ({"image": "a.png", "captions": []}, "line 2: captions: is empty"),
         ({"image": "a.png", "captions": ["", " "]}, "line 2: captions: is empty"),
@@ -65,7 +65,7 @@ def test_words_that_look_like_nothing_are_captions(tmp_path: Path) -> None:
         ({"image": "a.png", "captions": ["red"], "split": "holdout"}, "line 2: split: train, validation or test"),
         ({"image": "a.png", "captions": ["red"], "weight": -1}, "line 2: weight: .* greater than or equal to 0"),
         ({"image": "a.png", "captions": ["red"], "weight": "heavy"}, "line 2: weight"),
-        ({"image": "a.png", "captions": ["red"], "weight": float("inf")}, "line 2: weight"),
+        ({"image": "a.png", "captions": ["red"], "weight": float("inf")}, "line 2: is not JSON: Infinity is no number"),
         ({"image": "a.png", "labels": {"animal": True}}, "line 2: animal: a label is text, got true"),
     ],
 )
@@ -80,15 +80,21 @@ def test_a_bad_line_is_named_and_the_others_are_taken(
     assert re.search(sentence, f"{fault.place}: {fault.reason}")
 
 
-def test_an_image_in_two_splits_or_of_two_weights_keeps_the_first(tmp_path: Path) -> None:
-    row: dict[str, object] = {"image": "a.png", "captions": "red"}
-    lines = [row, {**row, "split": "test"}, {**row, "split": "train"}, {**row, "weight": 2}]
-    dataset = read_dataset(written(tmp_path, lines))
-    assert [(record.split, record.weight) for record in dataset.records] == [("test", 1)]
-    assert [(fault.place, fault.reason) for fault in dataset.faults] == [
-        ("manifest.jsonl line 3", "a.png is in the splits test and train: give one"),
-        ("manifest.jsonl line 4", "a.png has the weights 1 and 2: give one"),
+@pytest.mark.parametrize("order", [1, -1])
+def test_an_image_in_two_splits_is_kept_back_in_whatever_order_they_are_given(tmp_path: Path, order: int) -> None:
+    row: dict[str, object] = {"image": "a.png"}
+    lines: list[Mapping[str, object] | str] = [
+        {**row, "captions": "red"},
+        {**row, "captions": "round", "split": "train", "weight": 2},
+        {**row, "captions": "small", "split": "test"},
+        {"image": "b.png", "captions": "blue", "split": "train"},
+        {"image": "b.png", "captions": "large"},
     ]
+    dataset = read_dataset(written(tmp_path, lines[::order]))
+    found = {record.image: (record.split, record.weight, len(record.captions)) for record in dataset.records}
+    assert found == {"a.png": ("test", 2, 3), "b.png": ("train", 1, 2)}
+    assert dataset.faults == []
+    assert dataset.findings.notes == {SEVERAL_SPLITS: 1, SEVERAL_WEIGHTS: 1}
 
 
 def test_a_folder_without_a_dataset_is_told_every_layout(tmp_path: Path) -> None:

@@ -62,6 +62,13 @@ def test_a_file_that_holds_no_task_is_refused_with_what_is_needed(shades: Path, 
     assert "needed is" in str(refused.value)
 
 
+@pytest.mark.parametrize("text", ["[" * 100_000, '{"name": "a", "name": "b"}', '{"name": NaN}', "\xff"])
+def test_a_file_that_is_not_quite_json_is_refused_with_what_is_needed(tmp_path: Path, text: str) -> None:
+    (tmp_path / "tasks.json").write_text(text, encoding="latin-1")
+    with pytest.raises(DataError, match=r"is no file of tasks: .*needed is"):
+        read_tasks(tmp_path / "tasks.json")
+
+
 def test_test_images_are_asked_where_there_are_some_and_found_by_class_however_it_is_spelt(
     shades: Path, clip: Clip
 ) -> None:
