@@ -17,6 +17,7 @@ from PIL import Image, ImageFile, UnidentifiedImageError, features
 
 from contract.limits import MAX_IMAGE_ASPECT_RATIO, MAX_IMAGE_PIXELS
 from contract.problems import PayloadTooLarge, UnprocessableImage, UnsupportedMediaType
+from model.clip.lookahead import check_cost, declared_size
 
 FORMATS = ("JPEG", "PNG", "GIF", "WEBP", "BMP", "TIFF", "AVIF")
 """Pillow's names of what is opened."""
@@ -133,6 +134,9 @@ def media_type_of(data: bytes) -> str:
 
 
 def _open(data: bytes) -> ImageFile.ImageFile:
+    if (size := declared_size(data)) is not None:
+        _check_pixels(size)  # before Pillow, which makes room for some formats as soon as it opens them
+    check_cost(data)
     try:
         return Image.open(io.BytesIO(data), formats=FORMATS)
     except Image.DecompressionBombError:  # Pillow's own limit, on the header; it does not tell the size
@@ -155,10 +159,15 @@ def _unidentified(data: bytes) -> UnsupportedMediaType | UnprocessableImage:
     )
 
 
-def _check_size(size: tuple[int, int]) -> None:
+def _check_pixels(size: tuple[int, int]) -> None:
     width, height = size
     if width * height > MAX_IMAGE_PIXELS:
         raise _too_many_pixels(f"{width} x {height} = {width * height:,}")
+
+
+def _check_size(size: tuple[int, int]) -> None:
+    _check_pixels(size)
+    width, height = size
     if max(size) > MAX_IMAGE_ASPECT_RATIO * min(size):
         raise UnprocessableImage(
             f"the image is {width} x {height} pixels, a side may be at most {MAX_IMAGE_ASPECT_RATIO} times the other: "

@@ -107,3 +107,11 @@ class Work:
         more = min(images, per_turn) - self.before_others
         self.before_others += more
         self._admission.images += more
+
+    def steps_aside(self) -> None:
+        """It takes long for a reason of its own, where nobody else waits for it: it stands before no others and tells
+        nothing of the speed.
+        """
+        self.tells_speed = False
+        self._admission.images -= self.before_others
+        self.before_others = 0

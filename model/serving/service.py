@@ -117,8 +117,10 @@ class Service:
             query = {name: request.query_params.getlist(name) for name in request.query_params}
             content_type = request.headers.get("content-type")
             parse = partial(parse_request, content_type, body, query, max_image_bytes=MAX_INVOCATION_BYTES)
-            answer = await engine.answer(parse, trace, lambda images: work.has(images, engine.images_per_turn))
-            work.tells_speed = not trace.met_new_labels
+            answer = await engine.answer(
+                parse, trace, lambda images: work.has(images, engine.images_per_turn), work.steps_aside
+            )
+            work.tells_speed = work.tells_speed and not trace.met_new_labels
             return answer
 
     def describe(self, trace: Trace) -> AnswerAttributes:
@@ -134,6 +136,8 @@ class Service:
             ("wordsight_label_set_lookups", "Label sets looked up", engine.label_sets),
         ):
             self.metrics.watch_counts(name, text, "result", partial(_lookups, cache))
+        lost = engine.decoders.lost
+        self.metrics.watch_counts("wordsight_decoders_lost", "Decoders that were replaced", "reason", lambda: lost)
         if engine.clip.device.type == "cuda":
             self.metrics.watch("wordsight_gpu_memory_bytes", "GPU memory that torch holds", engine.clip.reserved_bytes)
 
