@@ -40,7 +40,9 @@ UPRIGHT: Mapping[int, Callable[[Pixels], Pixels]] = {
 """EXIF 2.32, tag Orientation: what undoes each way a camera may have been held."""
 
 STRIP_PX = 256
-"""Pillow hands out many rows at once in three copies."""
+"""Pillow hands out many rows at once in three copies. A multiple of all that an image is shrunk by."""
+WHOLE_PIXELS = 16_000_000
+"""An image of more is shrunk before it is handed out, if its short side may be: it would be in memory twice."""
 
 HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
 AVIF_BRANDS = (b"avif", b"avis")
@@ -78,8 +80,9 @@ def open_pixels(data: bytes, short_side: int | None = None) -> tuple[Pixels, int
     """Decode an image file to upright 8-bit RGB, [height, width, 3].
 
     Who will shrink it to a `short_side` of so many pixels may say so: of a much larger JPEG a half, a quarter or an
-    eighth of the pixels per side are then decoded, never fewer than DRAFT_OVERSIZE times that side. By how much it was
-    shrunk, 1, 2, 4 or 8, is the second result. What is refused stays the same.
+    eighth of the pixels per side are then decoded, never fewer than DRAFT_OVERSIZE times that side, and of other files
+    with more than WHOLE_PIXELS as many are kept. By how much it was shrunk, 1, 2, 4 or 8, is the second result. What is
+    refused stays the same.
 
     Raises UnsupportedMediaType for HEIC (and AVIF where this Pillow lacks it), PayloadTooLarge for too many pixels and
     UnprocessableImage for everything else that can't be decoded.
@@ -91,7 +94,9 @@ def open_pixels(data: bytes, short_side: int | None = None) -> tuple[Pixels, int
         file.draft(None, (DRAFT_OVERSIZE * short_side, DRAFT_OVERSIZE * short_side))
     shrunk_by = round(full_width / file.width)
     if (pixels := _jpeg_pixels(file, data)) is None:
-        pixels = _other_pixels(file)
+        reduce_by = _reduction(file.size, short_side)
+        pixels = _other_pixels(file, reduce_by)
+        shrunk_by *= reduce_by
     turn = _upright(file)
     del file  # with its own pixels
     return pixels if turn is None else np.ascontiguousarray(turn(pixels)), shrunk_by
@@ -112,18 +117,28 @@ def _jpeg_pixels(file: ImageFile.ImageFile, data: bytes) -> Pixels | None:
     return pixels if pixels.shape == buffer.shape else None
 
 
-def _other_pixels(file: ImageFile.ImageFile) -> Pixels:
+def _reduction(size: tuple[int, int], short_side: int | None) -> int:
+    """By how much the sides of a very large image are shrunk, as a JPEG's would be, so that it is in memory only once."""
+    if short_side is None or size[0] * size[1] <= WHOLE_PIXELS:
+        return 1
+    scale = min(size) // (DRAFT_OVERSIZE * short_side)
+    return next((by for by in (8, 4, 2) if by <= scale), 1)
+
+
+def _other_pixels(file: ImageFile.ImageFile, reduce_by: int) -> Pixels:
     try:
         file.load()
     except PILLOW_FAULTS as error:
         raise UnprocessableImage(
             f"the {file.format} file is damaged or cut off ({_reason(error)}): send it again"
         ) from None
-    image = _to_rgb(file)
-    pixels = np.empty((image.height, image.width, 3), dtype=np.uint8)
+    # the range of deep pixels is that of the whole image; all others are each seen by itself
+    image = _to_rgb(file) if file.mode[0] in "IF" else file
+    pixels = np.empty((-(-image.height // reduce_by), -(-image.width // reduce_by), 3), dtype=np.uint8)
     for top in range(0, image.height, STRIP_PX):
-        bottom = min(top + STRIP_PX, image.height)
-        pixels[top:bottom] = np.asarray(image.crop((0, top, image.width, bottom)))
+        strip = _to_rgb(image.crop((0, top, image.width, min(top + STRIP_PX, image.height))))
+        rows = slice(top // reduce_by, -(-(top + strip.height) // reduce_by))
+        pixels[rows] = np.asarray(strip.reduce(reduce_by) if reduce_by > 1 else strip)
     return pixels
 
 

@@ -16,6 +16,8 @@ Size = tuple[int, int]
 
 MAX_JPEG_SCANS = 100
 """Encoders write 10 or so (libjpeg's script for progressive colour), and each may cost as much as the whole picture."""
+MAX_SCANNED_PIXELS = 1_000_000_000
+"""Scans times pixels: 20 scans of the largest image."""
 MAX_JPEG_SEGMENTS = 1_000
 """Before the first scan. A panorama's depth map in 64 kB pieces takes some hundreds."""
 MAX_RLE_PIXELS = 2_000_000
@@ -29,6 +31,11 @@ MAX_PNG_CHUNKS = 1_000
 """Beside one for every 256 bytes of the file: libpng writes pixels in pieces of 8 kB."""
 MAX_GIF_BLOCKS = 10_000
 """Before the first frame: 2.5 MB of comments."""
+
+WEBP_BYTES_PER_PIXEL = 16
+"""libwebp's two canvases, a copy for Pillow, and Pillow's image."""
+AVIF_BYTES_PER_PIXEL = 11
+"""The colours as they were coded, and the same two."""
 
 JPEG_MARKER = re.compile(rb"\xff[^\x00\x01\xd0-\xd7\xff]")
 """The next one in compressed data, where FF 00 is a byte and D0 to D7 are restarts (ITU T.81, B.1.1.2)."""
@@ -50,6 +57,14 @@ def declared_size(data: bytes) -> Size | None:
         return _declared_size(data)
     except (struct.error, IndexError, KeyError, UnprocessableImage):  # cut off, or endless
         return None
+
+
+def working_bytes(data: bytes) -> int:
+    """At least so much memory does a decoder that makes room for several copies of its image take; of others 0."""
+    width, height = declared_size(data) or (0, 0)
+    if data[:4] == b"RIFF":
+        return WEBP_BYTES_PER_PIXEL * width * height
+    return AVIF_BYTES_PER_PIXEL * width * height if data[4:8] == b"ftyp" else 0
 
 
 def check_cost(data: bytes) -> None:
@@ -114,23 +129,25 @@ def _check_jpeg(data: bytes) -> None:
     for marker, at in _jpeg_segments(data):
         if marker in SOF:
             frame, components = marker, data[at + 7]
+            height, width = struct.unpack_from(">HH", data, at + 3)
         elif marker == SOS:
             # a first scan of all colours is the only one that a decoder of baseline files reads
             if not components or (frame in SINGLE_SCAN_SOF and data[at + 2] == components):
                 return
-            _check_scans(data, at)
+            _check_scans(data, at, min(MAX_JPEG_SCANS, MAX_SCANNED_PIXELS // max(1, width * height)))
 
 
-def _check_scans(data: bytes, first: int) -> None:
+def _check_scans(data: bytes, first: int, most: int) -> None:
     scans = 1
     for number, found in enumerate(JPEG_MARKER.finditer(data, first)):
         marker = found[0][1]
         if marker == EOI:
             return
         scans += marker == SOS
-        if scans > MAX_JPEG_SCANS or number > MAX_JPEG_SEGMENTS:
+        if scans > most or number > MAX_JPEG_SEGMENTS:
             raise UnprocessableImage(
-                f"the JPEG has more than {MAX_JPEG_SCANS} scans, where encoders write about 10: save it again"
+                f"the JPEG has more than {most} scans, the most for one of its size, where encoders write about 10: "
+                "save it again"
             )
 
 

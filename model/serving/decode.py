@@ -107,7 +107,7 @@ def _live(
             _die_when_left(connection, False)
             connection.send(orjson.dumps(answer) + b"\n")
         status = 0
-    except BrokenPipeError:
+    except ConnectionError:  # whoever asked has gone
         status = 0
     except BaseException:  # the top of this process
         sys.excepthook(*sys.exc_info())

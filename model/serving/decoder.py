@@ -44,8 +44,8 @@ class Limits:
         return self.cpu_s + self.cpu_s_per_mpixel * pixels / 1e6
 
     def wall_s_of(self, pixels: int) -> float:
-        """Seconds of the clock: on a busy machine four times as many, but none after everybody has left."""
-        return min(2 + 4 * self.cpu_s_of(pixels), CONTAINER_TIMEOUT_S)
+        """Seconds of the clock: on a busy machine three times as many, but none after everybody has left."""
+        return min(1 + 3 * self.cpu_s_of(pixels), CONTAINER_TIMEOUT_S)
 
 
 class Template:
@@ -115,7 +115,7 @@ class Lost(Exception):
 class Decoder:
     """One process. Who has not got an answer closes it, which ends it wherever it is."""
 
-    def __init__(self, template: Template, limits: Limits, preparation: bytes) -> None:
+    def __init__(self, template: Template, preparation: bytes, limits: Limits) -> None:
         self._limits = limits
         self._connection, theirs = socket.socketpair()
         self._connection.setblocking(False)

@@ -19,7 +19,8 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from enum import Enum
 from functools import partial
 from typing import Any
 
@@ -28,7 +29,7 @@ from PIL import Image
 
 from contract.answers import Inspection
 from contract.problems import PROBLEMS, ProblemError, ServiceUnavailable, TooManyRequests, UnprocessableImage
-from model.clip.lookahead import declared_size
+from model.clip.lookahead import declared_size, working_bytes
 from model.clip.preparation import Preparation
 from model.serving.decoder import Decoder, Limits, Lost, Template
 
@@ -36,14 +37,17 @@ FAST_PIXELS = 2_500_000
 """What is decoded, beside what JPEG leaves out, of an image that goes the fast way: a full-HD screenshot does."""
 FAST_JPEG_PIXELS = 20_000_000
 """The same for a JPEG that is shrunk while it is decoded: a photo of 12 megapixels takes 36 ms."""
+JPEG_MAGIC = b"\xff\xd8"
 CROWDED = 4
 """So many requests wait for each slow decoder before more are refused."""
 STARTS_FAILED = 5
 """In a row, without one that succeeded, are a fault."""
 
 FAST = Limits(cpu_s=0.15, cpu_s_per_mpixel=0, memory_bytes=64 * 2**20, niceness=0)
-SLOW = Limits(cpu_s=1, cpu_s_per_mpixel=0.15, memory_bytes=256 * 2**20, niceness=10)
+SLOW = Limits(cpu_s=1, cpu_s_per_mpixel=0.08, memory_bytes=256 * 2**20, niceness=10)
 """A PNG of 50 megapixels takes 200 MiB while it is decoded, and 2 s."""
+WHOLE = replace(SLOW, memory_bytes=2**30)
+"""The same for who needs every pixel: inspections, and exact mode."""
 
 
 @dataclass(eq=False)
@@ -56,18 +60,33 @@ class Share:
     slow: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
+@dataclass(frozen=True)
+class Asked:
+    """An image file, what is wanted of it, and how many pixels it says that it has."""
+
+    data: bytes
+    wants_inspection: bool
+    pixels: int
+
+
+class Exceeded(Enum):
+    """What an image would take more of than is allowed."""
+
+    TIME = "time"
+    MEMORY = "memory"
+
+
 class Way:
-    """So many decoders with the same limits, and who waits for one."""
+    """So many decoders, and who waits for one. `keep`: the limits of all, which live on for the next image."""
 
     def __init__(
-        self, template: Template, limits: Limits, preparation: bytes, decoders: int, lost: Counter[str], *, keep: bool
+        self, start: Callable[[Limits], Decoder], decoders: int, lost: Counter[str], keep: Limits | None = None
     ) -> None:
-        self.limits = limits
+        self._start = start
         self._lost = lost
         self._keep = keep
-        self._start = partial(Decoder, template, limits, preparation)
         self._free = decoders
-        self._idle: list[Decoder] = [self._start() for _ in range(decoders if keep else 0)]
+        self._idle = [start(keep) for _ in range(decoders)] if keep else []
         self._waiting: list[tuple[float, int, asyncio.Future[None]]] = []
         self._numbers = itertools.count()
 
@@ -77,12 +96,12 @@ class Way:
         return sum(not each.done() for *_, each in self._waiting)
 
     @asynccontextmanager
-    async def decoder(self, share: Share) -> AsyncIterator[Decoder]:
+    async def decoder(self, share: Share, limits: Limits) -> AsyncIterator[Decoder]:
         """One for one image; after an error inside, or where none is kept, it is closed."""
         await self._turn(share)
         try:
             try:
-                decoder = self._idle.pop() if self._idle else self._start()
+                decoder = self._idle.pop() if self._idle else self._start(limits)
             except OSError:
                 raise Lost(False, 0) from None
             since_s = time.perf_counter()
@@ -90,10 +109,11 @@ class Way:
                 yield decoder
             except BaseException as error:
                 decoder.close()
-                self._lost["left"] += isinstance(error, asyncio.CancelledError)
+                if isinstance(error, asyncio.CancelledError):
+                    self._lost["left"] += 1
                 if self._keep:
                     with suppress(OSError):
-                        self._idle.append(self._start())
+                        self._idle.append(self._start(self._keep))
                 raise
             else:
                 if self._keep:
@@ -139,13 +159,15 @@ class Decoders:
         *,
         fast: Limits = FAST,
         slow: Limits = SLOW,
+        whole: Limits = WHOLE,
         on_decoded: Callable[[int], None] = lambda shrunk_by: None,
     ) -> None:
         self.lost: Counter[str] = Counter()
         """Decoders that were given up, by why: memory, time, crash, start, or left by who asked."""
-        told = pickle.dumps(preparation)
-        self._fast = Way(template, fast, told, decoders, self.lost, keep=True)
-        self._slow = Way(template, slow, told, slow_decoders(decoders), self.lost, keep=False)
+        start = partial(Decoder, template, pickle.dumps(preparation))
+        self._fast = Way(start, decoders, self.lost, keep=fast)
+        self._slow = Way(start, slow_decoders(decoders), self.lost)
+        self._fast_limits, self._slow_limits, self._whole_limits = fast, slow, whole
         self._crowded = CROWDED * slow_decoders(decoders)
         self._short_side = preparation.short_side
         self._shape = torch.Size(preparation.resize(Image.new("RGB", (1, 1))).shape)
@@ -170,76 +192,65 @@ class Decoders:
         return opened
 
     async def _open(self, data: bytes, wants_inspection: bool, share: Share) -> Any:
-        size = declared_size(data)
-        pixels = size[0] * size[1] if size else 0
-        shrinks = self._short_side is not None and not wants_inspection and data[:2] == b"\xff\xd8"
-        if pixels <= (FAST_JPEG_PIXELS if shrinks else FAST_PIXELS):
-            opened = await self._try(self._fast, data, wants_inspection, share, pixels)
-            if opened is not None:
+        width, height = declared_size(data) or (0, 0)
+        whole = wants_inspection or self._short_side is None
+        asked = Asked(data, wants_inspection, width * height)
+        if asked.pixels <= (FAST_JPEG_PIXELS if data[:2] == JPEG_MAGIC and not whole else FAST_PIXELS):
+            opened = await self._try(self._fast, self._fast_limits, asked, share)
+            if not isinstance(opened, Exceeded):
                 return opened
+        limits = self._whole_limits if whole else self._slow_limits
+        if working_bytes(data) > limits.memory_bytes:
+            return _too_much_memory(limits)
         share.on_slow()
         async with share.slow:
             if self._slow.waiting >= self._crowded:
                 return TooManyRequests(
                     f"{self._slow.waiting} requests wait with images that take long to decode, more are not let in: "
                     "shrink it to 1024 px on the longer side, or try again",
-                    retry_after_s=int(self._slow.limits.cpu_s_of(pixels)) + 1,
+                    retry_after_s=int(limits.cpu_s_of(asked.pixels)) + 1,
                 )
-            return await self._try(self._slow, data, wants_inspection, share, pixels)
+            opened = await self._try(self._slow, limits, asked, share)
+        if opened is Exceeded.MEMORY:
+            return _too_much_memory(limits)
+        if opened is Exceeded.TIME:
+            return UnprocessableImage(
+                f"to decode the image takes more than {limits.cpu_s_of(asked.pixels):.1f} s, the limit for one that says "
+                f"it has {asked.pixels:,} pixels: save it again as PNG or JPEG, or shrink it"
+            )
+        return opened
 
-    async def _try(
-        self, way: Way, data: bytes, wants_inspection: bool, share: Share, pixels: int, attempts: int = 2
-    ) -> object:
-        """What became of an image. None: it is more than the fast way allows."""
+    async def _try(self, way: Way, limits: Limits, asked: Asked, share: Share, attempts: int = 2) -> Any:
+        """What became of an image, or what it would exceed."""
         try:
-            async with way.decoder(share) as decoder:
-                answer = await decoder.ask(data, wants_inspection, pixels)
+            async with way.decoder(share, limits) as decoder:
+                answer = await decoder.ask(asked.data, asked.wants_inspection, asked.pixels)
                 self._failed_starts = 0
-                opened = self._read(decoder, answer)
-                if opened is None:
-                    raise MemoryError
-                return opened
+                return self._read(decoder, answer)
         except MemoryError:
             self.lost["memory"] += 1
-            return (
-                None
-                if way is self._fast
-                else UnprocessableImage(
-                    f"to decode the image takes more than {way.limits.memory_bytes // 2**20} MB of memory: shrink "
-                    "it, or save it as PNG or JPEG"
-                )
-            )
+            return Exceeded.MEMORY
         except Lost as lost:
             if not lost.started:
-                return await self._start_again(way, data, wants_inspection, share, pixels, attempts)
+                return await self._start_again(way, limits, asked, share, attempts)
             self._failed_starts = 0
-            cpu_s = way.limits.cpu_s_of(pixels)
-            if lost.seconds < cpu_s:  # before its time: nothing of ours has ended it
+            if lost.seconds < limits.cpu_s_of(asked.pixels):  # before its time: nothing of ours has ended it
                 self.lost["crash"] += 1
                 return UnprocessableImage("the image makes its decoder crash: save it again with another program")
             self.lost["time"] += 1
-            return (
-                None
-                if way is self._fast
-                else UnprocessableImage(
-                    f"to decode the image takes more than {cpu_s:.1f} s, which is the limit for one that says it has "
-                    f"{pixels:,} pixels: save it again as PNG or JPEG, or shrink it"
-                )
-            )
+            return Exceeded.TIME
 
-    async def _start_again(
-        self, way: Way, data: bytes, wants_inspection: bool, share: Share, pixels: int, attempts: int
-    ) -> object:
+    async def _start_again(self, way: Way, limits: Limits, asked: Asked, share: Share, attempts: int) -> Any:
         self.lost["start"] += 1
         self._failed_starts += 1
         if attempts > 1:
-            return await self._try(way, data, wants_inspection, share, pixels, attempts - 1)
+            return await self._try(way, limits, asked, share, attempts - 1)
         return ServiceUnavailable("no process could be started to decode the image: try again", retry_after_s=1)
 
-    def _read(self, decoder: Decoder, answer: dict[str, Any]) -> object:
-        """None: it has run out of memory."""
+    def _read(self, decoder: Decoder, answer: dict[str, Any]) -> Any:
+        """Raises MemoryError if the decoder had too little."""
         if "memory" in answer:
-            return None
+            raise MemoryError
         if "status" in answer:
             return PROBLEMS[answer["status"]](answer["detail"])
         if "inspection" in answer:
@@ -251,3 +262,10 @@ class Decoders:
 def slow_decoders(decoders: int) -> int:
     """How many go the slow way."""
     return max(1, decoders // 4)
+
+
+def _too_much_memory(limits: Limits) -> UnprocessableImage:
+    return UnprocessableImage(
+        f"to decode the image takes more than {limits.memory_bytes // 2**20} MB of memory: shrink it, or save it as JPEG "
+        "or PNG"
+    )
