@@ -1,4 +1,4 @@
-"""Images that cost far more than they are worth, each a kind of its own and made in code: nobody's photo is among them."""
+"""Images that cost far more than they are worth, each a kind of its own, and made in code."""
 
 import io
 import struct

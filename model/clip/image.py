@@ -118,7 +118,7 @@ def _jpeg_pixels(file: ImageFile.ImageFile, data: bytes) -> Pixels | None:
 
 
 def _reduction(size: tuple[int, int], short_side: int | None) -> int:
-    """By how much the sides of a very large image are shrunk, as a JPEG's would be, so that it is in memory only once."""
+    """By how much the sides of a very large image are shrunk, as a JPEG's would be: it is in memory only once then."""
     if short_side is None or size[0] * size[1] <= WHOLE_PIXELS:
         return 1
     scale = min(size) // (DRAFT_OVERSIZE * short_side)

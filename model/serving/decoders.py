@@ -28,6 +28,7 @@ import torch
 from PIL import Image
 
 from contract.answers import Inspection
+from contract.limits import MAX_IMAGE_PIXELS
 from contract.problems import PROBLEMS, ProblemError, ServiceUnavailable, TooManyRequests, UnprocessableImage
 from model.clip.lookahead import declared_size, working_bytes
 from model.clip.preparation import Preparation
@@ -195,7 +196,8 @@ class Decoders:
         width, height = declared_size(data) or (0, 0)
         whole = wants_inspection or self._short_side is None
         asked = Asked(data, wants_inspection, width * height)
-        if asked.pixels <= (FAST_JPEG_PIXELS if data[:2] == JPEG_MAGIC and not whole else FAST_PIXELS):
+        fast_pixels = FAST_JPEG_PIXELS if data[:2] == JPEG_MAGIC and not whole else FAST_PIXELS
+        if not fast_pixels < asked.pixels <= MAX_IMAGE_PIXELS:  # what has too many is refused by its header
             opened = await self._try(self._fast, self._fast_limits, asked, share)
             if not isinstance(opened, Exceeded):
                 return opened
@@ -215,8 +217,8 @@ class Decoders:
             return _too_much_memory(limits)
         if opened is Exceeded.TIME:
             return UnprocessableImage(
-                f"to decode the image takes more than {limits.cpu_s_of(asked.pixels):.1f} s, the limit for one that says "
-                f"it has {asked.pixels:,} pixels: save it again as PNG or JPEG, or shrink it"
+                f"to decode the image takes more than {limits.cpu_s_of(asked.pixels):.1f} s, the limit for one that "
+                f"says it has {asked.pixels:,} pixels: save it again as PNG or JPEG, or shrink it"
             )
         return opened
 
@@ -266,6 +268,6 @@ def slow_decoders(decoders: int) -> int:
 
 def _too_much_memory(limits: Limits) -> UnprocessableImage:
     return UnprocessableImage(
-        f"to decode the image takes more than {limits.memory_bytes // 2**20} MB of memory: shrink it, or save it as JPEG "
-        "or PNG"
+        f"to decode the image takes more than {limits.memory_bytes // 2**20} MB of memory: shrink it, or save it as "
+        "JPEG or PNG"
     )
