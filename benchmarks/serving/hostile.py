@@ -29,8 +29,8 @@ SINGLES, LISTS = 4, 3
 """Hostile clients."""
 SAMPLED_EVERY_S = 0.1
 COLUMNS = (
-    "hostile images", "good callers", "refused", "p50, ms", "p99, ms", "slowest, ms", "pings failed", "slowest ping, ms",
-    "memory grew, MB", "hostile answers",
+    "hostile images", "good callers", "refused", "p50, ms", "p99, ms", "slowest, ms", "pings failed",
+    "slowest ping, ms", "memory grew, MB", "hostile answers",
 )  # fmt: skip
 
 

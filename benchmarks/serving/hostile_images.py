@@ -46,7 +46,7 @@ def rle_bmp(side_px: int = SIDE_PX) -> bytes:
 
 def small_rle_bmp() -> bytes:
     """The same as large as is let through."""
-    return rle_bmp(1_400)
+    return rle_bmp(1_000)
 
 
 def tiny_tiles(side_px: int = 2_000, tile_px: int = 2) -> bytes:

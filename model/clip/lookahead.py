@@ -20,7 +20,7 @@ MAX_SCANNED_PIXELS = 1_000_000_000
 """Scans times pixels: 20 scans of the largest image."""
 MAX_JPEG_SEGMENTS = 1_000
 """Before the first scan. A panorama's depth map in 64 kB pieces takes some hundreds."""
-MAX_RLE_PIXELS = 2_000_000
+MAX_RLE_PIXELS = 1_000_000
 """Of a run-length encoded BMP, which Pillow unpacks in Python, byte by byte."""
 MIN_TILE_PX = 16
 """TIFF 6.0, section 15: the sides of tiles are multiples of 16."""

@@ -29,9 +29,10 @@ from contract.problems import ProblemError, shorten
 from model.clip.preparation import Preparation
 from model.serving.inspection import inspect
 
-FORK = struct.Struct("!IiQ")
-"""Asks for a child: how many bytes of a pickled Preparation follow, niceness, bytes of memory. Two descriptors come
-along, of its connection and of the memory that images and pixels pass through."""
+FORK = struct.Struct("!iQ")
+"""Asks for a child: niceness, bytes of memory, and then a pickled Preparation. Two descriptors come along, of its
+connection and of the memory that images and pixels pass through, which make it one message."""
+FORK_BYTES = 32_768
 
 REQUEST = struct.Struct("!?Qdd")
 """Asks a child to inspect (or else to prepare) the image of so many bytes in the memory, within seconds of CPU time and
@@ -52,11 +53,11 @@ def main(arguments: list[str]) -> int:
     control.sendall(UP)
     preparations: dict[bytes, Preparation] = {}
     while True:
-        header, descriptors, _, _ = socket.recv_fds(control, FORK.size, 2)
-        if len(header) < FORK.size:
+        message, descriptors, _, _ = socket.recv_fds(control, FORK_BYTES, 2)
+        if not message:
             return 0
-        length, niceness, memory_bytes = FORK.unpack(header)
-        told = control.recv(length, socket.MSG_WAITALL)
+        niceness, memory_bytes = FORK.unpack_from(message)
+        told = message[FORK.size :]
         if told not in preparations:
             preparations[told] = pickle.loads(told)  # noqa: S301 - our own server wrote it
             gc.collect()

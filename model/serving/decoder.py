@@ -23,6 +23,8 @@ from model.serving.decode import FORK, REQUEST
 
 START_S = 30
 """Within which a decoder has started, or none will."""
+HANGS_S = 1
+"""It takes what it is told at once, or it hangs."""
 ANSWER_BYTES = 65_536
 KEPT_BYTES = 1_000_000
 """Of the memory that images pass through, for the next image of a fast decoder."""
@@ -74,28 +76,31 @@ class Template:
             extra_groups=() if account else None,
         )
         theirs.close()
+        self.pid = process.pid
         self._finalizer = weakref.finalize(self, _end, self._control, process)
+
+    def close(self) -> None:
+        """End it."""
+        self._finalizer()
 
     def wait_until_up(self) -> None:
         """Raises OSError if it does not start."""
         self._control.settimeout(2 * START_S)
         if not self._control.recv(1):
             raise OSError("the process that decoders are forked from has ended: its traceback is above")
-        self._control.settimeout(1)  # it takes what it is told at once, or it hangs
+        self._control.settimeout(HANGS_S)
 
     def fork(self, limits: Limits, preparation: bytes, connection: socket.socket, memory: int) -> None:
         """Begin a decoder at the other end of a connection; it works once this process is up."""
-        told = FORK.pack(len(preparation), limits.niceness, limits.memory_bytes)
+        message = FORK.pack(limits.niceness, limits.memory_bytes) + preparation
+        descriptors = [connection.fileno(), memory]
         try:
-            self._tell(told, preparation, connection, memory)
+            socket.send_fds(self._control, [message], descriptors)
         except ConnectionError:  # killed by somebody
             self._finalizer()
             self._start()
-            self._tell(told, preparation, connection, memory)
-
-    def _tell(self, told: bytes, preparation: bytes, connection: socket.socket, memory: int) -> None:
-        socket.send_fds(self._control, [told], [connection.fileno(), memory])
-        self._control.sendall(preparation)
+            self._control.settimeout(HANGS_S)
+            socket.send_fds(self._control, [message], descriptors)
 
 
 def _end(control: socket.socket, process: subprocess.Popen[bytes]) -> None:
@@ -166,9 +171,14 @@ class Decoder:
             raise Lost(True, 0)
         return pixels
 
+    @property
+    def kept_bytes(self) -> int:
+        """What images have left in the memory."""
+        return os.fstat(self._memory).st_size
+
     def forget(self) -> None:
-        """Give back what a large image has left in the memory."""
-        if os.fstat(self._memory).st_size > KEPT_BYTES:
+        """Give it back, if an image was large."""
+        if self.kept_bytes > KEPT_BYTES:
             os.ftruncate(self._memory, 0)
 
     def close(self) -> None:

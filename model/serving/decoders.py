@@ -12,8 +12,6 @@ The limits are the kernel's (model/serving/decode.py); a decoder that reaches on
 from __future__ import annotations
 
 import asyncio
-import heapq
-import itertools
 import pickle
 import time
 from collections import Counter
@@ -41,6 +39,7 @@ FAST_JPEG_PIXELS = 20_000_000
 JPEG_MAGIC = b"\xff\xd8"
 CROWDED = 4
 """So many requests wait for each slow decoder before more are refused."""
+DOUBTFUL = 2
 STARTS_FAILED = 5
 """In a row, without one that succeeded, are a fault."""
 
@@ -58,6 +57,9 @@ class Share:
     on_slow: Callable[[], None] = lambda: None
     """Hears when it begins to take the slow way."""
     used_s: float = 0.0
+    running: int = 0
+    slowed: int = 0
+    """Its images that turned out to be slow; from DOUBTFUL on the others do not try the fast way."""
     slow: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
@@ -88,13 +90,12 @@ class Way:
         self._keep = keep
         self._free = decoders
         self._idle = [start(keep) for _ in range(decoders)] if keep else []
-        self._waiting: list[tuple[float, int, asyncio.Future[None]]] = []
-        self._numbers = itertools.count()
+        self._waiting: list[tuple[Share, asyncio.Future[None]]] = []
 
     @property
     def waiting(self) -> int:
         """How many wait."""
-        return sum(not each.done() for *_, each in self._waiting)
+        return sum(not turn.done() for _, turn in self._waiting)
 
     @asynccontextmanager
     async def decoder(self, share: Share, limits: Limits) -> AsyncIterator[Decoder]:
@@ -106,6 +107,7 @@ class Way:
             except OSError:
                 raise Lost(False, 0) from None
             since_s = time.perf_counter()
+            share.running += 1
             try:
                 yield decoder
             except BaseException as error:
@@ -123,6 +125,7 @@ class Way:
                 else:
                     decoder.close()
             finally:
+                share.running -= 1
                 share.used_s += time.perf_counter() - since_s
         finally:
             self._hand_on()
@@ -132,7 +135,7 @@ class Way:
             self._free -= 1
             return
         turn = asyncio.get_running_loop().create_future()
-        heapq.heappush(self._waiting, (share.used_s, next(self._numbers), turn))
+        self._waiting.append((share, turn))
         try:
             await turn
         except asyncio.CancelledError:
@@ -141,12 +144,14 @@ class Way:
             raise
 
     def _hand_on(self) -> None:
-        while self._waiting:
-            *_, turn = heapq.heappop(self._waiting)
-            if not turn.done():
-                turn.set_result(None)
-                return
-        self._free += 1
+        """To who has least at work now, then has had least, then came first."""
+        self._waiting = [each for each in self._waiting if not each[1].done()]
+        if not self._waiting:
+            self._free += 1
+            return
+        first = min(self._waiting, key=lambda each: (each[0].running, each[0].used_s))
+        self._waiting.remove(first)
+        first[1].set_result(None)
 
 
 class Decoders:
@@ -201,6 +206,7 @@ class Decoders:
             opened = await self._try(self._fast, self._fast_limits, asked, share)
             if not isinstance(opened, Exceeded):
                 return opened
+            share.slowed += 1
         limits = self._whole_limits if whole else self._slow_limits
         if working_bytes(data) > limits.memory_bytes:
             return _too_much_memory(limits)
@@ -226,6 +232,8 @@ class Decoders:
         """What became of an image, or what it would exceed."""
         try:
             async with way.decoder(share, limits) as decoder:
+                if way is self._fast and share.slowed >= DOUBTFUL:
+                    return Exceeded.TIME
                 answer = await decoder.ask(asked.data, asked.wants_inspection, asked.pixels)
                 self._failed_starts = 0
                 return self._read(decoder, answer)

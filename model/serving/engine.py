@@ -17,6 +17,7 @@ from contract.problems import BadRequest, ProblemError
 from contract.requests import ClassifyRequest, EmbedRequest, ImageSource, InspectRequest, Request, S3Object
 from model.clip.encode import Clip
 from model.clip.scoring import rank, score
+from model.serving.admission import Work
 from model.serving.budget import within_budget
 from model.serving.decoder import Template
 from model.serving.decoders import Decoders, Share
@@ -63,30 +64,22 @@ class Engine:
         """Why this process should be replaced, or None."""
         return self._workers.fault or self.decoders.fault
 
-    async def answer(
-        self,
-        parse: Callable[[], Request],
-        trace: Trace,
-        on_parsed: Callable[[int], None] = lambda images: None,
-        on_slow: Callable[[], None] = lambda: None,
-    ) -> bytes:
-        """The JSON body that answers the request that `parse` reads, in a thread. `on_parsed` hears of how many images,
-        `on_slow` if one of them takes long to decode.
+    async def answer(self, parse: Callable[[], Request], trace: Trace, work: Work) -> bytes:
+        """The JSON body that answers the request that `parse` reads, in a thread; `work` hears how far it is.
 
         Raises what `parse` raises, and ProblemError if there is nothing else to answer; a bad image in a list does not.
         """
         with self._workers.expecting() as came:
             request = await self._in_pool(self._parse, parse, trace)
-            on_parsed(max(1, len(request.images)))  # texts alone count as an image
-            share = Share(on_slow)
+            share = Share(work.step_aside)
             lone = await self._opened(request, request.images, share, trace) if len(request.images) == 1 else []
             if isinstance(request, InspectRequest):
                 came()
                 seen = [item async for turn in self._turns(request, lone, share, trace) for item in turn]
                 return orjson.dumps(arrange(seen, listed=True))
             if isinstance(request, EmbedRequest):
-                return await self._embed(request, lone, share, trace, came)
-            return await self._classify(request, lone, share, trace, came)
+                return await self._embed(request, lone, share, trace, came, work)
+            return await self._classify(request, lone, share, trace, came, work)
 
     def _parse(self, parse: Callable[[], Request], trace: Trace) -> Request:
         with trace.stage("parse"):
@@ -120,13 +113,19 @@ class Engine:
         return await self.decoders.prepare(source, share)
 
     async def _classify(
-        self, request: ClassifyRequest, lone: list[Any], share: Share, trace: Trace, came: Callable[[], None]
+        self,
+        request: ClassifyRequest,
+        lone: list[Any],
+        share: Share,
+        trace: Trace,
+        came: Callable[[], None],
+        work: Work,
     ) -> bytes:
         if lone and isinstance(lone[0], ProblemError):  # which needs no labels
             return orjson.dumps(render_classify(request, lone))
         images, label_sets = await _all(
             (
-                self._image_embeds(request, lone, share, trace, came),
+                self._image_embeds(request, lone, share, trace, came, work),
                 self._label_sets(request.parameters.questions, trace),
             )
         )
@@ -151,23 +150,23 @@ class Engine:
         return orjson.dumps(render_classify(request, items))
 
     async def _embed(
-        self, request: EmbedRequest, lone: list[Any], share: Share, trace: Trace, came: Callable[[], None]
+        self, request: EmbedRequest, lone: list[Any], share: Share, trace: Trace, came: Callable[[], None], work: Work
     ) -> bytes:
         images, texts = await _all(
-            (self._image_embeds(request, lone, share, trace, came), self._text_embeds(request.texts, trace))
+            (self._image_embeds(request, lone, share, trace, came, work), self._text_embeds(request.texts, trace))
         )
         with trace.stage("render"):
             return await self._in_pool(_render_embed, images, texts)
 
     async def _image_embeds(
-        self, request: Request, lone: list[Any], share: Share, trace: Trace, came: Callable[[], None]
+        self, request: Request, lone: list[Any], share: Share, trace: Trace, came: Callable[[], None], work: Work
     ) -> list[Opened]:
         images: list[Opened] = []
         if not lone:
             came()  # images of a list are a batch by themselves
         async for opened in self._turns(request, lone, share, trace):
             good = [each for each in opened if isinstance(each, torch.Tensor)]
-            with trace.stage("model") as model:
+            with trace.stage("model") as model, work.queuing(len(good)):
                 queued = [asyncio.ensure_future(self._workers.embed_image(each)) for each in good]
                 asyncio.get_running_loop().call_soon(came)
                 embedded = await _all(queued)

@@ -117,9 +117,7 @@ class Service:
             query = {name: request.query_params.getlist(name) for name in request.query_params}
             content_type = request.headers.get("content-type")
             parse = partial(parse_request, content_type, body, query, max_image_bytes=MAX_INVOCATION_BYTES)
-            answer = await engine.answer(
-                parse, trace, lambda images: work.has(images, engine.images_per_turn), work.steps_aside
-            )
+            answer = await engine.answer(parse, trace, work)
             work.tells_speed = work.tells_speed and not trace.met_new_labels
             return answer
 

@@ -24,14 +24,13 @@ def admission_of(clock: Clock, **options: float) -> Admission:
 
 
 def answer(admission: Admission, clock: Clock, seconds: float) -> None:
-    with admission.working():
+    with working_on(admission, 1):
         clock.now_s += seconds
 
 
 @contextmanager
-def working_on(admission: Admission, images: int, per_turn: int = 64) -> Iterator[Work]:
-    with admission.working() as work:
-        work.has(images, per_turn)
+def working_on(admission: Admission, images: int) -> Iterator[Work]:
+    with admission.working() as work, work.queuing(images):
         yield work
 
 
@@ -74,9 +73,41 @@ def test_who_takes_turns_stands_before_others_with_one_turn_and_counts_whole_whe
     clock = Clock()
     admission = admission_of(clock)
     for _ in range(100):
-        with working_on(admission, 64, per_turn=8):
-            assert admission.images == 8
-            clock.now_s += 6.4
+        with admission.working() as work:
+            for _ in range(8):
+                assert admission.images == 1
+                with work.queuing(8):
+                    assert admission.images == 8
+                    clock.now_s += 0.8
+    with working_on(admission, 1):
+        assert admission.wait_s == pytest.approx(0.1, rel=0.01)
+
+
+def test_what_is_slow_for_a_reason_of_its_own_stands_before_nobody_and_tells_nothing_of_the_speed() -> None:
+    clock = Clock()
+    admission = admission_of(clock)
+    for _ in range(100):
+        answer(admission, clock, 0.1)
+    with admission.working() as slow:
+        slow.step_aside()
+        clock.now_s += 8
+        assert (admission.images, admission.wait_s) == (0, 0)
+        answer(admission, clock, 0.1)
+        with slow.queuing(2):
+            assert admission.images == 2
+        assert admission.images == 0
+    with working_on(admission, 1):
+        assert admission.wait_s == pytest.approx(0.1, rel=0.01)
+
+
+def test_a_request_that_brings_nothing_for_the_model_tells_nothing_of_its_speed() -> None:
+    clock = Clock()
+    admission = admission_of(clock)
+    for _ in range(100):
+        answer(admission, clock, 0.1)
+    for _ in range(100):
+        with working_on(admission, 0):
+            clock.now_s += 0.001
     with working_on(admission, 1):
         assert admission.wait_s == pytest.approx(0.1, rel=0.01)
 
@@ -110,12 +141,12 @@ def test_work_that_was_given_up_tells_nothing_of_the_speed() -> None:
     with pytest.raises(KeyError), admission.working():
         clock.now_s += 20
         raise KeyError
-    with admission.working():
+    with working_on(admission, 1):
         with pytest.raises(KeyError), admission.working():
             clock.now_s += 20
             raise KeyError
         clock.now_s += 0.1
-    with admission.working():
+    with working_on(admission, 1):
         assert admission.wait_s == pytest.approx(0.1, rel=0.01)
     assert admission.images == 0
 
@@ -125,10 +156,10 @@ def test_work_that_waited_for_something_else_tells_nothing_of_the_speed() -> Non
     admission = admission_of(clock)
     for _ in range(100):
         answer(admission, clock, 0.1)
-    with admission.working() as work:
+    with working_on(admission, 1) as work:
         clock.now_s += 8
         work.tells_speed = False
-    with admission.working():
+    with working_on(admission, 1):
         assert admission.wait_s == pytest.approx(0.1, rel=0.01)
 
 

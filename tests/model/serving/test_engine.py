@@ -16,6 +16,7 @@ from contract.questions import Parameters
 from contract.requests import ClassifyRequest, EmbedRequest, InspectRequest, Request
 from model.clip.checkpoint import Checkpoint, load_checkpoint
 from model.clip.encode import Clip, TextEmbedding
+from model.serving.admission import Admission
 from model.serving.engine import SCORES_AT_ONCE, Engine
 from model.serving.observe import Trace
 from model.serving.towers.torch import TorchTowers
@@ -28,7 +29,8 @@ def png(color: str = "red") -> bytes:
 
 
 async def answer(engine: Engine, request: Request, trace: Trace | None = None) -> bytes:
-    return await engine.answer(lambda: request, trace or Trace())
+    with Admission(1, 1).working() as work:
+        return await engine.answer(lambda: request, trace or Trace(), work)
 
 
 class SilentDevice(Clip):
