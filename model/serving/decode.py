@@ -1,6 +1,7 @@
 """The program that opens strangers' images: one process that only forks, and a child of it for each decoder.
 
-    python -m model.serving.decode SOCKET      an open socket's number, with model/serving/decoder.py at its other end
+    python -m model.serving.decode SOCKET USER      an open socket's number, with model/serving/decoder.py at its other
+                                                    end, and whom to become, if root
 
 A child lives with what the kernel holds it to: so much time for an image and so much memory. It dies in the middle of
 a C library, where no thread of ours would be heard, also if whoever asked closes the connection or is gone.
@@ -28,6 +29,7 @@ from PIL import Image
 from contract.problems import ProblemError, shorten
 from model.clip.preparation import Preparation
 from model.serving.inspection import inspect
+from model.serving.privileges import drop_root
 
 FORK = struct.Struct("!iQ")
 """Asks for a child: niceness, bytes of memory, and then a pickled Preparation. Two descriptors come along, of its
@@ -50,6 +52,8 @@ def main(arguments: list[str]) -> int:
     torch.set_num_threads(1)  # a process with threads must not be forked
     signal.signal(signal.SIGCHLD, _reap)
     _warm_up()
+    if arguments[1]:
+        drop_root(arguments[1])
     control.sendall(UP)
     preparations: dict[bytes, Preparation] = {}
     while True:

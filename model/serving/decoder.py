@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import pwd
 import socket
 import subprocess
 import sys
@@ -57,23 +56,19 @@ class Template:
     """
 
     def __init__(self, user: str = "") -> None:
-        self._user = user if user and os.getuid() == 0 else ""
+        self._user = user
         self._start()
 
     def _start(self) -> None:
         self._control, theirs = socket.socketpair()
-        account = pwd.getpwnam(self._user) if self._user else None
         process = subprocess.Popen(  # noqa: S603 - our own program
-            [sys.executable, "-m", "model.serving.decode", str(theirs.fileno())],
+            [sys.executable, "-m", "model.serving.decode", str(theirs.fileno()), self._user],
             cwd=Path(__file__).parents[2],
             # what is freed goes back to the machine, but for what the next photo takes again
             env=os.environ | {"MALLOC_MMAP_THRESHOLD_": str(4 * 2**20), "MALLOC_TRIM_THRESHOLD_": str(16 * 2**20)},
             stdin=subprocess.DEVNULL,
             pass_fds=[theirs.fileno()],
             process_group=0,  # a signal to the server's group would end decoders before they have answered
-            user=account.pw_uid if account else None,
-            group=account.pw_gid if account else None,
-            extra_groups=() if account else None,
         )
         theirs.close()
         self.pid = process.pid

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
-import pwd
 import time
 from collections.abc import Callable, Coroutine
 from contextlib import ExitStack
@@ -21,6 +19,7 @@ from contract.problems import GatewayTimeout, PayloadTooLarge, ProblemError, Ser
 from contract.requests import parse_request
 from model.serving.admission import Admission
 from model.serving.observe import Metrics, Trace
+from model.serving.privileges import drop_root
 
 if TYPE_CHECKING:
     from model.serving.engine import Engine
@@ -161,18 +160,6 @@ def load_engine(settings: ServeSettings, metrics: Metrics) -> tuple[Engine, floa
         return load.load_engine(settings, metrics)
     except DeviceError as error:
         return str(error)
-
-
-def drop_root(user: str) -> None:
-    """Become `user` for good, in all threads, if this process is root: SageMaker wants containers to start as root, and
-    strangers' images are decoded as somebody else. Raises KeyError if there is no such user.
-    """
-    if os.getuid() != 0:
-        return
-    account = pwd.getpwnam(user)
-    os.setgroups([])
-    os.setgid(account.pw_gid)
-    os.setuid(account.pw_uid)
 
 
 def _lookups(cache: LabelCache | LabelSets) -> dict[str, float]:

@@ -11,7 +11,7 @@ import torch
 from benchmarks.serving import hostile_images
 from contract.problems import PayloadTooLarge, ProblemError, ServiceUnavailable, TooManyRequests, UnprocessableImage
 from model.serving.decoder import Limits, Template
-from model.serving.decoders import STARTS_FAILED, Decoders, Share
+from model.serving.decoders import FAST, SLOW, STARTS_FAILED, Decoders, Share
 from tests.model.serving.decoder_processes import PREPARATION, alive, children_of, small_png
 
 MB = 2**20
@@ -27,8 +27,8 @@ def template() -> Iterator[Template]:
     template.close()
 
 
-def decoders_of(template: Template, decoders: int = 1, **options: Limits) -> Decoders:
-    return Decoders(template, PREPARATION, decoders, **options)
+def decoders_of(template: Template, *, fast: Limits = FAST, slow: Limits = SLOW) -> Decoders:
+    return Decoders(template, PREPARATION, 1, fast=fast, slow=slow)
 
 
 def limits(cpu_s: float, memory_bytes: int = 256 * MB, cpu_s_per_mpixel: float = 0) -> Limits:
@@ -172,9 +172,9 @@ def test_no_more_than_a_few_wait_with_slow_images(template: Template) -> None:
         decoders = decoders_of(template, fast=limits(0.01), slow=limits(60))
         waiting = [asyncio.create_task(decoders.prepare(SLOW_IMAGE, Share())) for _ in range(7)]
         done, _ = await asyncio.wait(waiting, timeout=30, return_when=asyncio.FIRST_COMPLETED)
-        refused = [each.result() for each in done if isinstance(each.result(), TooManyRequests)]
-        assert refused and refused[0].retry_after_s
-        assert "shrink it to 1024 px" in refused[0].detail
+        refused = done.pop().result()
+        assert isinstance(refused, TooManyRequests) and refused.retry_after_s
+        assert "shrink it to 1024 px" in refused.detail
         for each in waiting:
             each.cancel()
         await asyncio.gather(*waiting, return_exceptions=True)
@@ -206,7 +206,7 @@ def test_too_many_pixels_need_no_turn_among_the_slow(template: Template) -> None
 
 def test_when_no_decoder_starts_it_is_a_fault_and_a_503(template: Template) -> None:
     async def scenario() -> None:
-        decoders = decoders_of(template, fast=limits(1, memory_bytes=0))
+        decoders = decoders_of(template, fast=limits(1, memory_bytes=2**63))  # no system grants that
         while decoders.fault is None:
             problem = await decoders.prepare(small_png(), Share())
             assert isinstance(problem, ServiceUnavailable)
