@@ -25,7 +25,7 @@ START_S = 30
 HANGS_S = 1
 """It takes what it is told at once, or it hangs."""
 ANSWER_BYTES = 65_536
-KEPT_BYTES = 1_000_000
+KEPT_BYTES = 8_000_000
 """Of the memory that images pass through, for the next image of a fast decoder."""
 LATE_S = 1
 """After the clock's limit a decoder that still is there has outwitted the kernel, and is given up."""
