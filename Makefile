@@ -9,8 +9,11 @@ export PATH := $(CURDIR)/.venv/bin:$(CURDIR)/node_modules/.bin:$(PATH)
 export OMP_NUM_THREADS ?= 1
 CDK = cdk --context stage=$(STAGE) $(CONTEXT)
 
+PIP = -m pip --disable-pip-version-check install
+LOCKED = $(PIP) --require-hashes --constraint requirements.lock
+
 .DEFAULT_GOAL := help
-.PHONY: help local local-status local-logs local-destroy test test-slow images check synth diff bootstrap preflight deploy promote doctor destroy verify-clean api-key train-demo learn-report bench-train bench bench-load bench-gpu
+.PHONY: help local local-status local-logs local-destroy test test-slow images check types rules synth diff bootstrap preflight deploy promote doctor destroy verify-clean api-key lock sbom train-demo learn-report bench-train bench bench-load bench-gpu
 
 help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -36,10 +39,14 @@ test-slow: .venv/.tests node_modules/.installed ## Run the tests that take longe
 images: .venv/.tests ## Build both container images and run them, by Docker, or else by podman: root on Debian
 	python -m pytest -s -v tests/images/checks.py
 
-check: .venv/.tests node_modules/.installed ## Lint, formatting and types, and the rules of templates for every stage
+check: types rules ## Lint, formatting and types, and the rules of templates for every stage (-j2: at once)
+
+types: .venv/.tests
 	ruff check .
 	ruff format --check .
 	mypy
+
+rules: .venv/.tests node_modules/.installed
 	for file in stacks/stages/*.toml; do $(MAKE) --no-print-directory synth STAGE=$$(basename $$file .toml) || exit 1; done
 
 synth: .venv/.product node_modules/.installed ## Synthesize the CloudFormation templates into cdk.out
@@ -71,6 +78,22 @@ verify-clean: .venv/.product ## List what a destroy has left, and what it costs 
 
 api-key: .venv/.product ## Print the API key of the deployed stage (STAGE=dev)
 	@python -m operate.api_key $(STAGE) $(CONTEXT)
+
+lock: .tools ## Resolve requirements*.txt into the lock files again (UPGRADE=1: to the newest that they allow)
+	$(COMPILE) $(CONTAINER_REQUIREMENTS) --output-file model/requirements.lock
+	$(COMPILE) --constraint model/requirements.lock requirements.txt tests/requirements.txt benchmarks/requirements.txt operate/requirements.txt --output-file requirements.lock
+	for file in model/requirements.lock requirements.lock; do \
+	    awk 'NR == FNR { if (NF == 2) { line = "    --hash=sha256:" $$1 " \\"; known[line]; cpu = cpu line "\n" } next } \
+	        !($$0 in known) { print } /^torch==/ { printf "%s", cpu }' \
+	        model/torch-cpu.sha256 $$file > $$file.new && mv $$file.new $$file || exit 1; \
+	done
+
+sbom: .tools .venv/.tests node_modules/.installed ## List what is installed as CycloneDX in sbom/, and its licences in docs/licences.md
+	mkdir -p sbom
+	.tools/bin/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible --output-file sbom/python.cdx.json .venv
+	.tools/bin/cyclonedx-py environment --output-reproducible --output-file sbom/tools.cdx.json .tools
+	npm sbom --sbom-format cyclonedx > sbom/npm.cdx.json
+	python -m operate.licences sbom/*.cdx.json > docs/licences.md
 
 train-demo: .venv/.product ## Train the shipped checkpoint again: an hour, resumes if stopped
 	SAGEMAKER_BASE_DIR=.train-demo/objects python -m model.training data=world init=scratch steps=5000 captions_per_image=3 threads=1 precision=fp32
@@ -105,24 +128,38 @@ bench-gpu: .venv/.product ## Measure serving on a CUDA GPU: 5 minutes
 	$@/bin/python -m pip install --disable-pip-version-check -r $<
 	@touch $@
 
+CONTAINER_REQUIREMENTS = $(wildcard model/requirements.txt model/*/requirements*.txt)
+COMPILE = .tools/bin/uv --quiet pip compile --universal --python-version 3.11 --generate-hashes --no-annotate --no-header $(if $(UPGRADE),--upgrade)
+
 # Stamps: what was installed, and from which lists. A changed list installs again.
-REQUIREMENTS = requirements.txt $(wildcard model/requirements.txt model/*/requirements*.txt)
+REQUIREMENTS = requirements.lock requirements.txt model/pip.txt $(CONTAINER_REQUIREMENTS)
 
 .venv/bin/python:
 	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Wordsight needs Python 3.11 or newer, found " + sys.version.split()[0] + ": make PYTHON=python3.11 ...")'
 	$(PYTHON) -m venv .venv
 
+# On Linux, PyPI's torch brings 3 GB of CUDA: where there is no NVIDIA GPU, its build for CPUs does the same in .2 GB.
+CPU_ONLY = $(and $(filter Linux,$(shell uname)),$(if $(wildcard /dev/nvidiactl),,yes))
+TORCH_FOR_CPU = --no-deps --retries 1 --extra-index-url https://download.pytorch.org/whl/cpu $$(sed -n 's/^\(torch==[^ ]*\).*/\1+cpu/p' model/requirements.txt)
+
 .venv/.product: $(REQUIREMENTS) | .venv/bin/python
-	python -m pip install --disable-pip-version-check -r requirements.txt
+	python $(PIP) --require-hashes -r model/pip.txt
+	$(if $(CPU_ONLY),-python $(LOCKED) $(TORCH_FOR_CPU))
+	python $(LOCKED) -r requirements.txt
 	@touch $@
 
 .venv/.benchmarks: benchmarks/requirements.txt .venv/.product
-	python -m pip install --disable-pip-version-check -r requirements.txt -r benchmarks/requirements.txt
+	python $(LOCKED) -r requirements.txt -r benchmarks/requirements.txt
 	@touch $@
 
 .venv/.tests: tests/requirements.txt benchmarks/requirements.txt .venv/.product
-	python -m pip install --disable-pip-version-check -r requirements.txt -r tests/requirements.txt
+	python $(LOCKED) -r requirements.txt -r tests/requirements.txt
 	@touch $@
+
+.tools: operate/requirements.txt requirements.lock | .venv/bin/python
+	python -m venv --clear $@
+	$@/bin/python $(PIP) --require-hashes -r model/pip.txt
+	$@/bin/python $(LOCKED) -r operate/requirements.txt
 
 node_modules/.installed: package-lock.json .venv/.product
 	npm ci --no-audit --no-fund

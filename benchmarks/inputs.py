@@ -15,7 +15,8 @@ from transformers import (
     PreTrainedTokenizerBase,
 )
 
-from model.clip.checkpoint import CheckpointMetadata, is_checkpoint, save_checkpoint
+from contract.checkpoints import CheckpointMetadata
+from model.clip.checkpoint import is_checkpoint, save_checkpoint
 
 CONTEXT_LENGTH = 77
 """CLIP's own, in tokens."""

@@ -9,13 +9,14 @@ from typing import Annotated, ClassVar, Literal, Self, TypedDict
 
 from pydantic import AfterValidator, BaseModel, Field, StringConstraints, model_validator
 
-from contract.forms import read_fields
+from contract.forms import one_or_list, read_fields
 from contract.limits import MAX_IMAGES, UPLOADS_PREFIX
 from contract.perceptual_hash import PATTERN as PERCEPTUAL_HASH
-from contract.problems import BadRequest, Problem, ProblemError
-from contract.questions import TaskName, Text, Texts
+from contract.problems import BadRequest, Problem, ProblemError, names_in_words, shorten
+from contract.questions import ONE_OR_MANY, TaskName, Text
 from contract.requests import EXAMPLE_IMAGE_BASE64, ImageField, ImageSource, check_bytes, source_or_problem
-from contract.validation import Strict, json_object, media_type_of, validate
+from contract.texts import distinct, same_to_the_model
+from contract.validation import JSON, AtMost, Strict, json_object, media_type_of, validate
 
 ANNOTATIONS_PREFIX = "annotations/"
 """Where in the data bucket they are: `<dataset>/<id>.json`."""
@@ -51,18 +52,20 @@ def check_dataset(name: str) -> str:
     if not _DATASET.fullmatch(name):
         raise ValueError(
             f"a dataset's name has 1 to {MAX_DATASET_CHARS} lower-case letters, digits, _ and -, a letter or digit "
-            f"first, got {name[:MAX_DATASET_CHARS]!r}"
+            f"first, got {shorten(name)!r}"
         )
     return name
 
 
 Dataset = Annotated[str, AfterValidator(check_dataset)]
+Sentences = Annotated[list[Text], AtMost(MAX_SENTENCES), AfterValidator(distinct), ONE_OR_MANY]
+"""What is the same to the model as one before counts once."""
 
 
 class AnnotationBody(Strict):
     """What is said of an image: sentences, its label in a task, or both. The body of PUT /annotations/{id}."""
 
-    sentences: Texts = Field(default=[], max_length=MAX_SENTENCES, description="True of the image, each on its own")
+    sentences: Sentences = Field(default=[], description="True of the image, each on its own")
     label: Text | None = Field(default=None, description="Its class")
     task: TaskName | None = Field(default=None, description="What the label answers, such as a saved task's name")
     split: Split | None = Field(default=None, description="If absent, each training draws one that stays the same")
@@ -166,15 +169,18 @@ class Erased(TypedDict):
 
 
 def annotation_id(image: str, body: AnnotationBody) -> str:
-    """The id of what is said of an image, given by its sha256: posted twice, it is the same record."""
-    words = json.dumps([body.task, body.label, body.sentences, body.split], ensure_ascii=False)
+    """The id of what is said of an image, given by its sha256: posted twice, it is the same record, also where the
+    model can't tell it from what was said before.
+    """
+    label = None if body.label is None else same_to_the_model(body.label)
+    words = json.dumps([body.task, label, [*map(same_to_the_model, body.sentences)], body.split], ensure_ascii=False)
     return image[:_IMAGE_DIGITS] + hashlib.sha256(words.encode()).hexdigest()[:_BODY_DIGITS]
 
 
 def annotation_key(dataset: str, id: str) -> str:
     """Where in the data bucket a record is. Raises BadRequest for names that none may have."""
     if not _ID.fullmatch(id):
-        raise BadRequest(f"the annotation's id is {id!r}, allowed: one that POST /annotations has answered")
+        raise BadRequest(f"the annotation's id is {shorten(id)!r}, allowed: one that POST /annotations has answered")
     return f"{dataset_prefix(dataset)}{id}.json"
 
 
@@ -199,7 +205,7 @@ def keys_of_image(dataset: str, image: str) -> str:
 def image_key(image: str) -> str:
     """Where in the data bucket the image with this sha256 is. Raises BadRequest for what is no sha256."""
     if not _SHA256.fullmatch(image):
-        raise BadRequest(f"image is {image!r}, allowed: a sha256 in 64 lower-case hexadecimal digits")
+        raise BadRequest(f"image is {shorten(image)!r}, allowed: a sha256 in 64 lower-case hexadecimal digits")
     return IMAGES_PREFIX + image
 
 
@@ -223,17 +229,15 @@ def parse_annotations(
 
     Raises BadRequest, UnsupportedMediaType or PayloadTooLarge; in a list, a bad item's problem is in its entry.
     """
-    if media_type_of(content_type) == "application/json":
+    if media_type_of(content_type) == JSON:
         if query:
-            raise BadRequest(f"the fields of a JSON request go in its body, got {', '.join(query)} in the query")
+            raise BadRequest(f"the fields of a JSON request go in its body, got {names_in_words(query)} in the query")
         entries, listed = _from_json(body)
     else:
         images, fields = read_fields(content_type, body, query)
-        lone = {name: values[0] for name, values in fields.items() if len(values) == 1 and name != "sentences"}
-        shared = validate(_Fields, {**{name: list(values) for name, values in fields.items()}, **lone})
+        shared = validate(_Fields, {name: one_or_list(values) for name, values in fields.items()})
         entries, listed = [Entry(shared, image, shared.dataset) for image in images], len(images) > 1
-    if not 1 <= len(entries) <= MAX_IMAGES:
-        raise BadRequest(f"{len(entries)} annotations, between 1 and {MAX_IMAGES} are allowed in one request")
+    _check_count(entries)
     check_bytes(entry.image for entry in entries)
     return entries, listed
 
@@ -243,10 +247,16 @@ def _from_json(body: bytes) -> tuple[list[Entry], bool]:
     if "annotations" not in data:
         return [_entry(data)], False
     if others := sorted(data.keys() - {"annotations"}):
-        raise BadRequest(f"{', '.join(others)} beside annotations: say it of each annotation in the list")
+        raise BadRequest(f"{names_in_words(others)} beside annotations: say it of each annotation in the list")
     if not isinstance(data["annotations"], list):
         raise BadRequest('annotations is a list of {"image": …, "sentences": […]}')
+    _check_count(data["annotations"])
     return [entry_or_problem(item) for item in data["annotations"]], True
+
+
+def _check_count(annotations: Sequence[object]) -> None:
+    if not 1 <= len(annotations) <= MAX_IMAGES:
+        raise BadRequest(f"{len(annotations)} annotations, between 1 and {MAX_IMAGES} are allowed in one request")
 
 
 def _entry(data: object) -> Entry:

@@ -13,9 +13,9 @@ from pydantic import BaseModel, Field, model_validator
 
 from contract.annotations import IMAGES_PREFIX
 from contract.idempotency import ID
-from contract.limits import UPLOADS_PREFIX
+from contract.limits import MAX_S3_KEY_BYTES, UPLOADS_PREFIX
 from contract.problems import BadRequest, Problem, shorten
-from contract.questions import Parameters, TaskName, TaskNames
+from contract.questions import Parameters, TaskOrTasks
 from contract.validation import S3Key, Stored, Strict
 
 BATCHES_PREFIX = "batches/"
@@ -39,7 +39,7 @@ class BatchBody(Strict):
 
     s3_prefix: S3Key | None = Field(default=None, description="Every object whose key begins with it")
     s3_key: S3Key | None = Field(default=None, description='JSON lines such as {"s3_key": "collections/1.jpg"}')
-    task: TaskName | TaskNames | None = Field(
+    task: TaskOrTasks = Field(
         default=None, description="A saved task by its name, or a list of them, instead of parameters"
     )
     parameters: Parameters | None = Field(default=None, description="As in POST /classify")
@@ -175,7 +175,15 @@ class BatchList(BaseModel):
 
 
 def check_source(key: str) -> str:
-    """The key or prefix itself. Raises ValueError for a place in the bucket from which no batch reads."""
+    """The key or prefix itself. Raises ValueError for a place in the bucket from which no batch reads, and for what no
+    key can be.
+    """
+    try:
+        size_bytes = len(key.encode())
+    except UnicodeEncodeError:
+        raise ValueError(f"{shorten(key)!r} is no text: it holds half a character") from None
+    if size_bytes > MAX_S3_KEY_BYTES:
+        raise ValueError(f"a key has at most {MAX_S3_KEY_BYTES} bytes, got {size_bytes:,}: {shorten(key)!r}")
     if not key.startswith(SOURCE_PREFIXES):
         raise ValueError(f"the images of a batch lie under {' or '.join(SOURCE_PREFIXES)}, got {shorten(key)!r}")
     return key
@@ -184,7 +192,7 @@ def check_source(key: str) -> str:
 def batch_prefix(id: str) -> str:
     """Where in the data bucket everything of a batch is. Raises BadRequest for what is no batch's id."""
     if not ID.fullmatch(id):
-        raise BadRequest(f"the batch's id is {id!r}, allowed: one that POST /batches has answered")
+        raise BadRequest(f"the batch's id is {shorten(id)!r}, allowed: one that POST /batches has answered")
     return f"{BATCHES_PREFIX}{id}/"
 
 

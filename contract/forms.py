@@ -1,20 +1,27 @@
 """Forms and queries: the fields of a request that is not JSON."""
 
-import json
+import re
 import secrets
-from collections.abc import Iterable, Mapping, Sequence
-from email.parser import BytesHeaderParser
-from email.utils import collapse_rfc2231_value
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
-from contract.problems import BadRequest, UnsupportedMediaType, shorten
+from contract.limits import MAX_FORM_PARTS, MAX_PART_HEAD_BYTES
+from contract.problems import BadRequest, UnsupportedMediaType, names_in_words, shorten
 from contract.questions import Parameters
-from contract.validation import media_type_of
+from contract.validation import check_readable, json_object_of, media_type_of
 
+FORM = "multipart/form-data"
 PARAMETER_FIELDS = ("parameters", *Parameters.model_fields)
 """Fields of POST /classify beside its images."""
-MAX_REMEMBERED_HEAD_BYTES = 256
+
+_BOUNDARY = re.compile(r"[0-9A-Za-z'()+_,\-./:=? ]{0,69}[0-9A-Za-z'()+_,\-./:=?]")
+"""RFC 2046, section 5.1.1."""
+_VALUE = re.compile(r"\s*([^\s;=]*)\s*")
+_PARAMETER = re.compile(r"""(?:\s*;)+\s*(?:([^\s;="]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s;"]*)))?\s*""", re.DOTALL)
+_ESCAPED = re.compile(r"\\([\"\\])|%(22|0D|0A)", re.IGNORECASE)
+"""How clients write a quotation mark in a name: with a backslash (RFC 7578), or as browsers do."""
+_REMEMBERED_HEAD_BYTES = 256
 
 
 def read_fields(
@@ -24,11 +31,12 @@ def read_fields(
 
     Raises BadRequest or UnsupportedMediaType.
     """
+    check_readable(query)
     media_type = media_type_of(content_type)
-    if media_type == "multipart/form-data":
+    if media_type == FORM:
         images, fields = _read_form(content_type or "", body)
         if twice := sorted(fields.keys() & query.keys()):
-            raise BadRequest(f"{', '.join(twice)} is given both in the form and in the query: give it once")
+            raise BadRequest(f"{names_in_words(twice)} is given both in the form and in the query: give it once")
         return images, {**fields, **query}
     if media_type.startswith("image/") or media_type == "application/octet-stream":
         if not body:
@@ -39,7 +47,7 @@ def read_fields(
             "application/x-www-form-urlencoded is what curl says of --data when it is told nothing: "
             "add -H 'content-type: image/jpeg' for an image, or -H 'content-type: application/json' for JSON"
         )
-    got = f"content-type {media_type!r}" if media_type else "no content-type"
+    got = f"content-type {shorten(media_type)!r}" if media_type else "no content-type"
     raise UnsupportedMediaType(
         f"{got}, allowed are application/json, image/*, application/octet-stream and multipart/form-data"
     )
@@ -47,39 +55,23 @@ def read_fields(
 
 def parameters_of(fields: Mapping[str, Sequence[str]]) -> dict[str, Any]:
     """The JSON of `Parameters` that the fields of POST /classify stand for. Raises BadRequest."""
-    data: dict[str, Any] = {}
-    for name, values in fields.items():
-        if name in ("candidate_labels", "hypothesis_template", "task"):
-            data[name] = json_or_list(values, name)
-        else:
-            value = only_one(values, name)
-            data[name] = _json(value, name) if name in ("tasks", "thresholds", "parameters") else value
-    parameters = data.pop("parameters", {})
-    if not isinstance(parameters, dict):
-        raise BadRequest(f"parameters must be a JSON object, got {shorten(json.dumps(parameters))}")
+    lists = ("candidate_labels", "hypothesis_template", "task")
+    data = {name: one_or_list(values) if name in lists else only_one(values, name) for name, values in fields.items()}
+    parameters = json_object_of(data.pop("parameters"), "parameters") if "parameters" in data else {}
     if twice := sorted(parameters.keys() & data.keys()):
-        raise BadRequest(f"{', '.join(twice)} is given both in parameters and beside it: give it once")
+        raise BadRequest(f"{names_in_words(twice)} is given both in parameters and beside it: give it once")
     return {**parameters, **data}
 
 
-def json_or_list(values: Sequence[str], name: str) -> object:
-    """One value is JSON if it looks like it, else plain text; a repeated field is a list, and its commas are kept."""
-    if len(values) > 1:
-        return list(values)
-    return _json(values[0], name) if values[0].lstrip().startswith("[") else values[0]
+def one_or_list(values: Sequence[str]) -> Any:
+    """A repeated field is a list, and its commas are kept; what one value is, the type of the parameter tells."""
+    return values[0] if len(values) == 1 else list(values)
 
 
-def _json(value: str, name: str) -> object:
-    try:
-        return json.loads(value)
-    except (ValueError, RecursionError) as error:
-        raise BadRequest(f"{name} is not valid JSON ({error}), got {shorten(value)!r}") from None
-
-
-def only_one(values: Sequence[str], name: str) -> str:
+def only_one(values: Sequence[str], name: str) -> Any:
     """The one value of a field. Raises BadRequest if it is given several times."""
     if len(values) != 1:
-        raise BadRequest(f"{name} is given {len(values)} times: give it once")
+        raise BadRequest(f"{shorten(name)} is given {len(values)} times: give it once")
     return values[0]
 
 
@@ -88,31 +80,95 @@ def _read_form(content_type: str, body: bytes) -> tuple[list[bytes], dict[str, l
 
     The parts are cut as bytes and only their headers are parsed as text: image bytes pass through untouched.
     """
-    head = b"content-type: " + content_type.encode("latin-1", "replace")
-    boundary = _header_parameter(head, "content-type", "boundary")
-    if not boundary:
-        raise BadRequest("the form's content-type names no boundary: let your HTTP client set this header")
-    delimiter = b"\r\n--" + boundary.encode("latin-1", "replace")
-    _preamble, *parts = (b"\r\n" + body).split(delimiter)
-    if len(parts) < 2 or not parts[-1].startswith(b"--"):
-        raise BadRequest(f"the form does not end with its boundary {shorten(boundary)!r}: the body was cut")
     images: list[bytes] = []
     fields: dict[str, list[str]] = {}
-    for part in parts[:-1]:
-        head, _, content = part.partition(b"\r\n\r\n")
-        name = _header_parameter(head.strip(), "content-disposition", "name")
+    for head, content in _parts(body, _boundary_of(content_type)):
+        # the Lambda's parts have always the same few heads, which are not parsed again
+        name, is_file = (_name_of if len(head) <= _REMEMBERED_HEAD_BYTES else _name_of.__wrapped__)(head)
         if name in ("image", "inputs"):
-            if _header_parameter(head.strip(), "content-disposition", "filename") is None:
+            if not is_file:
                 raise BadRequest(f"the field {name} is text, not a file: with curl write -F {name}=@image.jpg")
             images.append(content)
-        elif not name:
-            raise BadRequest("a part of the form has no name: every part needs content-disposition: form-data; name=…")
         else:
             try:
                 fields.setdefault(name, []).append(content.decode())
             except UnicodeDecodeError:
-                raise BadRequest(f"the field {name} is not UTF-8 text; images go in a field called image") from None
+                raise BadRequest(
+                    f"the field {shorten(name)} is not UTF-8 text; images go in a field called image"
+                ) from None
+    check_readable(fields)
     return images, fields
+
+
+def _boundary_of(content_type: str) -> bytes:
+    boundary = (_header_of(content_type) or {}).get("boundary")
+    if not boundary:
+        raise BadRequest("the form's content-type names no boundary: let your HTTP client set this header")
+    if not _BOUNDARY.fullmatch(boundary):
+        raise BadRequest(
+            f"the form's boundary is {shorten(boundary)!r}, allowed are 1 to 70 letters, digits and '()+_,-./:=? "
+            "(RFC 2046): let your HTTP client set this header"
+        )
+    return boundary.encode()
+
+
+def _parts(body: bytes, boundary: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """(headers, content) of each part, without the line breaks that belong to the boundaries."""
+    cut = BadRequest(f"the form does not end with its boundary {shorten(boundary.decode())!r}: the body was cut")
+    delimiter = b"\r\n--" + boundary
+    at = 0 if body.startswith(delimiter[2:]) else body.find(delimiter) + 2
+    if at == 1:
+        raise cut
+    start, count = at + len(delimiter) - 2, 0
+    while not body.startswith(b"--", start):
+        end = body.find(delimiter, start)
+        if end < 0:
+            raise cut
+        count += 1
+        if count > MAX_FORM_PARTS:
+            raise BadRequest(f"the form has more than {MAX_FORM_PARTS} parts: send a long list as JSON in one field")
+        line = body.find(b"\r\n", start, end + 2)
+        if body[start:line].strip(b" \t"):
+            raise BadRequest("a line of the form begins like its boundary and is none: let your HTTP client choose one")
+        # a part without any header begins with the empty line
+        blank = body.find(b"\r\n\r\n", line, min(line + MAX_PART_HEAD_BYTES, end + 4))
+        if blank < 0 or blank + 4 > end + 2:
+            raise BadRequest(f"a part of the form has no headers that end within {MAX_PART_HEAD_BYTES:,} bytes")
+        yield body[line:blank], body[min(blank + 4, end) : end]
+        start = end + len(delimiter)
+
+
+@lru_cache(maxsize=256)
+def _name_of(head: bytes) -> tuple[str, bool]:
+    """The name of a part, and whether it is a file's. Names by RFC 2231 (`name*=`) are none (RFC 7578, section 4.2)."""
+    # a file's name may be in any encoding, and is not looked at
+    lines = head.decode(errors="replace").replace("\r\n ", " ").replace("\r\n\t", " ").split("\r\n")
+    found = [line.partition(":")[2] for line in lines if line[:20].lower().startswith("content-disposition:")]
+    parameters = _header_of(found[0]) if len(found) == 1 else None
+    if parameters is None or parameters[""] != "form-data" or not parameters.get("name"):
+        raise BadRequest("a part of the form has no name: every part needs content-disposition: form-data; name=…")
+    return parameters["name"], "filename" in parameters or "filename*" in parameters
+
+
+def _header_of(value: str) -> dict[str, str] | None:
+    """The parameters of a header's value by name, "" for what stands before them; None if it can't be read."""
+    before = _VALUE.match(value)
+    parameters, at = {"": before[1].lower() if before else ""}, before.end() if before else 0
+    while at < len(value):
+        found = _PARAMETER.match(value, at)
+        if found is None:
+            return None
+        name, quoted, token = found.groups()
+        if name is not None:
+            if name.lower() in parameters:
+                return None
+            parameters[name.lower()] = token if quoted is None else _ESCAPED.sub(_unescaped, quoted)
+        at = found.end()
+    return parameters
+
+
+def _unescaped(found: re.Match[str]) -> str:
+    return str(found[1] or chr(int(found[2], 16)))
 
 
 def write_form(fields: Mapping[str, str], files: Iterable[tuple[str, bytes]]) -> tuple[str, bytes]:
@@ -123,15 +179,3 @@ def write_form(fields: Mapping[str, str], files: Iterable[tuple[str, bytes]]) ->
     for name, content in files:
         parts += [f'{start}"{name}"; filename="image"\r\n\r\n'.encode(), content, b"\r\n"]
     return f"multipart/form-data; boundary={boundary}", b"".join([*parts, f"--{boundary}--\r\n".encode()])
-
-
-def _header_parameter(head: bytes, header: str, parameter: str) -> str | None:
-    """A parameter of a header. The Lambda's parts have always the same few, which are not parsed again."""
-    read = _read_parameter if len(head) <= MAX_REMEMBERED_HEAD_BYTES else _read_parameter.__wrapped__
-    return read(head, header, parameter)
-
-
-@lru_cache(maxsize=256)
-def _read_parameter(head: bytes, header: str, parameter: str) -> str | None:
-    value = BytesHeaderParser().parsebytes(head).get_param(parameter, header=header)
-    return None if value is None else collapse_rfc2231_value(value)

@@ -6,6 +6,9 @@ from pydantic import BaseModel, Field, model_validator
 
 from contract.annotations import DEFAULT_DATASET, Dataset, Split
 from contract.idempotency import ID
+from contract.layouts.find import Layout
+from contract.layouts.rows import Cursor
+from contract.layouts.said import Findings
 from contract.limits import UPLOADS_PREFIX
 from contract.problems import BadRequest, Problem, shorten
 from contract.questions import TaskName
@@ -17,29 +20,23 @@ SHOWN_PROBLEMS = 100
 
 ImportState = Literal["running", "done", "failed"]
 
-IMAGE_FIELDS = ("s3_key", "image", "file_name", "filepath", "source-ref")
-SENTENCE_FIELDS = ("sentences", "captions", "text", "caption", "title")
-"""How lines name the image and what is said of it, the preferred name first."""
-IMAGE_SUFFIXES = (
-    ".jpg", ".jpeg", ".jfif", ".png", ".gif", ".webp", ".bmp", ".tif", ".tiff", ".avif", ".heic", ".heif",
-)  # fmt: skip
-"""Of the files in a label's folder that are images; others are passed over."""
-
 
 class AnnotationImportBody(Strict):
     """The JSON body of POST /annotations/imports: what to read, and what holds where a line says nothing."""
 
-    s3_key: S3Key | None = Field(default=None, description='JSON lines such as {"s3_key": …, "sentences": […]}')
+    s3_key: S3Key | None = Field(
+        default=None, description='JSON lines such as {"s3_key": …, "sentences": […]}, or a CSV or TSV with a header'
+    )
     s3_prefix: S3Key | None = Field(
         default=None,
-        description="A folder with metadata.jsonl (Hugging Face's ImageFolder), or with one folder per label",
+        description="A folder with images and a manifest (Hugging Face's ImageFolder), or with one folder per label",
     )
     dataset: Dataset = DEFAULT_DATASET
     task: TaskName | None = Field(default=None, description="What the labels answer")
     split: Split | None = None
 
     EXAMPLES: ClassVar = {
-        "folder: metadata.jsonl beside images, or a folder per label": {
+        "folder: metadata.jsonl or metadata.csv beside images, or a folder per label": {
             "s3_prefix": f"{UPLOADS_PREFIX}pets/",
             "dataset": "pets",
             "task": "pet",
@@ -55,22 +52,6 @@ class AnnotationImportBody(Strict):
         if not given[0].startswith(UPLOADS_PREFIX):
             raise ValueError(f"what is imported lies under {UPLOADS_PREFIX!r}, got {shorten(given[0])!r}")
         return self
-
-
-class Cursor(Stored):
-    """Where an import goes on: behind a line of a manifest, or behind a key."""
-
-    manifest: int = 0
-    line: int = 0
-    offset_bytes: int = 0
-    key: str = ""
-
-
-class Layout(Stored):
-    """What an import found to read: manifests, or folders per label, which may lie in folders per split."""
-
-    manifests: list[str] = Field(default=[])
-    split_folders: bool = False
 
 
 class ImportProblem(Stored):
@@ -94,6 +75,7 @@ class AnnotationImport(Stored):
     problems: int = 0
     first_problems: list[ImportProblem] = Field(default=[])
     layout: Layout | None = None
+    findings: Findings = Field(default_factory=Findings)
     cursor: Cursor = Cursor()
 
 
@@ -111,6 +93,12 @@ class ImportView(BaseModel):
     problem_records: int = Field(description="So many are not")
     problems: list[ImportProblem] = Field(description="The first of these")
     problems_s3_prefix: str = Field(description="Where in the data bucket all are, as JSON lines")
+    layout: str | None = Field(default=None, description="How the files were read, and what told so")
+    left_out: dict[str, int] = Field(default={}, description="Files that were not read: why, and how many")
+    notes: dict[str, int] = Field(default={}, description="What was taken otherwise than it is written, and how often")
+    ignored_fields: dict[str, int] = Field(
+        default={}, description="Fields that mean nothing here, and of how many rows"
+    )
 
 
 def view_of(found: AnnotationImport) -> ImportView:
@@ -122,13 +110,17 @@ def view_of(found: AnnotationImport) -> ImportView:
         problem_records=found.problems,
         problems=found.first_problems,
         problems_s3_prefix=problems_prefix(found.id),
+        layout=f"{found.layout.kind}: {found.layout.why}" if found.layout and found.layout.kind else None,
+        **found.findings.model_dump(include={"left_out", "notes", "ignored_fields"}),
     )
 
 
 def import_key(id: str) -> str:
     """Where in the data bucket an import is. Raises BadRequest for what is no import's id."""
     if not ID.fullmatch(id):
-        raise BadRequest(f"the import's id is {id!r}, allowed: one that POST /annotations/imports has answered")
+        raise BadRequest(
+            f"the import's id is {shorten(id)!r}, allowed: one that POST /annotations/imports has answered"
+        )
     return f"{IMPORTS_PREFIX}{id}.json"
 
 

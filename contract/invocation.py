@@ -1,11 +1,14 @@
 """What the Lambda and the container tell each other beside the body."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Self
 from urllib.parse import parse_qsl, urlencode
 
 from contract.limits import MAX_CUSTOM_ATTRIBUTES_CHARS, MODEL_VERSION_HEADER, SERVER_TIMING_HEADER, WARNING_HEADER
+
+_NOT_IN_A_HEADER = re.compile("[^ -~]")
 
 
 @dataclass(frozen=True)
@@ -64,7 +67,8 @@ class AnswerAttributes:
     def headers(self) -> dict[str, str]:
         """The response headers a caller sees."""
         timings = ", ".join(f"{stage};dur={duration_ms:.1f}" for stage, duration_ms in self.timings_ms.items())
-        headers = {MODEL_VERSION_HEADER: self.model_version, SERVER_TIMING_HEADER: timings}
+        version = _NOT_IN_A_HEADER.sub("?", self.model_version)  # whatever an image of another version lets through
+        headers = {MODEL_VERSION_HEADER: version, SERVER_TIMING_HEADER: timings}
         if self.truncated_prompts:
             headers[WARNING_HEADER] = (
                 f'299 wordsight "{self.truncated_prompts} texts are longer than the {self.context_tokens} tokens '

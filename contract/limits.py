@@ -15,6 +15,10 @@ MAX_IMAGES = 64
 MAX_LABELS = 10_000
 MAX_PROMPTS = 20_000
 """Sentences to embed: every annotation, and for a label without annotations one per hypothesis template."""
+MAX_TEMPLATES = 1_000
+"""The largest sets that are known, such as those of CLIP's authors for ImageNet, have 80."""
+MAX_PROMPT_CHARS = 2_000
+"""A template whose places are all filled with a label. Both at their longest just fit, if there is one place."""
 MAX_SCORES = 50_000
 """Scores answered in one response: images x labels, or images x top_k."""
 MAX_TASKS = 32
@@ -22,6 +26,17 @@ MAX_TEXTS = 500
 """Texts to embed: as vectors of 768 numbers they just fit into MAX_ANSWER_BYTES."""
 MAX_TEXT_CHARS = 1_000
 MAX_TASK_NAME_CHARS = 63
+
+# What is refused before it is built: a few bytes of JSON become a hundred in memory.
+MAX_JSON_ITEMS = 250_000
+"""Values in one JSON text, give or take the commas and brackets in its strings."""
+MAX_FIELDS = 100
+"""Of one JSON object, where its names are ours; a mistake in each would be told otherwise."""
+MAX_FORM_PARTS = 1_000
+MAX_PART_HEAD_BYTES = 8_192
+"""The headers of one part of a form."""
+MAX_DETAIL_CHARS = 2_000
+"""A problem's sentence. It is told twice, and JSON may write a character as twelve: 48 kB."""
 
 UPLOADS_PREFIX = "uploads/"
 """Where in the data bucket an `s3_key` may point."""

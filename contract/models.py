@@ -5,7 +5,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import BaseModel, Field, JsonValue, StringConstraints
 
-from contract.problems import BadRequest
+from contract.problems import BadRequest, shorten
 from contract.validation import Stored, Strict
 
 MODELS_PREFIX = "models/"
@@ -29,7 +29,6 @@ moves the small checkpoint's by up to .03 (benchmarks/serving.md); another model
 CONFIG = "config.json"
 WEIGHTS = ("model.safetensors", "model.safetensors.index.json")
 """One file, or an index of several."""
-TOKENIZERS = ("tokenizer.json", "vocab.json")
 PROCESSOR = "preprocessor_config.json"
 
 METADATA = "wordsight.json"
@@ -38,6 +37,9 @@ GOLDEN = "golden.jsonl"
 """Questions with the scores it gave when it was trained, so that an endpoint can be asked them."""
 
 _VERSION = re.compile(r"[a-zA-Z0-9](-*[a-zA-Z0-9._]){0,62}")
+
+ServedVersion = Annotated[str, StringConstraints(pattern=r"^[!-~]{1,128}$")]
+"""What an endpoint calls its weights: visible ASCII, as it goes into a header of every answer."""
 
 Version = Annotated[str, StringConstraints(pattern=f"^{_VERSION.pattern}$")]
 
@@ -142,7 +144,7 @@ class PromoteBody(Strict):
 def model_key(version: str) -> str:
     """Where in the artifacts bucket a version is registered. Raises BadRequest for a name that none may have."""
     if not _VERSION.fullmatch(version):
-        raise BadRequest(f"the version is {version!r}, allowed: letters, digits, dots and hyphens, at most 63")
+        raise BadRequest(f"the version is {shorten(version)!r}, allowed: letters, digits, dots and hyphens, at most 63")
     return f"{REGISTRY_PREFIX}{version}.json"
 
 

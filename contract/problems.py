@@ -1,14 +1,22 @@
 """Problems: every failure that a caller is told of, as RFC 9457 problem details."""
 
+import json
+from collections.abc import Iterable
 from typing import Any, ClassVar
 
 from pydantic import BaseModel, Field
+
+from contract.limits import MAX_DETAIL_CHARS
+
+QUOTED_CHARS = 60
+"""Of a value in a sentence."""
 
 
 class ProblemError(Exception):
     """A failure with its sentence for the caller, rendered as RFC 9457 problem details by `body`.
 
-    Raised near the cause; each process turns it into HTTP in exactly one place.
+    Raised near the cause; each process turns it into HTTP in exactly one place. A sentence that quotes too much of what
+    was sent is cut to MAX_DETAIL_CHARS, and half of a character in it is written as its escape.
     """
 
     status: ClassVar[int]
@@ -16,8 +24,8 @@ class ProblemError(Exception):
     title: ClassVar[str]
 
     def __init__(self, detail: str, *, retry_after_s: int | None = None) -> None:
-        super().__init__(detail)
-        self.detail = detail
+        self.detail = shorten(detail, MAX_DETAIL_CHARS).encode(errors="backslashreplace").decode()
+        super().__init__(self.detail)
         self.retry_after_s = retry_after_s
 
     def body(self, instance: str | None = None) -> dict[str, Any]:
@@ -108,6 +116,24 @@ class Problem(BaseModel):
     retry_after_s: int | None = None
 
 
-def shorten(text: str, chars: int = 60) -> str:
+def shorten(text: str, chars: int = QUOTED_CHARS) -> str:
     """The text as a sentence quotes it: cut, and marked as cut, if it is longer."""
     return text if len(text) <= chars else text[: chars - 1] + "…"
+
+
+def shown(value: object) -> str:
+    """A value as a sentence quotes it: the beginning of its JSON, of which no more is written than that."""
+    written = ""
+    cut = value[: QUOTED_CHARS + 1] if isinstance(value, str) else value
+    for chunk in json.JSONEncoder(default=str).iterencode(cut):
+        written += chunk
+        if len(written) > QUOTED_CHARS:
+            break
+    return shorten(written)
+
+
+def names_in_words(names: Iterable[str], most: int = 5) -> str:
+    """Names that somebody has made up, as a sentence tells them: the first of them, each shortened."""
+    every = [*names]
+    more = [f"and {len(every) - most} more"] if len(every) > most else []
+    return ", ".join([*map(shorten, every[:most]), *more])

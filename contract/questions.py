@@ -2,14 +2,23 @@
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated, Any, ClassVar, Self, TypedDict
 
-from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, StringConstraints, model_validator
 
-from contract.limits import MAX_LABELS, MAX_PROMPTS, MAX_TASK_NAME_CHARS, MAX_TASKS, MAX_TEXT_CHARS
-from contract.problems import BadRequest, PayloadTooLarge, shorten
-from contract.validation import Strict, validate
+from contract.limits import (
+    MAX_LABELS,
+    MAX_PROMPT_CHARS,
+    MAX_PROMPTS,
+    MAX_TASK_NAME_CHARS,
+    MAX_TASKS,
+    MAX_TEMPLATES,
+    MAX_TEXT_CHARS,
+)
+from contract.problems import BadRequest, PayloadTooLarge, shorten, shown
+from contract.texts import distinct_each, same_to_the_model, twins
+from contract.validation import NOT_BLANK, AtMost, Strict, validate, written_as_json
 
 TASKS_PREFIX = "tasks/"
 """Where in the data bucket they are: one JSON document each."""
@@ -21,12 +30,6 @@ MAX_LISTED_TASKS = 100
 DEFAULT_HYPOTHESIS_TEMPLATE = "This is a photo of {}."
 _SHARED_BY_TASKS = ("hypothesis_template", "multi_label", "top_k", "threshold")
 _TASK_NAME = re.compile(f"[a-z0-9][a-z0-9_-]{{0,{MAX_TASK_NAME_CHARS - 1}}}")
-
-
-def _not_blank(text: str) -> str:
-    if not text.strip():
-        raise ValueError(f"must not be blank, got {text!r}")
-    return text
 
 
 def _with_place_for_label(template: str) -> str:
@@ -47,53 +50,85 @@ def check_task_name(name: str) -> str:
 
 def _split_labels(value: object) -> object:
     """`"cat, dog"` -> `["cat", "dog"]`; a plain string in a list is a label without annotations."""
+    value = _list_of_json(value)
     if isinstance(value, str):
+        if value.count(",") > 2 * MAX_LABELS:  # as many may have nothing between them
+            raise ValueError(f"{value.count(',')} commas, at most {MAX_LABELS} labels are allowed")
         value = [part.strip() for part in value.split(",") if part.strip()]
-    if isinstance(value, list):
-        for item in value:
-            if not isinstance(item, str | dict | Label):
-                got = shorten(json.dumps(item, default=str))
-                raise ValueError(f'a label is text or {{"label": …, "annotations": […]}}, got {got}')
-        return [{"label": item} if isinstance(item, str) else item for item in value]
-    return value
+    if not isinstance(value, list) or len(value) > MAX_LABELS:
+        return value
+    labels, sentences = [], 0
+    for item in value:
+        if isinstance(item, str):
+            item = {"label": item}
+        elif isinstance(item, dict) and len(item) <= _LABEL_FIELDS:
+            annotations = item.get("annotations")
+            sentences += len(annotations) if isinstance(annotations, list) else 0
+        elif not isinstance(item, Label):
+            raise ValueError(f'a label is text or {{"label": …, "annotations": […]}}, got {shown(item)}')
+        labels.append(item)
+    if sentences > MAX_PROMPTS:
+        raise ValueError(f"{sentences} annotations, at most {MAX_PROMPTS} are allowed")
+    return labels
 
 
-def _one_or_many(value: object) -> object:
+_list_of_json = written_as_json("[")
+_object_of_json = written_as_json("{")
+
+
+def _texts(value: object) -> object:
+    value = _list_of_json(value)
     return [value] if isinstance(value, str) else value
 
 
-Text = Annotated[str, StringConstraints(max_length=MAX_TEXT_CHARS), AfterValidator(_not_blank)]
+def _each_once(templates: list[str]) -> list[str]:
+    return list(dict.fromkeys(templates))
+
+
+Text = Annotated[str, StringConstraints(max_length=MAX_TEXT_CHARS, pattern=NOT_BLANK)]
 TaskName = Annotated[str, AfterValidator(check_task_name)]
-TaskNames = Annotated[list[TaskName], Field(min_length=1, max_length=MAX_TASKS)]
 Template = Annotated[Text, AfterValidator(_with_place_for_label)]
 # `json_schema_input_type` is what a caller may write, and what the OpenAPI document shows
-Texts = Annotated[list[Text], BeforeValidator(_one_or_many, json_schema_input_type=Text | list[Text])]
-Templates = Annotated[list[Template], BeforeValidator(_one_or_many, json_schema_input_type=Template | list[Template])]
+TaskOrTasks = Annotated[
+    TaskName | Annotated[list[TaskName], AtMost(MAX_TASKS), Field(min_length=1)] | None,
+    BeforeValidator(
+        _list_of_json,
+        json_schema_input_type=TaskName | Annotated[list[TaskName], Field(min_length=1, max_length=MAX_TASKS)] | None,
+    ),
+]
+ONE_OR_MANY = BeforeValidator(_texts, json_schema_input_type=Text | list[Text])
+"""Of a list of texts: it may be one text, or its JSON."""
+Templates = Annotated[list[Template], AtMost(MAX_TEMPLATES), AfterValidator(_each_once), ONE_OR_MANY]
 
 
-class Label(Strict):
+class Label(BaseModel):
     """One answer the model may give, optionally described by sentences that stand for it instead of the template."""
 
+    model_config = Strict.model_config
+
     label: Text
-    annotations: list[Text] = Field(
+    annotations: Annotated[list[Text], Field(max_length=MAX_PROMPTS, fail_fast=True)] = Field(
         default_factory=list, description="Sentences that describe it; averaged in embedding space"
     )
 
 
+_LABEL_FIELDS = len(Label.model_fields)
 Labels = Annotated[
     list[Label],
+    AtMost(MAX_LABELS),
     BeforeValidator(
         _split_labels, json_schema_input_type=str | Annotated[list[str | Label], Field(max_length=MAX_LABELS)]
     ),
+]
+Thresholds = Annotated[
+    dict[Text, Annotated[float, Field(ge=0, le=1)]], AtMost(MAX_LABELS), BeforeValidator(_object_of_json)
 ]
 
 
 class Question(Strict):
     """One label set and how to score it: softmax over the labels, or each on its own with `multi_label`."""
 
-    candidate_labels: Labels = Field(
-        min_length=1, max_length=MAX_LABELS, description='"cat, dog", ["cat", "dog"], or labels with annotations'
-    )
+    candidate_labels: Labels = Field(min_length=1, description='"cat, dog", ["cat", "dog"], or labels with annotations')
     hypothesis_template: Templates = Field(
         default=[DEFAULT_HYPOTHESIS_TEMPLATE],
         min_length=1,
@@ -102,25 +137,39 @@ class Question(Strict):
     multi_label: bool = Field(default=False, description="Score each label on its own instead of against the others")
     top_k: int | None = Field(default=None, ge=1, description="Answer only the best k labels")
     threshold: float | None = Field(default=None, ge=0, le=1, description="Answer only labels that score at least this")
-    thresholds: dict[Text, Annotated[float, Field(ge=0, le=1)]] = Field(
-        default={}, max_length=MAX_LABELS, description="By label, for those that need another threshold than the others"
+    thresholds: Thresholds = Field(
+        default={}, description="By label, for those that need another threshold than the others"
     )
 
     @model_validator(mode="after")
     def _labels_can_be_told_apart(self) -> Self:
-        seen: set[str] = set()
-        for each in self.candidate_labels:
-            if each.label in seen:
-                raise ValueError(f"the label {shorten(each.label)!r} is given twice: every label once")
-            seen.add(each.label)
-        if len(seen) == 1 and not self.multi_label:
+        labels = [each.label for each in self.candidate_labels]
+        if pair := twins(labels):
+            raise ValueError(_twice(*pair))
+        if len(labels) == 1 and not self.multi_label:
             raise ValueError(
-                f"a lone label ({shorten(next(iter(seen)))!r}) would always score 1.0: "
-                "add a second label or set multi_label"
+                f"a lone label ({shorten(labels[0])!r}) would always score 1.0: add a second label or set multi_label"
             )
-        if seen and (unknown := [label for label in self.thresholds if label not in seen]):
-            raise ValueError(f"thresholds names {shorten(unknown[0])!r}, which is not one of the candidate_labels")
+        described = [each for each in self.candidate_labels if len(each.annotations) > 1]
+        for each, annotations in zip(described, distinct_each([each.annotations for each in described]), strict=True):
+            if annotations is not each.annotations:
+                object.__setattr__(each, "annotations", annotations)
+        if self.thresholds and labels:
+            object.__setattr__(self, "thresholds", _by_label(self.thresholds, labels))
+        for template in self.hypothesis_template:
+            if template.count("{}") > 1:
+                self._check_prompts_are_short(template)
         return self
+
+    def _check_prompts_are_short(self, template: str) -> None:
+        longest = max((len(each.label) for each in self.candidate_labels if not each.annotations), default=0)
+        places = template.count("{}")
+        chars = len(template) + places * (longest - len("{}"))
+        if chars > MAX_PROMPT_CHARS:
+            raise ValueError(
+                f"{shorten(template)!r} is {chars} characters with a label in its {places} places, "
+                f"at most {MAX_PROMPT_CHARS} are allowed"
+            )
 
     def threshold_of(self, label: str) -> float:
         """What `label` must score to be answered."""
@@ -136,11 +185,57 @@ class Question(Strict):
         return min(len(self.candidate_labels), self.top_k or MAX_LABELS)
 
 
+def _twice(label: str, twin: str) -> str:
+    if label == twin:
+        return f"the label {shorten(label)!r} is given twice: every label once"
+    return (
+        f"the labels {shorten(label)!r} and {shorten(twin)!r} are the same to the model, which does not see upper "
+        "case, how accents are encoded, or how many blanks there are: give one of them"
+    )
+
+
+def _by_label(thresholds: Mapping[str, float], labels: Sequence[str]) -> dict[str, float]:
+    """The thresholds under the very texts of the labels, where they were named by one that is the same to the model."""
+    if thresholds.keys() <= set(labels):
+        return dict(thresholds)
+    label_of = {same_to_the_model(label): label for label in labels}
+    found: dict[str, float] = {}
+    for name, threshold in thresholds.items():
+        label = label_of.get(same_to_the_model(name))
+        if label is None:
+            raise ValueError(f"thresholds names {shorten(name)!r}, which is not one of the candidate_labels")
+        if label in found:
+            raise ValueError(f"thresholds names the label {shorten(label)!r} twice: give one of them")
+        found[label] = threshold
+    return found
+
+
 def check_prompts(questions: Iterable[Question]) -> None:
     """Raises ValueError if the questions have more sentences together than are embedded for one request."""
-    prompts = sum(len(asked.prompts(label)) for asked in questions for label in asked.candidate_labels)
+    prompts = sum(
+        len(label.annotations) or len(asked.hypothesis_template)
+        for asked in questions
+        for label in asked.candidate_labels
+    )
     if prompts > MAX_PROMPTS:
-        raise ValueError(f"{prompts} prompts (labels x annotations or templates), at most {MAX_PROMPTS} are allowed")
+        raise ValueError(_too_many(prompts))
+
+
+def _too_many(prompts: int) -> str:
+    return f"{prompts} prompts (labels x annotations or templates), at most {MAX_PROMPTS} are allowed"
+
+
+def _prompts_at_least(task: object) -> int:
+    """How many a task of a JSON body has, going by what can be counted before it is read."""
+    labels = task.get("candidate_labels") if isinstance(task, dict) else None
+    try:
+        labels = _split_labels(labels)
+    except ValueError:
+        return 0  # whose fault is told where the labels are read
+    if not isinstance(labels, list):
+        return 0
+    annotations = (each.get("annotations") for each in labels if isinstance(each, dict))
+    return len(labels) + sum(len(each) - 1 for each in annotations if isinstance(each, list) and each)
 
 
 class Parameters(Question):
@@ -150,23 +245,29 @@ class Parameters(Question):
     otherwise. What is said beside `task` comes before what was saved.
     """
 
-    candidate_labels: Labels = Field(
-        default=[], max_length=MAX_LABELS, description='"cat, dog", ["cat", "dog"], or labels with annotations'
+    candidate_labels: Labels = Field(default=[], description='"cat, dog", ["cat", "dog"], or labels with annotations')
+    tasks: Annotated[dict[Text, Question], AtMost(MAX_TASKS), BeforeValidator(_object_of_json)] = Field(
+        default={}, description="Several questions about one image, instead of candidate_labels"
     )
-    tasks: dict[Text, Question] = Field(
-        default={}, max_length=MAX_TASKS, description="Several questions about one image, instead of candidate_labels"
-    )
-    task: TaskName | TaskNames | None = Field(
+    task: TaskOrTasks = Field(
         default=None, description="A saved task by its name, or a list of them, instead of candidate_labels"
     )
 
     @model_validator(mode="before")
     @classmethod
     def _tasks_inherit(cls, data: Any) -> Any:
-        if not isinstance(data, dict) or not isinstance(data.get("tasks"), dict):
+        data = _object_of_json(data)
+        if not isinstance(data, dict) or "tasks" not in data:
             return data
-        shared = {name: data[name] for name in _SHARED_BY_TASKS if name in data}
-        tasks = {name: {**shared, **task} if isinstance(task, dict) else task for name, task in data["tasks"].items()}
+        try:
+            tasks = _object_of_json(data["tasks"])
+        except ValueError:
+            return data  # whose fault is told where the tasks are read
+        if isinstance(tasks, dict) and len(tasks) <= MAX_TASKS:
+            shared = {name: data[name] for name in _SHARED_BY_TASKS if name in data}
+            tasks = {name: {**shared, **task} if isinstance(task, dict) else task for name, task in tasks.items()}
+            if (prompts := sum(map(_prompts_at_least, tasks.values()))) > MAX_PROMPTS:
+                raise ValueError(_too_many(prompts))
         return {**data, "tasks": tasks}
 
     @model_validator(mode="after")

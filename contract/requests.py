@@ -11,22 +11,24 @@ to the container. `parse_request` reads all of these, so the same image gives th
 import base64
 import binascii
 import json
+import string
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Annotated, Any, ClassVar, Literal, Self, get_args
 
 from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints
 
-from contract.forms import PARAMETER_FIELDS, json_or_list, only_one, parameters_of, read_fields, write_form
+from contract.forms import PARAMETER_FIELDS, one_or_list, only_one, parameters_of, read_fields, write_form
 from contract.limits import MAX_IMAGES, MAX_INLINE_IMAGE_BYTES, MAX_S3_KEY_BYTES, MAX_SCORES, MAX_TEXTS, UPLOADS_PREFIX
-from contract.problems import BadRequest, PayloadTooLarge, ProblemError, shorten
-from contract.questions import Parameters, Texts
-from contract.validation import Strict, json_object, media_type_of, validate
+from contract.problems import BadRequest, PayloadTooLarge, ProblemError, names_in_words, shorten, shown
+from contract.questions import ONE_OR_MANY, Parameters, Text
+from contract.validation import JSON, AtMost, Strict, json_object, media_type_of, validate
 
 EXAMPLE_IMAGE_BASE64 = (
     "iVBORw0KGgoAAAANSUhEUgAAAAgAAAAICAIAAABLbSncAAAAFUlEQVR42mO8IyfHgA0wMeAAg1MCAOBWAShOAhDlAAAAAElFTkSuQmCC"
 )
 """A red square as a PNG, for the examples of the OpenAPI document."""
+_BLANKS = string.whitespace.encode()
 
 
 def _fits_s3(key: str) -> str:
@@ -42,6 +44,8 @@ class S3Object(Strict):
 
 
 def _check_sources(value: object) -> object:
+    if isinstance(value, list) and len(value) > MAX_IMAGES:
+        raise ValueError(f"{len(value)} images, between 1 and {MAX_IMAGES} are allowed in one request")
     for source in value if isinstance(value, list) else [value]:
         match source:
             case str():
@@ -50,8 +54,7 @@ def _check_sources(value: object) -> object:
                 if not key.startswith(UPLOADS_PREFIX):
                     raise ValueError(f"an s3_key must start with {UPLOADS_PREFIX!r}, got {shorten(key)!r}")
             case _:
-                got = shorten(json.dumps(source, default=str))
-                raise ValueError(f'an image is base64 text or {{"s3_key": "{UPLOADS_PREFIX}…"}}, got {got}')
+                raise ValueError(f'an image is base64 text or {{"s3_key": "{UPLOADS_PREFIX}…"}}, got {shown(source)}')
     return value
 
 
@@ -98,7 +101,7 @@ class EmbedInputs(Strict):
     images: Annotated[list[str | S3Object], BeforeValidator(_check_sources)] = Field(
         default=[], max_length=MAX_IMAGES, description="Images as base64"
     )
-    texts: Texts = Field(default=[], max_length=MAX_TEXTS)
+    texts: Annotated[list[Text], AtMost(MAX_TEXTS), ONE_OR_MANY] = Field(default=[])
 
 
 class EmbedBody(Strict):
@@ -208,9 +211,11 @@ def parse_request(
     bad one becomes a ProblemError in its place instead.
     """
     query = query or {}
-    if media_type_of(content_type) == "application/json":
+    if media_type_of(content_type) == JSON:
         if query:
-            raise BadRequest(f"the parameters of a JSON request go in its body, got {', '.join(query)} in the query")
+            raise BadRequest(
+                f"the parameters of a JSON request go in its body, got {names_in_words(query)} in the query"
+            )
         request = _from_json(body, operation)
     else:
         request = _from_fields(*read_fields(content_type, body, query), operation)
@@ -256,9 +261,12 @@ def _decode(source: str | S3Object) -> bytes | S3Object:
     if source.startswith("data:"):
         source = source.partition(",")[2]
     try:
-        # `base64 file` and Python's encodebytes wrap lines, so white space is not an error
-        image = base64.b64decode("".join(source.split()), validate=True)
-    except (binascii.Error, ValueError) as error:
+        try:
+            image = base64.b64decode(source, validate=True)
+        except binascii.Error:
+            # `base64 file` and Python's encodebytes wrap lines, so white space is not an error
+            image = base64.b64decode(source.encode("ascii").translate(None, _BLANKS), validate=True)
+    except ValueError as error:
         raise BadRequest(f"the image is not valid base64 ({error}), got {shorten(source)!r}") from None
     if not image:
         raise BadRequest("the image is empty: send its bytes as base64")
@@ -276,7 +284,7 @@ def source_or_problem(source: str | S3Object) -> ImageSource:
 def _check_operation(value: object) -> Operation:
     if value == "classify" or value == "embed" or value == "inspect":
         return value
-    raise BadRequest(f"operation {shorten(str(value))!r} is unknown, allowed are {', '.join(get_args(Operation))}")
+    raise BadRequest(f"operation {shown(value)} is unknown, allowed are {', '.join(get_args(Operation))}")
 
 
 def _from_fields(images: list[bytes], fields: Mapping[str, Sequence[str]], operation: Operation | None) -> Request:
@@ -287,15 +295,17 @@ def _from_fields(images: list[bytes], fields: Mapping[str, Sequence[str]], opera
     if operation == "embed":
         texts = remaining.pop("texts", None)
         if remaining:
-            raise BadRequest(f"{', '.join(remaining)}: not a known field, allowed are image and texts")
-        embed = validate(EmbedInputs, {"texts": json_or_list(texts, "texts") if texts else []})
+            raise BadRequest(f"{names_in_words(remaining)}: not a known field, allowed are image and texts")
+        embed = validate(EmbedInputs, {"texts": one_or_list(texts) if texts else []})
         return EmbedRequest(list(images), embed.texts)
     if operation == "inspect":
         if remaining:
-            raise BadRequest(f"{', '.join(remaining)}: not a known field, allowed is image")
+            raise BadRequest(f"{names_in_words(remaining)}: not a known field, allowed is image")
         return InspectRequest(list(images))
     if unknown := [name for name in remaining if name not in PARAMETER_FIELDS]:
-        raise BadRequest(f"{', '.join(unknown)}: not a known field, allowed are image, {', '.join(PARAMETER_FIELDS)}")
+        raise BadRequest(
+            f"{names_in_words(unknown)}: not a known field, allowed are image, {', '.join(PARAMETER_FIELDS)}"
+        )
     return ClassifyRequest(list(images), validate(Parameters, parameters_of(remaining)), listed=listed)
 
 

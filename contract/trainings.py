@@ -1,16 +1,17 @@
 """Trainings: what may be asked of one, and what is told of it."""
 
 import json
-from typing import ClassVar, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import BaseModel, Field, model_validator
 
 from contract.annotations import DEFAULT_DATASET, Dataset
 from contract.hyperparameters import Hyperparameters
 from contract.idempotency import ID
+from contract.limits import MAX_FIELDS
 from contract.models import Gate, Promotion
-from contract.problems import BadRequest
-from contract.validation import Stored, Strict
+from contract.problems import BadRequest, shorten
+from contract.validation import AtMost, Stored, Strict
 
 TRAININGS_PREFIX = "trainings/"
 """Where in the data bucket requests are: one JSON document each."""
@@ -37,14 +38,16 @@ class TrainingBody(Strict):
 
     dataset: Dataset = Field(default=DEFAULT_DATASET, description="Of the annotations to learn from")
     base_version: str = Field(default=LIVE, description="The model to fine-tune: a version, or what is live now")
-    hyperparameters: dict[str, str | bool | int | float] = Field(
+    hyperparameters: Annotated[dict[str, str | bool | int | float], AtMost(MAX_FIELDS)] = Field(
         default={}, description="Such as epochs; what is left out has a default that suits the base"
     )
     promote: Literal["manual", "auto"] = Field(
         default="manual", description="auto: goes live by itself if the gate lets it pass"
     )
     max_runtime_s: int | None = Field(default=None, ge=MIN_RUNTIME_S, description="Null: the stage's max_run_s")
-    max_spend_usd: float | None = Field(default=None, gt=0, description="In place of it: as long as this pays for")
+    max_spend_usd: float | None = Field(
+        default=None, gt=0, le=1_000_000, description="In place of it: as long as this pays for"
+    )
     spot: bool | None = Field(default=None, description="On spare capacity, cheaper; null: as the stage does")
 
     EXAMPLES: ClassVar = {
@@ -110,7 +113,7 @@ class TrainingList(BaseModel):
 def training_key(id: str) -> str:
     """Where in the data bucket the request is. Raises BadRequest for what is no training's id."""
     if not ID.fullmatch(id):
-        raise BadRequest(f"the training's id is {id!r}, allowed: one that POST /trainings has answered")
+        raise BadRequest(f"the training's id is {shorten(id)!r}, allowed: one that POST /trainings has answered")
     return f"{TRAININGS_PREFIX}{id}.json"
 
 

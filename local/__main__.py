@@ -6,6 +6,7 @@ Each takes the settings and its parsed arguments and returns the exit code.
 import argparse
 import concurrent.futures
 import contextlib
+import errno
 import os
 import shlex
 import sys
@@ -237,6 +238,11 @@ def main() -> int:
     except BrokenPipeError:  # whoever read the output, such as `head`, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        print(f"\nThe disk is full: {error}. Make room, then `make local` goes on from here.", file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         print("\nInterrupted. `make local` goes on from here, `make local-destroy` removes all.", file=sys.stderr)
         return 130

@@ -74,7 +74,7 @@ class InferenceContainer:
     def wait_until_healthy(self, timeout_s: float) -> None:
         """Return once /ping answers 200, then keep the program alive; raises ApiError with the FailureReason."""
         deadline = time.monotonic() + timeout_s
-        while not answers(f"http://127.0.0.1:{self._port}/ping", PING_TIMEOUT_S):
+        while not self.answers():
             how = ""
             if (code := self._container.exit_code) is not None:
                 how = f"its program ended with code {code}"
@@ -94,6 +94,10 @@ class InferenceContainer:
             connection.request("POST", "/invocations", body, forwarded)
             response = connection.getresponse()
             return Answer(response.status, {k.lower(): v for k, v in response.getheaders()}, response.read())
+
+    def answers(self) -> bool:
+        """Whether /ping says 200."""
+        return answers(f"http://127.0.0.1:{self._port}/ping", PING_TIMEOUT_S)
 
     def stop(self) -> None:
         """End the program after it has drained, and remove its folder."""
@@ -157,7 +161,12 @@ class Endpoints:
         return {"EndpointArn": endpoint["EndpointArn"]}
 
     def describe_endpoint(self, request: Record) -> Record:
-        return self._endpoints.find(request["EndpointName"])
+        endpoint = self._endpoints.find(request["EndpointName"])
+        serving = self._serving.get(request["EndpointName"])
+        if serving is None or serving.answers():
+            return endpoint
+        gone = [{**each, "CurrentInstanceCount": 0} for each in endpoint.get("ProductionVariants", [])]
+        return {**endpoint, "ProductionVariants": gone}
 
     def delete_endpoint(self, name: str) -> None:
         self.settle(name)
@@ -180,8 +189,10 @@ class Endpoints:
         try:
             with self._routed(name) as serving:
                 answer = serving.invoke(body, headers)
+        except TimeoutError:
+            raise _model_error(0, "Your invocation timed out while waiting for a response from container") from None
         except (OSError, http.client.HTTPException) as error:
-            raise _model_error(0, f"Your invocation timed out or its connection broke: {error!r}") from None
+            raise _model_error(0, f"The connection to the container broke: {error!r}") from None
         if answer.status >= 300:
             raise _model_error(answer.status, answer.body.decode("utf-8", "replace"))
         return answer

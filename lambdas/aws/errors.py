@@ -9,6 +9,11 @@ from contract.problems import ProblemError, ServiceUnavailable
 
 RETRY_AFTER_S = 2
 THROTTLED = frozenset({"Throttling", "ThrottlingException", "TooManyRequestsException", "RequestLimitExceeded"})
+TRANSIENT = THROTTLED | {"RequestTimeout", "OperationAborted", "SlowDown", "KMS.ThrottlingException"}
+"""What is over in a moment although its status is a 4xx: a connection that was too slow, two changes of a bucket at
+once, too many calls. https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html
+"""
+TOO_MANY = 429
 LOST_CONNECTION = (HTTPClientError, ConnectionError, IncompleteReadError)
 """Every failure of the way to a service, time-outs included; botocore keeps them in two families and one apart."""
 
@@ -31,8 +36,8 @@ def botocore_errors_as_problems(
         if code_of(error) in ignored:
             return
         problem = problem_of(error)
-        refused = isinstance(error, ClientError) and error.response["ResponseMetadata"]["HTTPStatusCode"] < 500
-        if problem is None and refused and code_of(error) not in THROTTLED:
+        status = status_of(error)
+        if problem is None and 0 < status < 500 and status != TOO_MANY and code_of(error) not in TRANSIENT:
             raise
         raise problem or ServiceUnavailable(
             f"{service} did not answer: try again", retry_after_s=RETRY_AFTER_S
@@ -42,6 +47,11 @@ def botocore_errors_as_problems(
 def code_of(error: Exception) -> str:
     """AWS's error code, such as "NoSuchKey", or "" where no answer came."""
     return str(error.response["Error"]["Code"]) if isinstance(error, ClientError) else ""
+
+
+def status_of(error: Exception) -> int:
+    """The HTTP status, or 0 where no answer came."""
+    return int(error.response["ResponseMetadata"]["HTTPStatusCode"]) if isinstance(error, ClientError) else 0
 
 
 def message_of(error: Exception) -> str:

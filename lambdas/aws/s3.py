@@ -4,22 +4,28 @@ import json
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from pydantic import BaseModel
 
-from contract.problems import BadRequest, NotFound, PreconditionFailed
+from contract.documents import MAX_FILE_BYTES
+from contract.layouts.places import MAX_LINE_BYTES, split_lines
+from contract.problems import BadRequest, NotFound, PreconditionFailed, ProblemError, UnprocessableImage, shorten
 from lambdas.aws.clients import Connect, concurrently
-from lambdas.aws.errors import botocore_errors_as_problems, code_of
+from lambdas.aws.errors import TOO_MANY, TRANSIENT, botocore_errors_as_problems, code_of, message_of, status_of
 
-MAX_FILE_BYTES = 8 * 1024 * 1024
-"""What is read of a file: a wordsight.json has some ten kilobytes, an index of shards some hundred."""
+_CHUNK_BYTES = 64 * 1024
 
 _ABSENT = frozenset({"NoSuchKey", "404"})
 _BEHIND_THE_END = "InvalidRange"
 _AT_THE_SAME_MOMENT = "ConditionalRequestConflict"
 """S3's word for two conditional writes of which it can't tell yet which came first."""
 _LOST_UPDATE = frozenset({"PreconditionFailed", _AT_THE_SAME_MOMENT, "412"})
+
+_ARCHIVED = "InvalidObjectState"
+_OF_ALL = frozenset({"NoSuchBucket", "AllAccessDisabled", "PermanentRedirect", "InvalidAccessKeyId", "ExpiredToken"})
+"""Refusals that no other object would be spared."""
 
 JsonObject = dict[str, Any]
 Model = TypeVar("Model", bound=BaseModel)
@@ -36,7 +42,9 @@ class Document(Generic[Value]):
 
 
 class Line(NamedTuple):
-    """A line of an object: its number from 1, its content, and where the next one begins."""
+    """A line of an object: its number from 1, its content, and where the next one begins. Of a line that is longer than
+    MAX_LINE_BYTES the content is cut off behind them.
+    """
 
     number: int
     content: bytes
@@ -44,6 +52,8 @@ class Line(NamedTuple):
 
     def json(self) -> Any:
         """What the line holds. Raises BadRequest."""
+        if len(self.content.removesuffix(b"\n")) > MAX_LINE_BYTES:
+            raise BadRequest(f"the line has more than the {MAX_LINE_BYTES:,} bytes that are allowed")
         try:
             return json.loads(self.content)
         except (ValueError, RecursionError) as error:
@@ -151,8 +161,15 @@ class Store:
         return None
 
     def read_image(self, key: str, check_size: Callable[[int], None]) -> bytes | None:
-        """An image, or None where there is none. `check_size` hears of its bytes before they are in memory."""
-        with botocore_errors_as_problems("the image store", ignored=_ABSENT):
+        """An image, or None where there is none. `check_size` hears of its bytes before they are in memory.
+
+        Raises UnprocessableImage for an object that S3 does not hand out, such as an archived one.
+        """
+        try:
+            key.encode()
+        except UnicodeEncodeError:
+            raise UnprocessableImage(f"the s3_key {key!r} is no text: it holds half a character") from None
+        with botocore_errors_as_problems("the image store", ignored=_ABSENT, problem_of=partial(_of_one_object, key)):
             found = self._s3.get_object(Bucket=self.bucket, Key=key)
             check_size(found["ContentLength"])
             image: bytes = found["Body"].read()
@@ -160,15 +177,16 @@ class Store:
         return None
 
     def lines(self, key: str, after_line: int = 0, offset_bytes: int = 0) -> Iterator[Line]:
-        """An object's lines that are not blank, behind the line that ends at `offset_bytes`; none without an object."""
+        """An object's lines that are not blank, behind the line that ends at `offset_bytes`; none without an object.
+
+        A line ends at a line feed and at nothing else.
+        """
         with _errors_as_problems(ignored=_ABSENT):
             if not (found := self._get_range(key, f"{offset_bytes}-")):
                 return
-            with closing(found) as body:  # which enters as the connection below it, without lines
-                for number, content in enumerate(body.iter_lines(keepends=True), after_line + 1):
-                    offset_bytes += len(content)
-                    if content.strip():
-                        yield Line(number, content, offset_bytes)
+            with closing(found) as body:  # which enters as the connection below it, without chunks
+                chunks = body.iter_chunks(_CHUNK_BYTES)
+                yield from (Line(*line) for line in split_lines(chunks, after_line, offset_bytes))
 
     def keys(self, prefix: str, *, after: str = "") -> Iterator[str]:
         """The keys that begin with a prefix, in the order of their UTF-8 bytes, beginning behind `after`."""
@@ -217,3 +235,17 @@ def _errors_as_problems(
         return PreconditionFailed("it was changed meanwhile: read it again, and send its new etag")
 
     return botocore_errors_as_problems("the store", ignored=ignored, problem_of=problem_of)
+
+
+def _of_one_object(key: str, error: Exception) -> ProblemError | None:
+    """The problem of an object that S3 has and does not hand out: an archived one, or one that is encrypted with a key
+    this role may not use.
+    """
+    code, status = code_of(error), status_of(error)
+    if not 400 <= status < 500 or status == TOO_MANY or code in TRANSIENT | _OF_ALL:
+        return None
+    if code == _ARCHIVED:
+        why = "it is archived: restore it first"
+    else:
+        why = f"S3 says {code}: {shorten(message_of(error), 200)}"
+    return UnprocessableImage(f"the object {shorten(key, 120)!r} can't be read: {why}")

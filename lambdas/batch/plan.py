@@ -19,7 +19,7 @@ from contract.batches import (
     plan_key,
     shard_key,
 )
-from contract.problems import BadRequest
+from contract.problems import BadRequest, shorten
 from lambdas.aws.clients import CONCURRENT_CALLS, concurrently
 from lambdas.aws.executions import STEP_MS
 from lambdas.aws.s3 import Line, Store
@@ -86,6 +86,9 @@ def _item(line: Line, place: str) -> ShardItem:
     if not isinstance(key, str):
         return ShardItem(place=place, problem='the line names no image: {"s3_key": …} is needed')
     try:
-        return ShardItem(place=check_source(key))
+        check_source(key)
     except ValueError as error:
         return ShardItem(place=place, problem=str(error))
+    if key.endswith("/"):
+        return ShardItem(place=place, problem=f"{shorten(key)!r} is a folder, and no image")
+    return ShardItem(place=key)

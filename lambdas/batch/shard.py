@@ -4,6 +4,7 @@ The files are written when everything is known, under names that only this shard
 last. So a worker that is killed leaves nothing that counts, and the next one does the shard again from its beginning.
 """
 
+import base64
 import random
 import time
 from collections.abc import Callable, Sequence
@@ -35,9 +36,9 @@ from contract.problems import (
     ServiceUnavailable,
 )
 from contract.questions import Parameters
-from contract.requests import ClassifyRequest, S3Object
+from contract.requests import EXAMPLE_IMAGE_BASE64, ClassifyRequest, ImageSource, S3Object
 from contract.validation import validate
-from lambdas.aws.endpoint import Endpoint
+from lambdas.aws.endpoint import Endpoint, ModelStopped
 from lambdas.aws.inference import attributes_within, infer, invocation_chunks
 from lambdas.aws.s3 import Store
 from lambdas.stored.images import read_each_image
@@ -50,6 +51,7 @@ _OF_SOME_IMAGE = (BadGateway, GatewayTimeout, PayloadTooLarge)
 
 Chunk = Sequence[tuple[ShardItem, bytes | ProblemError]]
 Outcome = BatchResult | BatchProblem
+Answered = tuple[list[Any], AnswerAttributes]
 
 
 @dataclass(frozen=True)
@@ -70,7 +72,7 @@ class ShardWorker:
         found = self.store.find(Shard, shard_key(batch.id, shard))
         if found is None:
             raise BadRequest(f"the batch {batch.id} has no shard {shard}")
-        sources = (BadRequest(item.problem) if item.problem else S3Object(s3_key=item.place) for item in found.items)
+        sources = map(_source, found.items)
         images = read_each_image(sources, self.store)
         scores = sum(question.answered_labels for question in parameters.questions.values())
         images_at_once = max(1, min(MAX_IMAGES, MAX_SCORES // scores))  # as many as one answer has scores for
@@ -80,15 +82,15 @@ class ShardWorker:
             for outcome in self._classify(chunk, parameters, batch.id)
         ]
         faults = [each.problem for each in outcomes if isinstance(each, BatchProblem) and each.problem.status >= 500]
-        if outcomes and len(faults) == len(outcomes):  # it is the endpoint that is broken, and no image
-            raise BadGateway(f"the endpoint failed at every image of a shard: {faults[0].detail}")
+        if outcomes and len(faults) == len(outcomes):
+            self._check_endpoint(parameters, faults[0].detail)
         return self._write(batch.id, shard, outcomes)
 
     def _classify(self, chunk: Chunk, parameters: Parameters, id: str) -> list[Outcome]:
         """What came of each image. A chunk at which the endpoint fails is cut in two, down to the image at fault."""
         try:
             answers, beside = self._ask(chunk, parameters, id)
-        except _OF_SOME_IMAGE as problem:
+        except (*_OF_SOME_IMAGE, ModelStopped) as problem:
             if len(chunk) > 1:
                 middle = len(chunk) // 2
                 halves = (chunk[:middle], chunk[middle:])
@@ -100,11 +102,40 @@ class ShardWorker:
         """The endpoint's answers. While it is overloaded or away, it is waited for as long as there is time."""
         images = [image for _, image in chunk]
         request = ClassifyRequest(list(images), parameters, listed=True)
+
+        def ask() -> Answered:
+            return infer(request, images, self.endpoint, attributes_within(f"batch {id}"))
+
+        try:
+            return self._patiently(ask)
+        except ModelStopped:  # at what others asked, perhaps: again, as soon as it lives
+            self._patiently(lambda: self._ask_example(parameters), while_stopped=True)
+            return self._patiently(ask)
+
+    def _ask_example(self, parameters: Parameters) -> Answered:
+        """The same question of an image that is known to be good."""
+        image = base64.b64decode(EXAMPLE_IMAGE_BASE64)
+        request = ClassifyRequest([image], parameters, listed=True)
+        return infer(request, [image], self.endpoint, attributes_within("batch"))
+
+    def _check_endpoint(self, parameters: Parameters, detail: str) -> None:
+        """Raises BadGateway if the endpoint is broken, and no image."""
+        try:
+            answers, _ = self._patiently(lambda: self._ask_example(parameters), while_stopped=True)
+            healthy = not _is_problem(answers[0])
+        except _OF_SOME_IMAGE:
+            healthy = False
+        if not healthy:
+            raise BadGateway(f"the endpoint failed at every image of a shard: {detail}")
+
+    def _patiently(self, ask: Callable[[], Answered], *, while_stopped: bool = False) -> Answered:
         attempt = 0
         while True:
             try:
-                return infer(request, images, self.endpoint, attributes_within(f"batch {id}"))
+                return ask()
             except ServiceUnavailable as problem:
+                if isinstance(problem, ModelStopped) and not while_stopped:
+                    raise
                 attempt += 1
                 pause_s = min(max(problem.retry_after_s or 0, 2**attempt), MAX_PAUSE_S)
                 if self.left_ms() < RESERVE_MS + 2000 * pause_s:
@@ -121,7 +152,16 @@ class ShardWorker:
         return done
 
 
+def _source(item: ShardItem) -> ImageSource:
+    # not checked as a request's key is: a batch reads from other places, too, and the plan has looked at it
+    return BadRequest(item.problem) if item.problem else S3Object.model_construct(s3_key=item.place)
+
+
+def _is_problem(answer: Any) -> bool:
+    return isinstance(answer, dict) and isinstance(answer.get("status"), int)  # by task, every member is a list
+
+
 def _outcome(item: ShardItem, answer: Any, beside: AnswerAttributes) -> Outcome:
-    if isinstance(answer, dict) and isinstance(answer.get("status"), int):  # by task, every member is a list
+    if _is_problem(answer):
         return BatchProblem(place=item.place, problem=Problem.model_validate(answer))
     return BatchResult(s3_key=item.place, model_version=beside.model_version, answer=answer)

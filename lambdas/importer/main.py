@@ -13,7 +13,9 @@ from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from contract.idempotency import now
-from contract.imports import SHOWN_PROBLEMS, AnnotationImport, ImportProblem, Layout, import_key, problems_prefix
+from contract.imports import SHOWN_PROBLEMS, AnnotationImport, ImportProblem, import_key, problems_prefix
+from contract.layouts.find import Layout
+from contract.layouts.said import Findings
 from contract.limits import MAX_IMAGES
 from contract.problems import BadRequest, Problem, ProblemError
 from contract.steps import ImportAnswer, ImportEvent
@@ -55,28 +57,34 @@ class Importer:
 
     def _step(self, document: ImportDocument) -> ImportDocument:
         importing = document.value
+        findings = importing.findings.model_copy(deep=True)
         try:
-            layout = importing.layout or find_layout(self.store, importing.asked)
+            layout = importing.layout or find_layout(self.store, importing.asked, findings)
         except BadRequest as problem:
-            return self._write(document, state="failed", reason=problem.detail)
-        batch = list(islice(rows(self.store, importing, layout), MAX_IMAGES))
+            return self._write(document, state="failed", reason=problem.detail, findings=findings)
+        batch = list(islice(rows(self.store, importing, layout, findings), MAX_IMAGES))
         if not batch:
-            return self._write(document, state="done", layout=layout)
-        return self._keep(document, layout, batch)
+            if layout.manifests and (unnamed := layout.images - importing.records) > 0:
+                findings.leave_out("they are images that no row names", unnamed)
+            return self._write(document, state="done", layout=layout, findings=findings)
+        return self._keep(document, layout, findings, batch)
 
-    def _keep(self, document: ImportDocument, layout: Layout, batch: Sequence[Row]) -> ImportDocument:
+    def _keep(
+        self, document: ImportDocument, layout: Layout, findings: Findings, batch: Sequence[Row]
+    ) -> ImportDocument:
         importing, annotations = document.value, AnnotationStore(self.store)
-        entries = [row.entry for row in batch]
-        images = read_each_image((entry.image for entry in entries), self.store)
-        kept = [
-            result
-            for chunk in invocation_chunks(zip(entries, images, strict=True))
-            for result in annotations.add(chunk, self.inspect, f"import {importing.id}")
-        ]
+        entries = [(row, entry) for row in batch for entry in row.entries]
+        images = read_each_image((entry.image for _, entry in entries), self.store)
+        refused: dict[str, ProblemError] = {}
+        for chunk in invocation_chunks(zip(entries, images, strict=True)):
+            pairs = [(entry, image) for (_, entry), image in chunk]
+            kept = annotations.add(pairs, self.inspect, f"import {importing.id}")
+            for ((row, _), _), result in zip(chunk, kept, strict=True):
+                if isinstance(result, ProblemError):
+                    refused.setdefault(row.place, result)
         problems = [
-            ImportProblem(place=row.place, problem=Problem.model_validate(result.body()))
-            for row, result in zip(batch, kept, strict=True)
-            if isinstance(result, ProblemError)
+            ImportProblem(place=place, problem=Problem.model_validate(result.body()))
+            for place, result in refused.items()
         ]
         if problems:
             # a file per step, named after where it began: written again, it is the same
@@ -85,6 +93,7 @@ class Importer:
         return self._write(
             document,
             layout=layout,
+            findings=findings,
             cursor=batch[-1].behind,
             records=importing.records + len(batch),
             stored=importing.stored + len(batch) - len(problems),

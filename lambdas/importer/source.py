@@ -1,125 +1,107 @@
-"""What an import reads: JSON lines with the images' keys or paths, or a folder per label, from any place on."""
+"""What an import reads: a dataset in the bucket in any layout, from any place on, as annotations."""
 
-import posixpath
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import PurePosixPath
-from typing import Any
 
-from contract.annotations import SPLIT_NAMES, Entry, entry_or_problem
-from contract.imports import (
-    IMAGE_FIELDS,
-    IMAGE_SUFFIXES,
-    SENTENCE_FIELDS,
-    AnnotationImport,
-    AnnotationImportBody,
-    Cursor,
-    Layout,
-)
-from contract.problems import BadRequest, ProblemError
-from lambdas.aws.s3 import Line, Store
+from contract.annotations import Entry, entry_or_problem
+from contract.imports import AnnotationImport, AnnotationImportBody
+from contract.layouts.find import JSON_LINES, TABLE, TABLE_SUFFIXES, Layout, LayoutError
+from contract.layouts.find import find_layout as find
+from contract.layouts.places import MAX_TEXT_FILE_BYTES, Line, Place, bucket_and_key, suffix_of
+from contract.layouts.rows import Cursor, rows_from
+from contract.layouts.said import Findings, Said
+from contract.limits import UPLOADS_PREFIX
+from contract.problems import BadRequest
+from lambdas.aws.s3 import Store
 
-_S3 = "s3://"
+_ELSEWHERE = "/"
+"""What the name of an object begins with that does not lie below the prefix."""
+
+
+@dataclass(frozen=True)
+class Bucket:
+    """The objects below a prefix of a bucket as a place."""
+
+    store: Store
+    prefix: str
+
+    def names(self, after: str = "") -> Iterator[str]:
+        for key in self.store.keys(self.prefix, after=f"{self.prefix}{after}" if after else ""):
+            if not key.endswith("/"):  # what consoles make when they are asked for a folder
+                yield key.removeprefix(self.prefix)
+
+    def lines(self, name: str, after_line: int = 0, offset_bytes: int = 0) -> Iterator[Line]:
+        return (Line(*line) for line in self.store.lines(self.key_of(name), after_line, offset_bytes))
+
+    def read(self, name: str) -> bytes:
+        found = self.store.read_file(self.key_of(name), size_bytes=MAX_TEXT_FILE_BYTES + 1)
+        if found is None:
+            raise FileNotFoundError(f"there is no {name}")
+        return found
+
+    def exists(self, name: str) -> bool:
+        key = self.key_of(name)
+        return next(self.store.keys(key), None) == key
+
+    def address(self, address: str) -> str | None:
+        """Only what lies in this bucket."""
+        bucket, key = bucket_and_key(address)
+        if bucket not in ("", self.store.bucket):
+            return None
+        return key.removeprefix(self.prefix) if key.startswith(self.prefix) else f"{_ELSEWHERE}{key}"
+
+    def shard(self, name: str) -> Place:
+        raise OSError("tar shards are read by training alone: upload the files that are in it")
+
+    def key_of(self, name: str) -> str:
+        """The key of a name."""
+        return name.removeprefix(_ELSEWHERE) if name.startswith(_ELSEWHERE) else f"{self.prefix}{name}"
 
 
 @dataclass(frozen=True)
 class Row:
-    """One record: which line or file says it, what it says, and where the next one is looked for."""
+    """One record: which line or file says it, the annotations that it says, and where the next one is looked for."""
 
     place: str
-    entry: Entry
+    entries: list[Entry]
     behind: Cursor
 
 
-def find_layout(store: Store, asked: AnnotationImportBody) -> Layout:
+def find_layout(store: Store, asked: AnnotationImportBody, findings: Findings) -> Layout:
     """Which of the known layouts lies there. Raises BadRequest if it is none."""
-    if asked.s3_key is not None:
-        if asked.s3_key not in store.keys(asked.s3_key):
-            raise BadRequest(
-                f"there is no {asked.s3_key!r} in the data bucket: upload it first, uploads stay for a day"
-            )
-        return Layout(manifests=[asked.s3_key])
-    prefix = _folder(asked)
-    folders = store.folders(prefix)
-    of_splits = [f"{prefix}{name}/" for name in folders if name in SPLIT_NAMES]
-    manifests = [key for place in (prefix, *of_splits) for key in store.files(place) if key.endswith(".jsonl")]
-    if not manifests and not folders:
-        raise BadRequest(
-            f"nothing to import lies under {prefix!r}: neither metadata.jsonl nor folders named after labels"
-        )
-    return Layout(manifests=manifests, split_folders=len(of_splits) == len(folders))
+    place = _place(store, asked)
+    if asked.s3_key is None:
+        try:
+            return find(place, findings)
+        except LayoutError as error:
+            raise BadRequest(f"nothing to import lies under {place.prefix!r}: {error}") from None
+    name = asked.s3_key.removeprefix(place.prefix)
+    if not place.exists(name):
+        raise BadRequest(f"there is no {asked.s3_key!r} in the data bucket: upload it first, uploads stay for a day")
+    kind = TABLE if suffix_of(name) in TABLE_SUFFIXES else JSON_LINES
+    return Layout(kind=kind, manifests=[name], why="the s3_key names it")
 
 
-def rows(store: Store, importing: AnnotationImport, layout: Layout) -> Iterator[Row]:
+def rows(store: Store, importing: AnnotationImport, layout: Layout, findings: Findings) -> Iterator[Row]:
     """The records behind the import's cursor."""
-    if not layout.manifests:
-        yield from _labelled_files(store, importing.asked, layout, importing.cursor)
-    for number, manifest in enumerate(layout.manifests):
-        if number >= importing.cursor.manifest:
-            start = importing.cursor if number == importing.cursor.manifest else Cursor(manifest=number)
-            for line in store.lines(manifest, start.line, start.offset_bytes):
-                behind = Cursor(manifest=number, line=line.number, offset_bytes=line.end_bytes)
-                entry = _entry(store.bucket, importing.asked, manifest, line)
-                yield Row(f"{manifest} line {line.number}", entry, behind)
+    place = _place(store, importing.asked)
+    # an import that an earlier version began has whole keys in its document
+    names = [name.removeprefix(place.prefix) for name in layout.manifests]
+    start = importing.cursor.model_copy(update={"key": importing.cursor.key.removeprefix(place.prefix)})
+    for row in rows_from(place, layout.model_copy(update={"manifests": names}), findings, start):
+        yield Row(f"{place.prefix}{row.place}", _entries(place, importing.asked, row.said), row.behind)
 
 
-def _entry(bucket: str, asked: AnnotationImportBody, manifest: str, line: Line) -> Entry:
-    try:
-        said = line.json()
-    except BadRequest as problem:
-        return _bad(problem)
-    if not isinstance(said, dict):
-        return _bad(BadRequest('the line is no JSON object: {"s3_key": …, "sentences": […]} is needed'))
-    image_field = next((name for name in IMAGE_FIELDS if name in said), None)
-    if image_field is None:
-        return _bad(BadRequest(f"the line names no image: one of {', '.join(IMAGE_FIELDS)} is needed"))
-    sentences: object = next((said[name] for name in SENTENCE_FIELDS if name in said), [])
-    folder = posixpath.dirname(manifest)
-    split = said.get("split") or posixpath.basename(folder)
-    return _entry_of(
-        asked,
-        image={"s3_key": _key(bucket, folder, image_field, said[image_field])},
-        sentences=sentences,
-        label=said.get("label"),
-        task=said.get("task"),
-        split=SPLIT_NAMES.get(split, said.get("split")) if isinstance(split, str) else split,
-    )
+def _entries(place: Bucket, asked: AnnotationImportBody, said: Said | str) -> list[Entry]:
+    if isinstance(said, str):
+        problem = BadRequest(said)
+        return [Entry(problem, problem)]
+    image = {"s3_key": place.key_of(said.image)}
+    return [
+        entry_or_problem({**annotation, "image": image, "dataset": asked.dataset})
+        for annotation in said.annotations(asked.task, asked.split)
+    ]
 
 
-def _key(bucket: str, folder: str, field: str, value: Any) -> Any:
-    """The key that a line means: its own, an address in our bucket, or a path from where the manifest lies."""
-    if not isinstance(value, str) or field == IMAGE_FIELDS[0]:
-        return value
-    if value.startswith(_S3):
-        return value.removeprefix(f"{_S3}{bucket}/")
-    return posixpath.normpath(posixpath.join(folder, value))
-
-
-def _labelled_files(store: Store, asked: AnnotationImportBody, layout: Layout, start: Cursor) -> Iterator[Row]:
-    prefix = _folder(asked)
-    for key in store.keys(prefix, after=start.key):
-        path = PurePosixPath(key.removeprefix(prefix))
-        if path.suffix.lower() not in IMAGE_SUFFIXES:
-            continue
-        folders = list(path.parts[:-1])
-        split = SPLIT_NAMES[folders.pop(0)] if layout.split_folders and folders else None
-        if folders:
-            entry = _entry_of(asked, image={"s3_key": key}, label=folders[0], split=split)
-        else:
-            entry = _bad(BadRequest("the file lies in no folder that is named after a label"))
-        yield Row(key, entry, Cursor(key=key))
-
-
-def _entry_of(asked: AnnotationImportBody, **said: Any) -> Entry:
-    """What a line or a file says, and what holds for all where it says nothing."""
-    task = said.get("task") or (asked.task if said.get("label") is not None else None)
-    said |= {"task": task, "split": said.get("split") or asked.split, "dataset": asked.dataset}
-    return entry_or_problem(said)
-
-
-def _bad(problem: ProblemError) -> Entry:
-    return Entry(problem, problem)
-
-
-def _folder(asked: AnnotationImportBody) -> str:
-    return f"{(asked.s3_prefix or '').rstrip('/')}/"
+def _place(store: Store, asked: AnnotationImportBody) -> Bucket:
+    return Bucket(store, UPLOADS_PREFIX if asked.s3_prefix is None else f"{asked.s3_prefix.rstrip('/')}/")

@@ -9,7 +9,7 @@ from lambdas.aws.clients import Connect
 from lambdas.aws.executions import Executions, may_begin
 from lambdas.aws.s3 import Store
 from lambdas.aws.serving_stack import ServingStack
-from lambdas.manage.foreign_checkpoint import read_metadata
+from lambdas.manage.foreign_checkpoint import read_foreign
 from lambdas.settings import ManageSettings
 from lambdas.stored.registry import Registry, StoredCheckpoint
 
@@ -91,18 +91,18 @@ class Models:
         Raises BadRequest if it can't be served, NotFound for an unknown parent, Conflict for a version that is taken.
         """
         checkpoint = StoredCheckpoint.at(body.s3_uri, self._artifacts)
-        metadata = read_metadata(checkpoint)
+        metadata = read_foreign(checkpoint)
         if body.parent is not None:
             self._registry.get(body.parent)
         model = Model(
             version=body.version,
             parent=body.parent,
             artifact_s3_uri=checkpoint.s3_uri,
-            served_version=metadata.get("version"),
+            served_version=metadata.version if metadata else None,
             created=now(),
             source="import",
-            data_digest=metadata.get("data_digest"),
-            metrics=metadata.get("metrics") or {},
+            data_digest=metadata.data_digest if metadata else None,
+            metrics=metadata.metrics if metadata else {},
         )
         same = self._registry.find(body.version)
         if same is None or same.model_copy(update={"created": model.created}) != model:

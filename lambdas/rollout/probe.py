@@ -1,27 +1,37 @@
-"""Asks the endpoint what it serves: its version, and the golden questions of the checkpoint that should be there."""
+"""Asks the endpoint what it serves: its version, whether it answers at all, and the golden questions of the checkpoint
+that should be there.
+"""
 
 import json
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from contract.invocation import AnswerAttributes
+from contract.checkpoints import GoldenQuestion, GoldenScore, read_golden
+from contract.documents import MAX_FILE_BYTES
 from contract.limits import SDK_READ_TIMEOUT_S
 from contract.models import GOLDEN, GOLDEN_TOLERANCE, NO_MODEL_URI, Promotion
-from contract.problems import GatewayTimeout, ProblemError, ServiceUnavailable
-from contract.requests import EXAMPLE_IMAGE_BASE64, parse_request
+from contract.problems import BadRequest, GatewayTimeout, ProblemError, ServiceUnavailable, shorten
+from contract.questions import Question
+from contract.requests import EXAMPLE_IMAGE_BASE64, ClassifyRequest, parse_request
 from lambdas.aws.endpoint import Endpoint
 from lambdas.aws.inference import attributes_within, infer
 from lambdas.aws.s3 import Store
 from lambdas.stored.registry import StoredCheckpoint
 
-Question = dict[str, Any]
-"""The body of POST /classify about one image, and beside it "scores": the answer of the checkpoint when it was made."""
+ANOTHER_IMAGE_BASE64 = (
+    "iVBORw0KGgoAAAANSUhEUgAAAAgAAAAICAIAAABLbSncAAAAHElEQVR42mP8//8/AzbAxIADkC7BKBd1gtZ2AADQRgRMsz4z"
+    "BAAAAABJRU5ErkJggg=="
+)
+"""As a PNG, white above blue: whatever a model knows, it must not take it for the example."""
 
-ANY_QUESTION: Question = {
-    "inputs": EXAMPLE_IMAGE_BASE64,
-    "parameters": {"candidate_labels": ["a red square", "a blue square"]},
-}
-"""For a checkpoint without golden questions: any answer tells the version."""
+TWO_IMAGES = GoldenQuestion(
+    inputs=[EXAMPLE_IMAGE_BASE64, ANOTHER_IMAGE_BASE64],
+    parameters={"candidate_labels": ["a red square", "a blue square", "something"]},
+)
+"""Asked of every checkpoint: tells its version, and that its scores are scores."""
+
+SUM_TOLERANCE = 0.01
 
 
 def fault_of(promotion: Promotion, replaced: str | None, artifacts: Store, endpoint: Endpoint) -> str | None:
@@ -30,31 +40,46 @@ def fault_of(promotion: Promotion, replaced: str | None, artifacts: Store, endpo
     `replaced` is what the endpoint called the model that was live before: one whose own name is not known must at least
     be called otherwise. Raises ServiceUnavailable or GatewayTimeout if the endpoint is too busy to tell.
     """
-    for question in golden_questions(promotion.artifact_s3_uri, artifacts):
-        expected = question.pop("scores", [])
-        try:
-            answer, beside = _ask(endpoint, question, promotion.id)
-        except (ServiceUnavailable, GatewayTimeout):
-            raise
-        except ProblemError as problem:
-            return f"the endpoint does not answer a golden question: {problem.detail}"
-        if fault := _wrong_version(promotion, replaced, beside.model_version) or _wrong_scores(expected, answer):
-            return fault
+    try:
+        questions = [TWO_IMAGES, *golden_questions(promotion.artifact_s3_uri, artifacts)]
+        for question in questions:
+            asked = _read(question)
+            answer, beside = infer(asked, _images(asked), endpoint, attributes_within(promotion.id, SDK_READ_TIMEOUT_S))
+            if fault := (
+                _wrong_version(promotion, replaced, beside.model_version)
+                or _no_scores(asked.parameters.questions, answer if asked.listed else [answer])
+                or (_wrong_scores(question.scores, answer) if question.scores and not asked.listed else None)
+            ):
+                return fault
+            if question is TWO_IMAGES and answer[0] == answer[1]:
+                return "the endpoint's scores are the same for any image"
+    except (ServiceUnavailable, GatewayTimeout):
+        raise
+    except ProblemError as problem:
+        return f"the endpoint does not answer a golden question: {problem.detail}"
     return None
 
 
-def golden_questions(artifact_s3_uri: str, artifacts: Store) -> list[Question]:
-    """Those of a checkpoint, or one whose answer tells the version only."""
-    lines = b""
-    if artifact_s3_uri != NO_MODEL_URI:
-        lines = StoredCheckpoint.at(artifact_s3_uri, artifacts).read(GOLDEN) or b""
-    return [json.loads(line) for line in lines.splitlines() if line] or [dict(ANY_QUESTION)]
+def golden_questions(artifact_s3_uri: str, artifacts: Store) -> list[GoldenQuestion]:
+    """Those of a checkpoint, if it has any. Raises BadRequest for a file that holds something else."""
+    if artifact_s3_uri == NO_MODEL_URI:
+        return []
+    return read_golden(StoredCheckpoint.at(artifact_s3_uri, artifacts).read(GOLDEN, size_bytes=MAX_FILE_BYTES + 1))
 
 
-def _ask(endpoint: Endpoint, question: Question, request_id: str) -> tuple[Any, AnswerAttributes]:
-    request = parse_request("application/json", json.dumps(question).encode(), operation="classify")
+def _read(question: GoldenQuestion) -> ClassifyRequest:
+    body = json.dumps(question.model_dump(exclude={"scores"})).encode()
+    request = parse_request("application/json", body, operation="classify")
+    if not isinstance(request, ClassifyRequest) or request.parameters.candidate_labels is None:
+        raise BadRequest("it has no candidate_labels")
+    return request
+
+
+def _images(request: ClassifyRequest) -> list[bytes]:
     images = [image for image in request.images if isinstance(image, bytes)]
-    return infer(request, images, endpoint, attributes_within(request_id, SDK_READ_TIMEOUT_S))
+    if len(images) != len(request.images):
+        raise BadRequest("its image is no base64")
+    return images
 
 
 def _wrong_version(promotion: Promotion, replaced: str | None, served: str) -> str | None:
@@ -65,13 +90,31 @@ def _wrong_version(promotion: Promotion, replaced: str | None, served: str) -> s
     return None
 
 
-def _wrong_scores(expected: Sequence[dict[str, Any]], answer: Sequence[dict[str, Any]]) -> str | None:
+def _no_scores(questions: Mapping[str, Question], answers: Sequence[Any]) -> str | None:
+    """What is wrong with the answers as such, whatever they say: each is a list of probabilities of what was asked."""
+    (question,) = questions.values()
+    asked = {label.label for label in question.candidate_labels}
+    for answer in answers:
+        shown = shorten(str(answer), 200)
+        try:
+            scores = {each["label"]: float(each["score"]) for each in answer}
+        except (KeyError, TypeError, ValueError):
+            return f"the endpoint's answer is no list of labels with scores: {shown}"
+        if not scores or not scores.keys() <= asked:
+            return f"the endpoint's answer is not of the labels that were asked for: {shown}"
+        total = math.fsum(scores.values())
+        all_of_one = scores.keys() == asked and not question.multi_label
+        if not all(0 <= score <= 1 for score in scores.values()) or (all_of_one and abs(total - 1) > SUM_TOLERANCE):
+            return f"the endpoint's scores are no probabilities: {shown}"
+    return None
+
+
+def _wrong_scores(expected: Sequence[GoldenScore], answer: Sequence[dict[str, Any]]) -> str | None:
     given = {each["label"]: each["score"] for each in answer}
     for each in expected:
-        label, score = each["label"], each["score"]
-        if abs(given.get(label, -1.0) - score) > GOLDEN_TOLERANCE:
+        if abs(given.get(each.label, -1.0) - each.score) > GOLDEN_TOLERANCE:
             return (
-                f"the endpoint's answers are not the checkpoint's: {label!r} scores {given.get(label)} where it scored "
-                f"{score:.4f} when the model was made, and {GOLDEN_TOLERANCE} is allowed"
+                f"the endpoint's answers are not the checkpoint's: {each.label!r} scores {given.get(each.label)} where "
+                f"it scored {each.score:.4f} when the model was made, and {GOLDEN_TOLERANCE} is allowed"
             )
     return None

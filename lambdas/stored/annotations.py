@@ -25,6 +25,7 @@ from contract.annotations import (
 from contract.answers import Inspection
 from contract.idempotency import now
 from contract.problems import NotFound, ProblemError
+from contract.texts import same_to_the_model
 from lambdas.aws.clients import concurrently
 from lambdas.aws.inference import Inspect
 from lambdas.aws.s3 import Document, JsonObject, Store
@@ -124,10 +125,12 @@ class AnnotationStore:
         looked_at = self._store.read_all(keys[:COUNTED_ANNOTATIONS])
         labels: dict[str, Counter[str]] = defaultdict(Counter)
         splits: Counter[str] = Counter()
+        spellings: dict[str, str] = {}
         for each in looked_at:
             splits[each.value["split"] or ""] += 1
-            if each.value["label"] is not None:
-                labels[each.value["task"] or ""][each.value["label"]] += 1
+            if (label := each.value["label"]) is not None:
+                label = spellings.setdefault(same_to_the_model(label), label)
+                labels[each.value["task"] or ""][label] += 1
         return Counts(
             records=len(keys),
             counted=len(looked_at),

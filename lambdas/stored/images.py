@@ -4,14 +4,18 @@ from collections.abc import Iterable, Iterator, Sequence
 from threading import Lock
 
 from contract.limits import MAX_INVOCATION_BYTES
-from contract.problems import NotFound, PayloadTooLarge, ProblemError
+from contract.problems import NotFound, PayloadTooLarge, ProblemError, ServiceUnavailable, UnprocessableImage, shorten
 from contract.requests import ImageSource, S3Object
-from lambdas.aws.clients import concurrently
+from lambdas.aws.clients import CONCURRENT_CALLS, concurrently
 from lambdas.aws.s3 import Store
+
+READ_TRIES = 2
+"""Of an image for which nobody waits; each is several of botocore's."""
 
 
 def read_images(sources: Sequence[ImageSource], store: Store) -> list[bytes | ProblemError]:
-    """Each source's bytes, in order; a key without an object becomes NotFound in its place.
+    """Each source's bytes, in order; a key without an object becomes NotFound in its place, and UnprocessableImage one
+    that is empty or that S3 does not hand out.
 
     Raises PayloadTooLarge if all images together can't be sent to the model, and ServiceUnavailable if S3 does not
     answer.
@@ -33,9 +37,14 @@ def read_images(sources: Sequence[ImageSource], store: Store) -> list[bytes | Pr
     def read(source: ImageSource) -> bytes | ProblemError:
         if not isinstance(source, S3Object):
             return source
-        image = store.read_image(source.s3_key, take)
+        try:
+            image = store.read_image(source.s3_key, take)
+        except UnprocessableImage as problem:
+            return problem
+        if image == b"":
+            return UnprocessableImage(f"the object {shorten(source.s3_key, 120)!r} is empty: upload it again")
         if image is None:
-            return NotFound(f"no object with the s3_key {source.s3_key!r} in the data bucket: upload it first")
+            return NotFound(f"no object with the s3_key {shorten(source.s3_key)!r} in the data bucket: upload it first")
         return image
 
     return list(concurrently(read, sources))
@@ -44,14 +53,31 @@ def read_images(sources: Sequence[ImageSource], store: Store) -> list[bytes | Pr
 def read_each_image(sources: Iterable[ImageSource], store: Store) -> Iterator[bytes | ProblemError]:
     """Each source's bytes, in order, no more than a few of them in memory before they are asked for.
 
-    A key without an object, and an image that alone can't be sent to the model, become their problems in their places.
+    What can't be read becomes its problem in its place, also where S3 does not answer, after another try. Raises
+    ServiceUnavailable if that happens to all, or to CONCURRENT_CALLS in a row: then it is S3, and no object.
     """
+    silence: ServiceUnavailable | None = None
+    silent, answered = 0, False
 
-    def read(source: ImageSource) -> bytes | ProblemError:
-        try:
-            (image,) = read_images([source], store)
-        except PayloadTooLarge as problem:
-            return problem
+    def read_one(source: ImageSource) -> bytes | ProblemError:
+        for _ in range(READ_TRIES):
+            try:
+                (image,) = read_images([source], store)
+            except PayloadTooLarge as problem:
+                return problem
+            except ServiceUnavailable as problem:
+                image = problem
+            else:
+                break
         return image
 
-    return concurrently(read, sources)
+    for image in concurrently(read_one, sources):
+        if isinstance(image, ServiceUnavailable):
+            silence, silent = image, silent + 1
+            if silent == CONCURRENT_CALLS:
+                raise silence
+        else:
+            answered, silent = True, 0
+        yield image
+    if silence and not answered:
+        raise silence

@@ -1,9 +1,9 @@
 """The registry: every version of the model as one document in the artifacts bucket, its promotions and checkpoint."""
 
-import json
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Self
 
+from contract.documents import MAX_FILE_BYTES
 from contract.idempotency import now
 from contract.models import (
     BASE,
@@ -18,7 +18,7 @@ from contract.models import (
     promotion_key,
 )
 from contract.problems import BadRequest, Conflict, NotFound
-from lambdas.aws.s3 import MAX_FILE_BYTES, Store
+from lambdas.aws.s3 import Store
 
 
 class Registry:
@@ -108,18 +108,3 @@ class StoredCheckpoint:
     def read(self, name: str, *, first: int = 0, size_bytes: int = MAX_FILE_BYTES) -> bytes | None:
         """At most `size_bytes` of a file beginning with its byte `first`, or None where there is none."""
         return self.store.read_file(self.prefix + name, first=first, size_bytes=size_bytes)
-
-    def read_json(self, name: str) -> dict[str, Any]:
-        """A file that holds a JSON object. Raises BadRequest."""
-        return json_object_of(name, self.read(name))
-
-
-def json_object_of(name: str, content: bytes | None) -> dict[str, Any]:
-    """What a file holds, or a part of it, as the JSON object that it must be. Raises BadRequest."""
-    try:
-        parsed = json.loads(content or b"")
-    except ValueError as error:
-        raise BadRequest(f"{name} can't be read as JSON: {error}") from None
-    if not isinstance(parsed, dict):
-        raise BadRequest(f"{name} is not a JSON object")
-    return parsed

@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 from aws_lambda_powertools.event_handler import Response
 
-from contract.problems import BadRequest, PreconditionFailed
+from contract.problems import BadRequest, PreconditionFailed, shorten
 from lambdas.aws.s3 import Document, Store
 from lambdas.web.resolver import Resolver
 
@@ -22,11 +22,12 @@ def check_conditions(headers: Mapping[str, str], document: Checked) -> Checked:
     """
     match, none_match = headers.get("if-match"), headers.get("if-none-match")
     if none_match is not None and none_match.strip() != "*":
-        raise BadRequest(f"if-none-match is {none_match!r}, allowed is *: only if there is none yet")
+        raise BadRequest(f"if-none-match is {shorten(none_match)!r}, allowed is *: only if there is none yet")
     parts = [] if match is None or match.strip() == "*" else match.split(",")
     tags = [_ENTITY_TAG.fullmatch(part) for part in parts]
-    if not all(tags):
-        raise BadRequest(f'if-match is {match!r}, allowed is * or an etag as it was answered, such as "9b2c"')
+    if match is not None and not all(tags):
+        got = shorten(match)
+        raise BadRequest(f'if-match is {got!r}, allowed is * or an etag as it was answered, such as "9b2c"')
     if none_match is not None and document is not None:
         raise PreconditionFailed("there is one already: read it, and send its etag as if-match to change it")
     if match is not None and document is None:

@@ -1,10 +1,9 @@
 """Idempotency-Key: a POST that is sent again gets the first one's answer, and creates nothing twice.
 
 After https://datatracker.ietf.org/doc/draft-ietf-httpapi-idempotency-key-header, but for its 422 of a key that comes
-again with another body, which here is a 409 as well.
+again with another request, which here is a 409 as well.
 """
 
-import hashlib
 import re
 import secrets
 import time
@@ -14,16 +13,22 @@ from typing import Any, cast
 
 from aws_lambda_powertools.event_handler import Response
 
-from contract.idempotency import IDEMPOTENCY_HEADER, MAX_IDEMPOTENCY_KEY_CHARS, Answer, Remembered, remembered_key
+from contract.idempotency import (
+    IDEMPOTENCY_HEADER,
+    MAX_IDEMPOTENCY_KEY_CHARS,
+    Answer,
+    Remembered,
+    remembered_key,
+    request_digest,
+)
 from contract.limits import LAMBDA_TIMEOUT_S
-from contract.problems import BadRequest, Conflict, PreconditionFailed, ProblemError
+from contract.problems import BadRequest, Conflict, PreconditionFailed, ProblemError, shorten
 from lambdas.aws.s3 import Document, JsonObject, Store
 from lambdas.web.resolver import Resolver
 
 _RETRY_AFTER_S = 1
 _REPLAYED_HEADERS = ("location", "etag")
 _KEY = re.compile(rf"[!-~]{{1,{MAX_IDEMPOTENCY_KEY_CHARS}}}")
-_BOUNDARY = re.compile(r'boundary="?([^";]+)')
 
 Work = Callable[[str], Response[str]]
 """Creates something under the id that it is given, and answers with it. Given the same id again, it goes on."""
@@ -38,7 +43,7 @@ def once(app: Resolver, store: Store, work: Work) -> Response[str]:
     """The answer of `work` to the app's current request, or what was answered to its Idempotency-Key before.
 
     A repetition after a failure on our side is given the id of the first attempt, so that it creates nothing beside it.
-    Raises BadRequest for a bad key, Conflict while the first request is at work or if its body was another one.
+    Raises BadRequest for a bad key, Conflict while the first request is at work or if it was another one.
     """
     event = app.current_event
     key = event.headers.get(IDEMPOTENCY_HEADER)
@@ -46,10 +51,11 @@ def once(app: Resolver, store: Store, work: Work) -> Response[str]:
         return work(new_id())
     if not _KEY.fullmatch(key):
         raise BadRequest(
-            f"the {IDEMPOTENCY_HEADER} header is 1 to {MAX_IDEMPOTENCY_KEY_CHARS} visible ASCII characters, got {key!r}"
+            f"the {IDEMPOTENCY_HEADER} header is 1 to {MAX_IDEMPOTENCY_KEY_CHARS} visible ASCII characters, "
+            f"got {shorten(key)!r}"
         )
     place = remembered_key(f"{event.http_method} {event.path}", key)
-    digest = _digest(app.content_type or "", app.body)
+    digest = request_digest(event.http_method, event.path, app.query, app.content_type, app.body)
     reserved = _reserve(store, place, digest)
     remembered = cast(Remembered, reserved.value)
     if (answer := remembered["answer"]) is not None:
@@ -61,11 +67,14 @@ def _reserve(store: Store, place: str, digest: str) -> Document[JsonObject]:
     """The memory of this request: answered, or ours to work on."""
     found = store.read(place)
     if found is None:
-        fresh = Remembered(id=new_id(), body_sha256=digest, busy_until_epoch_s=0, answer=None)
+        fresh = Remembered(id=new_id(), request_sha256=digest, busy_until_epoch_s=0, answer=None)
         return _claim(store, place, dict(fresh))
     remembered = cast(Remembered, found.value)
-    if remembered["body_sha256"] != digest:
-        raise Conflict(f"this {IDEMPOTENCY_HEADER} came with another body before: take a new key for a new request")
+    if remembered.get("request_sha256") != digest:  # one of an earlier release has another digest, for a day
+        raise Conflict(
+            f"this {IDEMPOTENCY_HEADER} came with another request before, of which the query, the content-type or the "
+            "body was not the same: take a new key for a new request"
+        )
     if remembered["answer"] is not None:
         return found
     if remembered["busy_until_epoch_s"] > time.time():
@@ -102,10 +111,3 @@ def _at_work() -> Conflict:
     return Conflict(
         f"the first request with this {IDEMPOTENCY_HEADER} is at work: try again", retry_after_s=_RETRY_AFTER_S
     )
-
-
-def _digest(content_type: str, body: bytes) -> str:
-    """A form's boundary is drawn anew each time it is sent, so it does not count."""
-    if boundary := _BOUNDARY.search(content_type):
-        body = body.replace(boundary[1].encode("latin-1", "replace"), b"")
-    return hashlib.sha256(body).hexdigest()

@@ -22,9 +22,9 @@ from contract.limits import (
     SDK_CONNECT_TIMEOUT_S,
     SDK_READ_TIMEOUT_S,
 )
-from contract.problems import BadRequest, InternalError, NotFound, ProblemError
+from contract.problems import BadRequest, InternalError, NotFound, ProblemError, names_in_words, shorten
 from contract.routes import OPENAPI, ROUTES, Route
-from contract.validation import parse_json
+from contract.validation import check_readable, parse_json
 from lambdas.aws.s3 import Document, JsonObject
 
 ANSWERING_MS = 500
@@ -51,7 +51,7 @@ class Resolver(APIGatewayRestResolver):
             return self.answer_problem(problem)
 
         def no_route(_: NotFoundError) -> Response[str]:
-            asked = f"{self.current_event.http_method} {self.current_event.path}"
+            asked = f"{self.current_event.http_method} {shorten(self.current_event.path)}"
             sentence = f"no route {asked}: there are {ROUTES_IN_WORDS}; {OPENAPI.path} describes them"
             return self.answer_problem(NotFound(sentence))
 
@@ -84,15 +84,19 @@ class Resolver(APIGatewayRestResolver):
 
     @property
     def body(self) -> bytes:
-        """API Gateway hands binary media types over as base64 and everything else as text."""
+        """API Gateway hands binary media types over as base64 and everything else as text, in which U+FFFD stands for
+        what was not UTF-8. What is no text in it either, can't be read by whoever reads the bytes.
+        """
         body = self.current_event.body or ""
-        return base64.b64decode(body) if self.current_event.is_base64_encoded else body.encode()
+        return base64.b64decode(body) if self.current_event.is_base64_encoded else body.encode(errors="surrogatepass")
 
     @property
     def query(self) -> Mapping[str, Sequence[str]]:
-        """The query's fields, each with all of its values."""
+        """The query's fields, each with all of its values. Raises BadRequest for one that was not written in UTF-8."""
         single = self.current_event.query_string_parameters or {}
-        return self.current_event.multi_value_query_string_parameters or {name: [single[name]] for name in single}
+        fields = self.current_event.multi_value_query_string_parameters or {name: [single[name]] for name in single}
+        check_readable(fields)
+        return fields
 
     @property
     def invocation_attributes(self) -> InvocationAttributes:
@@ -119,7 +123,9 @@ class Resolver(APIGatewayRestResolver):
     def check_query(self, *allowed: str) -> None:
         """Raises BadRequest for a field of the query that is none of the `allowed`."""
         if unknown := [name for name in self.query if name not in allowed]:
-            raise BadRequest(f"{', '.join(unknown)}: not a known field of the query, allowed are {', '.join(allowed)}")
+            raise BadRequest(
+                f"{names_in_words(unknown)}: not a known field of the query, allowed are {', '.join(allowed)}"
+            )
 
     def page_query(self, most: int, *others: str) -> tuple[int, str]:
         """(limit, after) of a list's query; `most` is the default limit. `others` are fields that the route reads.
@@ -129,7 +135,7 @@ class Resolver(APIGatewayRestResolver):
         self.check_query("limit", "after", *others)
         limit = self.one_of_query("limit") or str(most)
         if not (limit.isascii() and limit.isdecimal() and 1 <= int(limit[:9]) <= most and len(limit) < 9):
-            raise BadRequest(f"limit is {limit[:60]!r}, allowed is a number from 1 to {most}")
+            raise BadRequest(f"limit is {shorten(limit)!r}, allowed is a number from 1 to {most}")
         return int(limit), self.one_of_query("after")
 
     def answer(self, body: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response[str]:

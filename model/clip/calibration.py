@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy, one_hot
 
-from model.clip.checkpoint import Calibration, MultiLabelCalibration
+from contract.checkpoints import Calibration, MultiLabelCalibration
 
 ECE_BINS = 15
 

@@ -9,52 +9,26 @@ import hashlib
 import json
 import os
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 from safetensors import SafetensorError
+from torch import Tensor
 from transformers import AutoTokenizer, CLIPModel, PreTrainedTokenizerBase
 from transformers.utils.logging import disable_progress_bar
 
-from contract.models import CONFIG, METADATA, PROCESSOR, TOKENIZERS, WEIGHTS
+from contract.checkpoints import CheckpointMetadata, check_checkpoint, read_metadata
+from contract.documents import MAX_FILE_BYTES
+from contract.models import CONFIG, METADATA
+from contract.problems import BadRequest
 from model.clip.preprocess import ImageProcessor
 
 
 class CheckpointError(Exception):
     """A folder that is no usable checkpoint. The text names the folder, what is wrong and what is needed."""
-
-
-class MultiLabelCalibration(BaseModel):
-    """Platt scaling: the score of a label on its own is sigmoid(a * cosine + b)."""
-
-    model_config = ConfigDict(frozen=True)
-
-    a: float
-    b: float
-
-
-class Calibration(BaseModel):
-    """What turns similarities into honest probabilities, fitted on validation data. None: not fitted."""
-
-    model_config = ConfigDict(frozen=True)
-
-    temperature: float | None = Field(default=None, gt=0, description="softmax(logits / temperature)")
-    multi_label: MultiLabelCalibration | None = None
-
-
-class CheckpointMetadata(BaseModel):
-    """`wordsight.json`: where a checkpoint comes from and how good it was found to be."""
-
-    model_config = ConfigDict(frozen=True)
-
-    version: str = Field(min_length=1, description="Names these weights, and no others, for good")
-    parent: str | None = Field(default=None, description="The version it was fine-tuned from")
-    data_digest: str | None = Field(default=None, description="sha256 of the data it was trained on")
-    metrics: dict[str, JsonValue] = {}
-    calibration: Calibration = Calibration()
 
 
 @dataclass(frozen=True)
@@ -82,7 +56,12 @@ def load_checkpoint(directory: Path, device: str = "cpu", dtype: torch.dtype = t
 
     Raises CheckpointError if a file is missing, is not CLIP, or does not hold every weight.
     """
-    _check_files(directory)
+    if not is_checkpoint(directory):
+        raise CheckpointError(f"{directory} holds no {CONFIG}: give a folder as CLIPModel.save_pretrained writes it")
+    try:
+        check_checkpoint(_Folder(directory), str(directory))
+    except BadRequest as problem:
+        raise CheckpointError(f"{directory} is no checkpoint: {problem.detail}") from None
     disable_progress_bar()
     try:
         model, loading = CLIPModel.from_pretrained(
@@ -90,11 +69,39 @@ def load_checkpoint(directory: Path, device: str = "cpu", dtype: torch.dtype = t
         )
         tokenizer = AutoTokenizer.from_pretrained(directory, local_files_only=True)
         processor = ImageProcessor.from_pretrained(directory, local_files_only=True)
-    except (OSError, ValueError, RuntimeError, KeyError, SafetensorError) as error:
+    except (OSError, ValueError, RuntimeError, LookupError, TypeError, AttributeError, SafetensorError) as error:
         raise CheckpointError(f"{directory} can't be loaded: {error}") from error
     if absent := loading["missing_keys"] or loading["mismatched_keys"]:
         raise CheckpointError(f"{directory} lacks {len(absent)} weights of its model, such as {min(map(str, absent))}")
+    check_finite(model.state_dict(), str(directory))
     return Checkpoint(model.to(device).eval(), tokenizer, processor, load_metadata(directory))
+
+
+def check_finite(weights: Mapping[str, Tensor], where: str) -> None:
+    """Raises CheckpointError if a weight is infinite or no number, as a training that diverged leaves them, or as large
+    ones become in half precision.
+    """
+    for name, weight in weights.items():
+        if not torch.isfinite(weight).all():
+            raise CheckpointError(f"{where} holds weights that are infinite or no numbers (NaN), such as {name}")
+
+
+@dataclass(frozen=True)
+class _Folder:
+    """A folder on disk, as the contract looks at one."""
+
+    directory: Path
+
+    def sizes_bytes(self) -> dict[str, int]:
+        return {path.name: path.stat().st_size for path in self.directory.iterdir() if path.is_file()}
+
+    def read(self, name: str, *, first: int = 0, size_bytes: int = MAX_FILE_BYTES) -> bytes | None:
+        path = self.directory / name
+        if not path.is_file():
+            return None
+        with path.open("rb") as file:
+            file.seek(first)
+            return file.read(size_bytes)
 
 
 def load_metadata(directory: Path) -> CheckpointMetadata:
@@ -107,9 +114,9 @@ def load_metadata(directory: Path) -> CheckpointMetadata:
                 digest.update(hashlib.file_digest(file, "sha256").digest())
         return CheckpointMetadata(version=f"base-{digest.hexdigest()[:12]}")
     try:
-        return CheckpointMetadata.model_validate_json(path.read_bytes())
-    except ValidationError as error:
-        raise CheckpointError(f"{path} is not valid: {error}") from None
+        return read_metadata(path.read_bytes())
+    except BadRequest as problem:
+        raise CheckpointError(f"{path} is not valid: {problem.detail}") from None
 
 
 def save_checkpoint(
@@ -123,13 +130,15 @@ def save_checkpoint(
     """Write a checkpoint so that a reader finds the old one, none, or the new one, and never a mixture.
 
     Everything is written beside the goal first; `config.json`, without which the folder is no checkpoint, moves last.
-    Works where the folder itself can't be renamed, such as a mounted /opt/ml/model.
+    Works where the folder itself can't be renamed, such as a mounted /opt/ml/model. Raises CheckpointError for weights
+    that are not finite, in `dtype` too.
     """
     disable_progress_bar()
     directory.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".saving-", dir=directory) as scratch:
         staged = Path(scratch)
         weights = {name: weight.detach().to("cpu", dtype) for name, weight in model.state_dict().items()}
+        check_finite(weights, "what is to be saved")
         model.save_pretrained(staged, state_dict=weights)
         config: dict[str, Any] = json.loads((staged / CONFIG).read_text())
         config["dtype"] = str(dtype).removeprefix("torch.")
@@ -144,18 +153,3 @@ def save_checkpoint(
         (directory / CONFIG).unlink(missing_ok=True)
         for path in sorted(staged.iterdir(), key=lambda path: path.name == CONFIG):
             path.replace(directory / path.name)
-
-
-def _check_files(directory: Path) -> None:
-    if not is_checkpoint(directory):
-        raise CheckpointError(f"{directory} holds no {CONFIG}: give a folder as CLIPModel.save_pretrained writes it")
-    try:
-        model_type = json.loads((directory / CONFIG).read_text()).get("model_type")
-    except (ValueError, AttributeError) as error:
-        raise CheckpointError(f"{directory / CONFIG} is not a JSON object: {error}") from None
-    if model_type != "clip":
-        raise CheckpointError(f"{directory} is a {model_type!r} model, only 'clip' models are served")
-    for kind, names in (("weights", WEIGHTS), ("a tokenizer", TOKENIZERS), ("image sizes", (PROCESSOR,))):
-        if not any((directory / name).is_file() for name in names):
-            found = ", ".join(sorted(path.name for path in directory.iterdir()))
-            raise CheckpointError(f"{directory} lacks {kind}: {' or '.join(names)} is needed, found {found}")

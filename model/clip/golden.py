@@ -16,9 +16,9 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
+from contract.checkpoints import Calibration
 from contract.models import GOLDEN
 from contract.questions import Question
-from model.clip.checkpoint import Calibration
 from model.clip.encode import Clip
 from model.clip.image import open_image
 from model.clip.scoring import rank, score

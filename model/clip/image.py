@@ -17,6 +17,8 @@ from PIL import Image, ImageFile, UnidentifiedImageError, features
 
 from contract.limits import MAX_IMAGE_ASPECT_RATIO, MAX_IMAGE_PIXELS
 from contract.problems import PayloadTooLarge, UnprocessableImage, UnsupportedMediaType
+from model.clip.depth import is_deep, to_8_bits
+from model.clip.jpeg_end import completed
 from model.clip.lookahead import check_cost, declared_size
 
 FORMATS = ("JPEG", "PNG", "GIF", "WEBP", "BMP", "TIFF", "AVIF")
@@ -95,7 +97,7 @@ def open_pixels(data: bytes, short_side: int | None = None) -> tuple[Pixels, int
     shrunk_by = round(full_width / file.width)
     if (pixels := _jpeg_pixels(file, data)) is None:
         reduce_by = _reduction(file.size, short_side)
-        pixels = _other_pixels(file, reduce_by)
+        pixels = _other_pixels(file, data, reduce_by)
         shrunk_by *= reduce_by
     turn = _upright(file)
     del file  # with its own pixels
@@ -125,9 +127,9 @@ def _reduction(size: tuple[int, int], short_side: int | None) -> int:
     return next((by for by in (8, 4, 2) if by <= scale), 1)
 
 
-def _other_pixels(file: ImageFile.ImageFile, reduce_by: int) -> Pixels:
+def _other_pixels(file: ImageFile.ImageFile, data: bytes, reduce_by: int) -> Pixels:
     try:
-        file.load()
+        _load(file, data)
     except PILLOW_FAULTS as error:
         raise UnprocessableImage(
             f"the {file.format} file is damaged or cut off ({_reason(error)}): send it again"
@@ -140,6 +142,17 @@ def _other_pixels(file: ImageFile.ImageFile, reduce_by: int) -> Pixels:
         rows = slice(top // reduce_by, -(-(top + strip.height) // reduce_by))
         pixels[rows] = np.asarray(strip.reduce(reduce_by) if reduce_by > 1 else strip)
     return pixels
+
+
+def _load(file: ImageFile.ImageFile, data: bytes) -> None:
+    try:
+        file.load()
+    except PILLOW_FAULTS:
+        whole = completed(data) if file.format in JPEGS else None
+        if whole is None:
+            raise
+        file.fp = io.BytesIO(whole)
+        file.load()
 
 
 def media_type_of(data: bytes) -> str:
@@ -208,13 +221,8 @@ def _upright(image: Image.Image) -> Callable[[Pixels], Pixels] | None:
 
 def _to_rgb(image: Image.Image) -> Image.Image:
     try:
-        if image.mode == "F" or image.mode.startswith("I"):
-            pixels = np.asarray(image)  # [height, width], 16 bits or more
-            if image.mode == "F" or pixels.min() < 0 or pixels.max() > 0xFFFF:
-                raise UnprocessableImage(
-                    "pixels of more than 16 bits can't be read: save the image with 8 bits per channel"
-                )
-            image = Image.fromarray((pixels.astype(np.uint16) >> 8).astype(np.uint8))
+        if is_deep(image):
+            image = to_8_bits(image)
         if image.has_transparency_data:
             image = image.convert("RGBA")
             image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)

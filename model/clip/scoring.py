@@ -10,8 +10,8 @@ import torch
 from torch.nn.functional import normalize
 
 from contract.answers import LabelScore
+from contract.checkpoints import Calibration
 from contract.questions import Label, Question
-from model.clip.checkpoint import Calibration
 
 NEUTRAL_WORD = "something"
 """What a label is compared with when it is scored on its own and the checkpoint is not calibrated."""
@@ -45,6 +45,12 @@ class LabelEmbeds:
 
     labels: torch.Tensor
     neutral: torch.Tensor | None
+
+    @property
+    def are_finite(self) -> bool:
+        """Whether they are numbers at all."""
+        neutral = self.labels if self.neutral is None else self.neutral
+        return bool(torch.isfinite(self.labels).all() and torch.isfinite(neutral).all())
 
 
 def label_embeds(question: Question, text_embeds: Mapping[str, torch.Tensor]) -> LabelEmbeds:

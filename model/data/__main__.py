@@ -16,11 +16,13 @@ from pathlib import Path
 from transformers.utils import logging
 
 from contract.hyperparameters import Hyperparameters
+from contract.layouts.places import shown
 from model.clip.checkpoint import CheckpointError, load_checkpoint
 from model.data.records import DataError
 from model.data.survey import Reading, Report, survey
 
 UNREADABLE_NAMED = 20
+FAULTS_NAMED = 100
 PAIRS_NAMED = 5
 
 
@@ -40,6 +42,10 @@ def table(report: Report, max_unreadable_share: float) -> str:
         *_label_lines(report.labels, images),
         ("weights", f"{report.weights[0]:g} to {report.weights[1]:g}"),
         ("ignored", _counted(report.ignored_fields, "no field")),
+        *(("left out", f"{times:,} because {why}") for why, times in report.left_out.items()),
+        *(("noticed", f"{times:,} times: {what}") for what, times in report.notes.items()),
+        *([("faults", f"{len(report.faults):,} rows can't be taken")] if report.faults else []),
+        *_some([f"{one.place}: {one.reason}" for one in report.faults], FAULTS_NAMED),
         ("unreadable", f"{len(report.unreadable):,} of {images:,}, allowed is {max_unreadable_share:.1%}"),
         *_some([f"{one.image}: {one.reason}" for one in report.unreadable], UNREADABLE_NAMED),
         ("same file", f"{len(report.same_file):,}, of which {len(report.same_file_across_splits):,} across splits"),
@@ -49,7 +55,7 @@ def table(report: Report, max_unreadable_share: float) -> str:
         *_reading_lines(report.reading),
         ("training", f"would refuse it: {report.refusal}" if report.refusal else "would take it"),
     ]
-    return "\n".join(f"{name:12}{text}" for name, text in lines)
+    return shown("\n".join(f"{name:12}{text}" for name, text in lines))
 
 
 def _label_lines(labels: Mapping[str, Mapping[str, int]], images: int) -> list[tuple[str, str]]:

@@ -1,5 +1,6 @@
 """What one optimiser step sees, whatever it was made from."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Protocol
@@ -9,10 +10,23 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
+from contract.texts import same_to_the_model
+
+text_key = lru_cache(maxsize=1 << 18)(same_to_the_model)
+"""What a text is known by: two with one key are the same to the model, so none is true where the other is false."""
+
+
+def one_of_each(texts: Iterable[str]) -> tuple[str, ...]:
+    """The texts that the model can tell apart, each in its first spelling."""
+    found: dict[str, str] = {}
+    for text in texts:
+        found.setdefault(text_key(text), text)
+    return tuple(found.values())
+
 
 @dataclass(frozen=True)
 class Batch:
-    """Unique texts, and which of them are true of which image: `positives` bool, shape = [rows, texts]
+    """Texts that the model can tell apart, and which of them are true of which image: `positives` bool [rows, texts]
 
     `known` bool, same shape: for which pairs anybody can say so; None: for all. The others are neither true nor false.
     """

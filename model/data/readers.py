@@ -1,47 +1,80 @@
-"""A dataset in any of the usual layouts, recognised by looking at the folder, as records.
+"""A dataset in any of the usual layouts as records: `contract.layouts` has these, and reads them.
 
-JSON Lines   *.jsonl, also in train/, validation/, test/ and snapshots/*/:
-             {"image": "1.jpg", "captions": ["a red circle", "round"]}.
-             Hugging Face's `file_name` and `text` (metadata.jsonl) and SageMaker's `source-ref` are the same to it.
-table        *.csv or *.tsv with a header: `file_name,text` (Hugging Face) or `filepath`, `title` (open_clip)
-shards       *.tar (webdataset): 1.jpg beside 1.txt, or beside 1.json with a caption
-classes      one folder of images per class, also in train/, validation/ and test/
-
-Rows about the same image become one record. A row may have a `label`, or `labels` by task, such as {"animal": "owl"};
-without a caption these are said as classes are. See `model.data.records.Record` for `split`, `weight` and `id`.
-Paths are relative to the file that names them; an s3:// address is looked for by its longest ending that exists.
+Rows about the same image become one record. Without a caption its labels are said as classes are.
 """
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
-from typing import Any
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
-from pydantic import ValidationError
-
+from contract.layouts.find import CLASSES, LayoutError
+from contract.layouts.places import MAX_TEXT_FILE_BYTES, Directory, Line, Place, split_lines
+from contract.layouts.rows import Row, read_all
+from contract.layouts.said import Findings, Said
+from model.data.batch import one_of_each, text_key
 from model.data.class_wording import said_in_evaluation, said_in_training
-from model.data.layouts import LAYOUTS, Fields, Row
-from model.data.records import (
-    CAPTION_FIELDS,
-    IMAGE_FIELDS,
-    LABEL_FIELD,
-    LABELS_FIELD,
-    OPTIONAL_FIELDS,
-    DataError,
-    Record,
-)
+from model.data.records import LABEL_FIELD, DataError, Record
+from model.data.shards import members_bytes, shard_index
 
-JOB_SUFFIX = "-metadata"
+NAMED_FAULTS = 5
+
+
+@dataclass(frozen=True)
+class Fault:
+    """A line, a file or a sample that was left out, and why."""
+
+    place: str
+    reason: str
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """A folder's layout and records, and how often each field was met that means nothing here."""
+    """A folder's layout and records, what was left out line by line, and what else was noticed."""
 
     layout: str
     records: list[Record]
-    ignored_fields: Counter[str] = field(default_factory=Counter)
+    faults: list[Fault]
+    findings: Findings
+
+    @property
+    def ignored_fields(self) -> Counter[str]:
+        """How often each field was met that means nothing here."""
+        return Counter(self.findings.ignored_fields)
+
+
+@dataclass(frozen=True)
+class Shard:
+    """The files in a tar, which is never unpacked."""
+
+    path: Path
+
+    def names(self, after: str = "") -> Iterator[str]:
+        return (name for name in sorted(shard_index(self.path)) if name > after)
+
+    def lines(self, name: str, after_line: int = 0, offset_bytes: int = 0) -> Iterator[Line]:
+        return split_lines([self.read(name)[offset_bytes:]], after_line, offset_bytes)
+
+    def read(self, name: str) -> bytes:
+        if not self.exists(name):
+            raise FileNotFoundError(f"{self.path.name} has no member {name!r}")
+        return next(data for _, data in members_bytes(self.path, [name]))[: MAX_TEXT_FILE_BYTES + 1]
+
+    def exists(self, name: str) -> bool:
+        return name in shard_index(self.path)
+
+    def address(self, address: str) -> str | None:
+        return None
+
+    def shard(self, name: str) -> Place:
+        raise OSError("a tar within a tar is not read")
+
+
+class DirectoryWithShards(Directory):
+    """A folder of this machine whose tar shards are read in place."""
+
+    def shard(self, name: str) -> Place:
+        return Shard(self.root / name)
 
 
 def read_records(directory: Path) -> list[Record]:
@@ -50,35 +83,51 @@ def read_records(directory: Path) -> list[Record]:
 
 
 def read_dataset(directory: Path) -> Dataset:
-    """Recognise the folder's layout and read it. Raises DataError naming the file and line, or the known layouts."""
-    ignored: Counter[str] = Counter()
-    for layout, read in LAYOUTS.items():
-        rows = read(directory)
-        if rows is None:
-            continue
-        records = merged(_record(directory, row, ignored) for row in rows)
-        if not records:
-            raise DataError(f"{directory} is empty as a dataset ({layout}): one line per image is needed")
-        return Dataset(layout, records, ignored)
-    raise DataError(
-        f"{directory} holds no dataset: no *.jsonl manifest with lines such as "
-        '{"image": "images/1.jpg", "captions": ["a red circle"]}, no *.csv or *.tsv table with the columns file_name '
-        "and text (or filepath and title), no *.tar shard of 1.jpg beside 1.txt, and not two folders of images or "
-        "more, each named after a class"
-    )
+    """Recognise the folder's layout and read it. What can't be taken is among the faults.
+
+    Raises DataError where nothing can be taken: with the known layouts, or with the first faults.
+    """
+    try:
+        reading = read_all(DirectoryWithShards(directory))
+    except LayoutError as error:
+        raise DataError(f"{directory} holds no dataset: {error}") from None
+    layout = reading.layout
+    faults: list[Fault] = []
+    records = merged(_records(reading.rows, faults), faults)
+    if not records:
+        first = "; ".join(f"{one.place}: {one.reason}" for one in faults[:NAMED_FAULTS])
+        more = f" and {len(faults) - NAMED_FAULTS:,} more" if len(faults) > NAMED_FAULTS else ""
+        told = f"{len(faults):,} faults: {first}{more}" if faults else "one line per image is needed"
+        raise DataError(f"{directory} is empty as a dataset ({layout.kind}): {told}")
+    if layout.kind == CLASSES and not layout.texts:
+        labels = {text_key(label) for record in records for label in record.labels.values()}
+        if len(labels) < 2:
+            raise DataError(
+                f"{directory} holds no dataset: its images are all in the folder of one class "
+                f"({next(iter(records[0].labels.values()))!r}), and two folders or more are needed, each named after a "
+                "class"
+            )
+    return Dataset(layout.kind, records, faults, reading.findings)
 
 
-def merged(records: Iterator[Record]) -> list[Record]:
-    """One record per image, with all that is said of it. Raises DataError for an image with two splits or weights."""
+def merged(records: Iterable[tuple[str, Record]], faults: list[Fault]) -> list[Record]:
+    """One record per image, with all that is said of it; each comes with its place. What gives an image a second split
+    or weight is a fault, and the first one stays.
+    """
     found: dict[str, list[Record]] = {}
-    for record in records:
+    for place, record in records:
         alike = found.setdefault(record.image, [])
-        alike.append(record)
-        known = alike[0]
-        if known.split != record.split:
-            raise DataError(f"{record.image} is in the splits {known.split} and {record.split}: an image has one")
-        if known.weight != record.weight:
-            raise DataError(f"{record.image} has the weights {known.weight:g} and {record.weight:g}: an image has one")
+        known = alike[0] if alike else record
+        if None not in (known.split, record.split) and known.split != record.split:
+            faults.append(Fault(place, f"{known.image} is in the splits {known.split} and {record.split}: give one"))
+        elif known.weight != record.weight:
+            faults.append(
+                Fault(place, f"{known.image} has the weights {known.weight:g} and {record.weight:g}: give one")
+            )
+        else:
+            alike.append(record)
+            if known.split is None and record.split is not None:
+                alike[0] = known.model_copy(update={"split": record.split})
     return [alike[0] if len(alike) == 1 else _union(alike) for alike in found.values()]
 
 
@@ -86,8 +135,8 @@ def _union(alike: Sequence[Record]) -> Record:
     """All records of one image as one. An image that has several labels in a task has none of its own there, but is
     still said to be each.
     """
-    captions = tuple(dict.fromkeys(said for record in alike for said in record.captions))
-    held_out = tuple(dict.fromkeys(said for record in alike for said in record.held_out))
+    captions = one_of_each(said for record in alike for said in record.captions)
+    held_out = one_of_each(said for record in alike for said in record.held_out)
     labels: dict[str, set[str]] = {}
     for task, label in (item for record in alike for item in record.labels.items()):
         labels.setdefault(task, set()).add(label)
@@ -95,55 +144,26 @@ def _union(alike: Sequence[Record]) -> Record:
     return alike[0].model_copy(update={"captions": captions, "held_out": held_out, "labels": own})
 
 
-def _record(directory: Path, row: Row, ignored: Counter[str]) -> Record:
-    image_field = next((name for name in IMAGE_FIELDS if name in row.fields), IMAGE_FIELDS[0])
-    said_field = next((name for name in CAPTION_FIELDS if name in row.fields), None)
-    used = {image_field, said_field, *OPTIONAL_FIELDS}
-    fields = {name: value for name, value in row.fields.items() if name in used}
-    if labels := _labels(row.fields):
-        fields[LABELS_FIELD] = labels
-        used |= {LABEL_FIELD, LABELS_FIELD, *(f"{task}{JOB_SUFFIX}" for task in labels)}
-    if said_field is None and labels:
-        classes = list(map(str, labels.values()))  # what is no text is refused below
-        fields[CAPTION_FIELDS[0]] = [said for label in classes for said in said_in_training(label)]
-        fields.setdefault("held_out", [said for label in classes for said in said_in_evaluation(label)])
-    if fields.get("split") is None:
-        fields["split"] = row.split
-    ignored.update(name for name in row.fields if name not in used)
-    try:
-        record = Record.model_validate(fields)
-    except ValidationError as error:
-        fault = error.errors(include_url=False)[0]
-        raise DataError(f"{row.place}: {'.'.join(map(str, fault['loc']))}: {fault['msg']}") from None
-    return record.model_copy(update={"image": _below(directory, record.image, row)})
+def _records(rows: Iterable[Row], faults: list[Fault]) -> Iterator[tuple[str, Record]]:
+    for row in rows:
+        if isinstance(row.said, str):
+            faults.append(Fault(row.place, row.said))
+        else:
+            yield row.place, _record(row.said)
 
 
-def _labels(fields: Fields) -> dict[str, Any]:
-    """A row's class by task: its `labels`, its `label`, or what SageMaker Ground Truth jobs call class-name."""
-    if isinstance(fields.get(LABELS_FIELD), dict):
-        return dict(fields[LABELS_FIELD])
-    jobs = {name.removesuffix(JOB_SUFFIX): job for name, job in fields.items() if name.endswith(JOB_SUFFIX)}
-    named = {name: job.get("class-name") for name, job in jobs.items() if isinstance(job, dict)}
-    named |= {LABEL_FIELD: fields.get(LABEL_FIELD)}
-    return {task: label for task, label in named.items() if isinstance(label, str) and label.strip()}
-
-
-def _below(directory: Path, image: str, row: Row) -> str:
-    """The image's path below the dataset's folder."""
-    if image.startswith("s3://"):
-        parts = PurePosixPath(image.removeprefix("s3://")).parts[1:]
-        endings = ["/".join(parts[start:]) for start in range(len(parts))]
-        path = next((e for e in endings if ".." not in parts and _is_file(directory / e)), "/".join(parts))
-    else:
-        path = (row.folder / image).as_posix()
-    if not path or PurePosixPath(path).is_absolute() or ".." in PurePosixPath(path).parts or "\0" in path:
-        raise DataError(f"{row.place}: image {image!r} must be a path below the dataset's folder")
-    return path
-
-
-def _is_file(path: Path) -> bool:
-    """A name too long for the file system is no file; `Path.is_file` raises."""
-    try:
-        return path.is_file()
-    except OSError:
-        return False
+def _record(said: Said) -> Record:
+    captions, held_out = said.sentences, said.held_out
+    if not captions:
+        labels = said.labels.values()
+        captions = one_of_each(text for label in labels for text in said_in_training(label))
+        held_out = held_out or one_of_each(text for label in labels for text in said_in_evaluation(label))
+    return Record(
+        image=said.image,
+        captions=captions,
+        held_out=held_out,
+        split=said.split,
+        labels={task or LABEL_FIELD: label for task, label in said.labels.items()},
+        weight=said.weight,
+        id=said.id,
+    )

@@ -5,17 +5,17 @@ Records come from `model.data.readers`. Where none is for validation, a fixed sh
 
 import hashlib
 from collections.abc import Sequence
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, TypeVar
 
 import numpy as np
 import torch
-from pydantic import AliasChoices, BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 
-from model.data.batch import Batch, weighted_rows
+from contract.annotations import Split
+from model.data.batch import Batch, one_of_each, text_key, weighted_rows
 from model.data.images import ImageFiles, RgbImage
 
-Split = Literal["train", "validation", "test"]
 T = TypeVar("T")
 
 VALIDATION_IMAGES = 1000
@@ -25,14 +25,8 @@ class DataError(Exception):
     """A dataset that can't be trained on. The text names the file and line, and what is needed."""
 
 
-IMAGE_FIELDS = ("image", "file_name", "filepath", "source-ref")
-CAPTION_FIELDS = ("captions", "text", "caption", "title")
 LABEL_FIELD = "label"
-LABELS_FIELD = "labels"
-OPTIONAL_FIELDS = ("split", "held_out", "weight", "id")
-"""How datasets name the image and what is said of it, the preferred name first; a class, or one per task, which may
-stand in place of a caption; and what may be absent.
-"""
+"""The task of labels that name none."""
 
 
 class Record(BaseModel):
@@ -44,26 +38,13 @@ class Record(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    image: str = Field(min_length=1, validation_alias=AliasChoices(*IMAGE_FIELDS))
-    captions: tuple[str, ...] = Field(min_length=1, validation_alias=AliasChoices(*CAPTION_FIELDS))
+    image: str = Field(min_length=1)
+    captions: tuple[str, ...] = Field(min_length=1)
     held_out: tuple[str, ...] = ()
     split: Split | None = None
     labels: dict[str, Annotated[str, Field(min_length=1)]] = {}
     weight: float = Field(1.0, ge=0, allow_inf_nan=False)
     id: str | None = None
-
-    @field_validator("captions", "held_out", mode="before")
-    @classmethod
-    def _one_or_many(cls, value: object) -> object:
-        sentences: Sequence[Any] = value if isinstance(value, list | tuple) else [value]
-        if not all(isinstance(said, str) and said.strip() for said in sentences):
-            raise ValueError("give a sentence or a list of sentences, none of them empty")
-        return tuple(dict.fromkeys(" ".join(said.split()) for said in sentences))
-
-    @field_validator("id", mode="before")
-    @classmethod
-    def _number_or_name(cls, value: object) -> object:
-        return str(value) if isinstance(value, int | float) else value
 
 
 class ManifestExamples:
@@ -115,16 +96,21 @@ class ManifestExamples:
 
 
 def _describe(rows: tuple[int, ...], true_of_rows: Sequence[Sequence[str]], said: Sequence[str]) -> Batch:
-    texts = tuple(dict.fromkeys(said))
+    texts = one_of_each(said)
     return Batch(rows, texts, membership(true_of_rows, texts))
 
 
 def membership(captions: Sequence[Sequence[str]], texts: Sequence[str]) -> Tensor:
-    """Whether text t is among the captions of image i: bool [images, texts]"""
-    column = {text: number for number, text in enumerate(texts)}
+    """Whether text t is among the captions of image i, as the model reads them: bool [images, texts]
+
+    Of two texts that are the same to the model both are.
+    """
+    columns: dict[str, list[int]] = {}
+    for number, text in enumerate(texts):
+        columns.setdefault(text_key(text), []).append(number)
     positives = torch.zeros(len(captions), len(texts), dtype=torch.bool)
     for row, sentences in enumerate(captions):
-        positives[row, [column[said] for said in sentences if said in column]] = True
+        positives[row, [column for said in sentences for column in columns.get(text_key(said), ())]] = True
     return positives
 
 

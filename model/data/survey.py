@@ -11,12 +11,13 @@ from typing import get_args
 
 from transformers import PreTrainedTokenizerBase
 
+from contract.annotations import Split
 from contract.hyperparameters import Hyperparameters
 from model.clip.image import open_image
 from model.clip.perceptual_hash import Fingerprint, fingerprint, near_duplicates
 from model.data.quarantine import Unreadable, check_share, read_each
-from model.data.readers import read_dataset
-from model.data.records import DataError, Record, Split, splits_of, training_rows
+from model.data.readers import Fault, read_dataset
+from model.data.records import DataError, Record, splits_of, training_rows
 
 SPLITS = get_args(Split)
 FREQUENT = 5
@@ -37,8 +38,10 @@ class Reading:
 
 @dataclass(frozen=True)
 class Report:
-    """What was found in a dataset. Pairs are the names of two images, `labels` is task to label to number of images,
-    the most frequent first, and the words of captions are those of the shortest, the median and the longest one.
+    """What was found in a dataset. `faults` are rows that can't be taken, `left_out` has why files were not read and
+    how many, `notes` what was taken otherwise than it is written. Pairs are the names of two images, `labels` is task
+    to label to number of images, the most frequent first, and the words of captions are those of the shortest, the
+    median and the longest one.
     """
 
     layout: str
@@ -53,6 +56,9 @@ class Report:
     labels: dict[str, dict[str, int]]
     weights: tuple[float, float]
     ignored_fields: dict[str, int]
+    left_out: dict[str, int]
+    notes: dict[str, int]
+    faults: list[Fault]
     unreadable: list[Unreadable]
     same_file: list[tuple[str, str]]
     same_file_across_splits: list[tuple[str, str]]
@@ -95,6 +101,9 @@ def survey(
         labels={task: dict(found.most_common()) for task, found in labels.items()},
         weights=(min(record.weight for record in records), max(record.weight for record in records)),
         ignored_fields=dict(dataset.ignored_fields),
+        left_out=dataset.findings.left_out,
+        notes=dataset.findings.notes,
+        faults=dataset.faults,
         unreadable=unreadable,
         same_file=same,
         same_file_across_splits=[(one, other) for one, other in same if splits[one] != splits[other]],

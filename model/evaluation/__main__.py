@@ -18,9 +18,10 @@ from pathlib import Path
 import torch
 from pydantic import JsonValue
 
+from contract.layouts.places import shown
 from model.clip.checkpoint import CheckpointError, load_checkpoint
 from model.clip.encode import Clip
-from model.data.readers import read_records
+from model.data.readers import read_dataset
 from model.data.records import DataError
 from model.evaluation.answers import Answers, embed_sentences, retrieval, task_figures, wording_gap, wrong_above_half
 from model.evaluation.bootstrap import changes
@@ -47,8 +48,11 @@ class Measured:
         return {name: figures.model_dump() for name, figures in found.items()}
 
 
-def measure(checkpoint: Path, given: argparse.Namespace) -> Measured:
-    """Ask a checkpoint everything that was asked for. Raises CheckpointError and DataError."""
+def measure(checkpoint: Path, given: argparse.Namespace, *, is_told: bool = True) -> Measured:
+    """Ask a checkpoint everything that was asked for; with `is_told`, say what is left out.
+
+    Raises CheckpointError and DataError.
+    """
     clip = Clip(load_checkpoint(checkpoint))
     measured = Measured(clip)
     if given.scenes:
@@ -59,13 +63,19 @@ def measure(checkpoint: Path, given: argparse.Namespace) -> Measured:
     folders = {*(folder for _, folder in tasks), *given.retrieval}
     images: dict[Path, EmbeddedImages] = {}
     for folder in folders:
-        images[folder] = EmbeddedImages(clip, folder, records_to_ask(read_records(folder)))
-        if unreadable := images[folder].unreadable:
+        dataset = read_dataset(folder)
+        if is_told:
+            told = [*dataset.findings.sentences(), *(f"{one.place}: {one.reason}" for one in dataset.faults)]
+            print(*(shown(f"{folder}: {each}") for each in told), sep="\n", end="\n" if told else "", file=sys.stderr)
+        images[folder] = EmbeddedImages(clip, folder, records_to_ask(dataset.records))
+        if is_told and (unreadable := images[folder].unreadable):
             print(f"{folder}: {unreadable} images can't be opened and are left out", file=sys.stderr)
     for task, folder in tasks:
         if task.name in measured.answers:
             raise DataError(f"there are two tasks called {task.name!r}: give one of them another name")
         asked = images[folder].evaluation_set(task)
+        if is_told and (others := len(images[folder].records) - len(asked.targets)):
+            print(f"{folder}: {others} images have no label of the task {task.name} and are left out", file=sys.stderr)
         measured.answers[task.name] = asked.answers(clip, task.prompts)
         measured.wording[task.name] = wording_gap(clip, asked, task.trained, task.prompts).model_dump()
     for folder in given.retrieval:
@@ -95,7 +105,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     torch.set_num_threads(given.threads)
     try:
         after = measure(given.checkpoint, given)
-        base = measure(given.base, given) if given.base else None
+        base = measure(given.base, given, is_told=False) if given.base else None
     except (CheckpointError, DataError) as error:
         print(error, file=sys.stderr)
         return 1

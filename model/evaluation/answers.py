@@ -11,9 +11,9 @@ from PIL import Image
 from torch import Tensor
 from torch.nn.functional import one_hot
 
+from contract.checkpoints import Calibration
 from contract.metrics import TaskFigures, Tasks, Wording
 from model.clip.calibration import expected_calibration_error
-from model.clip.checkpoint import Calibration
 from model.clip.encode import Clip
 from model.clip.scoring import mean_direction
 

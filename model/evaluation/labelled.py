@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import torch
@@ -14,6 +15,7 @@ from contract.problems import ProblemError
 from contract.questions import Labels, Templates
 from model.clip.encode import Clip
 from model.clip.image import open_image
+from model.data.batch import one_of_each, text_key
 from model.data.class_wording import HELD_OUT_WORDINGS, said_in_evaluation, said_in_training, spoken
 from model.data.records import LABEL_FIELD, DataError, Record, membership
 from model.data.shards import file_bytes
@@ -23,7 +25,7 @@ FIRST = 5
 
 
 class TaskFile(BaseModel):
-    """One task of a tasks file. `data` is a folder in any layout of `model/data/readers.py`, relative to the file;
+    """One task of a tasks file. `data` is a folder in any layout of `contract.layouts`, relative to the file;
     an image's label is its own under the task's name, or the class it has where it has but one.
     """
 
@@ -53,10 +55,18 @@ class LabelledTask:
         label = record.labels.get(self.name, record.labels.get(LABEL_FIELD))
         return None if label is None else spoken(label)
 
+    def number_of(self, record: Record) -> int | None:
+        """Which of its labels a record has, as the model reads them: `circle` is `Circle`."""
+        label = self.label_of(record)
+        return None if label is None else self._numbers.get(text_key(label))
+
+    @cached_property
+    def _numbers(self) -> dict[str, int]:
+        return {text_key(spoken(label)): number for number, label in enumerate(self.labels)}
+
     def is_about(self, records: Iterable[Record]) -> bool:
         """Whether any of the records has one of its labels."""
-        known = {spoken(label) for label in self.labels}
-        return any(self.label_of(record) in known for record in records)
+        return any(self.number_of(record) is not None for record in records)
 
 
 class EmbeddedImages:
@@ -80,16 +90,16 @@ class EmbeddedImages:
 
     def evaluation_set(self, task: LabelledTask) -> EvaluationSet:
         """The images that have one of the task's labels. Raises DataError if there are none."""
-        number = {spoken(label): place for place, label in enumerate(task.labels)}
-        said = [task.label_of(record) for record in self.records]
-        rows = [row for row, label in enumerate(said) if label in number]
+        numbers = [task.number_of(record) for record in self.records]
+        rows = [row for row, number in enumerate(numbers) if number is not None]
         if not rows:
-            found = ", ".join(sorted({label for label in said if label})[:FIRST]) or "none"
+            said = {label for record in self.records if (label := task.label_of(record))}
+            found = ", ".join(sorted(said)[:FIRST]) or "none"
             raise DataError(
                 f"no image has a label of the task {task.name!r}: its labels begin with "
                 f"{', '.join(task.labels[:FIRST])}; those of the images are {found}"
             )
-        targets = torch.tensor([number[label] for row in rows if (label := said[row]) is not None])
+        targets = torch.tensor([number for number in numbers if number is not None])
         return EvaluationSet(self.embeds[rows], targets, torch.tensor(rows))
 
 
@@ -106,6 +116,8 @@ def read_tasks(path: Path) -> list[tuple[LabelledTask, Path]]:
     found = []
     for task in tasks:
         names = tuple(label.label for label in task.labels)
+        if len(one_of_each(map(spoken, names))) < len(names):
+            raise DataError(f"{path}: two labels of the task {task.name!r} are the same to the model: give one of them")
         said = [each.annotations or [form.replace("{}", each.label) for form in task.templates] for each in task.labels]
         found.append((LabelledTask(task.name, names, said), path.parent / task.data))
     return found
@@ -113,12 +125,12 @@ def read_tasks(path: Path) -> list[tuple[LabelledTask, Path]]:
 
 def own_tasks(records: Sequence[Record]) -> list[LabelledTask]:
     """A task for each kind of label that the records carry, asked in the wordings kept out of training. Labels that are
-    said alike are one.
+    the same to the model are one.
     """
     names = dict.fromkeys(name for record in records for name in record.labels)
     found = []
     for name in names:
-        labels = sorted({spoken(record.labels[name]) for record in records if name in record.labels})
+        labels = sorted(one_of_each(spoken(record.labels[name]) for record in records if name in record.labels))
         found.append(LabelledTask(name, tuple(labels), [said_in_evaluation(label) for label in labels]))
     return [task for task in found if len(task.labels) > 1]
 
@@ -133,5 +145,5 @@ def records_to_ask(records: Sequence[Record]) -> list[Record]:
 
 def captions_truth(records: Sequence[Record]) -> tuple[list[str], Tensor]:
     """The different captions, and which image has which: bool [images, texts]"""
-    texts = list(dict.fromkeys(said for record in records for said in record.captions))
+    texts = list(one_of_each(said for record in records for said in record.captions))
     return texts, membership([record.captions for record in records], texts)

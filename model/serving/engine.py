@@ -13,7 +13,7 @@ import orjson
 import torch
 
 from contract.answers import LabelScore, arrange, render_classify
-from contract.problems import BadRequest, ProblemError
+from contract.problems import BadRequest, InternalError, ProblemError
 from contract.requests import ClassifyRequest, EmbedRequest, ImageSource, InspectRequest, Request, S3Object
 from model.clip.encode import Clip
 from model.clip.scoring import rank, score
@@ -21,7 +21,7 @@ from model.serving.admission import Work
 from model.serving.budget import within_budget
 from model.serving.decoder import Template
 from model.serving.decoders import Decoders, Share
-from model.serving.labels import LabelCache, LabelSet, LabelSets
+from model.serving.labels import NO_TEXT_VECTOR, LabelCache, LabelSet, LabelSets
 from model.serving.observe import Metrics, Trace
 from model.serving.towers import Towers
 from model.serving.workers import WEDGED_S, Workers
@@ -31,6 +31,9 @@ SCORES_AT_ONCE = 2_000
 
 DECODES_PER_TURN = 8
 """Of one request, per decoder: so long others wait for one at most."""
+
+NOT_NUMBERS_IN_A_ROW = 8
+"""Vectors of images that are no numbers, without one between them that is: then it is the model, and no image."""
 
 Result = TypeVar("Result")
 Opened = torch.Tensor | ProblemError
@@ -58,10 +61,13 @@ class Engine:
         self._workers = Workers(towers, metrics.batches.observe, wedged_s)
         self.labels = LabelCache(self._workers.embed_texts, label_cache_rows)
         self.label_sets = LabelSets(self.labels, label_cache_rows)
+        self._not_numbers = 0
 
     @property
     def fault(self) -> str | None:
         """Why this process should be replaced, or None."""
+        if self._not_numbers >= NOT_NUMBERS_IN_A_ROW:
+            return f"the model's last {self._not_numbers} vectors were no numbers (NaN or infinite)"
         return self._workers.fault or self.decoders.fault
 
     async def answer(self, parse: Callable[[], Request], trace: Trace, work: Work) -> bytes:
@@ -143,6 +149,8 @@ class Engine:
         for name, question in request.parameters.questions.items() if good else ():
             embeds = label_sets[name].embeds
             scores = score(embeds, torch.stack(good), self.clip.logit_scale, self.clip.calibration)  # [B, L]
+            if not torch.isfinite(scores).all():
+                raise InternalError("the model's scores are no numbers (NaN or infinite): quote the request id")
             for answer, row in zip(answers, scores, strict=True):
                 answer[name] = rank(question, row)
         remaining = iter(answers)
@@ -172,8 +180,16 @@ class Engine:
                 embedded = await _all(queued)
                 model["queue"] = max((waited_s for _, waited_s in embedded), default=0.0)
             remaining = iter(embedded)
-            images += [each if isinstance(each, ProblemError) else next(remaining)[0] for each in opened]
+            images += [each if isinstance(each, ProblemError) else self._checked(next(remaining)[0]) for each in opened]
         return images
+
+    def _checked(self, vector: torch.Tensor) -> Opened:
+        """An image's vector, or its problem if it is no vector."""
+        if torch.isfinite(vector).all():
+            self._not_numbers = 0
+            return vector
+        self._not_numbers += 1
+        return InternalError("the model made no numbers of this image (NaN or infinite): quote the request id")
 
     async def _text_embeds(self, texts: Sequence[str], trace: Trace) -> list[torch.Tensor]:
         known = self.labels.misses
@@ -181,7 +197,10 @@ class Engine:
             found = await self.labels.embed(texts)
         trace.met_new_labels = self.labels.misses != known
         trace.truncated_prompts = sum(embedding.truncated for embedding in found.values())
-        return [found[text].vector for text in texts]
+        vectors = [found[text].vector for text in texts]
+        if any(not torch.isfinite(vector).all() for vector in vectors):
+            raise InternalError(NO_TEXT_VECTOR)
+        return vectors
 
     async def _label_sets(self, questions: dict[str, Any], trace: Trace) -> dict[str, LabelSet]:
         known = self.labels.misses

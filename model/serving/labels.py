@@ -13,13 +13,15 @@ from dataclasses import dataclass
 
 import orjson
 
-from contract.problems import TooManyRequests
+from contract.problems import InternalError, TooManyRequests
 from contract.questions import Question
 from model.clip.encode import TextEmbedding
 from model.clip.scoring import LabelEmbeds, label_embeds, prompts_of
 
 TEXT_BATCH = 64
 """Bounds one turn on the device, so that a long request can't hold up the short ones behind it."""
+
+NO_TEXT_VECTOR = "the model made no numbers of a text (NaN or infinite): quote the request id"
 
 PROMPTS_AT_ONCE = 1_000
 """More are gathered in a thread: 20,000 take some 80 ms, in which the event loop would answer nobody."""
@@ -136,7 +138,9 @@ class LabelSets:
         return len(self._known)
 
     async def embed(self, question: Question) -> LabelSet:
-        """The question's label set; its texts are encoded if they are new. Raises what `LabelCache.embed` raises."""
+        """The question's label set; its texts are encoded if they are new. Raises what `LabelCache.embed` raises,
+        and InternalError if the model makes no numbers of them.
+        """
         key = _content(question)
         if (known := self._known.get(key)) is not None:
             self._known.move_to_end(key)
@@ -149,6 +153,8 @@ class LabelSets:
             embeds = await asyncio.to_thread(label_embeds, question, vectors)
         else:
             embeds = label_embeds(question, vectors)
+        if not embeds.are_finite:
+            raise InternalError(NO_TEXT_VECTOR)
         truncated = sum(embedding.truncated for embedding in found.values())
         new = LabelSet(embeds, truncated)
         if key in self._known:  # two requests came with it at once

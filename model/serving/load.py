@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 
 from contract.containers import Precision, ServeSettings
-from model.clip.checkpoint import is_checkpoint, load_checkpoint
+from model.clip.checkpoint import CheckpointError, is_checkpoint, load_checkpoint
 from model.clip.device import DeviceError, describe_cuda, free_cores, multiplies_bf16, pick_device
 from model.clip.encode import Clip
 from model.serving.decoder import Template
@@ -51,7 +51,7 @@ def load_engine(settings: ServeSettings, metrics: Metrics) -> tuple[Engine, floa
     engine = Engine(
         clip, towers, metrics, template, decoders=settings.decoders, label_cache_rows=settings.label_cache_rows
     )
-    image_s = _warm_up(clip, towers)
+    image_s = warm_up(clip, towers)
     template.wait_until_up()
     gc.collect()
     gc.freeze()  # a collection would look at torch's and transformers' objects again and again, which stay for good
@@ -113,15 +113,20 @@ def build_towers(clip: Clip, precision: Precision, workers: int | None) -> Tower
     return towers
 
 
-def _warm_up(clip: Clip, towers: Towers) -> float:
-    """Use what requests will use, every batch size in every worker at once; what one image takes then, in seconds."""
+def warm_up(clip: Clip, towers: Towers) -> float:
+    """Use what requests will use, every batch size in every worker at once; what one image takes then, in seconds.
+
+    Raises CheckpointError if what comes out are no numbers: weights that are can be too large for the precision.
+    """
     Image.init()
     Image.new("RGB", (640, 480)).save(file := io.BytesIO(), "JPEG")
-    towers.embed_texts(["a photo of something"] * TEXT_BATCH)
+    vectors = [embedding.vector for embedding in towers.embed_texts(["a photo of something"] * TEXT_BATCH)]
     with ThreadPoolExecutor(len(towers.workers)) as pool:
         for size in towers.batch_sizes:
             batches = [clip.blank_pixels(size) for _ in towers.workers]
-            list(pool.map(lambda embed, batch: embed(batch), towers.workers, batches))
+            vectors += pool.map(lambda embed, batch: embed(batch), towers.workers, batches)
+    if not all(torch.isfinite(each).all() for each in vectors):
+        raise CheckpointError(f"{clip.version} makes no numbers of an image or a text (NaN or infinite)")
     started_s = time.perf_counter()
     towers.workers[0](clip.preprocess(clip.open(file.getvalue())[0]).unsqueeze(0))
     return time.perf_counter() - started_s

@@ -14,7 +14,7 @@ from starlette.requests import ClientDisconnect, Request
 
 from contract.containers import ServeSettings
 from contract.invocation import AnswerAttributes, InvocationAttributes
-from contract.limits import CONTAINER_TIMEOUT_S, MAX_INVOCATION_BYTES
+from contract.limits import CONTAINER_TIMEOUT_S, LAMBDA_TIMEOUT_S, MAX_INVOCATION_BYTES
 from contract.problems import GatewayTimeout, PayloadTooLarge, ProblemError, ServiceUnavailable, TooManyRequests
 from contract.requests import parse_request
 from model.serving.admission import Admission
@@ -170,6 +170,8 @@ def _seconds_left(attributes: InvocationAttributes) -> float:
     if attributes.deadline_epoch_ms is None:
         return CONTAINER_TIMEOUT_S
     left_ms = attributes.deadline_epoch_ms - int(time.time() * 1000)  # whole numbers: any caller's number fits
+    if left_ms < -LAMBDA_TIMEOUT_S * 1000:  # nobody has waited for so long: it was read off another clock
+        return CONTAINER_TIMEOUT_S
     return min(CONTAINER_TIMEOUT_S * 1000, left_ms) / 1000
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from pydantic import BaseModel, JsonValue
 
+from contract.checkpoints import CheckpointMetadata
 from contract.metrics import Metrics
-from model.clip.checkpoint import CheckpointMetadata
 from model.evaluation.chart import learning_curve
 from model.evaluation.report import changes_table, markdown, tasks_table, wording_table
 

@@ -15,13 +15,15 @@ Hyperparameters come from /opt/ml/input/config/hyperparameters.json, or as name=
 goes on from its newest checkpoint; SIGTERM ends it after the present step with a usable model.
 """
 
+import errno
 import json
 import os
+import shutil
 import sys
 import time
 import traceback
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from threading import Event
@@ -31,6 +33,7 @@ from torch.utils.tensorboard import SummaryWriter
 
 from contract.containers import TrainSettings
 from contract.hyperparameters import Hyperparameters
+from contract.layouts.places import shown
 from contract.settings import SettingsError
 from model.clip.checkpoint import CheckpointError
 from model.clip.device import DeviceError
@@ -42,6 +45,9 @@ from model.training.loop import Diverged, Loop
 from model.training.publish import export, export_unfinished
 from model.training.start import load_start
 from model.training.state import ResumeError, StateFolder
+
+LEAST_FREE_BYTES = 1_000_000
+"""With less, a write that failed has failed for want of room."""
 
 CALLERS_FAULTS = (SettingsError, DataError, CheckpointError, DeviceError, ResumeError, Diverged)
 
@@ -85,13 +91,26 @@ def main(arguments: Sequence[str] = ()) -> int:
         sentence = str(error)
         if not isinstance(error, CALLERS_FAULTS):
             traceback.print_exc()
-            sentence = f"training broke off: {type(error).__name__}: {error}"
-        line = " ".join(sentence.split())
+            sentence = _disk_full(settings, error) or f"training broke off: {type(error).__name__}: {error}"
+        line = shown(" ".join(sentence.split()))  # a file's name may be no text
         print(line, file=sys.stderr, flush=True)
-        settings.failure_file.parent.mkdir(parents=True, exist_ok=True)
-        settings.failure_file.write_text(line + "\n")
+        with suppress(OSError):  # a full disk may have no room for it, either
+            settings.failure_file.parent.mkdir(parents=True, exist_ok=True)
+            settings.failure_file.write_text(line + "\n", encoding="utf-8")
         return 1
     return 0
+
+
+def _disk_full(settings: TrainSettings, error: Exception) -> str | None:
+    """The sentence for a full disk. Not every library says so: torch's writer reports a failed write and no reason."""
+    free_bytes = shutil.disk_usage(settings.base_dir).free
+    if getattr(error, "errno", None) not in (errno.ENOSPC, errno.EDQUOT) and free_bytes >= LEAST_FREE_BYTES:
+        return None
+    return (
+        f"the disk is full: {free_bytes:,} bytes are free in {settings.base_dir}. The dataset, decoded images and two "
+        "checkpoints need room: give the job a larger volume (training_volume_gb), then train again; what was saved "
+        "is gone on from"
+    )
 
 
 def read_hyperparameters(settings: TrainSettings, arguments: Sequence[str]) -> Hyperparameters:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from transformers import CLIPModel
 
-from model.clip.checkpoint import CheckpointMetadata
+from contract.checkpoints import CheckpointMetadata
 from model.clip.encode import Clip
 from model.data.batch import Batch
 from model.evaluation.answers import BATCH, embed_sentences

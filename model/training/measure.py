@@ -6,10 +6,10 @@ from pathlib import Path
 
 from torch import Tensor
 
+from contract.checkpoints import Calibration
 from contract.hyperparameters import Hyperparameters
 from contract.metrics import Change, Metrics, WinLoss
 from model.clip.calibration import Pairs, fit_calibration
-from model.clip.checkpoint import Calibration
 from model.clip.encode import Clip
 from model.data.readers import read_records
 from model.data.records import Record, some_of, splits_of

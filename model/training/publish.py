@@ -4,9 +4,10 @@ from collections.abc import Mapping
 
 import torch
 
+from contract.checkpoints import Calibration, CheckpointMetadata
 from contract.containers import TrainSettings
 from contract.metrics import Metrics, Validation
-from model.clip.checkpoint import Calibration, CheckpointMetadata, load_checkpoint, save_checkpoint
+from model.clip.checkpoint import load_checkpoint, save_checkpoint
 from model.clip.golden import write_golden
 from model.evaluation.answers import mean_accuracy
 from model.evaluation.report import print_figures

@@ -10,7 +10,7 @@ from math import ceil
 
 import torch
 
-from model.data.batch import Batch, Examples
+from model.data.batch import Batch, Examples, one_of_each, text_key
 from model.data.images import RgbImage
 
 
@@ -35,11 +35,11 @@ class Replay:
         replayed = min(round(size * self.share), size - 1)
         new, old = self.new.batch(step, size - replayed), self.old.batch(step, replayed)
         rows = (*new.rows, *(~row for row in old.rows))
-        texts = tuple(dict.fromkeys((*new.texts, *old.texts)))
-        column = {text: number for number, text in enumerate(texts)}
+        texts = one_of_each((*new.texts, *old.texts))
+        column = {text_key(text): number for number, text in enumerate(texts)}
         positives, known = torch.zeros(2, len(rows), len(texts), dtype=torch.bool)
         for part, where in ((new, slice(len(new.rows))), (old, slice(len(new.rows), None))):
-            columns = [column[text] for text in part.texts]
+            columns = [column[text_key(text)] for text in part.texts]
             positives[where, columns] = part.positives
             known[where, columns] = True
         return Batch(rows, texts, positives, known)

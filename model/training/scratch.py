@@ -11,7 +11,8 @@ import torch
 from tokenizers import pre_tokenizers
 from transformers import CLIPConfig, CLIPImageProcessorPil, CLIPModel, CLIPTextConfig, CLIPTokenizer, CLIPVisionConfig
 
-from model.clip.checkpoint import Checkpoint, CheckpointMetadata
+from contract.checkpoints import CheckpointMetadata
+from model.clip.checkpoint import Checkpoint
 from model.world.drawing import IMAGE_SIZE
 
 CONTEXT_LENGTH = 48

@@ -2,21 +2,25 @@
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 from contract.containers import TrainSettings
 from contract.hyperparameters import Hyperparameters
+from contract.layouts.places import shown
 from model.clip.checkpoint import Checkpoint, load_checkpoint
 from model.data.batch import Examples
 from model.data.images import open_images
-from model.data.quarantine import quarantine
-from model.data.readers import read_records
+from model.data.quarantine import Unreadable, quarantine
+from model.data.readers import Dataset, read_dataset
 from model.data.records import ManifestExamples
 from model.training.distributed import Ranks
 from model.training.recipe import Recipe
 from model.training.replay import Replay
 from model.training.scratch import small_checkpoint, small_processor
 from model.world.examples import world_of
+
+TOLD_FAULTS = 20
 
 UNRELATED_TO_TRAINING = {
     *("threads", "selection_scenes", "evaluation_scenes"),
@@ -44,22 +48,42 @@ def load_base(settings: TrainSettings, asked: Hyperparameters) -> Checkpoint | N
     return None if asked.init == "scratch" else load_checkpoint(settings.start_dir)
 
 
-def load_channel(settings: TrainSettings, asked: Hyperparameters, base: Checkpoint | None) -> ManifestExamples | None:
-    """The train channel without its unreadable images, which are listed in a file; None: the world is the data.
+def load_channel(
+    settings: TrainSettings, asked: Hyperparameters, base: Checkpoint | None, *, is_told: bool = True
+) -> ManifestExamples | None:
+    """The train channel without its unreadable images and the rows that can't be taken, which are listed in a file, and
+    told in the log if `is_told`; None: the world is the data.
 
     Raises DataError.
     """
     if asked.data == "world":
         return None
     processor = base.processor if base else small_processor()
-    records = read_records(settings.train_dir)
+    dataset = read_dataset(settings.train_dir)
+    records = dataset.records
     pictures = open_images(settings.train_dir, processor, len(records), asked.kept_pixels_bytes, settings.pixels_dir)
     with pictures.filling():
         readable, bad = quarantine(settings.train_dir, records, pictures.add, asked.max_unreadable_share, asked.threads)
-    if bad:
+    if bad or dataset.faults:
         settings.quarantine_file.parent.mkdir(parents=True, exist_ok=True)
-        settings.quarantine_file.write_text("".join(json.dumps(asdict(one)) + "\n" for one in bad))
+        listed = [*map(asdict, dataset.faults), *map(asdict, bad)]
+        lines = [json.dumps(one) + "\n" for one in listed]
+        settings.quarantine_file.write_text("".join(lines))
+    if is_told:
+        tell(dataset, bad)
     return ManifestExamples(pictures, readable, asked.captions_per_image, asked.validation_share, asked.seed)
+
+
+def tell(dataset: Dataset, bad: Sequence[Unreadable]) -> None:
+    """What was read and what was left out, in the log."""
+    print(f"data: {dataset.layout}, {len(dataset.records) - len(bad):,} images")
+    for sentence in dataset.findings.sentences():
+        print(shown(f"data: {sentence}"))
+    left_out = [*((one.place, one.reason) for one in dataset.faults), *((one.image, one.reason) for one in bad)]
+    if left_out:
+        print(f"data: left out: {len(left_out):,} rows or images, all of them in quarantine.jsonl; the first:")
+    for place, reason in left_out[:TOLD_FAULTS]:
+        print(shown(f"data: {place}: {reason}"), flush=True)
 
 
 def prepare(asked: Hyperparameters, base: Checkpoint | None, channel: ManifestExamples | None, ranks: Ranks) -> Start:
@@ -77,4 +101,4 @@ def prepare(asked: Hyperparameters, base: Checkpoint | None, channel: ManifestEx
 def load_start(settings: TrainSettings, asked: Hyperparameters, ranks: Ranks) -> Start:
     """All of it. Raises CheckpointError and DataError."""
     base = load_base(settings, asked)
-    return prepare(asked, base, load_channel(settings, asked, base), ranks)
+    return prepare(asked, base, load_channel(settings, asked, base, is_told=ranks.is_first), ranks)

@@ -3,11 +3,15 @@
 import base64
 import json
 
+from hypothesis import strategies as st
+
 from contract.requests import ClassifyRequest, parse_request
 
 IMAGE = bytes(range(256)) + b"\r\n--\r\n\r\n"
 PNG = "image/png"
 JSON = "application/json"
+TEXTS = st.text(st.characters(exclude_categories=("Cs",), exclude_characters="\0\ufffd"), min_size=1, max_size=30)
+"""What may be said, but for blanks alone."""
 
 
 def encoded(image: bytes = IMAGE) -> str:

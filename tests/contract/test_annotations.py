@@ -121,6 +121,23 @@ def test_the_same_annotation_has_the_same_id_and_another_has_another() -> None:
     assert annotation_id(SHA256, cat) == annotation_id(SHA256, again) != annotation_id(SHA256, dog)
 
 
+def test_an_annotation_in_another_spelling_is_the_same_to_the_model_and_so_the_same_record() -> None:
+    said = [
+        {"label": "Cat", "sentences": ["a cat", "A  cat", "it purrs"]},
+        {"label": "cat ", "sentences": ["A cat", "It purrs"]},
+    ]
+    first, second = (validate(AnnotationBody, each) for each in said)
+    assert first.sentences == ["a cat", "it purrs"] and annotation_id(SHA256, first) == annotation_id(SHA256, second)
+
+
+def test_sentences_in_a_text_are_what_their_json_says_in_every_encoding() -> None:
+    written = '["a cat, asleep", "it purrs"]'
+    (from_json,), _ = parse_annotations(JSON, json.dumps({"image": encoded(), "sentences": written}).encode(), {})
+    (from_query,), _ = parse_annotations(PNG, IMAGE, {"sentences": [written]})
+    for entry in (from_json, from_query):
+        assert isinstance(entry.body, AnnotationBody) and entry.body.sentences == ["a cat, asleep", "it purrs"]
+
+
 def test_an_images_records_are_found_by_their_keys() -> None:
     id = annotation_id(SHA256, validate(AnnotationBody, {"label": "cat"}))
     key = annotation_key("pets", id)

@@ -3,6 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from contract.invocation import AnswerAttributes, InvocationAttributes
+from contract.limits import MODEL_VERSION_HEADER
 
 
 def test_both_directions_read_what_they_write() -> None:
@@ -29,3 +30,8 @@ def test_a_truncated_text_is_a_warning() -> None:
     assert headers["warning"].startswith('299 wordsight "3 texts are longer than the 77 tokens')
     assert headers["x-model-version"] == "v1" and headers["server-timing"] == "model;dur=20.0"
     assert "warning" not in AnswerAttributes("v1").headers()
+
+
+def test_a_version_that_no_header_can_hold_breaks_no_answer() -> None:
+    headers = AnswerAttributes.decode(AnswerAttributes("one\r\nset-cookie: a=ü").encode()).headers()
+    assert headers[MODEL_VERSION_HEADER] == "one??set-cookie: a=?"

@@ -1,6 +1,8 @@
+import json
+
 import pytest
 
-from contract.problems import PROBLEMS, BadRequest, Problem, ProblemError, shorten
+from contract.problems import PROBLEMS, BadRequest, Problem, ProblemError, names_in_words, shorten, shown
 
 
 @pytest.mark.parametrize("problem", PROBLEMS.values())
@@ -23,3 +25,23 @@ def test_the_request_id_and_when_to_retry_are_told_only_where_they_are_known() -
 
 def test_a_long_text_is_cut_and_marked_as_cut() -> None:
     assert shorten("a" * 60) == "a" * 60 and shorten("a" * 61) == "a" * 59 + "…" and shorten("abc", 2) == "a…"
+
+
+@pytest.mark.parametrize("character", ["a", "é", "\N{FISH}", "\ud800", '"', "\0"])
+def test_no_problem_is_larger_than_64_kb_or_holds_half_a_character(character: str) -> None:
+    body = BadRequest(f"got {character * 4_000_000}").body("request-1")
+    assert len(json.dumps(body)) < 64_000 and json.dumps(body, ensure_ascii=False).encode()
+    assert str(body["detail"]).startswith("got ") and str(body["detail"]).endswith("…")
+
+
+def test_a_value_is_quoted_by_the_beginning_of_its_json() -> None:
+    nested: list[object] = []
+    for _ in range(900):
+        nested = [nested]
+    assert shown({"a": [1, "é"]}) == '{"a": [1, "\\u00e9"]}' and shown("x" * 5_000_000) == '"' + "x" * 58 + "…"
+    assert shown(nested) == "[" * 59 + "…" and shown({"k" * 99: 1}) == '{"' + "k" * 57 + "…"
+
+
+def test_names_that_somebody_made_up_are_told_shortened_and_not_all_of_them() -> None:
+    assert names_in_words(["a", "b"]) == "a, b" and names_in_words("abcdefg") == "a, b, c, d, e, and 2 more"
+    assert names_in_words(["x" * 99]) == "x" * 59 + "…"

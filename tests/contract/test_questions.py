@@ -8,7 +8,7 @@ from contract import limits
 from contract.problems import BadRequest, PayloadTooLarge
 from contract.questions import MAX_TASK_BYTES, Question, Task, task_key, task_name
 from contract.validation import validate
-from tests.contract.encodings import IMAGE, as_json, as_named, encoded, labels
+from tests.contract.encodings import IMAGE, as_json, as_named, as_raw, encoded, labels
 
 
 def test_tasks_inherit_what_is_said_beside_them() -> None:
@@ -69,6 +69,79 @@ def test_annotations_stand_for_their_label_and_templates_for_the_others() -> Non
 def test_a_bad_parameter_is_named_with_what_is_allowed(asked: dict[str, object], words: str) -> None:
     with pytest.raises(BadRequest, match=words):
         as_json(encoded(), **asked)
+
+
+@pytest.mark.parametrize(
+    ("text", "twin"), [("Fish", "fish"), ("fish", "fish "), ("caf\u00e9", "cafe\u0301"), ("a  cat", "a cat")]
+)
+def test_labels_that_are_the_same_to_the_model_are_refused_in_both_their_spellings(text: str, twin: str) -> None:
+    with pytest.raises(BadRequest, match=f"the labels {text!r} and {twin!r} are the same to the model"):
+        as_json(encoded(), candidate_labels=["dog", text, {"label": twin, "annotations": ["it swims"]}])
+
+
+def test_a_threshold_names_its_label_in_any_spelling() -> None:
+    asked = as_json(encoded(), candidate_labels=["Fish", "dog"], thresholds={"fish ": 0.7, "dog": 0.2}).parameters
+    assert asked.thresholds == {"Fish": 0.7, "dog": 0.2} and asked.threshold_of("Fish") == 0.7
+    with pytest.raises(BadRequest, match="thresholds names the label 'Fish' twice"):
+        as_json(encoded(), candidate_labels=["Fish", "dog"], thresholds={"fish": 0.7, "FISH": 0.2})
+
+
+def test_sentences_that_are_the_same_to_the_model_count_once() -> None:
+    cat = {"label": "cat", "annotations": ["a cat", "it purrs", "A  cat"]}
+    asked = as_json(encoded(), candidate_labels=[cat, "dog"], hypothesis_template=["a {}", "a {}", "{}!"]).parameters
+    assert [asked.prompts(label) for label in asked.candidate_labels] == [["a cat", "it purrs"], ["a dog", "dog!"]]
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ({"candidate_labels": '["fish, fried", "car"]'}, {"candidate_labels": ["fish, fried", "car"]}),
+        ({"tasks": '{"t": {"candidate_labels": "a,b"}}'}, {"tasks": {"t": {"candidate_labels": ["a", "b"]}}}),
+        (
+            {"candidate_labels": "a,b", "hypothesis_template": '["{}", "a {}"]', "thresholds": '{"a": 0.5}'},
+            {"candidate_labels": "a,b", "hypothesis_template": ["{}", "a {}"], "thresholds": {"a": 0.5}},
+        ),
+    ],
+)
+def test_json_in_a_text_is_what_it_says_in_every_encoding(written: dict[str, str], meant: dict[str, object]) -> None:
+    fields = {name: [text] for name, text in written.items()}
+    assert as_json(encoded(), **written).parameters == as_json(encoded(), **meant).parameters
+    assert as_raw(**fields).parameters == as_json(encoded(), **meant).parameters
+    assert as_named(task='["a", "b"]').parameters.task_names == ["a", "b"]
+
+
+def test_what_looks_like_json_and_is_none_is_refused() -> None:
+    with pytest.raises(BadRequest, match=r"candidate_labels: is not valid JSON"):
+        as_json(encoded(), candidate_labels="[fish, car")
+
+
+@pytest.mark.parametrize(
+    ("asked", "words"),
+    [
+        ({"candidate_labels": "a," * 2_000_000}, "more than 250,000 values|commas, at most 10000 labels"),
+        ({"candidate_labels": "a," * 20_001}, "20001 commas, at most 10000 labels"),
+        ({"candidate_labels": [1] * 200_000}, "200000 are given, at most 10000"),
+        ({"candidate_labels": [{"label": "a", "annotations": [1] * 20_001}]}, "20001 annotations, at most 20000"),
+        ({"candidate_labels": ["a", dict.fromkeys(map(str, range(99_999)), 1)]}, 'a label is text or .* got {"0": 1'),
+        ({"candidate_labels": "a,b", "hypothesis_template": ["{}"] * 1001}, "1001 are given, at most 1000"),
+        ({"candidate_labels": "a,b", "thresholds": {str(n): 1 for n in range(10_001)}}, "at most 10000"),
+        ({"candidate_labels": ["a", "b" * 999], "hypothesis_template": "{}{}{}"}, "2997 characters .* 3 places"),
+        ({"tasks": {str(n): {} for n in range(33)}}, "tasks: 33 are given, at most 32"),
+        ({"tasks": {t: {"candidate_labels": ",".join(map(str, range(9_000)))} for t in "abc"}}, "27000 prompts"),
+        ({"tasks": {t: dict.fromkeys(map(str, range(9_000)), 1) for t in "abc"}}, "tasks.a: 9000 fields"),
+        ({"task": ["a"] * 33}, "task.*33 are given, at most 32"),
+    ],
+    ids=range(12),
+)
+def test_what_is_too_much_is_counted_before_it_is_built(asked: dict[str, object], words: str) -> None:
+    with pytest.raises(BadRequest, match=words) as caught:
+        as_json(encoded(), **asked)
+    assert len(caught.value.detail) < 500
+
+
+def test_a_template_may_hold_its_place_several_times_if_the_prompts_stay_short() -> None:
+    asked = as_json(encoded(), candidate_labels=["a", "b" * 999], hypothesis_template="{}, {}").parameters
+    assert asked.prompts(asked.candidate_labels[0]) == ["a, a"]
 
 
 def test_a_lone_label_is_fine_on_its_own_scale() -> None:

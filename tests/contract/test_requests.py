@@ -3,6 +3,7 @@
 import base64
 import json
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -12,7 +13,12 @@ from contract import limits
 from contract.problems import BadRequest, PayloadTooLarge, ProblemError
 from contract.questions import Parameters
 from contract.requests import ClassifyRequest, EmbedRequest, InspectRequest, S3Object, parse_request, to_multipart
-from tests.contract.encodings import IMAGE, JSON, PNG, as_form, as_json, as_raw, encoded
+from contract.texts import same_to_the_model
+from tests.contract.encodings import IMAGE, JSON, PNG, TEXTS, as_form, as_json, as_raw, encoded
+
+NAMES = st.sampled_from(
+    ["inputs", "images", "texts", "s3_key", "operation", "label", "annotations", "parameters", *Parameters.model_fields]
+)
 
 
 def test_json_raw_and_form_ask_the_same() -> None:
@@ -40,7 +46,10 @@ def test_base64_may_be_wrapped_in_lines_and_be_a_data_uri() -> None:
     assert as_json("data:image/png;base64," + wrapped, candidate_labels="a,b").images == [IMAGE * 9]
 
 
-@given(st.binary(min_size=1), st.lists(st.text(min_size=1).filter(str.strip), min_size=2, max_size=5, unique=True))
+@given(
+    st.binary(min_size=1),
+    st.lists(TEXTS.filter(str.strip), min_size=2, max_size=5, unique_by=same_to_the_model),
+)
 def test_what_the_lambda_writes_the_container_reads(image: bytes, words: list[str]) -> None:
     sent = as_json(encoded(image), candidate_labels=words, hypothesis_template=["{}", "a {}"], threshold=0.25)
     received = parse_request(*to_multipart(sent, [image, image]))
@@ -130,6 +139,35 @@ def test_image_bytes_are_limited_together() -> None:
     half = bytes(limits.MAX_INLINE_IMAGE_BYTES // 2 + 1)
     with pytest.raises(PayloadTooLarge, match="shrink them to 1024 px"):
         as_form(("image", "a", half), ("image", "b", half), ("candidate_labels", "", b"a,b"))
+
+
+ANYTHING = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.just(encoded()),
+    lambda values: st.lists(values) | st.dictionaries(st.text() | NAMES, values),
+)
+
+
+@given(
+    st.dictionaries(NAMES, ANYTHING),
+    st.sampled_from([JSON, "Application/JSON; charset=idna"]),
+    st.sampled_from([None, "classify", "embed", "inspect"]),
+)
+def test_no_json_at_all_makes_the_parser_fail_otherwise(body: dict[str, object], content_type: str, asks: Any) -> None:
+    try:
+        parse_request(content_type, json.dumps(body).encode(), operation=asks)
+    except ProblemError as problem:
+        assert problem.status in (400, 413) and problem.detail.encode()
+
+
+@given(st.dictionaries(NAMES, st.lists(st.text(), min_size=1)), st.text())
+def test_no_query_and_no_content_type_make_the_parser_fail_otherwise(
+    query: dict[str, list[str]], content_type: str
+) -> None:
+    for each in (PNG, content_type, f"multipart/form-data; boundary={content_type}"):
+        try:
+            parse_request(each, IMAGE, query)
+        except ProblemError as problem:
+            assert problem.status in (400, 413, 415) and problem.detail.encode()
 
 
 @given(st.sampled_from([JSON, PNG, "multipart/form-data; boundary=XX"]), st.binary())

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from transformers import AutoTokenizer
 
-from contract.texts import same_to_the_model
+from contract.texts import distinct, distinct_each, same_to_the_model, twins
 
 TOKENIZER = AutoTokenizer.from_pretrained("model/shipped")
 
@@ -58,3 +58,13 @@ def test_it_is_the_same_exactly_where_the_tokens_are(text: str, other: str) -> N
 def test_what_the_model_reads_stays_what_it_is(text: str) -> None:
     assert same_to_the_model(same_to_the_model(text)) == same_to_the_model(text)
     assert tokens(same_to_the_model(text)) == tokens(text)
+
+
+@given(st.lists(TEXTS, max_size=6))
+def test_twins_are_found_where_there_are_any_and_only_the_first_of_them_counts(texts: list[str]) -> None:
+    identities = [same_to_the_model(text) for text in texts]
+    first = [text for place, text in enumerate(texts) if identities[place] not in identities[:place]]
+    assert distinct(texts) == first and distinct_each([texts, ["x", "X"], texts]) == [first, ["x"], first]
+    found = twins(texts)
+    assert (found is None) == (len(set(identities)) == len(texts))
+    assert found is None or same_to_the_model(found[0]) == same_to_the_model(found[1])

@@ -36,6 +36,7 @@ class SageMaker:
         self.custom_attributes: list[str] = []
         self.calls = 0
         self.endpoint_status = "InService"
+        self.instances = 1
         self.failure: Failure | None = None
         self.says = AnswerAttributes("tiny@1", 0, 77, {"model": 3.0})
         self._clients = {
@@ -66,7 +67,11 @@ class SageMaker:
         return _response(200, headers, json.dumps(answer))
 
     def _description(self, _: AWSPreparedRequest) -> AWSResponse:
-        members = {"EndpointName": "wordsight-test", "EndpointStatus": self.endpoint_status}
+        members = {
+            "EndpointName": "wordsight-test",
+            "EndpointStatus": self.endpoint_status,
+            "ProductionVariants": [{"VariantName": "AllTraffic", "CurrentInstanceCount": self.instances}],
+        }
         return self._fail() or _response(200, {}, json.dumps(members))
 
     def _fail(self) -> AWSResponse | None:

@@ -87,15 +87,26 @@ def test_a_container_that_dies_is_started_again_whatever_was_synthesized_since(
     endpoints.create_endpoint(request("one"))
     endpoints.settle("clip")
     forget_images(cloud_assembly)
-    with pytest.raises(ApiError, match="connection broke"):
+    assert instances(endpoints) == 1
+    with pytest.raises(ApiError, match="connection to the container broke"):
         endpoints.invoke("clip", b"die", {})
+    assert instances(endpoints) == 0
     deadline = time.monotonic() + 30
     while time.monotonic() < deadline:
         try:
-            return assert_alive(endpoints)
+            assert_alive(endpoints)
+            assert instances(endpoints) == 1
+            return
         except ApiError:
             time.sleep(0.1)
     pytest.fail("the container did not come back")
+
+
+def instances(endpoints: Endpoints) -> int:
+    """How many answer, as DescribeEndpoint says."""
+    (variant,) = endpoints.describe_endpoint({"EndpointName": "clip"})["ProductionVariants"]
+    count: int = variant["CurrentInstanceCount"]
+    return count
 
 
 def forget_images(cloud_assembly: Path) -> None:

@@ -16,7 +16,15 @@ import pytest
 
 from local import __main__ as commands
 from local import processes
-from local.settings import PROCESS_MARK, LocalError, LocalSettings, client_environment
+from local.settings import (
+    DIRECTORY_VARIABLE,
+    PORT_VARIABLE,
+    PROCESS_MARK,
+    LocalError,
+    LocalSettings,
+    client_environment,
+)
+from tests.small_disk import needs_a_small_disk, run_on_a_small_disk
 
 SLEEP = [sys.executable, "-c", "import time; time.sleep(60)"]
 
@@ -147,3 +155,15 @@ def test_a_failed_step_still_says_how_far_it_came() -> None:
         deploying("WordsightData-dev is done")
         raise KeyError
     assert log.getvalue().endswith("WordsightData-dev is done\n")
+
+
+@needs_a_small_disk
+def test_up_on_a_full_disk_says_so(settings: LocalSettings) -> None:
+    settings.directory.mkdir()
+    settings.owner_mark.touch()
+    (settings.directory / "filler").write_bytes(bytes(8192))
+    environment = {**os.environ, DIRECTORY_VARIABLE: str(settings.directory), PORT_VARIABLE: str(settings.port)}
+    done = run_on_a_small_disk(settings.directory, 8192, [sys.executable, "-m", "local", "up"], environment)
+    assert done.returncode == 1
+    assert "The disk is full: " in done.stderr
+    assert "Traceback" not in done.stderr

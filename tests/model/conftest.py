@@ -7,7 +7,8 @@ import pytest
 import torch
 from transformers import CLIPConfig, CLIPImageProcessorPil, CLIPModel, CLIPTokenizer
 
-from model.clip.checkpoint import Calibration, CheckpointMetadata, MultiLabelCalibration, save_checkpoint
+from contract.checkpoints import Calibration, CheckpointMetadata, MultiLabelCalibration
+from model.clip.checkpoint import save_checkpoint
 from model.training.loop import Loop
 from tests.model.loops import ALONE, QUICK, build_loop, lay_out_job
 

@@ -63,8 +63,8 @@ def third_party_imports(target: str) -> set[str]:
 def requirements(target: str) -> dict[str, str]:
     """What a stage installs, from the files that it names: distributions, as `normal` writes them, and their pins."""
     files = [path for word, rest in instructions(target) if word == "RUN" for path in re.findall(NAMED[0], rest)]
-    pins = (line.split("#")[0].strip() for path in files for line in (ROOT / path).read_text().splitlines())
-    return {normal(name): version for name, version in (pin.split("==") for pin in pins if pin)}
+    lines = (line.split("#")[0].split() for path in files for line in (ROOT / path).read_text().splitlines())
+    return {normal(name): version for name, version in (words[0].split("==") for words in lines if words)}
 
 
 def normal(distribution: str) -> str:

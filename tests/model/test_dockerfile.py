@@ -24,6 +24,7 @@ from tests.model.dockerfile import (
 COPIES = list(re.finditer(r"^COPY .*\n", DOCKERFILE, re.M))
 
 NOT_IMPORTED = {
+    "pip": "installs the others, which an older one can't by hashes from a lock file",
     "tokenizers": "pinned: transformers splits texts with it, and both images must do that alike",
     "httptools": "uvicorn parses HTTP with it",
     "tensorboard": "torch.utils.tensorboard writes with it",
@@ -64,7 +65,8 @@ def test_the_base_model_is_pinned_to_a_commit() -> None:
 
 def test_a_change_of_code_does_not_fetch_the_weights_again() -> None:
     copied = [rest for word, rest in instructions("weights") if word == "COPY"]
-    assert copied == ["model/requirements.txt model/requirements.txt", "model/clip/fetch.py fetch.py"]
+    installed_from = "model/pip.txt model/requirements.txt model/requirements.lock model/"
+    assert copied == [installed_from, "model/clip/fetch.py fetch.py"]
 
 
 def test_weights_that_do_not_load_end_the_build_of_either_image() -> None:

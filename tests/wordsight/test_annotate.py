@@ -23,7 +23,8 @@ def test_a_folder_per_label_becomes_labels(shell: Shell, tmp_path: Path) -> None
     (tmp_path / "cat" / "notes.txt").write_text("not an image")
     ran = shell("annotate", tmp_path, "--dataset", "pets", "--task", "pet", "--split", "train")
     assert (ran.status, ran.out) == (0, "6 new annotations, 0 were there already\n")
-    assert "6/6 images" in ran.err
+    assert "6/6 images" in ran.err and "a folder per class: folders cat, dog" in ran.err
+    assert "left out: 1 because they are no images, and no texts beside one, such as cat/notes.txt" in ran.err
     again = shell("annotate", tmp_path, "--dataset", "pets", "--task", "pet", "--split", "train")
     assert again.out == "0 new annotations, 6 were there already\n"
 
@@ -53,4 +54,32 @@ def test_a_folder_without_annotations_is_refused(shell: Shell, tmp_path: Path) -
     assert "nothing to annotate" in shell("annotate", tmp_path).err
     assert "is no folder" in shell("annotate", tmp_path / "absent").err
     (tmp_path / "metadata.jsonl").write_text('{"text": "of nothing"}')
-    assert "metadata.jsonl line 1 is no JSON object that names an image" in shell("annotate", tmp_path).err
+    assert "metadata.jsonl line 1: names no image" in shell("annotate", tmp_path).err
+
+
+def test_a_file_that_can_not_be_read_stops_no_other(shell: Shell, tmp_path: Path, system: System) -> None:
+    for name in ("circle/0.png", "square/0.png"):
+        write(tmp_path / name, name)
+    (tmp_path / "circle" / "gone.png").symlink_to("nowhere.png")
+    (tmp_path / "square" / "dir.png").mkdir()
+    (tmp_path / "square" / "empty.png").write_bytes(b"")
+    (tmp_path / "square" / "huge.png").write_bytes(b"\xff\xd8\xff".ljust(24_000_001))
+    ran = shell("annotate", tmp_path, "--dataset", "shapes")
+    assert (ran.status, ran.out) == (1, "2 new annotations, 0 were there already\n")
+    assert "3 of 5 images were not kept:" in ran.err and "  circle/gone.png: " in ran.err
+    assert "  square/empty.png: " in ran.err and "24,000,001 bytes" in ran.err
+    assert {label for _, label, _ in kept(system, "shapes")} == {"circle", "square"}
+
+
+def test_every_fault_is_told_with_its_line(shell: Shell, tmp_path: Path) -> None:
+    write(tmp_path / "1.jpg", "1")
+    (tmp_path / "metadata.jsonl").write_text("{\n" * 30 + '{"file_name": "1.jpg", "text": "one"}\n')
+    ran = shell("annotate", tmp_path)
+    assert (ran.status, ran.out) == (1, "1 new annotations, 0 were there already\n")
+    assert all(f"  metadata.jsonl line {number}: is not JSON" in ran.err for number in range(1, 31))
+
+
+def test_a_folder_of_shards_is_told_what_to_do(shell: Shell, tmp_path: Path) -> None:
+    (tmp_path / "0.tar").write_bytes(b"")
+    ran = shell("annotate", tmp_path)
+    assert ran.status == 1 and "unpack them into a folder" in ran.err

@@ -7,7 +7,8 @@ import pytest
 from PIL import Image
 
 from benchmarks.learning.outcome import NEW, measure
-from model.clip.checkpoint import Calibration, Checkpoint, load_checkpoint
+from contract.checkpoints import Calibration
+from model.clip.checkpoint import Checkpoint, load_checkpoint
 from model.world.examples import render
 from model.world.scene import scene_at
 

@@ -13,6 +13,8 @@ from botocore.exceptions import (
     SSLError,
 )
 
+from contract.invocation import InvocationAttributes
+from contract.limits import CONTAINER_TIMEOUT_S
 from contract.problems import (
     BadRequest,
     GatewayTimeout,
@@ -23,7 +25,7 @@ from contract.problems import (
     UnprocessableImage,
     UnsupportedMediaType,
 )
-from lambdas.aws.endpoint import STATUS_AGE_S, Endpoint
+from lambdas.aws.endpoint import STATUS_AGE_S, Endpoint, ModelStopped
 from tests.lambdas.conftest import Call
 from tests.lambdas.gateway import event
 from tests.lambdas.sagemaker import SageMaker, model_error_members
@@ -66,7 +68,7 @@ def test_a_callers_fault_found_by_the_container_keeps_its_status_and_sentence(
         (from_container_as_text(503, "no worker"), 503, "2", "the model is busy"),
         (from_container_as_text(400, "not a problem of ours"), 502, None, "the model failed"),
         (from_container_as_text(405, '{"detail": "a foreign server"}'), 502, None, "the model failed"),
-        (from_container_as_text(0, "Your invocation timed out while waiting"), 504, None, "within 22 s"),
+        (from_container_as_text(0, "the connection broke"), 503, "2", "the model stopped at this request"),
         # there is no endpoint, or not yet
         (
             refused(400, "ValidationError", "Endpoint wordsight-test of account 1 not found."),
@@ -119,6 +121,20 @@ def test_the_model_never_does_the_same_work_twice(call: Call, sagemaker: SageMak
     assert sagemaker.calls == 1
 
 
+@pytest.mark.parametrize(
+    ("waited_s", "problem"), [(0.4, ModelStopped), (CONTAINER_TIMEOUT_S - 1, ModelStopped), (60, GatewayTimeout)]
+)
+def test_a_container_that_never_answered_was_slow_or_died_which_the_clock_tells(
+    sagemaker: SageMaker, waited_s: float, problem: type[ProblemError]
+):
+    times = iter([100.0, 100.0 + waited_s])
+    endpoint = Endpoint("wordsight-test", sagemaker.connect, clock_s=lambda: next(times))
+    sagemaker.failure = from_container_as_text(0, "Your invocation timed out while waiting for a response")
+    with pytest.raises(problem) as raised:
+        endpoint.invoke("image/jpeg", b"x", InvocationAttributes())
+    assert bool(raised.value.retry_after_s) == (problem is ModelStopped)
+
+
 def test_an_endpoint_of_a_foreign_image_is_a_bad_gateway(call: Call, sagemaker: SageMaker):
     client = sagemaker.client("sagemaker-runtime")
     client.meta.events.register("after-call.sagemaker-runtime", _not_json)
@@ -148,6 +164,12 @@ def test_the_status_is_asked_for_again_only_after_some_seconds(sagemaker: SageMa
         with pytest.raises(ServiceUnavailable, match="Failed"):
             endpoint.status()
     assert sagemaker.calls == 2
+
+
+def test_an_endpoint_of_which_no_instance_is_left_does_not_answer(sagemaker: SageMaker):
+    sagemaker.instances = 0
+    with pytest.raises(ServiceUnavailable, match="is InService, and none of its instances is"):
+        Endpoint("wordsight-test", sagemaker.connect).status()
 
 
 def _not_json(parsed: dict[str, Any], **_: Any) -> None:

@@ -2,7 +2,7 @@ import pytest
 from botocore.exceptions import ConnectionClosedError, IncompleteReadError, ReadTimeoutError
 
 from contract.problems import Conflict, ProblemError, ServiceUnavailable
-from lambdas.aws.errors import RETRY_AFTER_S, botocore_errors_as_problems, code_of, message_of
+from lambdas.aws.errors import RETRY_AFTER_S, botocore_errors_as_problems, code_of, message_of, status_of
 from tests.lambdas.control_plane import client_error
 
 DENIED = client_error("GetObject", "AccessDenied", "not authorized", 403)
@@ -16,6 +16,12 @@ DENIED = client_error("GetObject", "AccessDenied", "not authorized", 403)
         IncompleteReadError(actual_bytes=1, expected_bytes=2),
         client_error("GetObject", "ThrottlingException", "Rate exceeded", 400),
         client_error("GetObject", "SlowDown", "Please reduce your request rate.", 503),
+        client_error("PutObject", "SlowDown", "Please reduce your request rate.", 429),
+        client_error("PutObject", "RequestTimeout", "Your socket connection was not read within time.", 400),
+        client_error("PutObject", "OperationAborted", "A conflicting operation is in progress.", 409),
+        client_error("GetObject", "KMS.ThrottlingException", "You have exceeded the rate of KMS.", 400),
+        client_error("GetObject", "SomethingNew", "Too many requests", 429),
+        client_error("GetObject", "InternalError", "We encountered an internal error.", 500),
     ],
 )
 def test_what_may_be_over_in_a_moment_is_a_503_that_names_the_service(error: Exception) -> None:
@@ -50,4 +56,5 @@ def test_who_knows_better_is_asked_first() -> None:
 
 
 def test_without_an_answer_there_is_neither_code_nor_message() -> None:
-    assert code_of(ReadTimeoutError(endpoint_url="")) == message_of(ReadTimeoutError(endpoint_url="")) == ""
+    silence = ReadTimeoutError(endpoint_url="")
+    assert (code_of(silence), message_of(silence), status_of(silence)) == ("", "", 0)

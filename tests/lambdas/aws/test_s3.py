@@ -1,9 +1,11 @@
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from pydantic import BaseModel
 
-from contract.problems import BadRequest, NotFound, PreconditionFailed, ServiceUnavailable
+from contract.layouts.places import MAX_LINE_BYTES
+from contract.problems import BadRequest, NotFound, PreconditionFailed, ServiceUnavailable, UnprocessableImage
 from lambdas.aws.clients import connect
 from lambdas.aws.s3 import Store
 from tests.lambdas.conftest import SETTINGS
@@ -101,6 +103,15 @@ def test_lines_are_read_from_any_of_them_on(store: Store) -> None:
     assert [*store.lines("uploads/list", 9, 10_000)] == [*store.lines("uploads/none")] == []
 
 
+def test_a_line_ends_at_a_line_feed_and_at_nothing_else(store: Store) -> None:
+    text = "".join(f"line {n}\u2028\r\x0b\u0085 ends\r\n" for n in range(20_000))
+    store.put("uploads/list", text.encode(), "application/jsonl")
+    found = [*store.lines("uploads/list")]
+    assert [line.number for line in found] == [*range(1, 20_001)]
+    assert b"".join(line.content for line in found).decode() == text
+    assert next(store.lines("uploads/list", 15_000, found[14_999].end_bytes)) == found[15_000]
+
+
 def test_a_folder_has_files_and_folders(store: Store) -> None:
     for name in ("a", "b/c", "b/d/e", "f/g"):
         store.put(f"uploads/{name}", b"-", "text/plain")
@@ -161,3 +172,31 @@ def test_of_two_who_keep_the_same_at_the_same_moment_both_have_kept_it(bucket: A
     assert bucket.Object("images/1").get()["Body"].read() == b"picture"
     with pytest.raises(PreconditionFailed):
         Store(bucket.name, lambda _: Undecided()).write("tasks/a.json", {}, absent=True)
+
+
+def test_a_line_ends_with_a_line_feed_wherever_it_is_read_in_parts(store: Store) -> None:
+    long = b"x" * (256 * 1024 - 1)
+    store.put("uploads/list", long + b"\r\n" + b"a\rb\xe2\x80\xa8c\n" + long * 9 + b"\nlast", "application/jsonl")
+    first, second, huge, last = store.lines("uploads/list")
+    assert [first.number, second.number, huge.number, last.number] == [1, 2, 3, 4]
+    assert (first.content, second.content, last.content) == (long + b"\r\n", b"a\rb\xe2\x80\xa8c\n", b"last")
+    assert MAX_LINE_BYTES < len(huge.content) <= MAX_LINE_BYTES + 2
+    with pytest.raises(BadRequest, match="more than the 1,000,000 bytes"):
+        huge.json()
+    assert [*store.lines("uploads/list", huge.number, huge.end_bytes)] == [last]
+
+
+@pytest.mark.parametrize(
+    ("code", "status"), [("InvalidObjectState", 403), ("AccessDenied", 403), ("KeyTooLongError", 400)]
+)
+def test_an_image_that_s3_does_not_hand_out_is_no_fault_of_ours(code: str, status: int) -> None:
+    def refused(**_: Any) -> None:
+        raise client_error("GetObject", code, "because", status)
+
+    with pytest.raises(UnprocessableImage, match="the object 'uploads/1' can't be read"):
+        Store("bucket", lambda _: SimpleNamespace(get_object=refused)).read_image("uploads/1", lambda _: None)
+
+
+def test_half_a_character_is_no_key(store: Store) -> None:
+    with pytest.raises(UnprocessableImage, match="half a character"):
+        store.read_image("uploads/\ud800", lambda _: None)

@@ -59,6 +59,7 @@ class Stage:
     sagemaker: SageMaker = field(default_factory=SageMaker)
     stepfunctions: StepFunctions = field(default_factory=StepFunctions)
     before_invocation: Callable[[dict[str, Any]], None] = lambda _: None
+    before_get: Callable[[dict[str, Any]], None] = lambda _: None
     before_put: Callable[[dict[str, Any]], None] = lambda _: None
     pauses_s: list[float] = field(default_factory=list)
 
@@ -66,7 +67,8 @@ class Stage:
         if service == "stepfunctions":
             return self.stepfunctions
         if service == "s3":
-            return Intercepted(self.bucket.meta.client, "put_object", lambda request: self.before_put(request))
+            reads = Intercepted(self.bucket.meta.client, "get_object", lambda request: self.before_get(request))
+            return Intercepted(reads, "put_object", lambda request: self.before_put(request))
         runtime = self.sagemaker.client(service)
         return Intercepted(runtime, "invoke_endpoint", lambda request: self.before_invocation(request))
 

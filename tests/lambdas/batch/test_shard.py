@@ -1,4 +1,5 @@
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from lambdas.batch.shard import RESERVE_MS, ShardWorker
 from lambdas.stored.batches import load_batch
 from tests.lambdas.batch.conftest import PLENTY_MS, Killed, Stage
 from tests.lambdas.conftest import SETTINGS
+from tests.lambdas.control_plane import client_error
 from tests.lambdas.sagemaker import JPEG_START, model_error_members
 
 
@@ -87,3 +89,89 @@ def test_one_call_asks_of_no_more_images_than_its_answer_has_room_for(stage: Sta
     stage.work(id)
     assert [len(request.images) for request in stage.sagemaker.requests] == [MAX_SCORES // MAX_LABELS, 2]
     assert stage.view(id)["results"] == 7
+
+
+REFUSALS = {
+    "archived": ("InvalidObjectState", 403, "it is archived: restore it first"),
+    "encrypted": ("AccessDenied", 403, "S3 says AccessDenied: not now"),
+    "of a key that is gone": ("KMS.DisabledException", 400, "S3 says KMS.DisabledException"),
+    "with dots that the client signs otherwise": ("SignatureDoesNotMatch", 403, "SignatureDoesNotMatch"),
+}
+
+
+@pytest.mark.parametrize("kind", REFUSALS)
+def test_an_object_that_s3_does_not_hand_out_is_that_lines_problem(stage: Stage, kind: str) -> None:
+    code, status, said = REFUSALS[kind]
+    keys = stage.put(5)
+    id = stage.begun(s3_prefix="collections/pets/")
+    stage.before_get = refusing(keys[2], code, status)
+    stage.work(id)
+    (problem,) = stage.lines(stage.view(id)["problems_s3_prefix"])
+    assert (problem["place"], problem["problem"]["status"]) == (keys[2], 422)
+    assert said in problem["problem"]["detail"] and stage.view(id)["results"] == 4
+
+
+def refusing(key: str, code: str, status: int, times: int = 1_000) -> Callable[[dict[str, Any]], None]:
+    """S3 refuses everything whose key begins so, for so many times."""
+    left = iter(range(times))
+
+    def look(request: dict[str, Any]) -> None:
+        if request["Key"].startswith(key) and next(left, None) is not None:
+            raise client_error("GetObject", code, "not now", status)
+
+    return look
+
+
+def test_an_object_at_which_s3_is_slow_is_tried_again_and_then_that_lines_problem(stage: Stage) -> None:
+    keys = stage.put(5)
+    id = stage.begun(s3_prefix="collections/pets/")
+    stage.step("plan", id)
+    stage.before_get = refusing(keys[2], "SlowDown", 503, times=1)
+    assert stage.step("shard", id, shard=0) == 0
+    stage.before_get = refusing(keys[2], "SlowDown", 503)
+    assert stage.step("shard", id, shard=0) == 1
+
+
+@pytest.mark.parametrize("count", [1, 3, 40])
+def test_a_store_that_is_down_fails_the_shard_and_not_its_lines(stage: Stage, count: int) -> None:
+    stage.put(count)
+    id = stage.begun(s3_prefix="collections/pets/")
+    stage.step("plan", id)
+    stage.before_get = refusing("collections/", "SlowDown", 503)
+    with pytest.raises(ServiceUnavailable, match="the image store did not answer"):
+        stage.step("shard", id, shard=0)
+    assert stage.view(id)["done_images"] == 0
+
+
+def test_an_image_that_ends_the_models_process_is_found_and_the_others_are_answered(stage: Stage) -> None:
+    keys = stage.put(9)
+    id = stage.begun(s3_prefix="collections/pets/")
+    stage.step("plan", id)
+    ends = {"process": 2}
+
+    def crash(request: dict[str, Any]) -> None:
+        """Image 4 ends it, and it is away for the two invocations that come next."""
+        if JPEG_START + b"4\r\n" in bytes(request["Body"]):
+            ends["process"] = 3
+        ends["process"] = max(0, ends["process"] - 1)
+        gone = (424, "ModelError", model_error_members(0, "the connection broke"))
+        stage.sagemaker.failure = gone if ends["process"] else None
+
+    stage.before_invocation = crash
+    assert stage.shard_worker().work(load_batch(stage.store, id).value, 0) == (8, 1)
+    (problem,) = stage.lines(stage.view(id)["problems_s3_prefix"])
+    assert (problem["place"], problem["problem"]["status"]) == (keys[4], 503)
+
+
+def test_a_shard_whose_only_image_is_at_fault_is_done_with_its_problem(stage: Stage) -> None:
+    stage.put(1)
+    id = stage.begun(s3_prefix="collections/pets/")
+    stage.step("plan", id)
+
+    def crash(request: dict[str, Any]) -> None:
+        crashes = JPEG_START in bytes(request["Body"])  # the example is a PNG
+        stage.sagemaker.failure = (424, "ModelError", model_error_members(500, "out of memory")) if crashes else None
+
+    stage.before_invocation = crash
+    assert stage.step("shard", id, shard=0) == 1
+    assert stage.view(id)["problems"] == 1

@@ -88,3 +88,8 @@ def test_a_missing_bucket_is_our_fault(sagemaker: SageMaker, bucket: Any):
 def test_not_found_names_the_key(bucket: Any):
     (missing,) = read_images([S3Object(s3_key="uploads/ü")], Store(bucket.name, connect))
     assert isinstance(missing, NotFound) and "'uploads/ü'" in missing.detail
+
+
+def test_an_empty_upload_is_a_problem_in_its_place(call: Call, bucket: Any):
+    empty, good = call(classify_list(upload(bucket, "empty", b""), upload(bucket, "cat.jpg", JPEG))).json
+    assert empty["status"] == 422 and "'uploads/empty' is empty" in empty["detail"] and len(good) == 2

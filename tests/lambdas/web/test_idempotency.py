@@ -33,9 +33,16 @@ class Orders:
             raise self.failure
         return self.app.answer({"id": id}, 202, {"location": f"/orders/{id}"})
 
-    def post(self, key: str | None, body: bytes = b"{}", path: str = "/orders", content_type: str = "text/x") -> Answer:
+    def post(
+        self,
+        key: str | None,
+        body: bytes = b"{}",
+        path: str = "/orders",
+        content_type: str = "text/x",
+        query: str = "",
+    ) -> Answer:
         headers = {"content-type": content_type, **({} if key is None else {"idempotency-key": key})}
-        made = proxy_event("POST", path, headers=headers, body=body)
+        made = proxy_event("POST", path, headers=headers, body=body, query=query)
         return Answer(self.app.resolve(made, CONTEXT))  # type: ignore[arg-type]
 
 
@@ -70,7 +77,7 @@ def test_another_key_or_another_route_is_another_request(orders: Orders) -> None
 def test_another_body_under_the_same_key_is_a_conflict(orders: Orders) -> None:
     orders.post("a")
     answer = orders.post("a", b'{"other": 1}')
-    assert answer.status == 409 and "another body" in answer.detail
+    assert answer.status == 409 and "another request" in answer.detail
     assert len(orders.made) == 1
 
 
@@ -78,6 +85,21 @@ def test_a_form_is_the_same_whatever_its_boundary(orders: Orders) -> None:
     for boundary in ("one", "two"):
         body = f'--{boundary}\r\ncontent-disposition: form-data; name="a"\r\n\r\n1\r\n--{boundary}--\r\n'.encode()
         assert orders.post("a", body, content_type=f"multipart/form-data; boundary={boundary}").status == 202
+    assert len(orders.made) == 1
+
+
+def test_the_boundary_is_not_cut_out_of_what_a_form_says(orders: Orders) -> None:
+    for text, status in ((b"dog", 202), (b"doZg", 409), (b"dog", 202)):
+        body = b'--Z\r\ncontent-disposition: form-data; name="a"\r\n\r\n' + text + b"\r\n--Z--\r\n"
+        assert orders.post("a", body, content_type="multipart/form-data; boundary=Z").status == status
+    assert len(orders.made) == 1
+
+
+def test_another_query_or_media_type_under_the_same_key_is_a_conflict(orders: Orders) -> None:
+    assert orders.post("a", content_type="image/png", query="label=fish&task=pet").status == 202
+    assert orders.post("a", content_type="image/png", query="task=pet&label=fish").status == 202
+    for query, content_type in (("label=car&task=pet", "image/png"), ("label=fish&task=pet", "image/jpeg")):
+        assert orders.post("a", content_type=content_type, query=query).status == 409
     assert len(orders.made) == 1
 
 

@@ -122,6 +122,23 @@ def test_a_query_without_its_repeated_values_is_read_too(echo: Echo) -> None:
     assert Answer(echo.app.resolve(made, CONTEXT)).json["seen"] == {"x": ["1,2"]}  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize("query", ["label=caf%E9", "caf%E9=1", "label=%00"])
+def test_a_query_that_is_not_utf_8_is_refused(echo: Echo, query: str) -> None:
+    echo.look = lambda: dict(echo.app.query)
+    assert echo.ask("label=caf%C3%A9").json["seen"] == {"label": ["café"]}
+    answer = echo.ask(query)
+    assert answer.status == 400 and "send UTF-8 text" in answer.detail
+
+
+@pytest.mark.parametrize("body", ["caf\ufffd", "\ud800"])
+def test_json_that_was_not_utf_8_is_refused(echo: Echo, body: str) -> None:
+    echo.look = lambda: echo.app.json_body(Body).model_dump()
+    made = proxy_event("GET", "/tasks/a", headers={"content-type": "application/json"}, body=b"{}")
+    made["body"] = f'{{"name": "{body}"}}'
+    answer = Answer(echo.app.resolve(made, CONTEXT))  # type: ignore[arg-type]
+    assert answer.status == 400 and "UTF-8" in answer.detail
+
+
 def test_an_answer_too_large_for_lambda_is_refused(echo: Echo) -> None:
     echo.look = lambda: "x" * MAX_ANSWER_BYTES
     assert f"at most {MAX_ANSWER_BYTES:,} can be returned" in echo.ask().detail

@@ -8,15 +8,8 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from model.clip.checkpoint import (
-    Calibration,
-    CheckpointError,
-    CheckpointMetadata,
-    MultiLabelCalibration,
-    is_checkpoint,
-    load_checkpoint,
-    save_checkpoint,
-)
+from contract.checkpoints import Calibration, CheckpointMetadata, MultiLabelCalibration
+from model.clip.checkpoint import CheckpointError, is_checkpoint, load_checkpoint, save_checkpoint
 
 
 @pytest.fixture
@@ -121,30 +114,73 @@ def test_weights_that_are_not_there_are_not_made_up(copy_dir: Path) -> None:
     weights = load_file(copy_dir / "model.safetensors")
     del weights["visual_projection.weight"]
     save_file(weights, copy_dir / "model.safetensors", {"format": "pt"})
-    with pytest.raises(CheckpointError, match=r"lacks 1 weights of its model, such as visual_projection.weight"):
+    with pytest.raises(CheckpointError, match=r"lack 1 tensors of a CLIP model, such as visual_projection"):
         load_checkpoint(copy_dir)
 
 
 def test_weights_cut_off_are_refused(copy_dir: Path) -> None:
     weights = (copy_dir / "model.safetensors").read_bytes()
     (copy_dir / "model.safetensors").write_bytes(weights[: len(weights) // 2])
-    with pytest.raises(CheckpointError, match="can't be loaded"):
+    with pytest.raises(CheckpointError, match=r"has 103,706 bytes and should have 207,412: send it again"):
         load_checkpoint(copy_dir)
 
 
 def test_a_model_of_another_kind_is_refused(copy_dir: Path) -> None:
     config = json.loads((copy_dir / "config.json").read_text())
     (copy_dir / "config.json").write_text(json.dumps({**config, "model_type": "bert"}))
-    with pytest.raises(CheckpointError, match="'bert' model, only 'clip'"):
+    with pytest.raises(CheckpointError, match="'bert' is not served, allowed is 'clip'"):
         load_checkpoint(copy_dir)
 
 
 def test_bad_metadata_is_refused(copy_dir: Path) -> None:
     (copy_dir / "wordsight.json").write_text('{"calibration": {"temperature": -1}}')
-    with pytest.raises(CheckpointError, match=r"wordsight.json is not valid"):
+    with pytest.raises(CheckpointError, match=r"wordsight.json: version: is missing; calibration.temperature"):
         load_checkpoint(copy_dir)
 
 
 def test_an_empty_folder_is_no_checkpoint(tmp_path: Path) -> None:
     assert not is_checkpoint(tmp_path)
     assert not is_checkpoint(tmp_path / "absent")
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
+@pytest.mark.parametrize("name", ["text_model.final_layer_norm.weight", "vision_model.encoder.layers.1.mlp.fc1.weight"])
+def test_weights_that_are_no_numbers_are_neither_loaded_nor_saved(copy_dir: Path, name: str, value: float) -> None:
+    checkpoint = load_checkpoint(copy_dir)
+    weights = load_file(copy_dir / "model.safetensors")
+    weights[name].view(-1)[-1] = value
+    save_file(weights, copy_dir / "model.safetensors", {"format": "pt"})
+    with pytest.raises(CheckpointError, match=f"no numbers .NaN., such as {name}"):
+        load_checkpoint(copy_dir)
+    checkpoint.model.state_dict()[name].view(-1)[-1] = value
+    metadata = CheckpointMetadata(version="spoilt")
+    with pytest.raises(CheckpointError, match=f"what is to be saved .* such as {name}"):
+        save_checkpoint(copy_dir / "next", checkpoint.model, checkpoint.tokenizer, checkpoint.processor, metadata)
+    assert not is_checkpoint(copy_dir / "next")
+
+
+def test_weights_too_large_for_half_precision_are_not_saved_in_it(copy_dir: Path) -> None:
+    found = load_checkpoint(copy_dir)
+    found.model.state_dict()["visual_projection.weight"].view(-1)[0] = 70_000.0
+    save_checkpoint(copy_dir / "full", found.model, found.tokenizer, found.processor, found.metadata)
+    with pytest.raises(CheckpointError, match=r"visual_projection\.weight"):
+        save_checkpoint(copy_dir / "half", found.model, found.tokenizer, found.processor, found.metadata, torch.float16)
+
+
+@pytest.mark.parametrize(
+    ("file", "changes", "sentence"),
+    [
+        ("preprocessor_config.json", {"image_std": [0.2, 0.0, 0.2]}, "image_std"),
+        ("preprocessor_config.json", {"crop_size": {"height": 30, "width": 30}}, "30 x 30 pixels, and the model reads"),
+        ("wordsight.json", {"calibration": {"temperature": 1e-300}}, "temperature"),
+        ("wordsight.json", {"version": "one\r\nset-cookie: a=b"}, "version"),
+        ("config.json", {"projection_dim": 17}, r"text_projection.weight has the shape \[16, 32\]"),
+    ],
+)
+def test_what_post_models_refuses_is_not_loaded_either(
+    copy_dir: Path, file: str, changes: dict[str, object], sentence: str
+) -> None:
+    said = json.loads((copy_dir / file).read_text())
+    (copy_dir / file).write_text(json.dumps({**said, **changes}))
+    with pytest.raises(CheckpointError, match=sentence):
+        load_checkpoint(copy_dir)

@@ -106,11 +106,6 @@ def test_16_bit_grey_is_scaled_to_8_bits_and_not_clipped(format: str) -> None:
     assert np.array_equal(opened[..., 0], grey >> 8)
 
 
-def test_pixels_beyond_16_bits_are_refused_with_advice() -> None:
-    with pytest.raises(UnprocessableImage, match="save the image with 8 bits"):
-        open_image(encoded(Image.new("F", (8, 8), 0.5), "TIFF"))
-
-
 @pytest.mark.parametrize("format", ["GIF", "WEBP", "PNG", "TIFF"])
 def test_of_an_animation_the_first_frame_counts(format: str) -> None:
     frames = [Image.new("RGB", (8, 8), color) for color in ("red", "blue")]

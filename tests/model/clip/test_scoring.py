@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch.nn.functional import normalize
 
+from contract.checkpoints import Calibration, MultiLabelCalibration
 from contract.questions import Label, Question
-from model.clip.checkpoint import Calibration, MultiLabelCalibration
 from model.clip.scoring import label_embeds, mean_direction, neutral_prompts, prompts_of, rank, score
 
 WIDTH = 8

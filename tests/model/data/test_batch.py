@@ -4,7 +4,7 @@ from collections import Counter
 
 import numpy as np
 
-from model.data.batch import shuffled_rows, weighted_rows
+from model.data.batch import one_of_each, shuffled_rows, weighted_rows
 
 
 def test_every_epoch_holds_every_row_once_in_an_order_of_its_own() -> None:
@@ -35,3 +35,7 @@ def test_in_every_epoch_a_row_comes_as_often_as_its_share_says_give_or_take_one(
         assert np.all((counts >= np.floor(share)) & (counts <= np.ceil(share)))
         totals += counts
     assert np.abs(totals / 100 - share).max() < 0.2
+
+
+def test_of_texts_the_same_to_the_model_the_first_is_kept() -> None:
+    assert one_of_each(["A cat", "a  CAT", "a dog", "caf\u00e9", "cafe\u0301"]) == ("A cat", "a dog", "caf\u00e9")

@@ -29,7 +29,7 @@ def test_too_many_unreadable_images_stop_the_run_with_their_names(tmp_path: Path
 
 
 def test_an_image_that_is_left_out_is_listed_with_the_datasets_own_name_of_it(tmp_path: Path) -> None:
-    records = [Record(image="gone.png", captions=("red",), id=7), Record(image="too.png", captions=("red",))]
+    records = [Record(image="gone.png", captions=("red",), id="7"), Record(image="too.png", captions=("red",))]
     _, bad = quarantine(tmp_path, records, ImageFiles(tmp_path, tiny_processor()).add, max_share=1, threads=1)
     assert [(one.image, one.id) for one in bad] == [("gone.png", "7"), ("too.png", None)]
 

@@ -49,6 +49,22 @@ def test_membership_marks_captions_of_other_images_too() -> None:
     assert membership([("red", "round"), ("round",)], ["round", "red"]).tolist() == [[True, True], [True, False]]
 
 
+def test_texts_the_same_to_the_model_are_never_the_opposite_of_each_other(tmp_path: Path) -> None:
+    assert membership([("a cat",), ("A  Cat",), ("a dog",)], ["a cat", "a dog"]).tolist() == [
+        [True, False],
+        [True, False],
+        [False, True],
+    ]
+    said = ["a cat", "A Cat", "cafe\u0301", "caf\u00e9"]
+    pictures = with_images(tmp_path, len(said))
+    records = [each.model_copy(update={"captions": (text,)}) for each, text in zip(pictures, said, strict=True)]
+    records[3] = records[3].model_copy(update={"split": "validation"})
+    data = examples(tmp_path, records)
+    batch = data.batch(0, 3)
+    assert len(batch.texts) == 2 and batch.positives.sum().item() == 3
+    assert batch.positives.sum(dim=1).tolist() == [1, 1, 1]
+
+
 def test_too_little_data_is_refused_with_what_is_needed(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="at least 2 and 1 are needed"):
         examples(tmp_path, with_images(tmp_path, 1))
@@ -91,12 +107,12 @@ def test_what_training_is_watched_on_is_of_every_class_however_the_images_are_so
 
 
 def test_train_and_test_alone_leave_a_share_of_train_for_validation() -> None:
-    records = [Record(image=f"{n}.png", captions="red", split="test" if n < 50 else "train") for n in range(250)]
+    records = [Record(image=f"{n}.png", captions=("red",), split="test" if n < 50 else "train") for n in range(250)]
     train, validation = training_rows(records, validation_share=0.1, seed=0)
     assert 5 < len(validation) < 40 and len(train) + len(validation) == 200
     assert min(*train, *validation) == 50
 
 
 def test_a_split_that_names_validation_is_left_as_it_is() -> None:
-    records = [Record(image=f"{n}.png", captions="red", split="validation" if n < 3 else None) for n in range(100)]
+    records = [Record(image=f"{n}.png", captions=("red",), split="validation" if n < 3 else None) for n in range(100)]
     assert training_rows(records, validation_share=0.5, seed=0) == (list(range(3, 100)), [0, 1, 2])

@@ -6,8 +6,9 @@ import pytest
 import torch
 from torch.nn.functional import normalize
 
+from contract.checkpoints import Calibration, MultiLabelCalibration
 from contract.metrics import Wording
-from model.clip.checkpoint import Calibration, MultiLabelCalibration, load_checkpoint
+from model.clip.checkpoint import load_checkpoint
 from model.clip.encode import Clip
 from model.evaluation.answers import (
     Answers,

@@ -74,6 +74,15 @@ def test_test_images_are_asked_where_there_are_some_and_found_by_class_however_i
         assert ("light" in images.records[row].image) == (target == 0)
 
 
+def test_a_label_is_the_same_in_another_case(shades: Path, clip: Clip) -> None:
+    ((task, _),) = read_tasks(written(shades, {"name": "shade", "labels": ["LIGHT Grey", "dark grey"], "data": "."}))
+    records = read_records(shades)
+    assert task.is_about(records)
+    assert sorted(EmbeddedImages(clip, shades, records).evaluation_set(task).targets.tolist()) == [0] * 5 + [1] * 5
+    with pytest.raises(DataError, match="two labels of the task 'shade' are the same to the model"):
+        read_tasks(written(shades, {"name": "shade", "labels": ["grey", "Grey"], "data": "."}))
+
+
 def test_a_task_whose_labels_no_image_has_says_which_they_have(shades: Path, clip: Clip) -> None:
     ((task, _),) = read_tasks(written(shades, {"name": "shade", "labels": ["cat", "dog"], "data": "."}))
     with pytest.raises(DataError, match="begin with cat, dog; those of the images are dark grey, light grey"):

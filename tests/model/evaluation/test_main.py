@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from model.clip.checkpoint import CheckpointMetadata, save_checkpoint
+from contract.checkpoints import CheckpointMetadata
+from model.clip.checkpoint import save_checkpoint
 from model.evaluation.__main__ import main
 from model.world.tasks import TASKS
 from tests.model.conftest import tiny_model, tiny_processor, tiny_tokenizer

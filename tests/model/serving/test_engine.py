@@ -11,13 +11,13 @@ import pytest
 import torch
 from PIL import Image
 
-from contract.problems import BadRequest, TooManyRequests, UnprocessableImage
+from contract.problems import BadRequest, InternalError, TooManyRequests, UnprocessableImage
 from contract.questions import Parameters
 from contract.requests import ClassifyRequest, EmbedRequest, InspectRequest, Request
 from model.clip.checkpoint import Checkpoint, load_checkpoint
 from model.clip.encode import Clip, TextEmbedding
 from model.serving.admission import Admission
-from model.serving.engine import SCORES_AT_ONCE, Engine
+from model.serving.engine import NOT_NUMBERS_IN_A_ROW, SCORES_AT_ONCE, Engine
 from model.serving.observe import Trace
 from model.serving.towers.torch import TorchTowers
 from tests.model.serving.engines import build_engine
@@ -180,3 +180,69 @@ def test_a_request_says_whether_it_met_labels_that_nobody_had_asked_for(checkpoi
         asyncio.run(answer(engine, ClassifyRequest([png()], Parameters(candidate_labels=labels)), trace))
         met.append(trace.met_new_labels)
     assert met == [True, False, False, True]
+
+
+class Spoilt(Clip):
+    """Makes no numbers of what it is told to, as weights do that are too large for their precision."""
+
+    images = texts = False
+
+    def encode_images(self, pixels: torch.Tensor) -> torch.Tensor:
+        vectors = super().encode_images(pixels)
+        dark = pixels.float().mean(dim=(1, 2, 3)) < 1
+        return torch.where((dark & self.images)[:, None], torch.nan, vectors)
+
+    def embed_texts(self, texts: Sequence[str]) -> list[TextEmbedding]:
+        found = super().embed_texts(texts)
+        return [TextEmbedding(each.vector * torch.nan, False) for each in found] if self.texts else found
+
+
+QUESTION = Parameters.model_validate({"candidate_labels": ["cat", "dog"]})
+
+
+def test_an_image_without_a_vector_is_a_server_fault_in_its_place_and_the_others_are_answered(
+    checkpoint_dir: Path,
+) -> None:
+    clip = Spoilt(load_checkpoint(checkpoint_dir))
+    clip.images = True
+    engine = build_engine(clip)
+    images = [png("black"), png("red"), png("black")]
+    for request in (ClassifyRequest(list(images), QUESTION, listed=True), EmbedRequest(list(images))):
+        answered = json.loads(asyncio.run(answer(engine, request)))
+        first, good, last = answered["images"] if isinstance(request, EmbedRequest) else answered
+        assert first["status"] == last["status"] == 500 and "no numbers" in first["detail"]
+        assert len(good) == (16 if isinstance(request, EmbedRequest) else 2)
+    with pytest.raises(InternalError, match="no numbers of this image"):
+        asyncio.run(answer(engine, ClassifyRequest([png("black")], QUESTION)))
+    assert engine.fault is None
+
+
+def test_a_model_of_which_nothing_but_no_numbers_comes_is_at_fault(checkpoint_dir: Path) -> None:
+    clip = Spoilt(load_checkpoint(checkpoint_dir))
+    clip.images = True
+    engine = build_engine(clip)
+    dark = ClassifyRequest([png("black")] * (NOT_NUMBERS_IN_A_ROW - 1), QUESTION, listed=True)
+    asyncio.run(answer(engine, dark))
+    assert engine.fault is None
+    asyncio.run(answer(engine, ClassifyRequest([png("red")], QUESTION)))
+    asyncio.run(answer(engine, dark))
+    assert engine.fault is None  # a good one was between them
+    asyncio.run(answer(engine, dark))
+    assert "were no numbers" in str(engine.fault)
+
+
+def test_texts_without_a_vector_are_a_server_fault_and_never_an_empty_list(checkpoint_dir: Path) -> None:
+    clip = Spoilt(load_checkpoint(checkpoint_dir))
+    clip.texts = True
+    engine = build_engine(clip)
+    for request in (ClassifyRequest([png()], QUESTION), EmbedRequest([], ["a cat"])):
+        with pytest.raises(InternalError, match="no numbers of a text"):
+            asyncio.run(answer(engine, request))
+
+
+@pytest.mark.parametrize("logit_scale", [float("inf"), float("nan")])
+def test_scores_that_are_no_numbers_are_a_server_fault(checkpoint_dir: Path, logit_scale: float) -> None:
+    clip = Clip(load_checkpoint(checkpoint_dir))
+    clip.logit_scale = logit_scale
+    with pytest.raises(InternalError, match="scores are no numbers"):
+        asyncio.run(answer(build_engine(clip), ClassifyRequest([png()], QUESTION)))

@@ -13,10 +13,11 @@ import torch
 from PIL import Image
 from transformers import CLIPConfig, CLIPImageProcessorPil, CLIPModel, CLIPProcessor
 
+from contract.checkpoints import CheckpointMetadata
 from contract.containers import ServeSettings
 from contract.questions import Parameters
 from contract.requests import ClassifyRequest
-from model.clip.checkpoint import Checkpoint, CheckpointMetadata, load_checkpoint, save_checkpoint
+from model.clip.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from model.clip.image import EXIF_ORIENTATION, open_image
 from model.serving.engine import Engine
 from model.serving.load import load_engine

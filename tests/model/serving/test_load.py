@@ -1,12 +1,17 @@
 """Loading: which checkpoint, and in which arithmetic: the fastest that keeps the answers, or what was asked for."""
 
+from pathlib import Path
+
 import pytest
 import torch
 
 from contract.containers import ServeSettings
+from model.clip.checkpoint import CheckpointError, load_checkpoint
 from model.clip.device import DeviceError
-from model.serving.load import LARGE_PARAMETERS, pick_precision
+from model.clip.encode import Clip
+from model.serving.load import LARGE_PARAMETERS, pick_precision, warm_up
 from model.serving.towers.openvino_without_telemetry import openvino
+from model.serving.towers.torch import TorchTowers
 from tests.model.serving.http_client import Client, as_base64, classify_body, jpeg
 
 HAS_BF16 = "BF16" in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
@@ -40,3 +45,15 @@ def test_a_gpu_takes_what_clip_was_trained_in() -> None:
 def test_the_checkpoint_in_the_model_folder_comes_before_the_base(client: Client) -> None:
     answer = client.post(classify_body(as_base64(jpeg()), candidate_labels="cat, dog"))
     assert answer.attributes.model_version == "tiny-1", "of the two that the shared server has"
+
+
+def test_a_model_that_makes_no_numbers_is_not_served(checkpoint_dir: Path) -> None:
+    """Weights that are numbers, and so large that what is computed from them is not."""
+    found = load_checkpoint(checkpoint_dir)
+    for name, weight in found.model.state_dict().items():
+        if name.endswith(("fc1.weight", "fc2.weight")):
+            weight.fill_(1e37)
+    clip = Clip(found)
+    towers = TorchTowers(clip, workers=1)
+    with pytest.raises(CheckpointError, match="makes no numbers of an image or a text"):
+        warm_up(clip, towers)

@@ -211,3 +211,11 @@ def test_a_deadline_beyond_all_time_is_none(client: Client) -> None:
         classify_body(as_base64(jpeg()), candidate_labels="a, b"), **{CUSTOM_ATTRIBUTES_HEADER: attributes}
     )
     assert answer.status == 200
+
+
+def test_a_clock_that_is_an_hour_ahead_of_the_callers_gives_nothing_up(client: Client) -> None:
+    attributes = InvocationAttributes(deadline_epoch_ms=int(time.time() * 1000) - 3_600_000).encode()
+    answer = client.post(
+        classify_body(as_base64(jpeg()), candidate_labels="a, b"), **{CUSTOM_ATTRIBUTES_HEADER: attributes}
+    )
+    assert answer.status == 200

@@ -2,7 +2,7 @@
 
 import pytest
 
-from model.clip.checkpoint import CheckpointMetadata
+from contract.checkpoints import CheckpointMetadata
 from model.training.card import card
 
 

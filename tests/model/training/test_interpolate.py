@@ -11,9 +11,10 @@ import pytest
 import torch
 from PIL import Image
 
+from contract.checkpoints import CheckpointMetadata
 from contract.metrics import FrontierPoint, Interpolation, Metrics
 from lambdas.gate.verdict import judge
-from model.clip.checkpoint import CheckpointMetadata, load_checkpoint, load_metadata
+from model.clip.checkpoint import load_checkpoint, load_metadata
 from model.evaluation.answers import Answers
 from model.evaluation.bootstrap import CONFIDENCE, losses
 from model.training.interpolate import ALPHAS, Candidate, Drop, as_metrics, mix, select

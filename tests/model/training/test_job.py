@@ -2,7 +2,9 @@
 
 import math
 import os
+import shutil
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -19,6 +21,7 @@ from model.training.job import main, take_steps
 from model.training.loop import Diverged, Loop
 from model.training.state import StateFolder
 from tests.model.loops import QUICK, tell
+from tests.small_disk import needs_a_small_disk, run_on_a_small_disk
 
 
 @pytest.fixture
@@ -52,6 +55,26 @@ def test_what_is_wrong_with_the_data_stands_in_the_failure_file(job: Path, missi
     (job / missing).unlink()
     assert main() == 1
     assert sentence in failure(job)
+
+
+@needs_a_small_disk
+def test_a_full_disk_is_called_that_whatever_the_library_says(job: Path) -> None:
+    program = [sys.executable, "-m", "model.training"]
+    done = run_on_a_small_disk(job, 600_000, program, {**os.environ, "SAGEMAKER_BASE_DIR": str(job)})
+    assert done.returncode == 1
+    assert "the disk is full" in done.stderr.splitlines()[-1], done.stderr
+    assert "training_volume_gb" in done.stderr.splitlines()[-1]
+
+
+def test_a_name_that_is_no_text_is_told_in_the_failure_file(job: Path) -> None:
+    train = job / "input/data/train"
+    shutil.rmtree(train)
+    for name in (b"a/caf\xe9.png", b"b/\xff.png"):
+        path = train / os.fsdecode(name)
+        path.parent.mkdir(parents=True)
+        path.write_bytes(b"")
+    assert main() == 1
+    assert "2 faults: a/caf\\udce9.png: has a name that is not UTF-8 text: rename it" in failure(job)
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")

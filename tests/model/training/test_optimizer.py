@@ -3,8 +3,9 @@
 import pytest
 from torch.optim import AdamW, Muon
 
+from contract.checkpoints import CheckpointMetadata
 from contract.hyperparameters import Hyperparameters
-from model.clip.checkpoint import Checkpoint, CheckpointMetadata
+from model.clip.checkpoint import Checkpoint
 from model.training.optimizer import build_optimizers, rate_share
 from model.training.recipe import Recipe
 from tests.model.conftest import tiny_model, tiny_processor, tiny_tokenizer

@@ -13,10 +13,11 @@ import torch
 from PIL import Image
 from transformers import AutoImageProcessor, AutoTokenizer, CLIPModel
 
+from contract.checkpoints import CheckpointMetadata
 from contract.metrics import Metrics
 from contract.models import GOLDEN, METADATA
 from lambdas.gate.verdict import judge
-from model.clip.checkpoint import CheckpointMetadata, load_metadata
+from model.clip.checkpoint import load_metadata
 from model.training.job import main
 from model.training.loop import Loop
 from tests.model.loops import COLOURS, QUICK, exported, lay_out_job

@@ -6,8 +6,9 @@ import pytest
 import torch
 from pydantic import JsonValue
 
+from contract.checkpoints import CheckpointMetadata
 from contract.hyperparameters import Hyperparameters
-from model.clip.checkpoint import Checkpoint, CheckpointMetadata
+from model.clip.checkpoint import Checkpoint
 from model.training.distributed import Ranks
 from model.training.recipe import DISTILLATION_WEIGHT, MIN_STEPS, PAIR_SHARE, Recipe
 from tests.model.conftest import tiny_model, tiny_processor, tiny_tokenizer

@@ -94,3 +94,18 @@ def test_validation_is_about_the_new_images_and_the_digest_about_both() -> None:
     others = (Replay(Letters(), WORLD, 0.25), Replay(Letters(), WorldExamples(100, 2, 1), 0.5))
     assert len({MIXED.digest(), *(other.digest() for other in others)}) == 3
     assert "the letter a" in MIXED.sentences()
+
+
+class Shouted(Letters):
+    """The same letters, in the words of the world in capitals."""
+
+    captions = tuple((f"the letter {letter}", WORLD.batch(3, 4).texts[0].upper()) for letter in "abcdefghijkl")
+
+
+def test_an_old_sentence_in_another_case_is_the_same_sentence() -> None:
+    batch = Replay(Shouted(), WORLD, 0.5).batch(3, 8)
+    shouted = [text for text in batch.texts if text.lower() == WORLD.batch(3, 4).texts[0].lower()]
+    assert len(shouted) == 1
+    column = batch.texts.index(shouted[0])
+    assert batch.known is not None and batch.known[:, column].all()
+    assert batch.positives[:4, column].all() and batch.positives[4:, column].any()

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from contract.checkpoints import CheckpointMetadata
 from contract.containers import TrainSettings
 from contract.hyperparameters import Hyperparameters
-from model.clip.checkpoint import CheckpointMetadata
 from model.data.records import ManifestExamples
 from model.training.loop import Loop
 from model.training.recipe import PAIR_SHARE
@@ -71,6 +71,21 @@ def test_a_few_unreadable_images_are_left_out_and_listed(coloured_job: Path, loo
     assert loop_of(max_unreadable_share=0.05).recipe.images == 35
     (line,) = (coloured_job / "output/data/quarantine.jsonl").read_text().splitlines()
     assert json.loads(line)["image"] == "7.png"
+
+
+def test_rows_that_can_not_be_taken_are_listed_and_told_and_the_rest_is_trained_on(
+    coloured_job: Path, loop_of: Callable[..., Loop], capsys: pytest.CaptureFixture[str]
+) -> None:
+    manifest = coloured_job / "input/data/train/manifest.jsonl"
+    bad = ['{"image": "0.png", "captions": ""}', '{"image": "1.png", "captions": "half \\ud83d"}']
+    manifest.write_text("\n".join([*bad, *manifest.read_text().splitlines()]))
+    (coloured_job / "input/data/train/notes.csv").write_text("date,who\n")
+    assert loop_of().recipe.images == 36
+    listed = [json.loads(line) for line in (coloured_job / "output/data/quarantine.jsonl").read_text().splitlines()]
+    assert [each["place"] for each in listed] == ["manifest.jsonl line 1", "manifest.jsonl line 2"]
+    told = capsys.readouterr().out
+    assert "data: JSON Lines, 40 images" in told and "data: manifest.jsonl line 1: captions: is empty" in told
+    assert "data: left out: 1 because notes.csv names no images" in told
 
 
 @pytest.mark.usefixtures("coloured_job")

@@ -1,0 +1,168 @@
+"""A checkpoint's folder: could it be served? Asked of one that somebody brings along, and before one is loaded.
+
+    config.json  model.safetensors  preprocessor_config.json  tokenizer files  wordsight.json (optional)
+
+Nothing is loaded for it: all is read as bytes, in as few as say enough.
+"""
+
+import math
+from collections.abc import Mapping
+from typing import Annotated, Any, Protocol, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
+
+from contract.clip_config import ClipConfig, Processor
+from contract.documents import MAX_FILE_BYTES, object_of
+from contract.models import CONFIG, GOLDEN, METADATA, PROCESSOR, WEIGHTS, ServedVersion
+from contract.problems import BadRequest, shorten
+from contract.tokenizer_files import TOKENIZERS, check_tokenizer
+from contract.validation import Stored, validate
+from contract.weights import FLOATS, Tensor, number_of, tensors_of
+
+MAX_METADATA_BYTES = 1024 * 1024
+"""Of wordsight.json: the registry keeps its metrics, and GET /models/{version} answers with them."""
+MAX_GOLDEN_QUESTIONS = 100
+MAX_LOGIT_SCALE = 10_000
+"""CLIP clips it to 100 when it learns."""
+MIN_LOGIT_SCALE = 0.01
+
+_Finite = Annotated[float, Field(strict=True, allow_inf_nan=False, ge=-1e6, le=1e6)]
+_Document = TypeVar("_Document", bound=BaseModel)
+
+
+class MultiLabelCalibration(BaseModel):
+    """Platt scaling: the score of a label on its own is sigmoid(a * cosine + b)."""
+
+    model_config = ConfigDict(frozen=True)
+
+    a: _Finite
+    b: _Finite
+
+
+class Calibration(BaseModel):
+    """What turns similarities into honest probabilities, fitted on validation data. None: not fitted."""
+
+    model_config = ConfigDict(frozen=True)
+
+    temperature: Annotated[float, Field(strict=True, allow_inf_nan=False, ge=0.001, le=1000)] | None = Field(
+        default=None, description="softmax(logits / temperature)"
+    )
+    multi_label: MultiLabelCalibration | None = None
+
+
+class CheckpointMetadata(BaseModel):
+    """`wordsight.json`: where a checkpoint comes from and how good it was found to be."""
+
+    model_config = ConfigDict(frozen=True)
+
+    version: ServedVersion = Field(description="Names these weights, and no others, for good")
+    parent: str | None = Field(default=None, max_length=256, description="The version it was fine-tuned from")
+    data_digest: str | None = Field(default=None, max_length=128, description="sha256 of the data it was trained on")
+    metrics: dict[str, JsonValue] = {}
+    calibration: Calibration = Calibration()
+
+
+class GoldenScore(Stored):
+    label: str
+    score: Annotated[float, Field(strict=True, ge=0, le=1)]
+
+
+class GoldenQuestion(Stored):
+    """A line of golden.jsonl: the body of POST /classify about one image, and what the checkpoint answered once."""
+
+    inputs: str | list[str]
+    parameters: dict[str, Any]
+    scores: tuple[GoldenScore, ...] = ()
+
+
+class Files(Protocol):
+    """A checkpoint's folder, wherever it lies."""
+
+    def sizes_bytes(self) -> Mapping[str, int]:
+        """The files of the folder with their sizes, without those of folders in it."""
+
+    def read(self, name: str, *, first: int = 0, size_bytes: int = MAX_FILE_BYTES) -> bytes | None:
+        """At most `size_bytes` of a file beginning with its byte `first`, or None where there is none."""
+
+
+def check_checkpoint(files: Files, where: str) -> tuple[CheckpointMetadata | None, dict[str, Tensor]]:
+    """Its wordsight.json, if it has one, and its tensors. `where`: the folder, as the sentence is to name it.
+
+    Raises BadRequest that says what is missing or wrong: a file, a width, the tokenizer, sizes of images, calibration,
+    or the scale of the logits. Whether the other weights are numbers is not asked: `are_finite` tells.
+    """
+    sizes_bytes = files.sizes_bytes()
+    _check_files(sizes_bytes, where)
+
+    def read(name: str) -> bytes | None:
+        return files.read(name, size_bytes=MAX_FILE_BYTES + 1) if name in sizes_bytes else None
+
+    config = _document(ClipConfig, CONFIG, read(CONFIG))
+    processor = _document(Processor, PROCESSOR, read(PROCESSOR))
+    processor.check_fits(config.vision_config.image_size)
+    check_tokenizer(read, config.text_config)
+    tensors = tensors_of(
+        sizes_bytes, *WEIGHTS, lambda name, first, size: files.read(name, first=first, size_bytes=size) or b""
+    )
+    _check_tensors(config, tensors)
+    _check_logit_scale(files, tensors["logit_scale"])
+    read_golden(read(GOLDEN))
+    content = read(METADATA)
+    return None if content is None else read_metadata(content), tensors
+
+
+def read_metadata(content: bytes) -> CheckpointMetadata:
+    """A wordsight.json. Raises BadRequest."""
+    if len(content) > MAX_METADATA_BYTES:
+        raise BadRequest(f"{METADATA} has more than the {MAX_METADATA_BYTES:,} bytes that are allowed")
+    return _document(CheckpointMetadata, METADATA, content)
+
+
+def read_golden(content: bytes | None) -> list[GoldenQuestion]:
+    """The lines of a golden.jsonl. Raises BadRequest."""
+    if len(content or b"") > MAX_FILE_BYTES:
+        raise BadRequest(f"{GOLDEN} has more than the {MAX_FILE_BYTES:,} bytes that are allowed")
+    lines = [line for line in (content or b"").split(b"\n") if line.strip()]
+    if len(lines) > MAX_GOLDEN_QUESTIONS:
+        raise BadRequest(f"{GOLDEN} has {len(lines)} lines, at most {MAX_GOLDEN_QUESTIONS} are allowed")
+    return [_document(GoldenQuestion, f"{GOLDEN} line {number}", line) for number, line in enumerate(lines, 1)]
+
+
+def _check_files(names: Mapping[str, int], where: str) -> None:
+    for kind, allowed in (
+        ("a configuration", (CONFIG,)),
+        ("weights", WEIGHTS),
+        ("a tokenizer", TOKENIZERS),
+        ("image sizes", (PROCESSOR,)),
+    ):
+        if not any(name in names for name in allowed):
+            found = shorten(", ".join(sorted(names)), 200) or "no file"
+            raise BadRequest(f"{where} lacks {kind}: {' or '.join(allowed)} is needed, found {found}")
+
+
+def _check_tensors(config: ClipConfig, tensors: Mapping[str, Tensor]) -> None:
+    wanted = config.tensors()
+    if missing := [name for name in wanted if name not in tensors]:
+        raise BadRequest(f"the weights lack {len(missing)} tensors of a CLIP model, such as {missing[0]}")
+    for name, shape in wanted.items():
+        tensor = tensors[name]
+        if tensor.shape != shape:
+            raise BadRequest(f"{name} has the shape {list(tensor.shape)}, and {CONFIG} asks for {list(shape)}")
+        if tensor.dtype not in FLOATS:
+            raise BadRequest(f"{name} is of the type {tensor.dtype}, allowed are {', '.join(FLOATS)}")
+
+
+def _check_logit_scale(files: Files, tensor: Tensor) -> None:
+    content = files.read(tensor.file, first=tensor.first, size_bytes=tensor.end - tensor.first)
+    logarithm = number_of(tensor.dtype, content or b"")
+    low, high = math.log(MIN_LOGIT_SCALE), math.log(MAX_LOGIT_SCALE)
+    if not low <= logarithm <= high:  # nor is this true of NaN
+        raise BadRequest(f"logit_scale is {logarithm:g}, allowed is a number between {low:.2f} and {high:.2f}")
+
+
+def _document(model: type[_Document], name: str, content: bytes | None) -> _Document:
+    found = object_of(name, content)
+    try:
+        return validate(model, found)
+    except BadRequest as problem:
+        raise BadRequest(f"{name}: {problem.detail}") from None

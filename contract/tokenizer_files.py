@@ -1,0 +1,127 @@
+"""A checkpoint's tokenizer: do its tokens have a row each in the text tower, and does it know the end of a text?
+
+`tokenizer.json` is of Hugging Face's tokenizers; `vocab.json` with `merges.txt` the same in OpenAI's older form.
+"""
+
+from collections.abc import Callable
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from contract.clip_config import LEGACY_END_TOKEN, TextTower
+from contract.documents import object_of
+from contract.problems import BadRequest, shorten
+from contract.validation import Stored, validate
+
+TOKENIZERS = ("tokenizer.json", "vocab.json")
+MERGES = "merges.txt"
+_CONFIG = "tokenizer_config.json"
+_OTHERS = ("special_tokens_map.json", "added_tokens.json")
+_END = "<|endoftext|>"
+
+_Id = Annotated[int, Field(strict=True, ge=0)]
+_Vocabulary = Annotated[dict[str, _Id], Field(min_length=1)]
+_Object = dict[str, Any] | None
+
+
+class _AddedToken(Stored):
+    id: _Id
+    content: str
+
+
+class _Model(Stored):
+    type: str = "BPE"
+    vocab: _Vocabulary
+    merges: list[str | list[str]]
+    continuing_subword_prefix: str | None = None
+
+
+class _File(Stored):
+    model: _Model
+    added_tokens: tuple[_AddedToken, ...] = ()
+    normalizer: _Object = None
+    pre_tokenizer: _Object = None
+    post_processor: _Object = None
+    decoder: _Object = None
+    truncation: _Object = None
+    padding: _Object = None
+
+
+class _Token(Stored):
+    content: str
+
+
+class _Settings(Stored):
+    tokenizer_class: str | None = None
+    auto_map: None = None
+    model_max_length: Annotated[float, Field(strict=True, gt=0)] | None = None
+    bos_token: str | _Token | None = None
+    eos_token: str | _Token | None = None
+    pad_token: str | _Token | None = None
+    unk_token: str | _Token | None = None
+
+
+def check_tokenizer(read: Callable[[str], bytes | None], tower: TextTower) -> None:
+    """`read` gives a file's content, or None where there is none. Raises BadRequest."""
+    for name in _OTHERS:
+        if (content := read(name)) is not None:
+            object_of(name, content)
+    text = read(_CONFIG)
+    settings = _validated(_CONFIG, _Settings, object_of(_CONFIG, text)) if text is not None else _Settings()
+    name, vocabulary = _vocabulary(read)
+    highest = max(vocabulary, key=lambda token: vocabulary[token])
+    if vocabulary[highest] >= tower.vocab_size:
+        raise BadRequest(
+            f"{name} gives {shorten(highest)!r} the number {vocabulary[highest]}, and the text tower has "
+            f"{tower.vocab_size} rows: they are not of the same model"
+        )
+    said = settings.eos_token or _END
+    end = said.content if isinstance(said, _Token) else said
+    if end not in vocabulary:
+        raise BadRequest(f"{name} lacks the token {shorten(end)!r}, which ends a text")
+    if tower.eos_token_id not in (LEGACY_END_TOKEN, vocabulary[end]):
+        raise BadRequest(
+            f"{name} ends a text with the token {vocabulary[end]}, and config.json says eos_token_id "
+            f"{tower.eos_token_id}: the model would read every text alike"
+        )
+
+
+def _vocabulary(read: Callable[[str], bytes | None]) -> tuple[str, dict[str, int]]:
+    """The file that says it, and every token's number."""
+    name, older = TOKENIZERS
+    if (content := read(name)) is not None:
+        file = _validated(name, _File, object_of(name, content))
+        if file.model.type != "BPE":
+            raise BadRequest(f"{name} is of the type {shorten(file.model.type)!r}, allowed is 'BPE', as CLIP's is")
+        _check_merges(name, file.model)
+        return name, file.model.vocab | {token.content: token.id for token in file.added_tokens}
+    merges = read(MERGES)
+    if not merges:
+        raise BadRequest(f"{older} needs {MERGES} beside it")
+    try:
+        merges.decode()
+    except UnicodeDecodeError as error:
+        raise BadRequest(f"{MERGES} is no text: {error}") from None
+    return older, _validated(older, _Older, {"vocab": object_of(older, read(older))}).vocab
+
+
+class _Older(Stored):
+    vocab: _Vocabulary
+
+
+def _check_merges(name: str, model: _Model) -> None:
+    skipped = len(model.continuing_subword_prefix or "")
+    for number, merge in enumerate(model.merges):
+        parts = merge.split(" ") if isinstance(merge, str) else merge
+        if len(parts) != 2:
+            raise BadRequest(f"{name}: merge {number} joins {len(parts)} tokens, and 2 are needed")
+        for token in (*parts, parts[0] + parts[1][skipped:]):
+            if token not in model.vocab:
+                raise BadRequest(f"{name}: merge {number} needs the token {shorten(token)!r}, which is not in vocab")
+
+
+def _validated(name: str, model: Any, found: object) -> Any:
+    try:
+        return validate(model, found)
+    except BadRequest as problem:
+        raise BadRequest(f"{name}: {problem.detail}") from None
