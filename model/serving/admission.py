@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from contract.limits import CONTAINER_TIMEOUT_S
 from contract.problems import TooManyRequests
 
 MEMORY_S = 1.0
@@ -94,7 +95,7 @@ class Admission:
 
 
 class Work:
-    """One request's. It stands before others as one image until those that the model is to see are known."""
+    """One request's. It stands before others as one image, however many it has, as requests take turns."""
 
     def __init__(self, admission: Admission) -> None:
         self._admission = admission
@@ -103,11 +104,25 @@ class Work:
         self.tells_speed = True
         self._aside = False
 
+    def has(self, images: int) -> None:
+        """It has so many images. Raises TooManyRequests if they would not be through, taking turns with the others'
+        one by one, before nobody waits any more.
+        """
+        admission = self._admission
+        through_s = images * admission.wait_s
+        if images > 1 and admission.images > 1 and through_s > CONTAINER_TIMEOUT_S / 2:
+            admission.refusals["list"] += 1
+            raise TooManyRequests(
+                f"{images} images would take about {through_s:.0f} s beside {admission.images - 1} other requests, and "
+                f"more than {CONTAINER_TIMEOUT_S / 2:g} s is too long: send fewer at once, or try again",
+                retry_after_s=math.ceil(through_s - CONTAINER_TIMEOUT_S / 2),
+            )
+
     @contextmanager
     def queuing(self, images: int) -> Iterator[None]:
         """So many of its images wait for the model, or are seen by it, together."""
         self.images += images
-        self._stand(images)
+        self._stand(1)
         try:
             yield
         finally:

@@ -43,7 +43,8 @@ DOUBTFUL = 2
 STARTS_FAILED = 5
 """In a row, without one that succeeded, are a fault."""
 
-FAST = Limits(cpu_s=0.25, cpu_s_per_mpixel=0, memory_bytes=64 * 2**20, niceness=0)
+FAST = Limits(cpu_s=0.05, cpu_s_per_mpixel=0.012, memory_bytes=64 * 2**20, niceness=0)
+"""Some three times what honest images take of whom nothing is known but how many pixels they say they have."""
 SLOW = Limits(cpu_s=1, cpu_s_per_mpixel=0.08, memory_bytes=256 * 2**20, niceness=10)
 """A PNG of 50 megapixels takes 200 MiB while it is decoded, and 2 s."""
 WHOLE = replace(SLOW, memory_bytes=2**30)

@@ -24,7 +24,7 @@ from model.serving.decoders import Decoders, Share
 from model.serving.labels import NO_TEXT_VECTOR, LabelCache, LabelSet, LabelSets
 from model.serving.observe import Metrics, Trace
 from model.serving.towers import Towers
-from model.serving.workers import WEDGED_S, Workers
+from model.serving.workers import WEDGED_S, Turns, Workers
 
 SCORES_AT_ONCE = 2_000
 """Fewer are computed on the event loop: to pass them to a thread takes longer than to compute them."""
@@ -77,7 +77,13 @@ class Engine:
         """
         with self._workers.expecting() as came:
             request = await self._in_pool(self._parse, parse, trace)
-            share = Share(work.step_aside)
+            work.has(len(request.images))
+
+            def on_slow() -> None:
+                came()  # nobody's batch waits for it
+                work.step_aside()
+
+            share = Share(on_slow)
             lone = await self._opened(request, request.images, share, trace) if len(request.images) == 1 else []
             if isinstance(request, InspectRequest):
                 came()
@@ -170,12 +176,13 @@ class Engine:
         self, request: Request, lone: list[Any], share: Share, trace: Trace, came: Callable[[], None], work: Work
     ) -> list[Opened]:
         images: list[Opened] = []
+        turns = Turns()
         if not lone:
             came()  # images of a list are a batch by themselves
         async for opened in self._turns(request, lone, share, trace):
             good = [each for each in opened if isinstance(each, torch.Tensor)]
             with trace.stage("model") as model, work.queuing(len(good)):
-                queued = [asyncio.ensure_future(self._workers.embed_image(each)) for each in good]
+                queued = [asyncio.ensure_future(self._workers.embed_image(each, turns)) for each in good]
                 asyncio.get_running_loop().call_soon(came)
                 embedded = await _all(queued)
                 model["queue"] = max((waited_s for _, waited_s in embedded), default=0.0)

@@ -16,6 +16,7 @@ from contract.containers import ServeSettings
 from contract.invocation import AnswerAttributes, InvocationAttributes
 from contract.limits import CONTAINER_TIMEOUT_S, LAMBDA_TIMEOUT_S, MAX_INVOCATION_BYTES
 from contract.problems import GatewayTimeout, PayloadTooLarge, ProblemError, ServiceUnavailable, TooManyRequests
+from contract.requests import Request as ParsedRequest
 from contract.requests import parse_request
 from model.serving.admission import Admission
 from model.serving.observe import Metrics, Trace
@@ -107,15 +108,19 @@ class Service:
                 await _receive(request, keep_bytes=0)
                 raise
             with trace.stage("total"):
-                body = await _receive(request, keep_bytes=MAX_BODY_BYTES)
-                return await _while_connected(request, self._answer(self._engine, request, body, trace))
+                received = [await _receive(request, keep_bytes=MAX_BODY_BYTES)]
+                return await _while_connected(request, self._answer(self._engine, request, received, trace))
 
-    async def _answer(self, engine: Engine, request: Request, body: bytes, trace: Trace) -> bytes:
+    async def _answer(self, engine: Engine, request: Request, received: list[bytes], trace: Trace) -> bytes:
         self.admission.check_wait()  # others have come while the body did
         with self.admission.working() as work:
             query = {name: request.query_params.getlist(name) for name in request.query_params}
             content_type = request.headers.get("content-type")
-            parse = partial(parse_request, content_type, body, query, max_image_bytes=MAX_INVOCATION_BYTES)
+
+            def parse() -> ParsedRequest:
+                # popped: a body of many megabytes is not kept while its images are looked at
+                return parse_request(content_type, received.pop(), query, max_image_bytes=MAX_INVOCATION_BYTES)
+
             answer = await engine.answer(parse, trace, work)
             work.tells_speed = work.tells_speed and not trace.met_new_labels
             return answer

@@ -170,14 +170,12 @@ def test_a_request_with_many_images_does_not_keep_others_waiting(template: Templ
 def test_no_more_than_a_few_wait_with_slow_images(template: Template) -> None:
     async def scenario() -> None:
         decoders = decoders_of(template, fast=limits(0.01), slow=limits(60))
-        waiting = [asyncio.create_task(decoders.prepare(SLOW_IMAGE, Share())) for _ in range(7)]
-        done, _ = await asyncio.wait(waiting, timeout=30, return_when=asyncio.FIRST_COMPLETED)
-        refused = done.pop().result()
-        assert isinstance(refused, TooManyRequests) and refused.retry_after_s
-        assert "shrink it to 1024 px" in refused.detail
-        for each in waiting:
-            each.cancel()
-        await asyncio.gather(*waiting, return_exceptions=True)
+        waiting = [asyncio.create_task(decoders.prepare(SLOW_IMAGE, Share())) for _ in range(20)]
+        answers = [await each for each in asyncio.as_completed(waiting)]
+        refused = [each for each in answers if isinstance(each, TooManyRequests)]
+        assert refused and all(each.retry_after_s for each in refused)
+        assert "shrink it to 1024 px" in refused[0].detail
+        assert any(isinstance(each, torch.Tensor) for each in answers), "some have waited and were served"
 
     asyncio.run(scenario())
 
