@@ -43,8 +43,8 @@ class ServeSettings(ContainerSettings):
     only) costs accuracy, and ends the server if it costs much."""
     model_workers: int | None = Field(None, alias="MODEL_WORKERS", ge=1)
     """Batches that are computed at a time; None: two on a GPU, else one per core, each with one thread."""
-    decode_threads: int = Field(default_factory=free_vcpus, alias="DECODE_THREADS", ge=1)
-    """Threads that open images."""
+    decoders: int = Field(default_factory=free_vcpus, alias="DECODERS", ge=1)
+    """Processes that open images of usual sizes, and threads that read requests."""
     queue_budget_ms: int = Field(500, alias="QUEUE_BUDGET_MS", ge=1)
     """A request that would have to wait longer for its turn is refused with 429."""
     max_bytes_in_flight: int = Field(256_000_000, alias="MAX_BYTES_IN_FLIGHT", ge=1)

@@ -7,6 +7,8 @@ MAX_INVOCATION_BYTES = 24_000_000
 MAX_ANSWER_BYTES = 6_000_000
 """One response with its escapes: Lambda hands back 6 MB, the headers included."""
 MAX_IMAGE_PIXELS = 50_000_000
+MAX_REQUEST_PIXELS = 4 * MAX_IMAGE_PIXELS
+"""Decoded for one request, all of its images together; of a large JPEG those that are left when it is decoded small."""
 MAX_IMAGE_ASPECT_RATIO = 100
 """The shorter side is scaled to the model's input, so a strip of 1 x 50,000 pixels would ask for gigabytes."""
 MAX_IMAGES = 64

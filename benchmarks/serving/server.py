@@ -68,11 +68,16 @@ class Server:
             return False
 
     @property
-    def usage(self) -> Usage:
-        """Its CPU and memory so far, with its children's. Raises ProcessError where it is not up."""
+    def session(self) -> int:
+        """The number of the session that all its processes are in. Raises ProcessError where it is not up."""
         if self._process is None:
             raise ProcessError(f"{self.name} is not running")
-        return usage(self._process.pid)
+        return self._process.pid
+
+    @property
+    def usage(self) -> Usage:
+        """Its CPU and memory so far, with its children's. Raises ProcessError where it is not up."""
+        return usage(self.session)
 
 
 def _free_port() -> int:

@@ -16,8 +16,9 @@ from transformers import BatchEncoding, CLIPModel, PreTrainedTokenizerBase
 
 from contract.questions import Question
 from model.clip.checkpoint import Checkpoint
-from model.clip.image import Pixels, open_pixels
-from model.clip.preprocess import Normalization, resized, short_side
+from model.clip.image import Pixels
+from model.clip.preparation import Preparation
+from model.clip.preprocess import Normalization
 from model.clip.scoring import LabelEmbeds, label_embeds, prompts_of
 
 Layer = TypeVar("Layer", bound=nn.Module)
@@ -36,7 +37,7 @@ class Clip:
     """The two encoders of a checkpoint. Its methods may run in any thread; the encoders want one at a time.
 
     `exact`: images are prepared as transformers does, to the last bit. Else in a fraction of the time and not quite:
-    large JPEGs are shrunk while they are decoded, and torch resizes (see `open_pixels` and `resized`).
+    large JPEGs are shrunk while they are decoded, and torch resizes (see `open_pixels` and `Preparation`).
     """
 
     def __init__(self, checkpoint: Checkpoint, *, exact: bool = True) -> None:
@@ -48,8 +49,7 @@ class Clip:
         self.logit_scale = float(checkpoint.model.logit_scale.detach().float().exp())
         self.normalization = Normalization.of(checkpoint.processor, self.device)
         self._tokenizer = checkpoint.tokenizer
-        self._processor = checkpoint.processor
-        self._exact = exact
+        self.preparation = Preparation.of(checkpoint.processor, exact=exact)
 
     @property
     def parameters(self) -> int:
@@ -74,11 +74,11 @@ class Clip:
 
         Raises what `open_pixels` raises.
         """
-        return open_pixels(data, None if self._exact else short_side(self._processor))
+        return self.preparation.open(data)
 
     def preprocess(self, image: Image.Image | Pixels) -> torch.Tensor:
         """Resize and crop an RGB image, or its pixels, as `preprocessor_config.json` says: uint8 [3, height, width]."""
-        return torch.from_numpy(resized(self._processor, image, exact=self._exact))
+        return torch.from_numpy(self.preparation.resize(image))
 
     def blank_pixels(self, images: int = 1) -> torch.Tensor:
         """Preprocessed black images, for a first try. shape = [B, 3, height, width]"""

@@ -19,6 +19,7 @@ from contract.limits import MAX_IMAGE_ASPECT_RATIO, MAX_IMAGE_PIXELS
 from contract.problems import PayloadTooLarge, UnprocessableImage, UnsupportedMediaType
 from model.clip.depth import is_deep, to_8_bits
 from model.clip.jpeg_end import completed
+from model.clip.lookahead import check_cost, declared_size
 
 FORMATS = ("JPEG", "PNG", "GIF", "WEBP", "BMP", "TIFF", "AVIF")
 """Pillow's names of what is opened."""
@@ -41,7 +42,9 @@ UPRIGHT: Mapping[int, Callable[[Pixels], Pixels]] = {
 """EXIF 2.32, tag Orientation: what undoes each way a camera may have been held."""
 
 STRIP_PX = 256
-"""Pillow hands out many rows at once in three copies."""
+"""Pillow hands out many rows at once in three copies. A multiple of all that an image is shrunk by."""
+WHOLE_PIXELS = 16_000_000
+"""An image of more is shrunk before it is handed out, if its short side may be: it would be in memory twice."""
 
 HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
 AVIF_BRANDS = (b"avif", b"avis")
@@ -79,8 +82,9 @@ def open_pixels(data: bytes, short_side: int | None = None) -> tuple[Pixels, int
     """Decode an image file to upright 8-bit RGB, [height, width, 3].
 
     Who will shrink it to a `short_side` of so many pixels may say so: of a much larger JPEG a half, a quarter or an
-    eighth of the pixels per side are then decoded, never fewer than DRAFT_OVERSIZE times that side. By how much it was
-    shrunk, 1, 2, 4 or 8, is the second result. What is refused stays the same.
+    eighth of the pixels per side are then decoded, never fewer than DRAFT_OVERSIZE times that side, and of other files
+    with more than WHOLE_PIXELS as many are kept. By how much it was shrunk, 1, 2, 4 or 8, is the second result. What is
+    refused stays the same.
 
     Raises UnsupportedMediaType for HEIC (and AVIF where this Pillow lacks it), PayloadTooLarge for too many pixels and
     UnprocessableImage for everything else that can't be decoded.
@@ -92,7 +96,9 @@ def open_pixels(data: bytes, short_side: int | None = None) -> tuple[Pixels, int
         file.draft(None, (DRAFT_OVERSIZE * short_side, DRAFT_OVERSIZE * short_side))
     shrunk_by = round(full_width / file.width)
     if (pixels := _jpeg_pixels(file, data)) is None:
-        pixels = _other_pixels(file, data)
+        reduce_by = _reduction(file.size, short_side)
+        pixels = _other_pixels(file, data, reduce_by)
+        shrunk_by *= reduce_by
     turn = _upright(file)
     del file  # with its own pixels
     return pixels if turn is None else np.ascontiguousarray(turn(pixels)), shrunk_by
@@ -113,18 +119,28 @@ def _jpeg_pixels(file: ImageFile.ImageFile, data: bytes) -> Pixels | None:
     return pixels if pixels.shape == buffer.shape else None
 
 
-def _other_pixels(file: ImageFile.ImageFile, data: bytes) -> Pixels:
+def _reduction(size: tuple[int, int], short_side: int | None) -> int:
+    """By how much the sides of a very large image are shrunk, as a JPEG's would be: it is in memory only once then."""
+    if short_side is None or size[0] * size[1] <= WHOLE_PIXELS:
+        return 1
+    scale = min(size) // (DRAFT_OVERSIZE * short_side)
+    return next((by for by in (8, 4, 2) if by <= scale), 1)
+
+
+def _other_pixels(file: ImageFile.ImageFile, data: bytes, reduce_by: int) -> Pixels:
     try:
         _load(file, data)
     except PILLOW_FAULTS as error:
         raise UnprocessableImage(
             f"the {file.format} file is damaged or cut off ({_reason(error)}): send it again"
         ) from None
-    image = _to_rgb(file)
-    pixels = np.empty((image.height, image.width, 3), dtype=np.uint8)
+    # the range of deep pixels is that of the whole image; all others are each seen by itself
+    image = _to_rgb(file) if file.mode[0] in "IF" else file
+    pixels = np.empty((-(-image.height // reduce_by), -(-image.width // reduce_by), 3), dtype=np.uint8)
     for top in range(0, image.height, STRIP_PX):
-        bottom = min(top + STRIP_PX, image.height)
-        pixels[top:bottom] = np.asarray(image.crop((0, top, image.width, bottom)))
+        strip = _to_rgb(image.crop((0, top, image.width, min(top + STRIP_PX, image.height))))
+        rows = slice(top // reduce_by, -(-(top + strip.height) // reduce_by))
+        pixels[rows] = np.asarray(strip.reduce(reduce_by) if reduce_by > 1 else strip)
     return pixels
 
 
@@ -146,6 +162,9 @@ def media_type_of(data: bytes) -> str:
 
 
 def _open(data: bytes) -> ImageFile.ImageFile:
+    if (size := declared_size(data)) is not None:
+        _check_pixels(size)  # before Pillow, which makes room for some formats as soon as it opens them
+    check_cost(data)
     try:
         return Image.open(io.BytesIO(data), formats=FORMATS)
     except Image.DecompressionBombError:  # Pillow's own limit, on the header; it does not tell the size
@@ -168,10 +187,15 @@ def _unidentified(data: bytes) -> UnsupportedMediaType | UnprocessableImage:
     )
 
 
-def _check_size(size: tuple[int, int]) -> None:
+def _check_pixels(size: tuple[int, int]) -> None:
     width, height = size
     if width * height > MAX_IMAGE_PIXELS:
         raise _too_many_pixels(f"{width} x {height} = {width * height:,}")
+
+
+def _check_size(size: tuple[int, int]) -> None:
+    _check_pixels(size)
+    width, height = size
     if max(size) > MAX_IMAGE_ASPECT_RATIO * min(size):
         raise UnprocessableImage(
             f"the image is {width} x {height} pixels, a side may be at most {MAX_IMAGE_ASPECT_RATIO} times the other: "

@@ -14,14 +14,12 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
-from torch.nn.functional import interpolate
 from transformers import CLIPImageProcessorPil
+
+from model.clip.preparation import Preparation
 
 ImageProcessor: TypeAlias = CLIPImageProcessorPil
 """Other rooms call a checkpoint's processor so, whatever the architecture."""
-
-INTERPOLATION = {Image.Resampling.BILINEAR: "bilinear", Image.Resampling.BICUBIC: "bicubic"}
-"""What torch resizes bytes by, antialiased as Pillow does, in a sixth of Pillow's time."""
 
 
 def resized(
@@ -33,39 +31,7 @@ def resized(
     `exact`: the processor itself resizes. Else torch does, and no value differs by more than 1 of 255, but where
     bicubic interpolation overshoots black or white.
     """
-    if not exact:
-        pixels = image if isinstance(image, np.ndarray) else np.array(image)
-        if (by_torch := _resized_by_torch(processor, pixels)) is not None:
-            return by_torch
-    # of 3 x 3 pixels the processor could not tell which side is the colours
-    layout = {"input_data_format": "channels_last"} if isinstance(image, np.ndarray) else {}
-    by_processor = processor(images=[image], do_rescale=False, do_normalize=False, **layout)["pixel_values"][0]
-    return np.asarray(by_processor, dtype=np.uint8)
-
-
-def _resized_by_torch(processor: ImageProcessor, image: NDArray[np.uint8]) -> NDArray[np.uint8] | None:
-    """None: this is not how the processor resizes."""
-    mode = INTERPOLATION.get(processor.resample) if processor.do_resize else None
-    height, width = _resized_size(processor, *image.shape[:2])
-    crop_height, crop_width = height, width
-    if processor.do_center_crop:
-        crop_height, crop_width = processor.crop_size.height, processor.crop_size.width
-    if mode is None or crop_height > height or crop_width > width:
-        return None
-    pixels = torch.from_numpy(image).permute(2, 0, 1)  # [3, height, width], a pixel's colours side by side
-    if pixels.shape[1:] != (height, width):
-        pixels = interpolate(pixels.unsqueeze(0), (height, width), mode=mode, antialias=True).squeeze(0)
-    top, left = (height - crop_height) // 2, (width - crop_width) // 2
-    return pixels[:, top : top + crop_height, left : left + crop_width].contiguous().numpy()
-
-
-def _resized_size(processor: ImageProcessor, height: int, width: int) -> tuple[int, int]:
-    """(height, width) before the crop. As the processor, which cuts fractions of the longer side off."""
-    short = processor.size.shortest_edge
-    if not short:
-        return processor.size.height, processor.size.width
-    long = int(short * max(height, width) / min(height, width))
-    return (long, short) if height > width else (short, long)
+    return Preparation.of(processor, exact=exact).resize(image)
 
 
 def normalized(processor: ImageProcessor, pixels: NDArray[np.uint8]) -> Tensor:
@@ -106,9 +72,3 @@ def _table(processor: ImageProcessor) -> NDArray[np.float32]:
     pixels = processor(images=[ramp], input_data_format="channels_first", **unsized)["pixel_values"][0]
     table: NDArray[np.float32] = pixels[:, 0]
     return table
-
-
-def short_side(processor: ImageProcessor) -> int:
-    """To how many pixels the shorter side of an image is resized."""
-    size = processor.size
-    return int(size.shortest_edge or min(size.height, size.width))

@@ -23,7 +23,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from model.clip.image import DRAFT_OVERSIZE, open_image, open_pixels
-from model.clip.preprocess import ImageProcessor, resized, short_side
+from model.clip.preparation import short_side
+from model.clip.preprocess import ImageProcessor, resized
 from model.data.shards import file_bytes
 
 RgbImage = Image.Image | NDArray[np.uint8]

@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from contract.limits import CONTAINER_TIMEOUT_S
 from contract.problems import TooManyRequests
 
 MEMORY_S = 1.0
@@ -74,7 +75,8 @@ class Admission:
     def working(self) -> Iterator[Work]:
         """Count a request's work from its beginning to its end.
 
-        What is given up tells nothing of the speed, nor does what waited for something else: its time is left out.
+        What is given up tells nothing of the speed, nor does what waited for something else or brought nothing for
+        the model: its time is left out.
         """
         if not self.images:
             self._since_s = self._clock_s()
@@ -82,7 +84,7 @@ class Admission:
         work = Work(self)
         try:
             yield work
-            if work.tells_speed:
+            if work.tells_speed and work.images:
                 passed_s = self._clock_s() - self._since_s
                 remembered = math.exp(-passed_s / MEMORY_S)
                 self._busy_s = self._busy_s * remembered + passed_s
@@ -93,17 +95,47 @@ class Admission:
 
 
 class Work:
-    """One request's, which begins as that of one image."""
+    """One request's. It stands before others as one image, however many it has, as requests take turns."""
 
     def __init__(self, admission: Admission) -> None:
         self._admission = admission
-        self.images = 1
+        self.images = 0
         self.before_others = 1
         self.tells_speed = True
+        self._aside = False
 
-    def has(self, images: int, per_turn: int) -> None:
-        """It has so many images, of which no more than `per_turn` stand before others at a time."""
-        self.images = images
-        more = min(images, per_turn) - self.before_others
-        self.before_others += more
-        self._admission.images += more
+    def has(self, images: int) -> None:
+        """It has so many images. Raises TooManyRequests if they would not be through, taking turns with the others'
+        one by one, before nobody waits any more.
+        """
+        admission = self._admission
+        through_s = images * admission.wait_s
+        if images > 1 and admission.images > 1 and through_s > CONTAINER_TIMEOUT_S / 2:
+            admission.refusals["list"] += 1
+            raise TooManyRequests(
+                f"{images} images would take about {through_s:.0f} s beside {admission.images - 1} other requests, and "
+                f"more than {CONTAINER_TIMEOUT_S / 2:g} s is too long: send fewer at once, or try again",
+                retry_after_s=math.ceil(through_s - CONTAINER_TIMEOUT_S / 2),
+            )
+
+    @contextmanager
+    def queuing(self, images: int) -> Iterator[None]:
+        """So many of its images wait for the model, or are seen by it, together."""
+        self.images += images
+        self._stand(1)
+        try:
+            yield
+        finally:
+            self._stand(0 if self._aside else 1)
+
+    def step_aside(self) -> None:
+        """It takes long for a reason of its own, where nobody else waits for it: it stands before no others until the
+        model is to see it, and tells nothing of the speed.
+        """
+        self._aside = True
+        self.tells_speed = False
+        self._stand(0)
+
+    def _stand(self, images: int) -> None:
+        self._admission.images += images - self.before_others
+        self.before_others = images

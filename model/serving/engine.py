@@ -1,7 +1,7 @@
 """The engine: a loaded model that answers requests on an event loop.
 
-A request's way: parse and decode (a pool of threads) → queue → image tower (`Workers`, batches across requests) beside
-the labels (`LabelSets`) → score and write the answer.
+A request's way: parse (a pool of threads) → decode (`Decoders`, processes) → queue → image tower (`Workers`, batches
+across requests) beside the labels (`LabelSets`) → score and write the answer.
 """
 
 import asyncio
@@ -17,17 +17,20 @@ from contract.problems import BadRequest, InternalError, ProblemError
 from contract.requests import ClassifyRequest, EmbedRequest, ImageSource, InspectRequest, Request, S3Object
 from model.clip.encode import Clip
 from model.clip.scoring import rank, score
-from model.serving.inspection import inspect
+from model.serving.admission import Work
+from model.serving.budget import within_budget
+from model.serving.decoder import Template
+from model.serving.decoders import Decoders, Share
 from model.serving.labels import NO_TEXT_VECTOR, LabelCache, LabelSet, LabelSets
 from model.serving.observe import Metrics, Trace
 from model.serving.towers import Towers
-from model.serving.workers import WEDGED_S, Workers
+from model.serving.workers import WEDGED_S, Turns, Workers
 
 SCORES_AT_ONCE = 2_000
 """Fewer are computed on the event loop: to pass them to a thread takes longer than to compute them."""
 
 DECODES_PER_TURN = 8
-"""Of one request, per thread that opens images: so long others wait for a thread at most."""
+"""Of one request, per decoder: so long others wait for one at most."""
 
 NOT_NUMBERS_IN_A_ROW = 8
 """Vectors of images that are no numbers, without one between them that is: then it is the model, and no image."""
@@ -45,15 +48,16 @@ class Engine:
         clip: Clip,
         towers: Towers,
         metrics: Metrics,
+        template: Template,
         *,
-        decode_threads: int,
+        decoders: int,
         label_cache_rows: int,
         wedged_s: float = WEDGED_S,
     ) -> None:
         self.clip = clip
-        self.images_per_turn = min(len(towers.workers) * towers.batch_sizes[-1], DECODES_PER_TURN * decode_threads)
-        self._metrics = metrics
-        self._pool = ThreadPoolExecutor(decode_threads, "pool")
+        self.images_per_turn = min(len(towers.workers) * towers.batch_sizes[-1], DECODES_PER_TURN * decoders)
+        self._pool = ThreadPoolExecutor(decoders, "pool")
+        self.decoders = Decoders(template, clip.preparation, decoders, on_decoded=metrics.decoded)
         self._workers = Workers(towers, metrics.batches.observe, wedged_s)
         self.labels = LabelCache(self._workers.embed_texts, label_cache_rows)
         self.label_sets = LabelSets(self.labels, label_cache_rows)
@@ -64,36 +68,39 @@ class Engine:
         """Why this process should be replaced, or None."""
         if self._not_numbers >= NOT_NUMBERS_IN_A_ROW:
             return f"the model's last {self._not_numbers} vectors were no numbers (NaN or infinite)"
-        return self._workers.fault
+        return self._workers.fault or self.decoders.fault
 
-    async def answer(
-        self, parse: Callable[[], Request], trace: Trace, on_parsed: Callable[[int], None] = lambda images: None
-    ) -> bytes:
-        """The JSON body that answers the request that `parse` reads, in a thread; `on_parsed` hears of how many images.
+    async def answer(self, parse: Callable[[], Request], trace: Trace, work: Work) -> bytes:
+        """The JSON body that answers the request that `parse` reads, in a thread; `work` hears how far it is.
 
         Raises what `parse` raises, and ProblemError if there is nothing else to answer; a bad image in a list does not.
         """
         with self._workers.expecting() as came:
-            request, lone = await self._in_pool(self._parse, parse, trace)
-            on_parsed(max(1, len(request.images)))  # texts alone count as an image
+            request = await self._in_pool(self._parse, parse, trace)
+            work.has(len(request.images))
+
+            def on_slow() -> None:
+                came()  # nobody's batch waits for it
+                work.step_aside()
+
+            share = Share(on_slow)
+            lone = await self._opened(request, request.images, share, trace) if len(request.images) == 1 else []
             if isinstance(request, InspectRequest):
                 came()
-                seen = [item async for turn in self._turns(request, lone, trace) for item in turn]
+                seen = [item async for turn in self._turns(request, lone, share, trace) for item in turn]
                 return orjson.dumps(arrange(seen, listed=True))
             if isinstance(request, EmbedRequest):
-                return await self._embed(request, lone, trace, came)
-            return await self._classify(request, lone, trace, came)
+                return await self._embed(request, lone, share, trace, came, work)
+            return await self._classify(request, lone, share, trace, came, work)
 
-    def _parse(self, parse: Callable[[], Request], trace: Trace) -> tuple[Request, list[Any]]:
-        """A request, and what became of its image if it has only one."""
+    def _parse(self, parse: Callable[[], Request], trace: Trace) -> Request:
         with trace.stage("parse"):
             request = parse()
-        if len(request.images) != 1:
-            return request, []
-        with trace.stage("decode"):
-            return request, [self._open(request, request.images[0])]
+            whole = isinstance(request, InspectRequest)
+            request.images[:] = within_budget(request.images, None if whole else self.clip.preparation.short_side)
+            return request
 
-    async def _turns(self, request: Request, lone: list[Any], trace: Trace) -> AsyncIterator[list[Any]]:
+    async def _turns(self, request: Request, lone: list[Any], share: Share, trace: Trace) -> AsyncIterator[list[Any]]:
         """A request's images, opened, `images_per_turn` at a time. Whoever has more takes turns with the others, so
         that one request with many images does not keep many with one image waiting.
         """
@@ -101,33 +108,38 @@ class Engine:
             yield lone
             return
         for start in range(0, len(request.images), self.images_per_turn):
-            turn = request.images[start : start + self.images_per_turn]
-            with trace.stage("decode"):
-                opened = await asyncio.gather(*(self._in_pool(self._open, request, source) for source in turn))
-            yield opened
+            yield await self._opened(request, request.images[start : start + self.images_per_turn], share, trace)
 
-    def _open(self, request: Request, source: ImageSource) -> Any:
+    async def _opened(self, request: Request, sources: Sequence[ImageSource], share: Share, trace: Trace) -> list[Any]:
+        with trace.stage("decode"):
+            return await _all(self._open(request, source, share) for source in sources)
+
+    async def _open(self, request: Request, source: ImageSource, share: Share) -> Any:
         """What the request wants of an image: its pixels or its inspection, or else its problem."""
         if isinstance(source, ProblemError):
             return source
         if isinstance(source, S3Object):
             return BadRequest(f"{source.s3_key!r} names an object in a bucket, and the model is sent bytes only")
-        try:
-            if isinstance(request, InspectRequest):
-                return inspect(source)
-            image, shrunk_by = self.clip.open(source)
-            self._metrics.decoded(shrunk_by)
-            return self.clip.preprocess(image)
-        except ProblemError as problem:
-            return problem
+        if isinstance(request, InspectRequest):
+            return await self.decoders.inspect(source, share)
+        return await self.decoders.prepare(source, share)
 
     async def _classify(
-        self, request: ClassifyRequest, lone: list[Any], trace: Trace, came: Callable[[], None]
+        self,
+        request: ClassifyRequest,
+        lone: list[Any],
+        share: Share,
+        trace: Trace,
+        came: Callable[[], None],
+        work: Work,
     ) -> bytes:
         if lone and isinstance(lone[0], ProblemError):  # which needs no labels
             return orjson.dumps(render_classify(request, lone))
         images, label_sets = await _all(
-            (self._image_embeds(request, lone, trace, came), self._label_sets(request.parameters.questions, trace))
+            (
+                self._image_embeds(request, lone, share, trace, came, work),
+                self._label_sets(request.parameters.questions, trace),
+            )
         )
         with trace.stage("score"):
             if len(images) * sum(len(each.embeds.labels) for each in label_sets.values()) <= SCORES_AT_ONCE:
@@ -151,23 +163,26 @@ class Engine:
         items = [image if isinstance(image, ProblemError) else next(remaining) for image in images]
         return orjson.dumps(render_classify(request, items))
 
-    async def _embed(self, request: EmbedRequest, lone: list[Any], trace: Trace, came: Callable[[], None]) -> bytes:
+    async def _embed(
+        self, request: EmbedRequest, lone: list[Any], share: Share, trace: Trace, came: Callable[[], None], work: Work
+    ) -> bytes:
         images, texts = await _all(
-            (self._image_embeds(request, lone, trace, came), self._text_embeds(request.texts, trace))
+            (self._image_embeds(request, lone, share, trace, came, work), self._text_embeds(request.texts, trace))
         )
         with trace.stage("render"):
             return await self._in_pool(_render_embed, images, texts)
 
     async def _image_embeds(
-        self, request: Request, lone: list[Any], trace: Trace, came: Callable[[], None]
+        self, request: Request, lone: list[Any], share: Share, trace: Trace, came: Callable[[], None], work: Work
     ) -> list[Opened]:
         images: list[Opened] = []
+        turns = Turns()
         if not lone:
             came()  # images of a list are a batch by themselves
-        async for opened in self._turns(request, lone, trace):
+        async for opened in self._turns(request, lone, share, trace):
             good = [each for each in opened if isinstance(each, torch.Tensor)]
-            with trace.stage("model") as model:
-                queued = [asyncio.ensure_future(self._workers.embed_image(each)) for each in good]
+            with trace.stage("model") as model, work.queuing(len(good)):
+                queued = [asyncio.ensure_future(self._workers.embed_image(each, turns)) for each in good]
                 asyncio.get_running_loop().call_soon(came)
                 embedded = await _all(queued)
                 model["queue"] = max((waited_s for _, waited_s in embedded), default=0.0)

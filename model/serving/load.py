@@ -13,6 +13,7 @@ from contract.containers import Precision, ServeSettings
 from model.clip.checkpoint import CheckpointError, is_checkpoint, load_checkpoint
 from model.clip.device import DeviceError, describe_cuda, free_cores, multiplies_bf16, pick_device
 from model.clip.encode import Clip
+from model.serving.decoder import Template
 from model.serving.engine import Engine
 from model.serving.labels import TEXT_BATCH
 from model.serving.observe import Metrics
@@ -38,18 +39,20 @@ def load_engine(settings: ServeSettings, metrics: Metrics) -> tuple[Engine, floa
     """Load the checkpoint in `model_dir`, or else the base checkpoint, and use everything once: first calls are slow.
 
     The engine, and how many seconds an image takes when all workers are busy. Raises CheckpointError, or DeviceError if
-    a GPU is expected and does not compute, or if the device lacks the precision.
+    a GPU is expected and does not compute, or if the device lacks the precision, and OSError if no decoder starts.
     """
+    template = Template(settings.run_as_user)  # it starts beside this
     device = pick_device(settings.expect_gpu)
-    torch.set_num_threads(1)  # of every worker and every decoder: with more of them than cores all stand still
+    torch.set_num_threads(1)  # of every worker: with more of them than cores all stand still
     directory = settings.model_dir if is_checkpoint(settings.model_dir) else settings.base_model_dir
     clip = Clip(load_checkpoint(directory, device), exact=settings.exact)
     precision = pick_precision(settings, device, clip.parameters)
     towers = build_towers(clip, precision, settings.model_workers)
     engine = Engine(
-        clip, towers, metrics, decode_threads=settings.decode_threads, label_cache_rows=settings.label_cache_rows
+        clip, towers, metrics, template, decoders=settings.decoders, label_cache_rows=settings.label_cache_rows
     )
     image_s = warm_up(clip, towers)
+    template.wait_until_up()
     gc.collect()
     gc.freeze()  # a collection would look at torch's and transformers' objects again and again, which stay for good
     facts = {
@@ -59,7 +62,7 @@ def load_engine(settings: ServeSettings, metrics: Metrics) -> tuple[Engine, floa
         "precision": precision,
         "exact": settings.exact,
         "workers": len(towers.workers),
-        "decode_threads": settings.decode_threads,
+        "decoders": settings.decoders,
         "image_ms": round(image_s * 1000, 1),
     }
     log.info("model loaded", extra=facts)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
-import pwd
 import time
 from collections.abc import Callable, Coroutine
 from contextlib import ExitStack
@@ -18,9 +16,11 @@ from contract.containers import ServeSettings
 from contract.invocation import AnswerAttributes, InvocationAttributes
 from contract.limits import CONTAINER_TIMEOUT_S, LAMBDA_TIMEOUT_S, MAX_INVOCATION_BYTES
 from contract.problems import GatewayTimeout, PayloadTooLarge, ProblemError, ServiceUnavailable, TooManyRequests
+from contract.requests import Request as ParsedRequest
 from contract.requests import parse_request
 from model.serving.admission import Admission
 from model.serving.observe import Metrics, Trace
+from model.serving.privileges import drop_root
 
 if TYPE_CHECKING:
     from model.serving.engine import Engine
@@ -108,17 +108,21 @@ class Service:
                 await _receive(request, keep_bytes=0)
                 raise
             with trace.stage("total"):
-                body = await _receive(request, keep_bytes=MAX_BODY_BYTES)
-                return await _while_connected(request, self._answer(self._engine, request, body, trace))
+                received = [await _receive(request, keep_bytes=MAX_BODY_BYTES)]
+                return await _while_connected(request, self._answer(self._engine, request, received, trace))
 
-    async def _answer(self, engine: Engine, request: Request, body: bytes, trace: Trace) -> bytes:
+    async def _answer(self, engine: Engine, request: Request, received: list[bytes], trace: Trace) -> bytes:
         self.admission.check_wait()  # others have come while the body did
         with self.admission.working() as work:
             query = {name: request.query_params.getlist(name) for name in request.query_params}
             content_type = request.headers.get("content-type")
-            parse = partial(parse_request, content_type, body, query, max_image_bytes=MAX_INVOCATION_BYTES)
-            answer = await engine.answer(parse, trace, lambda images: work.has(images, engine.images_per_turn))
-            work.tells_speed = not trace.met_new_labels
+
+            def parse() -> ParsedRequest:
+                # popped: a body of many megabytes is not kept while its images are looked at
+                return parse_request(content_type, received.pop(), query, max_image_bytes=MAX_INVOCATION_BYTES)
+
+            answer = await engine.answer(parse, trace, work)
+            work.tells_speed = work.tells_speed and not trace.met_new_labels
             return answer
 
     def describe(self, trace: Trace) -> AnswerAttributes:
@@ -134,6 +138,8 @@ class Service:
             ("wordsight_label_set_lookups", "Label sets looked up", engine.label_sets),
         ):
             self.metrics.watch_counts(name, text, "result", partial(_lookups, cache))
+        lost = engine.decoders.lost
+        self.metrics.watch_counts("wordsight_decoders_lost", "Decoders that were replaced", "reason", lambda: lost)
         if engine.clip.device.type == "cuda":
             self.metrics.watch("wordsight_gpu_memory_bytes", "GPU memory that torch holds", engine.clip.reserved_bytes)
 
@@ -159,18 +165,6 @@ def load_engine(settings: ServeSettings, metrics: Metrics) -> tuple[Engine, floa
         return load.load_engine(settings, metrics)
     except DeviceError as error:
         return str(error)
-
-
-def drop_root(user: str) -> None:
-    """Become `user` for good, in all threads, if this process is root: SageMaker wants containers to start as root, and
-    strangers' images are decoded as somebody else. Raises KeyError if there is no such user.
-    """
-    if os.getuid() != 0:
-        return
-    account = pwd.getpwnam(user)
-    os.setgroups([])
-    os.setgid(account.pw_gid)
-    os.setuid(account.pw_uid)
 
 
 def _lookups(cache: LabelCache | LabelSets) -> dict[str, float]:

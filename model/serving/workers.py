@@ -2,11 +2,15 @@
 
 No timer holds an image back so that others may join it: a batch grows while the one before it is computed. But an
 image does wait for those that were already being opened when it came, since a batch saves more than that takes.
+
+Requests take turns (self-clocked fair queueing: Golestani, INFOCOM 1994): one with a single image waits behind one
+image of each other at most, however many those have.
 """
 
 import asyncio
 import math
 import time
+from bisect import insort
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -29,11 +33,19 @@ Place = tuple[Awaitable[Tensor], int, float]
 """The batch of an image, its row in it, and how long the image has waited for it, in seconds."""
 
 
+@dataclass
+class Turns:
+    """The turn of a request's last image."""
+
+    last: int = 0
+
+
 @dataclass(eq=False)
 class _Image:
     pixels: Tensor
     place: asyncio.Future[Place]
     since_s: float
+    turn: int
     after: int
     """The number of the last one that was expected when it came."""
 
@@ -63,7 +75,9 @@ class Workers:
         self._wedged_s = wedged_s
         self._pool = ThreadPoolExecutor(len(towers.workers), "worker")
         self._idle = list(towers.workers)
-        self._images: deque[_Image] = deque()
+        self._images: list[_Image] = []
+        """Sorted by their turns, and by when they came."""
+        self._turn = 0
         self._texts: deque[_Texts] = deque()
         self._expected: dict[int, None] = {}
         self._last_expected = 0
@@ -95,13 +109,15 @@ class Workers:
         finally:
             came()
 
-    async def embed_image(self, pixels: Tensor) -> tuple[Tensor, float]:
+    async def embed_image(self, pixels: Tensor, turns: Turns | None = None) -> tuple[Tensor, float]:
         """One preprocessed image, uint8 [3, height, width], as a unit vector [D], and how many seconds it waited for a
-        worker. Who has left before one comes costs nothing.
+        worker. Who has left before one comes costs nothing. `turns` are those of its request, if that has several.
         """
         loop = asyncio.get_running_loop()
-        image = _Image(pixels, loop.create_future(), time.perf_counter(), self._last_expected)
-        self._images.append(image)
+        turns = turns or Turns()
+        turns.last = max(self._turn, turns.last) + 1
+        image = _Image(pixels, loop.create_future(), time.perf_counter(), turns.last, self._last_expected)
+        insort(self._images, image, key=lambda each: each.turn)
         loop.call_soon(self._start)  # those that come with it are to be in its batch
         batch, row, waited_s = await image.place
         return (await asyncio.shield(batch))[row], waited_s
@@ -132,14 +148,15 @@ class Workers:
         if not self._images:
             return False
         next_expected = next(iter(self._expected), math.inf)
-        return len(self._images) >= self._largest_batch or next_expected > self._images[0].after
+        return len(self._images) >= self._largest_batch or next_expected > min(each.after for each in self._images)
 
     def _taken(self) -> list[_Image]:
         """This worker's share of the images, if the other idle ones take theirs, without those nobody waits for."""
         share = min(-(-len(self._images) // len(self._idle)), self._largest_batch)
         taken: list[_Image] = []
         while self._images and len(taken) < share:
-            image = self._images.popleft()
+            image = self._images.pop(0)
+            self._turn = image.turn
             if not image.place.done():
                 taken.append(image)
         return taken

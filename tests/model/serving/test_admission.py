@@ -1,7 +1,7 @@
 """Who is let in: by the wait, by memory, and by what was learnt of the speed."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 import pytest
 
@@ -24,14 +24,13 @@ def admission_of(clock: Clock, **options: float) -> Admission:
 
 
 def answer(admission: Admission, clock: Clock, seconds: float) -> None:
-    with admission.working():
+    with working_on(admission, 1):
         clock.now_s += seconds
 
 
 @contextmanager
-def working_on(admission: Admission, images: int, per_turn: int = 64) -> Iterator[Work]:
-    with admission.working() as work:
-        work.has(images, per_turn)
+def working_on(admission: Admission, images: int) -> Iterator[Work]:
+    with admission.working() as work, work.queuing(images):
         yield work
 
 
@@ -47,11 +46,14 @@ def test_the_wait_is_the_work_before_at_the_speed_of_late() -> None:
     admission.expect(s_per_image=9)
     for _ in range(200):
         answer(admission, clock, 0.1)
-    with working_on(admission, 4):
+    with ExitStack() as others:
+        for _ in range(4):
+            others.enter_context(working_on(admission, 1))
         assert admission.wait_s == pytest.approx(0.4, rel=0.01)
         admission.check_wait()
         with (
-            working_on(admission, 2),
+            working_on(admission, 1),
+            working_on(admission, 1),
             pytest.raises(TooManyRequests, match=r"6 images wait .* 0.6 s, .* 0.5 s") as told,
         ):
             admission.check_wait()
@@ -74,9 +76,57 @@ def test_who_takes_turns_stands_before_others_with_one_turn_and_counts_whole_whe
     clock = Clock()
     admission = admission_of(clock)
     for _ in range(100):
-        with working_on(admission, 64, per_turn=8):
-            assert admission.images == 8
-            clock.now_s += 6.4
+        with admission.working() as work:
+            for _ in range(8):
+                assert admission.images == 1
+                with work.queuing(8):
+                    assert admission.images == 1
+                    clock.now_s += 0.8
+    with working_on(admission, 1):
+        assert admission.wait_s == pytest.approx(0.1, rel=0.01)
+
+
+def test_what_is_slow_for_a_reason_of_its_own_stands_before_nobody_and_tells_nothing_of_the_speed() -> None:
+    clock = Clock()
+    admission = admission_of(clock)
+    for _ in range(100):
+        answer(admission, clock, 0.1)
+    with admission.working() as slow:
+        slow.step_aside()
+        clock.now_s += 8
+        assert (admission.images, admission.wait_s) == (0, 0)
+        answer(admission, clock, 0.1)
+        with slow.queuing(2):
+            assert admission.images == 1
+        assert admission.images == 0
+    with working_on(admission, 1):
+        assert admission.wait_s == pytest.approx(0.1, rel=0.01)
+
+
+def test_a_list_that_would_not_be_through_in_time_beside_the_others_is_refused() -> None:
+    clock = Clock()
+    admission = admission_of(clock)
+    for _ in range(100):
+        answer(admission, clock, 0.1)
+    with admission.working() as alone:
+        alone.has(1_000)  # whoever is alone is let in
+    with working_on(admission, 1), admission.working() as work:
+        work.has(1)
+        work.has(40)
+        with pytest.raises(TooManyRequests, match="60 images would take about 12 s beside 1 other requests") as told:
+            work.has(60)
+    assert told.value.retry_after_s == 2
+    assert admission.refusals == {"list": 1}
+
+
+def test_a_request_that_brings_nothing_for_the_model_tells_nothing_of_its_speed() -> None:
+    clock = Clock()
+    admission = admission_of(clock)
+    for _ in range(100):
+        answer(admission, clock, 0.1)
+    for _ in range(100):
+        with working_on(admission, 0):
+            clock.now_s += 0.001
     with working_on(admission, 1):
         assert admission.wait_s == pytest.approx(0.1, rel=0.01)
 
@@ -110,12 +160,12 @@ def test_work_that_was_given_up_tells_nothing_of_the_speed() -> None:
     with pytest.raises(KeyError), admission.working():
         clock.now_s += 20
         raise KeyError
-    with admission.working():
+    with working_on(admission, 1):
         with pytest.raises(KeyError), admission.working():
             clock.now_s += 20
             raise KeyError
         clock.now_s += 0.1
-    with admission.working():
+    with working_on(admission, 1):
         assert admission.wait_s == pytest.approx(0.1, rel=0.01)
     assert admission.images == 0
 
@@ -125,10 +175,10 @@ def test_work_that_waited_for_something_else_tells_nothing_of_the_speed() -> Non
     admission = admission_of(clock)
     for _ in range(100):
         answer(admission, clock, 0.1)
-    with admission.working() as work:
+    with working_on(admission, 1) as work:
         clock.now_s += 8
         work.tells_speed = False
-    with admission.working():
+    with working_on(admission, 1):
         assert admission.wait_s == pytest.approx(0.1, rel=0.01)
 
 

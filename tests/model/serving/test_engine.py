@@ -16,6 +16,7 @@ from contract.questions import Parameters
 from contract.requests import ClassifyRequest, EmbedRequest, InspectRequest, Request
 from model.clip.checkpoint import Checkpoint, load_checkpoint
 from model.clip.encode import Clip, TextEmbedding
+from model.serving.admission import Admission
 from model.serving.engine import NOT_NUMBERS_IN_A_ROW, SCORES_AT_ONCE, Engine
 from model.serving.observe import Trace
 from model.serving.towers.torch import TorchTowers
@@ -28,7 +29,8 @@ def png(color: str = "red") -> bytes:
 
 
 async def answer(engine: Engine, request: Request, trace: Trace | None = None) -> bytes:
-    return await engine.answer(lambda: request, trace or Trace())
+    with Admission(1, 1).working() as work:
+        return await engine.answer(lambda: request, trace or Trace(), work)
 
 
 class SilentDevice(Clip):
@@ -69,7 +71,7 @@ def test_a_request_of_texts_alone_needs_no_image(checkpoint_dir: Path) -> None:
 
 
 def test_inspections_keep_the_places_of_their_images_and_need_no_device(checkpoint_dir: Path) -> None:
-    engine = build_engine(SilentDevice(load_checkpoint(checkpoint_dir)), decode_threads=2)
+    engine = build_engine(SilentDevice(load_checkpoint(checkpoint_dir)), decoders=2)
     request = InspectRequest([png(), b"no image", BadRequest("it was none before"), png()])
     first, broken, bad, last = json.loads(asyncio.run(answer(engine, request)))
     assert first == last and (first["width"], first["height"]) == (8, 8)

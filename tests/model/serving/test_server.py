@@ -130,7 +130,7 @@ def test_many_at_once_all_get_their_own_answer(client: Client) -> None:
         (JSON, classify_body("!!", candidate_labels="a, b"), 400, "not valid base64"),
         (JSON, classify_body({"s3_key": "uploads/x"}, candidate_labels="a, b"), 400, "bytes only"),
         (JSON, classify_body(as_base64(jpeg()), candidate_labels="cat"), 400, "a lone label"),
-        (JSON, b'{"operation": "sing"}', 400, "operation 'sing' is unknown"),
+        (JSON, b'{"operation": "sing"}', 400, 'operation "sing" is unknown'),
         (JSON, classify_body(as_base64(b"hello"), candidate_labels="a, b"), 422, "not an image of a known kind"),
         ("image/jpeg", jpeg()[:300], 400, "candidate_labels is missing"),
         ("application/x-www-form-urlencoded", b"x", 415, "content-type: image/jpeg"),

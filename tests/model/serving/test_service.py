@@ -1,9 +1,6 @@
 """The service on a bad day: it refuses in time, gives up in time, and says when it is not well."""
 
-import os
 import re
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -22,7 +19,6 @@ from model.clip.checkpoint import Checkpoint, load_checkpoint
 from model.clip.encode import Clip, TextEmbedding
 from model.serving.engine import Engine
 from model.serving.observe import Metrics
-from model.serving.service import drop_root
 from tests.model.serving.engines import build_engine
 from tests.model.serving.http_client import Client, as_base64, classify_body, jpeg, running, settings_for, wait_until
 
@@ -223,31 +219,3 @@ def test_a_clock_that_is_an_hour_ahead_of_the_callers_gives_nothing_up(client: C
         classify_body(as_base64(jpeg()), candidate_labels="a, b"), **{CUSTOM_ATTRIBUTES_HEADER: attributes}
     )
     assert answer.status == 200
-
-
-REPOSITORY_ROOT = Path(__file__).parents[3]
-
-PROGRAM = """
-import os
-from model.serving.service import drop_root
-drop_root("nobody")
-print(os.getuid() != 0, os.getgid() != 0, os.getgroups())
-try:
-    os.setuid(0)
-except PermissionError:
-    print("for good")
-"""
-
-
-@pytest.mark.skipif(os.getuid() != 0, reason="only root can give root up")
-def test_root_becomes_nobody_and_can_not_go_back() -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", PROGRAM], cwd=REPOSITORY_ROOT, capture_output=True, text=True, check=True
-    )
-    assert done.stdout == "True True []\nfor good\n"
-
-
-@pytest.mark.skipif(os.getuid() != 0, reason="for others there is nothing to give up")
-def test_an_unknown_user_is_an_error_and_not_root() -> None:
-    with pytest.raises(KeyError, match="no-such-user"):
-        drop_root("no-such-user")

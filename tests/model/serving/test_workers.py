@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from model.clip.encode import TextEmbedding
-from model.serving.workers import Workers
+from model.serving.workers import Turns, Workers
 
 
 class FakeTowers:
@@ -34,9 +34,9 @@ def image(number: int) -> Tensor:
     return torch.full((3, 2, 2), number, dtype=torch.uint8)
 
 
-async def ask(workers: Workers, numbers: Sequence[int]) -> list[asyncio.Task[float]]:
+async def ask(workers: Workers, numbers: Sequence[int], turns: Turns | None = None) -> list[asyncio.Task[float]]:
     async def one(number: int) -> float:
-        return float((await workers.embed_image(image(number)))[0])
+        return float((await workers.embed_image(image(number), turns))[0])
 
     tasks = [asyncio.create_task(one(number)) for number in numbers]
     await asyncio.sleep(0)  # they are queued
@@ -207,6 +207,38 @@ def test_the_time_an_image_waited_for_a_worker_is_told_with_it() -> None:
         (_, first_s), (_, second_s) = await first, await second
         assert first_s < 0.5 * second_s
         assert second_s > 0.02
+
+    asyncio.run(scenario())
+
+
+def test_requests_take_turns_however_many_images_they_have() -> None:
+    async def scenario() -> None:
+        tower = FakeTowers(largest_batch=1)
+        workers = Workers(tower)
+        tower.gate.clear()
+        asked = []
+        for numbers in (range(4), range(10, 13), [20]):
+            asked += await ask(workers, numbers, Turns())
+        tower.gate.set()
+        await asyncio.gather(*asked)
+        assert tower.batches == [[0], [1], [10], [20], [2], [11], [3], [12]]
+
+    asyncio.run(scenario())
+
+
+def test_a_list_has_its_turns_also_while_single_images_keep_coming() -> None:
+    async def scenario() -> None:
+        tower = FakeTowers(largest_batch=1)
+        workers = Workers(tower)
+        tower.gate.clear()
+        listed = await ask(workers, range(3), Turns())
+        single = [task for number in range(10, 14) for task in await ask(workers, [number])]
+        tower.gate.set()
+        await listed[1]
+        single += await ask(workers, [14])
+        await asyncio.gather(*listed, *single)
+        order = [number for (number,) in tower.batches]
+        assert order.index(2) < order.index(14)
 
     asyncio.run(scenario())
 

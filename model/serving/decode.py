@@ -1,0 +1,164 @@
+"""The program that opens strangers' images: one process that only forks, and a child of it for each decoder.
+
+    python -m model.serving.decode SOCKET USER      an open socket's number, with model/serving/decoder.py at its other
+                                                    end, and whom to become, if root
+
+A child lives with what the kernel holds it to: so much time for an image and so much memory. It dies in the middle of
+a C library, where no thread of ours would be heard, also if whoever asked closes the connection or is gone.
+"""
+
+import fcntl
+import gc
+import io
+import os
+import pickle
+import resource
+import signal
+import socket
+import struct
+import sys
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, NoReturn
+
+import numpy as np
+import orjson
+import torch
+from PIL import Image
+
+from contract.problems import ProblemError, shorten
+from model.clip.preparation import Preparation
+from model.serving.inspection import inspect
+from model.serving.privileges import drop_root
+
+FORK = struct.Struct("!iQ")
+"""Asks for a child: niceness, bytes of memory, and then a pickled Preparation. Two descriptors come along, of its
+connection and of the memory that images and pixels pass through, which make it one message."""
+FORK_BYTES = 32_768
+
+REQUEST = struct.Struct("!?Qdd")
+"""Asks a child to inspect (or else to prepare) the image of so many bytes in the memory, within seconds of CPU time and
+of the clock. It answers a line of JSON, as its first one `{}` when it has started."""
+
+SENTENCE_CHARS = 1_000
+
+UP = b"\n"
+"""What the forking process says when it is ready to."""
+
+
+def main(arguments: list[str]) -> int:
+    """Fork children until the socket is closed."""
+    control = socket.socket(fileno=int(arguments[0]))
+    torch.set_num_threads(1)  # a process with threads must not be forked
+    signal.signal(signal.SIGCHLD, _reap)
+    _warm_up()
+    if arguments[1]:
+        drop_root(arguments[1])
+    control.sendall(UP)
+    preparations: dict[bytes, Preparation] = {}
+    while True:
+        message, descriptors, _, _ = socket.recv_fds(control, FORK_BYTES, 2)
+        if not message:
+            return 0
+        niceness, memory_bytes = FORK.unpack_from(message)
+        told = message[FORK.size :]
+        if told not in preparations:
+            preparations[told] = pickle.loads(told)  # noqa: S301 - our own server wrote it
+            gc.collect()
+            gc.freeze()  # a collection in a child would copy every page of this
+        with suppress(OSError):  # no room for one more: it is told by its closed connection
+            if os.fork() == 0:
+                control.close()
+                _live(socket.socket(fileno=descriptors[0]), descriptors[1], preparations[told], niceness, memory_bytes)
+        for descriptor in descriptors:
+            os.close(descriptor)
+
+
+def _warm_up() -> None:
+    """Load what opening images loads, so that children have it."""
+    Image.init()
+    picture = Image.new("RGB", (64, 64))
+    for format in ("JPEG", "PNG", "WEBP"):
+        picture.save(file := io.BytesIO(), format)
+        inspect(file.getvalue())
+    pixels = torch.zeros(1, 3, 64, 64, dtype=torch.uint8)
+    torch.nn.functional.interpolate(pixels, (32, 32), mode="bicubic", antialias=True)
+
+
+def _reap(signum: int, frame: object) -> None:
+    with suppress(ChildProcessError):
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
+
+
+def _live(
+    connection: socket.socket, memory: int, preparation: Preparation, niceness: int, memory_bytes: int
+) -> NoReturn:
+    """A child's life. It never returns into the program of its parent."""
+    status = 1
+    try:
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        os.nice(niceness)
+        _limit_memory(memory_bytes)
+        connection.send(b"{}\n")
+        while len(asked := connection.recv(REQUEST.size, socket.MSG_WAITALL)) == REQUEST.size:
+            wants_inspection, size_bytes, cpu_s, wall_s = REQUEST.unpack(asked)
+            _die_when_left(connection, True)
+            signal.setitimer(signal.ITIMER_PROF, cpu_s)
+            signal.setitimer(signal.ITIMER_REAL, wall_s)
+            answer = _open(preparation, os.pread(memory, size_bytes, 0), wants_inspection, memory)
+            signal.setitimer(signal.ITIMER_PROF, 0)
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            _die_when_left(connection, False)
+            connection.send(orjson.dumps(answer) + b"\n")
+        status = 0
+    except ConnectionError:  # whoever asked has gone
+        status = 0
+    except BaseException:  # the top of this process
+        sys.excepthook(*sys.exc_info())
+    finally:
+        os._exit(status)
+
+
+def _limit_memory(more_bytes: int) -> None:
+    """Beyond what it has been born with."""
+    facts = Path("/proc/self/statm")
+    if facts.is_file():  # elsewhere nobody enforces it
+        limit = int(facts.read_text().split()[0]) * resource.getpagesize() + more_bytes
+        resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+
+
+def _die_when_left(connection: socket.socket, wanted: bool) -> None:
+    """Whether the kernel is to send SIGIO, which ends a process, when the other end of the connection is closed."""
+    fcntl.fcntl(connection, fcntl.F_SETOWN, os.getpid())
+    flags = fcntl.fcntl(connection, fcntl.F_GETFL)
+    fcntl.fcntl(connection, fcntl.F_SETFL, flags | os.O_ASYNC if wanted else flags & ~os.O_ASYNC)
+
+
+def _open(preparation: Preparation, data: bytes, wants_inspection: bool, memory: int) -> dict[str, Any]:
+    """What became of an image; pixels are left in the memory."""
+    try:
+        if wants_inspection:
+            return {"inspection": inspect(data)}
+        image, shrunk_by = preparation.open(data)
+        del data
+        pixels = preparation.resize(image)
+    except ProblemError as problem:
+        if _ran_out(problem.__context__):
+            return {"memory": True}
+        return {"status": problem.status, "detail": shorten(problem.detail, SENTENCE_CHARS)}
+    except (MemoryError, RuntimeError) as error:
+        if _ran_out(error):
+            return {"memory": True}
+        raise
+    os.pwrite(memory, np.ascontiguousarray(pixels).data, 0)
+    return {"shape": pixels.shape, "shrunk_by": shrunk_by}
+
+
+def _ran_out(error: BaseException | None) -> bool:
+    """Whether it says that memory is short: torch does so in a sentence."""
+    return isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and "allocate memory" in str(error))
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
