@@ -204,7 +204,7 @@ def manners_of_writing() -> Iterator[tuple[str, Case]]:
         )
         signs = tuple(
             replace(row, sentences=(f"before{sign}after {row.number}",))
-            for row, sign in zip([*rows, *rows], "\u2028\u2029\x85\x0c\x1e\u00a0", strict=False)
+            for row, sign in zip([*rows, *rows], "\u2028\u2029\x85\x0c\u00a0", strict=False)
         )
         for number, said in enumerate((signs[:4], signs[4:])):
             yield (

@@ -41,7 +41,9 @@ def test_there_are_as_many_as_there_should_be() -> None:
     assert len(CASES) >= 250
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow) if case.heavy else name for name, case in CASES.items()]
+)
 def test_an_image_is_answered_or_refused_and_the_next_one_is_answered(
     client: Client, vectors: np.ndarray, name: str
 ) -> None:
