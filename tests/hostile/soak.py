@@ -505,9 +505,10 @@ def write_report(
     to.mkdir(parents=True, exist_ok=True)
     WORK.mkdir(parents=True, exist_ok=True)
     kept = {
-        "minutes": minutes, "machine": machine(), "bars": found, "events": soak.events, "memory": soak.memory, "pings": soak.pings,
-        "wrong": soak.seen.wrong, "undocumented": soak.seen.undocumented, "lost": list(lost), "given_up": soak.seen.given_up,
-        "dishonest": soak.dishonest, "failed_events": soak.failed_events, "samples": soak.seen.samples,
+        "minutes": minutes, "machine": machine(), "bars": found, "events": soak.events, "memory": soak.memory,
+        "pings": soak.pings, "wrong": soak.seen.wrong, "undocumented": soak.seen.undocumented, "lost": list(lost),
+        "given_up": soak.seen.given_up, "dishonest": soak.dishonest, "failed_events": soak.failed_events,
+        "samples": soak.seen.samples,
     }  # fmt: skip
     (WORK / "soak.json").write_text(json.dumps(kept, indent=1))
     groups = [name for name in ("endpoint", "functions", "emulator") if soak.memory]
@@ -516,10 +517,13 @@ def write_report(
     last = max((x for one in series for x, _ in one.points), default=1)
     chart = line_chart("Resident memory", Axis("minutes", 0, last), Axis("MB", 0, round_step(highest)), series)
     (to / "soak-memory.svg").write_text(chart)
-    slopes = [
-        [name, f"{max(mb[name] for _, mb in soak.memory):,.0f}", f"{growth_mb(soak.memory, name):+,.0f}", f"{slope_mb_per_h(soak.memory, name):+,.0f}"]
+    figures = {
+        name: (max(mb[name] for _, mb in soak.memory), growth_mb(soak.memory, name), slope_mb_per_h(soak.memory, name))
         for name in groups
-    ]  # fmt: skip
+    }
+    slopes = [
+        [name, f"{most:,.0f}", f"{grown:+,.0f}", f"{slope:+,.0f}"] for name, (most, grown, slope) in figures.items()
+    ]
     failures = {
         "Wrong": soak.seen.wrong, "Undocumented": soak.seen.undocumented, "Lost": lost, "Given up": soak.seen.given_up,
         "Dishonest": soak.dishonest, "Failed events": soak.failed_events,
@@ -566,6 +570,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.hostile.soak", description=__doc__.split("\n\n")[0])
     parser.add_argument("--minutes", type=float, default=FULL_MINUTES)
     minutes = parser.parse_args(arguments).minutes
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that a system that is up is removed
     with tempfile.TemporaryDirectory() as directory, undeployed(Path(directory) / "local") as system:
         start_emulator(system.settings)
         up = system.run("up", *UNHURRIED)
