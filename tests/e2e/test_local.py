@@ -25,6 +25,8 @@ from local import processes, sample
 from local.permissions import Decision
 from tests.e2e.bad_inputs import BAD_INPUTS, PNG
 from tests.e2e.system import SERVING_STACK, UNHURRIED, System, labels, undeployed
+from tests.hostile.requests import REQUESTS
+from tests.hostile.traffic import Client, Seen, travels
 from tests.local.conftest import ROOT
 from tests.readme import SET_UP, blocks
 
@@ -222,6 +224,37 @@ def test_the_state_machine_trains_a_checkpoint_that_can_go_live(system: System, 
     update = system.deploy_model(artifact)
     assert update.returncode == 0, update.stdout + update.stderr
     assert system.classify()[1]["x-model-version"] == "wordsight-dev-first"
+
+
+@pytest.mark.slow
+def test_no_hostile_request_is_answered_otherwise_than_it_should(system: System, printed: str) -> None:
+    seen = Seen()
+    client = Client(system.url, system.api_key, seen)
+    answers = {name: (sent, client.deliver(sent)) for name, sent in REQUESTS.items() if travels(sent)}
+    wrong = {name: answer for name, (sent, answer) in answers.items() if answer.status not in sent.statuses | {413}}
+    assert not wrong, "\n".join(f"{name}: {each.status} {each.body[:200]!r}" for name, each in wrong.items())
+    assert not seen.undocumented, "\n".join(seen.undocumented)
+    assert system.classify()[0][0]["label"] == "fish"
+
+
+CHECKS = (
+    *("not_a_server_error", "status_code_conformance", "content_type_conformance", "response_schema_conformance"),
+    "negative_data_rejection",
+)
+
+
+@pytest.mark.slow
+def test_what_a_fuzzer_makes_of_the_description_is_answered_as_it_says(
+    system: System, printed: str, tmp_path: Path
+) -> None:
+    fuzzing = [
+        *(sys.executable, "-m", "schemathesis.cli", "run", f"{system.url}/openapi.json", "--url", system.url),
+        *("--header", f"x-api-key: {system.api_key}", "--checks", ",".join(CHECKS), "--phases", "examples,fuzzing"),
+        *("--mode", "all", "--max-examples", "10", "--seed", "0", "--no-shrink", "--continue-on-failure"),
+        *("--warnings", "off"),
+    ]
+    done = subprocess.run(fuzzing, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout[-10_000:] + done.stderr[-2_000:]
 
 
 def test_no_role_was_denied_anything_and_all_that_they_did_is_on_record(system: System, printed: str) -> None:
