@@ -57,7 +57,7 @@ def test_every_fault_misses_a_bar(good: Soak) -> None:
     good.failed_events.append("promotion")
     good.done["decoder kill"] = 2
     good.seen.samples.pop()
-    good.memory += [(8000.0, {"endpoint": 900.0, "functions": 300.0, "emulator": 1.0})] * 200
+    good.memory += [(8000.0, {"endpoint": 900.0, "functions": 300.0, "emulator": 1.0})] * 100
     assert missed(good, ["annotation 1"]) == [
         *("wrong answers", "undocumented answers", "lost, of what was acknowledged", "good requests given up"),
         *("/ping well, and no answer", "events that failed", "operations never asked"),
@@ -67,7 +67,7 @@ def test_every_fault_misses_a_bar(good: Soak) -> None:
 
 def test_growth_is_between_the_quarters_and_the_slope_is_that_of_a_line() -> None:
     assert growth_mb(STEADY, "endpoint") == 0
-    assert growth_mb(STEADY, "emulator") == pytest.approx(5400, rel=0.01)
+    assert growth_mb(STEADY, "emulator") == pytest.approx(3600, rel=0.01)
     assert slope_mb_per_h(STEADY, "emulator") == pytest.approx(3600)
     assert slope_mb_per_h(STEADY, "functions") == pytest.approx(0)
 

@@ -40,7 +40,8 @@ SAME = 0.02
 
 TIMEOUT_S = 60
 LATER = (429, 503, 504)
-ATTEMPTS = 12
+PATIENCE_S = 90
+"""For so long a caller asks again: a container that is killed on a busy machine is away for a minute."""
 MAX_HEAD_BYTES = 8_000
 """What lies beyond, gateways answer themselves: API Gateway takes 10,240 bytes."""
 
@@ -114,7 +115,8 @@ class Client:
 
     def until_answered(self, send: Callable[[], Answer], what: str) -> Answer:
         """What a well-behaved client does."""
-        for _ in range(ATTEMPTS):
+        until_s = time.monotonic() + PATIENCE_S
+        while time.monotonic() < until_s:
             answer = send()
             if answer.status not in (*LATER, 0) and not (answer.status == 409 and b"at work" in answer.body):
                 return answer
