@@ -5,6 +5,7 @@ The tests of this module share one system and build on each other, in their orde
 
 import base64
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -256,7 +257,12 @@ def test_what_a_fuzzer_makes_of_the_description_is_answered_as_it_says(
         *("--mode", "all", "--max-examples", "10", "--seed", "0", "--no-shrink", "--continue-on-failure"),
         *("--warnings", "off"),
     ]
-    done = subprocess.run(fuzzing, cwd=tmp_path, capture_output=True, text=True, check=False)
+    hooks = {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path]),
+        "SCHEMATHESIS_HOOKS": "tests.e2e.fuzzing",
+    }
+    done = subprocess.run(fuzzing, cwd=tmp_path, env=hooks, capture_output=True, text=True, check=False)
     assert done.returncode == 0, "\n".join(line[:300] for line in (done.stdout + done.stderr).splitlines())
 
 
