@@ -13,7 +13,7 @@ PIP = -m pip --disable-pip-version-check install
 LOCKED = $(PIP) --require-hashes --constraint requirements.lock
 
 .DEFAULT_GOAL := help
-.PHONY: help local local-status local-logs local-destroy test test-slow images check types rules synth diff bootstrap preflight deploy promote doctor destroy verify-clean api-key lock sbom train-demo learn-report bench-train bench bench-load bench-gpu
+.PHONY: help local local-status local-logs local-destroy test test-slow images check types rules synth diff bootstrap preflight deploy promote doctor destroy verify-clean api-key lock sbom train-demo learn-report bench-train bench bench-load bench-gpu soak
 
 help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -115,6 +115,9 @@ bench-load: .venv/.product .bench/site ## Measure serving near its capacity and 
 
 bench-gpu: .venv/.product ## Measure serving on a CUDA GPU: 5 minutes
 	python -m benchmarks.serving.gpu
+
+soak: .venv/.tests node_modules/.installed ## Hostile traffic while parts are killed: 30 minutes (MINUTES=3: a short one)
+	python -m tests.hostile.soak $(if $(MINUTES),--minutes $(MINUTES))
 
 # Apart from .venv and without dependencies: these would bring torchvision, which replaces torch.
 .bench/site: benchmarks/training/others.txt .venv/.product

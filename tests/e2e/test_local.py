@@ -5,6 +5,7 @@ The tests of this module share one system and build on each other, in their orde
 
 import base64
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -25,6 +26,8 @@ from local import processes, sample
 from local.permissions import Decision
 from tests.e2e.bad_inputs import BAD_INPUTS, PNG
 from tests.e2e.system import SERVING_STACK, UNHURRIED, System, labels, undeployed
+from tests.hostile.requests import FAMILIES, json_bodies
+from tests.hostile.traffic import Client, Seen, travels
 from tests.local.conftest import ROOT
 from tests.readme import SET_UP, blocks
 
@@ -222,6 +225,45 @@ def test_the_state_machine_trains_a_checkpoint_that_can_go_live(system: System, 
     update = system.deploy_model(artifact)
     assert update.returncode == 0, update.stdout + update.stderr
     assert system.classify()[1]["x-model-version"] == "wordsight-dev-first"
+
+
+@pytest.mark.slow
+def test_no_hostile_request_is_answered_otherwise_than_it_should(system: System, printed: str) -> None:
+    seen = Seen()
+    client = Client(system.url, system.api_key, seen)
+    # what is no JSON is no JSON for a function alone, too
+    families = [family for family in FAMILIES if family is not json_bodies]
+    hostile = {name: sent for family in families for name, sent in family() if travels(sent)}
+    answers = {name: (sent, client.deliver(sent)) for name, sent in hostile.items()}
+    wrong = {name: answer for name, (sent, answer) in answers.items() if answer.status not in sent.statuses | {413}}
+    assert not wrong, "\n".join(f"{name}: {each.status} {each.body[:200]!r}" for name, each in wrong.items())
+    assert not seen.undocumented, "\n".join(seen.undocumented)
+    assert system.classify()[0][0]["label"] == "fish"
+
+
+CHECKS = (
+    *("not_a_server_error", "status_code_conformance", "content_type_conformance", "response_schema_conformance"),
+    "negative_data_rejection",
+)
+
+
+@pytest.mark.slow
+def test_what_a_fuzzer_makes_of_the_description_is_answered_as_it_says(
+    system: System, printed: str, tmp_path: Path
+) -> None:
+    fuzzing = [
+        *(sys.executable, "-m", "schemathesis.cli", "run", f"{system.url}/openapi.json", "--url", system.url),
+        *("--header", f"x-api-key: {system.api_key}", "--checks", ",".join(CHECKS), "--phases", "examples,fuzzing"),
+        *("--mode", "all", "--max-examples", "10", "--seed", "0", "--no-shrink", "--continue-on-failure"),
+        *("--warnings", "off"),
+    ]
+    hooks = {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path]),
+        "SCHEMATHESIS_HOOKS": "tests.e2e.fuzzing",
+    }
+    done = subprocess.run(fuzzing, cwd=tmp_path, env=hooks, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, "\n".join(line[:300] for line in (done.stdout + done.stderr).splitlines())
 
 
 def test_no_role_was_denied_anything_and_all_that_they_did_is_on_record(system: System, printed: str) -> None:
