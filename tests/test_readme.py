@@ -10,23 +10,39 @@ from contract import limits
 from contract.batches import MAX_BATCH_IMAGES, SHARD_IMAGES
 from contract.questions import Parameters
 from contract.routes import ROUTES, Route
+from model.clip.lookahead import AVIF_BYTES_PER_PIXEL, WEBP_BYTES_PER_PIXEL
+from model.serving.decoders import SLOW
 from stacks.config import USD_PER_HOUR, stage_config
 from tests.readme import README, RUN, asked_by, blocks
 
 ROOT = Path(__file__).resolve().parent.parent
 MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
 
+MOST_WEBP_PIXELS = SLOW.memory_bytes // WEBP_BYTES_PER_PIXEL // 1_000_000 * 1_000_000
+MOST_AVIF_PIXELS = SLOW.memory_bytes // AVIF_BYTES_PER_PIXEL // 1_000_000 * 1_000_000
 LIMITS = {
     "images of one request, together": f"{limits.MAX_INLINE_IMAGE_BYTES:,} bytes",
     "images of one request, uploaded before (`s3_key`)": f"{limits.MAX_INVOCATION_BYTES:,} bytes",
-    "pixels of an image": f"{limits.MAX_IMAGE_PIXELS:,}",
+    "pixels of an image": (
+        f"{limits.MAX_IMAGE_PIXELS:,}; WebP {MOST_WEBP_PIXELS:,} and AVIF {MOST_AVIF_PIXELS:,}, which take several "
+        "times their size to decode"
+    ),
+    "pixels of one request, decoded (a large JPEG is decoded small)": f"{limits.MAX_REQUEST_PIXELS:,}",
+    "to decode an image": (
+        f"{SLOW.memory_bytes // 2**20} MB of memory, {SLOW.cpu_s:g} s and {SLOW.cpu_s_per_mpixel:.2f} s more per "
+        "million pixels"
+    ),
     "images in one request": f"{limits.MAX_IMAGES:,}",
     "labels in one question": f"{limits.MAX_LABELS:,}",
     "tasks in one request": f"{limits.MAX_TASKS:,}",
     "prompts: labels x annotations or templates": f"{limits.MAX_PROMPTS:,}",
     "scores in one answer: images x labels, or images x `top_k`": f"{limits.MAX_SCORES:,}",
     "texts to embed in one request": f"{limits.MAX_TEXTS:,}",
+    "templates of one question": f"{limits.MAX_TEMPLATES:,}",
     "characters of a text": f"{limits.MAX_TEXT_CHARS:,}",
+    "characters of a template with a label in all of its places": f"{limits.MAX_PROMPT_CHARS:,}",
+    "values in one JSON body, with the commas in its texts": f"{limits.MAX_JSON_ITEMS:,}",
+    "parts of a form": f"{limits.MAX_FORM_PARTS:,}",
     "images in one batch": f"{MAX_BATCH_IMAGES:,}",
     "seconds until an answer": f"{limits.API_TIMEOUT_S}",
 }

@@ -18,7 +18,7 @@ MAX_JPEG_SCANS = 100
 """Encoders write 10 or so (libjpeg's script for progressive colour), and each may cost as much as the whole picture."""
 MAX_SCANNED_PIXELS = 1_000_000_000
 """Scans times pixels: 20 scans of the largest image."""
-MAX_JPEG_SEGMENTS = 1_000
+MAX_JPEG_SEGMENTS = 5_000
 """Before the first scan. A panorama's depth map in 64 kB pieces takes some hundreds."""
 MAX_RLE_PIXELS = 1_000_000
 """Of a run-length encoded BMP, which Pillow unpacks in Python, byte by byte."""
@@ -39,6 +39,8 @@ AVIF_BYTES_PER_PIXEL = 11
 
 JPEG_MARKER = re.compile(rb"\xff[^\x00\x01\xd0-\xd7\xff]")
 """The next one in compressed data, where FF 00 is a byte and D0 to D7 are restarts (ITU T.81, B.1.1.2)."""
+JPEG_NEXT = re.compile(rb"\xff+[^\x00\xff]")
+"""The next one outside of it."""
 SOF = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
 SINGLE_SCAN_SOF = {0xC0, 0xC1, 0xC9}
 SOS, EOI = 0xDA, 0xD9
@@ -108,17 +110,20 @@ def _declared_size(data: bytes) -> Size | None:
 
 
 def _jpeg_segments(data: bytes) -> Iterator[tuple[int, int]]:
-    """The marker and the place of each segment's length (T.81, B.1.1.4), from the first to the first scan."""
+    """The marker and the place of each segment's length (T.81, B.1.1.4), from the first to the first scan. Junk and
+    padding before a marker, which decoders skip, is passed over.
+    """
     at = 2
     for _ in range(MAX_JPEG_SEGMENTS):
-        marker = data[at + 1] if data[at] == 0xFF else 0
-        if marker in (0, 0xFF, *STANDALONE):  # junk and padding, which decoders skip
-            at += 1 if marker in (0, 0xFF) else 2
+        if not (found := JPEG_NEXT.search(data, at)):
+            return
+        marker, at = data[found.end() - 1], found.end()
+        if marker in STANDALONE:
             continue
-        yield marker, at + 2
+        yield marker, at
         if marker in (SOS, EOI):
             return
-        at += 2 + struct.unpack_from(">H", data, at + 2)[0]
+        at += struct.unpack_from(">H", data, at)[0]
     raise UnprocessableImage(
         f"the JPEG has more than {MAX_JPEG_SEGMENTS:,} segments before its picture: save it again without metadata"
     )

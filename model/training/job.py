@@ -52,8 +52,8 @@ LEAST_FREE_BYTES = 1_000_000
 CALLERS_FAULTS = (SettingsError, DataError, CheckpointError, DeviceError, ResumeError, Diverged)
 
 
-class Stopped(Exception):
-    """The stop signal came after the last step."""
+class Stopped(BaseException):
+    """The stop signal came after the last step. Whoever handles errors on the way must not take it for one."""
 
 
 @contextmanager

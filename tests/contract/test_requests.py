@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from contract import limits
@@ -147,8 +147,9 @@ ANYTHING = st.recursive(
 )
 
 
+@settings(max_examples=50)
 @given(
-    st.dictionaries(NAMES, ANYTHING),
+    st.dictionaries(NAMES, ANYTHING, max_size=5),
     st.sampled_from([JSON, "Application/JSON; charset=idna"]),
     st.sampled_from([None, "classify", "embed", "inspect"]),
 )

@@ -2,7 +2,7 @@ import json
 from typing import Annotated, Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from contract.limits import MAX_JSON_ITEMS
@@ -62,11 +62,13 @@ def test_a_media_type_is_told_without_its_parameters() -> None:
 
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | TEXTS,
-    lambda values: st.lists(values) | st.dictionaries(TEXTS, values),
+    lambda values: st.lists(values, max_size=3) | st.dictionaries(TEXTS, values, max_size=3),
+    max_leaves=10,
 )
 
 
-@given(st.dictionaries(TEXTS, VALUES), st.booleans())
+@settings(max_examples=30)
+@given(st.dictionaries(TEXTS, VALUES, max_size=3), st.booleans())
 def test_json_is_read_as_it_was_written(value: dict[str, Any], escaped: bool) -> None:
     body = json.dumps(value, ensure_ascii=escaped).encode()
     assert json_object(body) == json_object(b"\xef\xbb\xbf" + body) == json_object_of(body.decode(), "it") == value

@@ -148,7 +148,7 @@ def configurations() -> Iterator[tuple[str, Break]]:
 
 def processors() -> Iterator[tuple[str, Break]]:
     """What preprocessor_config.json says wrongly."""
-    for value in ([0, 0, 0], [1e-300, 1, 1], [1, 1], "grey", None, [float("nan")] * 3, [1e999] * 3, [-1, -1, -1]):
+    for value in ([0, 0, 0], [1e-300, 1, 1], [1, 1], "grey", [float("nan")] * 3, [1e999] * 3, [-1, -1, -1]):
         yield f"image_std {value!r}", edited(PROCESSOR, "image_std", value=value)
     for value in ([float("nan"), 0, 0], [1e999, 0, 0], ["a", 0, 0]):
         yield f"image_mean {value!r}", edited(PROCESSOR, "image_mean", value=value)
@@ -177,7 +177,7 @@ def tokenizers() -> Iterator[tuple[str, Break]]:
 
 def metadata() -> Iterator[tuple[str, Break]]:
     """What wordsight.json says wrongly."""
-    for value in ("a\r\nx-evil: 1", "a" * 1000, "", " ", 5, None, "a\ud800", "v\0", "../v"):
+    for value in ("a\r\nx-evil: 1", "a" * 1000, "", " ", 5, None, "a\ud800", "v\0"):
         yield f"version {str(value)[:20]!r}", edited(METADATA, "version", value=value)
     for value in (1e-300, 0, -1, float("nan"), 1e999, "warm"):
         yield (
@@ -195,7 +195,6 @@ def weights() -> Iterator[tuple[str, Break]]:
     yield "weights of nothing", replaced(TENSORS, b"")
     yield "weights of seven bytes", replaced(TENSORS, b"\1\0\0\0\0\0\0")
     yield "a pickle for weights", replaced(TENSORS, b"\x80\x04\x95" + bytes(100))
-    yield "a pickle beside the weights", replaced("pytorch_model.bin", b"\x80\x04\x95" + bytes(100))
     for length in (0, 1, 2**63, 2**64 - 1, 10**9):
         yield (
             f"a header of {length} bytes",

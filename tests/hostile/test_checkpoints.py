@@ -46,6 +46,7 @@ def test_the_folder_without_a_fault_is_taken(
     assert bring(files, "good").status == 201
 
 
+@pytest.mark.slow
 def test_a_folder_with_a_fault_is_refused_with_the_reason(
     bring: Callable[[dict[str, bytes], str], Answer], files: dict[str, bytes]
 ) -> None:

@@ -23,9 +23,6 @@ from tests.lambdas.importer.conftest import Worker
 from tests.lambdas.sagemaker import SageMaker
 from wordsight.__main__ import main
 
-FEW, MANY = FAMILIES[2:], FAMILIES[:2]
-"""To put every file into a bucket takes its time."""
-SOME_ARE_SLOW = [*FEW, *(pytest.param(family, marks=pytest.mark.slow) for family in MANY)]
 Family = Callable[[], Iterator[tuple[str, Case]]]
 NUMBERS = {hashlib.sha256(image(number)).hexdigest(): number for number in range(200)}
 """Of images by their sha256."""
@@ -123,7 +120,8 @@ def _label(labels: dict[str, str]) -> str | None:
     return next(iter(labels.values()), None)
 
 
-@pytest.mark.parametrize("family", SOME_ARE_SLOW, ids=lambda family: family.__name__)
+@pytest.mark.slow
+@pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.__name__)
 def test_an_import_reads_it(worker: Worker, family: Family) -> None:
     def read(name: str, case: Case) -> Read:
         worker.upload({f"{name}/{file}": content for file, content in case.files.items()})
@@ -134,7 +132,8 @@ def test_an_import_reads_it(worker: Worker, family: Family) -> None:
     check(_in_the_bucket(family), read)
 
 
-@pytest.mark.parametrize("family", SOME_ARE_SLOW, ids=lambda family: family.__name__)
+@pytest.mark.slow
+@pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.__name__)
 def test_the_command_line_reads_it(
     worker: Worker, sagemaker: SageMaker, tmp_path: Path, capsys: pytest.CaptureFixture[str], family: Family
 ) -> None:

@@ -16,7 +16,9 @@ from model.serving.towers.torch import TorchTowers
 @functools.cache
 def template() -> Template:
     """One for all tests: it takes seconds to start."""
-    return Template()
+    started = Template()
+    started.wait_until_up()
+    return started
 
 
 def build_engine(
