@@ -1,9 +1,14 @@
-"""How `make test` deals the tests out to its processes."""
+"""How `make test` deals the tests out to its processes, and how long the tests of properties look for an exception."""
 
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 from xdist.scheduler import LoadScopeScheduling
+
+# On a busy machine to draw an example may take long, which says nothing of what is tested.
+settings.register_profile("wordsight", max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("wordsight")
 
 ONE_SYNTH = "tests/stacks/"
 

@@ -20,6 +20,8 @@ MAX_SCANNED_PIXELS = 1_000_000_000
 """Scans times pixels: 20 scans of the largest image."""
 MAX_JPEG_SEGMENTS = 5_000
 """Before the first scan. A panorama's depth map in 64 kB pieces takes some hundreds."""
+MAX_JPEG_PADDING_BYTES = 100_000
+"""Before a marker; Pillow reads it byte by byte."""
 MAX_RLE_PIXELS = 1_000_000
 """Of a run-length encoded BMP, which Pillow unpacks in Python, byte by byte."""
 MIN_TILE_PX = 16
@@ -117,6 +119,11 @@ def _jpeg_segments(data: bytes) -> Iterator[tuple[int, int]]:
     for _ in range(MAX_JPEG_SEGMENTS):
         if not (found := JPEG_NEXT.search(data, at)):
             return
+        if found.end() - at > MAX_JPEG_PADDING_BYTES:
+            raise UnprocessableImage(
+                f"the JPEG has {found.end() - at:,} bytes of padding in one place, at most {MAX_JPEG_PADDING_BYTES:,} "
+                "are allowed: save it again"
+            )
         marker, at = data[found.end() - 1], found.end()
         if marker in STANDALONE:
             continue

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from contract import limits
@@ -143,11 +143,11 @@ def test_image_bytes_are_limited_together() -> None:
 
 ANYTHING = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.just(encoded()),
-    lambda values: st.lists(values) | st.dictionaries(st.text() | NAMES, values),
+    lambda values: st.lists(values, max_size=4) | st.dictionaries(st.text() | NAMES, values, max_size=4),
+    max_leaves=20,
 )
 
 
-@settings(max_examples=50)
 @given(
     st.dictionaries(NAMES, ANYTHING, max_size=5),
     st.sampled_from([JSON, "Application/JSON; charset=idna"]),

@@ -2,7 +2,7 @@ import json
 from typing import Annotated, Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from contract.limits import MAX_JSON_ITEMS
@@ -67,7 +67,6 @@ VALUES = st.recursive(
 )
 
 
-@settings(max_examples=30)
 @given(st.dictionaries(TEXTS, VALUES, max_size=3), st.booleans())
 def test_json_is_read_as_it_was_written(value: dict[str, Any], escaped: bool) -> None:
     body = json.dumps(value, ensure_ascii=escaped).encode()

@@ -66,9 +66,10 @@ def test_what_is_no_image_says_nothing() -> None:
         (hostile_images.empty_chunks(), "chunks"),
         (hostile_images.gif_comments(), "more than 10,000 blocks"),
         (hostile_images.jpeg_segments(), "more than 5,000 segments"),
+        (hostile_images.jpeg_padding(), "3,000,002 bytes of padding"),
         (b"II*\0\x08\0\0\0\x01\0" + struct.pack("<HHLL", 273, 4, 100_001, 0), "100,001 pieces"),
     ],
-    ids=["scans", "scans of many pixels", "RLE", "tiles", "chunks", "comments", "segments", "strips"],
+    ids=["scans", "scans of many pixels", "RLE", "tiles", "chunks", "comments", "segments", "padding", "strips"],
 )
 def test_what_costs_far_more_than_its_pixels_is_refused_with_what_to_do(data: bytes, sentence: str) -> None:
     with pytest.raises(UnprocessableImage, match=sentence) as told:
@@ -106,6 +107,6 @@ def test_formats_that_are_decoded_in_several_copies_say_how_much_memory_that_tak
 
 
 def test_padding_before_a_marker_is_passed_over_as_decoders_do() -> None:
-    padded = hostile_images.jpeg_padding()
+    padded = hostile_images.jpeg_padding(64_000)
     assert declared_size(padded) == (8, 8)
     assert open_pixels(padded)[0].shape == (8, 8, 3)
