@@ -201,7 +201,8 @@ class Decoders:
     async def _open(self, data: bytes, wants_inspection: bool, share: Share) -> Any:
         width, height = declared_size(data) or (0, 0)
         whole = wants_inspection or self._short_side is None
-        asked = Asked(data, wants_inspection, width * height)
+        # one more than the most is enough to be refused, and its time limit a number that the kernel takes
+        asked = Asked(data, wants_inspection, min(width * height, MAX_IMAGE_PIXELS + 1))
         fast_pixels = FAST_JPEG_PIXELS if data[:2] == JPEG_MAGIC and not whole else FAST_PIXELS
         if not fast_pixels < asked.pixels <= MAX_IMAGE_PIXELS:  # what has too many is refused by its header
             opened = await self._try(self._fast, self._fast_limits, asked, share)

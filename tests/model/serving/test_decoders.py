@@ -191,11 +191,12 @@ def test_after_two_slow_images_the_others_of_a_request_do_not_try_the_fast_way(t
     asyncio.run(scenario())
 
 
-def test_too_many_pixels_need_no_turn_among_the_slow(template: Template) -> None:
+@pytest.mark.parametrize("side_px", [20_000, 2**31 - 1])
+def test_too_many_pixels_need_no_turn_among_the_slow(template: Template, side_px: int) -> None:
     async def scenario() -> None:
         decoders, told = decoders_of(template), list[str]()
         bomb = bytearray(small_png())
-        bomb[16:24] = (20_000).to_bytes(4) * 2
+        bomb[16:24] = side_px.to_bytes(4) * 2
         problem = await decoders.prepare(bytes(bomb), Share(lambda: told.append("slow")))
         assert isinstance(problem, PayloadTooLarge) and not told
 
