@@ -142,7 +142,7 @@ def test_a_first_deployment_that_fails_keeps_its_log_and_doctor_says_why(system:
     assert doctor.returncode == 1, doctor.stderr
     assert "Probable cause: The serving container did not become healthy." in doctor.stdout
     assert f"The last lines of {ENDPOINT_LOG}:" in doctor.stdout
-    assert "config.json" in doctor.stdout.partition("The last lines of")[2]
+    assert "is no checkpoint" in doctor.stdout.partition(f"The last lines of {ENDPOINT_LOG}:")[2]
 
 
 def test_the_next_deployment_works_and_is_healthy(system: System) -> None:

@@ -226,14 +226,16 @@ def test_a_broken_model_never_goes_live(api: Api, system: System) -> None:
     before, headers = system.classify()
     s3, bucket = system.client("s3"), system.output("ArtifactsBucketName")
     for path in (ROOT / "model/shipped").iterdir():
-        content = b"{}" if path.name == "tokenizer.json" else path.read_bytes()
-        s3.put_object(Bucket=bucket, Key=f"models/broken/{path.name}", Body=content)
+        s3.put_object(Bucket=bucket, Key=f"models/broken/{path.name}", Body=path.read_bytes())
     body = {"s3_uri": f"s3://{bucket}/models/broken/", "version": "broken"}
     assert api.ask("POST", "models", body, **{"idempotency-key": "broken"})[0] == 201
+    s3.put_object(Bucket=bucket, Key="models/broken/tokenizer.json", Body=b"{}")  # looked at, and spoilt afterwards
+    status, refused = api.ask("POST", "models", {**body, "version": "still-broken"})[:2]
+    assert (status, "tokenizer.json" in refused["detail"]) == (400, True)
     with trickle(system) as seen:
         promotion = api.promote("broken", PROMOTION_TIMEOUT_S)
     assert promotion["state"] == "failed"
-    assert "can't be loaded" in promotion["reason"]
+    assert "is no checkpoint: tokenizer.json" in promotion["reason"]
     assert (seen.failures, seen.versions) == ([], [headers["x-model-version"]])
     assert system.classify()[0] == before
     assert [model["version"] for model in api.get("models")["models"] if model["live"]] == [BASE]
