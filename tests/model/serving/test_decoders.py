@@ -115,9 +115,10 @@ def test_what_takes_too_much_memory_is_a_problem_and_no_more_than_that(template:
 
 def test_an_image_that_crashes_its_decoder_is_a_problem_of_its_own(template: Template) -> None:
     async def scenario() -> None:
+        others = children_of(template.pid)  # of tests before, until they are collected
         decoders = decoders_of(template, fast=limits(10))
         await decoders.prepare(small_png(), Share())
-        (child,) = children_of(template.pid)
+        child = await busy_child(template, others)
         asked = asyncio.create_task(decoders.prepare(SLOW_IMAGE, Share()))
         await asyncio.sleep(0.1)
         os.kill(child, signal.SIGSEGV)
@@ -131,6 +132,7 @@ def test_an_image_that_crashes_its_decoder_is_a_problem_of_its_own(template: Tem
 
 def test_who_leaves_frees_the_decoder_at_once(template: Template) -> None:
     async def scenario() -> None:
+        others = children_of(template.pid)  # of tests before, until they are collected
         decoders = decoders_of(template, fast=limits(0.05), slow=limits(60))
         await decoders.prepare(small_png(), Share())
         slow = asyncio.create_task(decoders.prepare(hostile_images.rle_bmp(1_000), Share()))
@@ -138,7 +140,7 @@ def test_who_leaves_frees_the_decoder_at_once(template: Template) -> None:
             while not decoders.lost["time"]:
                 await asyncio.sleep(0.01)
         await asyncio.sleep(0.2)
-        before = children_of(template.pid)
+        before = children_of(template.pid) - others
         slow.cancel()
         with pytest.raises(asyncio.CancelledError):
             await slow
