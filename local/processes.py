@@ -57,8 +57,9 @@ def exclusive(settings: LocalSettings) -> Iterator[None]:
         yield
 
 
-def start(settings: LocalSettings) -> subprocess.Popen[bytes]:
-    """Start the emulator, which outlives this process, and return it once it answers.
+def start(settings: LocalSettings, program: str = "local.emulator") -> subprocess.Popen[bytes]:
+    """Start the emulator, which outlives this process, and return it once it answers. `program` is the module that runs
+    it.
 
     Raises LocalError if the port is taken or the emulator does not come up.
     """
@@ -71,7 +72,7 @@ def start(settings: LocalSettings) -> subprocess.Popen[bytes]:
     settings.temporary.mkdir(exist_ok=True)
     with settings.emulator_log.open("ab") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "local.emulator"],
+            [sys.executable, "-m", program],
             cwd=settings.repository,
             env=emulator_environment(settings, os.environ),
             stdin=subprocess.DEVNULL,

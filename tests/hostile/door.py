@@ -6,9 +6,8 @@ import os
 from pathlib import Path
 
 from ministack import app
-from ministack.core import lambda_runtime
 
-from local.emulator import check, extend
+from local import emulator
 from local.front_door import Application, Receive, Scope, Send
 from local.settings import LocalSettings
 
@@ -37,16 +36,8 @@ class RefusingS3:
 
 
 def main() -> None:
-    check()
-    settings = LocalSettings.from_env(os.environ)
-    endpoints, jobs = extend(settings)
-    app.app = RefusingS3(app.app, settings.directory / SWITCH)
-    try:
-        app.main()
-    finally:
-        jobs.stop_all()
-        endpoints.stop_all()
-        lambda_runtime.reset()
+    app.app = RefusingS3(app.app, LocalSettings.from_env(os.environ).directory / SWITCH)
+    emulator.main()
 
 
 if __name__ == "__main__":

@@ -10,7 +10,6 @@ import argparse
 import json
 import os
 import signal
-import subprocess
 import sys
 import tempfile
 import threading
@@ -28,7 +27,6 @@ from benchmarks.machine import machine
 from benchmarks.process import PAGE_BYTES
 from contract.routes import ROUTES
 from local import processes
-from local.settings import LocalSettings, emulator_environment
 from model.evaluation.chart import Axis, Series, line_chart, round_step
 from model.evaluation.report import markdown
 from tests.e2e.system import UNHURRIED, System, undeployed
@@ -81,28 +79,6 @@ class Soak:
     def failed(self, what: str) -> None:
         self.failed_events.append(f"{self.seen.now_s:.0f} s: {what}")
         print(f"  {self.seen.now_s:6.0f} s  FAILED: {what}", flush=True)
-
-
-def start_emulator(settings: LocalSettings) -> None:
-    """`local.processes.start`, with the door that can refuse."""
-    with processes.exclusive(settings):
-        settings.temporary.mkdir(exist_ok=True)
-        with settings.emulator_log.open("ab") as log:
-            process = subprocess.Popen(
-                [sys.executable, "-m", "tests.hostile.door"],
-                cwd=settings.repository,
-                env=emulator_environment(settings, os.environ),
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )
-        settings.pid_file.write_text(str(process.pid))
-        settings.port_file.write_text(str(settings.port))
-        while not processes.answers(settings.endpoint_url + processes.HEALTH_PATH, processes.PROBE_TIMEOUT_S):
-            if process.poll() is not None:
-                raise SystemExit(f"the emulator did not start: {settings.emulator_log.read_text()[-1500:]}")
-            time.sleep(processes.PAUSE_S)
 
 
 def second_checkpoint() -> Mapping[str, bytes]:
@@ -575,7 +551,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     minutes = parser.parse_args(arguments).minutes
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that a system that is up is removed
     with tempfile.TemporaryDirectory() as directory, undeployed(Path(directory) / "local") as system:
-        start_emulator(system.settings)
+        with processes.exclusive(system.settings):
+            processes.start(system.settings, "tests.hostile.door")
         up = system.run("up", *UNHURRIED)
         if up.returncode:
             raise SystemExit(up.stdout + up.stderr)
