@@ -71,7 +71,7 @@ def start(settings: LocalSettings, program: str = "local.emulator") -> subproces
         )
     settings.temporary.mkdir(exist_ok=True)
     with settings.emulator_log.open("ab") as log:
-        process = subprocess.Popen(
+        process = subprocess.Popen(  # noqa: S603 - a program of ours
             [sys.executable, "-m", program],
             cwd=settings.repository,
             env=emulator_environment(settings, os.environ),
