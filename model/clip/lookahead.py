@@ -48,6 +48,7 @@ SINGLE_SCAN_SOF = {0xC0, 0xC1, 0xC9}
 SOS, EOI = 0xDA, 0xD9
 STANDALONE = {0x01, *range(0xD0, 0xD9)}
 
+JPEG_MAGIC = b"\xff\xd8\xff"
 PNG_MAGIC = b"\x89PNG\r\n\x1a\n"
 TIFF_MAGICS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 WIDTH, HEIGHT, STRIP_OFFSETS = 256, 257, 273
@@ -74,7 +75,7 @@ def working_bytes(data: bytes) -> int:
 def check_cost(data: bytes) -> None:
     """Raises UnprocessableImage for a file that would cost far more time than its pixels are worth."""
     try:
-        if data[:3] == b"\xff\xd8\xff":
+        if data.startswith(JPEG_MAGIC):
             _check_jpeg(data)
         elif data[:2] == b"BM":
             _check_bmp(data)
@@ -89,7 +90,7 @@ def check_cost(data: bytes) -> None:
 
 
 def _declared_size(data: bytes) -> Size | None:
-    if data[:3] == b"\xff\xd8\xff":
+    if data.startswith(JPEG_MAGIC):
         for marker, at in _jpeg_segments(data):
             if marker in SOF:
                 height, width = struct.unpack_from(">HH", data, at + 3)

@@ -6,9 +6,8 @@ from contract.limits import MAX_REQUEST_PIXELS
 from contract.problems import PayloadTooLarge
 from contract.requests import ImageSource
 from model.clip.image import DRAFT_OVERSIZE
-from model.clip.lookahead import declared_size
+from model.clip.lookahead import JPEG_MAGIC, declared_size
 
-JPEG_MAGIC = b"\xff\xd8"
 JPEG_SCALES = (8, 4, 2)
 """By how much libjpeg can shrink a side while it decodes."""
 
@@ -38,7 +37,7 @@ def decoded_pixels(data: bytes, short_side: int | None) -> int:
     not say.
     """
     width, height = declared_size(data) or (0, 0)
-    if short_side is not None and data[:2] == JPEG_MAGIC:
+    if short_side is not None and data.startswith(JPEG_MAGIC):
         scale = min(width, height) // (DRAFT_OVERSIZE * short_side)
         by = next((each for each in JPEG_SCALES if each <= scale), 1)
         width, height = -(-width // by), -(-height // by)

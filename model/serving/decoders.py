@@ -28,7 +28,7 @@ from PIL import Image
 from contract.answers import Inspection
 from contract.limits import MAX_IMAGE_PIXELS
 from contract.problems import PROBLEMS, ProblemError, ServiceUnavailable, TooManyRequests, UnprocessableImage
-from model.clip.lookahead import declared_size, working_bytes
+from model.clip.lookahead import JPEG_MAGIC, declared_size, working_bytes
 from model.clip.preparation import Preparation
 from model.serving.decoder import Decoder, Limits, Lost, Template
 
@@ -36,7 +36,6 @@ FAST_PIXELS = 2_500_000
 """What is decoded, beside what JPEG leaves out, of an image that goes the fast way: a full-HD screenshot does."""
 FAST_JPEG_PIXELS = 20_000_000
 """The same for a JPEG that is shrunk while it is decoded: a photo of 12 megapixels takes 36 ms."""
-JPEG_MAGIC = b"\xff\xd8"
 CROWDED = 4
 """So many requests wait for each slow decoder before more are refused."""
 DOUBTFUL = 2
@@ -203,7 +202,7 @@ class Decoders:
         whole = wants_inspection or self._short_side is None
         # one more than the most is enough to be refused, and its time limit a number that the kernel takes
         asked = Asked(data, wants_inspection, min(width * height, MAX_IMAGE_PIXELS + 1))
-        fast_pixels = FAST_JPEG_PIXELS if data[:2] == JPEG_MAGIC and not whole else FAST_PIXELS
+        fast_pixels = FAST_JPEG_PIXELS if data.startswith(JPEG_MAGIC) and not whole else FAST_PIXELS
         if not fast_pixels < asked.pixels <= MAX_IMAGE_PIXELS:  # what has too many is refused by its header
             opened = await self._try(self._fast, self._fast_limits, asked, share)
             if not isinstance(opened, Exceeded):
