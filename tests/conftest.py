@@ -11,6 +11,8 @@ settings.register_profile("wordsight", max_examples=30, deadline=None, suppress_
 settings.load_profile("wordsight")
 
 ONE_SYNTH = "tests/stacks/"
+LONGEST = ("tests/e2e/test_loop.py", "tests/e2e/", ONE_SYNTH, "tests/hostile/test_images.py", "tests/model/")
+"""What takes longest in one process begins first, so that no other process waits for it at the end."""
 
 
 class FilesTogether(LoadScopeScheduling):
@@ -25,3 +27,11 @@ class FilesTogether(LoadScopeScheduling):
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> FilesTogether:
     return FilesTogether(config, log)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Order tests as `make test` deals them out; those of a file keep theirs."""
+    items.sort(
+        key=lambda item: next((n for n, begin in enumerate(LONGEST) if item.nodeid.startswith(begin)), len(LONGEST))
+    )

@@ -9,6 +9,9 @@ from tests.hostile.checkpoints import CHECKPOINTS
 from tests.lambdas.gateway import Answer
 from tests.lambdas.manage.conftest import Stage, add
 
+pytestmark = pytest.mark.slow
+
+
 MAX_PROBLEM_BYTES = 65_536
 
 
@@ -46,7 +49,6 @@ def test_the_folder_without_a_fault_is_taken(
     assert bring(files, "good").status == 201
 
 
-@pytest.mark.slow
 def test_a_folder_with_a_fault_is_refused_with_the_reason(
     bring: Callable[[dict[str, bytes], str], Answer], files: dict[str, bytes]
 ) -> None:

@@ -23,6 +23,9 @@ from tests.lambdas.importer.conftest import Worker
 from tests.lambdas.sagemaker import SageMaker
 from wordsight.__main__ import main
 
+pytestmark = pytest.mark.slow
+
+
 Family = Callable[[], Iterator[tuple[str, Case]]]
 NUMBERS = {hashlib.sha256(image(number)).hexdigest(): number for number in range(200)}
 """Of images by their sha256."""
@@ -120,7 +123,6 @@ def _label(labels: dict[str, str]) -> str | None:
     return next(iter(labels.values()), None)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.__name__)
 def test_an_import_reads_it(worker: Worker, family: Family) -> None:
     def read(name: str, case: Case) -> Read:
@@ -132,7 +134,6 @@ def test_an_import_reads_it(worker: Worker, family: Family) -> None:
     check(_in_the_bucket(family), read)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.__name__)
 def test_the_command_line_reads_it(
     worker: Worker, sagemaker: SageMaker, tmp_path: Path, capsys: pytest.CaptureFixture[str], family: Family

@@ -12,7 +12,10 @@ from model.clip.image import open_image
 from tests.hostile.images import BLACK, BLUE, CASES, GOOD, GREEN, GREY, LOSSY, ORANGE, RED, WHITE, WHOLE, Case, saved
 from tests.model.serving.http_client import Answer, Client, as_base64
 
-pytestmark = pytest.mark.filterwarnings("ignore")  # what Pillow thinks of these files; the answer is what counts
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings("ignore"),  # what Pillow thinks of these files; the answer is what counts
+]
 
 EMBED = {"operation": "embed"}
 COLOURS = (RED, GREEN, BLUE, GREY, WHITE, BLACK, ORANGE)
@@ -41,9 +44,7 @@ def test_there_are_as_many_as_there_should_be() -> None:
     assert len(CASES) >= 250
 
 
-@pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=pytest.mark.slow) if case.heavy else name for name, case in CASES.items()]
-)
+@pytest.mark.parametrize("name", CASES)
 def test_an_image_is_answered_or_refused_and_the_next_one_is_answered(
     client: Client, vectors: np.ndarray, name: str
 ) -> None:

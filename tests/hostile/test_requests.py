@@ -21,6 +21,9 @@ from tests.lambdas.gateway import Answer, Event, proxy_event
 from tests.lambdas.manage.conftest import Stage
 from tests.lambdas.sagemaker import SageMaker
 
+pytestmark = pytest.mark.slow
+
+
 MAX_PROBLEM_BYTES = 65_536
 
 

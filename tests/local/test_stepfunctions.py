@@ -6,6 +6,8 @@ import time
 import zipfile
 from typing import Any
 
+import pytest
+
 from tests.local.emulated import ROLE, wait_for
 from tests.local.test_training import request as training_request
 
@@ -43,6 +45,7 @@ def ended(aws: Any, execution: str) -> Any:
     return state
 
 
+@pytest.mark.slow
 def test_a_stopped_execution_stops_the_training_job_it_waits_for(aws: Any) -> None:
     aws("s3").create_bucket(Bucket="training")
     aws("s3").put_object(Bucket="training", Key="set/cat.png", Body=b"cat")
@@ -77,6 +80,7 @@ def test_a_functions_error_has_its_classs_name_in_a_state_machine(aws: Any) -> N
     assert ended(aws, start(aws, "failing", task))["error"] == "Overloaded"
 
 
+@pytest.mark.slow
 def test_a_wait_is_over_long_before_what_it_waits_for_on_aws_would_be(aws: Any) -> None:
     """And before `ended` has had enough."""
     assert ended(aws, start(aws, "waiting", {"Type": "Wait", "Seconds": 100}))["status"] == "SUCCEEDED"

@@ -17,6 +17,7 @@ def test_the_serving_image_refuses_anything_but_serve(arguments: list[str]) -> N
     assert done.stderr == f"usage: python -m model.serving serve, got {' '.join(arguments) or 'no argument'}\n"
 
 
+@pytest.mark.slow
 def test_the_training_image_takes_hyperparameters_behind_its_argument() -> None:
     command = [sys.executable, "-m", "model.training", "train", "--help"]
     done = subprocess.run(command, cwd=REPOSITORY_ROOT, capture_output=True, text=True, check=True)

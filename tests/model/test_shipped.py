@@ -66,6 +66,7 @@ HALF_LEARNT = "relation"
 """What of it, and why no more: benchmarks/relations.md."""
 
 
+@pytest.mark.slow
 def test_it_is_as_good_as_it_claims_and_well_above_chance_on_every_task(clip: Clip) -> None:
     claimed = load_checkpoint(SHIPPED).metadata.metrics["world"]
     assert isinstance(claimed, dict) and clip.calibration.temperature is not None

@@ -153,6 +153,7 @@ def bare_environment(tmp_path: Path) -> dict[str, str]:
     }
 
 
+@pytest.mark.slow
 def test_a_machine_without_credentials_synthesizes_without_a_warning(
     bare_environment: dict[str, str], tmp_path: Path
 ) -> None:

@@ -116,6 +116,7 @@ for touched in ["model/Dockerfile", *sys.argv[1:]]:
 """
 
 
+@pytest.mark.slow
 def test_what_only_one_image_holds_changes_the_other_ones_tag_never(tmp_path: Path) -> None:
     """A new tag of the serving image is a new fleet. In a copy of the repository, to touch its files."""
     for name in ("contract", "lambdas", "model", "stacks"):

@@ -82,6 +82,7 @@ def test_an_endpoint_that_fails_at_everything_fails_the_shard_and_not_the_images
     assert stage.view(id)["done_images"] == 0
 
 
+@pytest.mark.slow
 def test_one_call_asks_of_no_more_images_than_its_answer_has_room_for(stage: Stage) -> None:
     stage.put(7)
     labels = [str(number) for number in range(MAX_LABELS)]

@@ -15,6 +15,7 @@ from tests.lambdas.importer.conftest import ID, Worker
 from tests.lambdas.sagemaker import SageMaker
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", ["lines", "folders"])
 def test_an_import_whose_worker_was_killed_goes_on_and_ends_with_the_same_counts(worker: Worker, form: str) -> None:
     count = MAX_IMAGES + 16

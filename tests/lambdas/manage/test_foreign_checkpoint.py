@@ -405,6 +405,7 @@ def test_an_index_names_files_of_its_own_folder(uploaded: Stage, index: bytes) -
     assert INDEX in answer.detail or "weight_map" in answer.detail
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("tensor", "status"),
     [("vision_model.post_layernorm.bias", 400), ("text_model.embeddings.token_embedding.weight", 201)],

@@ -44,6 +44,7 @@ def test_exactly_means_opened_whole() -> None:
     assert Preparation.of(PROCESSOR, exact=True).short_side is None
 
 
+@pytest.mark.slow
 def test_a_process_that_only_prepares_does_not_load_transformers() -> None:
     program = "import sys, model.serving.decode; print('transformers' in sys.modules)"
     said = subprocess.run(

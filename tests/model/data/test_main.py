@@ -104,6 +104,7 @@ def test_a_folder_without_a_model_is_told_so(tmp_path: Path, capsys: pytest.Capt
     assert str(tmp_path) in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_the_command_is_spelled_as_the_readme_says(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "model.data", "validate", str(dataset(tmp_path))]
     assert "would take it" in subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout

@@ -30,6 +30,7 @@ def test_images_that_a_task_did_not_ask_about_do_not_count_for_it() -> None:
     assert torch.equal(means, torch.tensor([1.0, -1.0]).expand_as(means))
 
 
+@pytest.mark.slow
 def test_ninety_five_of_a_hundred_intervals_hold_the_truth() -> None:
     torch.manual_seed(0)
     held = 0

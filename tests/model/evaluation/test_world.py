@@ -16,6 +16,7 @@ def test_a_run_on_the_world_is_watched_by_a_share_of_right_answers(checkpoint_di
     assert 0 <= validation_accuracy(World(Clip(load_checkpoint(checkpoint_dir)), scenes=120)) <= 1
 
 
+@pytest.mark.slow
 def test_a_model_that_learnt_nothing_is_near_chance_and_calibrated_to_say_so(checkpoint_dir: Path) -> None:
     world = World(Clip(load_checkpoint(checkpoint_dir)), scenes=300)
     tasks = [task for task in TASKS if task.name in ("count", "texture")]

@@ -43,6 +43,7 @@ def test_signals_to_the_servers_group_do_not_reach_decoders() -> None:
     assert not alive(template.pid)
 
 
+@pytest.mark.slow
 def test_what_has_been_killed_is_started_again() -> None:
     template = Template()
     first = Decoder(template, TOLD, LIMITS)
@@ -60,6 +61,7 @@ def test_what_has_been_killed_is_started_again() -> None:
     template.close()
 
 
+@pytest.mark.slow
 def test_a_large_image_leaves_nothing_in_memory() -> None:
     template = Template()
     decoder = Decoder(template, TOLD, LIMITS)
@@ -85,6 +87,7 @@ asyncio.run(asyncio.sleep(60))
 """
 
 
+@pytest.mark.slow
 def test_a_server_that_is_killed_leaves_no_decoder_behind_even_in_the_middle_of_an_image() -> None:
     server = subprocess.Popen([sys.executable, "-c", PROGRAM], cwd=REPOSITORY_ROOT, stdout=subprocess.PIPE, text=True)
     assert server.stdout is not None
@@ -95,6 +98,7 @@ def test_a_server_that_is_killed_leaves_no_decoder_behind_even_in_the_middle_of_
     wait_until(lambda: not alive(child) and not alive(template), 5)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.getuid() != 0, reason="only root can become somebody else")
 def test_decoders_of_root_are_somebody_else() -> None:
     template = Template("nobody")

@@ -50,6 +50,7 @@ def test_clients_that_send_slowly_keep_nobody_waiting(client: Client) -> None:
     assert {each.finish().status for each in slow} <= {200, 429}
 
 
+@pytest.mark.slow
 def test_a_fault_is_shown_by_ping_and_then_ends_the_server(checkpoint_dir: Path) -> None:
     class Broken(Clip):
         def encode_images(self, pixels: torch.Tensor) -> torch.Tensor:

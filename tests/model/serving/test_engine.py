@@ -70,6 +70,7 @@ def test_a_request_of_texts_alone_needs_no_image(checkpoint_dir: Path) -> None:
     assert {"parse", "labels", "render"} <= set(trace.durations_ms)
 
 
+@pytest.mark.slow
 def test_inspections_keep_the_places_of_their_images_and_need_no_device(checkpoint_dir: Path) -> None:
     engine = build_engine(SilentDevice(load_checkpoint(checkpoint_dir)), decoders=2)
     request = InspectRequest([png(), b"no image", BadRequest("it was none before"), png()])

@@ -101,6 +101,7 @@ def sharpened(model: CLIPModel) -> CLIPModel:
     return model.eval()
 
 
+@pytest.mark.slow
 def test_the_scores_of_a_checkpoint_of_the_shipped_size_are_transformers_scores(
     checkpoint_dir: Path, tmp_path: Path
 ) -> None:

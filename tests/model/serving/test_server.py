@@ -208,6 +208,7 @@ def answers_ping(client: Client) -> Answer | None:
         return None
 
 
+@pytest.mark.slow
 def test_stopped_under_load_the_process_answers_all_that_it_has_admitted(checkpoint_dir: Path) -> None:
     client = Client(free_port())
     process = subprocess.Popen(

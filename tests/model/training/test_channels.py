@@ -70,6 +70,7 @@ def state_of(directory: Path) -> dict[str, tuple[int, int]]:
     }
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("no_network")
 def test_a_job_needs_no_network_and_leaves_its_input_as_it_was(job: Path, checkpoint_dir: Path) -> None:
     mount_channel(job)

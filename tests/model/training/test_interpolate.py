@@ -121,6 +121,7 @@ def a_models_answers(right: torch.Tensor) -> Answers:
     return Answers(cosines, torch.zeros(len(right), dtype=torch.long), torch.arange(len(right)))
 
 
+@pytest.mark.slow
 def test_a_mixture_that_costs_more_than_is_allowed_is_published_less_than_once_in_twenty_times() -> None:
     torch.manual_seed(0)
     before, limit, times, published_by_estimate, published = 0.9, 0.05, 300, 0, 0
@@ -241,6 +242,7 @@ def test_what_is_published_keeps_the_limits_and_the_next_start_may_choose_others
     assert lost is not None and lost > 0.01
 
 
+@pytest.mark.slow
 def test_the_gate_finds_every_figure_that_it_judges_by(runs: dict[str, Published]) -> None:
     """What training writes is what lambdas/gate reads, name by name."""
     for limit, found in runs.items():

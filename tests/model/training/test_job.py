@@ -57,6 +57,7 @@ def test_what_is_wrong_with_the_data_stands_in_the_failure_file(job: Path, missi
     assert sentence in failure(job)
 
 
+@pytest.mark.slow
 @needs_a_small_disk
 def test_a_full_disk_is_called_that_whatever_the_library_says(job: Path) -> None:
     program = [sys.executable, "-m", "model.training"]

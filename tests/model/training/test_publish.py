@@ -61,6 +61,7 @@ def test_a_run_lowers_the_loss_and_its_model_loads_in_stock_transformers(finishe
     assert tells_the_colours_apart(finished.base_dir / "model")
 
 
+@pytest.mark.slow
 def test_the_sigmoid_loss_leaves_a_plain_model_that_tells_things_apart(
     coloured_job: Path, loop_of: Callable[..., Loop]
 ) -> None:

@@ -1,5 +1,6 @@
 """The rendered world among a fine-tuning run's own images."""
 
+import pytest
 import torch
 from PIL import Image
 
@@ -89,6 +90,7 @@ def test_however_small_a_batch_or_large_the_share_there_is_something_new_in_it()
     assert sum(row >= 0 for row in Replay(Letters(), WORLD, 0.9).batch(0, 2).rows) == 1
 
 
+@pytest.mark.slow
 def test_validation_is_about_the_new_images_and_the_digest_about_both() -> None:
     assert all(row >= 0 for row in MIXED.validation().rows)
     others = (Replay(Letters(), WORLD, 0.25), Replay(Letters(), WorldExamples(100, 2, 1), 0.5))

@@ -98,6 +98,7 @@ def channel_examples() -> ManifestExamples:
     return channel
 
 
+@pytest.mark.slow
 def test_a_run_over_two_percent_odd_images_ends_with_the_exact_list_of_the_broken(job: Path) -> None:
     assert main(RUN) == 0
     listed = [json.loads(line) for line in (job / "output/data/quarantine.jsonl").read_text().splitlines()]

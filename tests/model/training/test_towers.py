@@ -57,6 +57,7 @@ def peaks_of_chunks_and_of_the_whole(images: int) -> tuple[int, int]:
     return peaks[0], peaks[1]
 
 
+@pytest.mark.slow
 def test_eight_chunks_need_a_third_of_the_memory_or_less() -> None:
     # in a process of its own: this one may have held more before
     with ProcessPoolExecutor(1, mp_context=FORKED) as pool:

@@ -53,6 +53,7 @@ def test_what_is_locked_stays_to_the_bit_and_the_rest_learns(
     assert all(any(name.startswith(part) for name in names) for part in learnt)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "values",
     [{"lora_rank": 2}, {"lock_image": True, "chunk_size": 3}, {"layer_decay": 0.5}, {"loss": "sigmoid"}],

@@ -1,5 +1,6 @@
 """The rendered world as training data."""
 
+import pytest
 import torch
 
 from model.world.examples import WorldExamples, truth
@@ -58,6 +59,7 @@ def test_validation_images_are_not_trained_on() -> None:
     assert EXAMPLES.image(0).tobytes() != EXAMPLES.image(-1).tobytes()
 
 
+@pytest.mark.slow
 def test_a_share_of_the_images_shows_pairs_where_that_is_asked_for() -> None:
     with_pairs = WorldExamples(images=100, captions_per_image=2, seed=0, pair_share=0.3)
     assert {with_pairs.image(row).tobytes() for row in range(30)}.isdisjoint(

@@ -14,6 +14,7 @@ from model.serving.towers.torch import TorchTowers
 SHIPPED = Path(__file__).parents[4] / "model/shipped"
 
 
+@pytest.mark.slow
 def test_the_shipped_checkpoint_bears_it_and_is_really_rounded() -> None:
     clip, exact = (Clip(load_checkpoint(SHIPPED)) for _ in range(2))
     quantization = Quantization(clip)

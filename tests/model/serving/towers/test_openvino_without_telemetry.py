@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).resolve().parents[4]
 
 SCRIPT = """
@@ -21,6 +23,7 @@ openvino.Core().compile_model(model, "CPU")([torch.ones(1, 2).numpy()])
 """
 
 
+@pytest.mark.slow
 def test_converting_and_running_a_model_tells_nobody(tmp_path: Path) -> None:
     environment = {**os.environ, "HOME": str(tmp_path), "PYTHONPATH": str(ROOT)}
     command = [sys.executable, "-c", SCRIPT]
