@@ -75,9 +75,9 @@ def test_its_logits_and_texts_are_open_clips(name: str, tmp_path: Path) -> None:
     assert torch.allclose(features / features.norm(), torch.tensor(found["text_features"]), atol=1e-6)
 
 
-def scores_of(engine: Engine, found: Reference) -> float:
-    """The largest difference from softmax(open_clip's logits)."""
-    differences = []
+def largest_difference(engine: Engine, found: Reference) -> float:
+    """Of the scores from softmax(open_clip's logits)."""
+    differences: list[float] = []
     for size, logits in zip(PICTURES, found["logits_of_pictures"], strict=True):
         picture(*size).save(file := io.BytesIO(), "PNG")
         parameters = Parameters(candidate_labels=LABELS, hypothesis_template="{}")
@@ -93,8 +93,8 @@ def test_the_server_answers_from_such_a_folder_as_open_clip_does(name: str, tmp_
     found = reference(name)
     folder = folder_of(tmp_path, found)
     settings = ServeSettings(base_model_dir=Path("/nowhere"), model_dir=folder, exact=True, model_workers=1)
-    assert scores_of(load_engine(settings, Metrics())[0], found) <= MAX_DIFFERENCE  # by OpenVINO
-    assert scores_of(build_engine(folder), found) <= MAX_DIFFERENCE  # by torch
+    assert largest_difference(load_engine(settings, Metrics())[0], found) <= MAX_DIFFERENCE  # by OpenVINO
+    assert largest_difference(build_engine(folder), found) <= MAX_DIFFERENCE  # by torch
 
 
 def test_half_precision_is_kept() -> None:
