@@ -3,6 +3,7 @@
 import asyncio
 import io
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from model.clip.open_clip import clip_weights
 from model.serving.engine import Engine
 from model.serving.load import load_engine
 from model.serving.observe import Metrics
+from model.training.loop import Loop
 from tests.model.clip.open_clip_folders import (
     LABELS,
     PICTURES,
@@ -29,6 +31,7 @@ from tests.model.clip.open_clip_folders import (
     weights_of,
 )
 from tests.model.conftest import tiny_tokenizer
+from tests.model.loops import exported
 from tests.model.serving.engines import build_engine
 from tests.model.serving.test_engine import answer
 
@@ -95,6 +98,24 @@ def test_the_server_answers_from_such_a_folder_as_open_clip_does(name: str, tmp_
     settings = ServeSettings(base_model_dir=Path("/nowhere"), model_dir=folder, exact=True, model_workers=1)
     assert largest_difference(load_engine(settings, Metrics())[0], found) <= MAX_DIFFERENCE  # by OpenVINO
     assert largest_difference(build_engine(folder), found) <= MAX_DIFFERENCE  # by torch
+
+
+def test_a_training_that_begins_with_such_a_folder_makes_one_of_clip_models(
+    tmp_path: Path, coloured_job: Path, loop_of: Callable[..., Loop], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    base = folder_of(tmp_path / "base", reference("quick_gelu-256"))
+    monkeypatch.setenv("BASE_MODEL_DIR", str(base))
+    loop = loop_of(steps="3")
+    for _ in range(3):
+        loop.take_step()
+    exported(loop)
+    before, after = load_checkpoint(base), load_checkpoint(coloured_job / "model")
+    assert (coloured_job / "model" / "config.json").exists()
+    assert after.metadata.parent == before.metadata.version
+    assert after.model.config.vision_config.hidden_act == "quick_gelu"
+    assert after.processor.size == before.processor.size
+    name = "visual_projection.weight"
+    assert not torch.equal(after.model.state_dict()[name], before.model.state_dict()[name])
 
 
 def test_half_precision_is_kept() -> None:
