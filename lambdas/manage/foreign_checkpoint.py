@@ -22,9 +22,9 @@ def read_foreign(checkpoint: StoredCheckpoint) -> CheckpointMetadata | None:
 
     Raises BadRequest that says what is missing or wrong.
     """
-    metadata, tensors, _ = check_checkpoint(checkpoint, checkpoint.prefix)
-    _check_finite(checkpoint, {name: each for name, each in tensors.items() if each.dtype in FLOATS})
-    return metadata
+    checked = check_checkpoint(checkpoint, checkpoint.prefix)
+    _check_finite(checkpoint, {name: each for name, each in checked.tensors.items() if each.dtype in FLOATS})
+    return checked.metadata
 
 
 def _check_finite(checkpoint: StoredCheckpoint, tensors: Mapping[str, Tensor]) -> None:
