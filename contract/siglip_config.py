@@ -124,9 +124,11 @@ class SiglipConfig(Described):
         """Those of transformers' SiglipConfig that are looked at here, which are all that make the model."""
         described = {"dtype", "torch_dtype"}
         towers = {"text_config": described, "vision_config": described}
-        return self.model_dump(
-            exclude={"model_type": True, **dict.fromkeys(described, True), **towers}, exclude_none=True
-        )
+        left_out = dict.fromkeys(("model_type", *described), True)
+        members = self.model_dump(exclude={**left_out, **towers}, exclude_none=True)
+        # nothing is read at these tokens, and transformers' defaults are beyond most vocabularies
+        members["text_config"] |= {"bos_token_id": None, "eos_token_id": None}
+        return members
 
     def tensors(self) -> dict[str, Shape]:
         """Every tensor that the model needs, with its shape."""
