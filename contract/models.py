@@ -126,7 +126,9 @@ class ModelList(BaseModel):
 class ImportBody(Strict):
     """The JSON body of POST /models."""
 
-    s3_uri: str = Field(description=f"A CLIP checkpoint's folder under {MODELS_PREFIX} of the artifacts bucket")
+    s3_uri: str = Field(
+        description=f"The folder of a CLIP or SigLIP checkpoint under {MODELS_PREFIX} of the artifacts bucket"
+    )
     version: Version = Field(description="What it will be called: letters, digits, dots and hyphens, at most 63")
     parent: Version | None = None
 

@@ -66,12 +66,13 @@ def load_model(directory: Path, described: Described, dtype: torch.dtype) -> tup
 
 def load_tokenizer(directory: Path, described: Described) -> PreTrainedTokenizerBase:
     """The class of the first SigLIP's tokenizer asks for SentencePiece and its file; tokenizer.json says the same."""
-    kind: Any = AutoTokenizer
-    if isinstance(described, siglip_config.SiglipConfig) and _tokenizer_class(directory) not in GEMMA_CLASSES:
-        kind = TokenizersBackend
-    tokenizer: PreTrainedTokenizerBase = kind.from_pretrained(
-        directory, config=_config(described), local_files_only=True, trust_remote_code=False
-    )
+    given: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
+    is_siglip = isinstance(described, siglip_config.SiglipConfig)
+    tokenizer: PreTrainedTokenizerBase
+    if is_siglip and _tokenizer_class(directory) not in GEMMA_CLASSES:
+        tokenizer = TokenizersBackend.from_pretrained(directory, **given)
+    else:
+        tokenizer = AutoTokenizer.from_pretrained(directory, config=_config(described), **given)
     return tokenizer
 
 

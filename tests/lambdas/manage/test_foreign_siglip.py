@@ -80,7 +80,7 @@ def number(tensor: str, value: float) -> Callable[[dict[str, bytes]], None]:
 HOSTILE: dict[str, tuple[Callable[[dict[str, bytes]], None], str]] = {
     "NaFlex": (edited(CONFIG, "model_type", value="siglip2"), "'siglip2' is not served, allowed are 'clip' and"),
     "code of its own": (edited(CONFIG, "auto_map", value={"AutoModel": "evil.Model"}), "auto_map is given"),
-    "CLIP's weights wanted": (edited(CONFIG, "model_type", value="clip"), "of a CLIP model"),
+    "CLIP's weights wanted": (edited(CONFIG, "model_type", value="clip"), "224 x 224 pixels, and the model reads 32"),
     "no head": (edited(CONFIG, "vision_config", "vision_use_head", value=False), "vision_use_head"),
     "a width of 10^30": (edited(CONFIG, "text_config", "hidden_size", value=10**30), "text_config.hidden_size"),
     "one layer more": (edited(CONFIG, "text_config", "num_hidden_layers", value=3), "lack 16 tensors of a SigLIP"),

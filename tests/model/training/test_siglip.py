@@ -79,8 +79,8 @@ def test_it_learns_by_the_sigmoid_of_its_own_scale_and_bias(loop: Callable[..., 
 def test_what_it_leaves_loads_as_a_siglip_whose_own_sigmoid_says_yes_and_no(
     tmp_path: Path, loop: Callable[..., Loop]
 ) -> None:
-    tuned = loop(steps=60, **RATE)
-    losses = [tuned.take_step() for _ in range(60)]
+    tuned = loop(steps=40, distillation_weight=0, **RATE)
+    losses = [tuned.take_step() for _ in range(40)]
     assert sum(losses[-4:]) < 0.7 * sum(losses[:4])
     exported(tuned)
     scores = own_scores(tmp_path / "model")
@@ -109,7 +109,7 @@ def test_what_it_leaves_loads_as_a_siglip_whose_own_sigmoid_says_yes_and_no(
             ("vision_model.embeddings.", "vision_model.head.", "text_model.head."),
             ("vision_model.encoder.layers.0.self_attn.q_proj.weight", "logit_scale", "logit_bias"),
         ),
-        ({"chunk_size": 3}, (), ("vision_model.head.", "text_model.embeddings.")),
+        pytest.param({"chunk_size": 3}, (), ("vision_model.head.", "text_model.embeddings."), marks=pytest.mark.slow),
     ],
 )
 def test_what_is_locked_stays_to_the_bit_and_the_rest_learns(
@@ -131,6 +131,7 @@ def test_its_layers_are_counted_from_the_head(loop: Callable[..., Loop]) -> None
     assert layers_above("vision_model.embeddings.patch_embedding.weight", model) == 3
 
 
+@pytest.mark.slow
 def test_a_run_is_resumed_to_the_very_same_weights(loop: Callable[..., Loop]) -> None:
     whole, first = loop(), loop()
     for _ in range(4):
