@@ -19,6 +19,8 @@ from contract.models import CONFIG, GOLDEN, JOINT_PROCESSOR, METADATA, PROCESSOR
 from contract.open_clip import OPEN_CLIP_WEIGHTS
 from contract.open_clip_folder import OpenClipFolder
 from contract.problems import BadRequest, shorten
+from contract.siglip_config import SiglipConfig, SiglipProcessor
+from contract.siglip_tokenizer import check_siglip_tokenizer
 from contract.tokenizer_files import TOKENIZERS, check_tokenizer
 from contract.validation import Stored, validate
 from contract.weights import FLOATS, Tensor, about_pickles, number_of, tensors_of
@@ -29,6 +31,8 @@ MAX_GOLDEN_QUESTIONS = 100
 MAX_LOGIT_SCALE = 10_000
 """CLIP clips it to 100 when it learns."""
 MIN_LOGIT_SCALE = 0.01
+MAX_LOGIT_BIAS = 10_000
+"""SigLIP's begins at -10, and those that were published have some -16."""
 
 _Finite = Annotated[float, Field(strict=True, allow_inf_nan=False, ge=-1e6, le=1e6)]
 _Document = TypeVar("_Document", bound=BaseModel)
@@ -96,7 +100,7 @@ class Checked(NamedTuple):
 
     metadata: CheckpointMetadata | None
     tensors: dict[str, Tensor]
-    config: ClipConfig
+    config: ClipConfig | SiglipConfig
     open_clip: OpenClipFolder | None = None
 
 
@@ -108,27 +112,31 @@ def check_checkpoint(files: Files, where: str) -> Checked:
     """
     sizes_bytes = files.sizes_bytes()
 
-    def read(name: str) -> bytes | None:
-        return files.read(name, size_bytes=MAX_FILE_BYTES + 1) if name in sizes_bytes else None
+    def read(name: str, most_bytes: int = MAX_FILE_BYTES) -> bytes | None:
+        return files.read(name, size_bytes=most_bytes + 1) if name in sizes_bytes else None
 
     def read_part(name: str, first: int, size: int) -> bytes:
         return files.read(name, first=first, size_bytes=size) or b""
 
     open_clip = OpenClipFolder.found(sizes_bytes, read, where)
-    if open_clip is None:
-        _check_files(sizes_bytes, where)
-        config = _document(ClipConfig, CONFIG, read(CONFIG))
-        processor = _processor(read)
-    else:
+    config: ClipConfig | SiglipConfig
+    if open_clip:
         config, processor = open_clip.config, open_clip.processor
-    processor.check_fits(config.vision_config.image_size)
-    check_tokenizer(read, config.text_config)
-    if open_clip is None:
-        tensors = tensors_of(sizes_bytes, *WEIGHTS, read_part)
-    else:
         tensors = open_clip.clip_tensors(tensors_of(sizes_bytes, OPEN_CLIP_WEIGHTS, "", read_part))
+    else:
+        _check_files(sizes_bytes, where)
+        config = _config(read(CONFIG))
+        processor = _processor(read, SiglipProcessor if isinstance(config, SiglipConfig) else Processor)
+        tensors = tensors_of(sizes_bytes, *WEIGHTS, read_part)
+    processor.check_fits(config.vision_config.image_size)
+    if isinstance(config, SiglipConfig):
+        check_siglip_tokenizer(read, config.text_config)
+    else:
+        check_tokenizer(read, config.text_config)
     _check_tensors(config, tensors)
-    _check_logit_scale(files, tensors["logit_scale"])
+    _check_number(files, "logit_scale", tensors, math.log(MIN_LOGIT_SCALE), math.log(MAX_LOGIT_SCALE))
+    if isinstance(config, SiglipConfig):
+        _check_number(files, "logit_bias", tensors, -MAX_LOGIT_BIAS, MAX_LOGIT_BIAS)
     read_golden(read(GOLDEN))
     content = read(METADATA)
     return Checked(None if content is None else read_metadata(content), tensors, config, open_clip)
@@ -164,21 +172,21 @@ def _check_files(names: Mapping[str, int], where: str) -> None:
             raise BadRequest(f"{where} lacks {kind}: {' or '.join(allowed)} is needed, found {found}{why}")
 
 
-def _processor(read: Callable[[str], bytes | None]) -> Processor:
+def _processor(read: Callable[[str], bytes | None], kind: type[Processor]) -> Processor:
     """The one that transformers takes, if there are two."""
     joint = read(JOINT_PROCESSOR)
     said = None if joint is None else object_of(JOINT_PROCESSOR, joint).get("image_processor")
     if said is not None:
-        return _valid(Processor, f"{JOINT_PROCESSOR}: image_processor", said)
+        return _valid(kind, f"{JOINT_PROCESSOR}: image_processor", said)
     if (content := read(PROCESSOR)) is None:
         raise BadRequest(f"{JOINT_PROCESSOR} has no image_processor: add it, or {PROCESSOR}")
-    return _document(Processor, PROCESSOR, content)
+    return _document(kind, PROCESSOR, content)
 
 
-def _check_tensors(config: ClipConfig, tensors: Mapping[str, Tensor]) -> None:
+def _check_tensors(config: ClipConfig | SiglipConfig, tensors: Mapping[str, Tensor]) -> None:
     wanted = config.tensors()
     if missing := [name for name in wanted if name not in tensors]:
-        raise BadRequest(f"the weights lack {len(missing)} tensors of a CLIP model, such as {missing[0]}")
+        raise BadRequest(f"the weights lack {len(missing)} tensors of a {config.NAME} model, such as {missing[0]}")
     for name, shape in wanted.items():
         tensor = tensors[name]
         if tensor.shape != shape:
@@ -187,12 +195,19 @@ def _check_tensors(config: ClipConfig, tensors: Mapping[str, Tensor]) -> None:
             raise BadRequest(f"{name} is of the type {tensor.dtype}, allowed are {', '.join(FLOATS)}")
 
 
-def _check_logit_scale(files: Files, tensor: Tensor) -> None:
+def _check_number(files: Files, name: str, tensors: Mapping[str, Tensor], low: float, high: float) -> None:
+    tensor = tensors[name]
     content = files.read(tensor.file, first=tensor.first, size_bytes=tensor.end - tensor.first)
-    logarithm = number_of(tensor.dtype, content or b"")
-    low, high = math.log(MIN_LOGIT_SCALE), math.log(MAX_LOGIT_SCALE)
-    if not low <= logarithm <= high:  # nor is this true of NaN
-        raise BadRequest(f"logit_scale is {logarithm:g}, allowed is a number between {low:.2f} and {high:.2f}")
+    found = number_of(tensor.dtype, content or b"")
+    if not low <= found <= high:  # nor is this true of NaN
+        raise BadRequest(f"{name} is {found:g}, allowed is a number between {low:.2f} and {high:.2f}")
+
+
+def _config(content: bytes | None) -> ClipConfig | SiglipConfig:
+    """By the kind of model that it says it is of."""
+    said = object_of(CONFIG, content)
+    kind: type[ClipConfig] | type[SiglipConfig] = SiglipConfig if said.get("model_type") == "siglip" else ClipConfig
+    return _valid(kind, CONFIG, said)
 
 
 def _document(model: type[_Document], name: str, content: bytes | None) -> _Document:

@@ -4,7 +4,7 @@ Defaults are those of transformers' CLIPConfig and CLIPImageProcessor; names tha
 """
 
 from collections.abc import Iterator
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
@@ -13,20 +13,23 @@ from contract.validation import Stored
 
 Shape = tuple[int, ...]
 
+SERVED = ("clip", "siglip")
+"""As model_type; the second one's configuration: siglip_config.py."""
 LEGACY_END_TOKEN = 2
 """As eos_token_id: read a text at its highest token, as OpenAI's files ask for that have a wrong number there."""
 
 
-def _count(most: int) -> Any:
+def count(most: int) -> Any:
+    """A whole number from 1 to `most`."""
     return Field(strict=True, ge=1, le=most)
 
 
-Width = Annotated[int, _count(16_384)]
+Width = Annotated[int, count(16_384)]
 Number = Annotated[float, Field(strict=True, allow_inf_nan=False, ge=-1e6, le=1e6)]
 Dtype = Literal["float64", "float32", "float16", "bfloat16"] | None
 Switch = Annotated[bool, Field(strict=True)] | None
-Side = Annotated[int, _count(2048)]
-_ACTIVATIONS = Literal[
+Side = Annotated[int, count(2048)]
+ACTIVATIONS = Literal[
     "quick_gelu", "gelu", "gelu_new", "gelu_fast", "gelu_pytorch_tanh", "gelu_10", "relu", "silu", "swish"
 ]
 
@@ -38,7 +41,7 @@ def check_plain(given: object, *names: str) -> None:
             raise ValueError(f"{name} is given, and a plain CLIP without code of its own is served: leave it out")
 
 
-class _Described(Stored):
+class Described(Stored):
     """No code of its own, and nothing that changes how the weights are read."""
 
     dtype: Dtype = None
@@ -51,14 +54,14 @@ class _Described(Stored):
         return given
 
 
-class Tower(_Described):
+class Tower(Described):
     """Either tower's transformer."""
 
     hidden_size: Width
-    intermediate_size: Annotated[int, _count(65_536)]
-    num_hidden_layers: Annotated[int, _count(128)] = 12
-    num_attention_heads: Annotated[int, _count(256)]
-    hidden_act: _ACTIVATIONS = "quick_gelu"
+    intermediate_size: Annotated[int, count(65_536)]
+    num_hidden_layers: Annotated[int, count(128)] = 12
+    num_attention_heads: Annotated[int, count(256)]
+    hidden_act: ACTIVATIONS = "quick_gelu"
     layer_norm_eps: Annotated[float, Field(strict=True, allow_inf_nan=False, gt=0, le=1)] = 1e-5
     attention_dropout: Annotated[float, Field(strict=True, allow_inf_nan=False, ge=0, le=1)] | None = 0.0
 
@@ -78,14 +81,14 @@ class Tower(_Described):
                 yield f"{prefix}.encoder.layers.{layer}.{name}.weight", shape
                 yield f"{prefix}.encoder.layers.{layer}.{name}.bias", shape[:1]
             for name in ("layer_norm1", "layer_norm2"):
-                yield from _norm(f"{prefix}.encoder.layers.{layer}.{name}", width)
+                yield from norm(f"{prefix}.encoder.layers.{layer}.{name}", width)
 
 
 class TextTower(Tower):
     hidden_size: Width = 512
-    intermediate_size: Annotated[int, _count(65_536)] = 2048
-    num_attention_heads: Annotated[int, _count(256)] = 8
-    vocab_size: Annotated[int, _count(1_000_000)] = 49_408
+    intermediate_size: Annotated[int, count(65_536)] = 2048
+    num_attention_heads: Annotated[int, count(256)] = 8
+    vocab_size: Annotated[int, count(1_000_000)] = 49_408
     max_position_embeddings: Annotated[int, Field(strict=True, ge=3, le=4096)] = 77
     eos_token_id: Annotated[int, Field(strict=True, ge=0)] = 49_407
 
@@ -100,13 +103,13 @@ class TextTower(Tower):
         yield "text_model.embeddings.token_embedding.weight", (self.vocab_size, self.hidden_size)
         yield "text_model.embeddings.position_embedding.weight", (self.max_position_embeddings, self.hidden_size)
         yield from self.layers("text_model")
-        yield from _norm("text_model.final_layer_norm", self.hidden_size)
+        yield from norm("text_model.final_layer_norm", self.hidden_size)
 
 
 class ImageTower(Tower):
     hidden_size: Width = 768
-    intermediate_size: Annotated[int, _count(65_536)] = 3072
-    num_attention_heads: Annotated[int, _count(256)] = 12
+    intermediate_size: Annotated[int, count(65_536)] = 3072
+    num_attention_heads: Annotated[int, count(256)] = 12
     image_size: Side = 224
     patch_size: Side = 32
     num_channels: Annotated[int, Field(strict=True, ge=3, le=3)] = 3
@@ -124,13 +127,15 @@ class ImageTower(Tower):
         yield "vision_model.embeddings.class_embedding", (width,)
         yield "vision_model.embeddings.patch_embedding.weight", (width, self.num_channels, side, side)
         yield "vision_model.embeddings.position_embedding.weight", (patches + 1, width)
-        yield from _norm("vision_model.pre_layrnorm", width)
+        yield from norm("vision_model.pre_layrnorm", width)
         yield from self.layers("vision_model")
-        yield from _norm("vision_model.post_layernorm", width)
+        yield from norm("vision_model.post_layernorm", width)
 
 
-class ClipConfig(_Described):
+class ClipConfig(Described):
     """`config.json`."""
+
+    NAME: ClassVar[str] = "CLIP"
 
     model_type: str
     architectures: list[str] | None = None
@@ -156,7 +161,7 @@ class ClipConfig(_Described):
     @classmethod
     def _is_clip(cls, found: str) -> str:
         if found != "clip":
-            raise ValueError(f"{found[:60]!r} is not served, allowed is 'clip'")
+            raise ValueError(f"{found[:60]!r} is not served, allowed are {' and '.join(map(repr, SERVED))}")
         return found
 
     def members(self) -> dict[str, Any]:
@@ -176,7 +181,8 @@ class ClipConfig(_Described):
         return {**joint, **dict(self.text_config.tensors()), **dict(self.vision_config.tensors())}
 
 
-def _norm(name: str, width: int) -> Iterator[tuple[str, Shape]]:
+def norm(name: str, width: int) -> Iterator[tuple[str, Shape]]:
+    """The tensors of a layer norm with their shapes."""
     yield f"{name}.weight", (width,)
     yield f"{name}.bias", (width,)
 

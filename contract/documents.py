@@ -43,10 +43,10 @@ def json_of(text: str) -> Any:
     return value
 
 
-def object_of(name: str, content: bytes | None) -> dict[str, Any]:
+def object_of(name: str, content: bytes | None, most_bytes: int = MAX_FILE_BYTES) -> dict[str, Any]:
     """The JSON object that the file `name` must hold, in UTF-8 without a mark. Raises BadRequest."""
-    if len(content or b"") > MAX_FILE_BYTES:
-        raise BadRequest(f"{name} has more than the {MAX_FILE_BYTES:,} bytes that are allowed")
+    if len(content or b"") > most_bytes:
+        raise BadRequest(f"{name} has more than the {most_bytes:,} bytes that are allowed")
     try:
         text = (content or b"").decode()
         value = json_of(text)

@@ -29,7 +29,9 @@ class Hyperparameters(Settings):
         None, ge=1, description="Images in memory at a time; the loss still sees the whole batch. None: all"
     )
     captions_per_image: int = Field(2, ge=1, le=64, description="At most so many captions of an image in one step")
-    loss: Literal["infonce", "sigmoid"] = Field("infonce", description="Compare texts, or ask of each pair if it fits")
+    loss: Literal["infonce", "sigmoid"] | None = Field(
+        None, description="Compare texts, or ask of each pair if it fits. None: sigmoid for a SigLIP base, else infonce"
+    )
     precision: Literal["auto", "fp32", "bf16"] = Field(
         "auto", description="Of the towers' arithmetic; auto: bf16 where a GPU has it, or a CPU is faster by it"
     )

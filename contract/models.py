@@ -127,7 +127,8 @@ class ImportBody(Strict):
     """The JSON body of POST /models."""
 
     s3_uri: str = Field(
-        description=f"A folder of CLIPModel's or of open_clip's, under {MODELS_PREFIX} of the artifacts bucket"
+        description=f"A folder of CLIPModel's, SiglipModel's or open_clip's under {MODELS_PREFIX} of the artifacts"
+        " bucket"
     )
     version: Version = Field(description="What it will be called: letters, digits, dots and hyphens, at most 63")
     parent: Version | None = None

@@ -133,7 +133,9 @@ LIST_MODELS = Route(
     "GET", "/models", "The versions of the model, and which one is live", ModelList, {200: "All of them"}
 )
 GET_MODEL = Route("GET", "/models/{version}", "One version with its figures", ModelView, {200: "The version"})
-ADD_MODEL = Route("POST", "/models", "Bring along a CLIP checkpoint", ModelView, {201: "It is registered"}, ImportBody)
+ADD_MODEL = Route(
+    "POST", "/models", "Bring along a CLIP or SigLIP checkpoint", ModelView, {201: "It is registered"}, ImportBody
+)
 PROMOTE_MODEL = Route(
     *("POST", "/models/{version}/promote", "Let a version go live"),
     *(Promotion, {202: "It begins; GET /models/{version} tells how it is"}, PromoteBody | None),

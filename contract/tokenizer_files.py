@@ -15,7 +15,7 @@ from contract.validation import Stored, validate
 
 TOKENIZERS = ("tokenizer.json", "vocab.json")
 MERGES = "merges.txt"
-_CONFIG = "tokenizer_config.json"
+SETTINGS = "tokenizer_config.json"
 _OTHERS = ("special_tokens_map.json", "added_tokens.json")
 _END = "<|endoftext|>"
 
@@ -36,7 +36,9 @@ class _Model(Stored):
     continuing_subword_prefix: str | None = None
 
 
-class _File(Stored):
+class TokenizerFile(Stored):
+    """`tokenizer.json`."""
+
     model: _Model
     added_tokens: tuple[_AddedToken, ...] = ()
     normalizer: _Object = None
@@ -51,13 +53,16 @@ class _Token(Stored):
     content: str
 
 
-class _Settings(Stored):
+class Settings(Stored):
+    """`tokenizer_config.json`."""
+
     tokenizer_class: str | None = None
     model_max_length: Annotated[float, Field(strict=True, gt=0)] | None = None
     bos_token: str | _Token | None = None
     eos_token: str | _Token | None = None
     pad_token: str | _Token | None = None
     unk_token: str | _Token | None = None
+    mask_token: str | _Token | None = None
     split_special_tokens: Annotated[bool, Field(strict=True)] = False
     padding_side: Literal["right", "left"] = "right"
     truncation_side: Literal["right", "left"] = "right"
@@ -66,26 +71,35 @@ class _Settings(Stored):
     additional_special_tokens: list[str | _Token] | None = None
     extra_special_tokens: list[str | _Token] | dict[str, str | _Token] | None = None
 
-    @model_validator(mode="after")
-    def _hides_padding(self) -> Self:
-        if "attention_mask" not in self.model_input_names:
-            raise ValueError("model_input_names lacks 'attention_mask', by which a text's padding is passed over")
-        return self
-
     @model_validator(mode="before")
     @classmethod
     def _plain(cls, given: Any) -> Any:
         check_plain(given, "auto_map", "fast_tokenizer_files")
         return given
 
+    def tokens(self) -> dict[str, str]:
+        """The special tokens that are named, by what each is for."""
+        named = {
+            role: getattr(self, role) for role in ("bos_token", "eos_token", "pad_token", "unk_token", "mask_token")
+        }
+        return {
+            role: said.content if isinstance(said, _Token) else said for role, said in named.items() if said is not None
+        }
+
+
+class _HidingSettings(Settings):
+    @model_validator(mode="after")
+    def _hides_padding(self) -> Self:
+        if "attention_mask" not in self.model_input_names:
+            raise ValueError("model_input_names lacks 'attention_mask', by which a text's padding is passed over")
+        return self
+
 
 def check_tokenizer(read: Callable[[str], bytes | None], tower: TextTower) -> None:
     """`read` gives a file's content, or None where there is none. Raises BadRequest."""
-    for name in _OTHERS:
-        if (content := read(name)) is not None:
-            object_of(name, content)
-    text = read(_CONFIG)
-    settings = _validated(_CONFIG, _Settings, object_of(_CONFIG, text)) if text is not None else _Settings()
+    check_others(read)
+    text = read(SETTINGS)
+    settings = validated(SETTINGS, _HidingSettings, object_of(SETTINGS, text)) if text is not None else Settings()
     name, vocabulary = _vocabulary(read)
     highest = max(vocabulary, key=lambda token: vocabulary[token])
     if vocabulary[highest] >= tower.vocab_size:
@@ -93,8 +107,7 @@ def check_tokenizer(read: Callable[[str], bytes | None], tower: TextTower) -> No
             f"{name} gives {shorten(highest)!r} the number {vocabulary[highest]}, and the text tower has "
             f"{tower.vocab_size} rows: they are not of the same model"
         )
-    said = settings.eos_token or _END
-    end = said.content if isinstance(said, _Token) else said
+    end = settings.tokens().get("eos_token") or _END
     if end not in vocabulary:
         raise BadRequest(f"{name} lacks the token {shorten(end)!r}, which ends a text")
     if tower.eos_token_id not in (LEGACY_END_TOKEN, vocabulary[end]):
@@ -104,14 +117,21 @@ def check_tokenizer(read: Callable[[str], bytes | None], tower: TextTower) -> No
         )
 
 
+def check_others(read: Callable[[str], bytes | None]) -> None:
+    """Files that say more of the tokens, if they are there: whether they are JSON. Raises BadRequest."""
+    for name in _OTHERS:
+        if (content := read(name)) is not None:
+            object_of(name, content)
+
+
 def _vocabulary(read: Callable[[str], bytes | None]) -> tuple[str, dict[str, int]]:
     """The file that says it, and every token's number."""
     name, older = TOKENIZERS
     if (content := read(name)) is not None:
-        file = _validated(name, _File, object_of(name, content))
+        file = validated(name, TokenizerFile, object_of(name, content))
         if file.model.type != "BPE":
             raise BadRequest(f"{name} is of the type {shorten(file.model.type)!r}, allowed is 'BPE', as CLIP's is")
-        _check_merges(name, file.model)
+        check_merges(name, file.model)
         return name, file.model.vocab | {token.content: token.id for token in file.added_tokens}
     merges = read(MERGES)
     if not merges:
@@ -120,14 +140,15 @@ def _vocabulary(read: Callable[[str], bytes | None]) -> tuple[str, dict[str, int
         merges.decode()
     except UnicodeDecodeError as error:
         raise BadRequest(f"{MERGES} is no text: {error}") from None
-    return older, _validated(older, _Older, {"vocab": object_of(older, read(older))}).vocab
+    return older, validated(older, _Older, {"vocab": object_of(older, read(older))}).vocab
 
 
 class _Older(Stored):
     vocab: _Vocabulary
 
 
-def _check_merges(name: str, model: _Model) -> None:
+def check_merges(name: str, model: _Model) -> None:
+    """Whether each merge joins two tokens into one that is there. Raises BadRequest."""
     skipped = len(model.continuing_subword_prefix or "")
     for number, merge in enumerate(model.merges):
         parts = merge.split(" ") if isinstance(merge, str) else merge
@@ -138,7 +159,8 @@ def _check_merges(name: str, model: _Model) -> None:
                 raise BadRequest(f"{name}: merge {number} needs the token {shorten(token)!r}, which is not in vocab")
 
 
-def _validated(name: str, model: Any, found: object) -> Any:
+def validated(name: str, model: Any, found: object) -> Any:
+    """What a file says, as this model. Raises BadRequest that names the file."""
     try:
         return validate(model, found)
     except BadRequest as problem:

@@ -1,4 +1,4 @@
-"""Checkpoints: a folder as Hugging Face's CLIPModel saves it, plus `wordsight.json`.
+"""Checkpoints: a folder as Hugging Face's CLIPModel or SiglipModel saves it, plus `wordsight.json`.
 
     config.json  model.safetensors  preprocessor_config.json  tokenizer files  wordsight.json (optional)
 
@@ -18,7 +18,7 @@ from typing import Any
 import torch
 from safetensors.torch import load_file
 from torch import Tensor
-from transformers import AutoTokenizer, CLIPConfig, CLIPModel, PreTrainedTokenizerBase
+from transformers import PreTrainedTokenizerBase
 from transformers.utils.logging import disable_progress_bar
 
 from contract.checkpoints import CheckpointMetadata, check_checkpoint, read_metadata
@@ -27,6 +27,7 @@ from contract.models import CONFIG, METADATA
 from contract.open_clip import OPEN_CLIP_CONFIG, OPEN_CLIP_WEIGHTS
 from contract.open_clip_folder import OpenClipFolder
 from contract.problems import BadRequest
+from model.clip.architecture import DualEncoder, context_length, load_model, load_processor, load_tokenizer
 from model.clip.open_clip import clip_weights
 from model.clip.preprocess import ImageProcessor
 
@@ -39,7 +40,7 @@ class CheckpointError(Exception):
 class Checkpoint:
     """A loaded model with everything that belongs to it."""
 
-    model: CLIPModel
+    model: DualEncoder
     tokenizer: PreTrainedTokenizerBase
     processor: ImageProcessor
     metadata: CheckpointMetadata
@@ -47,7 +48,7 @@ class Checkpoint:
     @property
     def context_length(self) -> int:
         """The most tokens a text may have, its start and end tokens included."""
-        return int(self.model.config.text_config.max_position_embeddings)
+        return context_length(self.model)
 
 
 def is_checkpoint(directory: Path) -> bool:
@@ -58,7 +59,7 @@ def is_checkpoint(directory: Path) -> bool:
 def load_checkpoint(directory: Path, device: str = "cpu", dtype: torch.dtype = torch.float32) -> Checkpoint:
     """Load a folder into memory, in evaluation mode.
 
-    Raises CheckpointError if a file is missing, is not CLIP, or does not hold every weight.
+    Raises CheckpointError if a file is missing, is neither CLIP nor SigLIP, or does not hold every weight.
     """
     if not is_checkpoint(directory):
         raise CheckpointError(
@@ -71,24 +72,10 @@ def load_checkpoint(directory: Path, device: str = "cpu", dtype: torch.dtype = t
         raise CheckpointError(f"{directory} is no checkpoint: {problem.detail}") from None
     disable_progress_bar()
     try:
-        # what else stands in config.json may name other code (attn_implementation), or spoil the answers (return_dict)
-        config = CLIPConfig(**checked.config.members())
-        model, loading = CLIPModel.from_pretrained(
-            directory if checked.open_clip is None else None,
-            config=config,
-            state_dict=checked.open_clip and _converted(directory, checked.open_clip),
-            local_files_only=True,
-            use_safetensors=True,
-            dtype=dtype,
-            output_loading_info=True,
-        )
-        tokenizer = AutoTokenizer.from_pretrained(
-            directory, config=config, local_files_only=True, trust_remote_code=False
-        )
-        if checked.open_clip is None:
-            processor = ImageProcessor.from_pretrained(directory, local_files_only=True)
-        else:
-            processor = ImageProcessor(**checked.open_clip.preprocessor)
+        converted = checked.open_clip and _converted(directory, checked.open_clip)
+        model, loading = load_model(directory, checked.config, dtype, converted)
+        tokenizer = load_tokenizer(directory, checked.config)
+        processor = load_processor(directory, checked.config, checked.open_clip and checked.open_clip.preprocessor)
     except Exception as error:  # transformers promises no type
         raise CheckpointError(f"{directory} can't be loaded: {error}") from error
     if absent := loading["missing_keys"] or loading["mismatched_keys"]:
@@ -145,7 +132,7 @@ def load_metadata(directory: Path) -> CheckpointMetadata:
 
 def save_checkpoint(
     directory: Path,
-    model: CLIPModel,
+    model: DualEncoder,
     tokenizer: PreTrainedTokenizerBase,
     processor: ImageProcessor,
     metadata: CheckpointMetadata,

@@ -6,23 +6,30 @@ Shapes: B images, T texts, N tokens, D width of the shared space.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
 
 import torch
 from PIL import Image
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn.functional import normalize
-from transformers import BatchEncoding, CLIPModel, PreTrainedTokenizerBase
+from transformers import BatchEncoding
 
 from contract.questions import Question
+from model.clip.architecture import (
+    DualEncoder,
+    Layer,
+    NewLayer,
+    TextReader,
+    image_features,
+    logit_scale,
+    replace_image_layers,
+    text_features,
+    with_own_sigmoid,
+)
 from model.clip.checkpoint import Checkpoint
 from model.clip.image import Pixels
 from model.clip.preparation import Preparation
 from model.clip.preprocess import Normalization
 from model.clip.scoring import LabelEmbeds, label_embeds, prompts_of
-
-Layer = TypeVar("Layer", bound=nn.Module)
-NewLayer = TypeVar("NewLayer", bound=nn.Module)
 
 
 @dataclass(frozen=True)
@@ -44,11 +51,11 @@ class Clip:
         self.model = checkpoint.model
         self.device: torch.device = checkpoint.model.device  # where the encoders are
         self.version = checkpoint.metadata.version
-        self.calibration = checkpoint.metadata.calibration
+        self.calibration = with_own_sigmoid(checkpoint.metadata.calibration, checkpoint.model)
         self.context_length = checkpoint.context_length
-        self.logit_scale = float(checkpoint.model.logit_scale.detach().float().exp())
+        self.logit_scale = float(logit_scale(checkpoint.model).detach().float())
         self.normalization = Normalization.of(checkpoint.processor, self.device)
-        self._tokenizer = checkpoint.tokenizer
+        self.read_texts = TextReader.of(checkpoint.model, checkpoint.tokenizer)
         self.preparation = Preparation.of(checkpoint.processor, exact=exact)
 
     @property
@@ -62,11 +69,7 @@ class Clip:
 
     def replace_image_layers(self, kind: type[Layer], replacement: Callable[[Layer], NewLayer]) -> list[NewLayer]:
         """Replace every layer of a kind in the image tower, by what is made of it, and return the new ones."""
-        tower = self.model.vision_model
-        layers = {name: replacement(layer) for name, layer in tower.named_modules() if isinstance(layer, kind)}
-        for name, layer in layers.items():
-            tower.set_submodule(name, layer)
-        return list(layers.values())
+        return replace_image_layers(self.model, kind, replacement)
 
     def open(self, data: bytes) -> tuple[Pixels, int]:
         """An image file's pixels [height, width, 3] as far as `preprocess` needs them, and by how much they were shrunk
@@ -93,10 +96,6 @@ class Clip:
         """The same for one batch of any size, from the CPU to the CPU."""
         return self.encode_images(pixels.to(self.device)).cpu()
 
-    def read_texts(self, texts: Sequence[str]) -> BatchEncoding:
-        """Texts as tokens [T, N], cut to `context_length`."""
-        return read_texts(self._tokenizer, texts, self.context_length)
-
     def encode_tokens(self, tokens: BatchEncoding) -> torch.Tensor:
         """Tokens [T, N] as unit vectors [T, D], fp32, where the model is."""
         return embed_tokens(self.model, tokens)
@@ -122,22 +121,12 @@ class Clip:
         return label_embeds(question, dict(zip(prompts, vectors, strict=True)))
 
 
-def embed_pixels(model: CLIPModel, pixels: Tensor) -> Tensor:
+def embed_pixels(model: DualEncoder, pixels: Tensor) -> Tensor:
     """Preprocessed images [B, 3, height, width] as unit vectors [B, D], fp32, where the model is."""
     batch = pixels.to(model.device, model.dtype)
-    features: Tensor = model.get_image_features(pixel_values=batch).pooler_output
-    return normalize(features.float(), dim=-1)
+    return normalize(image_features(model, batch).float(), dim=-1)
 
 
-def read_texts(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], context_length: int) -> BatchEncoding:
-    """Texts as token ids [T, N], cut to `context_length` and padded to the longest of them.
-
-    Padding costs time but changes nothing: the text tower is causal and is read at the end token.
-    """
-    return tokenizer(list(texts), padding=True, truncation=True, max_length=context_length, return_tensors="pt")
-
-
-def embed_tokens(model: CLIPModel, tokens: BatchEncoding) -> Tensor:
+def embed_tokens(model: DualEncoder, tokens: BatchEncoding) -> Tensor:
     """Token ids [T, N] as unit vectors [T, D], fp32, where the model is."""
-    features: Tensor = model.get_text_features(**tokens.to(model.device)).pooler_output
-    return normalize(features.float(), dim=-1)
+    return normalize(text_features(model, tokens.to(model.device)).float(), dim=-1)

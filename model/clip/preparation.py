@@ -17,7 +17,7 @@ from torch.nn.functional import interpolate
 from model.clip.image import Pixels, open_pixels
 
 if TYPE_CHECKING:
-    from transformers import CLIPImageProcessorPil
+    from model.clip.preprocess import ImageProcessor
 
 INTERPOLATION = {Image.Resampling.BILINEAR: "bilinear", Image.Resampling.BICUBIC: "bicubic"}
 """What torch resizes bytes by, antialiased as Pillow does, in a sixth of Pillow's time."""
@@ -36,7 +36,7 @@ class Resize:
     crop: Sides | None
 
     @classmethod
-    def of(cls, processor: CLIPImageProcessorPil) -> Resize | None:
+    def of(cls, processor: ImageProcessor) -> Resize | None:
         """None: this is not how the processor resizes."""
         mode = INTERPOLATION.get(processor.resample) if processor.do_resize else None
         if mode is None:
@@ -80,11 +80,11 @@ class Preparation:
     short_side: int | None
     """To how many pixels the shorter side is resized, for who opens it; None: it is to be opened whole."""
     by_torch: Resize | None
-    processor: CLIPImageProcessorPil | None
+    processor: ImageProcessor | None
     """For what torch does not do."""
 
     @classmethod
-    def of(cls, processor: CLIPImageProcessorPil, *, exact: bool = False) -> Preparation:
+    def of(cls, processor: ImageProcessor, *, exact: bool = False) -> Preparation:
         """`exact`: images are opened whole, and the processor itself resizes. Else torch does, and no value differs by
         more than 1 of 255, but where bicubic interpolation overshoots black or white.
         """
@@ -114,7 +114,7 @@ class Preparation:
         return np.asarray(by_processor["pixel_values"][0], dtype=np.uint8)
 
 
-def short_side(processor: CLIPImageProcessorPil) -> int:
+def short_side(processor: ImageProcessor) -> int:
     """To how many pixels the shorter side of an image is resized."""
     size = processor.size
     return int(size.shortest_edge or min(size.height, size.width))

@@ -14,11 +14,11 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
-from transformers import CLIPImageProcessorPil
+from transformers import CLIPImageProcessorPil, SiglipImageProcessorPil
 
 from model.clip.preparation import Preparation
 
-ImageProcessor: TypeAlias = CLIPImageProcessorPil
+ImageProcessor: TypeAlias = CLIPImageProcessorPil | SiglipImageProcessorPil
 """Other rooms call a checkpoint's processor so, whatever the architecture."""
 
 

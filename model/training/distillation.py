@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 from torch import Tensor
 from torch.nn.functional import kl_div
-from transformers import CLIPModel
 
+from model.clip.architecture import DualEncoder, logit_scale
 from model.data.class_wording import said_in_training
 from model.world.scene import BACKGROUNDS, COLOURS, COUNTS, POSITIONS, SHAPES, SIZES, TEXTURES, THINGS
 
@@ -38,7 +38,7 @@ WORDS = tuple(dict.fromkeys((*EVERYDAY, *PLAIN)))
 class Teacher:
     """The base as it was. `weight`: of its answers in the student's loss."""
 
-    model: CLIPModel
+    model: DualEncoder
     weight: float
     seed: int
 
@@ -48,7 +48,7 @@ class Teacher:
 
     def loss(self, student_cosines: Tensor, teacher_cosines: Tensor) -> Tensor:
         """How far the student's answers are from the teacher's, in nats, times the weight. Both [images, texts]."""
-        scale = self.model.logit_scale.exp()
+        scale = logit_scale(self.model)
         student, teacher = scale * student_cosines.float(), scale * teacher_cosines.float()
         return self.weight * (_divergence(student, teacher) + _divergence(student.T, teacher.T)) / 2
 

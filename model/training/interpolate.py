@@ -15,9 +15,9 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from transformers import CLIPModel
 
 from contract.metrics import FrontierPoint, Interpolation
+from model.clip.architecture import DualEncoder
 from model.clip.checkpoint import Checkpoint
 from model.clip.encode import Clip
 from model.evaluation.answers import Answers
@@ -153,7 +153,7 @@ def interpolate(loop: Loop, checkpoint: Checkpoint) -> Selected:
 
 
 @torch.no_grad()
-def mix(model: CLIPModel, base: CLIPModel, tuned: list[Tensor], alpha: float) -> None:
+def mix(model: DualEncoder, base: DualEncoder, tuned: list[Tensor], alpha: float) -> None:
     """Set the model's weights to (1 - alpha) * base + alpha * tuned; exact at both ends."""
     for weight, old, new in zip(model.parameters(), base.parameters(), tuned, strict=True):
         weight.copy_(torch.lerp(old.to(new.device), new, alpha))
@@ -168,7 +168,9 @@ def learnt(answers: Mapping[str, Answers]) -> dict[str, Answers]:
     }
 
 
-def _measure(loop: Loop, base: CLIPModel, tuned: list[Tensor], alpha: float, known: Mapping[str, Answers]) -> Candidate:
+def _measure(
+    loop: Loop, base: DualEncoder, tuned: list[Tensor], alpha: float, known: Mapping[str, Answers]
+) -> Candidate:
     """A mixture beside the base's answers to what it knows."""
     mix(loop.averaged, base, tuned, alpha)
     new = loop.validate()["validation_accuracy"]

@@ -2,14 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from math import log
 from typing import Any
 
 import torch
 from torch import Tensor
-from transformers import CLIPModel
 
 from contract.checkpoints import CheckpointMetadata
+from model.clip.architecture import DualEncoder, clip_logit_scale, logit_bias, logit_scale
 from model.clip.encode import Clip
 from model.data.batch import Batch
 from model.evaluation.answers import BATCH, embed_sentences
@@ -24,7 +23,6 @@ from model.training.state import ResumeError
 from model.training.towers import Towers, faster_in_bf16
 from model.training.weights import freeze, frozen_copy, update_average
 
-MAX_LOG_SCALE = log(100)
 MAX_BAD_STEPS = 10
 VALIDATION_SCENES = 800
 
@@ -49,7 +47,7 @@ class Loop:
         weight = self.recipe.distillation_weight
         self.teacher = Teacher(frozen_copy(self.model), weight, self.recipe.seed) if weight else None
         freeze(self.recipe, self.model)
-        self.objective = Objective(self.recipe.loss).to(ranks.device)
+        self.objective = Objective(self.recipe.loss, learns_bias=logit_bias(self.model) is None).to(ranks.device)
         self.learning = [weight for weight in self.model.parameters() if weight.requires_grad]
         self.learning += self.objective.parameters()
         self.optimizers = build_optimizers(self.recipe, self.model, self.objective.parameters())
@@ -67,7 +65,7 @@ class Loop:
     @property
     def scale(self) -> float:
         """What cosines are multiplied by before the softmax."""
-        return float(self.model.logit_scale.detach().exp())
+        return float(logit_scale(self.model).detach())
 
     def clip(self) -> Clip:
         """The averaged weights as they will be served."""
@@ -86,8 +84,7 @@ class Loop:
         if finite:
             for optimizer in self.optimizers:
                 optimizer.step()
-            with torch.no_grad():
-                self.model.logit_scale.clamp_(0, MAX_LOG_SCALE)
+            clip_logit_scale(self.model)
             update_average(self.averaged, self.model, self.step, self.recipe.ema_decay)
         self._forget_gradients()
         self.bad_steps = 0 if finite else self.bad_steps + 1
@@ -103,8 +100,8 @@ class Loop:
         """Leave the gradients of the whole batch in every parameter, and return its loss. `pixels`: this rank's part"""
         texts = self.teacher.texts(self.step, batch.texts) if self.teacher else batch.texts
         cosines = self._cosines(self.model, pixels, texts, bf16)
-        logits = batch.without_unknown(self.model.logit_scale.exp() * cosines[:, : len(batch.texts)])
-        loss = self._objective_loss(logits, batch.positives.to(logits.device))
+        logits = batch.without_unknown(logit_scale(self.model) * cosines[:, : len(batch.texts)])
+        loss = self._objective_loss(self.model, logits, batch.positives.to(logits.device))
         if self.teacher:
             with torch.no_grad():
                 teacher_cosines = self._cosines(self.teacher.model, pixels, texts, bf16)
@@ -124,13 +121,13 @@ class Loop:
         wanted = faster_in_bf16(trial) if precision == "auto" else precision == "bf16"
         return not self.ranks.any(not wanted)
 
-    def _objective_loss(self, logits: Tensor, positives: Tensor) -> Tensor:
+    def _objective_loss(self, model: DualEncoder, logits: Tensor, positives: Tensor) -> Tensor:
         if self.step == self.bad_steps:  # nothing has been learnt yet
             self.objective.begin(logits)
-        loss: Tensor = self.objective(logits, positives)
+        loss: Tensor = self.objective(logits, positives, logit_bias(model))
         return loss
 
-    def _cosines(self, model: CLIPModel, pixels: Tensor, texts: Sequence[str], bf16: bool) -> Tensor:
+    def _cosines(self, model: DualEncoder, pixels: Tensor, texts: Sequence[str], bf16: bool) -> Tensor:
         """All ranks' images with the texts. shape = [images, texts]"""
         towers = Towers(model, self.checkpoint.tokenizer, bf16, self.recipe.chunk_size)
         return self.ranks.gather(towers.embed_images(pixels)) @ towers.embed_texts(texts).T
@@ -147,12 +144,12 @@ class Loop:
         most images, it is the mean over the world's tasks.
         """
         cosines, positives = self.validation_cosines()
-        logits = cosines * self.averaged.logit_scale.exp().cpu()
+        logits = cosines * logit_scale(self.averaged).cpu()
         best = logits.argmax(dim=1, keepdim=True)
         accuracy = float(positives.gather(1, best).float().mean())
         if self.recipe.data == "world":
             accuracy = validation_accuracy(World(self.clip(), VALIDATION_SCENES))
-        loss = self._objective_loss(logits.to(self.ranks.device), positives.to(self.ranks.device))
+        loss = self._objective_loss(self.averaged, logits.to(self.ranks.device), positives.to(self.ranks.device))
         return {"validation_loss": float(loss), "validation_accuracy": accuracy}
 
     @torch.no_grad()

@@ -14,13 +14,15 @@ from torch.nn.functional import log_softmax, logsigmoid
 
 
 class Objective(Module):
-    """The loss of a run and what it learns beside the model: sigmoid's bias, which no artifact needs, because a
-    classifier's softmax does not see it and scores of single labels have a calibration of their own.
+    """The loss of a run and what it learns beside the model: sigmoid's bias, where the model has none of its own. No
+    artifact needs that, because a classifier's softmax does not see it and scores of single labels have a calibration
+    of their own.
     """
 
-    def __init__(self, loss: Literal["infonce", "sigmoid"]) -> None:
+    def __init__(self, loss: Literal["infonce", "sigmoid"], *, learns_bias: bool = True) -> None:
         super().__init__()
-        self.bias = Parameter(torch.zeros(())) if loss == "sigmoid" else None
+        self.loss = loss
+        self.bias = Parameter(torch.zeros(())) if loss == "sigmoid" and learns_bias else None
 
     @torch.no_grad()
     def begin(self, logits: Tensor) -> None:
@@ -30,11 +32,16 @@ class Objective(Module):
         if self.bias is not None:
             self.bias.copy_(-logits.float().logsumexp(dim=1).mean())
 
-    def forward(self, logits: Tensor, positives: Tensor) -> Tensor:
-        """`logits` float [images, texts] (scale x cosine), `positives` bool [images, texts]. shape = []"""
-        if self.bias is None:
+    def forward(self, logits: Tensor, positives: Tensor, bias: Tensor | None = None) -> Tensor:
+        """`logits` float [images, texts] (scale x cosine), `positives` bool [images, texts], `bias` the model's own,
+        which is to be given where none is learnt here. shape = []
+        """
+        if self.loss == "infonce":
             return contrastive_loss(logits, positives)
-        return sigmoid_loss(logits.float() + self.bias, positives)
+        own = bias if self.bias is None else self.bias
+        if own is None:
+            raise ValueError("the sigmoid loss needs a bias: give the model's, or learn one here")
+        return sigmoid_loss(logits.float() + own, positives)
 
 
 def contrastive_loss(logits: Tensor, positives: Tensor) -> Tensor:

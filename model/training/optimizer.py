@@ -8,19 +8,19 @@ from typing import Any
 from torch import Tensor
 from torch.nn import Parameter
 from torch.optim import AdamW, Muon, Optimizer
-from transformers import CLIPModel
 
+from model.clip.architecture import DualEncoder, tower_with
 from model.training.recipe import Recipe
 
 ADAM_SHARE_OF_MUON_RATE = 0.5
 
 
-def build_optimizers(recipe: Recipe, model: CLIPModel, of_the_loss: Iterable[Parameter] = ()) -> list[Optimizer]:
+def build_optimizers(recipe: Recipe, model: DualEncoder, of_the_loss: Iterable[Parameter] = ()) -> list[Optimizer]:
     """AdamW for everything, or Muon (Jordan et al. 2024) for the layers' matrices and AdamW for the rest, as far as it
     is not frozen.
 
-    Embeddings, biases, norms, the logit scale and the loss's own parameters take no weight decay. Each group's
-    `initial_lr` is its peak.
+    Embeddings, biases, norms, the logits' scale and bias and the loss's own parameters take no weight decay. Each
+    group's `initial_lr` is its peak.
     """
     rate = recipe.learning_rate
     trained = {name: weight for name, weight in model.named_parameters() if weight.requires_grad}
@@ -39,7 +39,7 @@ def _adamw(groups: list[dict[str, Any]]) -> AdamW:
 
 
 def _groups(
-    named: Mapping[str, Tensor], rate: float, weight_decay: float, recipe: Recipe, model: CLIPModel
+    named: Mapping[str, Tensor], rate: float, weight_decay: float, recipe: Recipe, model: DualEncoder
 ) -> list[dict[str, Any]]:
     """A group for each learning rate that occurs: one, unless the rate decays layer by layer."""
     by_rate: dict[float, list[Tensor]] = defaultdict(list)
@@ -51,14 +51,14 @@ def _groups(
     ]
 
 
-def layers_above(name: str, model: CLIPModel) -> int:
+def layers_above(name: str, model: DualEncoder) -> int:
     """How far below a tower's head a parameter is, for layer-wise learning rate decay (Clark et al. 2020): 0 for what
     comes after the last layer, 1 for the last layer, and one more than there are layers for the embeddings.
     """
-    tower = model.vision_model if name.startswith("vision_model.") else model.text_model
+    layers = len(tower_with(model, name).layers)
     if layer := re.search(r"encoder\.layers\.(\d+)\.", name):
-        return len(tower.encoder.layers) - int(layer[1])
-    return len(tower.encoder.layers) + 1 if "embeddings." in name or "pre_layrnorm." in name else 0
+        return layers - int(layer[1])
+    return layers + 1 if "embeddings." in name or "pre_layrnorm." in name else 0
 
 
 def rate_share(step: int, recipe: Recipe) -> float:

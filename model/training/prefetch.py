@@ -6,9 +6,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
-from transformers import CLIPImageProcessorPil
 
-from model.clip.preprocess import normalized, resized
+from model.clip.preprocess import ImageProcessor, normalized, resized
 from model.data.batch import Batch, Examples
 from model.training.distributed import Ranks
 
@@ -16,7 +15,7 @@ from model.training.distributed import Ranks
 class Prefetcher:
     """This rank's part of every batch, and `waited_s`: how long the run has waited for it."""
 
-    def __init__(self, examples: Examples, processor: CLIPImageProcessorPil, ranks: Ranks, threads: int) -> None:
+    def __init__(self, examples: Examples, processor: ImageProcessor, ranks: Ranks, threads: int) -> None:
         self.examples = examples
         self.processor = processor
         self.ranks = ranks

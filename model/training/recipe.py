@@ -11,6 +11,7 @@ from pydantic import JsonValue
 
 from contract.hyperparameters import Hyperparameters
 from contract.metrics import Metrics
+from model.clip.architecture import natural_loss
 from model.clip.checkpoint import Checkpoint
 from model.clip.device import multiplies_bf16
 from model.training.distributed import Ranks
@@ -46,6 +47,7 @@ class Recipe(Hyperparameters):
     base_recipes: list[dict[str, JsonValue]]
     """What the runs were told that led to the base, the first one first."""
 
+    loss: Literal["infonce", "sigmoid"]
     optimizer: Literal["adamw", "muon"]
     lora_rank: int
     """0: whole matrices are trained."""
@@ -97,6 +99,7 @@ class Recipe(Hyperparameters):
         resolved = {
             "parent": base.metadata.version if base else None,
             "base_recipes": seen.recipes,
+            "loss": asked.loss or (natural_loss(base.model) if base else "infonce"),
             "optimizer": "muon" if asked.muon else "adamw",
             "lora_rank": asked.lora_rank or 0,
             "learning_rate": learning_rate,

@@ -14,9 +14,10 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
-from transformers import CLIPModel, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import PreTrainedTokenizerBase
 
-from model.clip.encode import embed_pixels, embed_tokens, read_texts
+from model.clip.architecture import DualEncoder, TextReader, Tower, image_tower, logit_parameters, text_tower
+from model.clip.encode import embed_pixels, embed_tokens
 
 PROBED_STEPS = 3
 WORTH_IT = 1.15
@@ -29,25 +30,25 @@ Inputs = TypeVar("Inputs", Tensor, Sequence[str])
 class Towers:
     """`bf16`: compute in bfloat16 from float32 weights. `chunk_size`: images or texts per forward at most."""
 
-    model: CLIPModel
+    model: DualEncoder
     tokenizer: PreTrainedTokenizerBase
     bf16: bool
     chunk_size: int
 
     def embed_images(self, pixels: Tensor) -> Tensor:
         """Preprocessed images [B, 3, height, width] as unit vectors [B, D], fp32."""
-        return self._in_chunks(self.model.vision_model, partial(embed_pixels, self.model), pixels)
+        return self._in_chunks(image_tower(self.model), partial(embed_pixels, self.model), pixels)
 
     def embed_texts(self, texts: Sequence[str]) -> Tensor:
         """Texts as unit vectors [T, D], fp32."""
-        context_length = self.model.config.text_config.max_position_embeddings
+        read = TextReader.of(self.model, self.tokenizer)
 
         def embed(chunk: Sequence[str]) -> Tensor:
-            return embed_tokens(self.model, read_texts(self.tokenizer, chunk, context_length))
+            return embed_tokens(self.model, read(chunk))
 
-        return self._in_chunks(self.model.text_model, embed, texts)
+        return self._in_chunks(text_tower(self.model), embed, texts)
 
-    def _in_chunks(self, tower: PreTrainedModel, embed: Callable[[Inputs], Tensor], inputs: Inputs) -> Tensor:
+    def _in_chunks(self, tower: Tower, embed: Callable[[Inputs], Tensor], inputs: Inputs) -> Tensor:
         def forward(chunk: Inputs, *_: Tensor) -> Tensor:
             with torch.autocast(self.model.device.type, torch.bfloat16, enabled=self.bf16):
                 return embed(chunk)
@@ -55,10 +56,10 @@ class Towers:
         if len(inputs) <= self.chunk_size:
             return forward(inputs)
         chunks = [inputs[start : start + self.chunk_size] for start in range(0, len(inputs), self.chunk_size)]
-        if not torch.is_grad_enabled() or not any(weight.requires_grad for weight in tower.parameters()):
+        if not torch.is_grad_enabled() or not any(weight.requires_grad for weight in tower.module.parameters()):
             return torch.cat([forward(chunk) for chunk in chunks])
         # reentrant: the other kind needs 2.7 times the memory here; it wants an input that has a gradient
-        scale = self.model.logit_scale
+        scale = logit_parameters(self.model)[0]
         return torch.cat([checkpoint(forward, chunk, scale, use_reentrant=True) for chunk in chunks])
 
 

@@ -7,24 +7,20 @@ import torch
 from torch import Tensor
 from torch.nn import Linear, Module, Parameter
 from torch.nn.utils.parametrize import register_parametrization
-from transformers import CLIPModel
 
+from model.clip.architecture import DualEncoder, image_tower, logit_parameters, text_tower
 from model.training.recipe import Recipe
 
 
-def freeze(recipe: Recipe, model: CLIPModel) -> None:
+def freeze(recipe: Recipe, model: DualEncoder) -> None:
     """Freeze the towers that the recipe locks; what it adapts by LoRA is frozen and gets low-rank updates."""
-    for tower, projection, locked in (
-        (model.vision_model, model.visual_projection, recipe.lock_image),
-        (model.text_model, model.text_projection, recipe.lock_text),
-    ):
+    for tower, locked in ((image_tower(model), recipe.lock_image), (text_tower(model), recipe.lock_text)):
         if locked:  # locked-image tuning (Zhai et al. 2022)
-            tower.requires_grad_(False)
-            projection.requires_grad_(recipe.unlocked_blocks > 0)
-        if locked and recipe.unlocked_blocks > 0:  # what comes after the last block is free with it
-            last_norm = tower.post_layernorm if hasattr(tower, "post_layernorm") else tower.final_layer_norm
-            tower.encoder.layers[-recipe.unlocked_blocks :].requires_grad_(True)
-            last_norm.requires_grad_(True)
+            tower.module.requires_grad_(False)
+            for part in tower.head:  # what comes after the last block is free with it
+                part.requires_grad_(recipe.unlocked_blocks > 0)
+        if locked and recipe.unlocked_blocks > 0:
+            tower.layers[-recipe.unlocked_blocks :].requires_grad_(True)
     if recipe.lora_rank:
         _adapt(model, recipe.lora_rank, recipe.seed)
 
@@ -42,28 +38,31 @@ class LoRA(Module):
         return weight + self.B @ self.A
 
 
-def _adapt(model: CLIPModel, rank: int, seed: int) -> None:
-    """Give every matrix of the layers that is not frozen an update of its own; freeze all but those and the scale."""
+def _adapt(model: DualEncoder, rank: int, seed: int) -> None:
+    """Give every matrix of the layers that is not frozen an update of its own; freeze all but those and
+    the logits' scale and bias.
+    """
     matrices = [
         module
-        for tower in (model.vision_model, model.text_model)
-        for module in tower.encoder.layers.modules()
+        for tower in (image_tower(model), text_tower(model))
+        for module in tower.layers.modules()
         if isinstance(module, Linear) and module.weight.requires_grad
     ]
     model.requires_grad_(False)
-    model.logit_scale.requires_grad_(True)
+    for parameter in logit_parameters(model):
+        parameter.requires_grad_(True)
     torch.manual_seed(seed)
     for linear in matrices:
         register_parametrization(linear, "weight", LoRA(linear.weight, rank).to(model.device))
 
 
-def frozen_copy(model: CLIPModel) -> CLIPModel:
+def frozen_copy(model: DualEncoder) -> DualEncoder:
     """The weights as they are now, in evaluation mode."""
     return copy.deepcopy(model).eval().requires_grad_(False)
 
 
 @torch.no_grad()
-def update_average(average: CLIPModel, model: CLIPModel, step: int, decay: float) -> None:
+def update_average(average: DualEncoder, model: DualEncoder, step: int, decay: float) -> None:
     """Take a step's weights into their exponential moving average (EMA), which is what is validated and exported; young
     averages forget faster. The average is a plain model: low-rank updates are merged.
     """

@@ -11,6 +11,7 @@ from contract.checkpoints import Calibration, CheckpointMetadata, MultiLabelCali
 from model.clip.checkpoint import save_checkpoint
 from model.training.loop import Loop
 from tests.model.loops import ALONE, QUICK, build_loop, lay_out_job
+from tests.model.siglips import gemma_tokenizer, write_siglip
 
 IMAGE_SIDE_PX = 32
 CONTEXT_LENGTH = 48
@@ -74,6 +75,14 @@ def calibrated_checkpoint_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     calibration = Calibration(temperature=2.0, multi_label=MultiLabelCalibration(a=3.0, b=-1.0))
     metadata = CheckpointMetadata(version="tiny-2", parent="tiny-1", calibration=calibration)
     save_checkpoint(directory, tiny_model(tokenizer), tokenizer, tiny_processor(), metadata)
+    return directory
+
+
+@pytest.fixture(scope="session")
+def siglip_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny SigLIP 2 as a complete uncalibrated folder. Read it only: all tests share it."""
+    directory = tmp_path_factory.mktemp("tiny-siglip")
+    write_siglip(directory, gemma_tokenizer())
     return directory
 
 

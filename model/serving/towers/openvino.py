@@ -41,7 +41,8 @@ class OpenVinoTowers:
         images.reshape([-1, *blank.shape[1:]])
         compiled = self._compiled(images, ENABLE_CPU_PINNING=workers > 1)
         self.workers = [partial(_computed, compiled.create_infer_request()) for _ in range(workers)]
-        texts = _converted(clip, _encoder_of_texts(clip), tuple(tokens[name] for name in TOKENS))
+        self._reads = tuple(tokens)
+        texts = _converted(clip, _encoder_of_texts(clip, self._reads), tuple(tokens.values()))
         self._texts = self._compiled(texts, ENABLE_CPU_PINNING=False)  # each model would pin to the same cores
 
     def embed_texts(self, texts: Sequence[str]) -> list[TextEmbedding]:
@@ -49,19 +50,16 @@ class OpenVinoTowers:
         return self._clip.embed_texts(texts, self._encode_tokens)
 
     def _encode_tokens(self, tokens: BatchEncoding) -> Tensor:
-        return _computed(self._texts.create_infer_request(), *(tokens[name] for name in TOKENS))
+        return _computed(self._texts.create_infer_request(), *(tokens[name] for name in self._reads))
 
     def _compiled(self, model: openvino.Model, **options: object) -> openvino.CompiledModel:
         with ThreadPoolExecutor(1) as apart:  # see _computed
             return apart.submit(openvino.Core().compile_model, model, "CPU", {**self._options, **options}).result()
 
 
-TOKENS = ("input_ids", "attention_mask")
-"""What the text tower reads, each [T, N]."""
-
-
-def _encoder_of_texts(clip: Clip) -> Callable[..., Tensor]:
-    return lambda *tokens: clip.encode_tokens(BatchEncoding(dict(zip(TOKENS, tokens, strict=True))))
+def _encoder_of_texts(clip: Clip, reads: Sequence[str]) -> Callable[..., Tensor]:
+    """From what the text tower reads, each [T, N]."""
+    return lambda *tokens: clip.encode_tokens(BatchEncoding(dict(zip(reads, tokens, strict=True))))
 
 
 class PatchProduct(nn.Module):

@@ -103,7 +103,7 @@ HOSTILE: dict[str, tuple[str, bytes | None, str]] = {
     "UTF-16": (CONFIG, (SHIPPED / CONFIG).read_text().encode("utf-16"), "can't be read as JSON"),
     "a name twice": (CONFIG, b'{"model_type": "clip", "model_type": "bert"}', "is given twice"),
     # config.json
-    "another kind of model": (CONFIG, changed(CONFIG, model_type="bert"), "'bert' is not served, allowed is 'clip'"),
+    "another kind of model": (CONFIG, changed(CONFIG, model_type="bert"), "'bert' is not served, allowed are 'clip'"),
     "a kind that is no text": (CONFIG, changed(CONFIG, model_type=["clip"]), "model_type"),
     "a width that is NaN": (CONFIG, raw(CONFIG, "projection_dim", "NaN"), "NaN is no number of JSON"),
     "a width of 1e999": (CONFIG, raw(CONFIG, "projection_dim", "1e999"), "is too large"),

@@ -190,7 +190,7 @@ def test_weights_cut_off_are_refused(copy_dir: Path) -> None:
 def test_a_model_of_another_kind_is_refused(copy_dir: Path) -> None:
     config = json.loads((copy_dir / "config.json").read_text())
     (copy_dir / "config.json").write_text(json.dumps({**config, "model_type": "bert"}))
-    with pytest.raises(CheckpointError, match="'bert' is not served, allowed is 'clip'"):
+    with pytest.raises(CheckpointError, match="'bert' is not served, allowed are 'clip' and 'siglip'"):
         load_checkpoint(copy_dir)
 
 
