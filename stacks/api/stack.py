@@ -10,6 +10,7 @@ from aws_cdk import aws_apigateway as apigateway
 from constructs import Construct
 
 from contract import limits, problems
+from contract.forms import FORM, IMAGE_MEDIA_TYPES
 from contract.idempotency import IDEMPOTENCY_HEADER
 from contract.routes import API_KEY_HEADER, OPENAPI, ROUTES, STAGE_NAME
 from stacks.api.functions import annotate_function, classify_function, manage_function
@@ -20,7 +21,7 @@ from stacks.nag import acknowledge, managed_policy
 from stacks.serving.stack import ServingStack
 from stacks.training.stack import TrainingStack
 
-BINARY_MEDIA_TYPES = ("image/*", "multipart/form-data", "application/octet-stream")
+BINARY_MEDIA_TYPES = ("image/*", FORM, *IMAGE_MEDIA_TYPES)
 """Reach the function as they were sent. Never */*: preflight requests would fail, and JSON would come as base64."""
 
 REQUEST_HEADERS = (

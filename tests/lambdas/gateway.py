@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+from contract.forms import FORM, IMAGE_MEDIA_TYPES
 from contract.routes import STAGE_NAME
 
 EVENTS = Path(__file__).with_name("events")
-BINARY_MEDIA_TYPES = ("image/", "multipart/form-data", "application/octet-stream")
+BINARY_MEDIA_TYPES = ("image/", FORM, *IMAGE_MEDIA_TYPES)
 
 Event = dict[str, Any]
 Resolve = Callable[[Event], dict[str, Any]]
