@@ -21,7 +21,6 @@ from contract.uploads import Uploads, UploadsBody
 
 STAGE_NAME = "v1"
 """API Gateway's stage, and so the first segment of every path on AWS."""
-API_KEY_HEADER = "x-api-key"
 
 
 @dataclass(frozen=True, eq=False)

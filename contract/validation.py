@@ -14,7 +14,6 @@ from pydantic import (
     ValidationError,
     model_validator,
 )
-from pydantic_core import CoreSchema
 
 from contract.documents import LOST, NOT_TEXT, json_of, texts_in
 from contract.limits import MAX_FIELDS, MAX_JSON_ITEMS, MAX_S3_KEY_BYTES
@@ -33,7 +32,7 @@ class Written(BaseModel):
     """What callers write: its schema has null wherever a field may be left out."""
 
     @classmethod
-    def __get_pydantic_json_schema__(cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+    def __get_pydantic_json_schema__(cls, core_schema: Any, handler: GetJsonSchemaHandler) -> dict[str, Any]:
         schema = handler(core_schema)
         properties = handler.resolve_ref_schema(schema)["properties"]
         for name in properties.keys() - {each for each, field in cls.model_fields.items() if field.is_required()}:

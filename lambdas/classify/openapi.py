@@ -15,7 +15,7 @@ from contract.idempotency import ID, IDEMPOTENCY_HEADER, MAX_IDEMPOTENCY_KEY_CHA
 from contract.problems import Problem
 from contract.questions import Parameters
 from contract.requests import EmbedInputs
-from contract.routes import API_KEY_HEADER, CLASSIFY, EMBED, POST_ANNOTATIONS, ROUTES, STAGE_NAME, Route
+from contract.routes import CLASSIFY, EMBED, POST_ANNOTATIONS, ROUTES, STAGE_NAME, Route
 from contract.validation import Strict
 
 Schema = dict[str, Any]
@@ -65,7 +65,7 @@ def document() -> Schema:
         "paths": paths,
         "components": {
             "schemas": _components(),
-            "securitySchemes": {"api_key": {"type": "apiKey", "in": "header", "name": API_KEY_HEADER}},
+            "securitySchemes": {"api_key": {"type": "apiKey", "in": "header", "name": limits.API_KEY_HEADER}},
         },
     }
 

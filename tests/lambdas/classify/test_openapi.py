@@ -8,11 +8,11 @@ from jsonschema import Draft202012Validator
 from openapi_spec_validator import validate
 
 from contract.idempotency import IDEMPOTENCY_HEADER
+from contract.limits import API_KEY_HEADER
 from contract.problems import Problem
 from contract.questions import Parameters
 from contract.requests import EXAMPLE_IMAGE_BASE64, parse_request
 from contract.routes import (
-    API_KEY_HEADER,
     CLASSIFY,
     DELETE_ANNOTATION,
     DELETE_TASK,
