@@ -92,10 +92,11 @@ def _read_form(content_type: str, body: bytes) -> tuple[list[bytes], dict[str, l
         # the Lambda's parts have always the same few heads, which are not parsed again
         name, filename = (_name_of if len(head) <= _REMEMBERED_HEAD_BYTES else _name_of.__wrapped__)(head)
         if name in ("image", "inputs"):
-            if filename is None:
+            if not filename and not content:
+                continue  # a page's file that nobody chose
+            if filename is None and _is_text(content):
                 raise BadRequest(f"the field {name} is text, not a file: with curl write -F {name}=@image.jpg")
-            if filename or content:  # else no file was chosen
-                images.append(content)
+            images.append(content)
         else:
             try:
                 fields.append((name, content.decode()))
@@ -106,6 +107,15 @@ def _read_form(content_type: str, body: bytes) -> tuple[list[bytes], dict[str, l
     filled_in = _filled_in(fields)
     check_readable(filled_in)
     return images, filled_in
+
+
+def _is_text(content: bytes) -> bool:
+    """Whether it can be: a file may come without its name (RFC 7578, section 4.2), and no image is UTF-8."""
+    try:
+        content.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _filled_in(fields: Iterable[tuple[str, str]]) -> dict[str, list[str]]:

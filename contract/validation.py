@@ -65,7 +65,7 @@ def without_nulls(model: type[BaseModel], data: Any) -> Any:
 
 
 def _or_null(schema: dict[str, Any]) -> dict[str, Any]:
-    about = {name: schema[name] for name in ("title", "description", "default") if name in schema}
+    about: dict[str, Any] = {name: schema[name] for name in ("title", "description", "default") if name in schema}
     kind = {name: value for name, value in schema.items() if name not in about}
     kinds = kind["anyOf"] if kind.keys() == {"anyOf"} else [kind]
     null = {"type": "null"}

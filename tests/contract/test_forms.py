@@ -105,6 +105,10 @@ def test_an_empty_raw_body() -> None:
         parse_request(PNG, b"", {"candidate_labels": ["a,b"]})
 
 
+def test_a_file_may_come_without_its_name() -> None:
+    assert as_form(("image", "", IMAGE), ("candidate_labels", "", b"a,b")).images == [IMAGE]
+
+
 def test_a_form_without_the_at_sign() -> None:
     with pytest.raises(BadRequest, match=r"-F image=@image\.jpg"):
         as_form(("image", "", b"cat.jpg"), ("candidate_labels", "", b"a,b"))
