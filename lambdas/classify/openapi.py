@@ -45,6 +45,7 @@ TAGS = {
 """What the operations are about: the first segment of their paths, or else the service."""
 
 _IN_WORDS = {
+    "JsonValue": "Any JSON",
     "annotations": "The records",
     "answer": "As POST /classify answers",
     "artifact_s3_uri": "The checkpoint's folder",
@@ -134,7 +135,7 @@ def document() -> Schema:
     paths: dict[str, Schema] = {}
     for route in ROUTES:
         paths.setdefault(route.path, {})[route.method.lower()] = _operation(route)
-    schemas = {name: _for_clients(schema) for name, schema in _components().items()}
+    schemas = {name: _for_clients(schema, name) for name, schema in _components().items()}
     return {
         "openapi": "3.1.0",
         "info": {

@@ -86,6 +86,7 @@ def test_a_generated_python_client_reads_problems(client: Any) -> None:
     assert isinstance(problem, models.Problem) and "the image is empty" in problem.detail
 
 
+@pytest.mark.slow
 def test_a_generated_typescript_client_has_our_types_and_classifies(
     resolve: Resolve, sagemaker: SageMaker, tmp_path: Path
 ) -> None:
