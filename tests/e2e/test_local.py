@@ -33,7 +33,7 @@ from tests.hostile.requests import FAMILIES, json_bodies
 from tests.hostile.traffic import Client, Seen, travels
 from tests.local.conftest import ROOT
 from tests.node import NODE
-from tests.readme import SET_UP, blocks
+from tests.readme import README, SET_UP, blocks
 
 PNG_HEADERS = {"content-type": PNG}
 EXECUTION_TIMEOUT_S = 240
@@ -185,8 +185,12 @@ def test_the_readmes_first_examples_work_when_pasted(system: System, printed: st
         answer = json.loads(paste(["bash", "-c", f"set -e\n{settings}\n{command}"]))
         answers = answer.values() if isinstance(answer, dict) else [answer]
         assert [best["label"] for best, *_ in answers] in (["fish"], ["fish", "warm"])
-    for script in scripts:
-        best = paste([sys.executable, "-c", script]).split("}")[0].split(")")[0]
+    javascript = re.findall(r"```js\n(.*?)```", README.replace(".local/", f"{system.settings.directory}/"), re.DOTALL)
+    programs = [[sys.executable, "-c", script] for script in scripts]
+    programs += [[NODE, "--input-type=module", "--eval", script] for script in javascript]
+    assert len(programs) == 2
+    for program in programs:
+        best = paste(program).split("}")[0].split(")")[0]
         assert re.search(r"label'?[=:] ?'fish'", best), best
 
 
