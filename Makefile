@@ -30,10 +30,10 @@ local-logs: .venv/.product ## Show the local system's logs
 local-destroy: .venv/.product node_modules/.installed ## Tear the local system down: cdk destroy, nothing left
 	@python -m local destroy
 
-test: .venv/.tests node_modules/.installed ## Run the tests that guard every change
+test: .venv/.tests node_modules/.tests ## Run the tests that guard every change
 	python -m pytest -m "not slow" -n 3 --no-loadscope-reorder
 
-test-slow: .venv/.tests node_modules/.installed ## Run the tests that take longer
+test-slow: .venv/.tests node_modules/.tests ## Run the tests that take longer
 	python -m pytest -m slow -n 3 --no-loadscope-reorder
 
 images: .venv/.tests ## Build both container images and run them, by Docker, or else by podman: root on Debian
@@ -82,13 +82,14 @@ api-key: .venv/.product ## Print the API key of the deployed stage (STAGE=dev)
 lock: .tools ## Resolve requirements*.txt into the lock files again (UPGRADE=1: to the newest that they allow)
 	$(COMPILE) $(CONTAINER_REQUIREMENTS) --output-file model/requirements.lock
 	$(COMPILE) --constraint model/requirements.lock requirements.txt tests/requirements.txt benchmarks/requirements.txt operate/requirements.txt --output-file requirements.lock
+	$(COMPILE) --no-deps tests/generator.txt --output-file tests/generator.lock
 	for file in model/requirements.lock requirements.lock; do \
 	    awk 'NR == FNR { if (NF == 2) { line = "    --hash=sha256:" $$1 " \\"; known[line]; cpu = cpu line "\n" } next } \
 	        !($$0 in known) { print } /^torch==/ { printf "%s", cpu }' \
 	        model/torch-cpu.sha256 $$file > $$file.new && mv $$file.new $$file || exit 1; \
 	done
 
-sbom: .tools .venv/.tests node_modules/.installed ## List what is installed as CycloneDX in sbom/, and its licences in docs/licences.md
+sbom: .tools .venv/.tests node_modules/.tests ## List what is installed as CycloneDX in sbom/, and its licences in docs/licences.md
 	mkdir -p sbom
 	.tools/bin/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible --output-file sbom/python.cdx.json .venv
 	.tools/bin/cyclonedx-py environment --output-reproducible --output-file sbom/tools.cdx.json .tools
@@ -116,7 +117,7 @@ bench-load: .venv/.product .bench/site ## Measure serving near its capacity and 
 bench-gpu: .venv/.product ## Measure serving on a CUDA GPU: 5 minutes
 	python -m benchmarks.serving.gpu
 
-soak: .venv/.tests node_modules/.installed ## Hostile traffic while parts are killed: 30 minutes (MINUTES=3: a short one)
+soak: .venv/.tests node_modules/.tests ## Hostile traffic while parts are killed: 30 minutes (MINUTES=3: a short one)
 	python -m tests.hostile.soak $(if $(MINUTES),--minutes $(MINUTES))
 
 # Apart from .venv and without dependencies: these would bring torchvision, which replaces torch.
@@ -155,8 +156,9 @@ TORCH_FOR_CPU = --no-deps --retries 1 --extra-index-url https://download.pytorch
 	python $(LOCKED) -r requirements.txt -r benchmarks/requirements.txt
 	@touch $@
 
-.venv/.tests: tests/requirements.txt benchmarks/requirements.txt .venv/.product
+.venv/.tests: tests/requirements.txt tests/generator.lock benchmarks/requirements.txt .venv/.product
 	python $(LOCKED) -r requirements.txt -r tests/requirements.txt
+	python $(PIP) --require-hashes --no-deps -r tests/generator.lock
 	@touch $@
 
 .tools: operate/requirements.txt requirements.lock | .venv/bin/python
@@ -165,5 +167,10 @@ TORCH_FOR_CPU = --no-deps --retries 1 --extra-index-url https://download.pytorch
 	$@/bin/python $(LOCKED) -r operate/requirements.txt
 
 node_modules/.installed: package-lock.json .venv/.product
-	npm ci --no-audit --no-fund
+	npm ci --omit=dev --no-audit --no-fund
 	@touch $@
+
+# All of it, with the clients that tests ask the API by. npm ci begins anew, so the other stamp goes with it.
+node_modules/.tests: package-lock.json .venv/.product
+	npm ci --no-audit --no-fund
+	@touch node_modules/.installed $@

@@ -113,7 +113,10 @@ class AnnotationsBody(Strict):
     }
 
 
-AnnotationsRequest = Annotated[NewAnnotation | AnnotationsBody, Field(title="AnnotationsRequest")]
+AnnotationsRequest = Annotated[
+    NewAnnotation | AnnotationsBody,
+    Field(title="AnnotationsRequest", description="One image and what is said of it, or a list of them"),
+]
 """The JSON body of POST /annotations."""
 
 

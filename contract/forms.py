@@ -12,6 +12,8 @@ from contract.questions import Parameters
 from contract.validation import check_readable, json_object_of, media_type_of
 
 FORM = "multipart/form-data"
+IMAGE_MEDIA_TYPES = ("application/octet-stream", "application/x-image")
+"""Of an image as it is, beside image/*: the latter is what SageMaker's examples call any image."""
 PARAMETER_FIELDS = ("parameters", *Parameters.model_fields)
 """Fields of POST /classify beside its images."""
 
@@ -22,6 +24,8 @@ _PARAMETER = re.compile(r"""(?:\s*;)+\s*(?:([^\s;="]+)\s*=\s*(?:"((?:[^"\\]|\\.)
 _ESCAPED = re.compile(r"\\([\"\\])|%(22|0D|0A)", re.IGNORECASE)
 """How clients write a quotation mark in a name: with a backslash (RFC 7578), or as browsers do."""
 _REMEMBERED_HEAD_BYTES = 256
+_OF_A_LIST = re.compile(r"(.+)\[\d*\]", re.DOTALL)
+"""How axios, jQuery and PHP's forms name a field of a list: `candidate_labels[]`, or with a number."""
 
 
 def read_fields(
@@ -29,27 +33,29 @@ def read_fields(
 ) -> tuple[list[bytes], Mapping[str, Sequence[str]]]:
     """Images and text fields of a form, or of one image as it is; a field may also stand in the query.
 
-    Raises BadRequest or UnsupportedMediaType.
+    A field that was left empty, as browsers send it, is none. Raises BadRequest or UnsupportedMediaType.
     """
     check_readable(query)
+    query = _filled_in((name, value) for name, values in query.items() for value in values)
     media_type = media_type_of(content_type)
     if media_type == FORM:
         images, fields = _read_form(content_type or "", body)
         if twice := sorted(fields.keys() & query.keys()):
             raise BadRequest(f"{names_in_words(twice)} is given both in the form and in the query: give it once")
         return images, {**fields, **query}
-    if media_type.startswith("image/") or media_type == "application/octet-stream":
+    if media_type.startswith("image/") or media_type in IMAGE_MEDIA_TYPES:
         if not body:
             raise BadRequest("the body is empty: send the image's bytes (curl: --data-binary @image.jpg)")
         return [body], query
     if media_type == "application/x-www-form-urlencoded":
         raise UnsupportedMediaType(
             "application/x-www-form-urlencoded is what curl says of --data when it is told nothing: "
-            "add -H 'content-type: image/jpeg' for an image, or -H 'content-type: application/json' for JSON"
+            "add -H 'content-type: image/jpeg' for an image, or -H 'content-type: application/json' for JSON. "
+            'In a page it needs <form enctype="multipart/form-data">'
         )
     got = f"content-type {shorten(media_type)!r}" if media_type else "no content-type"
     raise UnsupportedMediaType(
-        f"{got}, allowed are application/json, image/*, application/octet-stream and multipart/form-data"
+        f"{got}, allowed are application/json, image/*, {', '.join(IMAGE_MEDIA_TYPES)} and multipart/form-data"
     )
 
 
@@ -81,23 +87,49 @@ def _read_form(content_type: str, body: bytes) -> tuple[list[bytes], dict[str, l
     The parts are cut as bytes and only their headers are parsed as text: image bytes pass through untouched.
     """
     images: list[bytes] = []
-    fields: dict[str, list[str]] = {}
+    fields: list[tuple[str, str]] = []
     for head, content in _parts(body, _boundary_of(content_type)):
         # the Lambda's parts have always the same few heads, which are not parsed again
-        name, is_file = (_name_of if len(head) <= _REMEMBERED_HEAD_BYTES else _name_of.__wrapped__)(head)
+        name, filename = (_name_of if len(head) <= _REMEMBERED_HEAD_BYTES else _name_of.__wrapped__)(head)
         if name in ("image", "inputs"):
-            if not is_file:
+            if not filename and not content:
+                continue  # a page's file that nobody chose
+            if filename is None and _is_text(content):
                 raise BadRequest(f"the field {name} is text, not a file: with curl write -F {name}=@image.jpg")
             images.append(content)
         else:
             try:
-                fields.setdefault(name, []).append(content.decode())
+                fields.append((name, content.decode()))
             except UnicodeDecodeError:
                 raise BadRequest(
                     f"the field {shorten(name)} is not UTF-8 text; images go in a field called image"
                 ) from None
-    check_readable(fields)
-    return images, fields
+    filled_in = _filled_in(fields)
+    check_readable(filled_in)
+    return images, filled_in
+
+
+def _is_text(content: bytes) -> bool:
+    """Whether it can be: a file may come without its name (RFC 7578, section 4.2), and no image is UTF-8."""
+    try:
+        content.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _filled_in(fields: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
+    """The values by their field, without those that are empty."""
+    found: dict[str, list[str]] = {}
+    for name, value in fields:
+        if value:
+            found.setdefault(_one_name(name), []).append(value)
+    return found
+
+
+def _one_name(name: str) -> str:
+    of_list = _OF_A_LIST.fullmatch(name)
+    return of_list[1] if of_list else name
 
 
 def _boundary_of(content_type: str) -> bytes:
@@ -139,15 +171,15 @@ def _parts(body: bytes, boundary: bytes) -> Iterator[tuple[bytes, bytes]]:
 
 
 @lru_cache(maxsize=256)
-def _name_of(head: bytes) -> tuple[str, bool]:
-    """The name of a part, and whether it is a file's. Names by RFC 2231 (`name*=`) are none (RFC 7578, section 4.2)."""
+def _name_of(head: bytes) -> tuple[str, str | None]:
+    """The name of a part, and its file's, None for a text. Names by RFC 2231 (`name*=`) are none (RFC 7578, 4.2)."""
     # a file's name may be in any encoding, and is not looked at
     lines = head.decode(errors="replace").replace("\r\n ", " ").replace("\r\n\t", " ").split("\r\n")
     found = [line.partition(":")[2] for line in lines if line[:20].lower().startswith("content-disposition:")]
     parameters = _header_of(found[0]) if len(found) == 1 else None
     if parameters is None or parameters[""] != "form-data" or not parameters.get("name"):
         raise BadRequest("a part of the form has no name: every part needs content-disposition: form-data; name=…")
-    return parameters["name"], "filename" in parameters or "filename*" in parameters
+    return _one_name(parameters["name"]), parameters.get("filename", parameters.get("filename*"))
 
 
 def _header_of(value: str) -> dict[str, str] | None:

@@ -60,6 +60,7 @@ WORKER_MAX_ATTEMPTS = 4
 LAMBDA_TIMEOUT_S = 27
 API_TIMEOUT_S = 29
 
+API_KEY_HEADER = "x-api-key"
 MODEL_VERSION_HEADER = "x-model-version"
 REQUEST_ID_HEADER = "x-request-id"
 SERVER_TIMING_HEADER = "server-timing"

@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated, Any, ClassVar, Self, TypedDict
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, model_validator
 
 from contract.limits import (
     MAX_LABELS,
@@ -18,7 +18,7 @@ from contract.limits import (
 )
 from contract.problems import BadRequest, PayloadTooLarge, shorten, shown
 from contract.texts import distinct_each, same_to_the_model, twins
-from contract.validation import NOT_BLANK, AtMost, Strict, validate, written_as_json
+from contract.validation import NOT_BLANK, AtMost, Strict, Written, validate, without_nulls, written_as_json
 
 TASKS_PREFIX = "tasks/"
 """Where in the data bucket they are: one JSON document each."""
@@ -62,6 +62,7 @@ def _split_labels(value: object) -> object:
         if isinstance(item, str):
             item = {"label": item}
         elif isinstance(item, dict) and len(item) <= _LABEL_FIELDS:
+            item = without_nulls(Label, item)
             annotations = item.get("annotations")
             sentences += len(annotations) if isinstance(annotations, list) else 0
         elif not isinstance(item, Label):
@@ -101,12 +102,12 @@ ONE_OR_MANY = BeforeValidator(_texts, json_schema_input_type=Text | list[Text])
 Templates = Annotated[list[Template], AtMost(MAX_TEMPLATES), AfterValidator(_each_once), ONE_OR_MANY]
 
 
-class Label(BaseModel):
+class Label(Written):
     """One answer the model may give, optionally described by sentences that stand for it instead of the template."""
 
     model_config = Strict.model_config
 
-    label: Text
+    label: Text = Field(description="Its name, which the answer has")
     annotations: Annotated[list[Text], Field(max_length=MAX_PROMPTS, fail_fast=True)] = Field(
         default_factory=list, description="Sentences that describe it; averaged in embedding space"
     )
@@ -265,7 +266,10 @@ class Parameters(Question):
             return data  # whose fault is told where the tasks are read
         if isinstance(tasks, dict) and len(tasks) <= MAX_TASKS:
             shared = {name: data[name] for name in _SHARED_BY_TASKS if name in data}
-            tasks = {name: {**shared, **task} if isinstance(task, dict) else task for name, task in tasks.items()}
+            tasks = {
+                name: {**shared, **without_nulls(Question, task)} if isinstance(task, dict) else task
+                for name, task in tasks.items()
+            }
             if (prompts := sum(map(_prompts_at_least, tasks.values()))) > MAX_PROMPTS:
                 raise ValueError(_too_many(prompts))
         return {**data, "tasks": tasks}

@@ -40,35 +40,53 @@ def _fits_s3(key: str) -> str:
 class S3Object(Strict):
     """An image in the data bucket, uploaded before."""
 
-    s3_key: Annotated[str, StringConstraints(min_length=len(UPLOADS_PREFIX) + 1), AfterValidator(_fits_s3)]
+    s3_key: Annotated[str, StringConstraints(min_length=len(UPLOADS_PREFIX) + 1), AfterValidator(_fits_s3)] = Field(
+        description="The key that POST /uploads answered with"
+    )
 
 
-def _check_sources(value: object) -> object:
-    if isinstance(value, list) and len(value) > MAX_IMAGES:
+class InlineImage(Strict):
+    """An image as Hugging Face's JavaScript client writes it: base64 under a name."""
+
+    image: str = Field(description="The image's file as base64")
+
+
+def _source(value: object) -> object:
+    match value:
+        case str():
+            return value
+        case {"image": str(image), **others} if not others:
+            return image
+        case {"s3_key": str(key), **others} if not others:
+            if not key.startswith(UPLOADS_PREFIX):
+                raise ValueError(f"an s3_key must start with {UPLOADS_PREFIX!r}, got {shorten(key)!r}")
+            return value
+    raise ValueError(f'an image is base64 text or {{"s3_key": "{UPLOADS_PREFIX}…"}}, got {shown(value)}')
+
+
+def _sources(value: object) -> object:
+    if not isinstance(value, list):
+        return _source(value)
+    if len(value) > MAX_IMAGES:
         raise ValueError(f"{len(value)} images, between 1 and {MAX_IMAGES} are allowed in one request")
-    for source in value if isinstance(value, list) else [value]:
-        match source:
-            case str():
-                pass
-            case {"s3_key": str(key), **others} if not others:
-                if not key.startswith(UPLOADS_PREFIX):
-                    raise ValueError(f"an s3_key must start with {UPLOADS_PREFIX!r}, got {shorten(key)!r}")
-            case _:
-                raise ValueError(f'an image is base64 text or {{"s3_key": "{UPLOADS_PREFIX}…"}}, got {shown(source)}')
-    return value
+    return [*map(_source, value)]
 
 
-ImageField = Annotated[str | S3Object, BeforeValidator(_check_sources)]
+# `json_schema_input_type` is what a caller may write
+_Written = str | InlineImage | S3Object
+ImageField = Annotated[str | S3Object, BeforeValidator(_source, json_schema_input_type=_Written)]
 """One image of a JSON body."""
+_Images = Annotated[list[str | S3Object], BeforeValidator(_sources, json_schema_input_type=list[_Written])]
 
 
 class ClassifyBody(Strict):
     """The JSON body of POST /classify."""
 
-    inputs: Annotated[str | S3Object | list[str | S3Object], BeforeValidator(_check_sources)] = Field(
-        description="An image as base64, or a list of images"
-    )
-    parameters: Parameters
+    inputs: Annotated[
+        str | S3Object | list[str | S3Object],
+        BeforeValidator(_sources, json_schema_input_type=_Written | list[_Written]),
+    ] = Field(description="An image as base64, or a list of images")
+    parameters: Parameters = Field(description="What is asked of the image")
 
     EXAMPLES: ClassVar = {
         "labels": {
@@ -98,16 +116,16 @@ class ClassifyBody(Strict):
 
 
 class EmbedInputs(Strict):
-    images: Annotated[list[str | S3Object], BeforeValidator(_check_sources)] = Field(
-        default=[], max_length=MAX_IMAGES, description="Images as base64"
-    )
-    texts: Annotated[list[Text], AtMost(MAX_TEXTS), ONE_OR_MANY] = Field(default=[])
+    """What is embedded: images, texts, or both."""
+
+    images: _Images = Field(default=[], max_length=MAX_IMAGES, description="Images as base64")
+    texts: Annotated[list[Text], AtMost(MAX_TEXTS), ONE_OR_MANY] = Field(default=[], description="Texts, or one text")
 
 
 class EmbedBody(Strict):
     """The JSON body of POST /embed."""
 
-    inputs: EmbedInputs
+    inputs: EmbedInputs = Field(description="Images, texts, or both")
 
     EXAMPLES: ClassVar = {"both": {"inputs": {"images": [EXAMPLE_IMAGE_BASE64], "texts": ["a red square"]}}}
 
@@ -115,7 +133,7 @@ class EmbedBody(Strict):
 class InspectBody(Strict):
     """What the Lambda asks of images before it keeps them, as JSON."""
 
-    inputs: Annotated[list[str | S3Object], BeforeValidator(_check_sources)]
+    inputs: _Images
 
 
 ImageSource = bytes | S3Object | ProblemError
@@ -258,7 +276,7 @@ def _decode(source: str | S3Object) -> bytes | S3Object:
             f"{shorten(source)!r} is a URL, which is never fetched: send the image's bytes as base64, "
             'or {"s3_key": "' + UPLOADS_PREFIX + '…"}'
         )
-    if source.startswith("data:"):
+    if source[:5].lower() == "data:":  # as all schemes (RFC 3986, section 3.1)
         source = source.partition(",")[2]
     try:
         try:

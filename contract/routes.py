@@ -21,7 +21,6 @@ from contract.uploads import Uploads, UploadsBody
 
 STAGE_NAME = "v1"
 """API Gateway's stage, and so the first segment of every path on AWS."""
-API_KEY_HEADER = "x-api-key"
 
 
 @dataclass(frozen=True, eq=False)
@@ -152,5 +151,6 @@ RESUME_BATCH = Route(
     *(BatchView, {202: "It goes on with what is missing"}),
 )
 
-ROUTES = tuple(each for each in list(globals().values()) if isinstance(each, Route))
-"""All of them, in this order."""
+OPERATIONS = {name.lower(): each for name, each in list(globals().items()) if isinstance(each, Route)}
+"""All of them by the name of what they do, in this order."""
+ROUTES = tuple(OPERATIONS.values())

@@ -5,7 +5,15 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    GetJsonSchemaHandler,
+    ValidationError,
+    model_validator,
+)
 
 from contract.documents import LOST, NOT_TEXT, json_of, texts_in
 from contract.limits import MAX_FIELDS, MAX_JSON_ITEMS, MAX_S3_KEY_BYTES
@@ -20,8 +28,20 @@ NOT_BLANK = r"\S"
 _IN_OUR_WORDS = {"missing": "is missing", "extra_forbidden": "is not a known field"}
 
 
-class Strict(BaseModel):
-    """What callers send: a field that is not known is an error."""
+class Written(BaseModel):
+    """What callers write: its schema has null wherever a field may be left out."""
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core_schema: Any, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        schema = handler(core_schema)
+        properties = handler.resolve_ref_schema(schema)["properties"]
+        for name in properties.keys() - {each for each, field in cls.model_fields.items() if field.is_required()}:
+            properties[name] = _or_null(properties[name])
+        return schema
+
+
+class Strict(Written):
+    """What callers send: a field that is not known is an error, and an optional one that is null is left out."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
@@ -33,7 +53,23 @@ class Strict(BaseModel):
     def _has_few_fields(cls, data: Any) -> Any:
         if isinstance(data, dict) and len(data) > MAX_FIELDS:
             raise ValueError(f"{len(data)} fields, allowed are {', '.join(cls.model_fields)}")
+        return without_nulls(cls, data)
+
+
+def without_nulls(model: type[BaseModel], data: Any) -> Any:
+    """The members of a model without those that are null and might be left out as well: many clients write all."""
+    if not isinstance(data, dict) or None not in data.values():
         return data
+    optional = {name for name, field in model.model_fields.items() if not field.is_required()}
+    return {name: value for name, value in data.items() if value is not None or name not in optional}
+
+
+def _or_null(schema: dict[str, Any]) -> dict[str, Any]:
+    about: dict[str, Any] = {name: schema[name] for name in ("title", "description", "default") if name in schema}
+    kind = {name: value for name, value in schema.items() if name not in about}
+    kinds = kind["anyOf"] if kind.keys() == {"anyOf"} else [kind]
+    null = {"type": "null"}
+    return {"anyOf": [*kinds, *([] if null in kinds else [null])], **about}
 
 
 class Stored(BaseModel):

@@ -5,17 +5,23 @@ wrapped one as their `inner`.
 """
 
 import asyncio
+import json
 import logging
+from contextvars import ContextVar
 from functools import partial
 from typing import Any
 
 from ministack.services import apigateway_v1
+from ministack.services.cloudformation import provisioners
 
 MAX_BODY_BYTES = 10 * 1024 * 1024
 MAX_EVENT_BODY_CHARACTERS = 6 * 1024 * 1024
 """Lambda's limit for a synchronous event; a binary body counts with its base64."""
 
 INTEGRATION_TIMEOUT_S = 29
+
+_KEY: ContextVar[str | None] = ContextVar("_KEY", default=None)
+"""What the authorizer says is the request's API key, where the API asks it and not a header; None elsewhere."""
 
 log = logging.getLogger("wordsight.local")
 
@@ -29,7 +35,18 @@ def extend() -> None:
     apigateway_v1._execute_in_scope = partial(_execute, apigateway_v1._execute_in_scope)
     apigateway_v1._build_lambda_event_v1 = partial(_build_event, apigateway_v1._build_lambda_event_v1)
     apigateway_v1._lambda_proxy_response = partial(_proxy_response, apigateway_v1._lambda_proxy_response)
+    apigateway_v1._invoke_authorizer_lambda = partial(_authorize, apigateway_v1._invoke_authorizer_lambda)
+    apigateway_v1._api_key_from_request = partial(_api_key, apigateway_v1._api_key_from_request)
+    of_rest_apis = provisioners._RESOURCE_HANDLERS["AWS::ApiGateway::RestApi"]
+    of_rest_apis["create"] = partial(_create, of_rest_apis["create"])
     apigateway_v1._gateway_error_response = partial(_error_response, apigateway_v1._gateway_error_response)
+
+
+def _create(inner: Any, logical_id: Any, properties: Any, stack: Any) -> Any:
+    """ministack's CloudFormation makes an API without this one property, and knows it when it updates one."""
+    api_id, attributes = inner(logical_id, properties, stack)
+    apigateway_v1._rest_apis[api_id]["apiKeySource"] = properties.get("ApiKeySourceType", "HEADER")
+    return api_id, attributes
 
 
 async def _execute(
@@ -38,6 +55,8 @@ async def _execute(
     if len(body or b"") > MAX_BODY_BYTES:
         request["stage"] = apigateway_v1.stages_for_api(api_id)[stage]
         return apigateway_v1._GatewayError("REQUEST_TOO_LARGE", "Request Too Long")
+    if (apigateway_v1._rest_apis.get(api_id) or {}).get("apiKeySource") == "AUTHORIZER":
+        _KEY.set("")
     # Cancelling would wait for the function after all, so a late one is left to end by itself.
     handling = asyncio.ensure_future(inner(request, api_id, stage, method, path, headers, body, *others))
     done, _ = await asyncio.wait({handling}, timeout=INTEGRATION_TIMEOUT_S)
@@ -47,6 +66,21 @@ async def _execute(
         return handling.result()
     except _Refused as refusal:
         return apigateway_v1._GatewayError(*refusal.args)
+
+
+async def _authorize(inner: Any, *arguments: Any) -> Any:
+    """ministack's answer of an authorizer's function, whose `usageIdentifierKey` is kept for the request."""
+    result = await inner(*arguments)
+    answer = (result or {}).get("body")
+    answer = json.loads(answer) if isinstance(answer, str | bytes) else answer
+    if _KEY.get() is not None and isinstance(answer, dict):
+        _KEY.set(answer.get("usageIdentifierKey") or "")
+    return result
+
+
+def _api_key(inner: Any, headers: Any) -> str:
+    key = _KEY.get()
+    return str(inner(headers)) if key is None else key
 
 
 def _build_event(inner: Any, *arguments: Any, **options: Any) -> Any:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from local.processes import emulator_pid
-from local.settings import ACCOUNT, REGION, LocalError, LocalSettings, cdk_environment
+from local.settings import ACCOUNT, CONTEXT, REGION, LocalError, LocalSettings, cdk_environment
 
 _STACK_DONE = re.compile(r"✅\s+(\S+)")
 _TELLING = re.compile(r"error|fail|❌|rollback|exception", re.IGNORECASE)
@@ -25,8 +25,9 @@ def bootstrap(settings: LocalSettings) -> None:
 
 
 def synth(settings: LocalSettings, context: Sequence[str]) -> None:
-    """`cdk synth` of the unchanged app into the state folder. `context` holds `name=value` strings."""
-    chosen = [word for pair in context for word in ("--context", pair)]
+    """`cdk synth` of the unchanged app into the state folder. `context` has `name=value` strings, before CONTEXT's."""
+    pairs = [*(f"{name}={value}" for name, value in CONTEXT.items()), *context]
+    chosen = [word for pair in pairs for word in ("--context", pair)]
     run(settings, ["synth", "--quiet", "--output", str(settings.cloud_assembly), *chosen])
 
 

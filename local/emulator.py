@@ -46,7 +46,7 @@ NEEDED = {
     iam_actions: "SERVICE_TO_IAM_NAMESPACE extract_iam_action extract_resource_arn s3_additional_checks",
     iam_evaluator: "EvalContext evaluate enforce _gather_role_policies",
     apigateway_v1: "_build_lambda_event_v1 _execute_in_scope _gateway_error_response _GatewayError"
-    " _lambda_proxy_response",
+    " _lambda_proxy_response _invoke_authorizer_lambda _api_key_from_request _rest_apis",
     step_functions: "_SERVICE_DISPATCH _executions _map_runs _ExecutionError _execute_task _fail_execution"
     " _execute_wait _invoke_resource _run_map_items _state_machines",
 }

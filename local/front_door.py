@@ -2,7 +2,8 @@
 
 A browser lets every page that a developer visits send requests to 127.0.0.1, and a page may give that address a name of
 its own (DNS rebinding): without this, any page could make a Lambda function here and run it. A page of another origin
-gets as far as the CORS of the API or the bucket that it asks lets it, and to nothing else.
+gets as far as the CORS of the API or the bucket that it asks lets it, and to nothing else; where that lets everybody
+in, as it does unless it is told otherwise, pages that this machine serves on other ports.
 """
 
 from collections.abc import Awaitable, Callable, MutableMapping
@@ -58,7 +59,7 @@ class FrontDoor:
             return None
         return (
             f"The request comes from a page of {origin or 'another site'}, and local mode lets in programs of this "
-            "machine, its own page, and pages that may ask the API: make local CONTEXT='-c cors_origins=http://…'"
+            "machine, pages of localhost, and pages that may ask the API: make local CONTEXT='-c cors_origins=http://…'"
         )
 
     async def _lets_in(self, scope: Scope, origin: str) -> bool:
@@ -75,7 +76,9 @@ class FrontDoor:
                 answered.update({name.decode().lower(): value.decode() for name, value in message["headers"]})
 
         await self._inner({**scope, "method": "OPTIONS", "headers": asking}, nothing, note)
-        return answered.get("access-control-allow-origin") in (origin, "*")
+        allowed = answered.get("access-control-allow-origin")
+        # Everybody's pages are none of this machine's: one that is to be let in has to be named.
+        return allowed == origin or (allowed == "*" and _is_this_machine(origin.partition("://")[2]))
 
 
 def _headers(scope: Scope) -> dict[str, str]:

@@ -21,6 +21,9 @@ DEFAULT_PORT = 4566
 STAGE = "dev"
 """The stage that local mode runs; others ask for hardware that a machine need not have, or keep their data."""
 
+CONTEXT = {"cors_origins": "*", "throttling_rate_rps": "10000", "throttling_burst": "5000"}
+"""Of the stage, where `make local` is not told otherwise: any page of this machine may ask, and nobody has to share."""
+
 PORT_VARIABLE = "WORDSIGHT_LOCAL_PORT"
 DIRECTORY_VARIABLE = "WORDSIGHT_LOCAL_DIR"
 PROCESS_MARK = "WORDSIGHT_LOCAL_OWNER"

@@ -158,11 +158,12 @@ class StageConfig(Settings):
     train_image_uri: _ImageUri = ""
 
     auth: Literal["api_key", "iam", "none"] = "api_key"
-    throttling_rate_rps: Annotated[float, Field(ge=0.1, le=10_000)] = 10.0
+    throttling_rate_rps: Annotated[float, Field(ge=0.1, le=10_000)] = 50.0
     """What may be asked of one route. API Gateway counts each method of the stage by itself, and with `auth` "api_key"
-    also each key over all routes. The endpoint is the real limit, so it grows with type and count of instances.
+    also each key over all routes. The endpoint is the real limit, so it grows with type and count of instances: two
+    cores answer 80 images per second (benchmarks/serving.md). Who asks for one image after the other never meets it.
     https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-request-throttling.html"""
-    throttling_burst: Annotated[int, Field(ge=1, le=5_000)] = 20
+    throttling_burst: Annotated[int, Field(ge=1, le=5_000)] = 50
     """How many may come at once, counted in the same way; who would wait too long (QUEUE_BUDGET_MS) the endpoint
     refuses itself."""
     cors_origins: Annotated[

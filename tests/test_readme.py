@@ -18,6 +18,7 @@ from tests.readme import README, RUN, asked_by, blocks
 ROOT = Path(__file__).resolve().parent.parent
 MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
 
+DEV, PROD = stage_config("dev"), stage_config("prod")
 MOST_WEBP_PIXELS = SLOW.memory_bytes // WEBP_BYTES_PER_PIXEL // 1_000_000 * 1_000_000
 MOST_AVIF_PIXELS = SLOW.memory_bytes // AVIF_BYTES_PER_PIXEL // 1_000_000 * 1_000_000
 LIMITS = {
@@ -27,6 +28,7 @@ LIMITS = {
         f"{limits.MAX_IMAGE_PIXELS:,}; WebP {MOST_WEBP_PIXELS:,} and AVIF {MOST_AVIF_PIXELS:,}, which take several "
         "times their size to decode"
     ),
+    "longer side of an image, in shorter sides": f"{limits.MAX_IMAGE_ASPECT_RATIO}",
     "pixels of one request, decoded (a large JPEG is decoded small)": f"{limits.MAX_REQUEST_PIXELS:,}",
     "to decode an image": (
         f"{SLOW.memory_bytes // 2**20} MB of memory, {SLOW.cpu_s:g} s and {SLOW.cpu_s_per_mpixel:.2f} s more per "
@@ -45,6 +47,10 @@ LIMITS = {
     "parts of a form": f"{limits.MAX_FORM_PARTS:,}",
     "images in one batch": f"{MAX_BATCH_IMAGES:,}",
     "seconds until an answer": f"{limits.API_TIMEOUT_S}",
+    "requests per second to one route, and with one API key": (
+        f"{DEV.throttling_rate_rps:g}, and {DEV.throttling_burst} at once; "
+        f"`prod`: {PROD.throttling_rate_rps:g} and {PROD.throttling_burst}; locally no limit"
+    ),
 }
 
 

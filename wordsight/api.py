@@ -18,8 +18,7 @@ from urllib.request import Request, urlopen
 
 from contract.forms import write_form
 from contract.idempotency import IDEMPOTENCY_HEADER
-from contract.limits import API_TIMEOUT_S, MAX_IMAGES, MAX_INLINE_IMAGE_BYTES, MAX_INVOCATION_BYTES
-from contract.routes import API_KEY_HEADER
+from contract.limits import API_KEY_HEADER, API_TIMEOUT_S, MAX_IMAGES, MAX_INLINE_IMAGE_BYTES, MAX_INVOCATION_BYTES
 
 Item = TypeVar("Item")
 

@@ -1,7 +1,12 @@
-"""The OpenAPI 3.1 description of the API: a pure function of the contract and its route table."""
+"""The OpenAPI 3.1 description of the API: a pure function of the contract and its route table.
 
-import re
-from collections.abc import Iterator
+It is made for those who generate clients from it: every operation, field and parameter is described, images are binary
+strings, and no schema has a `default`, which generated clients would send where their callers said nothing: beside a
+saved task it would take the place of what the task says.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
 from types import UnionType
 from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints, is_typeddict
 
@@ -10,21 +15,98 @@ from pydantic.json_schema import models_json_schema
 
 from contract import limits
 from contract.annotations import DEFAULT_DATASET, MAX_DATASET_CHARS, AnnotationBody
-from contract.batches import BatchProblem, BatchResult
 from contract.idempotency import ID, IDEMPOTENCY_HEADER, MAX_IDEMPOTENCY_KEY_CHARS
-from contract.problems import Problem
+from contract.problems import Problem, ProblemError
 from contract.questions import Parameters
 from contract.requests import EmbedInputs
-from contract.routes import API_KEY_HEADER, CLASSIFY, EMBED, POST_ANNOTATIONS, ROUTES, STAGE_NAME, Route
+from contract.routes import CLASSIFY, EMBED, OPERATIONS, POST_ANNOTATIONS, ROUTES, STAGE_NAME, Route
 from contract.validation import Strict
+from lambdas.classify.openapi_examples import DESCRIBED, FAILED, REFUSED, REQUEST_ID
 
 Schema = dict[str, Any]
 
 _SCHEMAS = "#/components/schemas/{model}"
 _TEXT = {"type": "string"}
 _ID = {**_TEXT, "pattern": f"^{ID.pattern}$"}
-_REPEATED_TEXT = {"type": "array", "items": _TEXT, "description": "Repeat it"}
-_DATASET = {**_TEXT, "default": DEFAULT_DATASET, "maxLength": MAX_DATASET_CHARS}
+_BINARY = {**_TEXT, "format": "binary", "description": "The image's file"}
+_REPEATED_TEXT = {"type": "array", "items": _TEXT}
+_DATASET = {**_TEXT, "description": f"Of the annotations. Default: {DEFAULT_DATASET}", "maxLength": MAX_DATASET_CHARS}
+
+TAGS = {
+    "classify": "Ask the model about images",
+    "tasks": "Questions that are kept under a name",
+    "uploads": "Images too large for the API",
+    "annotations": "What people say of images, to learn from",
+    "trainings": "Fine-tune the model",
+    "models": "Versions of the model, and which one is live",
+    "batches": "Classify a whole bucket",
+    "service": "The API itself",
+}
+"""What the operations are about: the first segment of their paths, or else the service."""
+
+_IN_WORDS = {
+    "JsonValue": "Any JSON",
+    "annotations": "The records",
+    "answer": "As POST /classify answers",
+    "artifact_s3_uri": "The checkpoint's folder",
+    "base_s3_uri": "The checkpoint that is fine-tuned",
+    "batches": "The batches",
+    "created": "When, in ISO 8601",
+    "data_digest": "sha256 of the data that it learnt from",
+    "dataset": "The annotations' dataset",
+    "description": "What it is for, in words for people",
+    "detail": "What was wrong, what is allowed and what to do",
+    "done_shards": "So many parts of the work are done",
+    "endpoint": "The name of the endpoint",
+    "etag": "Names its present state",
+    "expires_in_s": "Seconds until the form is no longer taken",
+    "gate": "The verdict on it; null where no training made it",
+    "fields": "What the form holds before its file",
+    "git_revision": "The commit of the code that trained it",
+    "hyperparameters": "What was asked for, as texts",
+    "id": "Its id",
+    "image": "sha256 of the image's file",
+    "images": "By image: a vector of length 1, or the problem in its place",
+    "label": "The label",
+    "labels": "How many it has",
+    "max_bytes": "The largest file that is taken",
+    "max_runtime_s": "Seconds after which the training is stopped",
+    "metrics": "Figures by name",
+    "model_version": "The version of the model that answered",
+    "models": "The versions",
+    "multi_label": "Whether each label is scored on its own",
+    "name": "Its name",
+    "new": "Whether it was not there already",
+    "next": "What to send as `after`; null at the end",
+    "parent": "The version it was fine-tuned from",
+    "passed": "Whether it may go live",
+    "perceptual_hash": "Pictures that look the same have similar ones",
+    "place": "The key or line that it is about",
+    "problem": "Why it was left out",
+    "promote": "auto: goes live by itself if the gate lets it pass",
+    "retry_after_s": "Seconds after which to try again, where that is known",
+    "s3_key": "Its key in the data bucket",
+    "s3_prefix": "What the keys begin with",
+    "score": "How well it fits, between 0 and 1",
+    "served_version": "What the endpoint calls it",
+    "source": "Where it comes from",
+    "split": "What the images are for",
+    "spot": "Whether on spare capacity",
+    "state": "How it is",
+    "status": "The status, as the service or HTTP calls it",
+    "steps": "So many there will be",
+    "tasks": "The tasks",
+    "texts": "By text: a vector of length 1",
+    "title": "The kind of problem, in words",
+    "training": "The training that made it",
+    "trainings": "The trainings",
+    "type": "The kind of problem, as a name that stays",
+    "updated": "When it was last changed, in ISO 8601",
+    "uploads": "One form for each image",
+    "url": "Where to post the form",
+    "version": "The model's version",
+}
+"""What a name means wherever the field that has it does not say so itself."""
 
 _IN_PATH: dict[str, tuple[str, Schema]] = {
     "/tasks/{task}": ("The task's name", {**_TEXT, "minLength": 1, "maxLength": limits.MAX_TASK_NAME_CHARS}),
@@ -35,9 +117,9 @@ _IN_PATH: dict[str, tuple[str, Schema]] = {
     "/batches/{batch}": ("The batch's id", _ID),
 }
 """What the end of a path names. What comes behind it, as in `/models/{version}/promote`, is an action."""
-_IN_QUERY: dict[str, tuple[str, Schema]] = {
-    "dataset": ("Of the annotations", _DATASET),
-    "image": ("sha256 of the image's file", {**_TEXT, "pattern": "^[0-9a-f]{64}$"}),
+_IN_QUERY: dict[str, Schema] = {
+    "dataset": _DATASET,
+    "image": {**_TEXT, "pattern": "^[0-9a-f]{64}$", "description": "sha256 of the image's file"},
 }
 _IF_MATCH = {"task": "The etag that was seen, or * if there must be one", "annotation": "The etag that was seen"}
 _HEADERS_OF_THE_MODEL = {
@@ -53,6 +135,7 @@ def document() -> Schema:
     paths: dict[str, Schema] = {}
     for route in ROUTES:
         paths.setdefault(route.path, {})[route.method.lower()] = _operation(route)
+    schemas = {name: _for_clients(schema, name) for name, schema in _components().items()}
     return {
         "openapi": "3.1.0",
         "info": {
@@ -60,30 +143,49 @@ def document() -> Schema:
             "version": STAGE_NAME,
             "description": "Zero-shot image classification: post an image and words, get the words that fit. "
             f"Images of one request may be {limits.MAX_INLINE_IMAGE_BYTES:,} bytes together.",
+            "license": {"name": "MIT", "identifier": "MIT"},
+            "contact": {"name": "Wordsight"},
         },
-        "servers": [{"url": "."}],
+        "servers": [{"url": ".", "description": "Where this document is"}],
+        "tags": [{"name": name, "description": description} for name, description in TAGS.items()],
         "paths": paths,
         "components": {
-            "schemas": _components(),
-            "securitySchemes": {"api_key": {"type": "apiKey", "in": "header", "name": API_KEY_HEADER}},
+            "schemas": schemas,
+            "responses": {
+                "Refused": _problems("The request can't be answered; the sentence says what to do", REFUSED),
+                "Failed": _problems("Wordsight can't answer now; with a retry-after header, later", FAILED),
+            },
+            "securitySchemes": {
+                "api_key": {
+                    **{"type": "apiKey", "in": "header", "name": limits.API_KEY_HEADER},
+                    "description": "Where the stage's auth is api_key. `make api-key` prints the key",
+                },
+                "bearer": {
+                    **{"type": "http", "scheme": "bearer"},
+                    "description": "The same key, from clients that know this header only",
+                },
+            },
         },
     }
 
 
 def _operation(route: Route) -> Schema:
     parameters = list(_parameters(route))
-    path = "/page" if route.path == "/" else route.path.split(".")[0]
+    (name,) = (name for name, each in OPERATIONS.items() if each is route)
+    tag = "classify" if route is EMBED else route.path.split("/")[1]
     return {
-        # what generated clients call it: `post_classify`, `get_tasks_task`
-        "operationId": route.method.lower() + re.sub("[{}]", "", path).replace("/", "_"),
+        # what generated clients call it
+        "operationId": f"get_{name}" if route.open else name,
+        "tags": [tag if tag in TAGS else "service"],
         "summary": route.summary,
-        "security": [] if route.open else [{"api_key": []}],
+        "description": DESCRIBED[route].does,
+        "security": [] if route.open else [{"api_key": []}, {"bearer": []}],
         **({"parameters": parameters} if parameters else {}),
         **({} if route.body is None else {"requestBody": _body(route)}),
         "responses": {
             **{str(status): _success(route, meaning) for status, meaning in route.answers.items()},
-            "4XX": _problem("The request can't be answered; the sentence says what to do"),
-            "5XX": _problem("Wordsight can't answer now; with a retry-after header, later"),
+            "4XX": {"$ref": "#/components/responses/Refused"},
+            "5XX": {"$ref": "#/components/responses/Failed"},
         },
     }
 
@@ -93,12 +195,12 @@ def _parameters(route: Route) -> Iterator[Schema]:
     if bracket:
         yield _parameter("path", resource.rpartition("{")[2], *_IN_PATH[resource + bracket], required=True)
     if route.page:
-        limit = {"type": "integer", "minimum": 1, "maximum": route.page, "default": route.page}
-        yield _parameter("query", "limit", "How many", limit)
+        limit = {"type": "integer", "minimum": 1, "maximum": route.page}
+        yield _parameter("query", "limit", f"How many. Default: {route.page}", limit)
         yield _parameter("query", "after", "The `next` of the page before", _TEXT)
     for name in route.query:
-        description, schema = _IN_QUERY[name]
-        yield _parameter("query", name, description, schema, required="default" not in schema)
+        schema = _IN_QUERY[name]
+        yield _parameter("query", name, schema["description"], schema, required=name == "image")
     if route.creates:
         again = "Sent again with the same key and body, the request gets its first answer and creates nothing twice"
         yield _parameter(
@@ -119,30 +221,36 @@ def _parameter(place: str, name: str, description: str, schema: Schema, required
 def _form_fields(route: Route) -> dict[str, Schema]:
     """What stands beside the images of a form, by name; empty for a route that takes JSON only."""
     if route is CLASSIFY:
-        return {**_as_fields(Parameters), "parameters": _schema(Parameters)}
+        together = {**_schema(Parameters), "description": "All of them as one JSON object, in place of the others"}
+        return {**_as_fields(Parameters), "parameters": together}
     if route is EMBED:
         return {"texts": _as_fields(EmbedInputs)["texts"]}
     if route is POST_ANNOTATIONS:
-        return {**_as_fields(AnnotationBody), "sentences": _REPEATED_TEXT, "dataset": _DATASET}
+        return {**_as_fields(AnnotationBody), "dataset": _DATASET}
     return {}
 
 
 def _as_fields(model: type[BaseModel]) -> dict[str, Schema]:
-    """A model's members as a form has them: what may be a list is a text that is repeated."""
+    """A model's members as a form has them: what may be a list is a text that is repeated, and nothing is null."""
     fields: dict[str, Schema] = {}
     for name, schema in model.model_json_schema(ref_template=_SCHEMAS)["properties"].items():
-        repeated = any(kind.get("type") == "array" for kind in schema.get("anyOf", ()))
-        description = {"description": schema["description"]} if "description" in schema else {}
-        fields[name] = {**_REPEATED_TEXT, **description} if repeated else schema
+        described = _for_clients(schema, name)
+        kinds = [kind for kind in described.pop("anyOf", [{}]) if kind.get("type") != "null"]
+        if any(kind.get("type") == "array" for kind in kinds):
+            repeat = f"{described['description']}. Repeat it for several"
+            fields[name] = {**_REPEATED_TEXT, "description": repeat}
+        else:
+            fields[name] = {**described, **(kinds[0] if len(kinds) == 1 else {"anyOf": kinds})}
     return fields
 
 
 def _beside_an_image(route: Route, name: str, schema: Schema) -> Schema:
     """A field of the form, which may stand in the query as well: it has to if the body is the image as it is."""
-    described = {"name": name, "in": "query", "description": "With an image as the body, or a form"}
+    about = f"{schema['description']}. With an image as the body, or a form"
+    described = {"name": name, "in": "query", "required": False, "description": about}
     if schema.get("type") == "object" or "$ref" in schema:
         return {**described, "content": {"application/json": {"schema": schema}}}
-    return {**described, **({} if route is CLASSIFY else {"required": False}), "schema": schema}
+    return {**described, "schema": schema}
 
 
 def _body(route: Route) -> Schema:
@@ -156,10 +264,10 @@ def _body(route: Route) -> Schema:
             examples[name] = {**({"summary": summary} if summary else {}), "value": value}
     content: Schema = {"application/json": {"schema": _schema(body), "examples": examples}}
     if fields := _form_fields(route):
-        image = {"contentMediaType": "application/octet-stream"}
-        images = {"type": "array", "maxItems": limits.MAX_IMAGES, "items": image}
+        about = "One image, or several"
+        images = {"type": "array", "maxItems": limits.MAX_IMAGES, "items": _BINARY, "description": about}
         form = {"type": "object", "properties": {"image": images, **fields}, "additionalProperties": False}
-        raw = {"schema": {"description": "The image's bytes"}}
+        raw = {"schema": _BINARY}
         content |= {"multipart/form-data": {"schema": form}, "image/*": raw, "application/octet-stream": raw}
     return {"required": not optional, "content": content}
 
@@ -170,17 +278,37 @@ def _success(route: Route, meaning: str) -> Schema:
         headers = {"etag": f"Names this state of the {route.etag}"}
     described = {name: {"description": text, "schema": _TEXT} for name, text in headers.items()}
     media_type = "text/html" if route.answer is str else "application/json"
-    content = {"content": {media_type: {"schema": _schema(route.answer)}}} if route.answer else {}
+    answered = {"schema": _schema(route.answer), "example": DESCRIBED[route].answer}
+    content = {"content": {media_type: answered}} if route.answer else {}
     return {"description": meaning, "headers": described, **content}
 
 
-def _problem(meaning: str) -> Schema:
-    return {"description": meaning, "content": {limits.PROBLEM_MEDIA_TYPE: {"schema": _schema(Problem)}}}
+def _problems(meaning: str, examples: Mapping[str, ProblemError]) -> Schema:
+    """A response with problem details, and one of each kind."""
+    shown = {name: {"summary": each.title, "value": each.body(REQUEST_ID)} for name, each in examples.items()}
+    content = {limits.PROBLEM_MEDIA_TYPE: {"schema": _schema(Problem), "examples": shown}}
+    return {"description": meaning, "content": content}
+
+
+def _for_clients(schema: Any, name: str = "") -> Any:
+    """A schema, of the property that is called `name`, as generators of clients take it: described, and no default."""
+    if not isinstance(schema, dict):
+        return [_for_clients(each) for each in schema] if isinstance(schema, list) else schema
+    default = json.dumps(schema["default"], ensure_ascii=False) if schema.get("default") else ""
+    about = schema.get("description") or _IN_WORDS.get(name, "")
+    about = f"{about}. Default: {default}" if default else about
+    kept = {key: value for key, value in schema.items() if key not in ("default", "title", "description")}
+    for key, value in kept.items():
+        if key in ("properties", "patternProperties"):
+            kept[key] = {each: _for_clients(part, each if key == "properties" else "") for each, part in value.items()}
+        elif key in ("anyOf", "items", "additionalProperties", "propertyNames"):
+            kept[key] = _for_clients(value)
+    return {**kept, **({"description": about} if about else {})}
 
 
 def _components() -> dict[str, Schema]:
     """The schemas that have names."""
-    hints = [Problem, BatchResult, BatchProblem, *(hint for route in ROUTES for hint in (route.body, route.answer))]
+    hints = [Problem, *(hint for route in ROUTES for hint in (route.body, route.answer))]
     named = list({_name(each): each for hint in hints for each in _named(hint)}.values())
     models = [each for each in named if isinstance(each, type) and issubclass(each, BaseModel)]
     _, schemas = models_json_schema([(model, "validation") for model in models], ref_template=_SCHEMAS)

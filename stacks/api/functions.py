@@ -37,6 +37,11 @@ def classify_function(scope: Construct, config: StageConfig, data: DataStack, se
     return function
 
 
+def authorize_function(scope: Construct, config: StageConfig) -> HandlerFunction:
+    """May do nothing: it reads the headers of a request."""
+    return HandlerFunction(scope, "AuthorizeFunction", config, "authorize", {}, "finds the API key of a request")
+
+
 def annotate_function(scope: Construct, config: StageConfig, data: DataStack, serving: ServingStack) -> HandlerFunction:
     """May keep tasks, annotations and what was answered before, have images looked at and forget them, start imports,
     and take in uploads, which callers send with its signature.

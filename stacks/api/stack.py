@@ -10,9 +10,10 @@ from aws_cdk import aws_apigateway as apigateway
 from constructs import Construct
 
 from contract import limits, problems
+from contract.forms import FORM, IMAGE_MEDIA_TYPES
 from contract.idempotency import IDEMPOTENCY_HEADER
-from contract.routes import API_KEY_HEADER, OPENAPI, ROUTES, STAGE_NAME
-from stacks.api.functions import annotate_function, classify_function, manage_function
+from contract.routes import OPENAPI, ROUTES, STAGE_NAME
+from stacks.api.functions import annotate_function, authorize_function, classify_function, manage_function
 from stacks.config import CONFIGURATION_OUTPUT, StageConfig
 from stacks.data import DataStack
 from stacks.handler_function import log_group
@@ -20,12 +21,12 @@ from stacks.nag import acknowledge, managed_policy
 from stacks.serving.stack import ServingStack
 from stacks.training.stack import TrainingStack
 
-BINARY_MEDIA_TYPES = ("image/*", "multipart/form-data", "application/octet-stream")
+BINARY_MEDIA_TYPES = ("image/*", FORM, *IMAGE_MEDIA_TYPES)
 """Reach the function as they were sent. Never */*: preflight requests would fail, and JSON would come as base64."""
 
 REQUEST_HEADERS = (
     *("content-type", "if-match", "if-none-match", IDEMPOTENCY_HEADER),
-    *("authorization", "x-amz-date", "x-amz-security-token", API_KEY_HEADER),
+    *("authorization", "x-amz-date", "x-amz-security-token", "user-agent", limits.API_KEY_HEADER),
 )
 """What scripts of other origins may send."""
 
@@ -73,17 +74,34 @@ class ApiStack(Stack):
             "annotate": annotate_function(self, config, data, serving),
             "manage": manage_function(self, config, data, serving, training),
         }
+        # Nothing is remembered: what is remembered needs all of the headers in which a key may be.
+        authorizer = (
+            apigateway.RequestAuthorizer(
+                self,
+                "Authorizer",
+                handler=authorize_function(self, config),
+                identity_sources=[],
+                results_cache_ttl=Duration.seconds(0),
+            )
+            if config.auth == "api_key"
+            else None
+        )
+        authorization = {
+            "api_key": apigateway.AuthorizationType.CUSTOM,
+            "iam": apigateway.AuthorizationType.IAM,
+            "none": apigateway.AuthorizationType.NONE,
+        }
         integrations = {
             module: apigateway.LambdaIntegration(function, timeout=timeout, scope_permission_to_method=False)
             for module, function in functions.items()
         }
-        authorization = apigateway.AuthorizationType
         for route in ROUTES:
             guarded_by = "none" if route.open else config.auth
             api.root.resource_for_path(route.path).add_method(
                 route.method,
                 integrations[route.function],
-                authorization_type=authorization.IAM if guarded_by == "iam" else authorization.NONE,
+                authorization_type=authorization[guarded_by],
+                authorizer=None if route.open else authorizer,
                 api_key_required=guarded_by == "api_key",
             )
         _add_gateway_responses(api, config)
@@ -91,7 +109,7 @@ class ApiStack(Stack):
             # One key, whose value API Gateway makes up, and a plan that lets it in.
             rate_rps, burst = config.throttling_rate_rps, config.throttling_burst
             limited = apigateway.ThrottleSettings(rate_limit=rate_rps, burst_limit=burst)
-            key = api.add_api_key("Key", description=f"{config.name}: send it as {API_KEY_HEADER}")
+            key = api.add_api_key("Key", description=f"{config.name}: send it as {limits.API_KEY_HEADER} or Bearer")
             plan = api.add_usage_plan("UsagePlan", throttle=limited)
             plan.add_api_key(key)
             plan.add_api_stage(stage=api.deployment_stage)
@@ -115,6 +133,7 @@ class ApiStack(Stack):
             rest_api_name=config.name,
             endpoint_types=[apigateway.EndpointType.REGIONAL],
             binary_media_types=list(BINARY_MEDIA_TYPES),
+            api_key_source_type=apigateway.ApiKeySourceType.AUTHORIZER if config.auth == "api_key" else None,
             default_cors_preflight_options=cors if config.cors_origins else None,
             # The account's one role for API Gateway's logs: it stays when the stack goes, for other APIs use it too.
             cloud_watch_role=config.api_logging == "create",
@@ -220,7 +239,7 @@ def _problems(config: StageConfig) -> dict[str, problems.ProblemError]:
         )
     return {
         "INVALID_API_KEY": problems.Forbidden(
-            f"the API key is missing or wrong: send it in the header {API_KEY_HEADER}"
+            f"the API key is missing or wrong: send it as {limits.API_KEY_HEADER}, or as authorization: Bearer …"
         ),
         "REQUEST_TOO_LARGE": problems.PayloadTooLarge(
             f"the request is too large: the images of one request may have {megabytes} MB together. "

@@ -163,7 +163,7 @@ def test_the_schema_shows_every_way_to_write_labels_and_templates() -> None:
     text, items = properties["candidate_labels"]["anyOf"]
     assert text["type"] == "string" and items["maxItems"] == limits.MAX_LABELS
     assert [kind.get("type", "Label") for kind in items["items"]["anyOf"]] == ["string", "Label"]
-    assert [kind["type"] for kind in properties["hypothesis_template"]["anyOf"]] == ["string", "array"]
+    assert [kind["type"] for kind in properties["hypothesis_template"]["anyOf"]] == ["string", "array", "null"]
 
 
 def test_a_task_is_kept_as_it_was_written() -> None:

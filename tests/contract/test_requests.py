@@ -14,7 +14,7 @@ from contract.problems import BadRequest, PayloadTooLarge, ProblemError
 from contract.questions import Parameters
 from contract.requests import ClassifyRequest, EmbedRequest, InspectRequest, S3Object, parse_request, to_multipart
 from contract.texts import same_to_the_model
-from tests.contract.encodings import IMAGE, JSON, PNG, TEXTS, as_form, as_json, as_raw, encoded
+from tests.contract.encodings import IMAGE, JSON, PNG, TEXTS, as_form, as_json, as_named, as_raw, encoded
 
 NAMES = st.sampled_from(
     ["inputs", "images", "texts", "s3_key", "operation", "label", "annotations", "parameters", *Parameters.model_fields]
@@ -99,9 +99,39 @@ def test_the_container_knows_no_saved_task() -> None:
         as_json(encoded(), task="animal")
 
 
+def test_an_image_may_be_written_as_hugging_faces_javascript_client_does() -> None:
+    assert as_json({"image": encoded()}, candidate_labels="a,b") == as_json(encoded(), candidate_labels="a,b")
+    listed = as_json([{"image": encoded()}, encoded()], candidate_labels="a,b")
+    assert listed.images == [IMAGE, IMAGE]
+    embed = {"inputs": {"images": [{"image": encoded()}]}}
+    assert parse_request(JSON, json.dumps(embed).encode(), operation="embed").images == [IMAGE]
+
+
+@pytest.mark.parametrize("prefix", ["data:image/png;base64,", "DATA:IMAGE/PNG;BASE64,", "Data:;base64,"])
+def test_a_data_url_is_an_image_in_any_case(prefix: str) -> None:
+    assert as_json(prefix + encoded(), candidate_labels="a,b").images == [IMAGE]
+
+
+def test_what_is_null_is_left_out() -> None:
+    nulls = dict.fromkeys(("hypothesis_template", "multi_label", "top_k", "threshold", "thresholds", "tasks", "task"))
+    labels = ["a", {"label": "b", "annotations": None}]
+    assert as_json(encoded(), candidate_labels=labels, **nulls) == as_json(encoded(), candidate_labels="a,b")
+    shared = as_json(encoded(), multi_label=True, tasks={"t": {"candidate_labels": "a,b", "multi_label": None}})
+    assert shared.parameters.questions["t"].multi_label
+    saved = {"t": {"candidate_labels": ["a", "b"], "multi_label": True}}
+    asked = as_named(task="t", candidate_labels=None, multi_label=None).with_saved_tasks(saved)
+    assert asked.parameters.multi_label
+    with pytest.raises(BadRequest, match="candidate_labels is missing"):
+        as_json(encoded(), candidate_labels=None)
+    with pytest.raises(BadRequest, match="parameters: "):
+        parse_request(JSON, json.dumps({"inputs": encoded(), "parameters": None}).encode())
+
+
 @pytest.mark.parametrize(
     ("inputs", "words"),
     [
+        ({"image": 5}, "an image is base64 text or .* got"),
+        ({"image": encoded(), "size": 5}, "an image is base64 text or"),
         (5, "an image is base64 text or .* got 5"),
         ({"url": "x"}, "an image is base64 text or"),
         ({"s3_key": "tasks/a.json"}, "must start with 'uploads/', got 'tasks/a.json'"),

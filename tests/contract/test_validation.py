@@ -133,8 +133,22 @@ def test_what_is_too_much_is_counted_and_not_looked_at(data: object, sentence: s
 
 
 def test_the_schema_says_how_many_items_there_may_be() -> None:
-    properties = Box.model_json_schema()["properties"]
-    assert properties["items"]["maxItems"] == properties["named"]["maxProperties"] == 3
+    (items, null), (named, _) = (Box.model_json_schema()["properties"][name]["anyOf"] for name in ("items", "named"))
+    assert items["maxItems"] == named["maxProperties"] == 3
+    assert null == {"type": "null"}
+
+
+class Pair(Strict):
+    must: Any
+    may: int | None = None
+
+
+def test_null_is_nothing_where_a_field_may_be_left_out_and_a_value_elsewhere() -> None:
+    assert validate(Pair, {"must": None, "may": None}).model_fields_set == {"must"}
+    with pytest.raises(BadRequest, match="other: is not a known field"):
+        validate(Pair, {"must": 1, "other": None})
+    assert "anyOf" not in Pair.model_json_schema()["properties"]["must"]
+    assert Pair.model_json_schema()["properties"]["may"]["anyOf"] == [{"type": "integer"}, {"type": "null"}]
 
 
 def test_what_is_a_list_may_come_as_its_json() -> None:

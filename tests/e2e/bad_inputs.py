@@ -83,5 +83,5 @@ BAD_INPUTS = {
     "nothing to embed": BadInput(400, "nothing to embed", b'{"inputs": {}}', path="embed"),
     "an unknown route": BadInput(404, "lists the routes", b"{}", path="clasify"),
     "a wrong method": BadInput(404, "lists the routes", b"", method="PUT"),
-    "no API key": BadInput(403, "send it in the header x-api-key", asked(), headers={"x-api-key": "guessed"}),
+    "no API key": BadInput(403, "send it as x-api-key", asked(), headers={"x-api-key": "guessed"}),
 }

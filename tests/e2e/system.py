@@ -23,9 +23,6 @@ from tests.e2e import calls
 from tests.local.conftest import ROOT
 
 SERVING_STACK = "WordsightServing-dev"
-UNHURRIED = ("--context", "throttling_rate_rps=1000", "--context", "throttling_burst=1000")
-"""These tests ask faster than one small instance should be asked, and not every example retries a 429."""
-
 SOMEBODYS_ACCOUNT = {"AWS_ACCESS_KEY_ID": "AKIAREAL", "AWS_SECRET_ACCESS_KEY": "real", "AWS_PROFILE": "production"}
 """What may be in the shell of who runs `make local`; with any of it in use, nothing here would work."""
 

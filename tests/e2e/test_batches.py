@@ -14,7 +14,7 @@ import pytest
 
 from contract.batches import SHARD_IMAGES
 from local import processes, sample
-from tests.e2e.system import UNHURRIED, System, deployed
+from tests.e2e.system import System, deployed
 from wordsight.__main__ import main
 
 IMAGES = 4 * SHARD_IMAGES
@@ -32,7 +32,7 @@ POLL_S = 0.2
 @pytest.fixture(scope="module")
 def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
     directory = tmp_path_factory.mktemp("batches") / "local"
-    with deployed(directory, *UNHURRIED, "--context", "batch_concurrency=1") as system:
+    with deployed(directory, *"--context", "batch_concurrency=1") as system:
         yield system
 
 

@@ -19,7 +19,7 @@ from botocore.exceptions import ClientError
 from contract.batches import SHARD_IMAGES
 from local import sample
 from local.settings import cdk_environment
-from tests.e2e.system import SERVING_STACK, UNHURRIED, System, labels, undeployed
+from tests.e2e.system import SERVING_STACK, System, labels, undeployed
 from tests.e2e.test_local import upload_dataset
 from tests.local.conftest import ROOT
 
@@ -45,7 +45,7 @@ def operate(system: System, command: str, *arguments: str) -> subprocess.Complet
 
 
 def up(system: System) -> None:
-    done = system.run("up", *UNHURRIED)
+    done = system.run("up")
     assert done.returncode == 0, done.stdout + done.stderr
     assert system.classify()[0][0]["label"] == "fish"
 

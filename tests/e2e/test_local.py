@@ -11,8 +11,11 @@ import shutil
 import subprocess
 import sys
 import time
+import urllib.error
+import urllib.request
 from collections.abc import Iterator
 from dataclasses import asdict
+from email.message import Message
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -25,11 +28,12 @@ from PIL import Image
 from local import processes, sample
 from local.permissions import Decision
 from tests.e2e.bad_inputs import BAD_INPUTS, PNG
-from tests.e2e.system import SERVING_STACK, UNHURRIED, System, labels, undeployed
+from tests.e2e.system import SERVING_STACK, System, labels, undeployed
 from tests.hostile.requests import FAMILIES, json_bodies
 from tests.hostile.traffic import Client, Seen, travels
 from tests.local.conftest import ROOT
-from tests.readme import SET_UP, blocks
+from tests.node import NODE
+from tests.readme import README, SET_UP, blocks
 
 PNG_HEADERS = {"content-type": PNG}
 EXECUTION_TIMEOUT_S = 240
@@ -44,7 +48,7 @@ def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
 @pytest.fixture(scope="module")
 def printed(system: System) -> str:
     """What `python -m local up` printed."""
-    up = system.run("up", *UNHURRIED)
+    up = system.run("up")
     assert up.returncode == 0, up.stdout + up.stderr
     return up.stdout
 
@@ -126,6 +130,52 @@ def test_hugging_faces_client_works_and_its_exception_carries_our_sentence(syste
         client.zero_shot_image_classification(b"this is text", candidate_labels=list(sample.LABELS))
 
 
+def test_a_loop_of_one_image_after_the_other_is_never_refused(system: System, printed: str) -> None:
+    client = InferenceClient(f"{system.url}/classify", token=system.api_key)
+    image, words = sample.IMAGE.read_bytes(), list(sample.LABELS)
+    best = [client.zero_shot_image_classification(image, candidate_labels=words)[0].label for _ in range(60)]
+    assert best == ["fish"] * 60
+
+
+def test_javascripts_clients_work_and_the_key_may_come_as_bearer(system: System, printed: str) -> None:
+    script = ROOT / "tests/lambdas/classify/clients.mjs"
+    answers = json.loads(paste([NODE, str(script), system.url, system.api_key, str(sample.IMAGE)]))
+    assert answers.pop("wrong_key") == 403
+    assert {len(answer) for answer in answers.values()} == {2}
+    del answers["fetch_page"]  # each label on its own
+    assert all(answer == answers["huggingface"] for answer in answers.values())
+
+
+PAGE_ELSEWHERE = {"origin": "http://localhost:5173", "sec-fetch-site": "same-site"}
+
+
+def test_a_page_of_another_port_of_this_machine_may_ask_with_the_key(system: System, printed: str) -> None:
+    asked = ("content-type", "x-api-key", "authorization")
+    preflight = {"access-control-request-method": "POST", "access-control-request-headers": ",".join(asked)}
+    status, headers = answered(system, "OPTIONS", b"", {**PAGE_ELSEWHERE, **preflight})
+    assert (status, headers["access-control-allow-origin"]) == (204, "*")
+    assert set(asked) <= set(headers["access-control-allow-headers"].split(","))
+    assert "POST" in headers["access-control-allow-methods"]
+    image = sample.IMAGE.read_bytes()
+    for key, expected in ((system.api_key, 200), ("another", 403)):
+        sent = {**PAGE_ELSEWHERE, **PNG_HEADERS, "authorization": f"Bearer {key}"}
+        status, headers = answered(system, "POST", image, sent)
+        assert (status, headers["access-control-allow-origin"]) == (expected, "*")
+        assert "x-request-id" in headers["access-control-expose-headers"]
+    stranger = {**PNG_HEADERS, "origin": "https://example.com", "x-api-key": system.api_key}
+    assert answered(system, "POST", image, stranger)[0] == 403
+
+
+def answered(system: System, method: str, body: bytes, headers: dict[str, str]) -> tuple[int, Message]:
+    """The status and the headers of an answer of POST /classify, or of its preflight."""
+    url = f"{system.url}/classify?candidate_labels={labels()}"
+    try:
+        with urllib.request.urlopen(urllib.request.Request(url, body or None, headers, method=method)) as response:
+            return response.status, response.headers
+    except urllib.error.HTTPError as error:
+        return error.code, error.headers
+
+
 @pytest.mark.skipif(shutil.which("curl") is None, reason="the examples are curl commands")
 def test_the_readmes_first_examples_work_when_pasted(system: System, printed: str) -> None:
     here = [(kind, code.replace(".local/", f"{system.settings.directory}/")) for kind, code in blocks(SET_UP[0])]
@@ -135,8 +185,12 @@ def test_the_readmes_first_examples_work_when_pasted(system: System, printed: st
         answer = json.loads(paste(["bash", "-c", f"set -e\n{settings}\n{command}"]))
         answers = answer.values() if isinstance(answer, dict) else [answer]
         assert [best["label"] for best, *_ in answers] in (["fish"], ["fish", "warm"])
-    for script in scripts:
-        best = paste([sys.executable, "-c", script]).split("}")[0].split(")")[0]
+    javascript = re.findall(r"```js\n(.*?)```", README.replace(".local/", f"{system.settings.directory}/"), re.DOTALL)
+    programs = [[sys.executable, "-c", script] for script in scripts]
+    programs += [[NODE, "--input-type=module", "--eval", script] for script in javascript]
+    assert len(programs) == 2
+    for program in programs:
+        best = paste(program).split("}")[0].split(")")[0]
         assert re.search(r"label'?[=:] ?'fish'", best), best
 
 
@@ -168,7 +222,7 @@ def test_a_second_up_deploys_what_changed_and_keeps_address_key_and_objects(syst
     s3.put_object(Bucket=bucket, Key="snapshots/kept.txt", Body=b"kept")
     address = system.url, system.api_key
     before = sagemaker.describe_endpoint(EndpointName="wordsight-dev")["EndpointConfigName"]
-    again = system.run("up", *UNHURRIED, "--context", "startup_timeout_s=400")
+    again = system.run("up", *"--context", "startup_timeout_s=400")
     assert again.returncode == 0, again.stdout + again.stderr
     assert "The system is up" in again.stdout
     assert (system.url, system.api_key) == address

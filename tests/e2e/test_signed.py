@@ -13,7 +13,7 @@ from botocore.credentials import Credentials
 
 from local import sample
 from local.settings import REGION
-from tests.e2e.system import UNHURRIED, System, deployed
+from tests.e2e.system import System, deployed
 
 pytestmark = pytest.mark.slow
 
@@ -23,7 +23,7 @@ PATH = f"classify?candidate_labels={quote(','.join(sample.LABELS), safe='')}"
 @pytest.fixture(scope="module")
 def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
     directory = tmp_path_factory.mktemp("signed") / "local"
-    with deployed(directory, *UNHURRIED, "--context", "auth=iam") as system:
+    with deployed(directory, *"--context", "auth=iam") as system:
         yield system
 
 

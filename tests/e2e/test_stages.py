@@ -15,7 +15,7 @@ from local.permissions import read_decisions
 from local.settings import cdk_environment
 from tests.e2e import calls
 from tests.e2e.loop import Api
-from tests.e2e.system import UNHURRIED, System, deployed
+from tests.e2e.system import System, deployed
 from tests.local.conftest import ROOT
 
 pytestmark = pytest.mark.slow
@@ -28,7 +28,7 @@ PROD = tuple(word for pair in (*ON_THIS_MACHINE, *THAT_GOES) for word in ("-c", 
 
 @pytest.fixture(scope="module")
 def dev(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
-    with deployed(tmp_path_factory.mktemp("stages") / "local", *UNHURRIED) as system:
+    with deployed(tmp_path_factory.mktemp("stages") / "local") as system:
         yield system
 
 

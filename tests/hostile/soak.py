@@ -29,7 +29,7 @@ from contract.routes import ROUTES
 from local import processes
 from model.evaluation.chart import Axis, Series, line_chart, round_step
 from model.evaluation.report import markdown
-from tests.e2e.system import UNHURRIED, System, undeployed
+from tests.e2e.system import System, undeployed
 from tests.hostile.door import SWITCH
 from tests.hostile.judge import Answer
 from tests.hostile.requests import PATHS
@@ -553,7 +553,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with tempfile.TemporaryDirectory() as directory, undeployed(Path(directory) / "local") as system:
         with processes.exclusive(system.settings):
             processes.start(system.settings, "tests.hostile.door")
-        up = system.run("up", *UNHURRIED)
+        up = system.run("up")
         if up.returncode:
             raise SystemExit(up.stdout + up.stderr)
         seen = Seen()

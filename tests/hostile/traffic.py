@@ -19,7 +19,7 @@ from PIL import Image
 
 from contract.forms import write_form
 from contract.idempotency import IDEMPOTENCY_HEADER
-from contract.routes import API_KEY_HEADER
+from contract.limits import API_KEY_HEADER
 from local import sample
 from tests.hostile import datasets
 from tests.hostile.images import CASES

@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+from contract.forms import FORM, IMAGE_MEDIA_TYPES
 from contract.routes import STAGE_NAME
+from lambdas.authorize.main import handler as authorize
 
 EVENTS = Path(__file__).with_name("events")
-BINARY_MEDIA_TYPES = ("image/", "multipart/form-data", "application/octet-stream")
+BINARY_MEDIA_TYPES = ("image/", FORM, *IMAGE_MEDIA_TYPES)
 
 Event = dict[str, Any]
 Resolve = Callable[[Event], dict[str, Any]]
@@ -72,8 +74,8 @@ class Answer:
 
 
 @contextmanager
-def served(resolve: Resolve) -> Iterator[str]:
-    """The URL of a local HTTP server whose every request goes through `resolve`."""
+def served(resolve: Resolve, key: str = "") -> Iterator[str]:
+    """The URL of a local HTTP server whose requests go through `resolve`, if the authorizer finds `key` in them."""
 
     class Gateway(BaseHTTPRequestHandler):
         def _pass_on(self) -> None:
@@ -82,6 +84,9 @@ def served(resolve: Resolve) -> Iterator[str]:
             path = url.path.removeprefix(f"/{STAGE_NAME}") or "/"
             headers = dict(self.headers.items())
             made = proxy_event(self.command, path, body=body, headers=headers, query=url.query)
+            found = authorize({**made, "methodArn": "*"}, None)["usageIdentifierKey"]
+            if key and found != key:
+                return self.send_error(403)
             answer = Answer(resolve(made))
             content = (answer.text or "").encode()
             self.send_response(answer.status)

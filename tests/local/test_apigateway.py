@@ -78,22 +78,88 @@ def api() -> str:
     return json.dumps({"Resources": resources, "Outputs": {"Api": {"Value": {"Ref": "Api"}}}})
 
 
+AUTHORIZER = """
+def handler(event, context):
+    allowed = {"Effect": "Allow", "Action": "execute-api:Invoke", "Resource": event["methodArn"]}
+    return {
+        "principalId": "caller",
+        "policyDocument": {"Version": "2012-10-17", "Statement": [allowed]},
+        "usageIdentifierKey": event["headers"].get("authorization", "").removeprefix("Bearer "),
+    }
+"""
+KEY = "a-key-of-twenty-characters"
+
+
+def guarded() -> str:
+    """The same API, which takes its keys from an authorizer and lets each ask twice."""
+    template = json.loads(api())
+    resources = template["Resources"]
+    function = json.loads(json.dumps(resources["Function"]))
+    function["Properties"]["Code"]["ZipFile"] = AUTHORIZER
+    uri = "arn:aws:apigateway:us-east-1:lambda:path/2015-03-31/functions/${AuthorizerFunction.Arn}/invocations"
+    of_api = {"RestApiId": {"Ref": "Api"}}
+    resources |= {
+        "AuthorizerFunction": function,
+        "Authorizer": {
+            "Type": "AWS::ApiGateway::Authorizer",
+            "Properties": {
+                **{**of_api, "Name": "keys", "Type": "REQUEST", "IdentitySource": ""},
+                **{"AuthorizerUri": {"Fn::Sub": uri}, "AuthorizerResultTtlInSeconds": 0},
+            },
+        },
+        "Key": {"Type": "AWS::ApiGateway::ApiKey", "Properties": {"Name": "key", "Value": KEY, "Enabled": True}},
+        "Plan": {
+            "Type": "AWS::ApiGateway::UsagePlan",
+            "DependsOn": "Deployment",
+            "Properties": {
+                "ApiStages": [{"ApiId": {"Ref": "Api"}, "Stage": "v1"}],
+                "Throttle": {"RateLimit": 0.001, "BurstLimit": 2},
+            },
+        },
+        "PlanKey": {
+            "Type": "AWS::ApiGateway::UsagePlanKey",
+            "Properties": {"KeyId": {"Ref": "Key"}, "KeyType": "API_KEY", "UsagePlanId": {"Ref": "Plan"}},
+        },
+    }
+    resources["Api"]["Properties"]["ApiKeySourceType"] = "AUTHORIZER"
+    resources["Post"]["Properties"] |= {
+        **{"AuthorizationType": "CUSTOM", "AuthorizerId": {"Ref": "Authorizer"}, "ApiKeyRequired": True}
+    }
+    return json.dumps(template)
+
+
+def test_an_api_may_take_its_key_from_an_authorizer_and_counts_by_it(system: LocalSettings, aws: Any) -> None:
+    with deployed(aws, "guarded", guarded()) as stacks:
+        api_id = stacks.describe_stacks(StackName="guarded")["Stacks"][0]["Outputs"][0]["OutputValue"]
+
+        def status(**headers: str) -> int:
+            sent = {name.replace("_", "-"): value for name, value in headers.items()}
+            return send(system, api_id, "size", b"ab", "image/png", sent)[0]
+
+        assert status() == status(authorization="Bearer another") == status(x_api_key=KEY) == 403
+        assert [status(authorization=f"Bearer {KEY}") for _ in range(3)] == [200, 200, 429]
+
+
+def send(
+    system: LocalSettings, api_id: str, path: str, body: bytes, content_type: str, headers: dict[str, str]
+) -> tuple[int, Any]:
+    """The status and the JSON that is answered, None where there is none."""
+    url = f"{system.endpoint_url}/_aws/execute-api/{api_id}/v1/{path}"
+    request = urllib.request.Request(url, body, {"content-type": content_type, **headers})
+    try:
+        with urllib.request.urlopen(request, timeout=40) as response:
+            return response.status, json.loads(response.read() or b"null")
+    except urllib.error.HTTPError as error:
+        return error.code, json.load(error)
+
+
 @pytest.fixture
 def post(system: LocalSettings, aws: Any) -> Iterator[Any]:
     """Posts to the API of the template above; answers with status and JSON, None where there is none."""
     with deployed(aws, "api", api()) as stacks:
         api_id = stacks.describe_stacks(StackName="api")["Stacks"][0]["Outputs"][0]["OutputValue"]
 
-        def send(path: str, body: bytes = b"", content_type: str = "image/png") -> tuple[int, Any]:
-            url = f"{system.endpoint_url}/_aws/execute-api/{api_id}/v1/{path}"
-            request = urllib.request.Request(url, body, {"content-type": content_type})
-            try:
-                with urllib.request.urlopen(request, timeout=40) as response:
-                    return response.status, json.loads(response.read() or b"null")
-            except urllib.error.HTTPError as error:
-                return error.code, json.load(error)
-
-        yield send
+        yield lambda path, body=b"": send(system, api_id, path, body, "image/png", {})
 
 
 @pytest.mark.parametrize("path", ["raise", "malformed"])

@@ -1,15 +1,17 @@
 """The CLI itself runs: node from the wheel, the package from node_modules, the environment of local mode."""
 
+import json
 import os
 import socket
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from local import cdk
-from local.settings import PROCESS_MARK, LocalError, LocalSettings
+from local.settings import CONTEXT, PROCESS_MARK, LocalError, LocalSettings
 
 
 @pytest.fixture(autouse=True)
@@ -30,6 +32,19 @@ def test_a_failed_command_shows_the_telling_lines_and_names_the_log(settings: Lo
     assert "ValueError: stage must be dev or prod" in str(failure.value)
     assert "all is well" not in str(failure.value)
     assert str(settings.cdk_log) in str(failure.value)
+
+
+def test_local_mode_has_a_context_of_its_own_and_what_is_asked_for_comes_first(
+    settings: LocalSettings, tmp_path: Path
+) -> None:
+    (tmp_path / "node_modules").symlink_to(settings.repository / "node_modules")
+    (tmp_path / "app.sh").write_text('echo "$CDK_CONTEXT_JSON" > context.json\nexit 1\n')
+    (tmp_path / "cdk.json").write_text('{"app": "sh app.sh"}')
+    with pytest.raises(LocalError):
+        cdk.synth(replace(settings, repository=tmp_path), ["throttling_burst=7", "auth=none"])
+    context = json.loads((tmp_path / "context.json").read_text())
+    known = {**CONTEXT, "throttling_burst": "7", "auth": "none"}
+    assert {name: context[name] for name in known} == known
 
 
 def test_a_command_ends_soon_after_the_emulator_it_talks_to(settings: LocalSettings) -> None:

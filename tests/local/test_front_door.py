@@ -152,7 +152,8 @@ def test_a_bucket_that_lets_a_page_in_is_no_way_to_another_service(system: Local
     s3.create_bucket(Bucket="open")
     rule = {"AllowedOrigins": ["*"], "AllowedMethods": ["GET", "POST", "PUT"], "AllowedHeaders": ["*"]}
     s3.put_bucket_cors(Bucket="open", CORSConfiguration={"CORSRules": [rule]})
-    assert "a page of" not in ask(system, "/open/key", Origin=STRANGER).text
+    for page in (FRONT_END, "https://127.0.0.1:8443"):
+        assert "a page of" not in ask(system, "/open/key", Origin=page).text
     scope = (
         "AWS4-HMAC-SHA256 Credential=000000000000/20261128/us-east-1/{}/aws4_request, SignedHeaders=host, Signature=0"
     )
@@ -163,9 +164,18 @@ def test_a_bucket_that_lets_a_page_in_is_no_way_to_another_service(system: Local
         {"X_Amz_Target": "DynamoDB_20120810.ListTables"},
         {"Content_Type": "application/x-www-form-urlencoded"},
     ):
-        refused = ask(system, "/open/key", "POST", Origin=STRANGER, **headers)
+        refused = ask(system, "/open/key", "POST", Origin=FRONT_END, **headers)
         assert (refused.status, "a page of" in refused.text) == (403, True), headers
-    assert "a page of" in ask(system, "/open?Action=ListStacks&Version=2010-05-15", "POST", Origin=STRANGER).text
+    assert "a page of" in ask(system, "/open?Action=ListStacks&Version=2010-05-15", "POST", Origin=FRONT_END).text
+
+
+@pytest.mark.parametrize("origin", [STRANGER, "null", "https://localhost.example.com", "http://[::1"])
+def test_everybodys_pages_are_those_of_this_machine(system: LocalSettings, aws: Any, origin: str) -> None:
+    s3 = aws("s3")
+    s3.create_bucket(Bucket="everybodys")
+    rule = {"AllowedOrigins": ["*"], "AllowedMethods": ["GET"], "AllowedHeaders": ["*"]}
+    s3.put_bucket_cors(Bucket="everybodys", CORSConfiguration={"CORSRules": [rule]})
+    assert "a page of" in ask(system, "/everybodys/key", Origin=origin).text
 
 
 PAGE = """<!doctype html><title>harmless</title><pre id="out">…</pre><script>

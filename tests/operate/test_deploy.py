@@ -201,7 +201,7 @@ def test_a_knob_that_is_new_or_stays_stops_nothing(deploys: Deploy, cloud: Cloud
     cloud.deployed(json.dumps({"auth": "iam"}))
     assert deploys("auth=iam", "throttling_burst=7") == 0
     told = capsys.readouterr().out
-    assert "  throttling_burst: 20 is deployed, this sets 7" in told and "auth:" not in told
+    assert "  throttling_burst: 50 is deployed, this sets 7" in told and "auth:" not in told
 
 
 def test_why_it_failed_is_told_at_once(deploys: Deploy, cloud: Cloud, capsys: Any) -> None:

@@ -168,7 +168,7 @@ def test_the_command_line_comes_before_the_file(tmp_path: Path) -> None:
 
 def test_a_configuration_tells_what_differs_from_the_defaults_and_nothing_else() -> None:
     assert StageConfig(stage="dev").configuration == "{}"
-    config = StageConfig(stage="bob", spot=True, cors_origins=("*",), auth="iam", throttling_burst=20)
+    config = StageConfig(stage="bob", spot=True, cors_origins=("*",), auth="iam", throttling_burst=50)
     assert config.configuration == '{"auth":"iam","cors_origins":["*"],"spot":true}'
 
 
@@ -179,7 +179,7 @@ def test_a_deployment_tells_what_it_would_take_back() -> None:
         cors_origins=("https://a.example",),
         data_bucket="our-data",
         spot=True,
-        throttling_rate_rps=10,
+        throttling_rate_rps=50,
     )
     assert StageConfig(stage="dev", spot=True).changes_from(deployed.configuration) == [
         "endpoint_instance_type: ml.g4dn.xlarge is deployed, this sets ml.c7i.xlarge",

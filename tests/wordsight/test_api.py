@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 
 from contract.forms import read_fields
-from contract.limits import MAX_IMAGES, MAX_INLINE_IMAGE_BYTES, MAX_INVOCATION_BYTES
-from contract.routes import API_KEY_HEADER
+from contract.limits import API_KEY_HEADER, MAX_IMAGES, MAX_INLINE_IMAGE_BYTES, MAX_INVOCATION_BYTES
 from wordsight.api import MAX_ATTEMPTS, Api, CommandError, RefusedError, connect, image_chunks, image_source
 
 Answers = list[tuple[int, dict[str, str], bytes]]

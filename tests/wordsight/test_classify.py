@@ -2,8 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from contract.limits import MAX_IMAGES
-from contract.routes import API_KEY_HEADER
+from contract.limits import API_KEY_HEADER, MAX_IMAGES
 from tests.lambdas.sagemaker import JPEG_START
 from tests.wordsight.conftest import KEY, Shell, System
 

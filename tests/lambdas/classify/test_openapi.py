@@ -1,6 +1,9 @@
 import base64
 import json
 import re
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -8,17 +11,18 @@ from jsonschema import Draft202012Validator
 from openapi_spec_validator import validate
 
 from contract.idempotency import IDEMPOTENCY_HEADER
-from contract.problems import Problem
+from contract.limits import API_KEY_HEADER
+from contract.problems import PROBLEMS, Problem
 from contract.questions import Parameters
 from contract.requests import EXAMPLE_IMAGE_BASE64, parse_request
 from contract.routes import (
-    API_KEY_HEADER,
     CLASSIFY,
     DELETE_ANNOTATION,
     DELETE_TASK,
     EMBED,
     ERASE_IMAGE,
     LIST_ANNOTATIONS,
+    POST_ANNOTATIONS,
     PROMOTE_MODEL,
     PUT_ANNOTATION,
     PUT_TASK,
@@ -30,6 +34,7 @@ from lambdas.classify import openapi
 from tests.lambdas.classify.test_main import ENCODINGS, JPEG, classify_list, post
 from tests.lambdas.conftest import Call
 from tests.lambdas.gateway import event, proxy_event
+from tests.node import NODE
 
 DOCUMENT = openapi.document()
 EXAMPLES = [
@@ -53,12 +58,94 @@ def test_it_is_valid_openapi_3_1():
 def test_every_route_is_described(route: Route):
     operation = DOCUMENT["paths"][route.path][route.method.lower()]
     assert operation["summary"] == route.summary
-    assert operation["security"] == ([] if route.open else [{"api_key": []}])
+    assert operation["security"] == ([] if route.open else [{"api_key": []}, {"bearer": []}])
+    (tag,) = operation["tags"]
+    assert tag in openapi.TAGS and operation["description"]
     assert sum(len(methods) for methods in DOCUMENT["paths"].values()) == len(ROUTES)
 
 
 def test_the_key_goes_where_the_route_table_says():
     assert DOCUMENT["components"]["securitySchemes"]["api_key"]["name"] == API_KEY_HEADER
+
+
+def test_no_linter_finds_anything(tmp_path: Path):
+    (tmp_path / "openapi.json").write_text(json.dumps(DOCUMENT))
+    script = Path(__file__).with_name("lint.mjs")
+    done = subprocess.run([NODE, script, tmp_path / "openapi.json"], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, ""), done.stdout + done.stderr
+    broken = {**DOCUMENT, "info": {"title": "Wordsight", "version": "v1"}}
+    (tmp_path / "openapi.json").write_text(json.dumps(broken))
+    done = subprocess.run([NODE, script, tmp_path / "openapi.json"], capture_output=True, text=True, check=False)
+    assert "info-license" in done.stdout
+
+
+def schemas(part: Any, name: str = "document") -> Iterator[tuple[str, dict[str, Any]]]:
+    """Every object of the document that is not an example, by the name under which it is."""
+    if isinstance(part, dict):
+        yield name, part
+        for key, value in part.items():
+            if key not in ("example", "examples"):
+                yield from schemas(value, key)
+    elif isinstance(part, list):
+        for each in part:
+            yield from schemas(each, name)
+
+
+def test_every_field_and_every_parameter_is_described():
+    parts = list(schemas(DOCUMENT))
+    fields = [(name, field) for _, part in parts for name, field in part.get("properties", {}).items()]
+    assert len(fields) > 200
+    assert [name for name, field in fields if not field.get("description")] == []
+    assert [name for name, schema in DOCUMENT["components"]["schemas"].items() if not schema.get("description")] == []
+    described = [each for _, part in parts for each in part.get("parameters", []) if isinstance(each, dict)]
+    assert [each["name"] for each in described if not each["description"]] == []
+
+
+def test_a_client_is_told_no_default_that_it_would_send():
+    assert [name for name, part in schemas(DOCUMENT) if "default" in part] == []
+    hypothesis = DOCUMENT["components"]["schemas"]["Parameters"]["properties"]["hypothesis_template"]
+    assert hypothesis["description"].endswith('Default: ["This is a photo of {}."]')
+
+
+def test_an_image_is_a_binary_string_wherever_it_is_no_json():
+    for route in (CLASSIFY, EMBED, POST_ANNOTATIONS):
+        content = DOCUMENT["paths"][route.path]["post"]["requestBody"]["content"]
+        image = content["multipart/form-data"]["schema"]["properties"]["image"]["items"]
+        for schema in (image, content["image/*"]["schema"], content["application/octet-stream"]["schema"]):
+            assert (schema["type"], schema["format"]) == ("string", "binary")
+
+
+def test_what_may_be_left_out_may_be_null_in_json_and_never_in_a_query():
+    fields = DOCUMENT["components"]["schemas"]["Parameters"]["properties"]
+    assert all({"type": "null"} in field["anyOf"] for field in fields.values())
+    assert all("null" not in json.dumps(each.get("schema", {})) for each in parameters(CLASSIFY).values())
+
+
+def test_every_answer_has_an_example_that_conforms():
+    shown = 0
+    for methods in DOCUMENT["paths"].values():
+        for operation in methods.values():
+            for status, response in operation["responses"].items():
+                for media_type, content in response.get("content", {}).items():
+                    if media_type == "application/json" and "$ref" in content["schema"]:
+                        schema = content["schema"]["$ref"].rpartition("/")[2]
+                        assert conforms(content["example"], schema), (operation["operationId"], status)
+                        shown += 1
+    assert shown > len(ROUTES) * 0.8
+
+
+def test_every_kind_of_problem_has_an_example():
+    responses = DOCUMENT["components"]["responses"]
+    values = [
+        example["value"]
+        for response in responses.values()
+        for example in response["content"]["application/problem+json"]["examples"].values()
+    ]
+    assert {value["status"] for value in values} == PROBLEMS.keys()
+    assert all(conforms(value, "Problem") for value in values)
+    for route in ROUTES:
+        answered = DOCUMENT["paths"][route.path][route.method.lower()]["responses"]
+        assert {answered[kind]["$ref"].rpartition("/")[2] for kind in ("4XX", "5XX")} == responses.keys()
 
 
 def parameters(route: Route) -> dict[str, Any]:
@@ -93,7 +180,7 @@ def test_who_may_change_a_state_is_told_its_etag():
 
 
 def test_its_server_is_wherever_it_is_served():
-    assert DOCUMENT["servers"] == [{"url": "."}]
+    assert [server["url"] for server in DOCUMENT["servers"]] == ["."]
 
 
 @pytest.mark.parametrize("route", [CLASSIFY, EMBED], ids=lambda route: route.path)
@@ -154,6 +241,7 @@ def test_answers_about_what_is_kept_are_what_it_says(annotate: Call):
 def test_every_operation_has_a_name_of_its_own_and_describes_its_paths_parameters():
     operations = [(path, each) for path, methods in DOCUMENT["paths"].items() for each in methods.values()]
     names = [operation["operationId"] for _, operation in operations]
+    assert {"classify", "list_tasks", "put_task", "start_training", "promote_model", "get_health"} <= set(names)
     assert len(set(names)) == len(names) == len(ROUTES)
     for path, operation in operations:
         described = {each["name"] for each in operation.get("parameters", []) if each["in"] == "path"}

@@ -2,8 +2,8 @@ import base64
 import hashlib
 import re
 
-from contract.limits import MAX_INLINE_IMAGE_BYTES
-from contract.routes import API_KEY_HEADER, CLASSIFY, OPENAPI
+from contract.limits import API_KEY_HEADER, MAX_INLINE_IMAGE_BYTES
+from contract.routes import CLASSIFY, OPENAPI
 from lambdas.classify import page
 from tests.lambdas.conftest import Call
 from tests.lambdas.gateway import event

@@ -1,6 +1,13 @@
 from contract.limits import API_TIMEOUT_S, LAMBDA_TIMEOUT_S, WORKER_MAX_ATTEMPTS, WORKER_READ_TIMEOUT_S
 from contract.routes import ROUTES
-from lambdas.settings import AnnotateSettings, BatchSettings, ClassifySettings, ImporterSettings, ManageSettings
+from lambdas.settings import (
+    AnnotateSettings,
+    BatchSettings,
+    ClassifySettings,
+    ImporterSettings,
+    ManageSettings,
+    Variables,
+)
 from tests.contract.test_limits import longest_call_s
 from tests.stacks.conftest import ACCOUNT, ARTIFACTS, DATA, ENDPOINT, SERVING_STACK, Assembly, flat, granted
 
@@ -11,7 +18,12 @@ def test_there_is_one_function_for_every_module_that_routes_name_and_no_other(de
         for id, each in dev.api.of_type("AWS::Lambda::Function").items()
         if not id.startswith(("Imports", "Batches"))
     }
-    assert handlers == {f"lambdas.{route.function}.main.handler" for route in ROUTES}
+    functions = {"authorize", *(route.function for route in ROUTES)}
+    assert handlers == {f"lambdas.{function}.main.handler" for function in functions}
+
+
+def test_who_finds_the_key_may_do_nothing(dev: Assembly) -> None:
+    assert granted(dev.api, "Authorize") == {}
 
 
 def test_who_classifies_may_ask_one_endpoint_and_read_uploads_and_tasks_and_nothing_else(dev: Assembly) -> None:
@@ -51,6 +63,7 @@ def test_its_environment_is_what_it_reads(prod: Assembly) -> None:
 
 
 SETTINGS = {
+    "authorize": Variables,
     "classify": ClassifySettings,
     "annotate": AnnotateSettings,
     "manage": ManageSettings,
@@ -61,9 +74,9 @@ SETTINGS = {
 
 def test_every_function_is_told_what_it_reads(dev: Assembly) -> None:
     for function in dev.api.of_type("AWS::Lambda::Function").values():
-        settings = SETTINGS[function["Properties"]["Handler"].split(".")[1]]
-        told = function["Properties"]["Environment"]["Variables"].keys()
-        assert told == {field.alias for field in settings.model_fields.values()}
+        module = function["Properties"]["Handler"].split(".")[1]
+        told = function["Properties"].get("Environment", {"Variables": {}})["Variables"].keys()
+        assert told == {field.alias for field in SETTINGS[module].model_fields.values()}
 
 
 def test_each_step_gives_up_before_the_one_that_waits_for_it(dev: Assembly) -> None:

@@ -35,9 +35,8 @@ def answering(assembly: Assembly) -> dict[str, Resource]:
 
 
 def auth(method: dict[str, object]) -> str:
-    return (
-        "api_key" if method["ApiKeyRequired"] else {"AWS_IAM": "iam", "NONE": "none"}[str(method["AuthorizationType"])]
-    )
+    assert method["ApiKeyRequired"] is (method["AuthorizationType"] == "CUSTOM")
+    return {"CUSTOM": "api_key", "AWS_IAM": "iam", "NONE": "none"}[str(method["AuthorizationType"])]
 
 
 def test_the_api_has_exactly_the_routes_of_the_table(dev: Assembly) -> None:
@@ -55,7 +54,8 @@ def test_every_route_leads_to_its_function(dev: Assembly) -> None:
 def test_the_api_may_call_every_function(dev: Assembly) -> None:
     permissions = dev.api.of_type("AWS::Lambda::Permission").values()
     called = {flat(each["Properties"]["FunctionName"]).removesuffix(".Arn}").removeprefix("${") for each in permissions}
-    assert called == answering(dev).keys()
+    (authorize,) = (id for id in dev.api.of_type("AWS::Lambda::Function") if id.startswith("Authorize"))
+    assert called == answering(dev).keys() | {authorize}
 
 
 @pytest.mark.parametrize("mode", ["api_key", "iam", "none"])
@@ -65,6 +65,18 @@ def test_open_routes_are_open_and_all_others_follow_the_auth_mode(synthesize: Sy
         assert auth(found[route.method, route.path]) == ("none" if route.open else mode), route.path
 
 
+def test_a_key_comes_from_the_authorizer_which_is_asked_about_every_request(dev: Assembly) -> None:
+    assert dev.api.the("AWS::ApiGateway::RestApi")["ApiKeySourceType"] == "AUTHORIZER"
+    (authorizer,) = dev.api.of_type("AWS::ApiGateway::Authorizer")
+    guarded = [method for method in methods(dev).values() if auth(method) == "api_key"]
+    assert {flat(method["AuthorizerId"]) for method in guarded} == {f"${{{authorizer}}}"}
+    properties = dev.api.the("AWS::ApiGateway::Authorizer")
+    # What is remembered would be looked up by all of the headers: who sends one of two would be a 401.
+    assert (properties["Type"], properties["AuthorizerResultTtlInSeconds"]) == ("REQUEST", 0)
+    assert properties["IdentitySource"] == ""
+    assert "${AuthorizeFunction" in flat(properties["AuthorizerUri"])
+
+
 def test_only_the_api_key_mode_makes_a_key(synthesize: Synthesize, dev: Assembly) -> None:
     assert dev.api.outputs["ApiKeyId"].startswith("${ApiKey")
     for mode in ("iam", "none"):
@@ -72,6 +84,8 @@ def test_only_the_api_key_mode_makes_a_key(synthesize: Synthesize, dev: Assembly
         assert "ApiKeyId" not in api.outputs
         assert not api.of_type("AWS::ApiGateway::ApiKey")
         assert not api.of_type("AWS::ApiGateway::UsagePlan")
+        assert not api.of_type("AWS::ApiGateway::Authorizer")
+        assert "ApiKeySourceType" not in api.the("AWS::ApiGateway::RestApi")
 
 
 def test_the_keys_value_is_nowhere_in_the_template(dev: Assembly) -> None:
@@ -88,7 +102,7 @@ def test_the_stage_and_the_plan_are_throttled(tuned: Assembly) -> None:
 
 def test_images_and_forms_arrive_as_they_were_sent_and_json_as_text(dev: Assembly) -> None:
     types = dev.api.the("AWS::ApiGateway::RestApi")["BinaryMediaTypes"]
-    assert types == ["image/*", "multipart/form-data", "application/octet-stream"]
+    assert types == ["image/*", "multipart/form-data", "application/octet-stream", "application/x-image"]
 
 
 def test_the_api_is_regional_and_waits_longer_than_the_function_runs(dev: Assembly) -> None:
@@ -174,7 +188,7 @@ def test_a_preflight_request_needs_neither_key_nor_signature(prod: Assembly) -> 
 
 def test_browsers_may_send_conditions_and_idempotency_keys_and_read_etags(prod: Assembly) -> None:
     preflight = json.dumps(methods(prod)["OPTIONS", "/tasks/{task}"])
-    for header in ("if-match", "if-none-match", "idempotency-key", "x-api-key", "etag"):
+    for header in ("if-match", "if-none-match", "idempotency-key", "x-api-key", "authorization", "user-agent", "etag"):
         assert re.search(rf"\b{header}\b", preflight), header
 
 
@@ -272,7 +286,7 @@ def test_a_caller_who_is_too_fast_is_told_when_to_come_back(dev: Assembly) -> No
 
 def test_a_caller_who_is_too_fast_is_told_what_is_counted(dev: Assembly, prod: Assembly) -> None:
     """API Gateway throttles each method of a stage, and with a usage plan each key."""
-    counted = "more than 10 requests per second to one route or with one API key: "
+    counted = "more than 50 requests per second to one route or with one API key: "
     assert body(responses(dev)["THROTTLED"])["detail"].startswith(counted)
     signed = body(responses(prod)["THROTTLED"])["detail"]
     assert signed.startswith("more than 50 requests per second to one route: ")

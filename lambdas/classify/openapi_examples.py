@@ -1,0 +1,193 @@
+"""What the OpenAPI document says of each operation beside the route table: what it does, and an answer of it."""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from contract import problems, routes
+from contract.limits import MAX_INLINE_IMAGE_BYTES
+from contract.questions import Task
+
+SHA256 = "9b2c7d1f0a4e5c6b8d7f3a2e1c0b9d8f7e6a5c4b3d2e1f0a9b8c7d6e5f4a3b2c"
+REQUEST_ID = "5f6f0a52-4c1b-4a4e-9c0e-6a1f5a1f0c55"
+CREATED = "2026-11-28T10:00:00+00:00"
+_ID = "20261128100000-1a2b3c"
+_ANNOTATION = SHA256[:24] + "0f1e2d3c4b5a"
+_HASH = "e0f0f8fcfe" * 40
+_MODEL = "s3://artifacts-bucket/models/wordsight-dev-20261128100000-1a2b3c/"
+_VERSION = f"wordsight-dev-{_ID}"
+
+_annotation = {
+    **{"id": _ANNOTATION, "dataset": "shapes", "image": SHA256, "perceptual_hash": _HASH, "created": CREATED},
+    **{"source": "api", "sentences": ["a red square"], "label": "red", "task": "colour", "split": None},
+}
+_import = {
+    **{"id": _ID, "created": CREATED, "updated": "2026-11-28T10:00:09+00:00", "state": "done", "reason": None},
+    **{"dataset": "pets", "records": 1200, "stored": 1199, "problem_records": 1},
+    "problems": [
+        {
+            "place": "uploads/pets/metadata.jsonl:17",
+            "problem": problems.UnprocessableImage("the image is not one: send a JPEG, PNG or WebP").body(),
+        }
+    ],
+    **{"problems_s3_prefix": f"imports/{_ID}/", "layout": "jsonl: metadata.jsonl names images that are there"},
+    **{"left_out": {"hidden files": 3}, "notes": {}, "ignored_fields": {"weight": 1200}},
+}
+_gate = {"passed": True, "reasons": [], "figures": {"accuracy": 0.947, "base_accuracy": 0.07}}
+_promotion = {
+    **{"id": _ID, "version": _VERSION, "artifact_s3_uri": _MODEL, "served_version": _VERSION, "created": CREATED},
+    **{"state": "requested", "reason": None, "previous_s3_uri": None},
+}
+_training = {
+    **{"id": _ID, "created": CREATED, "version": _VERSION, "dataset": "pets", "base_version": "base"},
+    **{"base_s3_uri": "s3://artifacts-bucket/models/none/", "hyperparameters": {"epochs": "5"}, "promote": "manual"},
+    **{"max_runtime_s": 3600, "spot": False, "state": "training", "status": "Training", "step": 120, "steps": 300},
+    **{"metrics": {"train:loss": 0.41}, "gate": None, "promotion": None, "reason": None},
+}
+_summary = {
+    **{"version": _VERSION, "parent": "base", "created": CREATED, "source": "training", "dataset": "pets"},
+    **{"artifact_s3_uri": _MODEL, "gate": _gate, "live": False},
+}
+_model = {
+    **_summary,
+    **{"served_version": _VERSION, "training": _ID, "data_digest": SHA256, "image": None, "git_revision": None},
+    **{"metrics": {"accuracy": 0.947}, "promotion": None},
+}
+_batch = {
+    **{"id": _ID, "created": CREATED, "state": "running", "reason": None, "s3_prefix": "collections/welds/"},
+    **{"s3_key": None, "images": 10_000, "done_images": 1500, "results": 1499, "problems": 1, "shards": 20},
+    **{"done_shards": 3, "results_s3_prefix": f"batches/{_ID}/results/"},
+    **{"problems_s3_prefix": f"batches/{_ID}/problems/"},
+}
+_weather = Task.EXAMPLES["weather"]
+
+
+class Described(NamedTuple):
+    """What an operation does, for people, and what it answers, None where that has no body."""
+
+    does: str
+    answer: Any = None
+
+
+DESCRIBED: Mapping[routes.Route, Described] = {
+    routes.CLASSIFY: Described(
+        "Scores each label by how well it fits the image. Several questions of one image are asked with `tasks`, "
+        "several images with a list; the answer has the same shape.",
+        [{"label": "a red square", "score": 0.987}, {"label": "a blue square", "score": 0.013}],
+    ),
+    routes.EMBED: Described(
+        "Answers with CLIP's vectors, whose products are similarities of images and texts.",
+        {"images": [[0.6, 0.8]], "texts": [[0.8, 0.6]]},
+    ),
+    routes.HEALTH: Described(
+        "Tells whether the model can be asked now.", {"status": "InService", "endpoint": "wordsight-dev"}
+    ),
+    routes.OPENAPI: Described("Answers with this document.", {"openapi": "3.1.0", "info": {"title": "Wordsight"}}),
+    routes.PAGE: Described(
+        "Answers with one page of HTML, which asks this API.", "<!doctype html><title>Wordsight</title>"
+    ),
+    routes.LIST_TASKS: Described(
+        "Lists saved tasks by name.",
+        {
+            "tasks": [
+                {
+                    **{"name": "weather", "etag": "0f1e2d3c", "labels": 2, "multi_label": True},
+                    "description": _weather["description"],
+                }
+            ],
+            "next": None,
+        },
+    ),
+    routes.GET_TASK: Described("Answers with what can be edited and put back.", _weather),
+    routes.PUT_TASK: Described("Keeps a question under a name, by which `task` asks it from then on.", _weather),
+    routes.DELETE_TASK: Described("Forgets a task. Requests that name it are a 404 from then on."),
+    routes.UPLOAD: Described(
+        "Answers with forms that send images straight to the bucket, for images too large for the API. They are kept "
+        "for a day.",
+        {
+            "uploads": [
+                {
+                    "url": "https://data-bucket.s3.us-east-1.amazonaws.com/",
+                    "fields": {"key": "uploads/1a2b3c", "policy": "eyJleHBpcmF0aW9uIjogIi4uLiJ9"},
+                    **{"s3_key": "uploads/1a2b3c", "max_bytes": 24_000_000, "expires_in_s": 900},
+                }
+            ]
+        },
+    ),
+    routes.POST_ANNOTATIONS: Described(
+        "Keeps what is true of images: sentences, a label, or both. The same annotation sent twice is one record.",
+        {"id": _ANNOTATION, "dataset": "shapes", "image": SHA256, "new": True},
+    ),
+    routes.LIST_ANNOTATIONS: Described(
+        "Lists a dataset's annotations by id, and on the first page how many there are of each split and label.",
+        {
+            "annotations": [_annotation],
+            "next": None,
+            "counts": {"records": 1, "counted": 1, "splits": {"": 1}, "labels": {"colour": {"red": 1}}},
+        },
+    ),
+    routes.ERASE_IMAGE: Described(
+        "Forgets an image with everything that was said of it in any dataset, former versions included.",
+        {"image": SHA256, "annotations": 2},
+    ),
+    routes.GET_ANNOTATION: Described("Answers with one record.", _annotation),
+    routes.PUT_ANNOTATION: Described("Puts another saying in the place of one; its image stays.", _annotation),
+    routes.DELETE_ANNOTATION: Described("Forgets one record."),
+    routes.POST_IMPORT: Described(
+        "Begins to read uploaded lines, tables or folders. `GET /annotations/imports/{id}` tells how far it is.",
+        {**_import, "state": "running", "records": 0, "stored": 0, "problem_records": 0, "problems": []},
+    ),
+    routes.GET_IMPORT: Described("Tells how far it is, and what was left out and why.", _import),
+    routes.START_TRAINING: Described(
+        "Begins to fine-tune a model on a dataset of annotations. `GET /trainings/{training}` tells how it is.",
+        {**_training, "state": "queued", "status": None, "step": None, "steps": None, "metrics": {}},
+    ),
+    routes.LIST_TRAININGS: Described("Lists trainings by age.", {"trainings": [_training], "next": None}),
+    routes.GET_TRAINING: Described("Tells state, step and metrics, and in the end what became of it.", _training),
+    routes.STOP_TRAINING: Described(
+        "Stops the training job, whose last checkpoint is kept.", {**_training, "state": "stopped"}
+    ),
+    routes.LIST_MODELS: Described(
+        "Lists all versions that can be promoted.",
+        {"models": [_summary], "live_s3_uri": _MODEL, "rolling_out": None},
+    ),
+    routes.GET_MODEL: Described("Answers with origin, verdict and figures of a version.", _model),
+    routes.ADD_MODEL: Described(
+        "Registers a checkpoint of Hugging Face's format that lies in the artifacts bucket, once it was checked.",
+        {**_model, "parent": None, "source": "import", "training": None, "dataset": None, "gate": None},
+    ),
+    routes.PROMOTE_MODEL: Described(
+        "Updates the endpoint to a version, blue/green, asks it, and goes back if its answers are wrong.", _promotion
+    ),
+    routes.START_BATCH: Described(
+        "Begins to classify all images under a prefix of the data bucket, or those that a file names.",
+        {**_batch, "state": "planning", "images": None, "done_images": 0, "results": 0, "problems": 0, "shards": None},
+    ),
+    routes.LIST_BATCHES: Described("Lists batches by age.", {"batches": [_batch], "next": None}),
+    routes.GET_BATCH: Described(
+        "Tells how many images are done, and where in the bucket the answers are, one JSON line per image.", _batch
+    ),
+    routes.STOP_BATCH: Described("Stops after the images that are being classified.", {**_batch, "state": "stopped"}),
+    routes.RESUME_BATCH: Described("Classifies the images that have no answer yet.", _batch),
+}
+
+REFUSED: Mapping[str, problems.ProblemError] = {
+    "bad_request": problems.BadRequest('candidate_labels is missing: give at least two, such as ["cat", "dog"]'),
+    "forbidden": problems.Forbidden("the API key is missing or wrong: send it as x-api-key"),
+    "not_found": problems.NotFound("there is no task 'weather': GET /tasks lists them"),
+    "conflict": problems.Conflict("a promotion is under way: wait until it has ended"),
+    "precondition_failed": problems.PreconditionFailed("somebody has changed it: read it again"),
+    "payload_too_large": problems.PayloadTooLarge(
+        f"5,000,000 bytes of images, at most {MAX_INLINE_IMAGE_BYTES:,} are allowed in one request"
+    ),
+    "unsupported_media_type": problems.UnsupportedMediaType("no content-type, allowed is application/json"),
+    "unprocessable_image": problems.UnprocessableImage("the image is not one: send a JPEG, PNG or WebP"),
+    "too_many_requests": problems.TooManyRequests("slow down and try again", retry_after_s=1),
+}
+"""A problem of each kind that a caller can mend, by its name in the document."""
+FAILED: Mapping[str, problems.ProblemError] = {
+    "internal_error": problems.InternalError("something failed on our side: quote the request id"),
+    "bad_gateway": problems.BadGateway("the model failed: try again"),
+    "service_unavailable": problems.ServiceUnavailable("the endpoint is busy: try again", retry_after_s=1),
+    "gateway_timeout": problems.GatewayTimeout("the answer took too long: send fewer images or labels"),
+}
+"""The same of those that a caller can't mend."""
