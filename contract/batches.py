@@ -24,11 +24,19 @@ COLLECTIONS_PREFIX = "collections/"
 """Where in the data bucket images can be put that are to stay: uploads are gone after a day."""
 SOURCE_PREFIXES = (UPLOADS_PREFIX, COLLECTIONS_PREFIX, IMAGES_PREFIX)
 
+LINE = '{"s3_key": "collections/1.jpg", "name": "welds/1.jpg"}'
+"""Of a manifest."""
+
 SHARD_IMAGES = 500
 """What one worker classifies: few enough for its 15 minutes even where the model answers one image per second."""
 MAX_BATCH_IMAGES = 10_000_000
 """So that the numbers of all shards fit into one state's input, which Step Functions limits to 256 KiB."""
 MAX_LISTED_BATCHES = 50
+MAX_LISTED_SHARDS = 100
+"""Whose files are named by one GET /batches/{batch}/files."""
+FILES_EXPIRE_IN_S = 900
+MAX_NAME_CHARS = 1_024
+"""Of what a manifest calls an image; what is longer is cut."""
 
 _SHARD_DIGITS = 6
 _DONE = re.compile(rf"(\d{{{_SHARD_DIGITS}}})-(\d+)-(\d+)")
@@ -38,7 +46,10 @@ class BatchBody(Strict):
     """The JSON body of POST /batches: where the images are, and what is asked of each."""
 
     s3_prefix: S3Key | None = Field(default=None, description="Every object whose key begins with it")
-    s3_key: S3Key | None = Field(default=None, description='JSON lines such as {"s3_key": "collections/1.jpg"}')
+    s3_key: S3Key | None = Field(
+        default=None,
+        description=f"JSON lines such as {LINE}; a name stands beside the answer, too",
+    )
     task: TaskOrTasks = Field(
         default=None, description="A saved task by its name, or a list of them, instead of parameters"
     )
@@ -106,6 +117,7 @@ class ShardItem(Stored):
     """One image of a shard by its key, or a manifest's line that names none, and why."""
 
     place: str
+    name: str | None = None
     problem: str | None = None
 
 
@@ -126,6 +138,7 @@ class BatchResult(BaseModel):
     """A line of results/: the answer of POST /classify about one image, and which model gave it."""
 
     s3_key: str
+    name: str | None = Field(default=None, description="What the manifest calls it")
     model_version: str
     answer: Any
 
@@ -134,6 +147,7 @@ class BatchProblem(BaseModel):
     """A line of problems/: an image that could not be classified, or a manifest's line, and why."""
 
     place: str
+    name: str | None = Field(default=None, description="What the manifest calls it")
     problem: Problem
 
 
@@ -165,6 +179,15 @@ class BatchView(BaseModel):
     done_shards: int
     results_s3_prefix: str = Field(description="Where in the data bucket the answers are, as JSON lines")
     problems_s3_prefix: str = Field(description="Where the problems are")
+
+
+class BatchFiles(BaseModel):
+    """The answer of GET /batches/{batch}/files: addresses from which the lines of some shards can be had, in order."""
+
+    results: list[str] = Field(description="JSON lines, each the answer about one image")
+    problems: list[str] = Field(description="JSON lines, each the problem of one image")
+    expires_in_s: int = Field(description="So long they can be had from there")
+    next: str | None = Field(description="What to send as `after`; null at the end")
 
 
 class BatchList(BaseModel):
@@ -223,3 +246,12 @@ def done_shards(keys: Iterable[str]) -> dict[int, Done]:
     """What came of the shards whose `done_key` is among `keys`."""
     found = (_DONE.fullmatch(key.rpartition("/")[2]) for key in keys)
     return {int(each[1]): Done(int(each[2]), int(each[3])) for each in found if each}
+
+
+def shard_number(after: str) -> int:
+    """The shard behind which a page of files begins, -1 for the first page. Raises BadRequest."""
+    if not after:
+        return -1
+    if not re.fullmatch(rf"[0-9]{{1,{_SHARD_DIGITS}}}", after):
+        raise BadRequest(f"after is {shorten(after)!r}, allowed: what the page before answered as `next`")
+    return int(after)

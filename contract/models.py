@@ -13,8 +13,13 @@ MODELS_PREFIX = "models/"
 REGISTRY_PREFIX = "registry/"
 PROMOTIONS_PREFIX = "promotions/"
 
+BROUGHT_PREFIX = f"{MODELS_PREFIX}uploads/"
+"""Where in it checkpoints are that were sent through the API: one folder for each POST /models/uploads."""
+
 BASE_VERSION = "base"
 """The checkpoint that is baked into the images: it is always there, and can always be promoted again."""
+UPLOADS_VERSION = "uploads"
+"""Not a version: the path of POST /models/uploads would hide it."""
 NO_MODEL_URI = "s3://none/"
 """Stands for it where an S3 prefix is asked for. Not empty: CDK's own checks put a default where an S3 URI must be."""
 

@@ -11,13 +11,13 @@ from typing import Any, Literal
 
 from contract import annotations
 from contract.answers import Classification, Embeddings, Health
-from contract.batches import MAX_LISTED_BATCHES, BatchBody, BatchList, BatchView
+from contract.batches import MAX_LISTED_BATCHES, MAX_LISTED_SHARDS, BatchBody, BatchFiles, BatchList, BatchView
 from contract.imports import AnnotationImportBody, ImportView
 from contract.models import ImportBody, ModelList, ModelView, PromoteBody, Promotion
 from contract.questions import MAX_LISTED_TASKS, Task, TaskList
 from contract.requests import ClassifyBody, EmbedBody
 from contract.trainings import MAX_LISTED_TRAININGS, TrainingBody, TrainingList, TrainingView
-from contract.uploads import Uploads, UploadsBody
+from contract.uploads import CheckpointUploads, CheckpointUploadsBody, Uploads, UploadsBody
 
 STAGE_NAME = "v1"
 """API Gateway's stage, and so the first segment of every path on AWS."""
@@ -135,6 +135,10 @@ GET_MODEL = Route("GET", "/models/{version}", "One version with its figures", Mo
 ADD_MODEL = Route(
     "POST", "/models", "Bring along a CLIP or SigLIP checkpoint", ModelView, {201: "It is registered"}, ImportBody
 )
+UPLOAD_MODEL = Route(
+    *("POST", "/models/uploads", "Where to send the files of a checkpoint"),
+    *(CheckpointUploads, {201: "One form per file"}, CheckpointUploadsBody),
+)
 PROMOTE_MODEL = Route(
     *("POST", "/models/{version}/promote", "Let a version go live"),
     *(Promotion, {202: "It begins; GET /models/{version} tells how it is"}, PromoteBody | None),
@@ -145,6 +149,11 @@ START_BATCH = Route(
 )
 LIST_BATCHES = Route("GET", "/batches", "The batches, the newest first", BatchList, _PAGE, page=MAX_LISTED_BATCHES)
 GET_BATCH = Route("GET", "/batches/{batch}", "How far a batch is", BatchView, {200: "The batch"})
+GET_BATCH_FILES = Route(
+    *("GET", "/batches/{batch}/files", "Where the answers of a batch can be had"),
+    *(BatchFiles, {200: "A page of them"}),
+    page=MAX_LISTED_SHARDS,
+)
 STOP_BATCH = Route("DELETE", "/batches/{batch}", "Stop a batch", BatchView, {200: "It ends; what is done is kept"})
 RESUME_BATCH = Route(
     *("POST", "/batches/{batch}/resume", "Go on with a batch that failed or stopped"),

@@ -1,14 +1,12 @@
 """The API of a deployed stage, called as its `auth` asks: with its key, or signed with the shell's credentials."""
 
-from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 import boto3
-from botocore.auth import SigV4Auth
-from botocore.awsrequest import AWSRequest
 
 from operate.stage import Stage
-from wordsight.api import Api, Sign
+from wordsight.api import Api
+from wordsight.signing import signed
 
 
 def open_api(stage: Stage) -> Api:
@@ -18,7 +16,8 @@ def open_api(stage: Stage) -> Api:
     url = address(outputs["ApiUrl"], client.meta.endpoint_url)
     if "ApiKeyId" in outputs:
         return Api(url, client.get_api_key(apiKey=outputs["ApiKeyId"], includeValue=True)["value"])
-    return Api(url, key="", sign=signed(client.meta.region_name))  # which an open API does not look at
+    sign = signed(boto3.Session().get_credentials(), client.meta.region_name)  # which an open API does not look at
+    return Api(url, key="", sign=sign)
 
 
 def address(url: str, endpoint_url: str) -> str:
@@ -34,15 +33,3 @@ def address(url: str, endpoint_url: str) -> str:
     if not of_aws or (urlsplit(endpoint_url).hostname or "").endswith(f".{suffix}"):
         return url.rstrip("/")
     return f"{endpoint_url.rstrip('/')}/_aws/execute-api/{api}{output.path}".rstrip("/")
-
-
-def signed(region: str) -> Sign:
-    """Signatures of AWS (SigV4) for API Gateway, with the shell's credentials."""
-    credentials = boto3.Session().get_credentials()
-
-    def sign(method: str, url: str, content: bytes | None, headers: Mapping[str, str]) -> Mapping[str, str]:
-        request = AWSRequest(method, url, data=content, headers=dict(headers))
-        SigV4Auth(credentials, "execute-api", region).add_auth(request)
-        return dict(request.headers.items())
-
-    return sign

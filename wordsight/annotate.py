@@ -12,8 +12,8 @@ from contract.layouts.find import LayoutError
 from contract.layouts.places import Directory, shown
 from contract.layouts.rows import Reading, read_all
 from contract.layouts.said import Fields, Said
-from contract.limits import MAX_INVOCATION_BYTES
-from wordsight.api import Api, CommandError, RefusedError, image_chunks, image_source, read_image
+from wordsight.api import Api, CommandError, RefusedError
+from wordsight.images import image_chunks, image_source, read_image
 from wordsight.terminal import Progress, raw, share_line
 
 _OF_THE_IMAGES = (400, 413, 415, 422)
@@ -86,10 +86,6 @@ def _with_images(found: list[Found], problems: dict[str, list[str]]) -> Iterator
     for each in found:
         try:
             image = read_image(each.path)
-            if len(image) > MAX_INVOCATION_BYTES:
-                raise CommandError(
-                    f"the image has {len(image):,} bytes, at most {MAX_INVOCATION_BYTES:,} are taken: shrink it"
-                )
         except CommandError as error:
             problems[each.place].append(str(error))
         else:

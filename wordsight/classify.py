@@ -1,40 +1,87 @@
 """`classify`: which labels fit these images?"""
 
+import csv
+import sys
 from argparse import ArgumentParser, Namespace
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
-from wordsight.api import Api, CommandError, image_chunks, image_source, read_image
+from contract.layouts.places import shown
+from wordsight.api import Api
+from wordsight.bulk import Failed, Told, add_images, ask_each
+from wordsight.images import find_images
 from wordsight.tasks import add_question, parameters_of
-from wordsight.terminal import bar, raw
+from wordsight.terminal import bar, json_line, raw
+
+Write = Callable[[str, Any], None]
 
 
 def add(parser: ArgumentParser) -> None:
-    parser.add_argument("images", nargs="+", type=Path, metavar="IMAGE")
+    add_images(parser, "+")
     add_question(parser)
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument("--jsonl", action="store_true", help="a line of JSON per image: its path, and answer or error")
+    form.add_argument("--csv", action="store_true", help="a table with a row per image and label")
 
 
 def run(api: Api, arguments: Namespace) -> None:
-    """Print the answers. Raises CommandError after all of them if an image can't be read."""
-    answers: dict[Path, Any] = {}
-    for chunk in image_chunks((path, read_image(path)) for path in arguments.images):
-        asked = {"inputs": [image_source(api, image) for _, image in chunk], "parameters": parameters_of(arguments)}
-        answers |= zip((path for path, _ in chunk), api.ask("POST", "/classify", asked), strict=True)
+    """Print each answer as it comes. Raises CommandError after all of them if an image has none."""
+    found = find_images(arguments.images)
+    question = parameters_of(arguments)
+
+    def ask(patient: Api, images: list[Any]) -> list[Any]:
+        answers: list[Any] = patient.ask("POST", "/classify", {"inputs": images, "parameters": question})
+        return answers
+
+    told = Told(found, arguments)
+    outcomes = told.each(ask_each(api, found.paths, ask))
     if arguments.json:
-        print(raw(list(answers.values())))
+        print(raw([_with_path(path, each) if isinstance(each, Failed) else each for path, each in outcomes]))
     else:
-        print("\n\n".join(f"{path}\n{_rendered(answer)}" for path, answer in answers.items()))
-    if bad := [str(path) for path, answer in answers.items() if _is_problem(answer)]:
-        raise CommandError(f"{len(bad)} of {len(answers)} images were not classified: {', '.join(bad)}")
+        write = _write_line if arguments.jsonl else _table(arguments) if arguments.csv else _write_bars()
+        for path, outcome in outcomes:
+            write(path, outcome)
+            sys.stdout.flush()
+    told.end()
 
 
-def _is_problem(answer: Any) -> bool:
-    return isinstance(answer, dict) and isinstance(answer.get("status"), int)  # by task, every member is a list
+def _with_path(path: str, outcome: Any) -> dict[str, Any]:
+    return {"path": path, **({"error": outcome.sentence} if isinstance(outcome, Failed) else {"answer": outcome})}
+
+
+def _write_line(path: str, outcome: Any) -> None:
+    print(json_line(_with_path(path, outcome)))
+
+
+def _table(arguments: Namespace) -> Write:
+    """Writes rows, of which an image that failed has none: path, label and score, with several tasks also the task."""
+    rows = csv.writer(sys.stdout, lineterminator="\n")
+    rows.writerow(["path", *(["task"] if len(arguments.task or ()) > 1 else []), "label", "score"])
+
+    def write(path: str, outcome: Any) -> None:
+        if isinstance(outcome, Failed):
+            return
+        by_task = outcome.items() if isinstance(outcome, dict) else [(None, outcome)]
+        for task, scores in by_task:
+            rows.writerows([path, *([] if task is None else [task]), each["label"], each["score"]] for each in scores)
+
+    return write
+
+
+def _write_bars() -> Write:
+    """Writes an image's path and its labels with bars, blank lines between the images."""
+    between = ""
+
+    def write(path: str, outcome: Any) -> None:
+        nonlocal between
+        if not isinstance(outcome, Failed):
+            print(f"{between}{shown(path)}\n{_rendered(outcome)}")
+            between = "\n"
+
+    return write
 
 
 def _rendered(answer: Any) -> str:
-    if _is_problem(answer):
-        return f"  {answer['detail']}"
     if isinstance(answer, dict):
         return "\n".join(f"  {task}\n{_scores(scores)}" for task, scores in answer.items())
     return _scores(answer)

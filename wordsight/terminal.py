@@ -3,7 +3,7 @@
 import json
 import sys
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TextIO
 
 BAR_CHARS = 30
@@ -28,6 +28,11 @@ def raw(answer: Any) -> str:
     return json.dumps(answer, indent=2, ensure_ascii=False)
 
 
+def json_line(value: Any) -> str:
+    """A value as one line of JSON, for programs."""
+    return json.dumps(value, ensure_ascii=False)
+
+
 class Progress:
     """A line that changes on a terminal; elsewhere every change is a line of its own."""
 
@@ -35,12 +40,24 @@ class Progress:
         self._stream = stream or sys.stderr
         self._shown = ""
 
+    @property
+    def on_terminal(self) -> bool:
+        """Whether a person looks, who would rather see a line that changes than many."""
+        return self._stream.isatty()
+
     def show(self, text: str) -> None:
         """Replace what was shown."""
         if text != self._shown:
             self._stream.write(f"\r\x1b[K{text}" if self._stream.isatty() else f"{text}\n")
             self._stream.flush()
             self._shown = text
+
+    def clear(self) -> None:
+        """Make room for lines of others; the next `show` writes it again."""
+        if self._shown and self._stream.isatty():
+            self._stream.write("\r\x1b[K")
+            self._stream.flush()
+            self._shown = ""
 
     def end(self) -> None:
         """Leave the line as it is."""
@@ -73,3 +90,20 @@ def watch(
             pause(POLL_S)
     finally:
         progress.end()
+
+
+def fields(answer: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Rows of a table: the members of an object that say something, lists as their items."""
+    return [
+        (name.replace("_", " "), _words(value)) for name, value in answer.items() if value not in (None, "", [], {})
+    ]
+
+
+def _words(value: Any) -> str:
+    if isinstance(value, list):
+        return ", ".join(map(_words, value))
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {_words(each)}" for name, each in value.items())
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

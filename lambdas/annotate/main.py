@@ -53,7 +53,7 @@ def create_app(settings: AnnotateSettings, connect: Connect) -> Resolver:
     app = Resolver(settings.cors_origins, logger)
     store = Store(settings.data_bucket, connect)
     add_task_routes(app, store)
-    add_upload_routes(app, store, connect)
+    add_upload_routes(app, store)
     add_annotation_routes(app, store, Endpoint(settings.endpoint_name, connect))
     add_import_routes(app, store, Executions(settings.import_machine_arn, connect))
     return app
@@ -98,7 +98,7 @@ def _summary(document: Document[JsonObject]) -> TaskSummary:
     )
 
 
-def add_upload_routes(app: Resolver, store: Store, connect: Connect) -> None:
+def add_upload_routes(app: Resolver, store: Store) -> None:
     """POST /uploads: presigned POST forms, by which a caller sends images straight to the data bucket."""
 
     @app.on(UPLOAD)
@@ -106,25 +106,19 @@ def add_upload_routes(app: Resolver, store: Store, connect: Connect) -> None:
         asked = app.json_body(UploadsBody, default=UploadsBody())
 
         def sign(_: str) -> Response[str]:
-            uploads = [_presigned_post(store.bucket, asked.content_type, connect) for _ in range(asked.count)]
+            uploads = [_presigned_post(store, asked.content_type) for _ in range(asked.count)]
             return app.answer(Uploads(uploads=uploads), 201)
 
         return once(app, store, sign)
 
 
-def _presigned_post(bucket: str, content_type: str | None, connect: Connect) -> Upload:
-    """A presigned POST form. S3 refuses other keys, larger files and other types, whoever sends it."""
+def _presigned_post(store: Store, content_type: str | None) -> Upload:
+    """A form for one image: S3 refuses other keys, larger files and other types."""
     key = f"{UPLOADS_PREFIX}{uuid4()}"
-    form = connect("s3").generate_presigned_post(
-        bucket,
-        key,
-        Fields={"Content-Type": content_type or "image/*"},  # the model looks at the bytes
-        Conditions=[
-            {"Content-Type": content_type} if content_type else ["starts-with", "$Content-Type", "image/"],
-            ["content-length-range", 1, MAX_INVOCATION_BYTES],
-        ],
-        ExpiresIn=UPLOAD_EXPIRES_IN_S,
-    )
+    fields = {"Content-Type": content_type or "image/*"}  # the model looks at the bytes
+    of_type = {"Content-Type": content_type} if content_type else ["starts-with", "$Content-Type", "image/"]
+    conditions = [of_type, ["content-length-range", 1, MAX_INVOCATION_BYTES]]
+    form = store.posting_form(key, fields, conditions, UPLOAD_EXPIRES_IN_S)
     return Upload(
         url=form["url"],
         fields=form["fields"],

@@ -108,6 +108,19 @@ class Store:
         with _errors_as_problems():
             self._put(key, content, content_type)
 
+    def posting_form(self, key: str, fields: JsonObject, conditions: list[Any], expires_in_s: int) -> JsonObject:
+        """A presigned POST form, `url` and `fields`: S3 refuses what it does not allow, whoever sends it."""
+        form: JsonObject = self._s3.generate_presigned_post(
+            self.bucket, key, Fields=fields, Conditions=conditions, ExpiresIn=expires_in_s
+        )
+        return form
+
+    def reading_url(self, key: str, expires_in_s: int) -> str:
+        """An address from which an object can be had without credentials."""
+        request = {"Bucket": self.bucket, "Key": key}
+        url: str = self._s3.generate_presigned_url("get_object", Params=request, ExpiresIn=expires_in_s)
+        return url
+
     def put_lines(self, key: str, lines: Iterable[str]) -> bytes:
         """Store JSON lines, in place of what may be there; the object's content."""
         content = "".join(f"{line}\n" for line in lines).encode()

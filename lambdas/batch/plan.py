@@ -8,6 +8,7 @@ from itertools import islice
 
 from contract.batches import (
     MAX_BATCH_IMAGES,
+    MAX_NAME_CHARS,
     SHARD_IMAGES,
     Batch,
     Plan,
@@ -19,6 +20,7 @@ from contract.batches import (
     plan_key,
     shard_key,
 )
+from contract.documents import LOST
 from contract.layouts.places import Line
 from contract.layouts.said import json_object
 from contract.layouts.tables import text_of
@@ -83,9 +85,10 @@ def _items(store: Store, batch: Batch, start: Plan) -> Iterator[Listed]:
 
 def _item(line: Line, place: str) -> ShardItem:
     try:
-        key = json_object(text_of(line.content, first=line.number == 1), _EXAMPLE).get("s3_key")
+        said = json_object(text_of(line.content, first=line.number == 1), _EXAMPLE)
     except ValueError as error:
         return ShardItem(place=place, problem=f"the line {error}")
+    key, name = said.get("s3_key"), said.get("name")
     if not isinstance(key, str):
         return ShardItem(place=place, problem=f"the line names no image: {_EXAMPLE} is needed")
     try:
@@ -94,4 +97,9 @@ def _item(line: Line, place: str) -> ShardItem:
         return ShardItem(place=place, problem=str(error))
     if key.endswith("/"):
         return ShardItem(place=place, problem=f"{shorten(key)!r} is a folder, and no image")
-    return ShardItem(place=key)
+    return ShardItem(place=key, name=_kept(name))
+
+
+def _kept(name: object) -> str | None:
+    """What a line calls its image, as far as it is text that can be kept."""
+    return LOST.sub("?", name[:MAX_NAME_CHARS]) if isinstance(name, str) and name else None

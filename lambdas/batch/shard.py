@@ -163,5 +163,5 @@ def _is_problem(answer: Any) -> bool:
 
 def _outcome(item: ShardItem, answer: Any, beside: AnswerAttributes) -> Outcome:
     if _is_problem(answer):
-        return BatchProblem(place=item.place, problem=Problem.model_validate(answer))
-    return BatchResult(s3_key=item.place, model_version=beside.model_version, answer=answer)
+        return BatchProblem(place=item.place, name=item.name, problem=Problem.model_validate(answer))
+    return BatchResult(s3_key=item.place, name=item.name, model_version=beside.model_version, answer=answer)

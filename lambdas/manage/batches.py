@@ -6,9 +6,11 @@ not do it: that promises the first answer and nothing else, and is forgotten aft
 
 from contract.batches import (
     BATCHES_PREFIX,
+    FILES_EXPIRE_IN_S,
     RESUMABLE,
     Batch,
     BatchBody,
+    BatchFiles,
     BatchList,
     BatchState,
     BatchView,
@@ -18,8 +20,10 @@ from contract.batches import (
     done_prefix,
     done_shards,
     failure_key,
+    lines_key,
     problems_prefix,
     results_prefix,
+    shard_number,
 )
 from contract.idempotency import now
 from contract.problems import Conflict, NotFound, PreconditionFailed
@@ -58,6 +62,26 @@ class Batches:
         found = self._data.find_all(Batch, [batch_key(id) for id in ids[:limit]])
         views = list(concurrently(self._view, found))
         return BatchList(batches=views, next=ids[limit - 1] if len(ids) > limit else None)
+
+    def files(self, id: str, limit: int, after: str) -> BatchFiles:
+        """Where the answers and problems of at most `limit` shards can be had, of those behind the shard `after`.
+
+        Raises NotFound, or BadRequest for what is no shard.
+        """
+        load_batch(self._data, id)
+        done = sorted(done_shards(self._data.keys(done_prefix(id))).items())
+        behind = [(shard, each) for shard, each in done if shard > shard_number(after)]
+        some = behind[:limit]
+
+        def urls(prefix: str, shards: list[int]) -> list[str]:
+            return [self._data.reading_url(lines_key(prefix, shard), FILES_EXPIRE_IN_S) for shard in shards]
+
+        return BatchFiles(
+            results=urls(results_prefix(id), [shard for shard, each in some if each.results]),
+            problems=urls(problems_prefix(id), [shard for shard, each in some if each.problems]),
+            expires_in_s=FILES_EXPIRE_IN_S,
+            next=str(some[-1][0]) if len(behind) > limit else None,
+        )
 
     def stop(self, id: str) -> BatchView:
         """End a batch; what is done is kept. Raises NotFound, or Conflict if it has ended."""

@@ -6,11 +6,12 @@ API Gateway calls `handler` with every request of these routes. What takes long 
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.event_handler import Response
 
-from contract.batches import MAX_LISTED_BATCHES, BatchBody
+from contract.batches import MAX_LISTED_BATCHES, MAX_LISTED_SHARDS, BatchBody
 from contract.models import ImportBody, PromoteBody
 from contract.routes import (
     ADD_MODEL,
     GET_BATCH,
+    GET_BATCH_FILES,
     GET_MODEL,
     GET_TRAINING,
     LIST_BATCHES,
@@ -22,8 +23,10 @@ from contract.routes import (
     START_TRAINING,
     STOP_BATCH,
     STOP_TRAINING,
+    UPLOAD_MODEL,
 )
 from contract.trainings import MAX_LISTED_TRAININGS, TrainingBody
+from contract.uploads import CheckpointUploadsBody
 from lambdas.aws.clients import Connect, connect
 from lambdas.aws.s3 import Store
 from lambdas.manage.batches import Batches
@@ -59,6 +62,11 @@ def create_app(settings: ManageSettings, connect: Connect) -> Resolver:
         body = app.json_body(ImportBody)
         return once(app, data, lambda _: app.answer(models.add(body), 201))
 
+    @app.on(UPLOAD_MODEL)
+    def _upload_model() -> Response[str]:
+        body = app.json_body(CheckpointUploadsBody)
+        return once(app, data, lambda id: app.answer(models.uploads(id, body), 201))
+
     @app.on(PROMOTE_MODEL)
     def _promote(version: str) -> Response[str]:
         force = app.json_body(PromoteBody, default=PromoteBody()).force
@@ -66,6 +74,7 @@ def create_app(settings: ManageSettings, connect: Connect) -> Resolver:
 
     app.answers(LIST_BATCHES, lambda: batches.page(*app.page_query(MAX_LISTED_BATCHES)))
     app.answers(GET_BATCH, batches.get)
+    app.answers(GET_BATCH_FILES, lambda batch: batches.files(batch, *app.page_query(MAX_LISTED_SHARDS)))
     app.answers(STOP_BATCH, batches.stop)
     app.on(RESUME_BATCH)(lambda batch: once(app, data, lambda _: app.answer(batches.resume(batch), 202)))
 

@@ -5,6 +5,14 @@ from collections.abc import Iterator
 from contract.idempotency import now
 from contract.models import ENDED, ImportBody, Model, ModelList, ModelSummary, ModelView, Promotion
 from contract.problems import Conflict
+from contract.uploads import (
+    CHECKPOINT_UPLOAD_EXPIRES_IN_S,
+    MAX_CHECKPOINT_FILE_BYTES,
+    CheckpointUpload,
+    CheckpointUploads,
+    CheckpointUploadsBody,
+    brought_prefix,
+)
 from lambdas.aws.clients import Connect
 from lambdas.aws.executions import Executions, may_begin
 from lambdas.aws.s3 import Store
@@ -108,6 +116,24 @@ class Models:
         if same is None or same.model_copy(update={"created": model.created}) != model:
             self._registry.add(model)
         return self._view(model)
+
+    def uploads(self, id: str, body: CheckpointUploadsBody) -> CheckpointUploads:
+        """Forms that take a checkpoint's files into a folder of their own."""
+        prefix = brought_prefix(id)
+
+        def form(name: str) -> CheckpointUpload:
+            conditions = [["content-length-range", 0, MAX_CHECKPOINT_FILE_BYTES]]
+            made = self._artifacts.posting_form(prefix + name, {}, conditions, CHECKPOINT_UPLOAD_EXPIRES_IN_S)
+            return CheckpointUpload(
+                name=name,
+                url=made["url"],
+                fields=made["fields"],
+                max_bytes=MAX_CHECKPOINT_FILE_BYTES,
+                expires_in_s=CHECKPOINT_UPLOAD_EXPIRES_IN_S,
+            )
+
+        uploads = [form(name) for name in dict.fromkeys(body.files)]
+        return CheckpointUploads(s3_uri=f"s3://{self._artifacts.bucket}/{prefix}", uploads=uploads)
 
     def promote(self, id: str, version: str, *, force: bool) -> Promotion:
         """Begin the promotion of a version. With the id of one that began before, it only makes sure that it runs.

@@ -12,6 +12,7 @@ from contract.models import (
     NO_MODEL_URI,
     PROMOTIONS_PREFIX,
     REGISTRY_PREFIX,
+    UPLOADS_VERSION,
     Model,
     Promotion,
     model_key,
@@ -52,6 +53,8 @@ class Registry:
         """Register a version for good. Raises Conflict if another one has its name."""
         if model.version == BASE_VERSION:
             raise Conflict(f"{BASE_VERSION!r} is the model in the images: choose another version")
+        if model.version == UPLOADS_VERSION:
+            raise Conflict(f"{UPLOADS_VERSION!r} is what POST /models/uploads is called: choose another version")
         if not self._artifacts.create(model_key(model.version), model):
             raise Conflict(f"there is a model {model.version!r} already: choose another version")
 

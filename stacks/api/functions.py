@@ -8,7 +8,7 @@ from contract.batches import BATCHES_PREFIX
 from contract.idempotency import IDEMPOTENCY_PREFIX
 from contract.imports import IMPORTS_PREFIX
 from contract.limits import UPLOADS_PREFIX
-from contract.models import MODELS_PREFIX, PROMOTIONS_PREFIX, REGISTRY_PREFIX
+from contract.models import BROUGHT_PREFIX, MODELS_PREFIX, PROMOTIONS_PREFIX, REGISTRY_PREFIX
 from contract.questions import TASKS_PREFIX
 from contract.trainings import TRAININGS_PREFIX
 from lambdas.settings import AnnotateSettings, ClassifySettings, ManageSettings
@@ -65,7 +65,9 @@ def annotate_function(scope: Construct, config: StageConfig, data: DataStack, se
 def manage_function(
     scope: Construct, config: StageConfig, data: DataStack, serving: ServingStack, training: TrainingStack
 ) -> HandlerFunction:
-    """May start and stop trainings, promotions and batches, and look at everything that tells how they are."""
+    """May start and stop trainings, promotions and batches, look at everything that tells how they are, and take in
+    checkpoints, which callers send with its signature: into a folder of their own, never over another one.
+    """
     trainings, promotions, batched = machines = (
         training.machine,
         training.promotion_machine,
@@ -95,7 +97,7 @@ def manage_function(
     may.allow_objects(data.data, READ, TASKS_PREFIX)
     may.allow_listing(data.data)
     may.allow_objects(data.artifacts, READ, MODELS_PREFIX, REGISTRY_PREFIX, PROMOTIONS_PREFIX)
-    may.allow_objects(data.artifacts, WRITE, REGISTRY_PREFIX, PROMOTIONS_PREFIX)
+    may.allow_objects(data.artifacts, WRITE, REGISTRY_PREFIX, PROMOTIONS_PREFIX, BROUGHT_PREFIX)
     may.allow_listing(data.artifacts)
     jobs = Stack.of(scope).format_arn(service="sagemaker", resource="training-job", resource_name=f"{config.name}-*")
     named = "every training, promotion and batch has a name of its own; the prefix and the machines are this stage's"

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from contract.models import BROUGHT_PREFIX
 from local.permissions import Decision
 from tests.stacks.policies import CALLS, Call, load_calls, physical, without_stage
 
@@ -23,7 +24,7 @@ NAMED = (*(f"AWS::{type}" for type in NAMED), "AWS::CloudWatch::Alarm")
 ROLE = re.compile("Wordsight([A-Za-z]+)-<stage>-(.+)-<…>")
 
 PASSING = (
-    (re.compile(r"(arn:aws:s3:::[^/]+/[^/]+/).+"), r"\1…"),
+    (re.compile(rf"(arn:aws:s3:::[^/]+/(?:{BROUGHT_PREFIX}|[^/]+/)).+"), r"\1…"),
     (re.compile(r"(:training-job/wordsight-<stage>-).+"), r"\1…"),
     (re.compile(r"(:log-stream:wordsight-<stage>-).+"), r"\1…"),
     (re.compile(r"(:(?:model|endpoint-config)/[^-]+-).+"), r"\1…"),

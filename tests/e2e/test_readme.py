@@ -34,10 +34,13 @@ for path in pathlib.Path(folder).rglob("*"):
         boto3.client("s3").upload_file(str(path), bucket, prefix + path.relative_to(folder).as_posix())
 END
 }
+wordsight() { .venv/bin/python -m wordsight "$@"; }
 curl() { command curl --silent --show-error --fail-with-body "$@" && echo; }
 set -eu -o pipefail
 """
-"""`aws s3 sync` for machines without AWS's own program, and a curl that takes a 4xx for a failure."""
+"""`aws s3 sync` for machines without AWS's own program, `wordsight` as `pip install .` makes it, and a curl that takes
+a 4xx for a failure.
+"""
 
 
 @pytest.fixture(scope="module")

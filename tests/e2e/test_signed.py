@@ -1,6 +1,9 @@
 """An API whose callers sign with IAM credentials, as in prod: who may, who may not, and nobody without a signature."""
 
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from typing import Any
 from urllib.parse import quote
@@ -14,6 +17,7 @@ from botocore.credentials import Credentials
 from local import sample
 from local.settings import REGION
 from tests.e2e.system import System, deployed
+from tests.local.conftest import ROOT
 
 pytestmark = pytest.mark.slow
 
@@ -67,6 +71,25 @@ def test_without_a_policy_or_a_signature_there_is_a_403_that_says_why(system: Sy
     assert (unsigned.status_code, "not signed" in unsigned.json()["detail"]) == (403, True)
     forged = ask(system, Credentials("AKIAIOSFODNN7EXAMPLE", "secret"))
     assert forged.status_code == 403
+
+
+def test_the_command_line_signs_with_the_shells_credentials(system: System) -> None:
+    everything = {"Effect": "Allow", "Action": "execute-api:Invoke", "Resource": "*"}
+    caller = user(system, "shell", everything)
+    shell = {"AWS_ACCESS_KEY_ID": caller.access_key, "AWS_SECRET_ACCESS_KEY": caller.secret_key, "AWS_REGION": REGION}
+    asks = [
+        sys.executable,
+        "-m",
+        "wordsight",
+        "classify",
+        str(sample.IMAGE),
+        "--labels",
+        "fish,tree",
+        "--url",
+        system.url,
+    ]
+    done = subprocess.run(asks, cwd=ROOT, env={**os.environ, **shell}, capture_output=True, text=True, check=False)
+    assert (done.returncode, "fish" in done.stdout) == (0, True), done.stderr
 
 
 def test_what_is_open_needs_no_signature(system: System) -> None:

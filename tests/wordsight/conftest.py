@@ -1,8 +1,12 @@
 """The command line against the API's real functions, served over HTTP."""
 
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -87,6 +91,7 @@ class Ran:
 
 
 Shell = Callable[..., Ran]
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture
@@ -108,3 +113,11 @@ def shell(system: System, capsys: pytest.CaptureFixture[str]) -> Iterator[Shell]
             return Ran(status, out, captured.err)
 
         yield run
+
+
+def started(url: str, *argv: object, **streams: Any) -> "subprocess.Popen[bytes]":
+    """The command as a process of its own, as a shell starts it."""
+    environ = {**os.environ, "WORDSIGHT_URL": url, "WORDSIGHT_API_KEY": KEY}
+    command = [sys.executable, "-m", "wordsight", *map(str, argv)]
+    streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **streams}
+    return subprocess.Popen(command, cwd=ROOT, env=environ, **streams)

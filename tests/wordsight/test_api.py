@@ -6,9 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from contract.forms import read_fields
-from contract.limits import API_KEY_HEADER, MAX_IMAGES, MAX_INLINE_IMAGE_BYTES, MAX_INVOCATION_BYTES
-from wordsight.api import MAX_ATTEMPTS, Api, CommandError, RefusedError, connect, image_chunks, image_source
+from wordsight.api import MAX_ATTEMPTS, MAX_PAUSE_S, Api, CommandError, RefusedError, connect
 
 Answers = list[tuple[int, dict[str, str], bytes]]
 Seen = list[tuple[str, dict[str, str], bytes]]
@@ -46,30 +44,30 @@ def answering(answers: Answers) -> Iterator[tuple[str, Seen]]:
 
 
 def test_flags_come_before_the_environment_and_that_before_what_runs_here(tmp_path: Path) -> None:
-    (tmp_path / "url").write_text("http://local/v1\n")
+    (tmp_path / "url").write_text("http://127.0.0.1:1/v1\n")
     (tmp_path / "api-key").write_text("local-key\n")
     environ = {"WORDSIGHT_URL": "http://env/v1", "WORDSIGHT_API_KEY": "env-key"}
     found = [
-        connect("http://flag/v1", "flag-key", environ, tmp_path),
-        connect(None, None, environ, tmp_path),
-        connect(None, None, {}, tmp_path),
+        connect("http://flag/v1", "flag-key", environ, [tmp_path]),
+        connect(None, None, environ, [tmp_path]),
+        connect(None, None, {}, [tmp_path]),
     ]
     assert [(each.url, each.key) for each in found] == [
         ("http://flag/v1", "flag-key"),
         ("http://env/v1", "env-key"),
-        ("http://local/v1", "local-key"),
+        ("http://127.0.0.1:1/v1", "local-key"),
     ]
 
 
 def test_without_any_of_them_it_says_what_to_give(tmp_path: Path) -> None:
     with pytest.raises(CommandError, match="give --url and --api-key, or set WORDSIGHT_URL and WORDSIGHT_API_KEY"):
-        connect(None, None, {}, tmp_path)
+        connect(None, None, {}, [tmp_path])
 
 
 def test_the_key_of_this_machine_is_not_sent_to_another_address(tmp_path: Path) -> None:
-    (tmp_path / "url").write_text("http://local/v1\n")
+    (tmp_path / "url").write_text("http://127.0.0.1:1/v1\n")
     (tmp_path / "api-key").write_text("local-key\n")
-    assert connect("http://elsewhere/v1", None, {}, tmp_path).key == ""
+    assert connect("http://elsewhere/v1", None, {}, [tmp_path]).key == ""
 
 
 def test_what_is_too_much_at_once_is_sent_again_with_the_same_idempotency_key() -> None:
@@ -111,34 +109,6 @@ def test_an_address_where_no_api_is_is_named(url: str, sentence: str) -> None:
         Api(url, "k").get("/health")
 
 
-def test_images_are_sent_in_their_order_as_many_at_once_as_a_request_may_have() -> None:
-    small, large = b"1", bytes(MAX_INLINE_IMAGE_BYTES)
-    sizes = [len(chunk) for chunk in image_chunks(enumerate([small] * (MAX_IMAGES + 1)))]
-    assert sizes == [MAX_IMAGES, 1]
-    chunks = list(image_chunks(enumerate([large, small, large])))
-    assert [[number for number, _ in chunk] for chunk in chunks] == [[0], [1], [2]]
-    assert list(image_chunks([])) == []
-
-
-def test_an_image_too_large_for_a_request_is_uploaded_by_the_form_it_gets() -> None:
-    image = bytes(MAX_INLINE_IMAGE_BYTES + 1)
-    answers: Answers = []
-    with answering(answers) as (url, seen):
-        form = f'{{"uploads": [{{"url": "{url}bucket", "fields": {{"key": "uploads/1"}}, "s3_key": "uploads/1"}}]}}'
-        answers += [(201, {}, form.encode()), (204, {}, b"")]
-        assert image_source(Api(url, "k"), image) == {"s3_key": "uploads/1"}
-    path, headers, body = seen[-1]
-    assert path == "/v1/bucket" and API_KEY_HEADER not in headers
-    # the contract calls a file `image`, S3 calls it `file`, and wants it last
-    sent, fields = read_fields(headers["content-type"], body.replace(b'name="file"', b'name="image"'), {})
-    assert (sent, fields) == ([image], {"key": ["uploads/1"]})
-
-
-def test_an_image_too_large_for_the_model_is_refused_before_it_is_sent() -> None:
-    with pytest.raises(CommandError, match="at most 24,000,000 are taken"):
-        image_source(Api("http://127.0.0.1:1", "k"), bytes(MAX_INVOCATION_BYTES + 1))
-
-
 def test_a_query_is_spelled_as_signatures_spell_it() -> None:
     with answering([(200, {}, b"{}")]) as (url, seen):
         Api(url, "").get("/annotations", dataset="my pets/+é~", limit=5, cursor=None)
@@ -150,3 +120,33 @@ def test_a_refusal_has_its_status() -> None:
     with answering([answer]) as (url, _), pytest.raises(RefusedError, match="the key is wrong") as refused:
         Api(url, "").get("/models")
     assert refused.value.status == 403
+
+
+@pytest.mark.parametrize(
+    "said, waited_s", [("100000", MAX_PAUSE_S), ("-3", 0.0), ("nan", 2.0), ("Wed, 21 Oct 2026", 2.0)]
+)
+def test_what_is_said_of_when_to_try_again_is_believed_within_bounds(said: str, waited_s: float) -> None:
+    pauses_s: list[float] = []
+    with answering([(429, {"retry-after": said}, b"{}"), (200, {}, b"{}")]) as (url, _):
+        Api(url, "k", pauses_s.append).get("/health")
+    assert pauses_s == [waited_s]
+
+
+def test_a_folder_of_somebody_elses_leads_to_no_other_machine(tmp_path: Path) -> None:
+    (tmp_path / "url").write_text("https://elsewhere.example/v1\n")
+    (tmp_path / "api-key").write_text("key\n")
+    with pytest.raises(CommandError, match="is not on this machine: give it by --url"):
+        connect(None, None, {}, [tmp_path / "absent", tmp_path])
+
+
+def test_a_key_that_no_header_holds_is_refused_by_its_name() -> None:
+    with pytest.raises(CommandError, match="allowed are visible ASCII characters: set WORDSIGHT_API_KEY anew"):
+        connect("http://127.0.0.1:1/v1", "ключ\n", {})
+
+
+def test_who_gives_no_key_is_told_of_both_ways_in() -> None:
+    answer = (403, {}, b'{"detail": "the request is not signed"}')
+    with answering([answer]) as (url, _), pytest.raises(CommandError) as refused:
+        Api(url, "").get("/models")
+    assert "the request is not signed (no API key was given: set WORDSIGHT_API_KEY" in str(refused.value)
+    assert "pip install botocore" in str(refused.value)

@@ -1,3 +1,4 @@
+import json
 from typing import Any
 
 import pytest
@@ -5,7 +6,9 @@ import pytest
 from contract.models import Gate, Model
 from tests.lambdas.conftest import SETTINGS
 from tests.lambdas.control_plane import StepFunctions
+from tests.lambdas.manage.conftest import SHIPPED
 from tests.wordsight.conftest import Shell, System
+from wordsight.models import card
 
 
 @pytest.fixture
@@ -41,7 +44,8 @@ def test_the_versions_are_listed_with_the_one_that_is_live(shell: Shell, one: Mo
     assert heads.split()[:2] == ["VERSION", "LIVE"]
     assert base.split()[:2] == ["base", "live"] and trained.split()[:3] == ["one", "-", "refused"]
     assert [each["version"] for each in shell("models", "--json").json["models"]] == ["base", "one"]
-    assert shell("models", "one").json["gate"]["reasons"] == ["it is no better"]
+    assert shell("models", "one", "--json").json["gate"]["reasons"] == ["it is no better"]
+    assert "refused: it is no better" in shell("models", "one").out
     assert "there is no model 'two'" in shell("models", "two").err
 
 
@@ -61,3 +65,32 @@ def test_a_promotion_that_failed_says_why(shell: Shell, system: System, one: Mod
 
 def test_who_does_not_wait_is_told_that_it_was_requested(shell: Shell, one: Model) -> None:
     assert shell("promote", "one", "--force", "--no-wait").out == "one is requested\n"
+
+
+def test_a_card_tells_in_a_screen_what_a_version_is(shell: Shell, system: System) -> None:
+    metrics = json.loads((SHIPPED / "wordsight.json").read_text())["metrics"]
+    figures = {"before": {"validation_accuracy": 0.33}, "after": {"validation_accuracy": 0.941}}
+    system.registry.add(
+        Model(
+            version="two",
+            parent="base",
+            artifact_s3_uri="s3://b/models/two/",
+            created="2026-11-22",
+            source="training",
+            gate=Gate(passed=True),
+            metrics={**metrics, **figures, "step": 1200},
+        )
+    )
+    ran = shell("models", "two")
+    rows = dict(line.split("  ", 1) for line in ran.out.splitlines())
+    said = {name: value.strip() for name, value in rows.items()}
+    assert (said["version"], said["parent"], said["gate"], said["live"]) == ("two", "base", "passed", "no")
+    assert said["accuracy"] == "33.0% before, 94.1% now" and said["old tasks"].endswith("%")
+    assert len(ran.out.splitlines()) < 20
+    assert shell("models", "two", "--json").json["metrics"]["step"] == 1200
+
+
+def test_a_card_shows_what_the_model_knows_where_the_api_tells_it() -> None:
+    known = {"knows": "Drawings only.", "languages": ["en", "de"], "licence": "MIT"}
+    told = card({"version": "a", "live": True, "artifact_s3_uri": "s3://none/", **known})
+    assert "knows       Drawings only." in told and "en, de" in told and "MIT" in told

@@ -3,7 +3,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from contract.batches import SHARD_IMAGES
+from contract.batches import MAX_NAME_CHARS, SHARD_IMAGES
 from contract.problems import BadRequest
 from lambdas.batch.plan import plan
 from lambdas.stored.batches import load_batch
@@ -103,3 +103,17 @@ def test_a_folder_that_a_console_made_is_no_image_of_a_prefix(stage: Stage) -> N
     id = stage.begun(s3_prefix="collections/pets/")
     stage.work(id)
     assert (stage.view(id)["results"], stage.view(id)["problems"]) == (2, 0)
+
+
+def test_what_a_line_calls_its_image_stands_beside_what_came_of_it(stage: Stage) -> None:
+    (good,) = stage.put(1)
+    names = ["pets/é.jpg", "half \ud800 of it", "x" * 5000, 7, ""]
+    key = stage.manifest(
+        *(json.dumps({"s3_key": good, "name": name}) for name in names), '{"s3_key": "uploads/1", "name": "b"}'
+    )
+    id = stage.begun(s3_key=key)
+    stage.work(id)
+    view = stage.view(id)
+    told = [each.get("name") for each in stage.lines(view["results_s3_prefix"])]
+    assert told == ["pets/é.jpg", "half ? of it", "x" * MAX_NAME_CHARS, None, None]
+    assert [each["name"] for each in stage.lines(view["problems_s3_prefix"])] == ["b"]

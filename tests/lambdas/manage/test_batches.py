@@ -2,6 +2,7 @@
 
 import json
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -112,3 +113,18 @@ def test_an_id_that_no_batch_has_is_not_found(stage: Stage) -> None:
     for method, path in (("GET", ""), ("DELETE", ""), ("POST", "/resume")):
         assert stage.ask(method, f"/batches/20260101000000-aaaaaa{path}").status == 404
     assert stage.ask("GET", "/batches/1").status == 400
+
+
+def test_the_lines_of_a_batch_can_be_had_from_addresses_page_by_page(stage: Stage) -> None:
+    key = stage.manifest(*["no image"] * SHARD_IMAGES, json.dumps({"s3_key": stage.put(1)[0], "name": "pets/1.jpg"}))
+    id = stage.begun(s3_key=key)
+    stage.work(id)
+    first = stage.ask("GET", f"/batches/{id}/files", query="limit=1").json
+    assert (first["results"], len(first["problems"]), first["next"]) == ([], 1, "0")
+    second = stage.ask("GET", f"/batches/{id}/files", query=f"limit=1&after={first['next']}").json
+    (url,) = second["results"]
+    asked = urlsplit(url)
+    assert asked.path.endswith(f"/batches/{id}/results/000001.jsonl") and "Signature" in asked.query
+    assert (second["problems"], second["next"]) == ([], None)
+    assert [each["name"] for each in stage.lines(stage.view(id)["results_s3_prefix"])] == ["pets/1.jpg"]
+    assert "what the page before answered" in stage.ask("GET", f"/batches/{id}/files", query="after=x").detail

@@ -1,5 +1,7 @@
 """Models and their promotions through the API's function."""
 
+import base64
+import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -137,3 +139,21 @@ def test_a_version_is_given_once(uploaded: Stage) -> None:
     uploaded.trained()
     for version in ("one", "base"):
         assert add(uploaded, version=version).status == 409
+
+
+def test_the_files_of_a_checkpoint_go_into_a_folder_of_their_own(stage: Stage) -> None:
+    answer = stage.ask("POST", "/models/uploads", {"files": ["config.json", "model.safetensors", "config.json"]})
+    again = stage.ask("POST", "/models/uploads", {"files": ["config.json"]})
+    assert answer.status == 201 and answer.json["s3_uri"] != again.json["s3_uri"]
+    folder = answer.json["s3_uri"].removeprefix(f"s3://{stage.bucket.name}/")
+    assert folder.startswith("models/uploads/") and folder.endswith("/")
+    assert [each["name"] for each in answer.json["uploads"]] == ["config.json", "model.safetensors"]
+    for upload in answer.json["uploads"]:
+        assert upload["fields"]["key"] == folder + upload["name"]
+        conditions = json.loads(base64.b64decode(upload["fields"]["policy"]))["conditions"]
+        assert {"key": folder + upload["name"]} in conditions
+        assert ["content-length-range", 0, upload["max_bytes"]] in conditions
+
+
+def test_no_version_is_called_like_the_route(uploaded: Stage) -> None:
+    assert "choose another version" in add(uploaded, version="uploads").detail

@@ -100,7 +100,7 @@ def test_who_manages_may_start_and_look_and_changes_nothing_itself(dev: Assembly
     assert found["sagemaker:DescribeTrainingJob"] == found["sagemaker:StopTrainingJob"] == jobs
     assert found["cloudformation:DescribeStacks"] == {SERVING_STACK}
     assert found["s3:ListBucket"] == {DATA, ARTIFACTS}
-    of_models = {f"{ARTIFACTS}/{prefix}/*" for prefix in ("registry", "promotions")}
+    of_models = {f"{ARTIFACTS}/{prefix}/*" for prefix in ("registry", "promotions", "models/uploads")}
     assert {place for place in found["s3:PutObject"] if place.startswith(ARTIFACTS)} == of_models
     assert {f"{DATA}/trainings/*", f"{DATA}/idempotency/*"} <= found["s3:PutObject"]
     assert found["s3:DeleteObject"] == {f"{DATA}/idempotency/*"}
