@@ -180,6 +180,6 @@ def test_answers_about_annotations_are_what_it_says(annotate: Call):
 
 
 def test_a_training_and_its_check_are_described_apart() -> None:
-    answers = document()["paths"]["/trainings"]["post"]["responses"]
+    answers = DOCUMENT["paths"]["/trainings"]["post"]["responses"]
     referred = {status: answers[status]["content"]["application/json"]["schema"]["$ref"] for status in ("200", "202")}
     assert referred == {"200": "#/components/schemas/TrainingCheck", "202": "#/components/schemas/TrainingView"}
