@@ -181,8 +181,8 @@ def report(figures: Mapping[tuple[str, str], Mapping[str, float]]) -> str:
     ]
     lines += (_row(task, *(f"{figures[task, 'served'][kind]:.0%}" for kind in said)) for task in tasks)
     lines += [
-        "\nThe negatives tell less than the labels' own confidence here, so they are not served: the small checkpoint has",
-        "never learnt what such words mean. A CLIP of photographs may be another matter; none was measured.",
+        "\nThe negatives tell less than the labels' own confidence here, so they are not served: the small checkpoint",
+        "has never learnt what such words mean. A CLIP of photographs may be another matter; none was measured.",
     ]
     return "\n".join(lines) + "\n"
 

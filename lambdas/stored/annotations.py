@@ -31,7 +31,7 @@ from lambdas.aws.clients import concurrently
 from lambdas.aws.inference import Inspect
 from lambdas.aws.s3 import Document, JsonObject, Store
 
-READ_AT_ONCE = 500
+READ_AT_ONCE = 100
 _FIRST_DIGITS = "0123456789abcdef"
 """Of ids."""
 

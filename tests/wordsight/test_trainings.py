@@ -51,8 +51,8 @@ def test_a_dry_run_is_a_table_and_starts_nothing(shell: Shell, system: System, d
     ran = shell("train", "--dataset", dataset, "--dry-run")
     assert ran.status == 0 and system.stepfunctions.executions == {}
     rows = [line.split() for line in ran.out.splitlines()]
-    assert ["IMAGES", "TRAIN", "VALIDATION"] in rows and ["pore", "16", "4"] in rows and ["all", "32", "8"] in rows
-    assert "8 validation images can tell, 7 are needed" in ran.out and "0.22 USD, at most 1.00" in ran.out
+    assert ["IMAGES", "TRAIN", "VALIDATION"] in rows and ["pore", "4", "4"] in rows and ["all", "8", "8"] in rows
+    assert "8 validation images can tell, 7 are needed" in ran.out and "0.12 USD, at most 1.00" in ran.out
     assert shell("train", "--dataset", dataset, "--dry-run", "--json").json["starts"] is True
 
 

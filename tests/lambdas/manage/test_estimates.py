@@ -40,18 +40,18 @@ def test_the_first_one_is_assumed_and_says_so(stage: Stage) -> None:
 
 def test_the_next_one_goes_by_what_an_earlier_one_took(stage: Stage) -> None:
     view = stage.started()
-    assert (view["images_per_step"], view["steps"]) == (32, 300)
-    ended(stage, view["version"], images_per_s=96, took_s=160)
+    assert (view["images_per_step"], view["steps"]) == (8, 300)
+    ended(stage, view["version"], images_per_s=24, took_s=160)
     found = estimate(stage)
-    assert found.seconds == round(60 + 1000 * 64 / 96)
-    assert found.source == f"{view['id']} saw 96 images/s, and took 60 s before and after"
+    assert found.seconds == round(60 + 1000 * 64 / 24)
+    assert found.source == f"{view['id']} saw 24 images/s, and took 60 s before and after"
 
 
 def test_one_that_failed_or_tells_no_figures_is_passed_over(stage: Stage) -> None:
     view = stage.started()
-    ended(stage, view["version"], images_per_s=96, took_s=160, status="Failed")
+    ended(stage, view["version"], images_per_s=24, took_s=160, status="Failed")
     assert estimate(stage).source.startswith("assumed")
-    ended(stage, view["version"], images_per_s=96, took_s=160)
+    ended(stage, view["version"], images_per_s=24, took_s=160)
     del stage.jobs.jobs[view["version"]]["TrainingEndTime"]
     assert estimate(stage).source.startswith("assumed")
 
@@ -59,7 +59,7 @@ def test_one_that_failed_or_tells_no_figures_is_passed_over(stage: Stage) -> Non
 def test_to_a_base_that_learnt_from_the_world_old_images_are_shown_too(stage: Stage) -> None:
     assert estimate(stage, base=stage.trained(metrics={"replay_share": 0.5})).steps == 2000
     view = stage.started()
-    ended(stage, view["version"], images_per_s=96, took_s=160)
+    ended(stage, view["version"], images_per_s=24, took_s=160)
     stage.trained(version=view["version"], metrics={"replay_share": 0.5})
     assert estimate(stage).steps == 2000  # the base itself tells nothing, its descendant does
 

@@ -137,12 +137,12 @@ def test_without_an_image_on_either_side_force_changes_nothing(stage: Stage) -> 
 
 
 def test_of_too_many_annotations_a_part_is_counted_and_refuses_nothing(stage: Stage) -> None:
-    stage.annotated(train_crack=600)
+    stage.annotated(train_crack=120)
     trainings = Trainings(stage.settings, stage.connect, read_s=0)
     told = trainings.check(TrainingBody(dataset="welds"))
-    assert (told.counted, told.records, told.starts) == (500, 600, True)
-    assert "there was time to count 500 of 600 annotations" in told.warnings[0]
-    assert "500 images to train on and 0 for validation" in told.warnings[1] and told.missing == []
+    assert (told.counted, told.records, told.starts) == (100, 120, True)
+    assert "there was time to count 100 of 120 annotations" in told.warnings[0]
+    assert "100 images to train on and 0 for validation" in told.warnings[1] and told.missing == []
     assert told.steps == Trainings(stage.settings, stage.connect).check(TrainingBody(dataset="welds")).steps
 
 
