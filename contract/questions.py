@@ -174,8 +174,8 @@ class Question(Strict):
     def _check_unknown(self, labels: list[str]) -> None:
         if self.multi_label:
             raise ValueError(
-                "unknown is given with multi_label, which scores each label on its own, so that all score low where none "
-                "fits: give one of them, or a threshold in place of unknown"
+                "unknown is given with multi_label, which scores each label on its own, so that all score low where "
+                "none fits: give one of them, or a threshold in place of unknown"
             )
         if pair := twins(self._answerable(labels)):
             raise ValueError(f"the label {shorten(pair[0])!r} is what unknown answers: call it otherwise")
