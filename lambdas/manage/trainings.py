@@ -35,7 +35,7 @@ from lambdas.manage.estimates import Estimates
 from lambdas.manage.models import Promotions
 from lambdas.settings import ManageSettings
 from lambdas.stored.annotations import AnnotationStore
-from lambdas.stored.datasets import hopeless, scarce, survey, unlearnable
+from lambdas.stored.datasets import MIN_TRAIN_IMAGES, hopeless, scarce, survey, unlearnable
 from lambdas.stored.registry import Registry
 
 FORGOTTEN = "nothing is known of it any more: it never began, or ended more than 90 days ago; start another"
@@ -142,7 +142,8 @@ class Trainings:
     def _accept(self, id: str, body: TrainingBody) -> Training:
         check, s3_uri = self._check(body)
         if check.missing:
-            raise Conflict("; ".join([*check.missing, *([FORCE] if body.force is False else [])]))
+            forceable = check.images.get("train", 0) >= MIN_TRAIN_IMAGES and "validation" in check.images
+            raise Conflict("; ".join([*check.missing, *([FORCE] if forceable else [])]))
         training = Training(
             id=id,
             created=now(),

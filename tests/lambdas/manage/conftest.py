@@ -45,7 +45,7 @@ TRAIN_SETTINGS = ManageSettings(
 MODEL_URI = f"s3://{SETTINGS.data_bucket}/models/one/output/model/"
 
 
-def annotated(bucket: Any, dataset: str, **counts: int) -> None:
+def annotated(bucket: Any, dataset: str, /, **counts: int) -> None:
     """Images of two labels, as many as a training needs, or so many of each `<split>_<label>`; split `any`: none."""
     counts = counts or {"train_crack": 4, "train_pore": 4, "validation_crack": 4, "validation_pore": 4}
     for name, count in counts.items():
@@ -96,7 +96,7 @@ class Stage:
         )
         return Answer(create_app(self.settings, self.connect).resolve(made, CONTEXT))  # type: ignore[arg-type]
 
-    def annotated(self, dataset: str = "welds", **counts: int) -> None:
+    def annotated(self, dataset: str = "welds", /, **counts: int) -> None:
         annotated(self.bucket, dataset, **counts)
 
     def started(self, **body: Any) -> dict[str, Any]:

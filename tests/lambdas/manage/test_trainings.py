@@ -129,11 +129,11 @@ def test_what_can_not_pass_the_gate_is_refused_with_what_is_missing_unless_it_is
 
 
 def test_without_an_image_on_either_side_force_changes_nothing(stage: Stage) -> None:
-    stage.annotated(train_crack=9, test_pore=1, train_sound=0)
     stage.annotated("tests", test_crack=9)
-    answer = stage.ask("POST", "/trainings", {"dataset": "tests", "force": True})
-    assert answer.status == 409 and "0 images to train on and 0 for validation" in answer.detail
-    assert "with force" not in answer.detail
+    for force in (False, True):
+        answer = stage.ask("POST", "/trainings", {"dataset": "tests", "force": force})
+        assert answer.status == 409 and "0 images to train on and 0 for validation" in answer.detail
+        assert "with force" not in answer.detail
 
 
 def test_of_too_many_annotations_a_part_is_counted_and_refuses_nothing(stage: Stage) -> None:
