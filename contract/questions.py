@@ -28,7 +28,9 @@ MAX_LISTED_TASKS = 100
 """Tasks answered by one GET /tasks; `after` asks for those behind them."""
 
 DEFAULT_HYPOTHESIS_TEMPLATE = "This is a photo of {}."
-_SHARED_BY_TASKS = ("hypothesis_template", "multi_label", "top_k", "threshold")
+UNKNOWN_LABEL = "none of these"
+"""What `unknown` answers where no label fits."""
+_SHARED_BY_TASKS = ("hypothesis_template", "multi_label", "unknown", "top_k", "threshold")
 _TASK_NAME = re.compile(f"[a-z0-9][a-z0-9_-]{{0,{MAX_TASK_NAME_CHARS - 1}}}")
 
 
@@ -136,6 +138,9 @@ class Question(Strict):
         description="One or several sentences with {} for the label; used for labels without annotations",
     )
     multi_label: bool = Field(default=False, description="Score each label on its own instead of against the others")
+    unknown: bool = Field(
+        default=False, description=f"Answer {UNKNOWN_LABEL!r} too, with how likely it is that no label fits"
+    )
     top_k: int | None = Field(default=None, ge=1, description="Answer only the best k labels")
     threshold: float | None = Field(default=None, ge=0, le=1, description="Answer only labels that score at least this")
     thresholds: Thresholds = Field(
@@ -147,6 +152,8 @@ class Question(Strict):
         labels = [each.label for each in self.candidate_labels]
         if pair := twins(labels):
             raise ValueError(_twice(*pair))
+        if self.unknown:
+            self._check_unknown(labels)
         if len(labels) == 1 and not self.multi_label:
             raise ValueError(
                 f"a lone label ({shorten(labels[0])!r}) would always score 1.0: add a second label or set multi_label"
@@ -156,11 +163,23 @@ class Question(Strict):
             if annotations is not each.annotations:
                 object.__setattr__(each, "annotations", annotations)
         if self.thresholds and labels:
-            object.__setattr__(self, "thresholds", _by_label(self.thresholds, labels))
+            object.__setattr__(self, "thresholds", _by_label(self.thresholds, self._answerable(labels)))
         for template in self.hypothesis_template:
             if template.count("{}") > 1:
                 self._check_prompts_are_short(template)
         return self
+
+    def _answerable(self, labels: list[str]) -> list[str]:
+        return [*labels, UNKNOWN_LABEL] if self.unknown else labels
+
+    def _check_unknown(self, labels: list[str]) -> None:
+        if self.multi_label:
+            raise ValueError(
+                "unknown is given with multi_label, which scores each label on its own, so that all score low where "
+                "none fits: give one of them, or a threshold in place of unknown"
+            )
+        if pair := twins(self._answerable(labels)):
+            raise ValueError(f"the label {shorten(pair[0])!r} is what unknown answers: call it otherwise")
 
     def _check_prompts_are_short(self, template: str) -> None:
         longest = max((len(each.label) for each in self.candidate_labels if not each.annotations), default=0)
@@ -183,7 +202,7 @@ class Question(Strict):
     @property
     def answered_labels(self) -> int:
         """How many labels are answered at most."""
-        return min(len(self.candidate_labels), self.top_k or MAX_LABELS)
+        return min(len(self.candidate_labels) + self.unknown, self.top_k or MAX_LABELS + 1)
 
 
 def _twice(label: str, twin: str) -> str:

@@ -16,7 +16,7 @@ from contract.imports import AnnotationImportBody, ImportView
 from contract.models import ImportBody, ModelList, ModelView, PromoteBody, Promotion
 from contract.questions import MAX_LISTED_TASKS, Task, TaskList
 from contract.requests import ClassifyBody, EmbedBody
-from contract.trainings import MAX_LISTED_TRAININGS, TrainingBody, TrainingList, TrainingView
+from contract.trainings import MAX_LISTED_TRAININGS, TrainingBody, TrainingCheck, TrainingList, TrainingView
 from contract.uploads import CheckpointUploads, CheckpointUploadsBody, Uploads, UploadsBody
 
 STAGE_NAME = "v1"
@@ -44,6 +44,8 @@ class Route:
     """The resource whose state an etag names: it is answered, and may be the condition of a change."""
     open: bool = False
     """Open routes are throttled but need neither key nor signature; all others are behind the stage's auth mode."""
+    other_answers: Mapping[int, Any] = field(default_factory=dict)
+    """The types of the answers with some statuses, in place of `answer`."""
 
     @property
     def rule(self) -> str:
@@ -119,7 +121,9 @@ GET_IMPORT = Route("GET", "/annotations/imports/{id}", "How far an import is", I
 
 START_TRAINING = Route(
     *("POST", "/trainings", "Teach the model what a dataset says"),
-    *(TrainingView, {202: "It was accepted, and begins"}, TrainingBody),
+    *(TrainingView, {202: "It was accepted, and begins", 200: "With dry_run: nothing was started"}, TrainingBody),
+    query=("dry_run",),
+    other_answers={200: TrainingCheck},
 )
 LIST_TRAININGS = Route(
     "GET", "/trainings", "The trainings, the newest first", TrainingList, _PAGE, page=MAX_LISTED_TRAININGS

@@ -5,7 +5,7 @@ from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import BaseModel, Field, model_validator
 
-from contract.annotations import DEFAULT_DATASET, Dataset
+from contract.annotations import DEFAULT_DATASET, LISTED_KEYS, Dataset
 from contract.hyperparameters import Hyperparameters
 from contract.idempotency import ID
 from contract.limits import MAX_FIELDS
@@ -25,6 +25,7 @@ BASE_CHANNEL = "base"
 STEP_METRIC = "train:step"
 STEPS_METRIC = "train:steps"
 """What training jobs call how far they are."""
+IMAGES_PER_S_METRIC = "train:images_per_s"
 
 LIVE = "live"
 """Stands for the version that is served at the moment."""
@@ -49,6 +50,7 @@ class TrainingBody(Strict):
         default=None, gt=0, le=1_000_000, description="In place of it: as long as this pays for"
     )
     spot: bool | None = Field(default=None, description="On spare capacity, cheaper; null: as the stage does")
+    force: bool = Field(default=False, description="Even if the gate can't let the model pass, whatever it learns")
 
     EXAMPLES: ClassVar = {
         "welds: Fine-tune what is live, and let it go live if it is better": {
@@ -85,6 +87,46 @@ class Training(Stored):
     promote: Literal["manual", "auto"] = "manual"
     max_runtime_s: int
     spot: bool
+    force: bool = False
+    images_per_step: int | None = Field(default=None, description="As planned, as is all that follows")
+    planned_steps: int | None = None
+    estimated_s: int | None = Field(default=None, description="Seconds of the machine's time")
+    estimated_usd: float | None = Field(
+        default=None, description="For these, at most max_runtime_s of them; null: the price is not known"
+    )
+    estimate: str | None = Field(default=None, description="What the estimate is made from")
+    warnings: list[str] = Field(default=[], description="What is likely to make a poor model")
+
+
+class TrainingCheck(BaseModel):
+    """The answer of POST /trainings?dry_run=true: what a training would find, take and cost. Nothing was started."""
+
+    starts: bool = Field(description="Whether the same request without dry_run is accepted")
+    missing: list[str] = Field(description="Why it is not, with what is missing in numbers")
+    warnings: list[str] = Field(description="What is likely to make a poor model")
+    dataset: str
+    base_version: str | None
+    records: int = Field(description=f"Annotations of the dataset; {LISTED_KEYS:,} stand for more")
+    counted: int = Field(
+        description="Images and labels are of so many of them: a fair sample where counting all would take too long"
+    )
+    images: dict[str, int] = Field(description="By split, as the training would assign them")
+    labels: dict[str, dict[str, dict[str, int]]] = Field(
+        description='Images by task, label and split; "" stands for no task'
+    )
+    telling_images: int = Field(
+        description="Validation images at which a model can be wrong: not all is true of them that is said of any"
+    )
+    needed_images: int = Field(description="So many of these a better model has to win for the gate to let it pass")
+    steps: int
+    images_per_step: int
+    estimated_s: int = Field(description="Seconds of the machine's time")
+    estimated_usd: float | None = Field(
+        description="For these, at most max_runtime_s of them; null: the price is not known"
+    )
+    estimate: str = Field(description="What the estimate is made from")
+    max_runtime_s: int
+    max_usd: float | None = Field(description="For all of max_runtime_s")
 
 
 TrainingState = Literal["queued", "snapshot", "training", "gating", "promoting", "done", "refused", "failed", "stopped"]
@@ -96,7 +138,7 @@ class TrainingView(Training):
     state: TrainingState
     status: str | None = Field(description="Of the training job, in SageMaker's words, such as Downloading")
     step: int | None = Field(description="The newest that the program has printed, as are the metrics")
-    steps: int | None
+    steps: int | None = Field(description="As the program says; before it runs, as planned")
     metrics: dict[str, float]
     gate: Gate | None = Field(description="The verdict on the model, once there is one")
     promotion: Promotion | None = Field(description="Of its own making, with promote: auto")
@@ -126,7 +168,7 @@ METRIC_DEFINITIONS: dict[str, str] = {
     STEP_METRIC: r"(?:^| )step=(\d+)",
     STEPS_METRIC: r" steps=(\d+)",
     "train:loss": r" loss=(\S+)",
-    "train:images_per_s": r" images_per_s=(\S+)",
+    IMAGES_PER_S_METRIC: r" images_per_s=(\S+)",
     "train:logit_scale": r" logit_scale=(\S+)",
     "train:data_wait": r" data_wait=(\S+)",
     "validation:accuracy": r" validation_accuracy=(\S+)",

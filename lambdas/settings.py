@@ -38,6 +38,10 @@ _Seconds = Annotated[int, Field(ge=1, lt=10**9), Allowed("whole seconds")]
 _Usd = Annotated[
     float, Field(ge=0, allow_inf_nan=False), Allowed("what a training's machines cost, 0 if that is not known")
 ]
+_Machines = Annotated[int, Field(ge=1), Allowed("how many machines share a training")]
+_ImagesPerS = Annotated[
+    float, Field(gt=0, allow_inf_nan=False), Allowed("how many images a second they are assumed to train on")
+]
 _CorsOrigins = Annotated[Origins, Allowed("* or origins such as https://example.com, no path")]
 
 
@@ -83,6 +87,8 @@ class ManageSettings(_Routes, _Models):
     max_wait_s: _Seconds = Field(alias="MAX_WAIT_S")
     spot: Annotated[Switch, Allowed("True or False")] = Field(alias="SPOT")
     usd_per_hour: _Usd = Field(alias="USD_PER_HOUR")
+    training_machines: _Machines = Field(alias="TRAINING_MACHINES")
+    training_images_per_s: _ImagesPerS = Field(alias="TRAINING_IMAGES_PER_S")
 
 
 class ImporterSettings(_Images):

@@ -58,6 +58,10 @@ USD_PER_HOUR = {
     "ml.g5.xlarge": 1.408,
 }
 """On-demand price of one instance in us-east-1, as of 2026: the same for an endpoint and for training."""
+CPU_IMAGES_PER_S, GPU_IMAGES_PER_S = 8.0, 50.0
+"""Trained on by one machine, assumed for a ViT-B/32: benchmarks/training.md has 2.1 for a CPU core, of which the
+default has four; a T4 is taken for half of what its 8 TFLOPS of fp32 could do.
+"""
 
 ENDPOINTS_LOG_GROUP = "/aws/sagemaker/Endpoints"
 """Above the log groups of all endpoints, each named after its own."""
@@ -276,6 +280,11 @@ class StageConfig(Settings):
     @property
     def training_has_gpu(self) -> bool:
         return _has_gpu(self.training_instance_type)
+
+    @property
+    def training_images_per_s(self) -> float:
+        """How many images of a ViT-B/32 a machine for training is assumed to learn from, before one was measured."""
+        return GPU_IMAGES_PER_S if self.training_has_gpu else CPU_IMAGES_PER_S
 
     @property
     def configuration(self) -> str:

@@ -8,6 +8,7 @@ README = (Path(__file__).resolve().parent.parent / "README.md").read_text(encodi
 
 RUN = (
     "## Classify",
+    "### None of these",
     "### Keep a question",
     "### Upload large images",
     "### What else it answers",

@@ -4,7 +4,7 @@ from argparse import ArgumentParser, Namespace
 from typing import Any
 from urllib.parse import quote
 
-from contract.questions import DEFAULT_HYPOTHESIS_TEMPLATE
+from contract.questions import DEFAULT_HYPOTHESIS_TEMPLATE, UNKNOWN_LABEL
 from wordsight.api import Api, CommandError
 from wordsight.terminal import raw, table
 
@@ -44,6 +44,9 @@ def add_question(parser: ArgumentParser, *, saved: bool = True) -> None:
         )
     parser.add_argument("--template", action="append", metavar="TEXT", help=f"such as {DEFAULT_HYPOTHESIS_TEMPLATE!r}")
     parser.add_argument("--multi-label", action="store_true", default=None, help="score each label on its own")
+    parser.add_argument(
+        "--unknown", action="store_true", default=None, help=f"answer {UNKNOWN_LABEL!r} too, for where no label fits"
+    )
     parser.add_argument("--top-k", type=int, metavar="N", help="only the best N labels")
     parser.add_argument("--threshold", type=float, metavar="SCORE", help="only labels that score at least this")
 
@@ -56,6 +59,7 @@ def parameters_of(arguments: Namespace) -> dict[str, Any]:
         "task": tasks[0] if tasks and len(tasks) == 1 else tasks,
         "hypothesis_template": arguments.template,
         "multi_label": arguments.multi_label,
+        "unknown": arguments.unknown,
         "top_k": arguments.top_k,
         "threshold": arguments.threshold,
     }

@@ -2,13 +2,14 @@
 
 import json
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
-from typing import Any
+from typing import Any, get_args
 
-from contract.annotations import DEFAULT_DATASET
+from contract.annotations import DEFAULT_DATASET, Split
 from contract.trainings import LIVE
 from wordsight.api import Api, CommandError
 from wordsight.terminal import raw, share_line, table, watch
 
+SPLITS: tuple[Split, ...] = get_args(Split)
 OVER = frozenset({"done", "refused", "failed", "stopped"})
 
 
@@ -29,7 +30,10 @@ def add_train(parser: ArgumentParser) -> None:
     parser.add_argument("--max-runtime-s", type=int, metavar="S")
     parser.add_argument("--max-spend-usd", type=float, metavar="USD")
     parser.add_argument("--spot", action="store_true", default=None, help="on spare capacity, which is cheaper")
-    parser.add_argument("--watch", action="store_true", help="wait until it is over, and show how it goes")
+    parser.add_argument("--force", action="store_true", default=None, help="even if the gate can't let it pass")
+    then = parser.add_mutually_exclusive_group()
+    then.add_argument("--dry-run", action="store_true", help="tell what it would find, take and cost; start nothing")
+    then.add_argument("--watch", action="store_true", help="wait until it is over, and show how it goes")
 
 
 def add_trainings(parser: ArgumentParser) -> None:
@@ -39,7 +43,9 @@ def add_trainings(parser: ArgumentParser) -> None:
 
 
 def train(api: Api, arguments: Namespace) -> None:
-    """Start a training. With --watch, raises CommandError if it ends without a model that may be promoted."""
+    """Start a training. With --watch, raises CommandError if it ends without a model that may be promoted, and with
+    --dry-run if it would not be accepted.
+    """
     asked = {
         "dataset": arguments.dataset,
         "base_version": arguments.base,
@@ -48,9 +54,16 @@ def train(api: Api, arguments: Namespace) -> None:
         "max_runtime_s": arguments.max_runtime_s,
         "max_spend_usd": arguments.max_spend_usd,
         "spot": arguments.spot,
+        "force": arguments.force,
     }
-    begun = api.create("/trainings", {name: value for name, value in asked.items() if value is not None})
-    _show(api, begun, arguments)
+    body = {name: value for name, value in asked.items() if value is not None}
+    if not arguments.dry_run:
+        _show(api, api.create("/trainings", body), arguments)
+        return
+    check = api.ask("POST", "/trainings", body, query={"dry_run": "true"})
+    print(raw(check) if arguments.json else _checked(check))
+    if not check["starts"]:
+        raise CommandError("; ".join(check["missing"]))
 
 
 def trainings(api: Api, arguments: Namespace) -> None:
@@ -81,8 +94,35 @@ def _show(api: Api, training: dict[str, Any], arguments: Namespace) -> None:
         raise CommandError(f"the training {training['id']} is {training['state']}: {training['reason']}")
 
 
+def _checked(check: dict[str, Any]) -> str:
+    """Images by label and split, then what it takes and costs, then what is likely to go wrong."""
+    splits = [split for split in SPLITS if split in check["images"]]
+    found = [
+        (f"{task}: {label}" if task else label, *(images.get(split, 0) for split in splits))
+        for task, of_task in check["labels"].items()
+        for label, images in of_task.items()
+    ]
+    images = [("IMAGES", *map(str.upper, splits)), *found, ("all", *(check["images"][split] for split in splits))]
+    usd, max_usd = check["estimated_usd"], check["max_usd"]
+    cost = None if usd is None else f"about {usd:.2f} USD, at most {max_usd:.2f}"
+    rows = [
+        ("annotations", f"{check['records']:,}, counted {check['counted']:,}"),
+        ("gate", f"{check['telling_images']} validation images can tell, {check['needed_images']} are needed"),
+        ("base", check["base_version"]),
+        ("steps", f"{check['steps']:,} of {check['images_per_step']} images"),
+        ("time", f"about {check['estimated_s']:,} s, at most {check['max_runtime_s']:,}"),
+        ("cost", cost),
+        ("estimate", check["estimate"]),
+    ]
+    return "\n\n".join([table(images), table(rows), *(f"warning: {each}" for each in check["warnings"])])
+
+
 def _summary(training: dict[str, Any]) -> str:
     rows = [("training", training["id"]), ("version", training["version"]), ("state", line(training))]
+    if training["estimated_s"] is not None and training["state"] not in OVER:
+        usd = "" if training["estimated_usd"] is None else f", {training['estimated_usd']:.2f} USD"
+        rows.append(("estimate", f"{training['steps']:,} steps, about {training['estimated_s']:,} s{usd}"))
+    rows += (("warning", warning) for warning in training["warnings"])
     if training["gate"]:
         rows.append(("gate", "passed" if training["gate"]["passed"] else "refused"))
     if training["promotion"]:

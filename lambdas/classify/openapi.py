@@ -119,6 +119,7 @@ _IN_PATH: dict[str, tuple[str, Schema]] = {
 """What the end of a path names. What comes behind it, as in `/models/{version}/promote`, is an action."""
 _IN_QUERY: dict[str, Schema] = {
     "dataset": _DATASET,
+    "dry_run": {"type": "boolean", "description": "Only check, and tell what it would find and cost. Default: false"},
     "image": {**_TEXT, "pattern": "^[0-9a-f]{64}$", "description": "sha256 of the image's file"},
 }
 _IF_MATCH = {"task": "The etag that was seen, or * if there must be one", "annotation": "The etag that was seen"}
@@ -183,7 +184,7 @@ def _operation(route: Route) -> Schema:
         **({"parameters": parameters} if parameters else {}),
         **({} if route.body is None else {"requestBody": _body(route)}),
         "responses": {
-            **{str(status): _success(route, meaning) for status, meaning in route.answers.items()},
+            **{str(status): _success(route, status, meaning) for status, meaning in route.answers.items()},
             "4XX": {"$ref": "#/components/responses/Refused"},
             "5XX": {"$ref": "#/components/responses/Failed"},
         },
@@ -272,14 +273,15 @@ def _body(route: Route) -> Schema:
     return {"required": not optional, "content": content}
 
 
-def _success(route: Route, meaning: str) -> Schema:
+def _success(route: Route, status: int, meaning: str) -> Schema:
     headers = _HEADERS_OF_THE_MODEL if route in (CLASSIFY, EMBED) else {}
     if route.etag and route.answer:
         headers = {"etag": f"Names this state of the {route.etag}"}
     described = {name: {"description": text, "schema": _TEXT} for name, text in headers.items()}
-    media_type = "text/html" if route.answer is str else "application/json"
-    answered = {"schema": _schema(route.answer), "example": DESCRIBED[route].answer}
-    content = {"content": {media_type: answered}} if route.answer else {}
+    hint = route.other_answers.get(status, route.answer)
+    example = DESCRIBED[route].others.get(status, DESCRIBED[route].answer)
+    media_type = "text/html" if hint is str else "application/json"
+    content = {"content": {media_type: {"schema": _schema(hint), "example": example}}} if hint else {}
     return {"description": meaning, "headers": described, **content}
 
 
@@ -308,7 +310,8 @@ def _for_clients(schema: Any, name: str = "") -> Any:
 
 def _components() -> dict[str, Schema]:
     """The schemas that have names."""
-    hints = [Problem, *(hint for route in ROUTES for hint in (route.body, route.answer))]
+    hints: list[Any] = [Problem]
+    hints += (hint for route in ROUTES for hint in (route.body, route.answer, *route.other_answers.values()))
     named = list({_name(each): each for hint in hints for each in _named(hint)}.values())
     models = [each for each in named if isinstance(each, type) and issubclass(each, BaseModel)]
     _, schemas = models_json_schema([(model, "validation") for model in models], ref_template=_SCHEMAS)

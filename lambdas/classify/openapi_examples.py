@@ -37,11 +37,22 @@ _promotion = {
     **{"id": _ID, "version": _VERSION, "artifact_s3_uri": _MODEL, "served_version": _VERSION, "created": CREATED},
     **{"state": "requested", "reason": None, "previous_s3_uri": None},
 }
+_estimated = {"estimated_s": 900, "estimated_usd": 0.18, "estimate": "by the newest training of this stage"}
 _training = {
     **{"id": _ID, "created": CREATED, "version": _VERSION, "dataset": "pets", "base_version": "base"},
     **{"base_s3_uri": "s3://artifacts-bucket/models/none/", "hyperparameters": {"epochs": "5"}, "promote": "manual"},
     **{"max_runtime_s": 3600, "spot": False, "state": "training", "status": "Training", "step": 120, "steps": 300},
-    **{"metrics": {"train:loss": 0.41}, "gate": None, "promotion": None, "reason": None},
+    **{"metrics": {"train:loss": 0.41}, "gate": None, "promotion": None, "reason": None, "force": False},
+    **{"images_per_step": 128, "planned_steps": 300, "warnings": []},
+    **_estimated,
+}
+_check = {
+    **{"starts": True, "missing": [], "warnings": [], "dataset": "pets", "base_version": "base"},
+    **{"records": 1200, "counted": 1200, "images": {"train": 1080, "validation": 120}},
+    "labels": {"pet": {"cat": {"train": 540, "validation": 60}, "dog": {"train": 540, "validation": 60}}},
+    **{"telling_images": 120, "needed_images": 7, "steps": 300, "images_per_step": 128},
+    **{"max_runtime_s": 3600, "max_usd": 0.74},
+    **_estimated,
 }
 _summary = {
     **{"version": _VERSION, "parent": "base", "created": CREATED, "source": "training", "dataset": "pets"},
@@ -62,10 +73,13 @@ _weather = Task.EXAMPLES["weather"]
 
 
 class Described(NamedTuple):
-    """What an operation does, for people, and what it answers, None where that has no body."""
+    """What an operation does, for people, and what it answers, None where that has no body. `others`: by its status,
+    what is another answer.
+    """
 
     does: str
     answer: Any = None
+    others: Mapping[int, Any] = {}
 
 
 DESCRIBED: Mapping[routes.Route, Described] = {
@@ -140,6 +154,7 @@ DESCRIBED: Mapping[routes.Route, Described] = {
     routes.START_TRAINING: Described(
         "Begins to fine-tune a model on a dataset of annotations. `GET /trainings/{training}` tells how it is.",
         {**_training, "state": "queued", "status": None, "step": None, "steps": None, "metrics": {}},
+        {200: _check},
     ),
     routes.LIST_TRAININGS: Described("Lists trainings by age.", {"trainings": [_training], "next": None}),
     routes.GET_TRAINING: Described("Tells state, step and metrics, and in the end what became of it.", _training),
@@ -155,6 +170,19 @@ DESCRIBED: Mapping[routes.Route, Described] = {
         "Registers a checkpoint of Hugging Face's format that lies in the artifacts bucket, once it was checked.",
         {**_model, "parent": None, "source": "import", "training": None, "dataset": None, "gate": None},
     ),
+    routes.UPLOAD_MODEL: Described(
+        "Answers with a form for each file of a checkpoint, by which it is sent straight to the artifacts bucket.",
+        {
+            "s3_uri": f"s3://artifacts-bucket/models/uploads/{_ID}/",
+            "uploads": [
+                {
+                    **{"name": "config.json", "url": "https://artifacts-bucket.s3.us-east-1.amazonaws.com/"},
+                    "fields": {"key": f"models/uploads/{_ID}/config.json", "policy": "eyJleHBpcmF0aW9uIjogIi4uLiJ9"},
+                    **{"max_bytes": 5_000_000_000, "expires_in_s": 3600},
+                }
+            ],
+        },
+    ),
     routes.PROMOTE_MODEL: Described(
         "Updates the endpoint to a version, blue/green, asks it, and goes back if its answers are wrong.", _promotion
     ),
@@ -165,6 +193,13 @@ DESCRIBED: Mapping[routes.Route, Described] = {
     routes.LIST_BATCHES: Described("Lists batches by age.", {"batches": [_batch], "next": None}),
     routes.GET_BATCH: Described(
         "Tells how many images are done, and where in the bucket the answers are, one JSON line per image.", _batch
+    ),
+    routes.GET_BATCH_FILES: Described(
+        "Answers with addresses from which the lines of results and problems can be had, without other credentials.",
+        {
+            "results": [f"https://data-bucket.s3.us-east-1.amazonaws.com/batches/{_ID}/results/000000.jsonl?..."],
+            **{"problems": [], "expires_in_s": 900, "next": None},
+        },
     ),
     routes.STOP_BATCH: Described("Stops after the images that are being classified.", {**_batch, "state": "stopped"}),
     routes.RESUME_BATCH: Described("Classifies the images that have no answer yet.", _batch),

@@ -1,19 +1,16 @@
 """The gate's verdict: is a fine-tuned model better on the new data than its base, and has it kept the old?
 
-Better: of the validation images that only one of the two gets right, the new model must win so many that luck alone
-would do it in fewer than 1 of 20 cases (the exact form of McNemar's test, 1947: a sign test). Training chooses among
-several mixtures of weights by these same images, so that chance is shared among them (Bonferroni).
+Better: by a sign test, `contract.gain`.
 Kept: the drops in accuracy at the old tasks, which training measures, are within their limits.
 """
 
 from collections.abc import Iterator, Mapping
-from math import comb
 from typing import Any
 
+from contract.gain import chance_allowed, sign_test
 from contract.metrics import Interpolation, Metrics, Tasks, WinLoss
 from contract.models import Gate
 
-SIGNIFICANCE = 0.05
 ROUNDING = 1e-4
 """Figures are rounded to four digits."""
 
@@ -28,12 +25,6 @@ def judge(metrics: Mapping[str, Any]) -> Gate:
         *_forgotten(_accuracies(found.world_before), _accuracies(found.world), interpolation, figures),
     ]
     return Gate(passed=not reasons, reasons=reasons, figures=figures)
-
-
-def sign_test(won: int, lost: int) -> float:
-    """How likely at least `won` of `won + lost` fair coin tosses are."""
-    tosses = won + lost
-    return float(sum(comb(tosses, heads) for heads in range(won, tosses + 1)) / 2**tosses)
 
 
 def _nothing_new(interpolation: Interpolation, figures: dict[str, Any]) -> Iterator[str]:
@@ -56,8 +47,7 @@ def _not_better(gain: WinLoss, interpolation: Interpolation, figures: dict[str, 
         yield "it was not counted on how many validation images the model is better than its base"
         return
     p = sign_test(gain.won, gain.lost)
-    mixtures = max(1, len(interpolation.frontier or ()) - 1)  # to choose from, beside the base itself
-    limit = SIGNIFICANCE / mixtures
+    limit = chance_allowed(len(interpolation.frontier or ()) - 1)  # to choose from, beside the base itself
     figures |= {**gain.model_dump(), "p": float(f"{p:.2g}"), "p_below": float(f"{limit:.2g}")}
     if p >= limit:
         yield (

@@ -51,7 +51,10 @@ def create_app(settings: ManageSettings, connect: Connect) -> Resolver:
 
     @app.on(START_TRAINING)
     def _start_training() -> Response[str]:
+        app.check_query("dry_run")
         body = app.json_body(TrainingBody)
+        if app.switch_of_query("dry_run"):
+            return app.answer(trainings.check(body))
         return once(app, data, lambda id: app.answer(trainings.begin(id, body), 202))
 
     app.answers(LIST_MODELS, models.all)

@@ -1,11 +1,14 @@
 """Trainings: accepted, told of and stopped. The work itself is the state machine's of stacks/training/stack.py."""
 
+import time
 from collections.abc import Mapping
+from math import ceil
 from typing import Any
 
-from contract.annotations import ANNOTATIONS_PREFIX
+from contract.gain import fewest_wins
+from contract.hyperparameters import Hyperparameters
 from contract.idempotency import now
-from contract.models import ENDED, NO_MODEL_URI, Gate, Promotion
+from contract.models import ENDED, NO_MODEL_URI, Gate, Model, Promotion
 from contract.problems import BadRequest, Conflict, NotFound
 from contract.trainings import (
     BASE_CHANNEL,
@@ -17,6 +20,7 @@ from contract.trainings import (
     TRAININGS_PREFIX,
     Training,
     TrainingBody,
+    TrainingCheck,
     TrainingList,
     TrainingState,
     TrainingView,
@@ -27,11 +31,27 @@ from lambdas.aws.clients import Connect, concurrently
 from lambdas.aws.executions import Executions, TrainingJobs, may_begin
 from lambdas.aws.s3 import Store
 from lambdas.aws.serving_stack import ServingStack
+from lambdas.manage.estimates import Estimates
 from lambdas.manage.models import Promotions
 from lambdas.settings import ManageSettings
+from lambdas.stored.annotations import AnnotationStore
+from lambdas.stored.datasets import MIN_TRAIN_IMAGES, hopeless, scarce, survey, unlearnable
 from lambdas.stored.registry import Registry
 
 FORGOTTEN = "nothing is known of it any more: it never began, or ended more than 90 days ago; start another"
+FORCE = "with force it is trained all the same"
+PARTLY = (
+    "there was time to count {counted:,} of {records:,} annotations: all are counted before a machine starts, and what "
+    "is too little then ends the training"
+)
+TOO_LONG = (
+    "it takes about {estimated_s:,} s, and is stopped after {max_runtime_s:,}: raise max_runtime_s, or ask for fewer "
+    "epochs"
+)
+MAX_CHECKED_ANNOTATIONS = 5_000
+"""Near duplicates among twice as many take longer than a caller waits."""
+CHECK_READ_S = 8
+"""Of the time that a caller waits, for reading annotations; S3 reads some hundred in a second."""
 NOT_COMPARED = (
     "it passed, but was not promoted: another model than its base is live by now, with which it was not compared; "
     "POST /models/{version}/promote lets it go live all the same"
@@ -43,7 +63,8 @@ Description = Mapping[str, Any]
 class Trainings:
     """Those of one stage."""
 
-    def __init__(self, settings: ManageSettings, connect: Connect) -> None:
+    def __init__(self, settings: ManageSettings, connect: Connect, read_s: float = CHECK_READ_S) -> None:
+        self._read_s = read_s
         self._settings = settings
         self._data = Store(settings.data_bucket, connect)
         self._registry = Registry(Store(settings.artifacts_bucket, connect))
@@ -51,16 +72,25 @@ class Trainings:
         self._promotions = Promotions(settings, connect)
         self._executions = Executions(settings.training_machine_arn, connect)
         self._jobs = TrainingJobs(connect)
+        self._estimates = Estimates(settings, self._data, self._registry, self._jobs)
 
     def begin(self, id: str, body: TrainingBody) -> TrainingView:
         """Start a training. With the id of one that was accepted before, it only makes sure that it runs.
 
-        Raises NotFound for a dataset or base that is not there, BadRequest for what SageMaker would refuse.
+        Raises NotFound for a dataset or base that is not there, BadRequest for what SageMaker would refuse, and
+        Conflict for a dataset of which nothing can come.
         """
         training = self._data.find(Training, training_key(id)) or self._accept(id, body)
         request = job_request(training, self._settings.data_bucket, self._settings.max_wait_s)
         self._executions.start(id, {"training": training.model_dump(mode="json"), "job_request": request})
         return self._view(training)
+
+    def check(self, body: TrainingBody) -> TrainingCheck:
+        """What a training would find, take and cost, and whether `begin` accepts it. Writes nothing.
+
+        Raises NotFound and BadRequest as `begin` does.
+        """
+        return self._check(body)[0]
 
     def get(self, id: str) -> TrainingView:
         """How a training is. Raises NotFound."""
@@ -102,7 +132,7 @@ class Trainings:
             state=state,
             status=job["SecondaryStatus"] if job else None,
             step=None if step is None else int(step),
-            steps=None if steps is None else int(steps),
+            steps=training.planned_steps if steps is None else int(steps),
             metrics=metrics,
             gate=model.gate if model else None,
             promotion=promotion,
@@ -110,32 +140,79 @@ class Trainings:
         )
 
     def _accept(self, id: str, body: TrainingBody) -> Training:
-        if next(self._data.keys(f"{ANNOTATIONS_PREFIX}{body.dataset}/"), None) is None:
-            raise NotFound(f"the dataset {body.dataset!r} has no annotations: POST /annotations adds them")
-        version, s3_uri = self._base(body.base_version)
+        check, s3_uri = self._check(body)
+        if check.missing:
+            forceable = check.images.get("train", 0) >= MIN_TRAIN_IMAGES and "validation" in check.images
+            raise Conflict("; ".join([*check.missing, *([FORCE] if forceable else [])]))
         training = Training(
             id=id,
             created=now(),
             version=f"{self._settings.job_name_prefix}{id}",
             dataset=body.dataset,
-            base_version=version,
+            base_version=check.base_version,
             base_s3_uri=s3_uri,
             hyperparameters=body.hyperparameter_strings,
             promote=body.promote,
-            max_runtime_s=self._max_runtime_s(body),
+            max_runtime_s=check.max_runtime_s,
             spot=self._settings.spot if body.spot is None else body.spot,
+            force=body.force,
+            planned_steps=check.steps,
+            **check.model_dump(include={"images_per_step", "estimated_s", "estimated_usd", "estimate", "warnings"}),
         )
         created = self._data.create(training_key(id), training)
         return training if created else self._find(id)  # the same request, sent twice at once
 
-    def _base(self, version: str) -> tuple[str | None, str]:
-        """(version, artifact's URI) of the model to start from; what is live may have been deployed by hand."""
+    def _check(self, body: TrainingBody) -> tuple[TrainingCheck, str]:
+        """And the artifact's URI of the base."""
+        until_s = time.monotonic() + self._read_s
+        annotations, records = AnnotationStore(self._data).some(body.dataset, MAX_CHECKED_ANNOTATIONS, until_s)
+        if not records:
+            raise NotFound(f"the dataset {body.dataset!r} has no annotations: POST /annotations adds them")
+        base, s3_uri = self._base(body.base_version)
+        max_runtime_s = self._max_runtime_s(body)
+        asked = Hyperparameters.from_strings(body.hyperparameter_strings)
+        found = survey(body.dataset, annotations, asked.validation_share)
+        never, gate = unlearnable(found), hopeless(found, asked)
+        missing, warnings = never or ([] if body.force else gate), scarce(found)
+        if body.force:
+            warnings = [*gate, *warnings]
+        if len(annotations) < records:
+            # what is too few of a part may be enough of all, which the snapshot counts before a machine starts
+            warnings = [PARTLY.format(counted=len(annotations), records=records), *missing, *warnings]
+            missing = []
+        train = ceil(found.train * records / len(annotations)) if annotations else 0
+        estimate = self._estimates.of(asked, train, base, s3_uri)
+        usd_per_hour = self._settings.usd_per_hour
+        if estimate.seconds > max_runtime_s:
+            warnings.append(TOO_LONG.format(estimated_s=estimate.seconds, max_runtime_s=max_runtime_s))
+        return TrainingCheck(
+            starts=not missing,
+            missing=missing,
+            warnings=warnings,
+            dataset=body.dataset,
+            base_version=base.version if base else None,
+            records=records,
+            counted=len(annotations),
+            images=found.images,
+            labels=found.labels,
+            telling_images=found.telling,
+            needed_images=fewest_wins(),
+            steps=estimate.steps,
+            images_per_step=estimate.images_per_step,
+            estimated_s=estimate.seconds,
+            estimated_usd=estimate.usd(usd_per_hour, max_runtime_s),
+            estimate=estimate.source,
+            max_runtime_s=max_runtime_s,
+            max_usd=round(max_runtime_s / 3600 * usd_per_hour, 2) if usd_per_hour else None,
+        ), s3_uri
+
+    def _base(self, version: str) -> tuple[Model | None, str]:
+        """The model to start from and its artifact's URI; what is live may have been deployed by hand."""
         if version != LIVE:
             model = self._registry.get(version)
-            return model.version, model.artifact_s3_uri
+            return model, model.artifact_s3_uri
         s3_uri = self._stack.state().model_uri
-        found = self._registry.at(s3_uri)
-        return found.version if found else None, s3_uri
+        return self._registry.at(s3_uri), s3_uri
 
     def _max_runtime_s(self, body: TrainingBody) -> int:
         most = self._settings.max_run_s

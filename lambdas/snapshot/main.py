@@ -6,7 +6,6 @@ Two files under snapshots/<training>/: `manifest.jsonl` has a line for each reco
 
 import hashlib
 import json
-from collections import Counter
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -15,17 +14,16 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from contract.annotations import Annotation, Split, image_key
 from contract.hyperparameters import Hyperparameters
-from contract.problems import BadRequest
+from contract.problems import Conflict
 from contract.steps import SnapshotEvent
 from contract.trainings import CHANNEL_MANIFEST, SNAPSHOTS_PREFIX
 from lambdas.aws.clients import connect_worker
 from lambdas.aws.s3 import Store
 from lambdas.settings import SnapshotSettings
-from lambdas.snapshot.splits import assign_splits
 from lambdas.stored.annotations import AnnotationStore
+from lambdas.stored.datasets import hopeless, survey, unlearnable
 
 MANIFEST = "manifest.jsonl"
-MIN_TRAIN_IMAGES = 2
 
 logger = Logger(service="wordsight-snapshot", serialize_stacktrace=False)
 
@@ -39,20 +37,19 @@ class Snapshot:
     digest: str
 
 
-def take_snapshot(store: Store, dataset: str, training: str, validation_share: float) -> Snapshot:
+def take_snapshot(
+    store: Store, dataset: str, training: str, asked: Hyperparameters, *, force: bool = False
+) -> Snapshot:
     """Write down what the dataset holds now. Repeated for the same training, it replaces what was written.
 
-    Raises BadRequest for a dataset from which nothing can be learnt.
+    Raises Conflict for a dataset from which nothing can be learnt, and without `force` for one that is too small for
+    the gate: the API has looked at a part of a large one only, and it may have changed since.
     """
     annotations = AnnotationStore(store).all(dataset)
-    splits = assign_splits(annotations, validation_share)
-    images = dict(Counter[str](splits.values()))
-    train, validation = images.get("train", 0), images.get("validation", 0)
-    if train < MIN_TRAIN_IMAGES or not validation:
-        raise BadRequest(
-            f"the dataset {dataset!r} has {train} images to train on and {validation} for validation, at least "
-            f"{MIN_TRAIN_IMAGES} and 1 are needed: POST /annotations adds some; images that look the same count as one"
-        )
+    found = survey(dataset, annotations, asked.validation_share)
+    if missing := unlearnable(found) or ([] if force else hopeless(found, asked)):
+        raise Conflict("; ".join(missing))
+    splits = found.splits
     folder = f"{SNAPSHOTS_PREFIX}{training}/"
     manifest = store.put_lines(
         f"{folder}{MANIFEST}",
@@ -60,7 +57,7 @@ def take_snapshot(store: Store, dataset: str, training: str, validation_share: f
     )
     channel = [{"prefix": f"s3://{store.bucket}/"}, f"{folder}{MANIFEST}", *map(image_key, splits)]
     store.put(f"{folder}{CHANNEL_MANIFEST}", json.dumps(channel).encode(), "application/json")
-    return Snapshot(len(annotations), images, hashlib.sha256(manifest).hexdigest())
+    return Snapshot(len(annotations), found.images, hashlib.sha256(manifest).hexdigest())
 
 
 def _line(bucket: str, annotation: Annotation, split: Split) -> dict[str, Any]:
@@ -79,8 +76,8 @@ def _line(bucket: str, annotation: Annotation, split: Split) -> dict[str, Any]:
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Take the snapshot of the accepted `training` of a state machine's execution; the answer is its figures."""
     training = SnapshotEvent.model_validate(event).training
-    share = Hyperparameters.from_strings(training.hyperparameters).validation_share
+    asked = Hyperparameters.from_strings(training.hyperparameters)
     store = Store(SnapshotSettings.from_env().data_bucket, connect_worker)
-    snapshot = take_snapshot(store, training.dataset, training.id, share)
+    snapshot = take_snapshot(store, training.dataset, training.id, asked, force=training.force)
     logger.info("snapshot", training=training.id, records=snapshot.records, images=snapshot.images)
     return asdict(snapshot)

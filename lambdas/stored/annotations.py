@@ -1,5 +1,6 @@
 """Annotations in the data bucket: images under their sha256, and a record for each thing that is said of one."""
 
+import time
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from itertools import islice
@@ -29,6 +30,10 @@ from contract.texts import same_to_the_model
 from lambdas.aws.clients import concurrently
 from lambdas.aws.inference import Inspect
 from lambdas.aws.s3 import Document, JsonObject, Store
+
+READ_AT_ONCE = 100
+_FIRST_DIGITS = "0123456789abcdef"
+"""Of ids."""
 
 
 class AnnotationStore:
@@ -107,6 +112,23 @@ class AnnotationStore:
     def all(self, dataset: str) -> list[Annotation]:
         """Every record of a dataset."""
         return self._store.find_all(Annotation, list(self._store.keys(dataset_prefix(dataset))))
+
+    def some(self, dataset: str, most: int, until_s: float) -> tuple[list[Annotation], int]:
+        """At most so many records, read until the monotonic clock says `until_s`, and how many there are.
+
+        At least one part is read. They are a fair sample, for ids begin with a hash of the image. LISTED_KEYS are
+        known of at most.
+        """
+        prefix = dataset_prefix(dataset)
+        share = LISTED_KEYS // len(_FIRST_DIGITS)  # listed side by side: one behind the other takes S3 15 seconds
+        parts = concurrently(lambda digit: list(islice(self._store.keys(prefix + digit), share)), _FIRST_DIGITS)
+        keys = [key for part in parts for key in part]
+        read: list[Annotation] = []
+        for start in range(0, min(len(keys), most), READ_AT_ONCE):
+            read += self._store.find_all(Annotation, keys[start : min(start + READ_AT_ONCE, most)])
+            if time.monotonic() >= until_s:
+                break
+        return read, len(keys)
 
     def erase_image(self, image: str) -> Erased:
         """Remove an image and all that is said of it in any dataset, with every former version.

@@ -120,6 +120,13 @@ class Resolver(APIGatewayRestResolver):
             raise BadRequest(f"{name} is given {len(values)} times: give it once")
         return values[0] if values else ""
 
+    def switch_of_query(self, name: str) -> bool:
+        """Whether a query's field is `true`; left out it is not. Raises BadRequest for another value."""
+        value = self.one_of_query(name).lower()
+        if value not in ("", "true", "false"):
+            raise BadRequest(f"{name} is {shorten(value)!r}, allowed are true and false")
+        return value == "true"
+
     def check_query(self, *allowed: str) -> None:
         """Raises BadRequest for a field of the query that is none of the `allowed`."""
         if unknown := [name for name in self.query if name not in allowed]:

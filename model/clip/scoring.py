@@ -11,7 +11,7 @@ from torch.nn.functional import normalize
 
 from contract.answers import LabelScore
 from contract.checkpoints import Calibration
-from contract.questions import Label, Question
+from contract.questions import UNKNOWN_LABEL, Label, Question
 
 NEUTRAL_WORD = "something"
 """What a label is compared with when it is scored on its own and the checkpoint is not calibrated."""
@@ -76,11 +76,30 @@ def score(
     return torch.sigmoid(logit_scale * (cosines - image_embeds @ embeds.neutral.T))  # [B, L] - [B, 1]
 
 
+def with_unknown(scores: torch.Tensor) -> torch.Tensor:
+    """One image's softmax scores [L], two labels or more, with another one: that no label fits. float [L + 1], sum 1
+
+    The best score lies between 1 / L, where the model can't tell, and 1. How far it is on that way is how far any label
+    is believed, and the rest is unknown: the confidence of maximum concept matching, Delving into Out-of-Distribution
+    Detection with Vision-Language Representations, Ming et al. 2022. Prompts of the background and a bank of other
+    words, as NegLabel has (Jiang et al. 2024), told less: benchmarks/unknown.md.
+    """
+    chance = 1 / len(scores)
+    believed = ((scores.max() - chance) / (1 - chance)).clamp(0, 1)
+    return torch.cat([scores * believed, (1 - believed)[None]])
+
+
 def rank(question: Question, scores: torch.Tensor) -> list[LabelScore]:
-    """One image's scores [L] as answers, best first, cut by `top_k` and thresholds; equal scores keep their order."""
+    """One image's scores [L] as answers, best first, cut by `top_k` and thresholds; equal scores keep their order.
+
+    With `unknown` there is one answer more.
+    """
+    names = [each.label for each in question.candidate_labels]
+    if question.unknown:
+        names, scores = [*names, UNKNOWN_LABEL], with_unknown(scores)
     values, order = torch.sort(scores, descending=True, stable=True)
     answers = [
-        LabelScore(label=question.candidate_labels[index].label, score=value)
+        LabelScore(label=names[index], score=value)
         for index, value in zip(order.tolist()[: question.top_k], values.tolist(), strict=False)
     ]
     return [answer for answer in answers if answer["score"] >= question.threshold_of(answer["label"])]

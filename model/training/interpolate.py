@@ -16,6 +16,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from contract.gain import ALPHAS
 from contract.metrics import FrontierPoint, Interpolation
 from model.clip.architecture import DualEncoder
 from model.clip.checkpoint import Checkpoint
@@ -26,8 +27,6 @@ from model.evaluation.report import print_figures
 from model.evaluation.world import World
 from model.training.loop import Loop
 
-ALPHAS = (0.0, 0.25, 0.5, 0.75, 0.9, 1.0)
-"""Shares of the fine-tuned weights; 0 is the base checkpoint."""
 ROUNDING = 1e-6
 """Accuracies are shares of counted images in single precision: .93 - .91 must not exceed .02."""
 SELECTION_SEED = 2_000_003

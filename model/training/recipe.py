@@ -3,19 +3,18 @@
 What fits depends on the base that a run starts from, on how many images it has and on how many processes share them.
 """
 
-from math import ceil
 from sys import maxsize
 from typing import Literal, Self
 
 from pydantic import JsonValue
 
+from contract import schedule
 from contract.hyperparameters import Hyperparameters
 from contract.metrics import Metrics
 from model.clip.architecture import natural_loss
 from model.clip.checkpoint import Checkpoint
 from model.clip.device import multiplies_bf16
 from model.training.distributed import Ranks
-from model.training.replay import images_per_epoch
 
 SCRATCH_RATE = 2e-3
 SMALL_BASE_RATE = 5e-4
@@ -28,12 +27,10 @@ LARGE_PARAMETERS = 50_000_000
 LORA_RATES = 10
 """Low-rank updates start at zero and want about ten times the rate of whole matrices."""
 
-REPLAY_SHARE = 0.5
 PAIR_SHARE = 0.15
 """Of the replayed images: at .05, two a batch, what was published on digits had lost .05 at relation; at .15 none."""
 DISTILLATION_WEIGHT = 1.0
 """At 4 the small base learnt no digit in 60 steps; at 1 it learnt them and kept more than without."""
-MIN_STEPS = 300
 
 
 class Recipe(Hyperparameters):
@@ -69,9 +66,7 @@ class Recipe(Hyperparameters):
         adapts = base is not None and asked.data == "channel"
         seen = Metrics.of(base.metadata.metrics) if base else Metrics()
 
-        replay_share = asked.replay_share if adapts else 0.0
-        if replay_share is None:
-            replay_share = REPLAY_SHARE if seen.learnt_from_world else 0.0
+        replay_share = schedule.replay_share(asked, seen.learnt_from_world) if adapts else 0.0
 
         pair_share = asked.pair_share
         if pair_share is None:  # what the base knows of pairs would be forgotten like all else
@@ -94,8 +89,8 @@ class Recipe(Hyperparameters):
         if precision == "auto" and ranks.device.type == "cuda":
             precision = "bf16" if multiplies_bf16(ranks.device) else "fp32"
 
-        images = images_per_epoch(images, replay_share)
-        global_batch = min(asked.batch_size, max(2, images // ranks.count)) * ranks.count
+        images = schedule.images_per_epoch(images, replay_share)
+        global_batch = schedule.images_per_step(asked, images, ranks.count)
         resolved = {
             "parent": base.metadata.version if base else None,
             "base_recipes": seen.recipes,
@@ -110,15 +105,11 @@ class Recipe(Hyperparameters):
             "chunk_size": asked.chunk_size or maxsize,
             "images": images,
             "global_batch": global_batch,
-            "steps": _steps(asked, images, global_batch),
+            "steps": schedule.steps(asked, images, global_batch),
         }
         return cls.model_validate({**asked.model_dump(), "asked": asked, **resolved})
 
     def at_batch(self, global_batch: int) -> Self:
         """The same run with the steps' size of an earlier start, when other processes shared them."""
-        steps = _steps(self.asked, self.images, global_batch)
+        steps = schedule.steps(self.asked, self.images, global_batch)
         return self.model_copy(update={"global_batch": global_batch, "steps": steps})
-
-
-def _steps(asked: Hyperparameters, images: int, global_batch: int) -> int:
-    return asked.steps or max(MIN_STEPS, asked.epochs * ceil(images / global_batch))

@@ -6,10 +6,10 @@ The shipped base and its descendants learnt from the rendered world, which is dr
 
 import hashlib
 from dataclasses import dataclass
-from math import ceil
 
 import torch
 
+from contract.schedule import images_per_epoch
 from model.data.batch import Batch, Examples, one_of_each, text_key
 from model.data.images import RgbImage
 
@@ -59,8 +59,3 @@ class Replay:
     def digest(self) -> str:
         """sha256 of both digests and the share."""
         return hashlib.sha256(f"{self.new.digest()} {self.old.digest()} {self.share}".encode()).hexdigest()
-
-
-def images_per_epoch(new: int, share: float) -> int:
-    """So many that every new image comes once, when old ones are `share` of each batch."""
-    return ceil(new / (1 - share))

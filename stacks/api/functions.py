@@ -86,6 +86,8 @@ def manage_function(
         max_wait_s=config.max_wait_s,
         spot=config.spot,
         usd_per_hour=USD_PER_HOUR.get(config.training_instance_type, 0.0) * config.training_instance_count,
+        training_machines=config.training_instance_count,
+        training_images_per_s=config.training_images_per_s * config.training_instance_count,
     ).to_env()
     # The id is from when it knew trainings only: with another one, deployed stages would get a new function and role.
     function = HandlerFunction(
@@ -94,7 +96,7 @@ def manage_function(
     may = function.permissions
     may.allow_objects(data.data, KEEP, IDEMPOTENCY_PREFIX)
     may.allow_objects(data.data, [*READ, *WRITE], TRAININGS_PREFIX, BATCHES_PREFIX)
-    may.allow_objects(data.data, READ, TASKS_PREFIX)
+    may.allow_objects(data.data, READ, TASKS_PREFIX, ANNOTATIONS_PREFIX)
     may.allow_listing(data.data)
     may.allow_objects(data.artifacts, READ, MODELS_PREFIX, REGISTRY_PREFIX, PROMOTIONS_PREFIX)
     may.allow_objects(data.artifacts, WRITE, REGISTRY_PREFIX, PROMOTIONS_PREFIX, BROUGHT_PREFIX)

@@ -18,6 +18,14 @@ def test_tasks_inherit_what_is_said_beside_them() -> None:
     assert all(q.hypothesis_template == ["a {}"] and q.top_k == 1 for q in request.parameters.questions.values())
 
 
+def test_unknown_is_off_unless_it_is_said_holds_for_all_tasks_and_is_one_answer_more() -> None:
+    assert as_json(encoded(), candidate_labels=["cat", "none of these"]).parameters.unknown is False
+    request = as_json(encoded(), unknown=True, tasks={"animal": {"candidate_labels": "cat, dog"}})
+    assert [(each.unknown, each.answered_labels) for each in request.parameters.questions.values()] == [(True, 3)]
+    asked = as_named(candidate_labels="cat, dog", unknown="true", thresholds='{"None of These": 0.5}').parameters
+    assert asked.unknown and asked.threshold_of("none of these") == 0.5
+
+
 def test_saved_tasks_become_questions_and_what_is_said_beside_them_comes_first() -> None:
     saved = {"animal": {"candidate_labels": "cat, dog", "top_k": 2}, "mood": {"candidate_labels": "calm, wild"}}
     lone = as_named(task="animal", top_k=1).parameters.with_saved(saved)
@@ -49,6 +57,13 @@ def test_annotations_stand_for_their_label_and_templates_for_the_others() -> Non
         ({}, "candidate_labels is missing"),
         ({"candidate_labels": "cat"}, "add a second label or set multi_label"),
         ({"candidate_labels": ["cat", "cat"]}, "'cat' is given twice"),
+        (
+            {"candidate_labels": ["cat", " None of  These"], "unknown": True},
+            "' None of  These' is what unknown answers",
+        ),
+        ({"candidate_labels": "a,b", "unknown": True, "multi_label": True}, "unknown is given with multi_label"),
+        ({"candidate_labels": "cat", "unknown": True}, "add a second label"),
+        ({"candidate_labels": "a,b", "thresholds": {"none of these": 1}}, "not one of the candidate_labels"),
         ({"candidate_labels": ["cat", " "]}, "must not be blank"),
         ({"candidate_labels": ["cat", 5]}, "a label is text or .* got 5"),
         ({"candidate_labels": ["cat", "x" * 1001]}, "at most 1000 characters"),

@@ -16,7 +16,7 @@ from tests.e2e.system import System, deployed
 from tests.local.conftest import ROOT
 from tests.readme import RUN, Block, blocks, set_up
 
-PETS_PER_LABEL = 12
+PETS_PER_LABEL = 80
 CLASSES = 10
 """Of the pictograms, which take turns; the first one stands for every pet."""
 

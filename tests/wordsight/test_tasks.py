@@ -22,7 +22,20 @@ OF_SEVERAL_QUESTIONS = {"tasks", "thresholds"}
 def test_every_parameter_has_a_flag() -> None:
     parser = ArgumentParser()
     add_question(parser)
-    said = ["--labels", "a", "--task", "t", "--template", "{}", "--multi-label", "--top-k", "1", "--threshold", "0"]
+    said = [
+        "--labels",
+        "a",
+        "--task",
+        "t",
+        "--template",
+        "{}",
+        "--multi-label",
+        "--unknown",
+        "--top-k",
+        "1",
+        "--threshold",
+        "0",
+    ]
     assert parameters_of(parser.parse_args(said)).keys() == Parameters.model_fields.keys() - OF_SEVERAL_QUESTIONS
 
 

@@ -2,13 +2,14 @@ from typing import Any
 
 import pytest
 
+from tests.lambdas.manage.conftest import annotated
 from tests.wordsight.conftest import Shell, System
 from wordsight.trainings import line
 
 
 @pytest.fixture
 def dataset(system: System) -> str:
-    system.bucket.put_object(Key="annotations/welds/1.json", Body="{}")
+    annotated(system.bucket, "welds")
     return "welds"
 
 
@@ -44,3 +45,21 @@ def test_the_line_has_a_bar_and_the_newest_metrics() -> None:
     assert line(training) == "█" * 15 + "░" * 15 + " 50/100 training  loss 0.25"
     waiting = {"state": "training", "status": "Downloading", "step": None, "steps": None, "metrics": {}}
     assert line(waiting) == "training (Downloading)"
+
+
+def test_a_dry_run_is_a_table_and_starts_nothing(shell: Shell, system: System, dataset: str) -> None:
+    ran = shell("train", "--dataset", dataset, "--dry-run")
+    assert ran.status == 0 and system.stepfunctions.executions == {}
+    rows = [line.split() for line in ran.out.splitlines()]
+    assert ["IMAGES", "TRAIN", "VALIDATION"] in rows and ["pore", "4", "4"] in rows and ["all", "8", "8"] in rows
+    assert "8 validation images can tell, 7 are needed" in ran.out and "0.12 USD, at most 1.00" in ran.out
+    assert shell("train", "--dataset", dataset, "--dry-run", "--json").json["starts"] is True
+
+
+def test_a_dry_run_of_what_would_be_refused_says_why_and_is_no_success(shell: Shell, system: System) -> None:
+    annotated(system.bucket, "welds", train_crack=9, train_pore=4, validation_crack=2)
+    ran = shell("train", "--dataset", "welds", "--dry-run")
+    assert ran.status == 1 and "needs 5 more" in ran.err and "warning: " in ran.out
+    assert "needs 5 more" in shell("train", "--dataset", "welds").err
+    begun = shell("train", "--dataset", "welds", "--force")
+    assert begun.status == 0 and "needs 5 more" in begun.out and "300 steps" in begun.out

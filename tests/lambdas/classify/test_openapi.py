@@ -265,3 +265,9 @@ def test_answers_about_annotations_are_what_it_says(annotate: Call):
     assert conforms(annotate(proxy_event("GET", f"/annotations/{kept['id']}")).json, "Annotation")
     assert conforms(annotate(proxy_event("DELETE", "/annotations", query=f"image={kept['image']}")).json, "Erased")
     assert not conforms({"label": "cat"}, "AnnotationsRequest") and not conforms({"id": "1"}, "AnnotationsAnswer")
+
+
+def test_a_training_and_its_check_are_described_apart() -> None:
+    answers = DOCUMENT["paths"]["/trainings"]["post"]["responses"]
+    referred = {status: answers[status]["content"]["application/json"]["schema"]["$ref"] for status in ("200", "202")}
+    assert referred == {"200": "#/components/schemas/TrainingCheck", "202": "#/components/schemas/TrainingView"}

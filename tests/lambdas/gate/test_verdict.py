@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from lambdas.gate.verdict import judge, sign_test
+from lambdas.gate.verdict import judge
 
 
 def metrics(**changes: Any) -> dict[str, Any]:
@@ -30,12 +30,6 @@ def test_a_model_that_learnt_much_and_forgot_little_passes_with_its_figures() ->
     assert (gate.passed, gate.reasons) == (True, [])
     assert gate.figures["won"] == 20 and 0 < gate.figures["p"] < 0.001
     assert gate.figures["mean_drop"] == 0.01 and gate.figures["old_tasks"] == 2
-
-
-def test_the_sign_test_is_exact() -> None:
-    assert sign_test(5, 0) == 1 / 32
-    assert sign_test(3, 1) == 5 / 16
-    assert sign_test(0, 0) == 1.0
 
 
 def test_what_luck_may_have_done_is_refused_with_the_counts() -> None:

@@ -2,12 +2,15 @@
 
 import json
 from dataclasses import dataclass, field
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from contract.annotations import Annotation, AnnotationBody, annotation_id, annotation_key
 from contract.models import Gate, Model
+from contract.perceptual_hash import DIGITS
 from lambdas.aws.s3 import Store
 from lambdas.manage.main import create_app
 from lambdas.settings import ManageSettings
@@ -34,10 +37,32 @@ TRAIN_SETTINGS = ManageSettings(
     max_wait_s=14400,
     spot=False,
     usd_per_hour=0.5,
+    training_machines=1,
+    training_images_per_s=10,
 )
 
 
 MODEL_URI = f"s3://{SETTINGS.data_bucket}/models/one/output/model/"
+
+
+def annotated(bucket: Any, dataset: str, /, **counts: int) -> None:
+    """Images of two labels, as many as a training needs, or so many of each `<split>_<label>`; split `any`: none."""
+    counts = counts or {"train_crack": 4, "train_pore": 4, "validation_crack": 4, "validation_pore": 4}
+    for name, count in counts.items():
+        split, _, label = name.partition("_")
+        for number in range(count):
+            image = sha256(f"{dataset} {name} {number}".encode()).hexdigest()
+            body = AnnotationBody(label=label, split=None if split == "any" else split)
+            record = Annotation(
+                **body.model_dump(),
+                id=annotation_id(image, body),
+                dataset=dataset,
+                image=image,
+                perceptual_hash=(7 * image)[:DIGITS],
+                created="",
+                source="api",
+            )
+            bucket.put_object(Key=annotation_key(dataset, record.id), Body=record.model_dump_json())
 
 
 @dataclass
@@ -71,11 +96,12 @@ class Stage:
         )
         return Answer(create_app(self.settings, self.connect).resolve(made, CONTEXT))  # type: ignore[arg-type]
 
-    def annotated(self, dataset: str = "welds") -> None:
-        self.bucket.put_object(Key=f"annotations/{dataset}/1.json", Body="{}")
+    def annotated(self, dataset: str = "welds", /, **counts: int) -> None:
+        annotated(self.bucket, dataset, **counts)
 
     def started(self, **body: Any) -> dict[str, Any]:
-        self.annotated()
+        if not any(self.bucket.objects.filter(Prefix="annotations/welds/")):
+            self.annotated()
         answer = self.ask("POST", "/trainings", {"dataset": "welds", **body})
         assert answer.status == 202, answer.text
         view: dict[str, Any] = answer.json

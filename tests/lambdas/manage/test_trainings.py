@@ -7,6 +7,9 @@ from typing import Any
 import pytest
 
 from contract.models import Gate, Promotion
+from contract.trainings import TrainingBody
+from lambdas.manage.trainings import Trainings
+from tests.lambdas.classify.test_openapi import conforms
 from tests.lambdas.manage.conftest import MODEL_URI, Stage
 
 
@@ -81,6 +84,74 @@ def test_the_same_request_sent_twice_is_one_training(stage: Stage) -> None:
     key = {"idempotency-key": "k1"}
     first, second = (stage.ask("POST", "/trainings", {"dataset": "welds"}, **key) for _ in range(2))
     assert first.json["id"] == second.json["id"] and len(stage.stepfunctions.executions) == 1
+
+
+SMALL = {"train_crack": 10, "train_pore": 4, "validation_crack": 2, "validation_pore": 1}
+
+
+def test_a_dry_run_tells_what_a_training_would_find_take_and_cost_and_leaves_nothing(stage: Stage) -> None:
+    stage.annotated(train_crack=40, train_pore=4, validation_crack=5, validation_pore=4)
+    before = [found.key for found in stage.bucket.objects.all()]
+    body = {"dataset": "welds", "hyperparameters": {"steps": 1000}, "max_runtime_s": 3600}
+    answer = stage.ask("POST", "/trainings", body, query="dry_run=true", **{"idempotency-key": "k1"})
+    assert answer.status == 200 and conforms(answer.json, "TrainingCheck")
+    told = answer.json
+    assert (told["starts"], told["missing"], told["base_version"]) == (True, [], "base")
+    assert (told["records"], told["counted"]) == (53, 53)
+    assert told["images"] == {"train": 44, "validation": 9}
+    assert told["labels"] == {"": {"crack": {"train": 40, "validation": 5}, "pore": {"train": 4, "validation": 4}}}
+    assert (told["telling_images"], told["needed_images"]) == (9, 7)
+    assert (told["steps"], told["images_per_step"]) == (1000, 44)
+    assert told["estimated_s"] == 600 + 1000 * 44 / 10 and "assumed: 10 images/s" in told["estimate"]
+    assert (told["estimated_usd"], told["max_usd"]) == (0.5, 0.5)  # it is stopped before
+    assert "needs 12 more of 'pore', which has 4" in told["warnings"][0]
+    assert "takes about 5,000 s, and is stopped after 3,600" in told["warnings"][1]
+    assert [found.key for found in stage.bucket.objects.all()] == before and stage.stepfunctions.executions == {}
+
+
+def test_what_was_accepted_tells_its_steps_time_cost_and_warnings_before_it_runs(stage: Stage) -> None:
+    stage.annotated(train_crack=40, train_pore=4, validation_crack=5, validation_pore=4)
+    view = stage.started(hyperparameters={"epochs": 5})
+    assert (view["steps"], view["step"], view["estimated_s"], view["estimated_usd"]) == (300, None, 1920, 0.27)
+    assert "needs 12 more of 'pore'" in view["warnings"][0]
+
+
+def test_what_can_not_pass_the_gate_is_refused_with_what_is_missing_unless_it_is_forced(stage: Stage) -> None:
+    stage.annotated(**SMALL)
+    refused = stage.ask("POST", "/trainings", {"dataset": "welds"})
+    assert refused.status == 409 and "there are 3: needs 4 more, for example of 'pore'" in refused.detail
+    assert refused.detail.endswith("with force it is trained all the same") and stage.stepfunctions.executions == {}
+    told = stage.ask("POST", "/trainings", {"dataset": "welds"}, query="dry_run=true").json
+    assert (told["starts"], len(told["missing"])) == (False, 1) and told["missing"][0] in refused.detail
+    forced = stage.started(force=True)
+    assert forced["force"] is True and told["missing"][0] in forced["warnings"]
+    assert stage.execution(forced["id"])["input"]["training"]["force"] is True
+
+
+def test_without_an_image_on_either_side_force_changes_nothing(stage: Stage) -> None:
+    stage.annotated("tests", test_crack=9)
+    for force in (False, True):
+        answer = stage.ask("POST", "/trainings", {"dataset": "tests", "force": force})
+        assert answer.status == 409 and "0 images to train on and 0 for validation" in answer.detail
+        assert "with force" not in answer.detail
+
+
+def test_of_too_many_annotations_a_part_is_counted_and_refuses_nothing(stage: Stage) -> None:
+    stage.annotated(train_crack=120)
+    trainings = Trainings(stage.settings, stage.connect, read_s=0)
+    told = trainings.check(TrainingBody(dataset="welds"))
+    assert (told.counted, told.records, told.starts) == (100, 120, True)
+    assert "there was time to count 100 of 120 annotations" in told.warnings[0]
+    assert "100 images to train on and 0 for validation" in told.warnings[1] and told.missing == []
+    assert told.steps == Trainings(stage.settings, stage.connect).check(TrainingBody(dataset="welds")).steps
+
+
+@pytest.mark.parametrize(("query", "said"), [("dry_run=maybe", "allowed are true and false"), ("dry=1", "dry_run")])
+def test_a_dry_run_that_is_misspelt_starts_nothing(stage: Stage, query: str, said: str) -> None:
+    stage.annotated()
+    answer = stage.ask("POST", "/trainings", {"dataset": "welds"}, query=query)
+    assert answer.status == 400 and said in answer.detail and stage.stepfunctions.executions == {}
+    assert stage.ask("POST", "/trainings", {"dataset": "welds"}, query="dry_run=false").status == 202
 
 
 def job(**changes: Any) -> dict[str, Any]:

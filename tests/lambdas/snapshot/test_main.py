@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from contract.problems import BadRequest
+from contract.hyperparameters import Hyperparameters
+from contract.problems import Conflict
 from contract.trainings import Training
 from lambdas.aws.s3 import Store
 from lambdas.snapshot import main as snapshot
@@ -15,6 +16,7 @@ from tests.lambdas.annotate.test_annotations import image, post, said, send
 from tests.lambdas.conftest import CONTEXT, SETTINGS, Call
 
 ID = "20260101000000-00000a"
+SHARE = Hyperparameters(validation_share=0.3)
 
 
 @pytest.fixture
@@ -41,7 +43,7 @@ def test_training_reads_what_was_annotated(annotate: Call, bucket: Any, store: S
         said(image(3), label="fine", dataset="welds"),
         said(image(4), label="other", dataset="others"),
     )
-    taken = take_snapshot(store, "welds", ID, 0.5)
+    taken = take_snapshot(store, "welds", ID, Hyperparameters(validation_share=0.5), force=True)
     assert (taken.records, taken.images) == (4, {"train": 2, "validation": 1})
     dataset = read_dataset(channel(bucket, tmp_path))
     assert not dataset.ignored_fields
@@ -59,10 +61,10 @@ def test_a_snapshot_is_the_same_for_the_same_annotations_and_another_after_an_ed
     annotate: Call, store: Store
 ) -> None:
     ids = [each["id"] for each in post(annotate, *(said(image(n), label="cat") for n in range(4))).json]
-    first = take_snapshot(store, "default", ID, 0.3)
-    assert take_snapshot(store, "default", "20260101000000-00000b", 0.3) == first
+    first = take_snapshot(store, "default", ID, SHARE, force=True)
+    assert take_snapshot(store, "default", "20260101000000-00000b", SHARE, force=True) == first
     send(annotate, "PUT", f"/annotations/{ids[0]}", {"label": "dog"})
-    assert take_snapshot(store, "default", ID, 0.3).digest != first.digest
+    assert take_snapshot(store, "default", ID, SHARE, force=True).digest != first.digest
 
 
 @pytest.mark.parametrize("splits", [[], [None], ["train"] * 5, ["validation"] * 5, ["train", "validation"]])
@@ -71,18 +73,19 @@ def test_a_dataset_from_which_nothing_can_be_learnt_is_refused(
 ) -> None:
     if splits:
         post(annotate, *(said(image(n), label="cat", split=split) for n, split in enumerate(splits)))
-    with pytest.raises(BadRequest, match=r"'default' has \d images to train on and \d for validation"):
-        take_snapshot(store, "default", ID, 0.5)
+    with pytest.raises(Conflict, match=r"'default' has \d images to train on and \d for validation"):
+        take_snapshot(store, "default", ID, Hyperparameters(validation_share=0.5), force=True)
     assert not list(bucket.objects.filter(Prefix="snapshots/"))
 
 
 @pytest.mark.parametrize(
-    ("hyperparameters", "kept_back"), [({"validation_share": "0.9"}, range(21, 40)), ({}, range(1, 12))]
+    ("hyperparameters", "kept_back"),
+    [({"validation_share": "0.9"}, range(40, 60)), ({"validation_share": "0.25"}, range(7, 25))],
 )
 def test_the_state_machine_calls_it_with_an_accepted_training(
     annotate: Call, bucket: Any, hyperparameters: dict[str, str], kept_back: range
 ) -> None:
-    post(annotate, *(said(image(n), label="cat") for n in range(40)))
+    post(annotate, *(said(image(n), label=("cat", "dog")[n % 2]) for n in range(60)))
     training = Training(
         id=ID,
         created="",
@@ -95,6 +98,17 @@ def test_the_state_machine_calls_it_with_an_accepted_training(
         hyperparameters=hyperparameters,
     )
     answer = snapshot.handler({"training": training.model_dump(mode="json")}, CONTEXT)  # type: ignore[arg-type]
-    assert answer["records"] == 40 and answer["images"]["validation"] in kept_back
+    assert answer["records"] == 60 and answer["images"]["validation"] in kept_back
     body = bucket.Object(f"snapshots/{ID}/manifest.jsonl").get()["Body"].read()
     assert answer["digest"] == sha256(body).hexdigest()
+
+
+def test_what_the_gate_can_not_let_pass_is_told_before_a_machine_starts_unless_it_is_forced(
+    annotate: Call, bucket: Any, store: Store
+) -> None:
+    post(annotate, *(said(image(n), label=("cat", "dog")[n % 2], split="validation") for n in range(3)))
+    post(annotate, *(said(image(n), label=("cat", "dog")[n % 2], split="train") for n in range(10, 20)))
+    with pytest.raises(Conflict, match=r"the gate needs 7 validation images .* there are 3: needs 4 more"):
+        take_snapshot(store, "default", ID, Hyperparameters())
+    assert not list(bucket.objects.filter(Prefix="snapshots/"))
+    assert take_snapshot(store, "default", ID, Hyperparameters(), force=True).images == {"train": 10, "validation": 3}

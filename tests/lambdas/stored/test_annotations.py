@@ -1,3 +1,4 @@
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,8 +11,9 @@ from contract.problems import BadRequest, NotFound, PreconditionFailed, ProblemE
 from lambdas.aws.endpoint import Endpoint
 from lambdas.aws.inference import Inspect, inspect
 from lambdas.aws.s3 import Store
-from lambdas.stored.annotations import AnnotationStore
+from lambdas.stored.annotations import READ_AT_ONCE, AnnotationStore
 from tests.lambdas.conftest import SETTINGS
+from tests.lambdas.manage.conftest import annotated
 from tests.lambdas.sagemaker import JPEG_START, SageMaker
 
 IMAGE = JPEG_START + b"one"
@@ -77,3 +79,15 @@ def test_an_edit_changes_what_is_said_in_the_state_that_was_read(store: Store, l
     assert document.key == annotation_key("default", kept["id"])
     with pytest.raises(NotFound, match="in the dataset 'other'"):
         annotations.read("other", kept["id"])
+
+
+def test_some_of_a_datasets_records_are_read_as_far_as_there_is_time_and_all_are_counted(
+    store: Store, bucket: Any
+) -> None:
+    annotated(bucket, "welds", train_crack=150)
+    annotations = AnnotationStore(store)
+    every_id = [each.id for each in annotations.all("welds")]
+    some = {until_s: annotations.some("welds", 120, until_s) for until_s in (0.0, math.inf)}
+    assert [(len(read), listed) for read, listed in some.values()] == [(READ_AT_ONCE, 150), (120, 150)]
+    assert [each.id for each in some[math.inf][0]] == every_id[:120]
+    assert annotations.some("absent", 120, math.inf) == ([], 0)

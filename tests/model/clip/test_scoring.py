@@ -5,8 +5,8 @@ import torch
 from torch.nn.functional import normalize
 
 from contract.checkpoints import Calibration, MultiLabelCalibration
-from contract.questions import Label, Question
-from model.clip.scoring import label_embeds, mean_direction, neutral_prompts, prompts_of, rank, score
+from contract.questions import UNKNOWN_LABEL, Label, Question
+from model.clip.scoring import label_embeds, mean_direction, neutral_prompts, prompts_of, rank, score, with_unknown
 
 WIDTH = 8
 UNCALIBRATED = Calibration()
@@ -109,3 +109,21 @@ def test_a_label_with_a_threshold_of_its_own_is_held_to_that_and_not_to_the_comm
 
 def test_equal_scores_keep_the_order_they_were_asked_in() -> None:
     assert [a["label"] for a in rank(ask("z", "a", "m"), torch.full((3,), 0.5))] == ["z", "a", "m"]
+
+
+def test_no_label_fits_where_none_can_be_told_from_another_and_one_does_where_the_model_is_sure() -> None:
+    assert with_unknown(torch.tensor([0.25, 0.25, 0.25, 0.25])).tolist() == [0.0, 0.0, 0.0, 0.0, 1.0]
+    assert with_unknown(torch.tensor([1.0, 0.0])).tolist() == [1.0, 0.0, 0.0]
+    found = with_unknown(torch.tensor([0.8, 0.15, 0.05]))
+    assert found.tolist() == pytest.approx([0.56, 0.105, 0.035, 0.3]) and float(found.sum()) == pytest.approx(1)
+
+
+def test_with_unknown_there_is_one_answer_more_ranked_and_cut_as_the_others() -> None:
+    row = torch.tensor([0.3, 0.4, 0.3])
+    assert UNKNOWN_LABEL not in {answer["label"] for answer in rank(ask("cat", "dog", "fish"), row)}
+    answers = rank(ask("cat", "dog", "fish", unknown=True), row)
+    assert [answer["label"] for answer in answers] == [UNKNOWN_LABEL, "dog", "cat", "fish"]
+    assert sum(answer["score"] for answer in answers) == pytest.approx(1)
+    assert len(rank(ask("cat", "dog", unknown=True, top_k=1), row[:2])) == 1
+    strict = ask("cat", "dog", "fish", unknown=True, thresholds={UNKNOWN_LABEL: 0.99})
+    assert UNKNOWN_LABEL not in {answer["label"] for answer in rank(strict, row)}

@@ -12,12 +12,13 @@ import torch
 from PIL import Image
 
 from contract.checkpoints import CheckpointMetadata
+from contract.gain import ALPHAS
 from contract.metrics import FrontierPoint, Interpolation, Metrics
 from lambdas.gate.verdict import judge
 from model.clip.checkpoint import load_checkpoint, load_metadata
 from model.evaluation.answers import Answers
 from model.evaluation.bootstrap import CONFIDENCE, losses
-from model.training.interpolate import ALPHAS, Candidate, Drop, as_metrics, mix, select
+from model.training.interpolate import Candidate, Drop, as_metrics, mix, select
 from model.training.job import main
 from model.world.tasks import TASKS
 from tests.model.conftest import tiny_model, tiny_tokenizer

@@ -8,9 +8,10 @@ from pydantic import JsonValue
 
 from contract.checkpoints import CheckpointMetadata
 from contract.hyperparameters import Hyperparameters
+from contract.schedule import MIN_STEPS
 from model.clip.checkpoint import Checkpoint
 from model.training.distributed import Ranks
-from model.training.recipe import DISTILLATION_WEIGHT, MIN_STEPS, PAIR_SHARE, Recipe
+from model.training.recipe import DISTILLATION_WEIGHT, PAIR_SHARE, Recipe
 from tests.model.conftest import tiny_model, tiny_processor, tiny_tokenizer
 from tests.model.loops import ALONE
 

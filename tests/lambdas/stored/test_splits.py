@@ -3,7 +3,7 @@ from hashlib import sha256
 
 from contract.annotations import Annotation, Split
 from contract.perceptual_hash import COLOURS, encode
-from lambdas.snapshot.splits import assign_splits
+from lambdas.stored.splits import assign_splits
 
 
 def annotation(number: int, look: int | None = None, split: Split | None = None) -> Annotation:

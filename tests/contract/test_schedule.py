@@ -1,0 +1,37 @@
+import pytest
+
+from contract.hyperparameters import Hyperparameters
+from contract.schedule import MIN_STEPS, REPLAY_SHARE, images_per_epoch, images_per_step, replay_share, steps
+
+
+def test_a_small_run_has_the_fewest_steps_and_a_large_one_its_epochs() -> None:
+    asked = Hyperparameters(epochs=5)
+    assert steps(asked, 100, 64) == MIN_STEPS
+    assert steps(asked, 64_000, 64) == 5 * 1000
+    assert steps(Hyperparameters(steps=7), 64_000, 64) == 7
+
+
+def test_a_step_has_no_more_images_than_there_are_for_each_process() -> None:
+    assert images_per_step(Hyperparameters(), 1000, 2) == 128
+    assert images_per_step(Hyperparameters(), 40, 2) == 40
+    assert images_per_step(Hyperparameters(), 1, 1) == 2
+
+
+@pytest.mark.parametrize(
+    ("asked", "seen_world", "share"),
+    [
+        ({}, False, 0.0),
+        ({}, True, REPLAY_SHARE),
+        ({"replay_share": 0.25}, False, 0.25),
+        ({"init": "scratch"}, True, 0.0),
+        ({"data": "world"}, True, 0.0),
+    ],
+)
+def test_what_is_replayed_depends_on_the_base_unless_it_was_said(
+    asked: dict[str, object], seen_world: bool, share: float
+) -> None:
+    assert replay_share(Hyperparameters(**asked), seen_world) == share
+
+
+def test_an_epoch_grows_by_what_is_replayed() -> None:
+    assert (images_per_epoch(100, 0.0), images_per_epoch(100, 0.5), images_per_epoch(100, 0.75)) == (100, 200, 400)
