@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from contract.clip_config import ClipConfig, Processor
 from contract.documents import MAX_FILE_BYTES, object_of
+from contract.model_cards import MAX_KNOWS_CHARS, MAX_LANGUAGES, ModelCard, model_card
 from contract.models import CONFIG, GOLDEN, JOINT_PROCESSOR, METADATA, PROCESSOR, WEIGHTS, ServedVersion
 from contract.problems import BadRequest, shorten
 from contract.tokenizer_files import TOKENIZERS, check_tokenizer
@@ -28,6 +29,7 @@ MAX_LOGIT_SCALE = 10_000
 MIN_LOGIT_SCALE = 0.01
 
 _Finite = Annotated[float, Field(strict=True, allow_inf_nan=False, ge=-1e6, le=1e6)]
+_Word = Annotated[str, Field(min_length=1, max_length=100)]
 _Document = TypeVar("_Document", bound=BaseModel)
 
 
@@ -61,6 +63,15 @@ class CheckpointMetadata(BaseModel):
     data_digest: str | None = Field(default=None, max_length=128, description="sha256 of the data it was trained on")
     metrics: dict[str, JsonValue] = {}
     calibration: Calibration = Calibration()
+    knows: Annotated[str, Field(min_length=1, max_length=MAX_KNOWS_CHARS)] | None = Field(
+        default=None, description="A sentence: what it was trained on"
+    )
+    languages: Annotated[list[_Word], Field(max_length=MAX_LANGUAGES)] | None = None
+    licence: _Word | None = Field(default=None, description="As SPDX or the Hugging Face hub call it")
+
+    def card(self, readme: bytes | None = None) -> ModelCard:
+        """What is known of the model: of one from the hub, the version begins with its name there."""
+        return model_card(self.version, readme, knows=self.knows, languages=self.languages, licence=self.licence)
 
 
 class GoldenScore(Stored):

@@ -78,6 +78,8 @@ def manage_function(
         max_run_s=config.max_run_s,
         max_wait_s=config.max_wait_s,
         spot=config.spot,
+        endpoint_name=serving.endpoint_name,
+        commercial=config.commercial,
         usd_per_hour=USD_PER_HOUR.get(config.training_instance_type, 0.0) * config.training_instance_count,
     ).to_env()
     # The id is from when it knew trainings only: with another one, deployed stages would get a new function and role.
@@ -99,6 +101,7 @@ def manage_function(
     may.allow(["states:DescribeExecution"], *(machine.executions_arn for machine in machines), because=named)
     may.allow(["states:StopExecution"], trainings.executions_arn, batched.executions_arn, because=named)
     may.allow_stack(config.serving_stack_name, "DescribeStacks")
+    may.allow(["sagemaker:InvokeEndpoint"], serving.endpoint_arn)
     return function
 
 
