@@ -139,10 +139,9 @@ def read_card(readme: bytes) -> ModelCard:
     if licence.lower() in ("", "other"):
         (licence, *_) = [*said.get("license_name", []), licence]
     data = ", ".join(said.get("datasets", [])[:5])
+    trained = f"This model was trained on {data}, as its card says."
     return ModelCard(
-        knows=f"This model knows what it was trained on: {data}, as its card says."[:MAX_KNOWS_CHARS]
-        if data
-        else UNKNOWN,
+        knows=trained[:MAX_KNOWS_CHARS] if data else UNKNOWN,
         languages=said.get("language", [])[:MAX_LANGUAGES],
         licence=licence[:100] or UNKNOWN_LICENCE,
     )

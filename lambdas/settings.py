@@ -91,9 +91,7 @@ class ManageSettings(_Routes, _Licences):
     max_wait_s: _Seconds = Field(alias="MAX_WAIT_S")
     spot: Annotated[Switch, Allowed("True or False")] = Field(alias="SPOT")
     usd_per_hour: _Usd = Field(alias="USD_PER_HOUR")
-    endpoint_name: _EndpointName = Field(
-        alias="ENDPOINT_NAME", description="It tells what the model in its image knows"
-    )
+    endpoint_name: _EndpointName = Field(alias="ENDPOINT_NAME", description="Tells what the base knows")
 
 
 class ImporterSettings(_Images):

@@ -55,8 +55,14 @@ def create_app(settings: ClassifySettings, connect: Connect) -> Resolver:
 
 def _health(endpoint: Endpoint) -> Health:
     status, cards = endpoint.status(), endpoint.cards()
-    served = cards.served.model_dump() if cards else {"knows": None, "languages": None, "licence": None}
-    return Health(status=status, endpoint=endpoint.name, **served)
+    card = cards.served if cards else None
+    return Health(
+        status=status,
+        endpoint=endpoint.name,
+        knows=card.knows if card else None,
+        languages=card.languages if card else None,
+        licence=card.licence if card else None,
+    )
 
 
 def _measure(endpoint: str, operation: str, images: int, beside: AnswerAttributes) -> None:

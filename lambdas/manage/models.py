@@ -91,7 +91,8 @@ class Models:
     def add(self, body: ImportBody) -> ModelView:
         """Register a checkpoint that lies in the artifacts bucket.
 
-        Raises BadRequest if it can't be served or its licence forbids that, NotFound for an unknown parent, Conflict for a version that is taken.
+        Raises BadRequest if it can't be served or its licence forbids it, NotFound for an unknown parent, Conflict for
+        a version that is taken.
         """
         checkpoint = StoredCheckpoint.at(body.s3_uri, self._artifacts)
         metadata, card = read_foreign(checkpoint)

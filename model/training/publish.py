@@ -21,8 +21,8 @@ from model.training.measure import NewDomain, fitted_calibration, measure_new_do
 from model.world.examples import golden_scenes
 
 WORLD = ModelCard(
-    knows="This model knows drawings of a small world that Wordsight renders: shapes, simple things, colours, numbers and "
-    "places. It has never seen a photograph.",
+    knows="This model knows drawings of a small world that Wordsight renders: shapes, simple things, colours, numbers "
+    "and places. It has never seen a photograph.",
     languages=["en"],
     licence="MIT",
 )
@@ -111,9 +111,7 @@ def _card(settings: TrainSettings, loop: Loop, labels: Sequence[str]) -> ModelCa
     recipe = loop.recipe
     base = checkpoint_card(settings.start_dir) if recipe.init == "base" else None
     if recipe.data == "world":
-        return (
-            WORLD if base is None or base == WORLD else base.taught("It was fine-tuned on drawings of the world too.")
-        )
+        return WORLD if base is None or base == WORLD else base.taught("It was fine-tuned on drawings too.")
     many = " …" if len(labels) > SHOWN_LABELS else ""
     shown = f" with the labels {', '.join(labels[:SHOWN_LABELS])}{many}" if labels else ""
     images = f"images of a dataset of its own{shown}."

@@ -9,7 +9,7 @@ OF_MANAGE = {
     **{"DATA_BUCKET": "data", "ARTIFACTS_BUCKET": "artifacts", "SERVING_STACK": "WordsightServing-dev"},
     **dict.fromkeys(("TRAINING_MACHINE_ARN", "PROMOTION_MACHINE_ARN", "BATCH_MACHINE_ARN"), MACHINE),
     **{"JOB_NAME_PREFIX": "wordsight-dev-", "MAX_RUN_S": "7200", "MAX_WAIT_S": "14400"},
-    **{"SPOT": "False", "USD_PER_HOUR": "0.428"},
+    **{"SPOT": "False", "USD_PER_HOUR": "0.428", "ENDPOINT_NAME": "wordsight-dev"},
 }
 
 
