@@ -17,7 +17,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.images import hub, pip_settings
+from tests import hub
+from tests.images import pip_settings
 from tests.images.engine import Engine, timed
 
 SHIPPED = Path(__file__).parents[2] / "model" / "shipped"
@@ -137,10 +138,11 @@ def how_to_build(podman: Engine, scratch: Path) -> Iterator[tuple[tuple[str, ...
     """
     _make_base(podman)
     hub.publish(SHIPPED, scratch / "repository")
-    with hub.serving(scratch / "repository", port=HUB_PORT) as url:
+    repositories = {hub.MODEL_ID: hub.Repository.of(scratch / "repository")}
+    with hub.serving(repositories, port=HUB_PORT) as served:
         arguments = {
             "BASE_IMAGE": BASE_IMAGE,
-            "HF_ENDPOINT": url,
+            "HF_ENDPOINT": served.url,
             "MODEL_ID": hub.MODEL_ID,
             "MODEL_REVISION": hub.REVISION,
         }

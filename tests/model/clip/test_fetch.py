@@ -13,7 +13,7 @@ import torch
 from contract import models
 from model.clip import fetch as program
 from model.clip.checkpoint import load_checkpoint
-from tests.images.hub import MODEL_ID, REVISION, publish, serving
+from tests.hub import MODEL_ID, REVISION, Hub, Repository, publish, serving
 
 
 @pytest.fixture
@@ -26,14 +26,14 @@ def repository(checkpoint_dir: Path, tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def hub_url(repository: Path) -> Iterator[str]:
-    with serving(repository) as url:
-        yield url
+def hub(repository: Path) -> Iterator[Hub]:
+    with serving({MODEL_ID: Repository.of(repository)}) as hub:
+        yield hub
 
 
-def fetch(hub_url: str, directory: Path, home: Path) -> None:
+def fetch(hub: Hub, directory: Path, home: Path) -> None:
     """By the file alone, as an image's build runs it."""
-    environment = {**os.environ, "HF_ENDPOINT": hub_url, "HF_HOME": str(home), "HF_HUB_OFFLINE": "0"}
+    environment = {**os.environ, **hub.environment(home)}
     alone = shutil.copy(program.__file__, home.parent / "fetch.py")
     subprocess.run(
         [sys.executable, alone, MODEL_ID, REVISION, str(directory)],
@@ -45,9 +45,9 @@ def fetch(hub_url: str, directory: Path, home: Path) -> None:
 
 
 def test_a_revision_that_holds_a_pickle_becomes_a_safetensors_checkpoint_named_after_it(
-    repository: Path, hub_url: str, checkpoint_dir: Path, tmp_path: Path
+    repository: Path, hub: Hub, checkpoint_dir: Path, tmp_path: Path
 ) -> None:
-    fetch(hub_url, tmp_path / "base", tmp_path / "home")
+    fetch(hub, tmp_path / "base", tmp_path / "home")
     fetched, original = load_checkpoint(tmp_path / "base"), load_checkpoint(checkpoint_dir)
     assert fetched.metadata.version == "somebody/tiny-clip@0123456789ab"
     for name, weight in original.model.state_dict().items():
@@ -58,10 +58,10 @@ def test_a_revision_that_holds_a_pickle_becomes_a_safetensors_checkpoint_named_a
 
 @pytest.mark.slow
 def test_a_revision_with_safetensors_is_taken_as_it_is(
-    repository: Path, hub_url: str, checkpoint_dir: Path, tmp_path: Path
+    repository: Path, hub: Hub, checkpoint_dir: Path, tmp_path: Path
 ) -> None:
     shutil.copy(checkpoint_dir / "model.safetensors", repository)
-    fetch(hub_url, tmp_path / "base", tmp_path / "home")
+    fetch(hub, tmp_path / "base", tmp_path / "home")
     fetched = tmp_path / "base" / "model.safetensors"
     assert fetched.read_bytes() == (repository / "model.safetensors").read_bytes()
     assert not (tmp_path / "base" / "pytorch_model.bin").exists()
