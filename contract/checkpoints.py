@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from contract.clip_config import ClipConfig, Processor
 from contract.documents import MAX_FILE_BYTES, object_of
-from contract.model_cards import MAX_KNOWS_CHARS, MAX_LANGUAGES, ModelCard, model_card
+from contract.model_cards import MAX_KNOWS_CHARS, MAX_LANGUAGES, ModelCard, head_of, model_card
 from contract.models import CONFIG, GOLDEN, JOINT_PROCESSOR, METADATA, PROCESSOR, WEIGHTS, ServedVersion
 from contract.problems import BadRequest, shorten
 from contract.tokenizer_files import TOKENIZERS, check_tokenizer
@@ -71,7 +71,8 @@ class CheckpointMetadata(BaseModel):
 
     def card(self, readme: bytes | None = None) -> ModelCard:
         """What is known of the model: of one from the hub, the version begins with its name there."""
-        return model_card(self.version, readme, knows=self.knows, languages=self.languages, licence=self.licence)
+        said = head_of(readme or b"")
+        return model_card(self.version, said, knows=self.knows, languages=self.languages, licence=self.licence)
 
 
 class GoldenScore(Stored):

@@ -6,7 +6,7 @@ https://huggingface.co/docs/hub/model-cards
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Self
 
 from pydantic import Field
@@ -114,27 +114,23 @@ MobileCLIP: https://github.com/apple/ml-mobileclip · https://github.com/faceboo
 
 def model_card(
     model_id: str = "",
-    readme: bytes | None = None,
+    said: Mapping[str, list[str]] | None = None,
     *,
     knows: str | None = None,
     languages: list[str] | None = None,
     licence: str | None = None,
 ) -> ModelCard:
-    """What is known of a checkpoint, each from the first that says it: what is given here, the table, its README.md.
+    """What is known of a checkpoint, each from the first that says it: what is given here, the table, its hub card.
 
-    `model_id` is its name on the hub, with or without a revision behind an @.
+    `model_id` is its name on the hub, with or without a revision behind an @. `said`: of its card, by the hub's names.
     """
     name = model_id.partition("@")[0].lower()
-    card = next((known for pattern, known in WELL_KNOWN if re.search(pattern, name)), None) or read_card(readme or b"")
-    said = {"knows": knows, "languages": languages, "licence": licence}
-    return card.model_copy(update={field: value for field, value in said.items() if value})
+    card = next((known for pattern, known in WELL_KNOWN if re.search(pattern, name)), None) or _of_card(said or {})
+    own = {"knows": knows, "languages": languages, "licence": licence}
+    return card.model_copy(update={field: value for field, value in own.items() if value})
 
 
-def read_card(readme: bytes) -> ModelCard:
-    """Languages and licence from the head of a README.md: the lines of YAML between two lines of `---`. What can't be
-    read there is not known; nothing in it is an error.
-    """
-    said = _front_matter(readme[:MAX_HEAD_BYTES].decode("utf-8", "replace"))
+def _of_card(said: Mapping[str, list[str]]) -> ModelCard:
     (licence, *_) = [*said.get("license", []), ""]
     if licence.lower() in ("", "other"):
         (licence, *_) = [*said.get("license_name", []), licence]
@@ -147,9 +143,11 @@ def read_card(readme: bytes) -> ModelCard:
     )
 
 
-def _front_matter(text: str) -> dict[str, list[str]]:
-    """Its members that are a text or a list of texts, each as a list."""
-    lines = iter(text.lstrip("\ufeff").splitlines())
+def head_of(readme: bytes) -> dict[str, list[str]]:
+    """The members of a README.md's head, lines of YAML between two lines of `---`, that are a text or a list of texts,
+    each as a list. What can't be read there is left out; nothing in it is an error.
+    """
+    lines = iter(readme[:MAX_HEAD_BYTES].decode("utf-8", "replace").removeprefix("\ufeff").splitlines())
     if next(lines, "").rstrip() != "---":
         return {}
     found: dict[str, list[str]] = {}

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from contract.checkpoints import CheckpointMetadata, check_checkpoint
 from contract.documents import MAX_FILE_BYTES
-from contract.model_cards import MAX_HEAD_BYTES, ModelCard, read_card
+from contract.model_cards import MAX_HEAD_BYTES, ModelCard, head_of, model_card
 from contract.models import README
 from contract.problems import BadRequest, shorten
 from contract.weights import FLOATS, Tensor, are_finite
@@ -27,7 +27,7 @@ def read_foreign(checkpoint: StoredCheckpoint) -> tuple[CheckpointMetadata | Non
     metadata, tensors, _ = check_checkpoint(checkpoint, checkpoint.prefix)
     _check_finite(checkpoint, {name: each for name, each in tensors.items() if each.dtype in FLOATS})
     readme = checkpoint.read(README, size_bytes=MAX_HEAD_BYTES)
-    return metadata, metadata.card(readme) if metadata else read_card(readme or b"")
+    return metadata, metadata.card(readme) if metadata else model_card(said=head_of(readme or b""))
 
 
 def _check_finite(checkpoint: StoredCheckpoint, tensors: Mapping[str, Tensor]) -> None:

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from contract.checkpoints import read_metadata
-from contract.model_cards import MAX_HEAD_BYTES, ModelCard, read_card
+from contract.model_cards import MAX_HEAD_BYTES, ModelCard, head_of, model_card
 from contract.models import METADATA, README
 from contract.problems import BadRequest
 
@@ -19,4 +19,4 @@ def checkpoint_card(directory: Path) -> ModelCard:
             metadata = read_metadata((directory / METADATA).read_bytes())
     except (OSError, BadRequest):
         return ModelCard()
-    return metadata.card(readme) if metadata else read_card(readme)
+    return metadata.card(readme) if metadata else model_card(said=head_of(readme))

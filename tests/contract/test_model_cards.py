@@ -3,7 +3,7 @@
 import pytest
 
 from contract.checkpoints import CheckpointMetadata
-from contract.model_cards import MAX_KNOWS_CHARS, UNKNOWN, UNKNOWN_LICENCE, ModelCard, model_card, read_card
+from contract.model_cards import MAX_KNOWS_CHARS, UNKNOWN, UNKNOWN_LICENCE, ModelCard, head_of, model_card
 
 
 @pytest.mark.parametrize(
@@ -47,6 +47,10 @@ def test_a_checkpoint_of_the_hub_is_known_by_its_version_unless_it_says_otherwis
     )
 
 
+def card_in(readme: bytes) -> ModelCard:
+    return model_card(said=head_of(readme))
+
+
 @pytest.mark.parametrize(
     "head, languages, licence",
     [
@@ -60,13 +64,13 @@ def test_a_checkpoint_of_the_hub_is_known_by_its_version_unless_it_says_otherwis
 )
 def test_the_head_of_a_readme_tells_languages_and_licence(head: str, languages: list[str], licence: str) -> None:
     for newline in ("\n", "\r\n"):
-        card = read_card(f"---\n{head}\n---\n# A model\nlicense: none of this\n".replace("\n", newline).encode())
+        card = card_in(f"---\n{head}\n---\n# A model\nlicense: none of this\n".replace("\n", newline).encode())
         assert (card.languages, card.licence, card.knows) == (languages, licence, UNKNOWN)
 
 
 def test_the_data_sets_of_a_card_are_what_it_was_trained_on() -> None:
     assert "trained on laion/laion2B-en, mlfoundations/datacomp_1b" in (
-        read_card(b"---\ndatasets:\n- laion/laion2B-en\n- mlfoundations/datacomp_1b\n---\n").knows
+        card_in(b"---\ndatasets:\n- laion/laion2B-en\n- mlfoundations/datacomp_1b\n---\n").knows
     )
 
 
@@ -74,7 +78,7 @@ def test_the_data_sets_of_a_card_are_what_it_was_trained_on() -> None:
     "readme", [b"", b"# CLIP\nlicense: mit", b"---\nlicense: mit", b"\xff\xfe\x00", b"---\n" + b"a: [" * 50_000]
 )
 def test_a_readme_without_a_head_tells_nothing(readme: bytes) -> None:
-    assert read_card(readme) == ModelCard()
+    assert card_in(readme) == ModelCard()
 
 
 def test_what_is_fine_tuned_knows_what_its_parent_does_and_what_it_was_shown() -> None:
