@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+import httpx
 from huggingface_hub import HfApi
 from huggingface_hub.errors import (
     GatedRepoError,
@@ -54,9 +55,7 @@ def look_up(model_id: str, revision: str = "", endpoint: str | None = None) -> H
             "export HF_TOKEN=… of the same account"
         ) from None
     except RevisionNotFoundError:
-        raise HubError(
-            f"{model_id} has no revision {revision!r}: its page on the hub lists branches and commits"
-        ) from None
+        raise HubError(f"{model_id} has no revision {revision!r}: its page on the hub lists them") from None
     except RepositoryNotFoundError:
         raise HubError(
             f"there is no model {model_id!r} on the Hugging Face hub, or it is private (then export HF_TOKEN=…): "
@@ -66,13 +65,13 @@ def look_up(model_id: str, revision: str = "", endpoint: str | None = None) -> H
         raise HubError(f"{model_id!r} is no name of the hub's, which are like {EXAMPLE}") from None
     except HfHubHTTPError as error:
         raise UnreachableError(f"the Hugging Face hub answered {error.response.status_code}: try again later") from None
-    except Exception as error:  # of the HTTP client beneath, whichever it is, and of HF_HUB_OFFLINE
+    except (OSError, httpx.HTTPError) as error:  # the former also where HF_HUB_OFFLINE is set
         raise UnreachableError(
             f"the Hugging Face hub can't be reached ({type(error).__name__}): check the network and the proxy, and "
             "that HF_HUB_OFFLINE is not set"
         ) from None
-    said = found.card_data.to_dict() if found.card_data else {}
-    card = model_card(model_id, said={name: _texts(value) for name, value in said.items()})
+    said = vars(found.card_data) if found.card_data else {}
+    card = model_card(model_id, {name: _texts(value) for name, value in said.items()})
     return HubModel(model_id, str(found.sha), card, _weights_bytes(found.siblings or ()))
 
 
