@@ -5,16 +5,12 @@ Each takes the settings and its parsed arguments and returns the exit code.
 
 import argparse
 import concurrent.futures
-import contextlib
 import errno
 import os
 import shlex
 import sys
-import threading
 import time
-from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
-from typing import TextIO
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -22,13 +18,9 @@ from local import bases, cdk, deployment, processes, sample
 from local.bases import EXAMPLE, Base
 from local.permissions import read_decisions
 from local.settings import STAGE, LocalError, LocalSettings, client_environment
+from local.steps import step
 
 FOLLOW_INTERVAL_S = 1.0
-STEP_INTERVAL_S = 0.2
-STEP_LOG_INTERVAL_S = 15.0
-"""How often a step's line is shown: on a terminal, and where every showing is a line of its own."""
-
-STEP_WIDTH = 36
 NOT_DESTROYED = "The stacks were not destroyed by CDK: they ended with the emulator."
 
 
@@ -55,13 +47,13 @@ def up(settings: LocalSettings, arguments: argparse.Namespace) -> int:
                 job.result()
         with step("deploy the stacks") as deploying:
             cdk.deploy(settings, deploying, serve_base=other_base)
+        bases.deployed(settings, base)
         deployed = deployment.read_deployment(settings)
         with step("classify local/sample.png"):
             scores = sample.classify(deployed)
         key = deployed.api_key or ("none: requests are signed" if deployed.signed else "none is needed")
-        print(
-            f"\n{sample.picture(scores)}\n\n{_knowledge(deployed, base)}\n\nUp after {time.monotonic() - started:.0f} s. Open it in a browser:"
-        )
+        print(f"\n{sample.picture(scores)}\n\n{_knowledge(deployed, base)}")
+        print(f"\nUp after {time.monotonic() - started:.0f} s. Open it in a browser:")
         print(f"  {deployed.url}/\n  API key  {key}\n\nOr paste one of these:\n")
         print("\n\n".join(sample.examples(deployed)))
         print("\nIt keeps running: make local-status, make local-logs, make local-destroy.")
@@ -109,7 +101,7 @@ def logs(settings: LocalSettings, arguments: argparse.Namespace) -> int:
         raise LocalError("Nothing is running. `make local` starts the system.")
     since_ms = 0
     while True:
-        for event in deployment.log_events(since_ms):
+        for event in deployment.log_events(since_ms, everything=arguments.all):
             since_ms = max(since_ms, event["timestamp"] + 1)
             clock = datetime.fromtimestamp(event["timestamp"] / 1000, UTC).astimezone().strftime("%H:%M:%S")
             print(f"{clock} {event['group']}  {event['message'].rstrip()}")
@@ -184,39 +176,6 @@ def _check_context(context: list[str]) -> None:
             )
 
 
-@contextlib.contextmanager
-def step(name: str, stream: TextIO | None = None) -> Iterator[Callable[[str], None]]:
-    """Show a step's name and seconds until the block ends: in place on a terminal, else a line now and then.
-
-    Yields what tells what it is busy with meanwhile.
-    """
-    out, started, ended, detail = stream or sys.stdout, time.monotonic(), threading.Event(), ""
-    start, end = ("\r\x1b[K", "") if out.isatty() else ("", "\n")
-
-    def tell(what: str) -> None:
-        nonlocal detail
-        detail = what
-
-    def show(end: str = end) -> None:
-        line = f"  {name:<{STEP_WIDTH}} {time.monotonic() - started:5.1f} s  {detail}".rstrip()
-        out.write(start + line + end)
-        out.flush()
-
-    def tick() -> None:
-        while not ended.wait(STEP_INTERVAL_S if out.isatty() else STEP_LOG_INTERVAL_S):
-            show()
-
-    ticker = threading.Thread(target=tick, daemon=True)
-    ticker.start()
-    try:
-        yield tell
-        tell("")
-    finally:
-        ended.set()
-        ticker.join()
-        show(end="\n")
-
-
 def parser() -> argparse.ArgumentParser:
     """The command line with all of its commands."""
     made = argparse.ArgumentParser(prog="python -m local", description="The same app on one machine.")
@@ -237,6 +196,9 @@ def parser() -> argparse.ArgumentParser:
     )
     of["up"].add_argument(
         "--model", help=f"serve and fine-tune this one: a checkpoint's folder, or {EXAMPLE}, also with @ and a revision"
+    )
+    of["logs"].add_argument(
+        "-a", "--all", action="store_true", help="also when each call of a function began and ended"
     )
     of["logs"].add_argument("-f", "--follow", action="store_true", help="go on as more comes")
     of["cdk"].add_argument("arguments", nargs=argparse.REMAINDER)

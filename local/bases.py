@@ -22,6 +22,7 @@ from local.settings import LocalError, LocalSettings
 EXAMPLE = "openai/clip-vit-base-patch32"
 CONFIGURATIONS = ("config.json", "open_clip_config.json")
 """What a folder must hold one of, to be a checkpoint."""
+DEPLOYED = "deployed"
 _ON_THE_HUB = re.compile(r"(?:https?://[^/]+/)?([\w.-]+/[\w.-]+?)(?:(?:@|/tree/)([\w./-]+))?/?", re.ASCII)
 _COMMIT = re.compile("[0-9a-f]{40}")
 
@@ -57,16 +58,18 @@ def prepare(model: str, environ: Mapping[str, str]) -> Base:
 
 
 def register(settings: LocalSettings, base: Base | None) -> bool:
-    """Write down for the emulator what the images are built with (None: the shipped one); whether that is another
-    than before.
+    """Tell the emulator what the images will be built with (None: the shipped one); whether that is another than in
+    what is deployed.
     """
     known = _read(settings.bases)
-    before = known.get("current", "")
     if base:
-        known[base.name] = str(base.folder)
-    known["current"] = base.name if base else ""
-    settings.bases.write_text(json.dumps(known))
-    return before != known["current"]
+        settings.bases.write_text(json.dumps(known | {base.name: str(base.folder)}))
+    return known.get(DEPLOYED, "") != (base.name if base else "")
+
+
+def deployed(settings: LocalSettings, base: Base | None) -> None:
+    """Write down that it is deployed."""
+    settings.bases.write_text(json.dumps(_read(settings.bases) | {DEPLOYED: base.name if base else ""}))
 
 
 def find_base(bases: Path, build_arguments: Mapping[str, str]) -> Path | None:
