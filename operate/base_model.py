@@ -1,7 +1,7 @@
 """The model that a stage's images are built with: which revision of it, and whether it may be used.
 
-A `model_id` without a `model_revision` gets the newest one, written into the stage's file: else each build of the images
-could bake in other weights.
+A `model_id` without a `model_revision` gets the newest one, written into the stage's file: else each build of the
+images could bake in other weights.
 """
 
 import argparse
@@ -28,9 +28,7 @@ def base_model(config: StageConfig, look_up: LookUp = look_up) -> Iterator[Findi
     try:
         card = look_up(name, config.model_revision).card
     except UnreachableError as error:
-        yield Finding(
-            "warning", f"whether there is a {name} at {config.model_revision[:12]} could not be asked: {error}"
-        )
+        yield Finding("warning", f"whether the hub has {name} could not be asked: {error}")
     except HubError as error:
         yield Finding("failure", str(error), "correct model_id and model_revision in the stage's file")
         return
@@ -74,11 +72,13 @@ def pin_model(
     text = path.read_text(encoding="utf-8")
     pinned = re.sub(r"(?m)^(\s*model_id\s*=.*)$", rf"\g<1>\n{line.format(found.revision)}", text, count=1)
     try:
+        if pinned == text:
+            raise OSError("it has no line model_id = …")
         path.write_text(pinned, encoding="utf-8")
     except OSError as error:
         raise OperatorError(f"{path} can't be written ({error}): add {line.format(found.revision)}") from None
     return (
-        f"{path} now says {line.format(found.revision)}: the newest of {model_id}. Commit it, to build the same again."
+        f"{path} says {line.format(found.revision)} now, the newest of {model_id}. Commit it, to build the same again"
     )
 
 
@@ -104,6 +104,4 @@ def _newest(model_id: str, look_up: LookUp, otherwise: str) -> HubModel:
     try:
         return look_up(model_id, "")
     except HubError as error:
-        raise OperatorError(
-            f"the newest revision of {model_id} is not known: {error}. Or give it: {otherwise}"
-        ) from None
+        raise OperatorError(f"the newest revision of {model_id} is not known: {error}. Or add {otherwise}") from None
