@@ -93,8 +93,8 @@ def _from_folder(folder: Path, environ: Mapping[str, str]) -> Base:
     names = [path.name for path in files]
     if not any(name in CONFIGURATIONS for name in names):
         raise LocalError(
-            f"{folder} is no checkpoint: it holds {', '.join(names[:5]) or 'no file'}, and {' or '.join(CONFIGURATIONS)} "
-            "is needed beside the weights. Give the folder as CLIPModel.save_pretrained writes it."
+            f"{folder} is no checkpoint: it holds {', '.join(names[:5]) or 'no file'}, and "
+            f"{' or '.join(CONFIGURATIONS)} is needed beside the weights. Give the folder as CLIPModel.save_pretrained writes it."
         )
     state = [(path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in files]
     # another state of the files is another revision, so that the endpoint loads them anew
@@ -143,10 +143,8 @@ def _from_hub(model_id: str, revision: str, environ: Mapping[str, str]) -> Base:
     try:
         found = look_up(model_id, revision, environ.get("HF_ENDPOINT"))
     except UnreachableError as error:
-        kept = sorted(
-            (each for each in folders.glob("*") if _COMMIT.fullmatch(each.name)),
-            key=lambda folder: folder.stat().st_mtime,
-        )
+        commits = [each for each in folders.glob("*") if _COMMIT.fullmatch(each.name)]
+        kept = sorted(commits, key=lambda each: each.stat().st_mtime)
         if revision or not kept:
             raise LocalError(f"{model_id} can't be fetched: {error}.") from None
         print(f"The newest {model_id} is not known, as {error}. Taking {kept[-1].name}, which was fetched before.")
