@@ -92,9 +92,10 @@ def _from_folder(folder: Path, environ: Mapping[str, str]) -> Base:
     files = sorted(path for path in folder.iterdir() if path.is_file())
     names = [path.name for path in files]
     if not any(name in CONFIGURATIONS for name in names):
+        found, needed = ", ".join(names[:5]) or "no file", " or ".join(CONFIGURATIONS)
         raise LocalError(
-            f"{folder} is no checkpoint: it holds {', '.join(names[:5]) or 'no file'}, and "
-            f"{' or '.join(CONFIGURATIONS)} is needed beside the weights. Give the folder as CLIPModel.save_pretrained writes it."
+            f"{folder} is no checkpoint: it holds {found}, and {needed} is needed beside the weights. Give the folder "
+            "as CLIPModel.save_pretrained writes it."
         )
     state = [(path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in files]
     # another state of the files is another revision, so that the endpoint loads them anew
