@@ -4,13 +4,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-import httpx
+import httpx2
 from huggingface_hub import HfApi
 from huggingface_hub.errors import (
     GatedRepoError,
     HfHubHTTPError,
     HFValidationError,
-    RepositoryNotFoundError,
     RevisionNotFoundError,
 )
 
@@ -56,16 +55,18 @@ def look_up(model_id: str, revision: str = "", endpoint: str | None = None) -> H
         ) from None
     except RevisionNotFoundError:
         raise HubError(f"{model_id} has no revision {revision!r}: its page on the hub lists them") from None
-    except RepositoryNotFoundError:
+    except HFValidationError:
+        raise HubError(f"{model_id!r} is no name of the hub's, which are like {EXAMPLE}") from None
+    except HfHubHTTPError as error:
+        status = error.response.status_code
+        if status not in (401, 403, 404):
+            raise UnreachableError(f"the Hugging Face hub answered {status}: try again later") from None
+        # which of these a model that there is not has, depends on who asks
         raise HubError(
             f"there is no model {model_id!r} on the Hugging Face hub, or it is private (then export HF_TOKEN=…): "
             f"correct the name, which is like {EXAMPLE}"
         ) from None
-    except HFValidationError:
-        raise HubError(f"{model_id!r} is no name of the hub's, which are like {EXAMPLE}") from None
-    except HfHubHTTPError as error:
-        raise UnreachableError(f"the Hugging Face hub answered {error.response.status_code}: try again later") from None
-    except (OSError, httpx.HTTPError) as error:  # the former also where HF_HUB_OFFLINE is set
+    except (OSError, httpx2.HTTPError) as error:  # the former also where HF_HUB_OFFLINE is set
         raise UnreachableError(
             f"the Hugging Face hub can't be reached ({type(error).__name__}): check the network and the proxy, and "
             "that HF_HUB_OFFLINE is not set"

@@ -44,7 +44,7 @@ ALLOWED: dict[str, set[str]] = {
     "local/cdk.py": {"local", "contract.models"},
     "local/bases.py": {"local", "operate.hub"},
     "wordsight": {"contract", "wordsight"},
-    "operate/hub.py": {"contract", "huggingface_hub", "httpx"},
+    "operate/hub.py": {"contract", "huggingface_hub", "httpx2"},
     "operate": {"contract", "operate", "wordsight", "stacks.config", *AWS},
     "benchmarks": {"benchmarks", "contract.checkpoints", "model.clip", "torch", "transformers", "numpy", "PIL"},
     "benchmarks/serving": EVALUATION | HTTP | {"benchmarks", "model.serving"},

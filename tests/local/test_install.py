@@ -29,12 +29,8 @@ def test_what_is_said_tells_how_far_it_is_and_all_but_the_progress_is_for_the_lo
         "Successfully installed torch",
     )]  # fmt: skip
     assert kept == [True, True, False, True, True]
-    assert told == [
-        "1 packages",
-        "1 packages, torch (190.1 MB)",
-        "1 packages, torch: 19 of 190 MB",
-        "unpacking 2 packages",
-    ]
+    assert told[:2] == ["1 packages", "1 packages, torch (190.1 MB)"]
+    assert told[2:] == ["1 packages, torch: 19 of 190 MB", "unpacking 2 packages"]
 
 
 def test_one_line_is_shown_and_the_log_has_the_rest(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -42,7 +38,8 @@ def test_one_line_is_shown_and_the_log_has_the_rest(tmp_path: Path, capsys: pyte
     assert install("the packages", log, [sys.executable, "-c", PIP]) == 0
     shown = capsys.readouterr().out
     assert shown.count("\n") == 1 and "install the packages" in shown and "Collecting" not in shown
-    assert "Collecting torch" in log.read_text() and "Progress" not in log.read_text()
+    lines = log.read_text().splitlines()
+    assert "Successfully installed" in lines and "Progress 19000000 of 190000000" not in lines
 
 
 def test_a_failure_shows_the_end_of_what_was_said_and_where_the_rest_is(

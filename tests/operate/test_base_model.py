@@ -64,9 +64,7 @@ def test_a_model_given_for_one_command_is_refused_with_the_revision_to_add(tmp_p
 
 def test_without_the_hub_the_line_to_add_is_said(tmp_path: Path) -> None:
     (tmp_path / "dev.toml").write_text(f'model_id = "{OPENAI}"')
-    with pytest.raises(
-        OperatorError, match=r'is not known: the hub can.t be reached. Or add model_revision = "COMMIT"'
-    ):
+    with pytest.raises(OperatorError, match=r'hub can.t be reached. Or add model_revision = "COMMIT"'):
         pin_model("dev", [], tmp_path, unreachable)
 
 
