@@ -3,7 +3,8 @@
     config.json  model.safetensors  preprocessor_config.json (or processor_config.json)  tokenizer files
     wordsight.json (optional)
 
-Nothing is loaded for it: all is read as bytes, in as few as say enough.
+or as open_clip saves one (contract/open_clip.py). Nothing is loaded for it: all is read as bytes, in as few as say
+enough.
 """
 
 import math
@@ -16,10 +17,12 @@ from contract.clip_config import ClipConfig, Processor
 from contract.documents import MAX_FILE_BYTES, object_of
 from contract.model_cards import MAX_KNOWS_CHARS, MAX_LANGUAGES, ModelCard, head_of, model_card
 from contract.models import CONFIG, GOLDEN, JOINT_PROCESSOR, METADATA, PROCESSOR, WEIGHTS, ServedVersion
+from contract.open_clip import OPEN_CLIP_WEIGHTS
+from contract.open_clip_folder import OpenClipFolder
 from contract.problems import BadRequest, shorten
 from contract.tokenizer_files import TOKENIZERS, check_tokenizer
 from contract.validation import Stored, validate
-from contract.weights import FLOATS, Tensor, number_of, tensors_of
+from contract.weights import FLOATS, Tensor, about_pickles, number_of, tensors_of
 
 MAX_METADATA_BYTES = 1024 * 1024
 """Of wordsight.json: the registry keeps its metrics, and GET /models/{version} answers with them."""
@@ -99,11 +102,14 @@ class Files(Protocol):
 
 
 class Checked(NamedTuple):
-    """What a folder says: its wordsight.json, if it has one, where its tensors lie, and its configuration."""
+    """What a folder says: its wordsight.json, if it has one, where its tensors lie, and its configuration; of a folder
+    of open_clip's as CLIPModel's would.
+    """
 
     metadata: CheckpointMetadata | None
     tensors: dict[str, Tensor]
     config: ClipConfig
+    open_clip: OpenClipFolder | None = None
 
 
 def check_checkpoint(files: Files, where: str) -> Checked:
@@ -113,22 +119,31 @@ def check_checkpoint(files: Files, where: str) -> Checked:
     or the scale of the logits. Whether the other weights are numbers is not asked: `are_finite` tells.
     """
     sizes_bytes = files.sizes_bytes()
-    _check_files(sizes_bytes, where)
 
     def read(name: str) -> bytes | None:
         return files.read(name, size_bytes=MAX_FILE_BYTES + 1) if name in sizes_bytes else None
 
-    config = _document(ClipConfig, CONFIG, read(CONFIG))
-    _processor(read).check_fits(config.vision_config.image_size)
+    def read_part(name: str, first: int, size: int) -> bytes:
+        return files.read(name, first=first, size_bytes=size) or b""
+
+    open_clip = OpenClipFolder.found(sizes_bytes, read, where)
+    if open_clip is None:
+        _check_files(sizes_bytes, where)
+        config = _document(ClipConfig, CONFIG, read(CONFIG))
+        processor = _processor(read)
+    else:
+        config, processor = open_clip.config, open_clip.processor
+    processor.check_fits(config.vision_config.image_size)
     check_tokenizer(read, config.text_config)
-    tensors = tensors_of(
-        sizes_bytes, *WEIGHTS, lambda name, first, size: files.read(name, first=first, size_bytes=size) or b""
-    )
+    if open_clip is None:
+        tensors = tensors_of(sizes_bytes, *WEIGHTS, read_part)
+    else:
+        tensors = open_clip.clip_tensors(tensors_of(sizes_bytes, OPEN_CLIP_WEIGHTS, "", read_part))
     _check_tensors(config, tensors)
     _check_logit_scale(files, tensors["logit_scale"])
     read_golden(read(GOLDEN))
     content = read(METADATA)
-    return Checked(None if content is None else read_metadata(content), tensors, config)
+    return Checked(None if content is None else read_metadata(content), tensors, config, open_clip)
 
 
 def read_metadata(content: bytes) -> CheckpointMetadata:
@@ -157,7 +172,8 @@ def _check_files(names: Mapping[str, int], where: str) -> None:
     ):
         if not any(name in names for name in allowed):
             found = shorten(", ".join(sorted(names)), 200) or "no file"
-            raise BadRequest(f"{where} lacks {kind}: {' or '.join(allowed)} is needed, found {found}")
+            why = about_pickles(names) if allowed == WEIGHTS else ""
+            raise BadRequest(f"{where} lacks {kind}: {' or '.join(allowed)} is needed, found {found}{why}")
 
 
 def _processor(read: Callable[[str], bytes | None]) -> Processor:

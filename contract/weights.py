@@ -6,7 +6,7 @@ which names every tensor with its type, shape and place; behind it the tensors l
 
 import math
 import struct
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from itertools import pairwise
 from typing import Annotated, NamedTuple
 
@@ -20,6 +20,7 @@ FLOATS = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2}
 """Bytes of the types that weights may have."""
 _BYTES = {**FLOATS, "BOOL": 1, "U8": 1, "I8": 1, "U16": 2, "I16": 2, "U32": 4, "I32": 4, "U64": 8, "I64": 8}
 """The same of what may lie beside them, such as the positions in older files."""
+_PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
 _LENGTH_BYTES = 8
 _FORMATS = {"F64": "<d", "F32": "<f", "F16": "<e"}
 _TOP_BYTES = {
@@ -113,6 +114,17 @@ def _tensor(file: str, name: str, about: object, first: int) -> Tensor:
             f"{wanted:,}"
         )
     return Tensor(file, said.dtype, tuple(said.shape), first + begin, first + end)
+
+
+def about_pickles(files: Iterable[str]) -> str:
+    """What a sentence about weights that are missing ends with, if some of the files could run code."""
+    found = [name for name in sorted(files) if name.endswith(_PICKLES)]
+    if not found:
+        return ""
+    return (
+        f". {shorten(found[0])} is a pickle, which can run code, and is never loaded: "
+        "`python -m model.clip.fetch FOLDER NEW-FOLDER` makes safetensors of it"
+    )
 
 
 def are_finite(dtype: str, content: bytes) -> bool:

@@ -24,9 +24,9 @@ def read_foreign(checkpoint: StoredCheckpoint) -> tuple[CheckpointMetadata | Non
 
     Raises BadRequest that says what is missing or wrong.
     """
-    metadata, tensors, _ = check_checkpoint(checkpoint, checkpoint.prefix)
-    _check_finite(checkpoint, {name: each for name, each in tensors.items() if each.dtype in FLOATS})
-    readme = checkpoint.read(README, size_bytes=MAX_HEAD_BYTES)
+    checked = check_checkpoint(checkpoint, checkpoint.prefix)
+    _check_finite(checkpoint, {name: each for name, each in checked.tensors.items() if each.dtype in FLOATS})
+    readme, metadata = checkpoint.read(README, size_bytes=MAX_HEAD_BYTES), checked.metadata
     return metadata, metadata.card(readme) if metadata else model_card(said=head_of(readme or b""))
 
 

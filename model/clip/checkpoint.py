@@ -2,7 +2,8 @@
 
     config.json  model.safetensors  preprocessor_config.json  tokenizer files  wordsight.json (optional)
 
-Weights are read from safetensors only (a pickle runs code) and from disk only (the containers have no network).
+or as open_clip saves its own, which become CLIPModel's while they are loaded. Weights are read from safetensors only
+(a pickle runs code) and from disk only (the containers have no network).
 """
 
 import hashlib
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors.torch import load_file
 from torch import Tensor
 from transformers import AutoTokenizer, CLIPConfig, CLIPModel, PreTrainedTokenizerBase
 from transformers.utils.logging import disable_progress_bar
@@ -22,7 +24,10 @@ from transformers.utils.logging import disable_progress_bar
 from contract.checkpoints import CheckpointMetadata, check_checkpoint, read_metadata
 from contract.documents import MAX_FILE_BYTES
 from contract.models import CONFIG, METADATA
+from contract.open_clip import OPEN_CLIP_CONFIG, OPEN_CLIP_WEIGHTS
+from contract.open_clip_folder import OpenClipFolder
 from contract.problems import BadRequest
+from model.clip.open_clip import clip_weights
 from model.clip.preprocess import ImageProcessor
 
 
@@ -47,7 +52,7 @@ class Checkpoint:
 
 def is_checkpoint(directory: Path) -> bool:
     """Whether the folder claims to hold a checkpoint; `load_checkpoint` says whether it does."""
-    return (directory / CONFIG).is_file()
+    return any((directory / name).is_file() for name in (CONFIG, OPEN_CLIP_CONFIG))
 
 
 def load_checkpoint(directory: Path, device: str = "cpu", dtype: torch.dtype = torch.float32) -> Checkpoint:
@@ -56,7 +61,10 @@ def load_checkpoint(directory: Path, device: str = "cpu", dtype: torch.dtype = t
     Raises CheckpointError if a file is missing, is not CLIP, or does not hold every weight.
     """
     if not is_checkpoint(directory):
-        raise CheckpointError(f"{directory} holds no {CONFIG}: give a folder as CLIPModel.save_pretrained writes it")
+        raise CheckpointError(
+            f"{directory} holds no {CONFIG}: give a folder as CLIPModel.save_pretrained writes it, or as open_clip "
+            f"does, with {OPEN_CLIP_CONFIG}"
+        )
     try:
         checked = check_checkpoint(_Folder(directory), str(directory))
     except BadRequest as problem:
@@ -66,8 +74,9 @@ def load_checkpoint(directory: Path, device: str = "cpu", dtype: torch.dtype = t
         # what else stands in config.json may name other code (attn_implementation), or spoil the answers (return_dict)
         config = CLIPConfig(**checked.config.members())
         model, loading = CLIPModel.from_pretrained(
-            directory,
+            directory if checked.open_clip is None else None,
             config=config,
+            state_dict=checked.open_clip and _converted(directory, checked.open_clip),
             local_files_only=True,
             use_safetensors=True,
             dtype=dtype,
@@ -76,13 +85,20 @@ def load_checkpoint(directory: Path, device: str = "cpu", dtype: torch.dtype = t
         tokenizer = AutoTokenizer.from_pretrained(
             directory, config=config, local_files_only=True, trust_remote_code=False
         )
-        processor = ImageProcessor.from_pretrained(directory, local_files_only=True)
+        if checked.open_clip is None:
+            processor = ImageProcessor.from_pretrained(directory, local_files_only=True)
+        else:
+            processor = ImageProcessor(**checked.open_clip.preprocessor)
     except Exception as error:  # transformers promises no type
         raise CheckpointError(f"{directory} can't be loaded: {error}") from error
     if absent := loading["missing_keys"] or loading["mismatched_keys"]:
         raise CheckpointError(f"{directory} lacks {len(absent)} weights of its model, such as {min(map(str, absent))}")
     check_finite(model.state_dict(), str(directory))
     return Checkpoint(model.to(device).eval(), tokenizer, processor, load_metadata(directory))
+
+
+def _converted(directory: Path, folder: OpenClipFolder) -> dict[str, Tensor]:
+    return clip_weights(load_file(directory / OPEN_CLIP_WEIGHTS), *folder.layers)
 
 
 def check_finite(weights: Mapping[str, Tensor], where: str) -> None:
