@@ -15,7 +15,7 @@ WORKDIR = "/opt/wordsight/app"
 Instruction = tuple[str, str]
 """A word such as COPY and the rest of its line."""
 
-NAMED = (r"-r (\S+\.txt)", r"python (\S+\.py)", r'"?-m"?,? "?(model\.\w+)', r"BASE_MODEL_DIR=(\S+)")
+NAMED = (r"-r (\S+\.txt)", r"python (\S+\.py)", r'"?-m"?,? "?(model[.\w]+)', r"BASE_MODEL_DIR=(\S+)")
 """How RUN, ENV and ENTRYPOINT name files that have to be there."""
 
 
@@ -99,7 +99,13 @@ def _files(path: Path) -> list[Path]:
 def _named(rest: str) -> Iterator[str]:
     for pattern in NAMED:
         for found in re.findall(pattern, rest):
-            yield f"{found.replace('.', '/')}/__main__.py" if found.startswith("model.") else found
+            yield _program(found) if found.startswith("model.") else found
+
+
+def _program(module: str) -> str:
+    """The file that `python -m` runs."""
+    path = module.replace(".", "/")
+    return f"{path}/__main__.py" if (ROOT / path).is_dir() else f"{path}.py"
 
 
 def _imported_in_vain(app: Path) -> list[str]:
