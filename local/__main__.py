@@ -52,7 +52,7 @@ def up(settings: LocalSettings, arguments: argparse.Namespace) -> int:
         with step("classify local/sample.png"):
             scores = sample.classify(deployed)
         key = deployed.api_key or ("none: requests are signed" if deployed.signed else "none is needed")
-        print(f"\n{sample.picture(scores)}\n\n{_knowledge(deployed, base)}")
+        print(f"\n{sample.picture(scores)}\n\n{knowledge(deployed, base)}")
         print(f"\nUp after {time.monotonic() - started:.0f} s. Open it in a browser:")
         print(f"  {deployed.url}/\n  API key  {key}\n\nOr paste one of these:\n")
         print("\n\n".join(sample.examples(deployed)))
@@ -60,7 +60,7 @@ def up(settings: LocalSettings, arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _knowledge(deployed: deployment.Deployment, base: Base | None) -> str:
+def knowledge(deployed: deployment.Deployment, base: Base | None) -> str:
     """What the served model knows, and how to have one that knows something else."""
     health = sample.health(deployed)
     licence = f" Its licence: {health['licence']}." if health.get("licence") else ""

@@ -158,8 +158,6 @@ def test_up_on_a_full_disk_says_so(settings: LocalSettings) -> None:
 
 
 def test_a_model_of_ones_own_is_said_to_be_the_one_that_answers_and_how_to_go_back(tmp_path: Path) -> None:
-    nowhere = Deployment("http://127.0.0.1:9", None, False, "endpoint")
-    assert "make local MODEL=openai/clip-vit-base-patch32" in commands._knowledge(nowhere, None)
-    assert commands._knowledge(nowhere, Base("somebody/clip", "0" * 40, tmp_path)).endswith(
-        "comes back with: make local"
-    )
+    nowhere, base = Deployment("http://127.0.0.1:9", None, False, "endpoint"), Base("somebody/clip", "0" * 40, tmp_path)
+    assert "make local MODEL=openai/clip-vit-base-patch32" in commands.knowledge(nowhere, None)
+    assert commands.knowledge(nowhere, base).endswith("comes back with: make local")
