@@ -30,6 +30,7 @@ def environment(hub: Hub, home: Path) -> dict[str, str]:
     return {**os.environ, **hub.environment(home)}
 
 
+@pytest.mark.slow
 def test_a_name_and_a_revision_are_fetched_once_and_kept_beside_the_hubs_cache(hub: Hub, tmp_path: Path) -> None:
     base = prepare(f"{MODEL_ID}@v1", environment(hub, tmp_path))
     assert (base.id, base.revision) == (MODEL_ID, REVISION)
@@ -42,6 +43,7 @@ def test_a_name_and_a_revision_are_fetched_once_and_kept_beside_the_hubs_cache(h
     assert len(hub.sent) == sent
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "model, sentence",
     [("somebody/nothing", "the hub has no model somebody/nothing"), ("/no/such", "there is no folder /no/such")],
@@ -71,6 +73,7 @@ def test_a_folder_is_served_as_it_is_and_is_another_model_once_it_changes(tmp_pa
     assert prepare(str(folder), {}).revision != base.revision
 
 
+@pytest.mark.slow
 def test_pickled_weights_of_a_folder_are_read_into_a_copy_that_is_kept(
     shipped_as_others_do: Path, tmp_path: Path
 ) -> None:
@@ -82,6 +85,7 @@ def test_pickled_weights_of_a_folder_are_read_into_a_copy_that_is_kept(
     assert {path.name for path in shipped_as_others_do.iterdir()} == before
 
 
+@pytest.mark.slow
 def test_a_folder_that_is_none_is_refused(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     folder = checkpoint(tmp_path / "photos")
     (folder / "config.json").unlink()
