@@ -129,7 +129,9 @@ class ModelList(BaseModel):
 class ImportBody(Strict):
     """The JSON body of POST /models."""
 
-    s3_uri: str = Field(description=f"A CLIP checkpoint's folder under {MODELS_PREFIX} of the artifacts bucket")
+    s3_uri: str = Field(
+        description=f"A folder of CLIPModel's or of open_clip's, under {MODELS_PREFIX} of the artifacts bucket"
+    )
     version: Version = Field(description="What it will be called: letters, digits, dots and hyphens, at most 63")
     parent: Version | None = None
 

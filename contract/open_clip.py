@@ -20,6 +20,9 @@ TRANSPOSED = ("text_projection", "visual.proj")
 WITHOUT_MEANING = ("attn_mask", "context_length", "input_resolution", "vocab_size")
 """What older files keep beside the weights."""
 
+_MOST = 1_000_000
+"""Of anything; what of it can be served is CLIPModel's to say."""
+
 _MEAN = (0.48145466, 0.4578275, 0.40821073)
 _STD = (0.26862954, 0.26130258, 0.27577711)
 _RESAMPLE = {"bilinear": 2, "bicubic": 3, "random": 3}
@@ -142,7 +145,7 @@ def preprocessor_config(said: Mapping[str, Any]) -> dict[str, Any]:
     mode, interpolation = how.get("resize_mode", "shortest"), how.get("interpolation", "bicubic")
     if mode not in ("shortest", "squash"):
         raise ValueError(f'preprocess_cfg.resize_mode is {_shown(mode)}, allowed are "shortest" and "squash"')
-    if interpolation not in _RESAMPLE:
+    if interpolation not in list(_RESAMPLE):  # which asks for no hash of what is given
         raise ValueError(f"preprocess_cfg.interpolation is {_shown(interpolation)}, allowed are {', '.join(_RESAMPLE)}")
     if how.get("mode", "RGB") != "RGB":
         raise ValueError(f'preprocess_cfg.mode is {_shown(how["mode"])}, allowed is "RGB"')
@@ -233,11 +236,11 @@ def _switch(members: Mapping[str, Any], name: str) -> bool:
 
 
 def _whole(members: Mapping[str, Any], path: str, default: int | None) -> int:
-    """A whole number from 1 on: the last name of `path`."""
+    """A whole number: the last name of `path`."""
     found = members.get(path.split(".")[-1])
     found = default if found is None else found
-    if isinstance(found, bool) or not isinstance(found, int) or found < 1:
-        raise ValueError(f"{path} is {_shown(found)}, and should be a whole number from 1 on")
+    if isinstance(found, bool) or not isinstance(found, int) or not 1 <= found <= _MOST:
+        raise ValueError(f"{path} is {_shown(found)}, and should be a whole number from 1 to {_MOST:,}")
     return found
 
 

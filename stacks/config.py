@@ -144,7 +144,9 @@ class StageConfig(Settings):
     model_id: Annotated[
         str, Field(pattern=r"^([\w.-]+/[\w.-]+)?$"), Allowed("empty, or owner/name on the Hugging Face hub")
     ] = ""
-    """The CLIP checkpoint baked into the images, from the Hugging Face hub; empty: the Dockerfile's own default."""
+    """The CLIP checkpoint baked into the images, from the Hugging Face hub, as CLIPModel or as open_clip saves one;
+    empty: the Dockerfile's own default.
+    """
     model_revision: Annotated[
         str, Field(pattern="^([0-9a-f]{40})?$"), Allowed("empty, or a commit of 40 hexadecimal digits")
     ] = ""

@@ -12,7 +12,6 @@ import argparse
 import hashlib
 import json
 import os
-import pickle
 import shutil
 import sys
 import tempfile
@@ -222,14 +221,14 @@ def _read_weights(files: list[Path]) -> dict[str, torch.Tensor]:
 def _unpickle(file: Path) -> dict[str, torch.Tensor]:
     try:
         held = torch.load(file, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, UnicodeDecodeError) as error:
-        what = str(error).strip().splitlines()[0][:200]
+    except Exception as error:  # torch promises no type for what is no pickle of weights
         raise FetchError(
-            f"{file.name} can't be read without running code that it may hold ({what}): take a revision or a model "
-            "that has safetensors"
+            f"{file.name} can't be read without running code that it may hold ({_first_line(error)}): take a revision "
+            "or a model that has safetensors"
         ) from error
     weights = held.get("state_dict", held) if isinstance(held, dict) else {}
-    tensors = {name.removeprefix("module."): each for name, each in weights.items() if isinstance(each, torch.Tensor)}
+    named = weights.items() if isinstance(weights, dict) else ()
+    tensors = {str(name).removeprefix("module."): each for name, each in named if isinstance(each, torch.Tensor)}
     if not tensors:
         raise FetchError(f"{file.name} holds no weights: a dict of tensors by their names is needed")
     return {name: tensor.clone() for name, tensor in tensors.items()}  # safetensors refuses memory that two share
@@ -248,7 +247,6 @@ def _object(file: Path) -> dict[str, Any]:
 def _why(name: str, revision: str, error: Exception) -> str:
     """A sentence for what the hub's client raises."""
     page = f"{ENDPOINT}/{name}"
-    said = (str(error).strip() or type(error).__name__).splitlines()[0][:300]
     if isinstance(error, HFValidationError):
         return f"{name!r} is no name of a model: give OWNER/NAME as the hub has it, OWNER/NAME@REVISION, or a folder"
     if isinstance(error, GatedRepoError):
@@ -263,7 +261,11 @@ def _why(name: str, revision: str, error: Exception) -> str:
         wanted = f"{name}@{revision}" if revision else name
         why = "HF_HUB_OFFLINE is set" if is_offline_mode() else "the hub can't be reached"
         return f"{wanted} is not in the cache ({HF_HUB_CACHE}), and {why}: fetch it with a network, or give a folder"
-    return f"{name} can't be fetched ({said}): try again, or give a folder"
+    return f"{name} can't be fetched ({_first_line(error)}): try again, or give a folder"
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0][:200]
 
 
 def main() -> None:

@@ -113,6 +113,7 @@ def test_what_makes_no_difference_is_taken(path: str, value: object) -> None:
         ("vision_cfg.layers", 0),
         ("vision_cfg.width", "768"),
         ("vision_cfg.width", True),
+        ("vision_cfg.width", 10**400),
         ("vision_cfg.head_width", 65),
         ("vision_cfg.image_size", [224, 448]),
         ("vision_cfg.patch_size", [16, 32]),

@@ -92,7 +92,7 @@ def outcomes(hub: Hub, root: Path) -> dict[str, Outcome]:
         (str(root / "text"), "text-folder"),
         ("somebody/gated", "gated"),
         ("somebody/damaged", "damaged"),
-        ("somebody/text", "text"),
+        ("somebody/text", "no-clip"),
         ("somebody/nobody", "nobody"),
         (f"{MODEL_ID}@v9", "v9"),
         ("a/b/c", "no-name"),
@@ -166,7 +166,7 @@ def test_a_folder_is_converted_as_well_and_left_as_it_was(outcomes: dict[str, Ou
     ("directory", "sentence"),
     [
         ("text-folder", "is no CLIP: its config.json should describe a text_config and a vision_config"),
-        ("text", "somebody/text is no CLIP"),
+        ("no-clip", "somebody/text is no CLIP"),
         ("gated", "somebody/gated is gated: accept its conditions at http://127.0.0.1"),
         ("damaged", "model.safetensors arrived damaged: its checksum is"),
         ("nobody", "the hub has no model somebody/nobody, or it is private"),
@@ -187,7 +187,7 @@ def test_what_goes_wrong_is_said_in_a_sentence_and_leaves_no_folder(
 
 
 def test_what_is_not_a_clip_is_known_before_its_weights_are_loaded(outcomes: dict[str, Outcome], root: Path) -> None:
-    assert outcomes["text"]
+    assert outcomes["no-clip"]
     assert not list((root / "home").glob("hub/models--somebody--text/**/model.safetensors"))
 
 
@@ -219,13 +219,15 @@ def test_a_pickle_that_would_run_code_is_not_read(tmp_path: Path) -> None:
     assert not (tmp_path / "base").exists()
 
 
-@pytest.mark.parametrize("content", [b"", b"no pickle", b"PK\x03\x04"])
-def test_a_pickle_that_is_none_ends_in_a_sentence(tmp_path: Path, content: bytes) -> None:
-    (tmp_path / "theirs").mkdir()
-    (tmp_path / "theirs" / "open_clip_config.json").write_text(json.dumps(reference("gelu-256")["config"]))
-    (tmp_path / "theirs" / "open_clip_pytorch_model.bin").write_bytes(content)
-    with pytest.raises(program.FetchError, match=r"open_clip_pytorch_model\.bin can't be read"):
-        program.fetch(str(tmp_path / "theirs"), tmp_path / "base")
+@pytest.mark.parametrize("content", [b"", b"no pickle", b"PK\x03\x04", [1], {"state_dict": 5}, {"a": {}}])
+def test_a_pickle_that_holds_no_weights_ends_in_a_sentence(tmp_path: Path, content: object) -> None:
+    folder = tmp_path / "theirs"
+    folder.mkdir()
+    (folder / "open_clip_config.json").write_text(json.dumps(reference("gelu-256")["config"]))
+    file = folder / "open_clip_pytorch_model.bin"
+    file.write_bytes(content) if isinstance(content, bytes) else torch.save(content, file)
+    with pytest.raises(program.FetchError, match=r"open_clip_pytorch_model\.bin (can't be read|holds no weights)"):
+        program.fetch(str(folder), tmp_path / "base")
 
 
 def test_shards_of_a_pickle_become_one_file(checkpoint_dir: Path, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import io
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from model.clip.open_clip import clip_weights
 from model.serving.engine import Engine
 from model.serving.load import load_engine
 from model.serving.observe import Metrics
+from model.training.loop import Loop
 from tests.model.clip.open_clip_folders import (
     LABELS,
     PICTURES,
@@ -29,6 +31,7 @@ from tests.model.clip.open_clip_folders import (
     weights_of,
 )
 from tests.model.conftest import tiny_tokenizer
+from tests.model.loops import exported
 from tests.model.serving.engines import build_engine
 from tests.model.serving.test_engine import answer
 
@@ -75,9 +78,9 @@ def test_its_logits_and_texts_are_open_clips(name: str, tmp_path: Path) -> None:
     assert torch.allclose(features / features.norm(), torch.tensor(found["text_features"]), atol=1e-6)
 
 
-def scores_of(engine: Engine, found: Reference) -> float:
-    """The largest difference from softmax(open_clip's logits)."""
-    differences = []
+def largest_difference(engine: Engine, found: Reference) -> float:
+    """Of the scores from softmax(open_clip's logits)."""
+    differences: list[float] = []
     for size, logits in zip(PICTURES, found["logits_of_pictures"], strict=True):
         picture(*size).save(file := io.BytesIO(), "PNG")
         parameters = Parameters(candidate_labels=LABELS, hypothesis_template="{}")
@@ -88,13 +91,32 @@ def scores_of(engine: Engine, found: Reference) -> float:
     return max(differences)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["quick_gelu-224", "gelu-256"])
 def test_the_server_answers_from_such_a_folder_as_open_clip_does(name: str, tmp_path: Path) -> None:
     found = reference(name)
     folder = folder_of(tmp_path, found)
     settings = ServeSettings(base_model_dir=Path("/nowhere"), model_dir=folder, exact=True, model_workers=1)
-    assert scores_of(load_engine(settings, Metrics())[0], found) <= MAX_DIFFERENCE  # by OpenVINO
-    assert scores_of(build_engine(folder), found) <= MAX_DIFFERENCE  # by torch
+    assert largest_difference(load_engine(settings, Metrics())[0], found) <= MAX_DIFFERENCE  # by OpenVINO
+    assert largest_difference(build_engine(folder), found) <= MAX_DIFFERENCE  # by torch
+
+
+def test_a_training_that_begins_with_such_a_folder_makes_one_of_clip_models(
+    tmp_path: Path, coloured_job: Path, loop_of: Callable[..., Loop], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    base = folder_of(tmp_path / "base", reference("quick_gelu-256"))
+    monkeypatch.setenv("BASE_MODEL_DIR", str(base))
+    loop = loop_of(steps="3")
+    for _ in range(3):
+        loop.take_step()
+    exported(loop)
+    before, after = load_checkpoint(base), load_checkpoint(coloured_job / "model")
+    assert (coloured_job / "model" / "config.json").exists()
+    assert after.metadata.parent == before.metadata.version
+    assert after.model.config.vision_config.hidden_act == "quick_gelu"
+    assert after.processor.size == before.processor.size
+    name = "visual_projection.weight"
+    assert not torch.equal(after.model.state_dict()[name], before.model.state_dict()[name])
 
 
 def test_half_precision_is_kept() -> None:
