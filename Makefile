@@ -9,28 +9,33 @@ export PATH := $(CURDIR)/.venv/bin:$(CURDIR)/node_modules/.bin:$(PATH)
 export OMP_NUM_THREADS ?= 1
 CDK = cdk --context stage=$(STAGE) $(CONTEXT)
 
+# A line that says how far it is, instead of what a package manager writes: that is in the log.
+INSTALL_LOG = .venv/install.log
 PIP = -m pip --disable-pip-version-check install
-LOCKED = $(PIP) --require-hashes --constraint requirements.lock
+LOCKED = $(PIP) --require-hashes --constraint requirements.lock --progress-bar raw
+installing = @python -m local.install "$(1)" $(INSTALL_LOG)
 
 .DEFAULT_GOAL := help
 .PHONY: help local local-status local-logs local-destroy test test-slow images check types rules synth diff bootstrap preflight deploy promote doctor destroy verify-clean api-key lock sbom train-demo learn-report bench-train bench bench-load bench-gpu soak
 
 help: ## List these commands
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^#: / { printf "\n%s\n", substr($$0, 4) } /^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-local: .venv/.product node_modules/.installed ## Stand the whole system up on this machine and classify an image
-	@python -m local up $(CONTEXT)
+#: Try it on this machine
+
+local: .venv/.product node_modules/.installed ## Stand it up and classify an image (MODEL=openai/clip-vit-base-patch32: photographs)
+	@python -m local up $(if $(MODEL),--model '$(MODEL)') $(CONTEXT)
 
 local-status: .venv/.product ## What of the local system is running
 	@python -m local status
 
-local-logs: .venv/.product ## Show the local system's logs
-	@python -m local logs
+local-logs: .venv/.product ## Show the local system's logs (ALL=1: also when each call of a function began and ended)
+	@python -m local logs $(if $(ALL),--all)
 
 local-destroy: .venv/.product node_modules/.installed ## Tear the local system down: cdk destroy, nothing left
 	@python -m local destroy
 
-test: .venv/.tests node_modules/.tests ## Run the tests that guard every change
+#: Deploy it to AWS
 	python -m pytest -m "not slow" -n 3 --no-loadscope-reorder
 
 test-slow: .venv/.tests node_modules/.tests ## Run the tests that take longer
@@ -51,33 +56,6 @@ rules: .venv/.tests node_modules/.installed
 
 synth: .venv/.product node_modules/.installed ## Synthesize the CloudFormation templates into cdk.out
 	$(CDK) synth --quiet
-
-diff: .venv/.product node_modules/.installed ## What a deploy would change on your AWS account (STAGE=dev)
-	$(CDK) diff
-
-bootstrap: .venv/.product node_modules/.installed ## Prepare an AWS account and region for CDK, once
-	$(CDK) bootstrap
-
-preflight: .venv/.product node_modules/.installed ## What would stop a deployment, and what it costs (STAGE=dev)
-	@python -m operate.preflight $(STAGE) $(CONTEXT)
-
-deploy: .venv/.product node_modules/.installed ## Check, deploy to your AWS account, verify (STAGE=dev, YES=1 asks nothing)
-	@python -m operate.deploy $(STAGE) $(CONTEXT) $(if $(YES),--yes)
-
-promote: .venv/.product ## Promote a version of the model, by the API (VERSION=base STAGE=dev, FORCE=1)
-	@python -m operate.promote $(STAGE) $(CONTEXT) $(or $(VERSION),$(error say which: make promote VERSION=base)) $(if $(FORCE),--force)
-
-doctor: .venv/.product ## Why a deployment failed or behaves strangely (STAGE=dev)
-	@python -m operate.doctor $(STAGE) $(CONTEXT)
-
-destroy: .venv/.product node_modules/.installed ## Remove it from your AWS account, and list what stays (STAGE=dev, YES=1 asks nothing)
-	@python -m operate.destroy $(STAGE) $(CONTEXT) $(if $(YES),--yes)
-
-verify-clean: .venv/.product ## List what a destroy has left, and what it costs (STAGE=dev)
-	@python -m operate.verify_clean $(STAGE) $(CONTEXT)
-
-api-key: .venv/.product ## Print the API key of the deployed stage (STAGE=dev)
-	@python -m operate.api_key $(STAGE) $(CONTEXT)
 
 lock: .tools ## Resolve requirements*.txt into the lock files again (UPGRADE=1: to the newest that they allow)
 	$(COMPILE) $(CONTAINER_REQUIREMENTS) --output-file model/requirements.lock
@@ -102,6 +80,8 @@ train-demo: .venv/.product ## Train the shipped checkpoint again: an hour, resum
 	python -m model.evaluation --checkpoint .train-demo/pairs/model
 	@echo "The checkpoint is in .train-demo/pairs/model. To ship it: cp .train-demo/pairs/model/* model/shipped/; to train anew: rm -r .train-demo"
 
+#: Measure it
+
 learn-report: .venv/.benchmarks ## Fine-tune in two new domains by every method: 30 minutes, resumes if stopped
 	python -m benchmarks.learning.report
 
@@ -122,14 +102,14 @@ soak: .venv/.tests node_modules/.tests ## Hostile traffic while parts are killed
 
 # Apart from .venv and without dependencies: these would bring torchvision, which replaces torch.
 .bench/site: benchmarks/training/others.txt .venv/.product
-	python -m pip install --disable-pip-version-check --no-deps --upgrade --target $@ -r benchmarks/training/others.txt
+	$(call installing,the other training loop) python $(PIP) --no-deps --upgrade --target $@ -r benchmarks/training/others.txt
 	@touch $@
 
 # torch comes first: what needs it takes what is there.
 .bench/infinity: benchmarks/serving/infinity.txt .venv/.product
 	python -m venv --clear $@
-	$@/bin/python -m pip install --disable-pip-version-check $$(grep ^torch $<)
-	$@/bin/python -m pip install --disable-pip-version-check -r $<
+	$(call installing,torch for infinity) $@/bin/python $(PIP) $$(grep ^torch $<)
+	$(call installing,infinity) $@/bin/python $(PIP) -r $<
 	@touch $@
 
 CONTAINER_REQUIREMENTS = $(wildcard model/requirements.txt model/*/requirements*.txt)
@@ -147,30 +127,31 @@ CPU_ONLY = $(and $(filter Linux,$(shell uname)),$(if $(wildcard /dev/nvidiactl),
 TORCH_FOR_CPU = --no-deps --retries 1 --extra-index-url https://download.pytorch.org/whl/cpu $$(sed -n 's/^\(torch==[^ ]*\).*/\1+cpu/p' model/requirements.txt)
 
 .venv/.product: $(REQUIREMENTS) | .venv/bin/python
-	python $(PIP) --require-hashes -r model/pip.txt
-	$(if $(CPU_ONLY),-python $(LOCKED) $(TORCH_FOR_CPU))
-	python $(LOCKED) -r requirements.txt
+	@echo "Installing into .venv and node_modules, once: $(if $(CPU_ONLY),about 500 MB,about 3.5 GB (3 GB of it CUDA for the GPU; without that: make $(firstword $(MAKECMDGOALS)) CPU_ONLY=yes))"
+	$(call installing,pip) python $(PIP) --require-hashes -r model/pip.txt
+	$(if $(CPU_ONLY),-$(call installing,torch for CPUs) python $(LOCKED) $(TORCH_FOR_CPU))
+	$(call installing,the Python packages) python $(LOCKED) -r requirements.txt
 	@touch $@
 
 .venv/.benchmarks: benchmarks/requirements.txt .venv/.product
-	python $(LOCKED) -r requirements.txt -r benchmarks/requirements.txt
+	$(call installing,what benchmarks need) python $(LOCKED) -r requirements.txt -r benchmarks/requirements.txt
 	@touch $@
 
 .venv/.tests: tests/requirements.txt tests/generator.lock benchmarks/requirements.txt .venv/.product
-	python $(LOCKED) -r requirements.txt -r tests/requirements.txt
-	python $(PIP) --require-hashes --no-deps -r tests/generator.lock
+	$(call installing,what tests need) python $(LOCKED) -r requirements.txt -r tests/requirements.txt
+	$(call installing,a generator of clients) python $(PIP) --require-hashes --no-deps -r tests/generator.lock
 	@touch $@
 
 .tools: operate/requirements.txt requirements.lock | .venv/bin/python
 	python -m venv --clear $@
-	$@/bin/python $(PIP) --require-hashes -r model/pip.txt
-	$@/bin/python $(LOCKED) -r operate/requirements.txt
+	$(call installing,pip) $@/bin/python $(PIP) --require-hashes -r model/pip.txt
+	$(call installing,the tools of locking) $@/bin/python $(LOCKED) -r operate/requirements.txt
 
 node_modules/.installed: package-lock.json .venv/.product
-	npm ci --omit=dev --no-audit --no-fund
+	$(call installing,the npm packages) npm ci --omit=dev --no-audit --no-fund
 	@touch $@
 
 # All of it, with the clients that tests ask the API by. npm ci begins anew, so the other stamp goes with it.
 node_modules/.tests: package-lock.json .venv/.product
-	npm ci --no-audit --no-fund
+	$(call installing,the npm packages of tests) npm ci --no-audit --no-fund
 	@touch node_modules/.installed $@

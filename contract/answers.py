@@ -45,10 +45,13 @@ class Inspection(TypedDict):
 
 
 class Health(TypedDict):
-    """The answer of GET /health."""
+    """The answer of GET /health. What the served model knows is null while the endpoint can't be asked."""
 
     status: str
     endpoint: str
+    knows: str | None
+    languages: list[str] | None
+    licence: str | None
 
 
 Answers = Mapping[str, list[LabelScore]]

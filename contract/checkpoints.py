@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from contract.clip_config import ClipConfig, Processor
 from contract.documents import MAX_FILE_BYTES, object_of
+from contract.model_cards import MAX_KNOWS_CHARS, MAX_LANGUAGES, ModelCard, head_of, model_card
 from contract.models import CONFIG, GOLDEN, JOINT_PROCESSOR, METADATA, PROCESSOR, WEIGHTS, ServedVersion
 from contract.open_clip import OPEN_CLIP_WEIGHTS
 from contract.open_clip_folder import OpenClipFolder
@@ -35,6 +36,7 @@ MAX_LOGIT_BIAS = 10_000
 """SigLIP's begins at -10, and those that were published have some -16."""
 
 _Finite = Annotated[float, Field(strict=True, allow_inf_nan=False, ge=-1e6, le=1e6)]
+_Word = Annotated[str, Field(min_length=1, max_length=100)]
 _Document = TypeVar("_Document", bound=BaseModel)
 
 
@@ -68,6 +70,16 @@ class CheckpointMetadata(BaseModel):
     data_digest: str | None = Field(default=None, max_length=128, description="sha256 of the data it was trained on")
     metrics: dict[str, JsonValue] = {}
     calibration: Calibration = Calibration()
+    knows: Annotated[str, Field(min_length=1, max_length=MAX_KNOWS_CHARS)] | None = Field(
+        default=None, description="A sentence: what it was trained on"
+    )
+    languages: Annotated[list[_Word], Field(max_length=MAX_LANGUAGES)] | None = None
+    licence: _Word | None = Field(default=None, description="As SPDX or the Hugging Face hub call it")
+
+    def card(self, readme: bytes | None = None) -> ModelCard:
+        """What is known of the model: of one from the hub, the version begins with its name there."""
+        said = head_of(readme or b"")
+        return model_card(self.version, said, knows=self.knows, languages=self.languages, licence=self.licence)
 
 
 class GoldenScore(Stored):

@@ -5,6 +5,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import BaseModel, Field, JsonValue, StringConstraints
 
+from contract.model_cards import ModelCard
 from contract.problems import BadRequest, shorten
 from contract.validation import Stored, Strict
 
@@ -40,6 +41,8 @@ JOINT_PROCESSOR = "processor_config.json"
 
 METADATA = "wordsight.json"
 """Its version, where it comes from, and how good it was found to be."""
+README = "README.md"
+"""Its model card."""
 GOLDEN = "golden.jsonl"
 """Questions with the scores it gave when it was trained, so that an endpoint can be asked them."""
 
@@ -59,7 +62,7 @@ class Gate(Stored):
     figures: dict[str, JsonValue] = Field(default={}, description="What was looked at")
 
 
-class Model(Stored):
+class Model(ModelCard):
     """A version of the model, and where it comes from."""
 
     version: str
@@ -98,7 +101,7 @@ class Promotion(Stored):
     previous_s3_uri: str | None = Field(default=None, description="What was live before")
 
 
-class ModelSummary(Stored):
+class ModelSummary(ModelCard):
     """A version as GET /models lists it."""
 
     version: str

@@ -14,7 +14,7 @@ import json
 import string
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Annotated, Any, ClassVar, Literal, Self, get_args
+from typing import Annotated, Any, ClassVar, Literal, Self, cast, get_args
 
 from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints
 
@@ -204,8 +204,21 @@ class InspectRequest:
         return {}
 
 
-Request = ClassifyRequest | EmbedRequest | InspectRequest
-Operation = Literal["classify", "embed", "inspect"]
+@dataclass(frozen=True)
+class DescribeRequest:
+    """What the API asks the container about its models. No route asks it."""
+
+    operation: ClassVar[str] = "describe"
+    images: list[ImageSource] = field(default_factory=list)
+    listed: ClassVar[bool] = False
+
+    def fields(self) -> dict[str, Any]:
+        """Nothing is asked but by the operation."""
+        return {}
+
+
+Request = ClassifyRequest | EmbedRequest | InspectRequest | DescribeRequest
+Operation = Literal["classify", "embed", "inspect", "describe"]
 
 
 def _check_count(images: Sequence[ImageSource]) -> None:
@@ -262,6 +275,8 @@ def _from_json(body: bytes, operation: Operation | None) -> Request:
         return EmbedRequest([source_or_problem(source) for source in embed.images], embed.texts)
     if operation == "inspect":
         return InspectRequest([source_or_problem(source) for source in validate(InspectBody, data).inputs])
+    if operation == "describe":
+        return DescribeRequest()
     classify = validate(ClassifyBody, data)
     if not isinstance(classify.inputs, list):
         return ClassifyRequest([_decode(classify.inputs)], classify.parameters)
@@ -300,8 +315,8 @@ def source_or_problem(source: str | S3Object) -> ImageSource:
 
 
 def _check_operation(value: object) -> Operation:
-    if value == "classify" or value == "embed" or value == "inspect":
-        return value
+    if value in get_args(Operation):
+        return cast(Operation, value)
     raise BadRequest(f"operation {shown(value)} is unknown, allowed are {', '.join(get_args(Operation))}")
 
 
@@ -320,6 +335,8 @@ def _from_fields(images: list[bytes], fields: Mapping[str, Sequence[str]], opera
         if remaining:
             raise BadRequest(f"{names_in_words(remaining)}: not a known field, allowed is image")
         return InspectRequest(list(images))
+    if operation == "describe":
+        return DescribeRequest()
     if unknown := [name for name in remaining if name not in PARAMETER_FIELDS]:
         raise BadRequest(
             f"{names_in_words(unknown)}: not a known field, allowed are image, {', '.join(PARAMETER_FIELDS)}"

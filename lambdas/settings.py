@@ -65,6 +65,14 @@ class _Models(Variables):
     serving_stack: _StackName = Field(alias="SERVING_STACK")
 
 
+class _Licences(_Models):
+    """What every function needs to know that lets models in."""
+
+    commercial: Annotated[Switch, Allowed("True or False")] = Field(
+        False, alias="COMMERCIAL", description="Refuse models whose licence allows no commercial use"
+    )
+
+
 class ClassifySettings(_Routes, _Images):
     """What the function needs to know that asks the model: its endpoint, and where saved tasks and images are."""
 
@@ -75,7 +83,7 @@ class AnnotateSettings(_Routes, _Images):
     import_machine_arn: _MachineArn = Field(alias="IMPORT_MACHINE_ARN")
 
 
-class ManageSettings(_Routes, _Models):
+class ManageSettings(_Routes, _Licences):
     """What the function needs to know that starts trainings, promotions and batches: their machines, and limits."""
 
     data_bucket: _BucketName = Field(alias="DATA_BUCKET")
@@ -89,6 +97,7 @@ class ManageSettings(_Routes, _Models):
     usd_per_hour: _Usd = Field(alias="USD_PER_HOUR")
     training_machines: _Machines = Field(alias="TRAINING_MACHINES")
     training_images_per_s: _ImagesPerS = Field(alias="TRAINING_IMAGES_PER_S")
+    endpoint_name: _EndpointName = Field(alias="ENDPOINT_NAME", description="Tells what the base knows")
 
 
 class ImporterSettings(_Images):
@@ -105,7 +114,7 @@ class SnapshotSettings(Variables):
     data_bucket: _BucketName = Field(alias="DATA_BUCKET")
 
 
-class GateSettings(_Models):
+class GateSettings(_Licences):
     """What the function needs to know that judges and registers models."""
 
     git_revision: _Commit = Field(alias="GIT_REVISION")

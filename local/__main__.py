@@ -5,35 +5,29 @@ Each takes the settings and its parsed arguments and returns the exit code.
 
 import argparse
 import concurrent.futures
-import contextlib
 import errno
 import os
 import shlex
 import sys
-import threading
 import time
-from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
-from typing import TextIO
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from local import cdk, deployment, processes, sample
+from local import bases, cdk, deployment, processes, sample
+from local.bases import EXAMPLE, Base
 from local.permissions import read_decisions
 from local.settings import STAGE, LocalError, LocalSettings, client_environment
+from local.steps import step
 
 FOLLOW_INTERVAL_S = 1.0
-STEP_INTERVAL_S = 0.2
-STEP_LOG_INTERVAL_S = 15.0
-"""How often a step's line is shown: on a terminal, and where every showing is a line of its own."""
-
-STEP_WIDTH = 36
 NOT_DESTROYED = "The stacks were not destroyed by CDK: they ended with the emulator."
 
 
 def up(settings: LocalSettings, arguments: argparse.Namespace) -> int:
     """Bring the system up, or a running one up to date, and ask it about the sample image."""
-    _check_stage(arguments.context)
+    _check_context(arguments.context)
+    base: Base | None = arguments.base
     with processes.exclusive(settings):
         started = time.monotonic()
         for package in ("aws-cdk", "@aws-sdk/client-s3"):
@@ -46,20 +40,34 @@ def up(settings: LocalSettings, arguments: argparse.Namespace) -> int:
                 print(news)
             with step("start the emulator"):
                 processes.start(settings)
+        other_base = bases.register(settings, base)
+        context = [*arguments.context, *(base.context if base else ())]
         with step("synthesize the app, bootstrap"), concurrent.futures.ThreadPoolExecutor() as pool:
-            for job in (pool.submit(cdk.bootstrap, settings), pool.submit(cdk.synth, settings, arguments.context)):
+            for job in (pool.submit(cdk.bootstrap, settings), pool.submit(cdk.synth, settings, context)):
                 job.result()
         with step("deploy the stacks") as deploying:
-            cdk.deploy(settings, deploying)
+            cdk.deploy(settings, deploying, serve_base=other_base)
+        bases.deployed(settings, base)
         deployed = deployment.read_deployment(settings)
         with step("classify local/sample.png"):
             scores = sample.classify(deployed)
         key = deployed.api_key or ("none: requests are signed" if deployed.signed else "none is needed")
-        print(f"\n{sample.picture(scores)}\n\nUp after {time.monotonic() - started:.0f} s. Open it in a browser:")
+        print(f"\n{sample.picture(scores)}\n\n{knowledge(deployed, base)}")
+        print(f"\nUp after {time.monotonic() - started:.0f} s. Open it in a browser:")
         print(f"  {deployed.url}/\n  API key  {key}\n\nOr paste one of these:\n")
         print("\n\n".join(sample.examples(deployed)))
         print("\nIt keeps running: make local-status, make local-logs, make local-destroy.")
     return 0
+
+
+def knowledge(deployed: deployment.Deployment, base: Base | None) -> str:
+    """What the served model knows, and how to have one that knows something else."""
+    health = sample.health(deployed)
+    licence = f" Its licence: {health['licence']}." if health.get("licence") else ""
+    said = f"{health.get('knows') or 'What this model knows could not be asked.'}{licence}"
+    if base:
+        return f"{said}\nThe one that ships with Wordsight comes back with: make local"
+    return f"{said}\nFor photographs, with a download of 600 MB: make local MODEL={EXAMPLE}"
 
 
 def status(settings: LocalSettings, arguments: argparse.Namespace) -> int:
@@ -79,6 +87,7 @@ def status(settings: LocalSettings, arguments: argparse.Namespace) -> int:
     rows = [("emulator", f"process {pid}, {settings.endpoint_url}")]
     rows += [("stack", f"{name}  {state}") for name, state in stacks.items()]
     rows += [("endpoint", f"{deployed.endpoint_name}  {endpoint}"), ("API", f"{deployed.url}/")]
+    rows += [("model", knows)] if (knows := sample.health(deployed).get("knows")) else []
     denied = [decision.sentence for decision in read_decisions(settings.decisions) if not decision.allowed]
     rows += [("denied", sentence) for sentence in denied]
     print("\n".join(f"{name:<10} {value}" for name, value in rows))
@@ -92,7 +101,7 @@ def logs(settings: LocalSettings, arguments: argparse.Namespace) -> int:
         raise LocalError("Nothing is running. `make local` starts the system.")
     since_ms = 0
     while True:
-        for event in deployment.log_events(since_ms):
+        for event in deployment.log_events(since_ms, everything=arguments.all):
             since_ms = max(since_ms, event["timestamp"] + 1)
             clock = datetime.fromtimestamp(event["timestamp"] / 1000, UTC).astimezone().strftime("%H:%M:%S")
             print(f"{clock} {event['group']}  {event['message'].rstrip()}")
@@ -156,46 +165,15 @@ def run_cdk(settings: LocalSettings, arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _check_stage(context: list[str]) -> None:
+def _check_context(context: list[str]) -> None:
     for name, _, value in (pair.partition("=") for pair in context):
+        if name in ("model_id", "model_revision"):
+            raise LocalError(f"{name} is of the images that are built for AWS. Here give: make local MODEL={EXAMPLE}")
         if name == "stage" and value != STAGE:
             raise LocalError(
                 f"The stage is {value!r}, and local mode runs {STAGE!r} only: another may need a GPU, or keep its "
                 f"buckets after a destroy. Leave it out; to see that stage's templates run: make synth STAGE={value}"
             )
-
-
-@contextlib.contextmanager
-def step(name: str, stream: TextIO | None = None) -> Iterator[Callable[[str], None]]:
-    """Show a step's name and seconds until the block ends: in place on a terminal, else a line now and then.
-
-    Yields what tells what it is busy with meanwhile.
-    """
-    out, started, ended, detail = stream or sys.stdout, time.monotonic(), threading.Event(), ""
-    start, end = ("\r\x1b[K", "") if out.isatty() else ("", "\n")
-
-    def tell(what: str) -> None:
-        nonlocal detail
-        detail = what
-
-    def show(end: str = end) -> None:
-        line = f"  {name:<{STEP_WIDTH}} {time.monotonic() - started:5.1f} s  {detail}".rstrip()
-        out.write(start + line + end)
-        out.flush()
-
-    def tick() -> None:
-        while not ended.wait(STEP_INTERVAL_S if out.isatty() else STEP_LOG_INTERVAL_S):
-            show()
-
-    ticker = threading.Thread(target=tick, daemon=True)
-    ticker.start()
-    try:
-        yield tell
-        tell("")
-    finally:
-        ended.set()
-        ticker.join()
-        show(end="\n")
 
 
 def parser() -> argparse.ArgumentParser:
@@ -216,8 +194,15 @@ def parser() -> argparse.ArgumentParser:
     of["up"].add_argument(
         "-c", "--context", action="append", default=[], metavar="NAME=VALUE", help="context for cdk synth"
     )
+    of["up"].add_argument(
+        "--model", help=f"serve and fine-tune this one: a checkpoint's folder, or {EXAMPLE}, also with @ and a revision"
+    )
+    of["logs"].add_argument(
+        "-a", "--all", action="store_true", help="also when each call of a function began and ended"
+    )
     of["logs"].add_argument("-f", "--follow", action="store_true", help="go on as more comes")
     of["cdk"].add_argument("arguments", nargs=argparse.REMAINDER)
+    of["up"].set_defaults(base=None)
     return made
 
 
@@ -225,6 +210,8 @@ def main() -> int:
     arguments = parser().parse_args()
     try:
         settings = LocalSettings.from_env(os.environ)
+        if model := getattr(arguments, "model", None):
+            arguments.base = bases.prepare(model, os.environ)
         environment = client_environment(settings, os.environ)
         os.environ.clear()
         os.environ.update(environment)  # from here on this process knows no AWS account but the emulator's

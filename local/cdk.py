@@ -8,8 +8,9 @@ import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from contract.models import MODEL_URI_PARAMETER, NO_MODEL_URI
 from local.processes import emulator_pid
-from local.settings import ACCOUNT, CONTEXT, REGION, LocalError, LocalSettings, cdk_environment
+from local.settings import ACCOUNT, CONTEXT, REGION, STAGE, LocalError, LocalSettings, cdk_environment
 
 _STACK_DONE = re.compile(r"✅\s+(\S+)")
 _TELLING = re.compile(r"error|fail|❌|rollback|exception", re.IGNORECASE)
@@ -31,9 +32,13 @@ def synth(settings: LocalSettings, context: Sequence[str]) -> None:
     run(settings, ["synth", "--quiet", "--output", str(settings.cloud_assembly), *chosen])
 
 
-def deploy(settings: LocalSettings, tell: Callable[[str], None]) -> None:
-    """`cdk deploy --all` of what `synth` wrote; `tell` hears of every stack that is done."""
+def deploy(settings: LocalSettings, tell: Callable[[str], None], *, serve_base: bool = False) -> None:
+    """`cdk deploy --all` of what `synth` wrote; `tell` hears of every stack that is done. `serve_base`: the checkpoint
+    in the image goes live, whatever was promoted.
+    """
     options = ["--method", "direct", "--require-approval", "never", "--outputs-file", str(settings.outputs)]
+    if serve_base:
+        options += ["--parameters", f"WordsightServing-{STAGE}:{MODEL_URI_PARAMETER}={NO_MODEL_URI}"]
     run(settings, ["deploy", *_every_stack(settings), *options], tell)
 
 

@@ -9,9 +9,10 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from local.bases import find_base
 from local.sagemaker import ApiError
 from local.settings import PROCESS_MARK
 
@@ -103,14 +104,20 @@ class Program:
     command: tuple[str, ...]
     directory: Path
     environment: dict[str, str]
+    base: Path | None = None
+    """The checkpoint that is baked in."""
 
 
 @dataclass(frozen=True)
 class Images:
-    """Starts the programs of the images in `cloud_assembly`. `shipped` stands for the weights baked into them."""
+    """Starts the programs of the images in `cloud_assembly`.
+
+    What stands for the weights baked into one: those of `bases` that its build arguments name, else `shipped`.
+    """
 
     cloud_assembly: Path
     shipped: Path
+    bases: Path
     logs: Path
     sink: Callable[[str, str, list[str]], None]
     """Takes a log group, a log stream and lines; CloudWatch Logs in the emulator."""
@@ -127,7 +134,8 @@ class Images:
                 source = asset["source"]
                 context = self.cloud_assembly / source["directory"]
                 dockerfile = context / source.get("dockerFile", "Dockerfile")
-                return _read_dockerfile(context, dockerfile, source.get("dockerBuildTarget"))
+                program = _read_dockerfile(context, dockerfile, source.get("dockerBuildTarget"))
+                return replace(program, base=find_base(self.bases, source.get("dockerBuildArgs", {})))
         reason = f"No build context for {image_uri} in {self.cloud_assembly}. Local mode runs the app's own images."
         raise ApiError(reason)
 
@@ -149,7 +157,7 @@ class Images:
                 listen(lines)
             self.sink(log_group, log_stream, lines)
 
-        own = {"BASE_MODEL_DIR": str(self.shipped), "OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"}
+        own = {"BASE_MODEL_DIR": str(program.base or self.shipped), "OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"}
         inherited = {name: os.environ[name] for name in _INHERITED if name in os.environ}
         seen = {**inherited, **program.environment, **own, **environment, "SAGEMAKER_BASE_DIR": str(base)}
         log_path = self.logs / f"{base.name}.log"

@@ -10,6 +10,7 @@ import boto3
 from local.settings import LocalError, LocalSettings
 
 _API_URL = re.compile(r"https://(?P<api>[^.]+)\.execute-api\.[^/]+/(?P<stage>[^/]+)/?")
+_LAMBDAS_OWN = re.compile(r"(START|END|REPORT) RequestId: |INIT_START ")
 _CDK_PROVIDER = re.compile(r"^/aws/lambda/.*(LogRetention|CustomS3AutoDelete)")
 
 SHELL_NAMES = {
@@ -82,8 +83,10 @@ def leftovers() -> list[str]:
     return [*stacks(), *(name for name in buckets if not name.startswith("cdk-"))]
 
 
-def log_events(since_ms: int) -> list[dict[str, Any]]:
-    """Events of every log group since a time, oldest first, each with its `group`; CDK's own functions left out."""
+def log_events(since_ms: int, *, everything: bool = False) -> list[dict[str, Any]]:
+    """Events of every log group since a time, oldest first, each with its `group`; CDK's own functions left out, and
+    unless `everything` is wanted also what Lambda itself writes of every call.
+    """
     logs = boto3.client("logs")
     pages = logs.get_paginator("describe_log_groups").paginate()
     names = [group["logGroupName"] for page in pages for group in page["logGroups"]]
@@ -93,6 +96,7 @@ def log_events(since_ms: int) -> list[dict[str, Any]]:
         if not _CDK_PROVIDER.search(group)
         for page in logs.get_paginator("filter_log_events").paginate(logGroupName=group, startTime=since_ms)
         for event in page["events"]
+        if everything or not _LAMBDAS_OWN.match(event["message"])
     ]
     return sorted(events, key=lambda event: event["timestamp"])
 

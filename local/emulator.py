@@ -68,7 +68,7 @@ def extend(settings: LocalSettings) -> tuple[Endpoints, TrainingJobs]:
     session = boto3.Session()
     shipped = settings.repository / "model" / "shipped"
     sink = partial(_put_log_lines, session.client("logs"))
-    images = Images(settings.cloud_assembly, shipped, settings.logs, sink)
+    images = Images(settings.cloud_assembly, shipped, settings.bases, settings.logs, sink)
     engine = iam.Engine(settings.decisions)
     endpoints = Endpoints(settings.programs, images, engine)
     jobs = TrainingJobs(settings.programs, images, engine)

@@ -7,6 +7,7 @@ import time
 import urllib.error
 import urllib.request
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import boto3
@@ -45,6 +46,15 @@ def classify(deployment: Deployment, image: Path = IMAGE) -> Scores:
                 text = error.read().decode("utf-8", "replace")
                 raise LocalError(f"POST {url} answered {error.code}: {text}") from None
             time.sleep(0.5)
+
+
+def health(deployment: Deployment) -> dict[str, Any]:
+    """The answer of GET /health, which needs no key; nothing if the API is not ready."""
+    try:
+        with urllib.request.urlopen(f"{deployment.url}/health", timeout=ANSWER_TIMEOUT_S) as response:  # noqa: S310
+            return dict(json.load(response))
+    except OSError:
+        return {}
 
 
 def picture(scores: Scores) -> str:

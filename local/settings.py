@@ -74,6 +74,8 @@ class LocalSettings:
     api_key_file = _Within("api-key")
     programs = _Within("programs")
     """What stands for /opt/ml: one folder per running container."""
+    bases = _Within("bases.json")
+    """The checkpoints that were asked for in place of the shipped one: local/bases.py."""
     decisions = _Within("decisions.jsonl")
     """What the deployed roles were allowed and denied: local/iam.py."""
     logs = _Within("logs")

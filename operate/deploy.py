@@ -21,9 +21,10 @@ from botocore.exceptions import BotoCoreError, ClientError
 from contract.limits import MODEL_VERSION_HEADER
 from operate import doctor, preflight
 from operate.api import open_api
+from operate.base_model import pinned_stage
 from operate.builder import REPOSITORY
 from operate.cdk import cdk_command, run_cdk
-from operate.stage import OperatorError, Stage, add_stage_arguments, chosen_stage
+from operate.stage import OperatorError, Stage, add_stage_arguments
 from stacks.config import CONFIGURATION_OUTPUT
 from wordsight.api import Api, CommandError, RefusedError
 
@@ -216,7 +217,7 @@ def main(argv: Sequence[str], environ: Mapping[str, str]) -> int:
     chosen = parser.parse_args(argv)
     ask = input if sys.stdin.isatty() else None
     try:
-        return deploy(chosen_stage(chosen, environ), chosen.context, environ, yes=chosen.yes, ask=ask)
+        return deploy(pinned_stage(chosen, environ), chosen.context, environ, yes=chosen.yes, ask=ask)
     except (OperatorError, ClientError, BotoCoreError) as error:
         print(error, file=sys.stderr)
         return 1

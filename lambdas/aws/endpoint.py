@@ -9,10 +9,13 @@ from dataclasses import replace
 from typing import Any
 
 from botocore.exceptions import ClientError, ReadTimeoutError
+from pydantic import ValidationError
 
 from contract.invocation import AnswerAttributes, InvocationAttributes
 from contract.limits import CONTAINER_TIMEOUT_S, SDK_READ_TIMEOUT_S
+from contract.model_cards import EndpointCards
 from contract.problems import PROBLEMS, BadGateway, GatewayTimeout, PayloadTooLarge, ProblemError, ServiceUnavailable
+from contract.requests import DescribeRequest, to_multipart
 from lambdas.aws.clients import Connect
 from lambdas.aws.errors import THROTTLED, botocore_errors_as_problems, code_of, message_of, status_of
 
@@ -23,6 +26,9 @@ RETRY_LATER_S = 30
 
 STATUS_AGE_S = 5
 """Everybody may ask for the status, and the account's few DescribeEndpoint calls per second are also a deployment's."""
+
+DESCRIBE_TIMEOUT_S = 2
+"""Who asks for the status does not wait for a busy model."""
 
 SERVING = frozenset({"InService", "Updating", "SystemUpdating", "RollingBack"})
 """States in which invocations are answered: an update keeps the old fleet until the new one serves."""
@@ -45,6 +51,8 @@ class Endpoint:
         self._seen_status = ""
         self._seen_instances = True
         self._seen_at_s = -math.inf
+        self._cards: EndpointCards | None = None
+        self._described_at_s = -math.inf
 
     def invoke(self, content_type: str, body: bytes, attributes: InvocationAttributes) -> tuple[Any, AnswerAttributes]:
         """Send `body` to the container: (its JSON answer, what it says beside it).
@@ -87,6 +95,18 @@ class Endpoint:
                 retry_after_s=RETRY_SOON_S,
             )
         return self._seen_status
+
+    def cards(self) -> EndpointCards | None:
+        """What the endpoint says of its models, as it was STATUS_AGE_S ago or later; None while it can't be asked."""
+        if self._clock_s() - self._described_at_s >= STATUS_AGE_S:
+            self._described_at_s = self._clock_s()
+            deadline = InvocationAttributes(deadline_epoch_ms=int((time.time() + DESCRIBE_TIMEOUT_S) * 1000))
+            try:
+                answer, _ = self.invoke(*to_multipart(DescribeRequest(), ()), deadline)
+                self._cards = EndpointCards.model_validate(answer)
+            except (ProblemError, ValidationError):  # not in service, busy, or of another version
+                self._cards = None
+        return self._cards
 
     def _errors_as_problems(self, started_s: float) -> AbstractContextManager[bool | None]:
         def problem_of(error: Exception) -> ProblemError | None:

@@ -43,7 +43,7 @@ def create_app(settings: ClassifySettings, connect: Connect) -> Resolver:
 
     app.on(CLASSIFY)(lambda: answer("classify"))
     app.on(EMBED)(lambda: answer("embed"))
-    app.answers(HEALTH, lambda: Health(status=endpoint.status(), endpoint=endpoint.name))
+    app.answers(HEALTH, lambda: _health(endpoint))
     app.answers(OPENAPI, openapi.document)
 
     @app.on(PAGE)
@@ -51,6 +51,18 @@ def create_app(settings: ClassifySettings, connect: Connect) -> Resolver:
         return app.respond(page.html(), "text/html; charset=utf-8", 200, page.security_headers())
 
     return app
+
+
+def _health(endpoint: Endpoint) -> Health:
+    status, cards = endpoint.status(), endpoint.cards()
+    card = cards.served if cards else None
+    return Health(
+        status=status,
+        endpoint=endpoint.name,
+        knows=card.knows if card else None,
+        languages=card.languages if card else None,
+        licence=card.licence if card else None,
+    )
 
 
 def _measure(endpoint: str, operation: str, images: int, beside: AnswerAttributes) -> None:

@@ -10,9 +10,11 @@ from typing import Any
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from contract.checkpoints import read_metadata
 from contract.idempotency import now
+from contract.model_cards import ModelCard
 from contract.models import METADATA, Model
-from contract.problems import Conflict
+from contract.problems import BadRequest, Conflict
 from contract.steps import GateAnswer, GateEvent, TrainingJob
 from contract.trainings import Training
 from lambdas.aws.clients import Connect, connect_worker
@@ -44,7 +46,10 @@ class Gatekeeper:
         found = json.loads(text) if text else {}
         metadata = found if isinstance(found, dict) else {}  # what can't be judged is refused
         metrics = metadata.get("metrics") or {}
+        card = _card(text)
         gate = judge(metrics)
+        if refusal := card.refusal(training.version, commercial=self._settings.commercial):
+            gate = gate.model_copy(update={"passed": False, "reasons": [*gate.reasons, refusal]})
         model = Model(
             version=training.version,
             parent=training.base_version or metadata.get("parent"),
@@ -59,6 +64,7 @@ class Gatekeeper:
             git_revision=self._settings.git_revision or None,
             gate=gate,
             metrics={name: value for name, value in metrics.items() if name not in UNKEPT_METRICS},
+            **card.model_dump(),
         )
         try:
             self._registry.add(model)
@@ -77,6 +83,14 @@ class Gatekeeper:
             logger.warning("not promoted: another model than its base is live", version=model.version)
             return None
         return self._registry.request_promotion(training.id, model).id
+
+
+def _card(text: bytes | None) -> ModelCard:
+    """What a wordsight.json says of its model; one that can't be read says nothing."""
+    try:
+        return read_metadata(text or b"").card()
+    except BadRequest:
+        return ModelCard()
 
 
 @logger.inject_lambda_context

@@ -4,6 +4,8 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from contract.checkpoints import CheckpointMetadata, check_checkpoint
 from contract.documents import MAX_FILE_BYTES
+from contract.model_cards import MAX_HEAD_BYTES, ModelCard, head_of, model_card
+from contract.models import README
 from contract.problems import BadRequest, shorten
 from contract.weights import FLOATS, Tensor, are_finite
 from lambdas.aws.clients import concurrently
@@ -17,14 +19,15 @@ diverged has spoilt these too; the endpoint looks at the rest when it loads them
 """
 
 
-def read_foreign(checkpoint: StoredCheckpoint) -> CheckpointMetadata | None:
-    """Check the folder, and return its wordsight.json, if it has one.
+def read_foreign(checkpoint: StoredCheckpoint) -> tuple[CheckpointMetadata | None, ModelCard]:
+    """Check the folder, and return its wordsight.json, if it has one, and what is known of the model.
 
     Raises BadRequest that says what is missing or wrong.
     """
     checked = check_checkpoint(checkpoint, checkpoint.prefix)
     _check_finite(checkpoint, {name: each for name, each in checked.tensors.items() if each.dtype in FLOATS})
-    return checked.metadata
+    readme, metadata = checkpoint.read(README, size_bytes=MAX_HEAD_BYTES), checked.metadata
+    return metadata, metadata.card(readme) if metadata else model_card(said=head_of(readme or b""))
 
 
 def _check_finite(checkpoint: StoredCheckpoint, tensors: Mapping[str, Tensor]) -> None:

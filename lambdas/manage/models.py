@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 
 from contract.idempotency import now
-from contract.models import ENDED, ImportBody, Model, ModelList, ModelSummary, ModelView, Promotion
-from contract.problems import Conflict
+from contract.models import BASE_VERSION, ENDED, ImportBody, Model, ModelList, ModelSummary, ModelView, Promotion
+from contract.problems import BadRequest, Conflict
 from contract.uploads import (
     CHECKPOINT_UPLOAD_EXPIRES_IN_S,
     MAX_CHECKPOINT_FILE_BYTES,
@@ -14,6 +14,7 @@ from contract.uploads import (
     brought_prefix,
 )
 from lambdas.aws.clients import Connect
+from lambdas.aws.endpoint import Endpoint
 from lambdas.aws.executions import Executions, may_begin
 from lambdas.aws.s3 import Store
 from lambdas.aws.serving_stack import ServingStack
@@ -76,6 +77,8 @@ class Models:
         self._registry = Registry(self._artifacts)
         self._stack = ServingStack(settings.serving_stack, connect)
         self._promotions = Promotions(settings, connect)
+        self._endpoint = Endpoint(settings.endpoint_name, connect)
+        self._commercial = settings.commercial
 
     def all(self) -> ModelList:
         """Every version, which one is live, and what is rolling out."""
@@ -83,7 +86,7 @@ class Models:
         return ModelList(
             models=[
                 ModelSummary(**each.model_dump(include=_SUMMARIZED), live=each.artifact_s3_uri == live)
-                for each in self._registry.models()
+                for each in map(self._with_card, self._registry.models())
             ],
             live_s3_uri=live,
             rolling_out=next((each for each in self._promotions.all() if each.state not in ENDED), None),
@@ -91,15 +94,18 @@ class Models:
 
     def get(self, version: str) -> ModelView:
         """One version. Raises NotFound."""
-        return self._view(self._registry.get(version))
+        return self._view(self._with_card(self._registry.get(version)))
 
     def add(self, body: ImportBody) -> ModelView:
         """Register a checkpoint that lies in the artifacts bucket.
 
-        Raises BadRequest if it can't be served, NotFound for an unknown parent, Conflict for a version that is taken.
+        Raises BadRequest if it can't be served or its licence forbids it, NotFound for an unknown parent, Conflict for
+        a version that is taken.
         """
         checkpoint = StoredCheckpoint.at(body.s3_uri, self._artifacts)
-        metadata = read_foreign(checkpoint)
+        metadata, card = read_foreign(checkpoint)
+        if refusal := card.refusal(body.version, commercial=self._commercial):
+            raise BadRequest(refusal)
         if body.parent is not None:
             self._registry.get(body.parent)
         model = Model(
@@ -111,6 +117,7 @@ class Models:
             source="import",
             data_digest=metadata.data_digest if metadata else None,
             metrics=metadata.metrics if metadata else {},
+            **card.model_dump(),
         )
         same = self._registry.find(body.version)
         if same is None or same.model_copy(update={"created": model.created}) != model:
@@ -138,7 +145,8 @@ class Models:
     def promote(self, id: str, version: str, *, force: bool) -> Promotion:
         """Begin the promotion of a version. With the id of one that began before, it only makes sure that it runs.
 
-        Raises NotFound, or Conflict if the gate refused the version or the stack is being changed.
+        Raises NotFound, or Conflict if the gate refused the version, its licence forbids it, or the stack is being
+        changed.
         """
         model = self._registry.get(version)
         promotion = self._registry.promotion(id)
@@ -149,6 +157,8 @@ class Models:
         return promotion
 
     def _check(self, model: Model, force: bool) -> None:
+        if refusal := self._with_card(model).refusal(model.version, commercial=self._commercial):
+            raise Conflict(refusal)
         if model.gate and not model.gate.passed and not force:
             raise Conflict(f"the gate refused {model.version}: {'; '.join(model.gate.reasons)}. Set force to go on")
         stack = self._stack.state()
@@ -156,6 +166,11 @@ class Models:
             raise Conflict(
                 f"the endpoint is being changed ({stack.status}): try again when that is done", retry_after_s=30
             )
+
+    def _with_card(self, model: Model) -> Model:
+        """The model in the image is nowhere written down: the endpoint tells what it knows."""
+        cards = self._endpoint.cards() if model.version == BASE_VERSION else None
+        return model.model_copy(update=cards.base.model_dump()) if cards else model
 
     def _view(self, model: Model) -> ModelView:
         promotions = (each for each in self._promotions.all() if each.version == model.version)

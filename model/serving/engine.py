@@ -13,8 +13,17 @@ import orjson
 import torch
 
 from contract.answers import LabelScore, arrange, render_classify
+from contract.model_cards import EndpointCards
 from contract.problems import BadRequest, InternalError, ProblemError
-from contract.requests import ClassifyRequest, EmbedRequest, ImageSource, InspectRequest, Request, S3Object
+from contract.requests import (
+    ClassifyRequest,
+    DescribeRequest,
+    EmbedRequest,
+    ImageSource,
+    InspectRequest,
+    Request,
+    S3Object,
+)
 from model.clip.encode import Clip
 from model.clip.scoring import rank, score
 from model.serving.admission import Work
@@ -41,7 +50,7 @@ Opened = torch.Tensor | ProblemError
 
 
 class Engine:
-    """Answers classify, embed and inspect requests with one model."""
+    """Answers classify, embed, inspect and describe requests with one model."""
 
     def __init__(
         self,
@@ -52,9 +61,11 @@ class Engine:
         *,
         decoders: int,
         label_cache_rows: int,
+        cards: EndpointCards | None = None,
         wedged_s: float = WEDGED_S,
     ) -> None:
         self.clip = clip
+        self._cards = cards or EndpointCards()
         self.images_per_turn = min(len(towers.workers) * towers.batch_sizes[-1], DECODES_PER_TURN * decoders)
         self._pool = ThreadPoolExecutor(decoders, "pool")
         self.decoders = Decoders(template, clip.preparation, decoders, on_decoded=metrics.decoded)
@@ -77,6 +88,9 @@ class Engine:
         """
         with self._workers.expecting() as came:
             request = await self._in_pool(self._parse, parse, trace)
+            if isinstance(request, DescribeRequest):
+                came()
+                return self._cards.model_dump_json().encode()
             work.has(len(request.images))
 
             def on_slow() -> None:

@@ -10,6 +10,8 @@ import torch
 from PIL import Image
 
 from contract.containers import Precision, ServeSettings
+from contract.model_cards import EndpointCards
+from model.clip.cards import checkpoint_card
 from model.clip.checkpoint import CheckpointError, is_checkpoint, load_checkpoint
 from model.clip.device import DeviceError, describe_cuda, free_cores, multiplies_bf16, pick_device
 from model.clip.encode import Clip
@@ -49,7 +51,13 @@ def load_engine(settings: ServeSettings, metrics: Metrics) -> tuple[Engine, floa
     precision = pick_precision(settings, device, clip.parameters)
     towers = build_towers(clip, precision, settings.model_workers)
     engine = Engine(
-        clip, towers, metrics, template, decoders=settings.decoders, label_cache_rows=settings.label_cache_rows
+        clip,
+        towers,
+        metrics,
+        template,
+        decoders=settings.decoders,
+        label_cache_rows=settings.label_cache_rows,
+        cards=EndpointCards(served=checkpoint_card(directory), base=checkpoint_card(settings.base_model_dir)),
     )
     image_s = warm_up(clip, towers)
     template.wait_until_up()

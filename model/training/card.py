@@ -10,6 +10,7 @@ from pydantic import BaseModel, JsonValue
 
 from contract.checkpoints import CheckpointMetadata
 from contract.metrics import Metrics
+from contract.model_cards import ModelCard
 from model.evaluation.chart import learning_curve
 from model.evaluation.report import changes_table, markdown, tasks_table, wording_table
 
@@ -50,7 +51,12 @@ def _title(metadata: CheckpointMetadata, metrics: Metrics) -> str:
     world = (metrics.hyperparameters or {}).get("data") == "world"
     data = "the rendered world of `model/world/scene.py`" if world else "the images of its train channel"
     said = f"A CLIP model {origin} on {data}: it scores how well words fit an image."
-    return f"# {metadata.version}\n\n{said}\n\n{FIRST_STEPS}"
+    return f"# {metadata.version}\n\n{said}\n\n{_knowledge(metadata.card())}\n\n{FIRST_STEPS}"
+
+
+def _knowledge(known: ModelCard) -> str:
+    languages = f"Languages: {', '.join(known.languages)}. " if known.languages else ""
+    return f"{known.knows} {languages}Licence: {known.licence}."
 
 
 def _figures(metadata: CheckpointMetadata, metrics: Metrics) -> str:

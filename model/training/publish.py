@@ -1,12 +1,14 @@
 """A run's result: the averaged weights, calibrated and measured, as a checkpoint with its model card."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import torch
 
 from contract.checkpoints import Calibration, CheckpointMetadata
 from contract.containers import TrainSettings
 from contract.metrics import Metrics, Validation
+from contract.model_cards import MAX_KNOWS_CHARS, ModelCard
+from model.clip.cards import checkpoint_card
 from model.clip.checkpoint import load_checkpoint, save_checkpoint
 from model.clip.golden import write_golden
 from model.evaluation.answers import mean_accuracy
@@ -17,6 +19,15 @@ from model.training.interpolate import interpolate
 from model.training.loop import Loop
 from model.training.measure import NewDomain, fitted_calibration, measure_new_domain, measure_world, win_loss_counts
 from model.world.examples import golden_scenes
+
+WORLD = ModelCard(
+    knows="This model knows drawings of a small world that Wordsight renders: shapes, simple things, colours, numbers "
+    "and places. It has never seen a photograph.",
+    languages=["en"],
+    licence="MIT",
+)
+SHOWN_LABELS = 8
+"""By name; of the others it is only said that there are some."""
 
 
 def export(settings: TrainSettings, loop: Loop, before: Mapping[str, float], run_digest: str) -> None:
@@ -41,7 +52,8 @@ def export(settings: TrainSettings, loop: Loop, before: Mapping[str, float], run
         name += f"-alpha{selected.alpha:g}"
         metrics.interpolation = selected.metrics
         metrics.gain = win_loss_counts(loop, selected.base)
-    version = _save(settings, loop, name, metrics, calibration)
+    labels = [label for task in domain.tasks for label in task.labels] if domain else []
+    version = _save(settings, loop, name, metrics, calibration, labels)
     write_golden(settings.model_dir, loop.clip(), calibration, golden_scenes())
     mean = mean_accuracy(answers.values())
     print_figures(exported=settings.model_dir, version=version, step=loop.step, **after, world_accuracy=mean)
@@ -68,13 +80,21 @@ def _run_metrics(loop: Loop) -> Metrics:
     )
 
 
-def _save(settings: TrainSettings, loop: Loop, name: str, metrics: Metrics, calibration: Calibration) -> str:
+def _save(
+    settings: TrainSettings,
+    loop: Loop,
+    name: str,
+    metrics: Metrics,
+    calibration: Calibration,
+    labels: Sequence[str] = (),
+) -> str:
     """Write the checkpoint and its card, and return its version. Half precision from scratch and on the world, where
     the file is committed; else full: training may go on.
     """
     recipe, checkpoint = loop.recipe, loop.checkpoint
     metadata = CheckpointMetadata(
         version=settings.job_name or f"{recipe.data}-{name}",
+        **_card(settings, loop, labels).model_dump(),
         parent=recipe.parent,
         data_digest=loop.examples.digest(),
         metrics=metrics.to_json(),
@@ -84,3 +104,17 @@ def _save(settings: TrainSettings, loop: Loop, name: str, metrics: Metrics, cali
     save_checkpoint(settings.model_dir, loop.averaged, checkpoint.tokenizer, checkpoint.processor, metadata, dtype)
     write_card(settings.model_dir, metadata)
     return metadata.version
+
+
+def _card(settings: TrainSettings, loop: Loop, labels: Sequence[str]) -> ModelCard:
+    """What the run's model knows: what its base does, and what this run has shown it."""
+    recipe = loop.recipe
+    base = checkpoint_card(settings.start_dir) if recipe.init == "base" else None
+    if recipe.data == "world":
+        return WORLD if base is None or base == WORLD else base.taught("It was fine-tuned on drawings too.")
+    many = " …" if len(labels) > SHOWN_LABELS else ""
+    shown = f" with the labels {', '.join(labels[:SHOWN_LABELS])}{many}" if labels else ""
+    images = f"images of a dataset of its own{shown}."
+    if base is None:
+        return ModelCard(knows=f"This model was trained from scratch on {images}"[:MAX_KNOWS_CHARS])
+    return base.taught(f"It was fine-tuned on {images}")

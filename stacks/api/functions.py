@@ -85,6 +85,8 @@ def manage_function(
         max_run_s=config.max_run_s,
         max_wait_s=config.max_wait_s,
         spot=config.spot,
+        endpoint_name=serving.endpoint_name,
+        commercial=config.commercial,
         usd_per_hour=USD_PER_HOUR.get(config.training_instance_type, 0.0) * config.training_instance_count,
         training_machines=config.training_instance_count,
         training_images_per_s=config.training_images_per_s * config.training_instance_count,
@@ -108,6 +110,7 @@ def manage_function(
     may.allow(["states:DescribeExecution"], *(machine.executions_arn for machine in machines), because=named)
     may.allow(["states:StopExecution"], trainings.executions_arn, batched.executions_arn, because=named)
     may.allow_stack(config.serving_stack_name, "DescribeStacks")
+    may.allow(["sagemaker:InvokeEndpoint"], serving.endpoint_arn)
     return function
 
 

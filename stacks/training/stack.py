@@ -98,6 +98,7 @@ class TrainingStack(Stack):
             artifacts_bucket=data.artifacts.bucket_name,
             serving_stack=config.serving_stack_name,
             git_revision=git_revision(),
+            commercial=config.commercial,
         ).to_env()
         does = "judges and registers models"
         function = HandlerFunction(self, "GateFunction", config, "gate", environment, does, timeout_s=GATE_TIMEOUT_S)

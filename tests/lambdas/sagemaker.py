@@ -15,10 +15,11 @@ from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 from contract.answers import Inspection, LabelScore, arrange, render_classify
 from contract.invocation import AnswerAttributes
 from contract.limits import CUSTOM_ATTRIBUTES_HEADER, MAX_INVOCATION_BYTES
+from contract.model_cards import EndpointCards
 from contract.perceptual_hash import COLOURS, encode
 from contract.problems import ProblemError, UnprocessableImage
 from contract.questions import Question
-from contract.requests import ClassifyRequest, InspectRequest, Request, parse_request
+from contract.requests import ClassifyRequest, DescribeRequest, EmbedRequest, InspectRequest, Request, parse_request
 from lambdas.aws.clients import connect
 
 JPEG_START = b"\xff\xd8\xff"
@@ -39,6 +40,7 @@ class SageMaker:
         self.instances = 1
         self.failure: Failure | None = None
         self.says = AnswerAttributes("tiny@1", 0, 77, {"model": 3.0})
+        self.cards = EndpointCards()
         self._clients = {
             "sagemaker-runtime": _client("sagemaker-runtime", self._invocation),
             "sagemaker": _client("sagemaker", self._description),
@@ -60,7 +62,7 @@ class SageMaker:
         try:
             parsed = parse_request(_text(request.headers["content-type"]), body, max_image_bytes=MAX_INVOCATION_BYTES)
             self.requests.append(parsed)
-            answer = infer(parsed)
+            answer = self.cards.model_dump() if isinstance(parsed, DescribeRequest) else infer(parsed)
         except ProblemError as problem:
             return model_error(problem.status, json.dumps(problem.body()))
         headers = {"content-type": "application/json", CUSTOM_ATTRIBUTES_HEADER: self.says.encode()}
@@ -81,7 +83,7 @@ class SageMaker:
         return error_response(*self.failure) if self.failure else None
 
 
-def infer(request: Request) -> Any:
+def infer(request: ClassifyRequest | EmbedRequest | InspectRequest) -> Any:
     """Scores that depend on every byte of the image and the prompts, and on nothing else."""
     if isinstance(request, ClassifyRequest):
         questions = request.parameters.questions.items()

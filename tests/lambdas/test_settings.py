@@ -10,6 +10,7 @@ OF_MANAGE = {
     **dict.fromkeys(("TRAINING_MACHINE_ARN", "PROMOTION_MACHINE_ARN", "BATCH_MACHINE_ARN"), MACHINE),
     **{"JOB_NAME_PREFIX": "wordsight-dev-", "MAX_RUN_S": "7200", "MAX_WAIT_S": "14400"},
     **{"SPOT": "False", "USD_PER_HOUR": "0.428", "TRAINING_MACHINES": "1", "TRAINING_IMAGES_PER_S": "8.0"},
+    "ENDPOINT_NAME": "wordsight-dev",
 }
 
 

@@ -146,7 +146,7 @@ def images(cloud_assembly: Path, tmp_path: Path, log_lines: list[str]) -> Images
     def sink(group: str, stream: str, lines: list[str]) -> None:
         log_lines.extend(f"{group} {stream}: {line}" for line in lines)
 
-    return Images(cloud_assembly, tmp_path / "shipped", tmp_path / "logs", sink)
+    return Images(cloud_assembly, tmp_path / "shipped", tmp_path / "bases.json", tmp_path / "logs", sink)
 
 
 @pytest.fixture

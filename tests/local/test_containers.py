@@ -101,3 +101,15 @@ def test_of_several_targets_the_image_is_the_one_that_it_was_built_for(
     program = images.find(IMAGE)
     assert program.command == (sys.executable, "-m", target)
     assert program.environment == environment
+
+
+def test_a_base_in_the_build_arguments_stands_in_the_image_in_place_of_the_shipped_one(
+    cloud_assembly: Path, images: Images, base: Path, tmp_path: Path
+) -> None:
+    assert images.find(IMAGE).base is None
+    arguments = {"MODEL_ID": "somebody/clip", "MODEL_REVISION": "0" * 40}
+    source = {"directory": "asset.0123abc", "dockerBuildArgs": arguments}
+    (cloud_assembly / "Stack.assets.json").write_text(json.dumps({"dockerImages": {"0123abc": {"source": source}}}))
+    assert images.find(IMAGE).base is None  # as a stage's file may name one that was never asked for here
+    images.bases.write_text(json.dumps({f"somebody/clip@{'0' * 40}": str(tmp_path / "clip")}))
+    assert images.find(IMAGE).base == tmp_path / "clip"

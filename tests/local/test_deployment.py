@@ -1,11 +1,12 @@
 import json
+import time
 from collections.abc import Iterator
 
 import boto3
 import pytest
 from moto import mock_aws
 
-from local.deployment import is_healthy, read_deployment, shell_variables
+from local.deployment import is_healthy, log_events, read_deployment, shell_variables
 from local.settings import REGION, LocalError, LocalSettings
 
 
@@ -75,3 +76,19 @@ def test_a_shell_is_told_of_the_outputs_that_commands_need(settings: LocalSettin
         "ARTIFACTS_BUCKET": "artifacts-1",
         "STATE_MACHINE_ARN": "arn:m",
     }
+
+
+def test_what_lambda_writes_of_every_call_is_left_out_of_the_logs(api_key_id: str) -> None:
+    logs = boto3.client("logs")
+    logs.create_log_group(logGroupName="/aws/lambda/classify")
+    logs.create_log_stream(logGroupName="/aws/lambda/classify", logStreamName="1")
+    lines = [
+        "START RequestId: 1 Version: $LATEST",
+        "START of the show",
+        "END RequestId: 1",
+        "REPORT RequestId: 1\tDuration",
+    ]
+    events = [{"timestamp": int(time.time() * 1000), "message": line} for line in lines]
+    logs.put_log_events(logGroupName="/aws/lambda/classify", logStreamName="1", logEvents=events)
+    assert [event["message"] for event in log_events(0)] == ["START of the show"]
+    assert [event["message"] for event in log_events(0, everything=True)] == lines

@@ -1,6 +1,5 @@
 """The commands on systems in a bad state; tests/e2e runs them on a whole one."""
 
-import io
 import os
 import shutil
 import socket
@@ -10,12 +9,15 @@ import time
 from argparse import Namespace
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import boto3
 import pytest
 
 from local import __main__ as commands
 from local import processes
+from local.bases import Base
+from local.deployment import Deployment
 from local.settings import (
     DIRECTORY_VARIABLE,
     PORT_VARIABLE,
@@ -24,6 +26,7 @@ from local.settings import (
     LocalSettings,
     client_environment,
 )
+from tests.local.conftest import ROOT
 from tests.small_disk import needs_a_small_disk, run_on_a_small_disk
 
 SLEEP = [sys.executable, "-c", "import time; time.sleep(60)"]
@@ -69,7 +72,7 @@ def test_destroying_a_hung_system_ends_it_and_says_that_cdk_destroyed_nothing(
 
 def test_up_leaves_a_hung_system_alone(settings: LocalSettings, silent: subprocess.Popen[bytes]) -> None:
     with pytest.raises(LocalError, match="wait and try again"):
-        commands.up(replace(settings, answer_timeout_s=0.2), Namespace(context=[]))
+        commands.up(replace(settings, answer_timeout_s=0.2), Namespace(context=[], base=None))
     assert silent.poll() is None
 
 
@@ -112,8 +115,22 @@ def test_status_of_a_system_without_stacks_is_not_healthy(
 
 def test_another_stage_is_refused_before_anything_starts(settings: LocalSettings) -> None:
     with pytest.raises(LocalError, match=r"'prod', and local mode runs 'dev' only.*make synth STAGE=prod"):
-        commands.up(settings, Namespace(context=["stage=prod"]))
+        commands.up(settings, Namespace(context=["stage=prod"], base=None))
     assert not settings.directory.exists()
+
+
+def test_the_model_of_the_images_for_aws_is_not_taken_for_that_of_this_machine(settings: LocalSettings) -> None:
+    with pytest.raises(LocalError, match=r"model_id is of the images .* for AWS. Here give: make local MODEL="):
+        commands.up(settings, Namespace(context=["model_id=openai/clip-vit-base-patch32"], base=None))
+
+
+def test_a_model_that_there_is_not_is_a_sentence_before_anything_starts(tmp_path: Path) -> None:
+    environment = {**os.environ, DIRECTORY_VARIABLE: str(tmp_path / "local")}
+    command = [sys.executable, "-m", "local", "up", "--model", str(tmp_path / "none")]
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+    assert "there is no folder" in done.stderr
+    assert not (tmp_path / "local").exists()
 
 
 def test_a_shell_that_evaluates_env_reaches_the_emulator_and_no_account(
@@ -128,35 +145,6 @@ def test_a_shell_that_evaluates_env_reaches_the_emulator_and_no_account(
     assert shell.stdout.split() == ["000000000000", "us-east-1"], shell.stderr
 
 
-class Terminal(io.StringIO):
-    def isatty(self) -> bool:
-        return True
-
-
-def test_a_log_gets_one_line_per_short_step() -> None:
-    log = io.StringIO()
-    with commands.step("deploy", log):
-        pass
-    (name, seconds, unit) = log.getvalue().split()
-    assert (name, unit, float(seconds) >= 0, log.getvalue().count("\n")) == ("deploy", "s", True, 1)
-
-
-def test_a_terminal_line_is_rewritten_in_place() -> None:
-    terminal = Terminal()
-    with commands.step("deploy", terminal) as deploying:
-        deploying("the API stack")
-    assert terminal.getvalue().startswith("\r")
-    assert terminal.getvalue().endswith("s\n")
-
-
-def test_a_failed_step_still_says_how_far_it_came() -> None:
-    log = io.StringIO()
-    with pytest.raises(KeyError), commands.step("deploy", log) as deploying:
-        deploying("WordsightData-dev is done")
-        raise KeyError
-    assert log.getvalue().endswith("WordsightData-dev is done\n")
-
-
 @needs_a_small_disk
 def test_up_on_a_full_disk_says_so(settings: LocalSettings) -> None:
     settings.directory.mkdir()
@@ -167,3 +155,9 @@ def test_up_on_a_full_disk_says_so(settings: LocalSettings) -> None:
     assert done.returncode == 1
     assert "The disk is full: " in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_model_of_ones_own_is_said_to_be_the_one_that_answers_and_how_to_go_back(tmp_path: Path) -> None:
+    nowhere, base = Deployment("http://127.0.0.1:9", None, False, "endpoint"), Base("somebody/clip", "0" * 40, tmp_path)
+    assert "make local MODEL=openai/clip-vit-base-patch32" in commands.knowledge(nowhere, None)
+    assert commands.knowledge(nowhere, base).endswith("comes back with: make local")

@@ -27,6 +27,11 @@ class Api(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(json.dumps(SCORES if status == 200 else {"detail": "two labels at least"}).encode())
 
+    def do_GET(self) -> None:
+        self.send_response(self.statuses.pop(0))
+        self.end_headers()
+        self.wfile.write(json.dumps({"knows": "This model knows drawings."}).encode())
+
     def log_message(self, format: str, *args: object) -> None:
         pass
 
@@ -80,3 +85,9 @@ def test_every_example_names_the_api_and_its_key() -> None:
 def test_where_callers_sign_the_examples_sign() -> None:
     examples = sample.examples(Deployment("http://127.0.0.1:4566/v1", None, True, "clip"))
     assert [example.split()[:2] for example in examples] == [["curl", "--aws-sigv4"]] * 2
+
+
+def test_the_api_tells_what_its_model_knows_and_nothing_while_it_is_not_ready(api: str) -> None:
+    Api.statuses = [200, 503]
+    assert sample.health(Deployment(api, "key", False, "endpoint"))["knows"] == "This model knows drawings."
+    assert sample.health(Deployment(api, "key", False, "endpoint")) == {}

@@ -13,13 +13,14 @@ import pytest
 import torch
 from transformers import AutoTokenizer, CLIPImageProcessorPil, CLIPModel
 
-from contract.containers import ServeSettings
 from contract.questions import Parameters
 from contract.requests import ClassifyRequest
 from model.clip.checkpoint import load_checkpoint
+from model.clip.encode import Clip
 from model.serving.engine import Engine
-from model.serving.load import load_engine
-from model.serving.observe import Metrics
+from model.serving.towers import Towers
+from model.serving.towers.openvino import OpenVinoTowers
+from model.serving.towers.torch import TorchTowers
 from model.training.loop import Loop
 from tests.hub import MODEL_ID, REVISION, Repository, serving
 from tests.model.conftest import tiny_model, tiny_tokenizer
@@ -68,10 +69,20 @@ def largest_difference(engine: Engine, published: Path) -> float:
     return max(abs(scores[label] - score) for label, score in zip(LABELS, expected, strict=True))
 
 
-def test_both_towers_answer_as_transformers_does(published: Path, fetched: Path) -> None:
-    settings = ServeSettings(base_model_dir=fetched, model_dir=Path("/nowhere"), exact=True, model_workers=1)
-    assert largest_difference(load_engine(settings, Metrics())[0], published) <= MAX_DIFFERENCE  # by OpenVINO
-    assert largest_difference(build_engine(fetched), published) <= MAX_DIFFERENCE  # by torch
+def torch_towers(clip: Clip) -> Towers:
+    return TorchTowers(clip, workers=1)
+
+
+def openvino_towers(clip: Clip) -> Towers:
+    return OpenVinoTowers(clip, "fp32", workers=1, largest_batch=1)
+
+
+@pytest.mark.parametrize("towers", [torch_towers, pytest.param(openvino_towers, marks=pytest.mark.slow)])
+def test_it_is_served_as_transformers_serves_it(
+    published: Path, fetched: Path, towers: Callable[[Clip], Towers]
+) -> None:
+    clip = Clip(load_checkpoint(fetched))
+    assert largest_difference(build_engine(clip, towers(clip)), published) <= MAX_DIFFERENCE
 
 
 def test_three_steps_of_training_make_a_checkpoint_of_it(

@@ -219,6 +219,7 @@ def test_dev_needs_no_gpu_and_prod_keeps_its_data_and_is_signed() -> None:
     assert PROD.retain_data
     assert PROD.termination_protection
     assert PROD.auth == "iam"
+    assert PROD.commercial and not DEV.commercial
 
 
 @pytest.mark.parametrize("stage", stage_names())

@@ -13,12 +13,13 @@ from hypothesis import strategies as st
 
 from contract.invocation import AnswerAttributes, InvocationAttributes
 from contract.limits import MAX_ANSWER_BYTES, MAX_INLINE_IMAGE_BYTES
+from contract.model_cards import UNKNOWN, EndpointCards, ModelCard
 from contract.requests import ClassifyRequest, EmbedRequest
 from lambdas.classify import main as classify
 from lambdas.classify.main import create_app
 from tests.lambdas.conftest import CONTEXT, SETTINGS, Call
 from tests.lambdas.gateway import Answer, Resolve, event, proxy_event
-from tests.lambdas.sagemaker import JPEG_START, SageMaker
+from tests.lambdas.sagemaker import JPEG_START, SageMaker, model_error
 
 JPEG = base64.b64decode(event("classify_raw")["body"])
 
@@ -226,7 +227,27 @@ class TestHealth:
     def test_an_endpoint_that_serves_is_healthy(self, call: Call, sagemaker: SageMaker, status: str):
         sagemaker.endpoint_status = status
         answer = call(event("health"))
-        assert answer.status == 200 and answer.json == {"status": status, "endpoint": "wordsight-test"}
+        assert (answer.status, answer.json["status"], answer.json["endpoint"]) == (200, status, "wordsight-test")
+
+    def test_it_says_what_the_served_model_knows_and_nothing_else_of_it(self, call: Call, sagemaker: SageMaker):
+        drawings = ModelCard(knows="This model knows drawings.", languages=["en"], licence="MIT")
+        sagemaker.cards = EndpointCards(served=drawings, base=ModelCard(knows="This one knows photographs."))
+        told = call(event("health")).json
+        assert told.keys() == {"status", "endpoint", "knows", "languages", "licence"}
+        assert (told["knows"], told["languages"], told["licence"]) == ("This model knows drawings.", ["en"], "MIT")
+
+    def test_everybody_may_ask_so_the_model_is_asked_once_in_a_while(self, call: Call, sagemaker: SageMaker):
+        for _ in range(3):
+            assert call(event("health")).json["knows"] == UNKNOWN
+        assert len(sagemaker.requests) == 1
+
+    def test_an_image_that_tells_nothing_of_its_model_is_healthy(self, sagemaker: SageMaker):
+        class Older(SageMaker):
+            def _invocation(self, request: Any) -> Any:
+                return model_error(400, json.dumps({"detail": "operation 'describe' is unknown"}))
+
+        answer = Answer(create_app(SETTINGS, Older().connect).resolve(event("health"), CONTEXT))
+        assert (answer.status, answer.json["knows"], answer.json["licence"]) == (200, None, None)
 
     @pytest.mark.parametrize("status", ["Creating", "Failed", "Deleting", "OutOfService", "UpdateRollbackFailed"])
     def test_any_other_is_not_and_its_state_is_named(self, call: Call, sagemaker: SageMaker, status: str):

@@ -3,7 +3,7 @@ import hashlib
 import re
 
 from contract.limits import API_KEY_HEADER, MAX_INLINE_IMAGE_BYTES
-from contract.routes import CLASSIFY, OPENAPI
+from contract.routes import CLASSIFY, HEALTH, OPENAPI
 from lambdas.classify import page
 from tests.lambdas.conftest import Call
 from tests.lambdas.gateway import event
@@ -54,3 +54,10 @@ def test_every_field_has_a_label_and_the_answer_is_announced():
         before = html[: html.index(field)]
         assert before.rfind("<label") > before.rfind("</label>")
     assert 'aria-live="polite"' in html and '<html lang="en">' in html
+
+
+def test_it_shows_what_the_model_knows_and_on_ones_own_machine_how_to_have_another():
+    html = page.html()
+    assert f'fetch(base + "{HEALTH.path[1:]}")' in html and 'id="knows"' in html
+    assert "make local MODEL=openai/clip-vit-base-patch32" in html
+    assert html.index('"127.0.0.1"') < html.index("make local MODEL")

@@ -36,15 +36,24 @@ JOB = {
 class Stage:
     def __init__(self, bucket: Any) -> None:
         self.bucket, self.cloudformation = bucket, CloudFormation()
-        clients = {"s3": bucket.meta.client, "cloudformation": self.cloudformation}
-        settings = GateSettings(artifacts_bucket=bucket.name, serving_stack=SERVING_STACK, git_revision="a" * 40)
-        self.keeper = Gatekeeper(settings, clients.__getitem__)
-        self.registry = Registry(Store(bucket.name, clients.__getitem__))
+        self.clients = {"s3": bucket.meta.client, "cloudformation": self.cloudformation}
+        self.settings = GateSettings(artifacts_bucket=bucket.name, serving_stack=SERVING_STACK, git_revision="a" * 40)
+        self.keeper = Gatekeeper(self.settings, self.clients.__getitem__)
+        self.registry = Registry(Store(bucket.name, self.clients.__getitem__))
 
-    def leave(self, **changes: Any) -> None:
+    def commercial(self) -> None:
+        self.keeper = Gatekeeper(self.settings.model_copy(update={"commercial": True}), self.clients.__getitem__)
+
+    def leave(self, of_model: dict[str, Any] | None = None, **changes: Any) -> None:
         """A finished job's wordsight.json."""
         figures = {**metrics(**changes), "learning_curve": [{"step": 0}] * 1000}
-        metadata = {"version": VERSION, "parent": "world-1", "data_digest": "d1", "metrics": figures}
+        metadata = {
+            "version": VERSION,
+            "parent": "world-1",
+            "data_digest": "d1",
+            "metrics": figures,
+            **(of_model or {}),
+        }
         self.bucket.put_object(Key=f"models/{VERSION}/output/model/wordsight.json", Body=json.dumps(metadata))
 
     def judge(self, **changes: Any) -> dict[str, Any]:
@@ -103,3 +112,23 @@ def test_judging_twice_changes_nothing(stage: Stage) -> None:
     first = stage.judge()
     registered = stage.registry.get(VERSION)
     assert stage.judge() == first and stage.registry.get(VERSION) == registered
+
+
+def test_what_it_knows_is_registered_with_it(stage: Stage) -> None:
+    stage.leave(of_model={"knows": "This model knows welds.", "languages": ["de"], "licence": "MIT"})
+    stage.judge()
+    model = stage.registry.get(VERSION)
+    assert (model.knows, model.languages, model.licence) == ("This model knows welds.", ["de"], "MIT")
+
+
+def test_a_stage_that_is_not_commercial_may_have_any_licence(stage: Stage) -> None:
+    stage.leave(of_model={"licence": "CC-BY-NC-4.0"})
+    assert stage.judge()["gate"]["passed"] is True
+
+
+def test_a_licence_that_forbids_commercial_use_is_a_reason_to_refuse_in_a_commercial_stage(stage: Stage) -> None:
+    stage.commercial()
+    stage.leave(of_model={"licence": "CC-BY-NC-4.0"})
+    verdict = stage.judge()
+    assert verdict["gate"]["passed"] is False and verdict["promotion"] is None
+    assert "CC-BY-NC-4.0, which allows no commercial use" in verdict["gate"]["reasons"][0]

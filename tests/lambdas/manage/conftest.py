@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import dataclass, field
+from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from lambdas.stored.registry import Registry
 from tests.lambdas.conftest import CONTEXT, SETTINGS
 from tests.lambdas.control_plane import SERVING_STACK, CloudFormation, StepFunctions, TrainingJobs
 from tests.lambdas.gateway import Answer, proxy_event
+from tests.lambdas.sagemaker import SageMaker
 
 SHIPPED = Path(__file__).parents[3] / "model/shipped"
 
@@ -39,6 +41,7 @@ TRAIN_SETTINGS = ManageSettings(
     usd_per_hour=0.5,
     training_machines=1,
     training_images_per_s=10,
+    endpoint_name=SETTINGS.endpoint_name,
 )
 
 
@@ -73,7 +76,13 @@ class Stage:
     stepfunctions: StepFunctions = field(default_factory=StepFunctions)
     jobs: TrainingJobs = field(default_factory=TrainingJobs)
 
+    @cached_property
+    def endpoint(self) -> SageMaker:
+        return SageMaker()
+
     def connect(self, service: str) -> Any:
+        if service == "sagemaker-runtime":
+            return self.endpoint.client(service)
         return {
             "s3": self.bucket.meta.client,
             "cloudformation": self.cloudformation,

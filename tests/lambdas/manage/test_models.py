@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from contract.model_cards import UNKNOWN, EndpointCards, ModelCard
 from contract.models import NO_MODEL_URI, Gate, Promotion
 from tests.lambdas.manage.conftest import MACHINE, MODEL_URI, Stage, add
 
@@ -157,3 +158,69 @@ def test_the_files_of_a_checkpoint_go_into_a_folder_of_their_own(stage: Stage) -
 
 def test_no_version_is_called_like_the_route(uploaded: Stage) -> None:
     assert "choose another version" in add(uploaded, version="uploads").detail
+
+
+DRAWINGS = ModelCard(knows="This model knows drawings.", languages=["en"], licence="MIT")
+NON_COMMERCIAL = {"knows": "This model knows welds.", "licence": "CC-BY-NC-4.0"}
+
+
+def test_every_model_says_what_it_knows_and_the_base_by_the_endpoint_that_has_it(stage: Stage) -> None:
+    stage.endpoint.cards = EndpointCards(base=DRAWINGS)
+    stage.trained(knows="This model knows welds.", languages=["de"], licence="Apache-2.0")
+    base, one = stage.ask("GET", "/models").json["models"]
+    assert (base["knows"], base["languages"], base["licence"]) == ("This model knows drawings.", ["en"], "MIT")
+    assert (one["knows"], one["languages"], one["licence"]) == ("This model knows welds.", ["de"], "Apache-2.0")
+    assert stage.ask("GET", "/models/base").json["knows"] == "This model knows drawings."
+    assert stage.ask("GET", "/models/one").json["licence"] == "Apache-2.0"
+
+
+def test_what_an_absent_endpoint_would_tell_is_not_known(stage: Stage) -> None:
+    stage.endpoint.failure = (400, "ValidationError", {"message": "Endpoint wordsight-test not found."})
+    answer = stage.ask("GET", "/models/base")
+    assert (answer.status, answer.json["knows"], answer.json["licence"]) == (200, UNKNOWN, "unknown")
+
+
+def test_a_checkpoint_that_is_brought_along_keeps_what_it_says_it_knows(uploaded: Stage) -> None:
+    added = add(uploaded).json
+    assert "drawings" in added["knows"] and (added["languages"], added["licence"]) == (["en"], "MIT")
+    assert uploaded.registry.get("mine-1").licence == "MIT"
+
+
+def test_of_a_checkpoint_without_metadata_its_readme_tells(uploaded: Stage) -> None:
+    uploaded.bucket.Object("models/mine/wordsight.json").delete()
+    uploaded.bucket.put_object(Key="models/mine/README.md", Body="---\nlicense: cc-by-nc-4.0\nlanguage: [fr]\n---\n# A")
+    added = add(uploaded).json
+    assert (added["licence"], added["languages"], added["knows"]) == ("cc-by-nc-4.0", ["fr"], UNKNOWN)
+
+
+def commercial(stage: Stage) -> Stage:
+    stage.settings = stage.settings.model_copy(update={"commercial": True})
+    return stage
+
+
+def test_a_commercial_stage_takes_no_checkpoint_whose_licence_forbids_it(uploaded: Stage) -> None:
+    assert add(commercial(uploaded), version="mine-0").status == 201
+    uploaded.bucket.Object("models/mine/wordsight.json").delete()
+    uploaded.bucket.put_object(Key="models/mine/README.md", Body="---\nlicense: cc-by-nc-4.0\n---\n")
+    answer = add(uploaded)
+    assert answer.status == 400
+    assert "the licence of mine-1 is cc-by-nc-4.0" in answer.json["detail"] and "commercial = false" in answer.text
+    assert uploaded.registry.find("mine-1") is None
+
+
+@pytest.mark.parametrize("force", [False, True])
+def test_a_commercial_stage_promotes_no_model_whose_licence_forbids_it(stage: Stage, force: bool) -> None:
+    stage.trained(**NON_COMMERCIAL)
+    answer = commercial(stage).ask("POST", "/models/one/promote", {"force": force})
+    assert (answer.status, "CC-BY-NC-4.0" in answer.json["detail"]) == (409, True)
+    assert not stage.stepfunctions.executions
+
+
+def test_nor_the_base_if_its_licence_does(stage: Stage) -> None:
+    stage.endpoint.cards = EndpointCards(base=ModelCard(licence="apple-amlr"))
+    assert commercial(stage).ask("POST", "/models/base/promote").status == 409
+
+
+def test_another_stage_may_use_it(stage: Stage) -> None:
+    stage.trained(**NON_COMMERCIAL)
+    assert stage.ask("POST", "/models/one/promote").status == 202

@@ -91,6 +91,7 @@ def largest_difference(engine: Engine, found: Reference) -> float:
     return max(differences)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["quick_gelu-224", "gelu-256"])
 def test_the_server_answers_from_such_a_folder_as_open_clip_does(name: str, tmp_path: Path) -> None:
     found = reference(name)

@@ -11,9 +11,18 @@ import pytest
 import torch
 from PIL import Image
 
+from contract.model_cards import EndpointCards, ModelCard
 from contract.problems import BadRequest, InternalError, TooManyRequests, UnprocessableImage
 from contract.questions import Parameters
-from contract.requests import ClassifyRequest, EmbedRequest, InspectRequest, Request
+from contract.requests import (
+    ClassifyRequest,
+    DescribeRequest,
+    EmbedRequest,
+    InspectRequest,
+    Request,
+    parse_request,
+    to_multipart,
+)
 from model.clip.checkpoint import Checkpoint, load_checkpoint
 from model.clip.encode import Clip, TextEmbedding
 from model.serving.admission import Admission
@@ -247,3 +256,10 @@ def test_scores_that_are_no_numbers_are_a_server_fault(checkpoint_dir: Path, log
     clip.logit_scale = logit_scale
     with pytest.raises(InternalError, match="scores are no numbers"):
         asyncio.run(answer(build_engine(clip), ClassifyRequest([png()], QUESTION)))
+
+
+def test_what_its_models_know_is_told_without_any_of_them(checkpoint_dir: Path) -> None:
+    cards = EndpointCards(served=ModelCard(knows="This model knows welds."), base=ModelCard(licence="MIT"))
+    engine = build_engine(Clip(load_checkpoint(checkpoint_dir)), cards=cards)
+    asked = parse_request(*to_multipart(DescribeRequest(), ()))
+    assert EndpointCards.model_validate_json(asyncio.run(answer(engine, asked))) == cards

@@ -15,6 +15,7 @@ from transformers import AutoImageProcessor, AutoTokenizer, CLIPModel
 
 from contract.checkpoints import CheckpointMetadata
 from contract.metrics import Metrics
+from contract.model_cards import UNKNOWN, UNKNOWN_LICENCE
 from contract.models import GOLDEN, METADATA
 from lambdas.gate.verdict import judge
 from model.clip.checkpoint import load_metadata
@@ -59,6 +60,13 @@ def test_a_run_lowers_the_loss_and_its_model_loads_in_stock_transformers(finishe
     losses = [float(loss) for loss in re.findall(r" loss=(\S+)", finished.printed)]
     assert losses[-1] < 0.7 * losses[0]
     assert tells_the_colours_apart(finished.base_dir / "model")
+
+
+def test_what_is_fine_tuned_knows_what_its_base_does_and_what_it_was_shown(finished: Finished) -> None:
+    card = finished.metadata.card()
+    assert card.knows.startswith(UNKNOWN) and "It was fine-tuned on images of a dataset of its own" in card.knows
+    assert card.knows in (finished.base_dir / "model/README.md").read_text()
+    assert card.licence == UNKNOWN_LICENCE
 
 
 @pytest.mark.slow

@@ -99,6 +99,7 @@ def test_who_manages_may_start_and_look_and_changes_nothing_itself(dev: Assembly
     jobs = {ACCOUNT % "sagemaker" + "training-job/wordsight-dev-*"}
     assert found["sagemaker:DescribeTrainingJob"] == found["sagemaker:StopTrainingJob"] == jobs
     assert found["cloudformation:DescribeStacks"] == {SERVING_STACK}
+    assert found["sagemaker:InvokeEndpoint"] == {ENDPOINT}
     assert found["s3:ListBucket"] == {DATA, ARTIFACTS}
     of_models = {f"{ARTIFACTS}/{prefix}/*" for prefix in ("registry", "promotions", "models/uploads")}
     assert {place for place in found["s3:PutObject"] if place.startswith(ARTIFACTS)} == of_models
@@ -138,4 +139,5 @@ def test_who_manages_is_told_the_stages_limits_and_prices(dev: Assembly, prod: A
     assert (on_demand.spot, on_demand.usd_per_hour, on_demand.job_name_prefix) == (False, 0.428, "wordsight-dev-")
     assert (spot.spot, spot.max_run_s, spot.max_wait_s) == (True, 7200, 14400)
     assert (on_demand.training_machines, on_demand.training_images_per_s, spot.training_images_per_s) == (1, 8, 50)
+    assert (on_demand.commercial, spot.commercial) == (False, True)
     assert (spot.usd_per_hour, spot.serving_stack) == (0.7364, "WordsightServing-prod")
