@@ -36,6 +36,37 @@ local-destroy: .venv/.product node_modules/.installed ## Tear the local system d
 	@python -m local destroy
 
 #: Deploy it to AWS
+
+bootstrap: .venv/.product node_modules/.installed ## Prepare an AWS account and region for CDK, once
+	$(CDK) bootstrap
+
+preflight: .venv/.product node_modules/.installed ## What would stop a deployment, and what it costs (STAGE=dev)
+	@python -m operate.preflight $(STAGE) $(CONTEXT)
+
+diff: .venv/.product node_modules/.installed ## What a deploy would change on your AWS account (STAGE=dev)
+	$(CDK) diff
+
+deploy: .venv/.product node_modules/.installed ## Check, deploy to your AWS account, verify (STAGE=dev, YES=1 asks nothing)
+	@python -m operate.deploy $(STAGE) $(CONTEXT) $(if $(YES),--yes)
+
+api-key: .venv/.product ## Print the API key of the deployed stage (STAGE=dev)
+	@python -m operate.api_key $(STAGE) $(CONTEXT)
+
+promote: .venv/.product ## Promote a version of the model, by the API (VERSION=base STAGE=dev, FORCE=1)
+	@python -m operate.promote $(STAGE) $(CONTEXT) $(or $(VERSION),$(error say which: make promote VERSION=base)) $(if $(FORCE),--force)
+
+doctor: .venv/.product ## Why a deployment failed or behaves strangely (STAGE=dev)
+	@python -m operate.doctor $(STAGE) $(CONTEXT)
+
+destroy: .venv/.product node_modules/.installed ## Remove it from your AWS account, and list what stays (STAGE=dev, YES=1 asks nothing)
+	@python -m operate.destroy $(STAGE) $(CONTEXT) $(if $(YES),--yes)
+
+verify-clean: .venv/.product ## List what a destroy has left, and what it costs (STAGE=dev)
+	@python -m operate.verify_clean $(STAGE) $(CONTEXT)
+
+#: Develop it
+
+test: .venv/.tests node_modules/.tests ## Run the tests that guard every change
 	python -m pytest -m "not slow" -n 3 --no-loadscope-reorder
 
 test-slow: .venv/.tests node_modules/.tests ## Run the tests that take longer

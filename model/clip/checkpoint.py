@@ -72,10 +72,11 @@ def load_checkpoint(directory: Path, device: str = "cpu", dtype: torch.dtype = t
         raise CheckpointError(f"{directory} is no checkpoint: {problem.detail}") from None
     disable_progress_bar()
     try:
-        converted = checked.open_clip and _converted(directory, checked.open_clip)
+        folder = checked.open_clip
+        converted = _converted(directory, folder) if folder else None
         model, loading = load_model(directory, checked.config, dtype, converted)
         tokenizer = load_tokenizer(directory, checked.config)
-        processor = load_processor(directory, checked.config, checked.open_clip and checked.open_clip.preprocessor)
+        processor = load_processor(directory, checked.config, folder.preprocessor if folder else None)
     except Exception as error:  # transformers promises no type
         raise CheckpointError(f"{directory} can't be loaded: {error}") from error
     if absent := loading["missing_keys"] or loading["mismatched_keys"]:
