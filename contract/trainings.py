@@ -87,9 +87,9 @@ class Training(Stored):
     promote: Literal["manual", "auto"] = "manual"
     max_runtime_s: int
     spot: bool
-    force: bool = False
+    force: bool = Field(default=False, description="As it was asked for")
     images_per_step: int | None = Field(default=None, description="As planned, as is all that follows")
-    planned_steps: int | None = None
+    planned_steps: int | None = Field(default=None, description="How many steps it will make")
     estimated_s: int | None = Field(default=None, description="Seconds of the machine's time")
     estimated_usd: float | None = Field(
         default=None, description="For these, at most max_runtime_s of them; null: the price is not known"
@@ -105,7 +105,7 @@ class TrainingCheck(BaseModel):
     missing: list[str] = Field(description="Why it is not, with what is missing in numbers")
     warnings: list[str] = Field(description="What is likely to make a poor model")
     dataset: str
-    base_version: str | None
+    base_version: str | None = Field(description="Null: what is live is no registered version")
     records: int = Field(description=f"Annotations of the dataset; {LISTED_KEYS:,} stand for more")
     counted: int = Field(
         description="Images and labels are of so many of them: a fair sample where counting all would take too long"
@@ -119,7 +119,7 @@ class TrainingCheck(BaseModel):
     )
     needed_images: int = Field(description="So many of these a better model has to win for the gate to let it pass")
     steps: int
-    images_per_step: int
+    images_per_step: int = Field(description="Of all machines together")
     estimated_s: int = Field(description="Seconds of the machine's time")
     estimated_usd: float | None = Field(
         description="For these, at most max_runtime_s of them; null: the price is not known"

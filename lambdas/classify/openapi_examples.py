@@ -54,7 +54,9 @@ _check = {
     **{"max_runtime_s": 3600, "max_usd": 0.74},
     **_estimated,
 }
+_card = {"knows": "This model knows photographs of the web.", "languages": ["en"], "licence": "MIT"}
 _summary = {
+    **_card,
     **{"version": _VERSION, "parent": "base", "created": CREATED, "source": "training", "dataset": "pets"},
     **{"artifact_s3_uri": _MODEL, "gate": _gate, "live": False},
 }
@@ -93,7 +95,8 @@ DESCRIBED: Mapping[routes.Route, Described] = {
         {"images": [[0.6, 0.8]], "texts": [[0.8, 0.6]]},
     ),
     routes.HEALTH: Described(
-        "Tells whether the model can be asked now.", {"status": "InService", "endpoint": "wordsight-dev"}
+        "Tells whether the model can be asked now, and what it knows.",
+        {"status": "InService", "endpoint": "wordsight-dev", **_card},
     ),
     routes.OPENAPI: Described("Answers with this document.", {"openapi": "3.1.0", "info": {"title": "Wordsight"}}),
     routes.PAGE: Described(
