@@ -111,4 +111,4 @@ def test_a_generated_typescript_client_has_our_types_and_classifies(
     assert {each["label"] for each in answers["json"]} == {"cat", "dog"}
     assert len(answers["raw"]) == 1 and len(answers["form"]) == 2
     assert "the image is empty" in answers["refused"] and answers["health"] == "InService"
-    assert [request.images for request in sagemaker.requests] == [[JPEG]] * 3
+    assert [request.images for request in sagemaker.requests if request.images] == [[JPEG]] * 3
