@@ -134,17 +134,19 @@ def check_checkpoint(files: Files, where: str) -> Checked:
     config: ClipConfig | SiglipConfig
     if open_clip:
         config, processor = open_clip.config, open_clip.processor
-        tensors = open_clip.clip_tensors(tensors_of(sizes_bytes, OPEN_CLIP_WEIGHTS, "", read_part))
     else:
         _check_files(sizes_bytes, where)
         config = _config(read(CONFIG))
         processor = _processor(read, SiglipProcessor if isinstance(config, SiglipConfig) else Processor)
-        tensors = tensors_of(sizes_bytes, *WEIGHTS, read_part)
     processor.check_fits(config.vision_config.image_size)
     if isinstance(config, SiglipConfig):
         check_siglip_tokenizer(read, config.text_config)
     else:
         check_tokenizer(read, config.text_config)
+    if open_clip:
+        tensors = open_clip.clip_tensors(tensors_of(sizes_bytes, OPEN_CLIP_WEIGHTS, "", read_part))
+    else:
+        tensors = tensors_of(sizes_bytes, *WEIGHTS, read_part)
     _check_tensors(config, tensors)
     _check_number(files, "logit_scale", tensors, math.log(MIN_LOGIT_SCALE), math.log(MAX_LOGIT_SCALE))
     if isinstance(config, SiglipConfig):

@@ -28,7 +28,7 @@ TIMEOUT_S = 30
 
 def tools(environ: Mapping[str, str], repository: Path = REPOSITORY) -> Iterator[Finding]:
     """Whether the CDK CLI is the one that package.json pins, and Node is new enough for it."""
-    pinned = json.loads((repository / "package.json").read_text())["devDependencies"]["aws-cdk"]
+    pinned = json.loads((repository / "package.json").read_text())["dependencies"]["aws-cdk"]
     manifest = repository / "node_modules/aws-cdk/package.json"
     installed = json.loads(manifest.read_text())["version"] if manifest.is_file() else "missing"
     if installed == pinned:

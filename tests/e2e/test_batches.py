@@ -32,7 +32,7 @@ POLL_S = 0.2
 @pytest.fixture(scope="module")
 def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
     directory = tmp_path_factory.mktemp("batches") / "local"
-    with deployed(directory, *"--context", "batch_concurrency=1") as system:
+    with deployed(directory, "--context", "batch_concurrency=1") as system:
         yield system
 
 

@@ -222,7 +222,7 @@ def test_a_second_up_deploys_what_changed_and_keeps_address_key_and_objects(syst
     s3.put_object(Bucket=bucket, Key="snapshots/kept.txt", Body=b"kept")
     address = system.url, system.api_key
     before = sagemaker.describe_endpoint(EndpointName="wordsight-dev")["EndpointConfigName"]
-    again = system.run("up", *"--context", "startup_timeout_s=400")
+    again = system.run("up", "--context", "startup_timeout_s=400")
     assert again.returncode == 0, again.stdout + again.stderr
     assert "The system is up" in again.stdout
     assert (system.url, system.api_key) == address

@@ -27,7 +27,7 @@ PATH = f"classify?candidate_labels={quote(','.join(sample.LABELS), safe='')}"
 @pytest.fixture(scope="module")
 def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
     directory = tmp_path_factory.mktemp("signed") / "local"
-    with deployed(directory, *"--context", "auth=iam") as system:
+    with deployed(directory, "--context", "auth=iam") as system:
         yield system
 
 

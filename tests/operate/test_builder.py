@@ -85,7 +85,7 @@ def test_who_builds_nothing_on_purpose_is_told_what_that_asks_for(tmp_path: Path
 
 
 def repository(folder: Path, installed: str, node: str) -> dict[str, str]:
-    (folder / "package.json").write_text(json.dumps({"devDependencies": {"aws-cdk": "2.1148.1"}}))
+    (folder / "package.json").write_text(json.dumps({"dependencies": {"aws-cdk": "2.1148.1"}}))
     (folder / "node_modules/aws-cdk").mkdir(parents=True)
     (folder / "node_modules/aws-cdk/package.json").write_text(json.dumps({"version": installed}))
     return program(folder, "node", f"#!/bin/sh\necho {node}\n")
@@ -104,6 +104,6 @@ def test_another_cli_and_an_old_node_are_named_with_what_is_needed(tmp_path: Pat
 
 
 def test_without_node_and_cli_both_are_named(tmp_path: Path) -> None:
-    (tmp_path / "package.json").write_text(json.dumps({"devDependencies": {"aws-cdk": "2.1148.1"}}))
+    (tmp_path / "package.json").write_text(json.dumps({"dependencies": {"aws-cdk": "2.1148.1"}}))
     cli, node = tools({"PATH": str(tmp_path)}, tmp_path)
     assert "is missing" in cli.text and "there is no node" in node.text

@@ -129,7 +129,14 @@ def _values(type_: Any) -> list[Any]:
         return examples(type_)[:1]
     if origin is list:
         return [_values(get_args(type_)[0])[:1]]
-    simple: dict[Any, list[Any]] = {str: ["text"], int: [1], bool: [True, False], NoneType: [None], dict: [{}]}
+    simple: dict[Any, list[Any]] = {
+        str: ["text"],
+        int: [1],
+        float: [1.5],
+        bool: [True, False],
+        NoneType: [None],
+        dict: [{}],
+    }
     return simple[origin or type_]
 
 

@@ -48,6 +48,7 @@ def test_whoever_answers_routes_is_no_worker_and_every_other_function_is():
     behind_the_api = {route.function for route in ROUTES}
     connecting = {main.parent.name: imported_from_clients(main) for main in LAMBDAS.glob("*/main.py")}
     assert behind_the_api < connecting.keys()
+    assert connecting.pop("authorize") == set()  # it asks no service
     for function, names in connecting.items():
         assert names == {"connect" if function in behind_the_api else "connect_worker"}, function
 
