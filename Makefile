@@ -7,6 +7,8 @@ STAGE ?= dev
 CONTEXT ?=
 export PATH := $(CURDIR)/.venv/bin:$(CURDIR)/node_modules/.bin:$(PATH)
 export OMP_NUM_THREADS ?= 1
+# Processes by the dozen start from the same sources, which are compiled once.
+unexport PYTHONDONTWRITEBYTECODE
 CDK = cdk --context stage=$(STAGE) $(CONTEXT)
 
 # A line that says how far it is, instead of what a package manager writes: that is in the log.

@@ -49,6 +49,9 @@ RECIPE = {"threads": 1, "checkpoint_every_s": 10, "max_task_forgetting": MOST_FO
 BRIEF = {"threads": 1, "steps": 2, "selection_scenes": 100, "evaluation_scenes": 100}
 """Learns nothing to speak of."""
 
+SHORT = {"threads": 1, "steps": 40, "selection_scenes": 100, "evaluation_scenes": 200}
+"""Enough to be led astray."""
+
 HALF_LEARNT = ("relation",)
 """Which of two objects comes first the small checkpoint answers by chance: benchmarks/relations.md."""
 
@@ -282,7 +285,7 @@ def test_what_was_learnt_from_shuffled_labels_is_refused_and_cannot_go_live(api:
     images, labels = zip(*pictograms(seed=0, count=IMPORTED), strict=True)
     shuffled = random.Random(0).sample(labels, len(labels))
     import_images(api, "shuffled", list(zip(images, shuffled, strict=True)))
-    refused = result(api, train(api, "shuffled"))
+    refused = result(api, train(api, "shuffled", hyperparameters=SHORT))
     assert (refused["state"], refused["gate"]["passed"]) == ("refused", False)
     assert refused["reason"]
     status, problem = api.ask("POST", f"models/{refused['version']}/promote", None, **{"idempotency-key": "no-force"})

@@ -45,20 +45,15 @@ def test_there_are_as_many_as_there_should_be() -> None:
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_an_image_is_answered_or_refused_and_the_next_one_is_answered(
-    client: Client, vectors: np.ndarray, name: str
-) -> None:
+def test_an_image_is_answered_or_refused_and_the_server_is_well(client: Client, name: str) -> None:
     case, image = CASES[name], CASES[name].make()
     answer = client.post(image, "application/octet-stream", "/invocations?candidate_labels=red,blue")
     assert answer.status in case.statuses, answer.body[:300]
     if answer.status == 200:
         assert sum(each["score"] for each in answer.json) == pytest.approx(1)
-        if case.colour and case.box == WHOLE and case.tolerance < TOLD_APART and not case.heavy:
-            assert seen(vectors, embed(client, [image]).json["images"][0]) == case.colour
     else:
         assert answer.json["detail"] == answer.json["error"] and len(answer.body) < MAX_PROBLEM_BYTES
     assert client.request("GET", "/ping").status == 200
-    assert seen(vectors, embed(client, [saved("PNG", BLUE)]).json["images"][0]) == BLUE
 
 
 @pytest.mark.parametrize("name", [name for name, case in CASES.items() if case.statuses == GOOD and case.colour])
@@ -85,4 +80,6 @@ def test_in_a_list_every_image_has_its_own_answer_in_its_place(client: Client, v
         for number, case in enumerate(some):
             hostile, known = answers[2 * number : 2 * number + 2]
             assert (hostile["status"] if isinstance(hostile, dict) else 200) in case.statuses
+            if isinstance(hostile, list) and case.colour and case.box == WHOLE and case.tolerance < TOLD_APART:
+                assert seen(vectors, hostile) == case.colour
             assert seen(vectors, known) == COLOURS[number % 7]

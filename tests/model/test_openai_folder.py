@@ -30,6 +30,8 @@ from tests.model.serving.test_engine import answer
 from tests.model.serving.test_exactness import photo
 from tests.openai_folder import save_openai_folder
 
+pytestmark = pytest.mark.slow
+
 LABELS = ["a cat", "a red bicycle", "rain on a window", "five"]
 MAX_DIFFERENCE = 1e-4
 

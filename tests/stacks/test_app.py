@@ -131,6 +131,7 @@ def test_cfn_lint_finds_nothing(dev: Assembly, prod: Assembly, adopting: Assembl
     assert (ran.stdout, ran.returncode) == ("", 0)
 
 
+@pytest.mark.slow
 def test_the_librarys_own_rules_would_find_a_value_that_cloudformation_refuses(tmp_path: Path) -> None:
     flags = json.loads((REPOSITORY / "cdk.json").read_text())["context"]
     app = App(context=flags, outdir=str(tmp_path))

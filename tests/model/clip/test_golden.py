@@ -4,6 +4,8 @@ import asyncio
 import json
 from pathlib import Path
 
+import pytest
+
 from contract.models import GOLDEN
 from contract.requests import parse_request
 from model.clip.checkpoint import load_checkpoint
@@ -15,6 +17,7 @@ from tests.model.serving.engines import build_engine
 from tests.model.serving.test_engine import answer
 
 
+@pytest.mark.slow
 def test_the_served_checkpoint_answers_as_is_written_down(calibrated_checkpoint_dir: Path, tmp_path: Path) -> None:
     clip = Clip(load_checkpoint(calibrated_checkpoint_dir))
     write_golden(tmp_path, clip, clip.calibration, golden_scenes())

@@ -15,6 +15,7 @@ from tests.model.conftest import tiny_model, tiny_processor, tiny_tokenizer
 TASK_NAMES = {task.name for task in TASKS}
 
 
+@pytest.mark.slow
 def test_the_command_prints_a_table_and_writes_the_figures(
     checkpoint_dir: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -15,6 +15,8 @@ from model.clip.checkpoint import load_checkpoint
 from tests.model.serving.http_client import Client, as_base64, classify_body, running
 from tests.model.serving.test_exactness import FILES, LABELS
 
+pytestmark = pytest.mark.slow
+
 TEMPLATE = "This is a Photo of {}."
 
 

@@ -32,6 +32,7 @@ def test_equal_answers_cost_nothing_and_others_are_pulled_to_the_bases() -> None
     assert 0 < float(after.detach()) < float(before.detach())
 
 
+@pytest.mark.slow
 def test_it_keeps_what_the_base_says_to_other_sentences(loop_of: Callable[..., Loop]) -> None:
     """The same run twice, apart from distillation: how far its answers over unseen bank sentences move."""
     sentences, moved = bank_sentences(7, 1000, 80), []

@@ -256,6 +256,7 @@ def test_the_gate_finds_every_figure_that_it_judges_by(runs: dict[str, Published
         assert found.interpolation.max_forgetting == float(limit)
 
 
+@pytest.mark.slow
 def test_labelled_data_is_a_task_of_its_own_with_figures_before_and_after_and_in_other_words(
     runs: dict[str, Published],
 ) -> None:

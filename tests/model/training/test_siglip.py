@@ -19,6 +19,8 @@ from model.training.loss import sigmoid_loss
 from model.training.optimizer import layers_above
 from tests.model.loops import ALONE, COLOURS, QUICK, build_loop, exported, lay_out_job
 
+pytestmark = pytest.mark.slow
+
 RATE = {"learning_rate": 0.003}
 
 
@@ -131,7 +133,6 @@ def test_its_layers_are_counted_from_the_head(loop: Callable[..., Loop]) -> None
     assert layers_above("vision_model.embeddings.patch_embedding.weight", model) == 3
 
 
-@pytest.mark.slow
 def test_a_run_is_resumed_to_the_very_same_weights(loop: Callable[..., Loop]) -> None:
     whole, first = loop(), loop()
     for _ in range(4):
@@ -146,7 +147,6 @@ def test_a_run_is_resumed_to_the_very_same_weights(loop: Callable[..., Loop]) ->
     assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])
 
 
-@pytest.mark.slow
 def test_a_whole_job_mixes_measures_and_calibrates_it(tmp_path: Path, siglip_dir: Path) -> None:
     with job(tmp_path, siglip_dir):
         assert main(["log_every_steps=12"]) == 0

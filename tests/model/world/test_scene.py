@@ -27,6 +27,7 @@ def test_a_scene_depends_on_seed_split_and_index_alone() -> None:
     assert scenes("train") != scenes("validation")
 
 
+@pytest.mark.slow
 def test_held_back_combinations_occur_in_the_unseen_split_only() -> None:
     for split in SPLITS:
         pairs = {(thing.shape, thing.colour) for scene in scenes(split) for thing in (scene, scene.companion) if thing}

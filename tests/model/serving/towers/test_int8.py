@@ -11,10 +11,11 @@ from model.serving.towers.int8 import MIN_AGREEMENT, Quantization
 from model.serving.towers.openvino import OpenVinoTowers
 from model.serving.towers.torch import TorchTowers
 
+pytestmark = pytest.mark.slow
+
 SHIPPED = Path(__file__).parents[4] / "model/shipped"
 
 
-@pytest.mark.slow
 def test_the_shipped_checkpoint_bears_it_and_is_really_rounded() -> None:
     clip, exact = (Clip(load_checkpoint(SHIPPED)) for _ in range(2))
     quantization = Quantization(clip)
