@@ -11,8 +11,13 @@ settings.register_profile("wordsight", max_examples=30, deadline=None, suppress_
 settings.load_profile("wordsight")
 
 ONE_SYNTH = "tests/stacks/"
-LONGEST = ("tests/e2e/test_loop.py", "tests/e2e/", ONE_SYNTH, "tests/hostile/test_images.py", "tests/model/")
-"""What takes longest in one process begins first, so that no other process waits for it at the end."""
+FIRST = (
+    *("tests/e2e/test_loop.py", "tests/e2e/test_destroy.py", "tests/e2e/test_readme.py"),
+    *("tests/benchmarks/", "tests/e2e/", ONE_SYNTH, "tests/hostile/test_images.py", "tests/model/"),
+)
+"""What takes longest in one process begins first, so that no other process waits for it at the end. Each of three
+processes gets two files at once: behind the three longest ones there are short ones.
+"""
 
 
 class FilesTogether(LoadScopeScheduling):
@@ -32,6 +37,4 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> FilesTogethe
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Order tests as `make test` deals them out; those of a file keep theirs."""
-    items.sort(
-        key=lambda item: next((n for n, begin in enumerate(LONGEST) if item.nodeid.startswith(begin)), len(LONGEST))
-    )
+    items.sort(key=lambda item: next((n for n, begin in enumerate(FIRST) if item.nodeid.startswith(begin)), len(FIRST)))
