@@ -13,7 +13,8 @@ CDK = cdk --context stage=$(STAGE) $(CONTEXT)
 
 # A line that says how far it is, instead of what a package manager writes: that is in the log.
 INSTALL_LOG = .venv/install.log
-PIP = -m pip --disable-pip-version-check install
+# Python compiles what it imports, which is a part of what is installed: pip would compile all of it, for a minute.
+PIP = -m pip --disable-pip-version-check install --no-compile
 LOCKED = $(PIP) --require-hashes --constraint requirements.lock --progress-bar raw
 installing = @python -m local.install "$(1)" $(INSTALL_LOG)
 
