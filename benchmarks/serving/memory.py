@@ -78,8 +78,9 @@ def peak_bytes(session: int) -> int:
 
 def measure(server: Server) -> tuple[int, int]:
     """What a server that has answered holds, and the most that it has held, in bytes."""
-    question = ClassifyRequest([], Parameters(candidate_labels=["cat", "dog", "rain"]))
-    content_type, body = to_multipart(question, photos("VGA", 1))
+    images = photos("VGA", 1)
+    question = ClassifyRequest(list(images), Parameters(candidate_labels=["cat", "dog", "rain"]))
+    content_type, body = to_multipart(question, images)
     request = Request(f"http://127.0.0.1:{server.port}/invocations", body, {"content-type": content_type})
     for _ in range(3):
         with urlopen(request, timeout=60) as answer:  # noqa: S310 - our own server
