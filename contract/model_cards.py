@@ -103,8 +103,8 @@ WELL_KNOWN: tuple[tuple[str, ModelCard], ...] = (
     (r"^(facebook|timm)/pe-core", _PERCEPTION),
     (r"^timm/.*clip.*\.?openai", _OPENAI),
 )
-"""Names on the hub and what stands on their cards, or in the papers and repositories behind them, in November 2026;
-the first that fits counts. `timm` publishes many of them again.
+"""Names on the hub and what is known of them, written without a look at their cards, which decide: who publishes them
+may change a licence. The first that fits counts. `timm` publishes many of them again.
 
 OpenAI: https://github.com/openai/CLIP · LAION and DataComp: https://github.com/mlfoundations/open_clip · SigLIP:
 https://github.com/google-research/big_vision · MetaCLIP: https://github.com/facebookresearch/MetaCLIP · DFN and

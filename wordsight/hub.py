@@ -185,7 +185,7 @@ def _of_a_checkpoint(revision: Revision) -> list[HubFile]:
     """Those to download, the small ones first. Raises CommandError if its weights are not safetensors."""
     names = {each.name for each in revision.files}
     if not any(name.endswith(_WEIGHTS_SUFFIX) for name in names):
-        raise CommandError(without_safetensors(f"{revision.id}@{revision.commit[:12]}", names))
+        raise CommandError(without_safetensors(f"{revision.id}@{revision.commit}", names))
     own = any(name in names for name in WEIGHTS)
 
     def wanted(name: str) -> bool:
@@ -203,7 +203,7 @@ def without_safetensors(where: str, names: "set[str]") -> str:
         return f"{where} has no weights: a file that ends with {_WEIGHTS_SUFFIX} is needed"
     return (
         f"the weights of {where} are pickled ({shorten(pickled[0])}), and reading a pickle may run code that is in it. "
-        "In the repository, `python -m model.clip.fetch ID REVISION FOLDER` reads them without and writes safetensors; "
+        f"In the repository, `python -m model.clip.fetch {where} FOLDER` reads them without and writes safetensors; "
         "then: wordsight models add FOLDER"
     )
 

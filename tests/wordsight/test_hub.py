@@ -134,7 +134,8 @@ def test_a_token_is_for_the_hub_and_not_for_where_it_sends_us(repository: Reposi
 def test_pickled_weights_are_not_fetched_but_told_what_to_do_with(repository: Repository) -> None:
     repository.files["pytorch_model.bin"] = repository.files.pop("model.safetensors")
     with pytest.raises(
-        CommandError, match=r"pickled \(pytorch_model.bin\).*model\.clip\.fetch.*wordsight models add FOLDER"
+        CommandError,
+        match=r"\(pytorch_model.bin\).*model\.clip\.fetch \S+@[0-9a-f]{40} FOLDER`.*wordsight models add FOLDER",
     ):
         hub(repository).find(MODEL)
 
