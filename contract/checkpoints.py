@@ -9,6 +9,8 @@ enough.
 
 import math
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, Any, NamedTuple, Protocol, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
@@ -103,6 +105,26 @@ class Files(Protocol):
 
     def read(self, name: str, *, first: int = 0, size_bytes: int = MAX_FILE_BYTES) -> bytes | None:
         """At most `size_bytes` of a file beginning with its byte `first`, or None where there is none."""
+
+
+@dataclass(frozen=True)
+class Folder:
+    """A folder on disk as `Files`. `counts`: by its name, whether a file is one of them."""
+
+    directory: Path
+    counts: Callable[[str], bool] = lambda name: True
+
+    def sizes_bytes(self) -> dict[str, int]:
+        found = (path for path in self.directory.iterdir() if path.is_file() and self.counts(path.name))
+        return {path.name: path.stat().st_size for path in found}
+
+    def read(self, name: str, *, first: int = 0, size_bytes: int = MAX_FILE_BYTES) -> bytes | None:
+        path = self.directory / name
+        if not path.is_file():
+            return None
+        with path.open("rb") as file:
+            file.seek(first)
+            return file.read(size_bytes)
 
 
 class Checked(NamedTuple):

@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError
 
-from contract.checkpoints import CheckpointMetadata, check_checkpoint
-from contract.documents import MAX_FILE_BYTES
+from contract.checkpoints import CheckpointMetadata, Folder, check_checkpoint
 from contract.forms import write_form
 from contract.problems import BadRequest
 from contract.uploads import MAX_CHECKPOINT_FILE_BYTES, is_checkpoint_file
@@ -70,7 +69,7 @@ def _from_the_hub(api: Api, model_id: ModelId, version: str, arguments: Namespac
 
 
 def _register(api: Api, folder: Path, version: str, arguments: Namespace) -> Any:
-    files = Folder(folder)
+    files = sent_of(folder)
     checked(files, str(folder))
     sizes = files.sizes_bytes()
     forms = api.create("/models/uploads", {"files": sorted(sizes, key=lambda name: (sizes[name], name))})
@@ -82,26 +81,9 @@ def _register(api: Api, folder: Path, version: str, arguments: Namespace) -> Any
     return api.create("/models", {name: value for name, value in body.items() if value is not None})
 
 
-class Folder:
-    """A checkpoint's files on this machine, of those that are sent: `contract.checkpoints.Files`."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-
-    def sizes_bytes(self) -> Mapping[str, int]:
-        return {
-            each.name: each.stat().st_size
-            for each in self._folder.iterdir()
-            if each.is_file() and is_checkpoint_file(each.name)
-        }
-
-    def read(self, name: str, *, first: int = 0, size_bytes: int = MAX_FILE_BYTES) -> bytes | None:
-        path = self._folder / name
-        if not path.is_file():
-            return None
-        with path.open("rb") as file:
-            file.seek(first)
-            return file.read(size_bytes)
+def sent_of(folder: Path) -> Folder:
+    """A checkpoint's files on this machine, of those that are sent."""
+    return Folder(folder, is_checkpoint_file)
 
 
 def checked(files: Folder, where: str) -> CheckpointMetadata | None:

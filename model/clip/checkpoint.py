@@ -21,8 +21,7 @@ from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 from transformers.utils.logging import disable_progress_bar
 
-from contract.checkpoints import CheckpointMetadata, check_checkpoint, read_metadata
-from contract.documents import MAX_FILE_BYTES
+from contract.checkpoints import CheckpointMetadata, Folder, check_checkpoint, read_metadata
 from contract.models import CONFIG, METADATA
 from contract.open_clip import OPEN_CLIP_CONFIG, OPEN_CLIP_WEIGHTS
 from contract.open_clip_folder import OpenClipFolder
@@ -67,7 +66,7 @@ def load_checkpoint(directory: Path, device: str = "cpu", dtype: torch.dtype = t
             f"does, with {OPEN_CLIP_CONFIG}"
         )
     try:
-        checked = check_checkpoint(_Folder(directory), str(directory))
+        checked = check_checkpoint(Folder(directory), str(directory))
     except BadRequest as problem:
         raise CheckpointError(f"{directory} is no checkpoint: {problem.detail}") from None
     disable_progress_bar()
@@ -96,24 +95,6 @@ def check_finite(weights: Mapping[str, Tensor], where: str) -> None:
     for name, weight in weights.items():
         if not torch.isfinite(weight).all():
             raise CheckpointError(f"{where} holds weights that are infinite or no numbers (NaN), such as {name}")
-
-
-@dataclass(frozen=True)
-class _Folder:
-    """A folder on disk, as the contract looks at one."""
-
-    directory: Path
-
-    def sizes_bytes(self) -> dict[str, int]:
-        return {path.name: path.stat().st_size for path in self.directory.iterdir() if path.is_file()}
-
-    def read(self, name: str, *, first: int = 0, size_bytes: int = MAX_FILE_BYTES) -> bytes | None:
-        path = self.directory / name
-        if not path.is_file():
-            return None
-        with path.open("rb") as file:
-            file.seek(first)
-            return file.read(size_bytes)
 
 
 def load_metadata(directory: Path) -> CheckpointMetadata:

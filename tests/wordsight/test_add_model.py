@@ -5,7 +5,7 @@ import pytest
 
 from tests.lambdas.manage.conftest import SHIPPED
 from tests.wordsight.conftest import Shell, System
-from wordsight.add_model import Folder, checked
+from wordsight.add_model import checked, sent_of
 
 
 @pytest.fixture
@@ -28,8 +28,10 @@ def test_only_files_of_a_checkpoint_are_sent(checkpoint: Path) -> None:
     for name in (".git.json", "my notes.txt", "optimizer.pt"):
         (checkpoint / name).touch()
     (checkpoint / "runs").mkdir()
-    assert checked(Folder(checkpoint), str(checkpoint))
-    assert Folder(checkpoint).sizes_bytes().keys() == {each.name for each in SHIPPED.iterdir() if each.suffix != ".svg"}
+    assert checked(sent_of(checkpoint), str(checkpoint))
+    assert sent_of(checkpoint).sizes_bytes().keys() == {
+        each.name for each in SHIPPED.iterdir() if each.suffix != ".svg"
+    }
 
 
 def test_what_is_neither_a_folder_nor_a_model_of_a_hub_says_both(shell: Shell) -> None:
