@@ -93,7 +93,7 @@ synth: .venv/.product node_modules/.installed ## Synthesize the CloudFormation t
 
 lock: .tools ## Resolve requirements*.txt into the lock files again (UPGRADE=1: to the newest that they allow)
 	$(COMPILE) $(CONTAINER_REQUIREMENTS) --output-file model/requirements.lock
-	$(COMPILE) --constraint model/requirements.lock requirements.txt tests/requirements.txt benchmarks/requirements.txt operate/requirements.txt --output-file requirements.lock
+	$(COMPILE) --constraint model/requirements.lock requirements.txt tests/requirements.txt operate/requirements.txt --output-file requirements.lock
 	$(COMPILE) --no-deps tests/generator.txt --output-file tests/generator.lock
 	for file in model/requirements.lock requirements.lock; do \
 	    awk 'NR == FNR { if (NF == 2) { line = "    --hash=sha256:" $$1 " \\"; known[line]; cpu = cpu line "\n" } next } \
@@ -116,7 +116,7 @@ train-demo: .venv/.product ## Train the shipped checkpoint again: an hour, resum
 
 #: Measure it
 
-learn-report: .venv/.benchmarks ## Fine-tune in two new domains by every method: 30 minutes, resumes if stopped
+learn-report: .venv/.product ## Fine-tune in two new domains by every method: 30 minutes, resumes if stopped
 	python -m benchmarks.learning.report
 
 bench-train: .venv/.product .bench/site ## Measure training beside two common training loops: 15 minutes
@@ -167,11 +167,7 @@ TORCH_FOR_CPU = --no-deps --retries 1 --extra-index-url https://download.pytorch
 	$(call installing,the Python packages) python $(LOCKED) -r requirements.txt
 	@touch $@
 
-.venv/.benchmarks: benchmarks/requirements.txt .venv/.product
-	$(call installing,what benchmarks need) python $(LOCKED) -r requirements.txt -r benchmarks/requirements.txt
-	@touch $@
-
-.venv/.tests: tests/requirements.txt tests/generator.lock benchmarks/requirements.txt .venv/.product
+.venv/.tests: tests/requirements.txt tests/generator.lock .venv/.product
 	$(call installing,what tests need) python $(LOCKED) -r requirements.txt -r tests/requirements.txt
 	$(call installing,a generator of clients) python $(PIP) --require-hashes --no-deps -r tests/generator.lock
 	@touch $@

@@ -52,7 +52,7 @@ ALLOWED: dict[str, set[str]] = {
     "benchmarks": {"benchmarks", "contract.checkpoints", "model.clip", "torch", "transformers", "numpy", "PIL"},
     "benchmarks/serving": EVALUATION | HTTP | {"benchmarks", "model.serving"},
     "benchmarks/training": TRAINING | {"benchmarks"},
-    "benchmarks/learning": TRAINING | {"benchmarks", "sklearn"},
+    "benchmarks/learning": TRAINING | {"benchmarks"},
 }
 """Beside the standard library; the longest matching path decides. A Lambda's folder may import itself, too."""
 

@@ -1,6 +1,6 @@
 """The two new domains of the learning report, as folders of images per class: what somebody has who has only labels.
 
-digits       scikit-learn's 1,797 scans of handwritten digits, 8 x 8 px, shown at 64 px (Alpaydin and Kaynak 1998)
+digits       1,797 scans of handwritten digits, 8 x 8 px, shown at 64 px (Alpaydin and Kaynak 1998)
 pictograms   ten everyday things that the rendered world lacks, in thin strokes by Pillow, not in filled polygons
 """
 
@@ -9,11 +9,13 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageDraw
-from sklearn.datasets import load_digits
 
 Labelled = Iterator[tuple[Image.Image, str]]
 Stroke = list[tuple[float, float]]
 """Points in fractions of a thing's side, around its centre."""
+
+DATA = Path(__file__).parent / "data"
+"""Of others: its README.md says whose."""
 
 DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 DIGITS_TRAIN = 1200
@@ -91,18 +93,19 @@ def pictogram(seed: int, index: int) -> tuple[Image.Image, str]:
 
 
 def digits() -> tuple[Labelled, Labelled]:
-    """Handwritten digits, scans of 8 x 8 px shown at 64 px (scikit-learn): 1,200 to train on, 597 to test.
+    """Handwritten digits, scans of 8 x 8 px shown at 64 px: 1,200 to train on, 597 to test.
 
     A class is a folder such as `digit_seven` and said "digit seven"; `one` to `five` alone are numbers of things.
     """
-    scans = load_digits()
-    order = np.random.default_rng(0).permutation(len(scans.target))
+    rows = np.loadtxt(DATA / "digits.csv.gz", dtype=np.uint8, delimiter=",")
+    scans, targets = rows[:, :-1].reshape(-1, 8, 8), rows[:, -1]
+    order = np.random.default_rng(0).permutation(len(rows))
 
     def labelled(places: np.ndarray) -> Labelled:
         for place in places:
-            grey = np.round(scans.images[place] * 255 / INK_LEVELS).astype(np.uint8)
+            grey = np.round(scans[place] * (255 / INK_LEVELS)).astype(np.uint8)
             image = Image.fromarray(grey).resize((DIGIT_PX, DIGIT_PX), Image.Resampling.BICUBIC)
-            yield image.convert("RGB"), f"digit_{DIGITS[scans.target[place]]}"
+            yield image.convert("RGB"), f"digit_{DIGITS[targets[place]]}"
 
     return labelled(order[:DIGITS_TRAIN]), labelled(order[DIGITS_TRAIN:])
 

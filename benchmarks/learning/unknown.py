@@ -2,8 +2,8 @@
 
     python -m benchmarks.learning.unknown
 
-Known are images of the rendered world; unknown are pictograms, noise, and real photographs: crops of the two sample
-images of scikit-learn. Beside what is served, what was left out: prompts of the background, and a bank of other words.
+Known are images of the rendered world; unknown are pictograms, noise, and real photographs: crops of two in data/.
+Beside what is served, what was left out: prompts of the background, and a bank of other words.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -12,10 +12,9 @@ from pathlib import Path
 import numpy as np
 import torch
 from PIL import Image
-from sklearn.datasets import load_sample_images
 from torch import Tensor
 
-from benchmarks.learning.domains import pictogram
+from benchmarks.learning.domains import DATA, pictogram
 from contract.questions import DEFAULT_HYPOTHESIS_TEMPLATE
 from model.clip.checkpoint import load_checkpoint
 from model.clip.encode import Clip
@@ -86,7 +85,7 @@ def noise(count: int) -> Iterator[Image.Image]:
 def photographs(count: int) -> Iterator[Image.Image]:
     """Square crops of a temple and of a flower, in turns."""
     rng = np.random.default_rng(0)
-    photos = [np.asarray(photo) for photo in load_sample_images().images]
+    photos = [np.asarray(Image.open(DATA / name)) for name in ("china.jpg", "flower.jpg")]
     for number in range(count):
         photo = photos[number % len(photos)]
         side = int(rng.integers(120, min(photo.shape[:2])))
@@ -162,7 +161,7 @@ def report(figures: Mapping[tuple[str, str], Mapping[str, float]]) -> str:
         "# None of these\n",
         "`python -m benchmarks.learning.unknown` wrote this file, of the small checkpoint in model/shipped.\n",
         "Known are images of the rendered world that one of the labels fits; unknown are drawings of another domain,",
-        "noise, crops of the two photographs that scikit-learn ships, and images of the world whose label was left out",
+        "noise, crops of two photographs, and images of the world whose label was left out",
         "(every second one). AUROC: how often the known one of two images is the surer one; 0.5 is chance.\n",
         "## AUROC, mean over the tasks\n",
         _row("", *kinds),

@@ -35,6 +35,8 @@ from tests.local.conftest import ROOT
 from tests.node import NODE
 from tests.readme import README, SET_UP, blocks
 
+pytestmark = pytest.mark.slow
+
 PNG_HEADERS = {"content-type": PNG}
 EXECUTION_TIMEOUT_S = 240
 
@@ -250,7 +252,6 @@ def test_a_broken_checkpoint_is_rolled_back_and_the_old_one_answers(system: Syst
     assert system.classify()[0] == expected
 
 
-@pytest.mark.slow
 def test_the_state_machine_trains_a_checkpoint_that_can_go_live(system: System, printed: str, tmp_path: Path) -> None:
     bucket = system.output("DataBucketName")
     upload_dataset(system.client("s3"), bucket, "snapshots/colours/", tmp_path)
@@ -281,7 +282,6 @@ def test_the_state_machine_trains_a_checkpoint_that_can_go_live(system: System, 
     assert system.classify()[1]["x-model-version"] == "wordsight-dev-first"
 
 
-@pytest.mark.slow
 def test_no_hostile_request_is_answered_otherwise_than_it_should(system: System, printed: str) -> None:
     seen = Seen()
     client = Client(system.url, system.api_key, seen)
@@ -301,7 +301,6 @@ CHECKS = (
 )
 
 
-@pytest.mark.slow
 def test_what_a_fuzzer_makes_of_the_description_is_answered_as_it_says(
     system: System, printed: str, tmp_path: Path
 ) -> None:

@@ -122,6 +122,7 @@ def test_everything_taggable_says_whose_it_is(dev: Assembly) -> None:
     assert {"Key": "stage", "Value": "dev"} in tags
 
 
+@pytest.mark.slow
 def test_cfn_lint_finds_nothing(dev: Assembly, prod: Assembly, adopting: Assembly) -> None:
     """W3005 is the library's: it lists a dependency that a reference implies."""
     templates = [str(each) for assembly in (dev, prod, adopting) for each in assembly.directory.glob("*.template.json")]

@@ -176,6 +176,7 @@ def refused(tmp_path: Path) -> Iterator[subprocess.CompletedProcess[str]]:
     yield subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True)
 
 
+@pytest.mark.slow
 def test_a_knob_that_leads_to_a_finding_stops_cdk(refused: subprocess.CompletedProcess[str]) -> None:
     assert refused.returncode != 0
     assert f"InferenceAmiVersion is {OLD_AMI}, whose driver can't run the CUDA 13" in refused.stderr

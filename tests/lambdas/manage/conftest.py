@@ -144,7 +144,7 @@ def stage(bucket: Any) -> Stage:
 def uploaded(stage: Stage) -> Stage:
     for path in SHIPPED.iterdir():
         if path.is_file():
-            stage.bucket.upload_file(str(path), f"models/mine/{path.name}")
+            stage.bucket.put_object(Key=f"models/mine/{path.name}", Body=path.read_bytes())
     return stage
 
 
