@@ -1,10 +1,10 @@
-"""The Dockerfile without a builder: the files that its stages copy, laid out in a folder, and what they miss there."""
+"""The Dockerfile without a builder: the files that its stages copy, and what they miss there."""
 
 import ast
 import functools
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -44,14 +44,31 @@ def sources(target: str) -> set[Path]:
     return found
 
 
-def lay_out(target: str, root: Path, text: str = DOCKERFILE) -> list[str]:
-    """Copy what the stage copies into `root`, as if that were the image's /, and say what it misses on the way."""
-    missing = []
+def lay_out(target: str, root: Path) -> None:
+    """Copy what the stage copies into `root`, as if that were the image's /."""
+    for path, file in copies(target).items():
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(file, root / path)
+
+
+def copies(target: str, text: str = DOCKERFILE) -> dict[Path, Path]:
+    """The repository's files that a stage copies, by their paths in the image, as seen from its /."""
+    return {path: file for word, rest in instructions(target, text) if word == "COPY" for path, file in _copied(rest)}
+
+
+def missing(target: str, text: str = DOCKERFILE) -> list[str]:
+    """What the stage names or imports, although nothing has copied it until then."""
+    found = []
+    there: dict[Path, Path] = {}
+    folders: set[Path] = set()
     for word, rest in instructions(target, text):
         if word == "COPY":
-            _copy(rest, root)
-        missing += [f"{word} names {path}" for path in _named(rest) if word != "COPY" and not _at(root, path).exists()]
-    return missing + _imported_in_vain(_at(root, "."))
+            there.update(_copied(rest))
+            folders |= {_at(rest.split()[-1])} if rest.startswith("--from") else set()  # made by another stage
+            folders |= {parent for path in there for parent in path.parents}
+        else:
+            found += [f"{word} names {path}" for path in _named(rest) if _at(path) not in folders | there.keys()]
+    return found + _imported_in_vain(there)
 
 
 def third_party_imports(target: str) -> set[str]:
@@ -72,22 +89,19 @@ def normal(distribution: str) -> str:
     return re.sub(r"[-_.]+", "-", distribution).lower()
 
 
-def _copy(rest: str, root: Path) -> None:
+def _copied(rest: str) -> Iterator[tuple[Path, Path]]:
+    """(path in the image, file) of a COPY; none of one from another stage, of which only its being there is seen."""
     *copied, goal = rest.split()
-    if copied[0].startswith("--from"):
-        _at(root, goal).mkdir(parents=True)  # made by another stage; that it is copied is all there is to see
-        return
-    for source in copied:
+    for source in [] if rest.startswith("--from") else copied:
         base = ROOT / source
         for file in _files(base):
             inside = Path(base.name) if base.is_file() else file.relative_to(base)
-            path = _at(root, goal) / inside if goal.endswith("/") or base.is_dir() else _at(root, goal)
-            path.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(file, path)
+            yield _at(goal) / inside if goal.endswith("/") or base.is_dir() else _at(goal), file
 
 
-def _at(root: Path, path: str) -> Path:
-    return root / (Path(WORKDIR) / path).relative_to("/")
+def _at(path: str) -> Path:
+    """A path of the image as seen from its /."""
+    return (Path(WORKDIR) / path).relative_to("/")
 
 
 def _files(path: Path) -> list[Path]:
@@ -108,27 +122,24 @@ def _program(module: str) -> str:
     return f"{path}/__main__.py" if (ROOT / path).is_dir() else f"{path}.py"
 
 
-def _imported_in_vain(app: Path) -> list[str]:
-    """Modules of ours that a module in `app` imports, although they or a package around them are not there."""
-    missing = []
-    for file in app.rglob("*.py"):
-        for module in _imports(file):
+def _imported_in_vain(there: Mapping[Path, Path]) -> list[str]:
+    """Modules of ours that a module in the image imports, although they or a package around them are not there."""
+    found = []
+    for file in there.values():
+        for module in _imports(file) if file.suffix == ".py" else ():
             parts = module.split(".")
             for depth in range(1, len(parts) + 1):
                 path = Path(*parts[:depth])
                 needed = [each for each in (path.with_suffix(".py"), path / "__init__.py") if (ROOT / each).is_file()]
-                missing += [f"{file.relative_to(app)} imports {each}" for each in needed if not (app / each).is_file()]
-    return missing
-
-
-def _imports(file: Path) -> list[str]:
-    return _imports_of(file.read_text())
+                lacking = [each for each in needed if _at(str(each)) not in there]
+                found += [f"{file.relative_to(ROOT)} imports {each}" for each in lacking]
+    return found
 
 
 @functools.cache
-def _imports_of(source: str) -> list[str]:
+def _imports(file: Path) -> list[str]:
     found = []
-    for node in ast.walk(ast.parse(source)):
+    for node in ast.walk(ast.parse(file.read_text())):
         if isinstance(node, ast.Import):
             found += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and node.module:
