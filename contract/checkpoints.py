@@ -51,6 +51,18 @@ class MultiLabelCalibration(BaseModel):
     b: _Finite
 
 
+class UnknownCalibration(BaseModel):
+    """That no label fits has the probability sigmoid(a * ln((1 - c) / c) + b * ln(labels) + offset), where c is how far
+    the best label's score is from chance, 0, to certainty, 1.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    a: _Finite
+    b: _Finite
+    offset: _Finite
+
+
 class Calibration(BaseModel):
     """What turns similarities into honest probabilities, fitted on validation data. None: not fitted."""
 
@@ -60,6 +72,7 @@ class Calibration(BaseModel):
         default=None, description="softmax(logits / temperature)"
     )
     multi_label: MultiLabelCalibration | None = None
+    unknown: UnknownCalibration | None = None
 
 
 class CheckpointMetadata(BaseModel):

@@ -6,6 +6,7 @@ Known are images of the rendered world; unknown are pictograms, noise, and real 
 Beside what is served, what was left out: prompts of the background, and a bank of other words.
 """
 
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
@@ -60,6 +61,7 @@ WORDS = (
     *("text", "map", "shirt", "shoe", "hat", "mountain", "sky", "beach", "river", "forest", "snow", "smoke", "stone"),
     *("metal", "wood", "boat", "airplane", "bicycle", "guitar", "clock", "key", "umbrella", "flag", "skin", "shadow"),
 )
+ERROR_BINS = 10
 FARTHEST = 0.7
 """Of the words, those whose nearest label is the least near: what NegLabel keeps."""
 
@@ -71,6 +73,16 @@ def auroc(known: Tensor, unknown: Tensor) -> float:
     """How often an image that a label fits is the surer one of two, one of each kind; a draw is half."""
     ahead = (known[:, None] > unknown[None]).double() + 0.5 * (known[:, None] == unknown[None]).double()
     return float(ahead.mean())
+
+
+def calibration_error(known: Tensor, unknown: Tensor) -> float:
+    """The mean gap between the probability of "no label fits" [B] and how often that is so, over ten bins of it, where
+    half of the images are unknown.
+    """
+    said = torch.cat([known, unknown]).double()
+    gap = torch.cat([(0 - known) / len(known), (1 - unknown) / len(unknown)]).double() / 2
+    bins = (said * ERROR_BINS).long().clamp(max=ERROR_BINS - 1)
+    return float(torch.zeros(ERROR_BINS).double().index_add(0, bins, gap).abs().sum())
 
 
 def noise(count: int) -> Iterator[Image.Image]:
@@ -99,7 +111,7 @@ def judges(clip: Clip, labels: Tensor) -> dict[str, Known]:
 
     def served(images: Tensor) -> Tensor:
         scores = (scale * images @ labels.T).softmax(dim=1)
-        return torch.stack([1 - with_unknown(row)[-1] for row in scores])
+        return torch.stack([1 - with_unknown(row, clip.calibration.unknown)[-1] for row in scores])
 
     def against(negatives: Tensor) -> Known:
         def known(images: Tensor) -> Tensor:
@@ -131,13 +143,13 @@ def measure(clip: Clip, scenes: int = SCENES, far_images: int = FAR_IMAGES) -> d
         "noise": embed_pictures(clip, noise(far_images)),
         "photographs": embed_pictures(clip, photographs(far_images)),
     }
-    figures: dict[tuple[str, str], dict[str, float]] = {}
+    figures: dict[tuple[str, str], dict[str, float]] = defaultdict(dict)
     scale = clip.logit_scale / (clip.calibration.temperature or 1.0)
     for task in (each for each in TASKS if each.name in ASKED):
         labels, asked = embed_labels(clip, task.prompts), world.evaluation_set(task)
         for name, known in judges(clip, labels).items():
             sure = known(asked.embeds)
-            figures[task.name, name] = {kind: auroc(sure, known(images)) for kind, images in far.items()}
+            figures[task.name, name] |= {kind: auroc(sure, known(images)) for kind, images in far.items()}
         # half of the labels: what the other half shows is drawn like the rest, and none of these
         kept = torch.arange(0, len(labels), 2)
         shown = torch.isin(asked.targets, kept)
@@ -146,16 +158,25 @@ def measure(clip: Clip, scenes: int = SCENES, far_images: int = FAR_IMAGES) -> d
             figures[task.name, name]["labels left out"] = found
         said = {"known": asked.embeds, **{f"{kind} said": images for kind, images in far.items()}}
         for kind, images in said.items():
-            rows = [with_unknown(row) for row in (scale * images @ labels.T).softmax(dim=1)]
+            rows = [with_unknown(row, clip.calibration.unknown) for row in (scale * images @ labels.T).softmax(dim=1)]
             share = sum(int(row.argmax()) == len(labels) for row in rows) / len(rows)
             figures[task.name, "served"][kind] = share
+        for kind, images in far.items():
+            for name, calibration in (("raw", None), ("served", clip.calibration.unknown)):
+                halves = (
+                    torch.stack(
+                        [with_unknown(row, calibration)[-1] for row in (scale * each @ labels.T).softmax(dim=1)]
+                    )
+                    for each in (asked.embeds, images)
+                )
+                figures[task.name, name][f"{kind} error"] = calibration_error(*halves)
     return figures
 
 
 def report(figures: Mapping[tuple[str, str], Mapping[str, float]]) -> str:
     """The figures as Markdown."""
     kinds = ("pictograms", "noise", "photographs", "labels left out")
-    names = list(dict.fromkeys(name for _, name in figures))
+    names = [name for name in dict.fromkeys(name for _, name in figures) if name != "raw"]
     tasks = list(dict.fromkeys(task for task, _ in figures))
     lines = [
         "# None of these\n",
@@ -180,6 +201,16 @@ def report(figures: Mapping[tuple[str, str], Mapping[str, float]]) -> str:
     ]
     lines += (_row(task, *(f"{figures[task, 'served'][kind]:.0%}" for kind in said)) for task in tasks)
     lines += [
+        "\n## Calibration error where half of the images are unknown: the raw confidence → as served\n",
+        _row("", *kinds[:3]),
+        _row(*["---"] * len(kinds)),
+    ]
+    for task in tasks:
+        errors = ([figures[task, name][f"{kind} error"] for name in ("raw", "served")] for kind in kinds[:3])
+        lines.append(_row(task, *(f"{raw:.2f} → {served:.2f}" for raw, served in errors)))
+    lines += [
+        "\nThe curve was fitted on validation images of the rendered world, each asked with its label and without it:",
+        "none of these unknown images were among them.",
         "\nThe negatives tell less than the labels' own confidence here, so they are not served: the small checkpoint",
         "has never learnt what such words mean. A CLIP of photographs may be another matter; none was measured.",
     ]

@@ -1,6 +1,7 @@
 """Cosines to honest probabilities, with parameters fitted on validation data.
 
-Softmax scores get one temperature (Guo et al. 2017), lone labels a logistic curve over the cosine (Platt 1999).
+Softmax scores get one temperature (Guo et al. 2017), lone labels a logistic curve over the cosine (Platt 1999), and
+"none of these" another one over what the labels lack in confidence.
 """
 
 from collections.abc import Sequence
@@ -9,7 +10,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy, one_hot
 
-from contract.checkpoints import Calibration, MultiLabelCalibration
+from contract.checkpoints import Calibration, MultiLabelCalibration, UnknownCalibration
+from model.clip.scoring import confidence, log_odds_of_doubt
 
 ECE_BINS = 15
 
@@ -18,8 +20,8 @@ Pairs = tuple[Tensor, Tensor]
 
 
 def fit_calibration(tasks: Sequence[Pairs], logit_scale: float, weights: Sequence[float] | None = None) -> Calibration:
-    """Both calibrations from several tasks, each of which weighs the same, however many images and labels it has; for
-    the multi-label curve they may be weighed otherwise.
+    """All calibrations from several tasks, each of which weighs the same, however many images and labels it has; for
+    the two curves they may be weighed otherwise.
 
     For the temperature an image is asked for its first true label among the false ones; what its other true ones score
     is no mistake.
@@ -29,7 +31,12 @@ def fit_calibration(tasks: Sequence[Pairs], logit_scale: float, weights: Sequenc
         first = positives.int().argmax(dim=1)
         also_true = positives & ~one_hot(first, positives.shape[1]).bool()
         asked.append(((cosines * logit_scale).masked_fill(also_true, -torch.inf), first))
-    return Calibration(temperature=fit_temperature(asked), multi_label=fit_multi_label(tasks, weights))
+    temperature = fit_temperature(asked)
+    return Calibration(
+        temperature=temperature,
+        multi_label=fit_multi_label(tasks, weights),
+        unknown=fit_unknown([(logits / temperature, targets) for logits, targets in asked], weights),
+    )
 
 
 def fit_temperature(tasks: Sequence[tuple[Tensor, Tensor]]) -> float:
@@ -52,19 +59,50 @@ def fit_multi_label(tasks: Sequence[Pairs], weights: Sequence[float] | None = No
     y = torch.cat([positives.flatten() for _, positives in tasks]).double()
     shares = zip(weights or [1.0] * len(tasks), tasks, strict=True)
     pair_weights = torch.cat([share * _evened(positives.flatten()) for share, (_, positives) in shares])
-    pair_weights /= pair_weights.sum()
-    curve = torch.tensor([10.0, -5.0], dtype=torch.float64, requires_grad=True)
+    a, b = _logistic_regression(torch.stack([x, torch.ones_like(x)], dim=1), y, pair_weights, start=[10.0, -5.0])
+    return MultiLabelCalibration(a=a, b=b)
+
+
+def fit_unknown(
+    tasks: Sequence[tuple[Tensor, Tensor]], weights: Sequence[float] | None = None
+) -> UnknownCalibration | None:
+    """Logistic regression of "no label fits" on (logits [images, labels], targets [images]), a logit of -inf being no
+    label of the image's question. None where no task that weighs anything has three labels.
+
+    Every image is asked twice, with its label and without it, so an answer is right where either is as likely.
+    """
+    rows, unknowns, shares = [], [], []
+    for share, (logits, targets) in zip(weights or [1.0] * len(tasks), tasks, strict=True):
+        asked = (logits > -torch.inf).sum(dim=1)
+        enough = asked >= 3
+        left_out = logits.masked_fill(one_hot(targets, logits.shape[1]).bool(), -torch.inf)
+        for given, labels, unknown in ((logits, asked, 0.0), (left_out, asked - 1, 1.0)):
+            sure = confidence(given[enough].softmax(dim=1), labels[enough])
+            rows.append(torch.stack([log_odds_of_doubt(sure), labels[enough].log(), torch.ones_like(sure)], dim=1))
+            unknowns.append(torch.full_like(sure, unknown))
+            shares.append(torch.full_like(sure, share / max(len(sure), 1)))
+    if not any(each.any() for each in shares):
+        return None
+    x, y, row_weights = (torch.cat(each).double() for each in (rows, unknowns, shares))
+    a, b, offset = _logistic_regression(x, y, row_weights)
+    return UnknownCalibration(a=a, b=b, offset=offset)
+
+
+def _logistic_regression(x: Tensor, y: Tensor, weights: Tensor, start: Sequence[float] | None = None) -> list[float]:
+    """The coefficients of `x` [rows, features] under which `y` [rows], from 0 to 1, is likeliest; rows are weighed."""
+    weights = weights / weights.sum()
+    curve = torch.tensor(start or [0.0] * x.shape[1], dtype=torch.float64, requires_grad=True)
     optimizer = torch.optim.LBFGS([curve], max_iter=200, line_search_fn="strong_wolfe")
 
     def loss() -> Tensor:
         optimizer.zero_grad()
-        misfit = binary_cross_entropy_with_logits(curve[0] * x + curve[1], y, pair_weights, reduction="sum")
+        misfit = binary_cross_entropy_with_logits(x @ curve, y, weights, reduction="sum")
         value = misfit + 1e-6 * curve.square().sum()
         value.backward()  # type: ignore[no-untyped-call]
         return value
 
     optimizer.step(loss)  # type: ignore[no-untyped-call]
-    return MultiLabelCalibration(a=float(curve.detach()[0]), b=float(curve.detach()[1]))
+    return [float(each) for each in curve.detach()]
 
 
 def _evened(is_true: Tensor) -> Tensor:

@@ -50,6 +50,6 @@ def write_golden(directory: Path, clip: Clip, calibration: Calibration, images: 
         embeds = clip.embed_images(torch.stack([clip.preprocess(open_image(png.getvalue()))]))
         scores = score(clip.embed_question(question), embeds, clip.logit_scale, calibration)[0]
         inputs = base64.b64encode(png.getvalue()).decode()
-        line = {"inputs": inputs, "parameters": parameters, "scores": rank(question, scores)}
+        line = {"inputs": inputs, "parameters": parameters, "scores": rank(question, scores, calibration.unknown)}
         lines.append(json.dumps(line) + "\n")
     (directory / GOLDEN).write_text("".join(lines))

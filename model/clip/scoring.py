@@ -3,6 +3,7 @@
 Shapes: B images, L labels, P prompts (sentences that stand for labels), D width of the shared space.
 """
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -10,7 +11,7 @@ import torch
 from torch.nn.functional import normalize
 
 from contract.answers import LabelScore
-from contract.checkpoints import Calibration
+from contract.checkpoints import Calibration, UnknownCalibration
 from contract.questions import UNKNOWN_LABEL, Label, Question
 
 NEUTRAL_WORD = "something"
@@ -76,27 +77,43 @@ def score(
     return torch.sigmoid(logit_scale * (cosines - image_embeds @ embeds.neutral.T))  # [B, L] - [B, 1]
 
 
-def with_unknown(scores: torch.Tensor) -> torch.Tensor:
+def confidence(scores: torch.Tensor, labels: int | torch.Tensor) -> torch.Tensor:
+    """How far the best of an image's softmax scores [..., L] is from chance, 1 / labels, to certainty: 0 to 1, [...]
+
+    The confidence of maximum concept matching, Delving into Out-of-Distribution Detection with Vision-Language
+    Representations, Ming et al. 2022. Prompts of the background and a bank of other words, as NegLabel has (Jiang et
+    al. 2024), told less: benchmarks/unknown.md. `labels`: how many were asked, two or more, if L holds others too.
+    """
+    chance = 1 / torch.as_tensor(labels)
+    return ((scores.amax(dim=-1) - chance) / (1 - chance)).clamp(0, 1)
+
+
+def log_odds_of_doubt(confidence: torch.Tensor) -> torch.Tensor:
+    """ln((1 - c) / c), finite for every confidence c."""
+    return -torch.logit(confidence, eps=1e-6)
+
+
+def with_unknown(scores: torch.Tensor, calibration: UnknownCalibration | None) -> torch.Tensor:
     """One image's softmax scores [L], two labels or more, with another one: that no label fits. float [L + 1], sum 1
 
-    The best score lies between 1 / L, where the model can't tell, and 1. How far it is on that way is how far any label
-    is believed, and the rest is unknown: the confidence of maximum concept matching, Delving into Out-of-Distribution
-    Detection with Vision-Language Representations, Ming et al. 2022. Prompts of the background and a bank of other
-    words, as NegLabel has (Jiang et al. 2024), told less: benchmarks/unknown.md.
+    A checkpoint that is not calibrated for it gives what its labels lack in confidence.
     """
-    chance = 1 / len(scores)
-    believed = ((scores.max() - chance) / (1 - chance)).clamp(0, 1)
-    return torch.cat([scores * believed, (1 - believed)[None]])
+    sure = confidence(scores, len(scores))
+    unknown = 1 - sure
+    if calibration is not None:
+        size = math.log(len(scores))
+        unknown = torch.sigmoid(calibration.a * log_odds_of_doubt(sure) + calibration.b * size + calibration.offset)
+    return torch.cat([scores * (1 - unknown), unknown[None]])
 
 
-def rank(question: Question, scores: torch.Tensor) -> list[LabelScore]:
+def rank(question: Question, scores: torch.Tensor, unknown: UnknownCalibration | None = None) -> list[LabelScore]:
     """One image's scores [L] as answers, best first, cut by `top_k` and thresholds; equal scores keep their order.
 
-    With `unknown` there is one answer more.
+    If the question asks for `unknown`, there is one answer more, by that calibration.
     """
     names = [each.label for each in question.candidate_labels]
     if question.unknown:
-        names, scores = [*names, UNKNOWN_LABEL], with_unknown(scores)
+        names, scores = [*names, UNKNOWN_LABEL], with_unknown(scores, unknown)
     values, order = torch.sort(scores, descending=True, stable=True)
     answers = [
         LabelScore(label=names[index], score=value)

@@ -172,7 +172,7 @@ class Engine:
             if not torch.isfinite(scores).all():
                 raise InternalError("the model's scores are no numbers (NaN or infinite): quote the request id")
             for answer, row in zip(answers, scores, strict=True):
-                answer[name] = rank(question, row)
+                answer[name] = rank(question, row, self.clip.calibration.unknown)
         remaining = iter(answers)
         items = [image if isinstance(image, ProblemError) else next(remaining) for image in images]
         return orjson.dumps(render_classify(request, items))

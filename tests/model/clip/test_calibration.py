@@ -5,7 +5,15 @@ import math
 import pytest
 import torch
 
-from model.clip.calibration import expected_calibration_error, fit_calibration, fit_multi_label, fit_temperature
+from contract.checkpoints import UnknownCalibration
+from model.clip.calibration import (
+    expected_calibration_error,
+    fit_calibration,
+    fit_multi_label,
+    fit_temperature,
+    fit_unknown,
+)
+from model.clip.scoring import with_unknown
 
 
 def test_the_temperature_that_made_the_answers_is_found_again() -> None:
@@ -55,6 +63,49 @@ def test_an_images_other_true_sentences_are_no_mistakes_to_the_temperature_whate
 def test_truth_that_a_threshold_separates_still_gives_a_finite_curve() -> None:
     curve = fit_multi_label([(torch.tensor([[-1.0, 0.0, 1.0]]), torch.tensor([[False, False, True]]))])
     assert 0 < curve.a < 1e4
+
+
+def asked_among(labels: int, images: int, sharpness: float) -> tuple[torch.Tensor, torch.Tensor]:
+    """Logits that single out an image's label, more or less."""
+    targets = torch.arange(images) % labels
+    return torch.randn(images, labels) + sharpness * torch.nn.functional.one_hot(targets, labels), targets
+
+
+def unknown_scores(logits: torch.Tensor, calibration: UnknownCalibration) -> torch.Tensor:
+    return torch.stack([with_unknown(row, calibration)[-1] for row in logits.softmax(dim=1)])
+
+
+@pytest.mark.parametrize("labels", [4, 40])
+def test_none_of_these_is_as_likely_as_it_is_said_to_be_however_many_labels_there_are(labels: int) -> None:
+    torch.manual_seed(0)
+    fitted = fit_unknown([asked_among(each, 2000, 3.0) for each in (3, 10, 100)])
+    assert fitted is not None
+    logits, targets = asked_among(labels, 4000, 3.0)
+    known = unknown_scores(logits, fitted)
+    kept = ~torch.nn.functional.one_hot(targets, labels).bool()
+    unknown = unknown_scores(logits[kept].reshape(len(logits), -1), fitted)
+    assert known.median() < 0.4 and unknown.median() > 0.6
+    said = torch.cat([known, unknown])
+    is_so = torch.cat([torch.zeros(len(known)), torch.ones(len(unknown))])
+    for low in (0.0, 0.25, 0.5, 0.75):
+        inside = (said >= low) & (said < low + 0.25)
+        assert abs(float(is_so[inside].mean() - said[inside].mean())) < 0.1
+
+
+def test_labels_that_an_image_was_not_asked_for_do_not_count_to_none_of_these() -> None:
+    torch.manual_seed(0)
+    logits, targets = asked_among(5, 500, 3.0)
+    wider = torch.cat([logits, torch.full((500, 7), -torch.inf)], dim=1)
+    assert fit_unknown([(wider, targets)]) == fit_unknown([(logits, targets)])
+
+
+def test_a_question_of_two_labels_says_nothing_of_none_of_these_and_a_task_without_weight_does_not_either() -> None:
+    torch.manual_seed(0)
+    assert fit_unknown([asked_among(2, 100, 3.0)]) is None
+    sharp, vague = asked_among(5, 500, 5.0), asked_among(5, 500, 0.0)
+    assert fit_unknown([sharp, vague], [1, 0]) == fit_unknown([sharp])
+    assert fit_unknown([sharp], [0]) is None
+    assert fit_calibration([(sharp[0] / 20, torch.nn.functional.one_hot(sharp[1], 5).bool())], 20).unknown
 
 
 def test_honest_confidence_has_no_calibration_error_and_boasting_has_much() -> None:

@@ -1,10 +1,12 @@
 """Scores: what must hold whatever the model is."""
 
+import math
+
 import pytest
 import torch
 from torch.nn.functional import normalize
 
-from contract.checkpoints import Calibration, MultiLabelCalibration
+from contract.checkpoints import Calibration, MultiLabelCalibration, UnknownCalibration
 from contract.questions import UNKNOWN_LABEL, Label, Question
 from model.clip.scoring import label_embeds, mean_direction, neutral_prompts, prompts_of, rank, score, with_unknown
 
@@ -112,10 +114,20 @@ def test_equal_scores_keep_the_order_they_were_asked_in() -> None:
 
 
 def test_no_label_fits_where_none_can_be_told_from_another_and_one_does_where_the_model_is_sure() -> None:
-    assert with_unknown(torch.tensor([0.25, 0.25, 0.25, 0.25])).tolist() == [0.0, 0.0, 0.0, 0.0, 1.0]
-    assert with_unknown(torch.tensor([1.0, 0.0])).tolist() == [1.0, 0.0, 0.0]
-    found = with_unknown(torch.tensor([0.8, 0.15, 0.05]))
+    assert with_unknown(torch.tensor([0.25, 0.25, 0.25, 0.25]), None).tolist() == [0.0, 0.0, 0.0, 0.0, 1.0]
+    assert with_unknown(torch.tensor([1.0, 0.0]), None).tolist() == [1.0, 0.0, 0.0]
+    found = with_unknown(torch.tensor([0.8, 0.15, 0.05]), None)
     assert found.tolist() == pytest.approx([0.56, 0.105, 0.035, 0.3]) and float(found.sum()) == pytest.approx(1)
+
+
+def test_a_calibration_says_how_much_doubt_there_is_for_that_many_labels() -> None:
+    row, calibration = torch.tensor([0.8, 0.15, 0.05]), UnknownCalibration(a=2, b=-1, offset=0.5)
+    found = with_unknown(row, calibration)
+    unknown = 1 / (1 + math.exp(-(2 * math.log(0.3 / 0.7) - math.log(3) + 0.5)))
+    assert found.tolist() == pytest.approx([*((1 - unknown) * row).tolist(), unknown])
+    assert with_unknown(torch.tensor([1.0, 0.0]), calibration).isfinite().all()
+    answers = rank(ask("cat", "dog", "fish", unknown=True), row, calibration)
+    assert {"label": UNKNOWN_LABEL, "score": pytest.approx(unknown)} in answers
 
 
 def test_with_unknown_there_is_one_answer_more_ranked_and_cut_as_the_others() -> None:
