@@ -51,6 +51,7 @@ ALLOWED: dict[str, set[str]] = {
     "operate": {"contract", "operate", "wordsight", "stacks.config", *AWS},
     "benchmarks": {"benchmarks", "contract.checkpoints", "model.clip", "torch", "transformers", "numpy", "PIL"},
     "benchmarks/serving": EVALUATION | HTTP | {"benchmarks", "model.serving"},
+    "benchmarks/serving/batch.py": EVALUATION | {"benchmarks", "local.settings"},
     "benchmarks/training": TRAINING | {"benchmarks"},
     "benchmarks/learning": TRAINING | {"benchmarks"},
 }

@@ -79,6 +79,9 @@ LOAD: Mapping[Key, Bar] = {
     "recovery": Bar("B10", "after the overload: time until p50 is normal", 2, 1, at_most=True, unit="s"),
     "growth": Bar("B10", "growth of the server's memory", 0.05, 0, at_most=True, unit="%"),
 }
+BATCH: Mapping[Key, Bar] = {
+    "batch": Bar("B17", "images/s of a batch against those of direct load", 0.7, 0.9),
+}
 GPU: Mapping[Key, Bar] = {
     "peak": Bar("G1", "image tower at batch 256 as a share of the bf16 peak", 0.35, None, unit="%"),
     "eager": Bar("G1", "the same against transformers, eager, fp32", 4, None),

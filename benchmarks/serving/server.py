@@ -27,7 +27,7 @@ class Server:
 
     def __init__(self, name: str, command: Sequence[str], environ: Mapping[str, str], ping: str = "/ping") -> None:
         self.name = name
-        self.port = _free_port()
+        self.port = free_port()
         self.ping = ping
         self._command = [part.replace("{port}", str(self.port)) for part in command]
         self._environ = {name: value.replace("{port}", str(self.port)) for name, value in environ.items()}
@@ -80,7 +80,8 @@ class Server:
         return usage(self.session)
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """One of this machine that nobody listens on."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port: int = free.getsockname()[1]

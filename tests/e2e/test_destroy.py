@@ -103,17 +103,16 @@ def left_in_the_account(system: System) -> list[str]:
     return [name for name in names if not name.startswith(("CDKToolkit", "cdk-"))]
 
 
-@pytest.mark.parametrize("name", ["first", "second"])
 def test_a_stage_that_works_is_taken_down_and_nothing_is_left_that_is_not_listed(
-    system: System, name: str, tmp_path: Path
+    system: System, tmp_path: Path
 ) -> None:
     up(system)
-    job = start_training(system, name, tmp_path)
+    job = start_training(system, "one", tmp_path)
     start_batch(system)
     assert system.decisions()  # and none is a denial
     destroyed = operate(system, "destroy", "--yes")
     assert destroyed.returncode == 0, destroyed.stdout + destroyed.stderr
-    assert f"stopping execution {name}" in destroyed.stdout
+    assert "stopping execution one" in destroyed.stdout
     assert destroyed.stdout.count("stopping execution") >= 2  # the batch's, too
     assert job_status(system, job) == "Stopped"
     verified = operate(system, "verify_clean")
