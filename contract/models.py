@@ -29,7 +29,7 @@ MODEL_URI_PARAMETER = "ModelUri"
 
 GOLDEN_TOLERANCE = 0.05
 """How far an endpoint's scores may be from these: other hardware and reduced precision round differently. bf16
-moves the small checkpoint's by up to .03 (benchmarks/serving.md); another model answers quite otherwise.
+moves the small checkpoint's by up to .03 (benchmarks/zen5/serving.md); another model answers quite otherwise.
 """
 
 CONFIG = "config.json"

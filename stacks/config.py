@@ -167,7 +167,8 @@ class StageConfig(Settings):
     throttling_rate_rps: Annotated[float, Field(ge=0.1, le=10_000)] = 50.0
     """What may be asked of one route. API Gateway counts each method of the stage by itself, and with `auth` "api_key"
     also each key over all routes. The endpoint is the real limit, so it grows with type and count of instances: two
-    cores answer 80 images per second (benchmarks/serving.md). Who asks for one image after the other never meets it.
+    cores answer 80 images per second (benchmarks/zen5/serving.md). Who asks for one image after the other never meets
+    it.
     https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-request-throttling.html"""
     throttling_burst: Annotated[int, Field(ge=1, le=5_000)] = 50
     """How many may come at once, counted in the same way; who would wait too long (QUEUE_BUDGET_MS) the endpoint

@@ -1,4 +1,4 @@
-"""A batch of 2,000 images against what the endpoint answers when it is asked directly.
+"""A batch of 2,000 images against what the endpoint answers when asked directly: serving-batch.md, by kind of CPU.
 
     python -m benchmarks.serving.batch
 
@@ -19,8 +19,8 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from benchmarks import ROOT
-from benchmarks.machine import machine
+from benchmarks import REPORTS, ROOT
+from benchmarks.machine import cpu_kind, machine
 from benchmarks.serving.bars import BATCH, bar_table
 from benchmarks.serving.load import clients
 from benchmarks.serving.requests import CHECKPOINT, labels, photos, vga_questions, write_clip
@@ -31,7 +31,6 @@ from model.evaluation.report import markdown
 IMAGES = 2000
 ROUNDS = 3
 CLIENTS, DIRECT_S = 8, 20.0
-REPORT = ROOT / "benchmarks/serving-batch.md"
 
 
 class LocalSystem:
@@ -91,7 +90,9 @@ def main() -> None:
                 print(f"batch {rounds[-1][0]:.1f} images/s, direct {direct:.1f}", flush=True)
     finally:
         system.local("destroy")
-    REPORT.write_text(report(rounds))
+    goal = REPORTS / cpu_kind() / "serving-batch.md"
+    goal.parent.mkdir(exist_ok=True)
+    goal.write_text(report(rounds))
 
 
 def report(rounds: Sequence[tuple[float, float]]) -> str:

@@ -1,4 +1,4 @@
-"""What the server does near its capacity and far beyond it: benchmarks/serving-load.md.
+"""What the server does near its capacity and far beyond it: serving-load.md, by kind of CPU.
 
     make bench-load              3 minutes on a quiet machine
     make bench-load QUICK=1      half a minute, for development: into .bench/serve, and no figure to quote
@@ -22,7 +22,7 @@ from pathlib import Path
 from statistics import median
 
 from benchmarks import REPORTS
-from benchmarks.machine import machine
+from benchmarks.machine import cpu_kind, machine
 from benchmarks.process import pinned
 from benchmarks.serving.bars import LOAD, bar_table
 from benchmarks.serving.client import OK, Sample, closed_loop, get, open_loop
@@ -168,7 +168,7 @@ def refusals_ms(load: Load) -> list[float]:
 
 
 def write_report(found: Overload, effort: Effort, took_s: float, directory: Path) -> None:
-    """Write benchmarks/serving-load.md."""
+    """Write serving-load.md."""
     directory.mkdir(parents=True, exist_ok=True)
     rows = [([what], load) for what, load in found.parts().items()]
     (directory / "serving-load.md").write_text(f"""# How serving behaves under load
@@ -209,7 +209,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with pinned({generator_core}):
             found = measure_overload(server, itertools.cycle(vga_questions()), effort)
     (WORK / "load.json").write_text(json.dumps(asdict(found)))
-    write_report(found, effort, time.monotonic() - begun_s, WORK / "quick" if given.quick else REPORTS)
+    write_report(found, effort, time.monotonic() - begun_s, WORK / "quick" if given.quick else REPORTS / cpu_kind())
     return 0
 
 

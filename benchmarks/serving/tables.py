@@ -1,4 +1,4 @@
-"""The serving report as Markdown and charts: benchmarks/serving.md."""
+"""The serving report as Markdown and charts: serving.md."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""How fast the server answers, beside transformers' pipeline and infinity-emb: benchmarks/serving.md.
+"""How fast the server answers, beside transformers' pipeline and infinity-emb: serving.md, by kind of CPU.
 
     make bench               15 minutes on a quiet machine
     make bench QUICK=1       2 minutes, for development: into .bench/serve, and no figure to quote
@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 
 from benchmarks import REPORTS, SHIPPED
+from benchmarks.machine import cpu_kind
 from benchmarks.serving import requests
 from benchmarks.serving.agreement import agreements
 from benchmarks.serving.client import Body, post
@@ -207,7 +208,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     begun_s = time.monotonic()
     figures = measure(effort)
     (WORK / "throughput.json").write_text(json.dumps(asdict(figures)))  # every sample, for who wants to look closer
-    write_report(figures, time.monotonic() - begun_s, WORK / "quick" if given.quick else REPORTS)
+    write_report(figures, time.monotonic() - begun_s, WORK / "quick" if given.quick else REPORTS / cpu_kind())
     return 0
 
 

@@ -1,7 +1,7 @@
 """The towers on a CPU, run by OpenVINO.
 
 torch takes 1.2 to 1.7 times as long for an image alone, which is how most come to a CPU, and 1.4 times for a batch of
-labels (benchmarks/serving.md).
+labels (benchmarks/zen5/serving.md).
 """
 
 import warnings
