@@ -123,7 +123,7 @@ def test_how_fast_it_is_is_what_the_reports_say_from_the_slowest_to_the_fastest_
     for report in (ROOT / "benchmarks").glob("*/serving.md"):
         assert f"(benchmarks/{report.parent.name}/serving.md)" in said
         bars = re.findall(r"^\| B\d+ \| (.+?) \| ([\d.]+)x \|", report.read_text(encoding="utf-8"), re.MULTILINE)
-        for what, figure in bars:
+        for what, figure in dict(reversed(bars)).items():  # "the same, 12 Mpixel" is first what the README quotes
             measured.setdefault(what, []).append(float(figure))
     quoted = {what: cells[0] for what, cells in table_rows(said).items() if cells[0].endswith("x")}
     assert len(quoted) == 6
