@@ -1,5 +1,5 @@
-"""Decoders: the processes that open images, each of which may be killed at any moment without harm to a request but
-the one it works for.
+"""Decoders: the processes that open images, each of which may be killed at any moment without harm to a request: it
+is the image's fault only if the next one ends in the same way.
 
 Small images go the fast way: as many decoders as cores, each with so little CPU time for an image that nobody waits
 long behind a hostile one. What is large, or turns out to be slow, goes the slow way: few decoders that yield to
@@ -247,6 +247,8 @@ class Decoders:
             self._failed_starts = 0
             if lost.seconds < limits.cpu_s_of(asked.pixels):  # before its time: nothing of ours has ended it
                 self.lost["crash"] += 1
+                if attempts > 1:  # the kernel may have ended it, which was short of memory: others took that, too
+                    return await self._try(way, limits, asked, share, attempts - 1)
                 return UnprocessableImage("the image makes its decoder crash: save it again with another program")
             self.lost["time"] += 1
             return Exceeded.TIME

@@ -113,18 +113,38 @@ def test_what_takes_too_much_memory_is_a_problem_and_no_more_than_that(template:
     asyncio.run(scenario())
 
 
-def test_an_image_that_crashes_its_decoder_is_a_problem_of_its_own(template: Template) -> None:
+async def kill_at_work(template: Template, among: set[int]) -> int:
+    """The number of the decoder that was killed while it opened an image."""
+    child = await busy_child(template, among)
+    await asyncio.sleep(0.1)
+    os.kill(child, signal.SIGKILL)
+    return child
+
+
+def test_an_image_whose_decoder_somebody_has_killed_is_opened_by_another(template: Template) -> None:
     async def scenario() -> None:
         others = children_of(template.pid)  # of tests before, until they are collected
         decoders = decoders_of(template, fast=limits(10))
         await decoders.prepare(small_png(), Share())
-        child = await busy_child(template, others)
         asked = asyncio.create_task(decoders.prepare(SLOW_IMAGE, Share()))
-        await asyncio.sleep(0.1)
-        os.kill(child, signal.SIGSEGV)
+        await kill_at_work(template, others)
+        assert isinstance(await asked, torch.Tensor)
+        assert decoders.lost == {"crash": 1}
+
+    asyncio.run(scenario())
+
+
+def test_an_image_that_ends_two_decoders_is_a_problem_of_its_own(template: Template) -> None:
+    async def scenario() -> None:
+        others = children_of(template.pid)
+        decoders = decoders_of(template, fast=limits(10))
+        await decoders.prepare(small_png(), Share())
+        asked = asyncio.create_task(decoders.prepare(SLOW_IMAGE, Share()))
+        first = await kill_at_work(template, others)
+        await kill_at_work(template, {*others, first})
         problem = await asked
         assert isinstance(problem, UnprocessableImage) and "crash" in problem.detail
-        assert decoders.lost == {"crash": 1}
+        assert decoders.lost == {"crash": 2}
         assert isinstance(await decoders.prepare(small_png(), Share()), torch.Tensor)
 
     asyncio.run(scenario())
