@@ -66,7 +66,9 @@ def collection(directory: Path) -> Path:
 
 
 def batch_per_s(system: LocalSystem, manifest: str) -> float:
-    """Images a second, from the request to the end of the batch. Raises RuntimeError if an image has no answer."""
+    """Images a second, from the request to the end of the batch. Raises CalledProcessError if it fails,
+    and RuntimeError if an image has no answer.
+    """
     started_s = time.monotonic()
     done = system.wordsight("batch", "--manifest", manifest, "--labels", ",".join(labels(10)), "--watch")
     taken_s = time.monotonic() - started_s

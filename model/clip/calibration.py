@@ -14,6 +14,10 @@ from contract.checkpoints import Calibration, MultiLabelCalibration, UnknownCali
 from model.clip.scoring import confidence, log_odds_of_doubt
 
 ECE_BINS = 15
+PENALTY = 1e-6
+"""Of a coefficient's square, so that truth which a threshold separates gives finite ones."""
+SIZE_PENALTY = 1e-3
+"""Of the number of labels: where all tasks have as many, nothing is said of it."""
 
 Pairs = tuple[Tensor, Tensor]
 """A task's cosines, float, and whether the label is true of the image, bool; both shapes = [images, labels]"""
@@ -69,35 +73,43 @@ def fit_unknown(
     """Logistic regression of "no label fits" on (logits [images, labels], targets [images]), a logit of -inf being no
     label of the image's question. None where no task that weighs anything has three labels.
 
-    Every image is asked twice, with its label and without it, so an answer is right where either is as likely.
+    Every image is asked twice, once without its label and once without another one, so that both questions have as many
+    labels, and an answer is right where either is as likely.
     """
     rows, unknowns, shares = [], [], []
     for share, (logits, targets) in zip(weights or [1.0] * len(tasks), tasks, strict=True):
-        asked = (logits > -torch.inf).sum(dim=1)
-        enough = asked >= 3
-        left_out = logits.masked_fill(one_hot(targets, logits.shape[1]).bool(), -torch.inf)
-        for given, labels, unknown in ((logits, asked, 0.0), (left_out, asked - 1, 1.0)):
-            sure = confidence(given[enough].softmax(dim=1), labels[enough])
-            rows.append(torch.stack([log_odds_of_doubt(sure), labels[enough].log(), torch.ones_like(sure)], dim=1))
+        asked = logits > -torch.inf
+        enough = asked.sum(dim=1) >= 3
+        logits, targets, asked = logits[enough], targets[enough], asked[enough]
+        left_out = one_hot(targets, logits.shape[1]).bool()
+        behind = (torch.arange(logits.shape[1]) - targets[:, None] - 1) % logits.shape[1]  # the target itself is last
+        another = one_hot(behind.masked_fill(~asked, logits.shape[1]).argmin(dim=1), logits.shape[1]).bool()
+        labels = asked.sum(dim=1) - 1
+        for without, unknown in ((another, 0.0), (left_out, 1.0)):
+            sure = confidence(logits.masked_fill(without, -torch.inf).softmax(dim=1), labels)
+            rows.append(torch.stack([log_odds_of_doubt(sure), labels.log(), torch.ones_like(sure)], dim=1))
             unknowns.append(torch.full_like(sure, unknown))
             shares.append(torch.full_like(sure, share / max(len(sure), 1)))
     if not any(each.any() for each in shares):
         return None
     x, y, row_weights = (torch.cat(each).double() for each in (rows, unknowns, shares))
-    a, b, offset = _logistic_regression(x, y, row_weights)
+    a, b, offset = _logistic_regression(x, y, row_weights, penalties=[PENALTY, SIZE_PENALTY, PENALTY])
     return UnknownCalibration(a=a, b=b, offset=offset)
 
 
-def _logistic_regression(x: Tensor, y: Tensor, weights: Tensor, start: Sequence[float] | None = None) -> list[float]:
+def _logistic_regression(
+    x: Tensor, y: Tensor, weights: Tensor, start: Sequence[float] | None = None, penalties: Sequence[float] = (PENALTY,)
+) -> list[float]:
     """The coefficients of `x` [rows, features] under which `y` [rows], from 0 to 1, is likeliest; rows are weighed."""
     weights = weights / weights.sum()
     curve = torch.tensor(start or [0.0] * x.shape[1], dtype=torch.float64, requires_grad=True)
+    held = torch.tensor(penalties, dtype=torch.float64)
     optimizer = torch.optim.LBFGS([curve], max_iter=200, line_search_fn="strong_wolfe")
 
     def loss() -> Tensor:
         optimizer.zero_grad()
         misfit = binary_cross_entropy_with_logits(x @ curve, y, weights, reduction="sum")
-        value = misfit + 1e-6 * curve.square().sum()
+        value = misfit + (held * curve.square()).sum()
         value.backward()  # type: ignore[no-untyped-call]
         return value
 

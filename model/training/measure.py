@@ -110,16 +110,16 @@ def _right(cosines: Tensor, positives: Tensor) -> Tensor:
 
 
 def fitted_calibration(loop: Loop, world: World, selected: Selected | None, domain: NewDomain | None) -> Calibration:
-    """One temperature and one curve for everything the model is asked, fitted on images that no result is reported on,
-    of the old tasks and the new domain together. The new domain is asked for its labels as users will, or for its
-    captions where it has only these.
+    """One temperature and two curves, of lone labels and of none of them, for everything the model is asked, fitted on
+    images that no result is reported on, of the old tasks and the new domain together. The new domain is asked for its
+    labels as users will, or for its captions where it has only these.
 
     A task that the model can't do is left out: it would take all confidence away from the others. Each of the rest
-    weighs the same in the temperature; in the curve the new domain weighs as much as all old tasks together, which left
-    fewer wrong labels above 0.5 on both sides. An old task of which the model knows a part, but answers most questions
-    wrongly, is in the temperature alone: in the curve it would take confidence from the others, since its right and
-    wrong labels have one cosine. Where nothing new is published it is the base's calibration, so that its answers stay
-    what they were.
+    weighs the same in the temperature; in the curves the new domain weighs as much as all old tasks together, which
+    left fewer wrong lone labels above 0.5 on both sides. An old task of which the model knows a part, but answers most
+    questions wrongly, is in the temperature alone: it would take confidence from the others, since its right and wrong
+    labels have one cosine. Where nothing new is published it is the base's calibration, so that its answers stay what
+    they were.
     """
     if selected and selected.alpha == 0 and selected.base.calibration.temperature is not None:
         return selected.base.calibration
@@ -136,7 +136,7 @@ def fitted_calibration(loop: Loop, world: World, selected: Selected | None, doma
 
 
 def curve_weights(old: Sequence[Answers]) -> list[float]:
-    """What each old task weighs in the curve, 1 together: nothing where most answers are wrong, if not all are so."""
+    """What each old task weighs in the curves, 1 together: nothing where most answers are wrong, if not all are so."""
     mastered = [float(said.right.float().mean() > MASTERED) for said in old]
     weights = mastered if any(mastered) else [1.0] * len(old)
     return [weight / sum(weights) for weight in weights]

@@ -50,6 +50,7 @@ def test_with_gpus_training_stands_on_awss_image_and_serving_on_the_dockerfiles_
     assert serve["dockerBuildArgs"] == {"DEVICE": "gpu"}
 
 
+@pytest.mark.slow
 def test_another_clip_can_be_baked_in(synthesize: Synthesize) -> None:
     revision = "0123456789abcdef0123456789abcdef01234567"
     assembly = synthesize(
@@ -139,6 +140,7 @@ def test_what_only_one_image_holds_changes_the_other_ones_tag_never(tmp_path: Pa
         assert changed == ([serve, train] if holder == both else [holder]), path
 
 
+@pytest.mark.slow
 def test_images_that_were_pushed_before_need_no_docker(synthesize: Synthesize) -> None:
     registry = "123456789012.dkr.ecr.eu-central-1.amazonaws.com"
     assembly = synthesize(serve_image_uri=f"{registry}/team/serve:7", train_image_uri=f"{registry}/team/train:7")

@@ -12,8 +12,14 @@ from stacks.handler_function import HandlerFunction
 from tests.stacks.conftest import DEV, PROD, REPOSITORY, Assembly, Synthesize
 
 
-@pytest.mark.parametrize("auth", ["api_key", "iam", "none"])
-@pytest.mark.parametrize("stage", [DEV, PROD], ids=["dev", "prod"])
+@pytest.mark.parametrize(
+    ("stage", "auth"),
+    [
+        *((DEV, auth) for auth in ("api_key", "iam", "none")),
+        *(pytest.param(PROD, auth, marks=pytest.mark.slow) for auth in ("api_key", "none")),
+        (PROD, "iam"),
+    ],
+)
 def test_cdk_nag_finds_nothing_that_has_no_reason(synthesize: Synthesize, stage: dict[str, str], auth: str) -> None:
     assembly = synthesize(**stage, auth=auth)  # a finding raises
     report = json.loads((assembly.directory / "validation-report.json").read_text())

@@ -81,6 +81,7 @@ def test_an_edit_changes_what_is_said_in_the_state_that_was_read(store: Store, l
         annotations.read("other", kept["id"])
 
 
+@pytest.mark.slow
 def test_some_of_a_datasets_records_are_read_as_far_as_there_is_time_and_all_are_counted(
     store: Store, bucket: Any
 ) -> None:

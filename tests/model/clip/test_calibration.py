@@ -92,6 +92,20 @@ def test_none_of_these_is_as_likely_as_it_is_said_to_be_however_many_labels_ther
         assert abs(float(is_so[inside].mean() - said[inside].mean())) < 0.1
 
 
+@pytest.mark.parametrize("asked", [5, 20])
+def test_what_was_fitted_with_one_number_of_labels_holds_for_others(asked: int) -> None:
+    torch.manual_seed(0)
+    fitted = fit_unknown([asked_among(10, 2000, 3.0)])
+    assert fitted is not None
+    logits, targets = asked_among(asked + 1, 2000, 3.0)
+    is_target = torch.nn.functional.one_hot(targets, asked + 1).bool()
+    known, unknown = (
+        unknown_scores(logits[~without].reshape(len(logits), -1), fitted)
+        for without in (is_target.roll(1, 1), is_target)
+    )
+    assert known.median() < 0.55 and unknown.median() > 0.6 and unknown.median() - known.median() > 0.3
+
+
 def test_labels_that_an_image_was_not_asked_for_do_not_count_to_none_of_these() -> None:
     torch.manual_seed(0)
     logits, targets = asked_among(5, 500, 3.0)

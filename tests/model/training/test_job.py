@@ -87,7 +87,9 @@ def test_a_gpu_that_is_expected_and_absent_stands_in_the_failure_file(
     assert failure(job).startswith("a GPU is expected") and "a training job" in failure(job)
 
 
-@pytest.mark.parametrize(("optimizer", "replay_share"), [("adamw", 0.0), ("muon", 0.0), ("adamw", 0.5)])
+@pytest.mark.parametrize(
+    ("optimizer", "replay_share"), [("adamw", 0.0), pytest.param("muon", 0.0, marks=pytest.mark.slow), ("adamw", 0.5)]
+)
 def test_a_resumed_run_ends_in_the_very_same_weights(
     job: Path, loop_of: Callable[..., Loop], optimizer: str, replay_share: float
 ) -> None:

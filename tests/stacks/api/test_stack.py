@@ -302,6 +302,7 @@ def test_with_iam_an_unknown_route_may_also_be_a_missing_signature(prod: Assembl
     assert "SigV4" in body(answer)["detail"]
 
 
+@pytest.mark.slow
 def test_browsers_can_read_errors_where_origins_are_configured(
     synthesize: Synthesize, dev: Assembly, prod: Assembly
 ) -> None:
