@@ -209,8 +209,8 @@ def report(figures: Mapping[tuple[str, str], Mapping[str, float]]) -> str:
         errors = ([figures[task, name][f"{kind} error"] for name in ("raw", "served")] for kind in kinds[:3])
         lines.append(_row(task, *(f"{raw:.2f} → {served:.2f}" for raw, served in errors)))
     lines += [
-        "\nThe curve was fitted on validation images of the rendered world, asked without their label and without another",
-        "one: none of these unknown images were among them.",
+        "\nThe curve was fitted on validation images of the rendered world, asked without their label and without",
+        "another one: none of these unknown images were among them.",
         "\nThe negatives tell less than the labels' own confidence here, so they are not served: the small checkpoint",
         "has never learnt what such words mean. A CLIP of photographs may be another matter; none was measured.",
     ]
