@@ -13,6 +13,8 @@ import pytest
 from local import cdk
 from local.settings import CONTEXT, PROCESS_MARK, LocalError, LocalSettings
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(autouse=True)
 def _directory(settings: LocalSettings) -> None:

@@ -29,6 +29,8 @@ from local.settings import (
 from tests.local.conftest import ROOT
 from tests.small_disk import needs_a_small_disk, run_on_a_small_disk
 
+pytestmark = pytest.mark.slow
+
 SLEEP = [sys.executable, "-c", "import time; time.sleep(60)"]
 
 WHO_AM_I = "import boto3; print(boto3.client('sts').get_caller_identity()['Account'], boto3.Session().region_name)"

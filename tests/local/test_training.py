@@ -12,6 +12,8 @@ from local.training import Metrics, TrainingJobs
 from tests.local.conftest import IMAGE, Generous
 from tests.local.emulated import wait_for
 
+pytestmark = pytest.mark.slow
+
 LOSS = {"Name": "train:loss", "Regex": r" loss=(\S+)"}
 
 

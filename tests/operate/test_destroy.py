@@ -21,6 +21,8 @@ from operate.stage import OperatorError, Stage
 from stacks.config import StageConfig
 from tests.operate.account import BATCHES, Account, Refused
 
+pytestmark = pytest.mark.slow
+
 REGION = "us-east-1"
 
 
