@@ -3,7 +3,7 @@
     python -m benchmarks.serving.batch
 
 Both on this machine, with a model of CLIP's size, in turns: the whole local system classifies photographs that lie in
-its bucket, one worker's share after the other, and a server as it is shipped is asked about the same ones by clients.
+its bucket, and a server as it is shipped is asked about the same ones by clients.
 The batch pays for the emulator too, which stands for S3, Lambda and Step Functions on the same cores.
 """
 

@@ -247,9 +247,8 @@ class Decoders:
             self._failed_starts = 0
             if lost.seconds < limits.cpu_s_of(asked.pixels):  # before its time: nothing of ours has ended it
                 self.lost["crash"] += 1
-                if (
-                    attempts > 1
-                ):  # a kernel that is short of memory kills whom it likes, which is not this image's fault
+                # a kernel that is short of memory kills whom it likes, which need not be this image's fault
+                if attempts > 1:
                     return await self._try(way, limits, asked, share, attempts - 1)
                 return UnprocessableImage("the image makes its decoder crash: save it again with another program")
             self.lost["time"] += 1

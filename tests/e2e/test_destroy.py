@@ -110,11 +110,16 @@ def test_a_stage_that_works_is_taken_down_and_nothing_is_left_that_is_not_listed
     job = start_training(system, "one", tmp_path)
     start_batch(system)
     assert system.decisions()  # and none is a denial
+    said = take_down(system)
+    assert "stopping execution one" in said
+    assert said.count("stopping execution") >= 2  # the batch's, too
+    assert job_status(system, job) == "Stopped"
+
+
+def take_down(system: System) -> str:
+    """What the operator's command says that leaves nothing, and nothing to do the next time."""
     destroyed = operate(system, "destroy", "--yes")
     assert destroyed.returncode == 0, destroyed.stdout + destroyed.stderr
-    assert "stopping execution one" in destroyed.stdout
-    assert destroyed.stdout.count("stopping execution") >= 2  # the batch's, too
-    assert job_status(system, job) == "Stopped"
     verified = operate(system, "verify_clean")
     assert verified.returncode == 0, verified.stdout + verified.stderr
     assert [name for name in left_in_the_account(system) if name not in verified.stdout] == []
@@ -122,6 +127,7 @@ def test_a_stage_that_works_is_taken_down_and_nothing_is_left_that_is_not_listed
         system.client("sagemaker").describe_endpoint(EndpointName="wordsight-dev")
     again = operate(system, "destroy", "--yes")
     assert again.returncode == 0, again.stdout + again.stderr
+    return destroyed.stdout
 
 
 def deploy(system: System, stack: str, *options: str) -> subprocess.CompletedProcess[str]:
@@ -144,9 +150,10 @@ def test_a_first_deployment_that_fails_keeps_its_log_and_doctor_says_why(system:
     assert "is no checkpoint" in doctor.stdout.partition(f"The last lines of {ENDPOINT_LOG}:")[2]
 
 
-def test_the_next_deployment_works_and_is_healthy(system: System) -> None:
+def test_the_next_deployment_works_is_healthy_and_is_taken_down_as_well(system: System) -> None:
     up(system)
     doctor = operate(system, "doctor")
     assert (doctor.returncode, doctor.stderr) == (0, ""), doctor.stdout
     assert "It is healthy." in doctor.stdout
     assert system.decisions()
+    take_down(system)
