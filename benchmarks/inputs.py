@@ -16,7 +16,8 @@ from transformers import (
 )
 
 from contract.checkpoints import CheckpointMetadata
-from model.clip.checkpoint import is_checkpoint, save_checkpoint
+from model.clip.checkpoint import save_checkpoint
+from model.clip.folder import is_checkpoint
 
 CONTEXT_LENGTH = 77
 """CLIP's own, in tokens."""

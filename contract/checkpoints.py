@@ -141,13 +141,14 @@ class Folder:
 
 
 class Checked(NamedTuple):
-    """What a folder says: its wordsight.json, if it has one, where its tensors lie, and its configuration; of a folder
-    of open_clip's as CLIPModel's would.
+    """What a folder says: its wordsight.json, if it has one, where its tensors lie, its configuration, and how images
+    are prepared; of a folder of open_clip's as CLIPModel's would.
     """
 
     metadata: CheckpointMetadata | None
     tensors: dict[str, Tensor]
     config: ClipConfig | SiglipConfig
+    processor: Processor
     open_clip: OpenClipFolder | None = None
 
 
@@ -188,7 +189,7 @@ def check_checkpoint(files: Files, where: str) -> Checked:
         _check_number(files, "logit_bias", tensors, -MAX_LOGIT_BIAS, MAX_LOGIT_BIAS)
     read_golden(read(GOLDEN))
     content = read(METADATA)
-    return Checked(None if content is None else read_metadata(content), tensors, config, open_clip)
+    return Checked(None if content is None else read_metadata(content), tensors, config, processor, open_clip)
 
 
 def read_metadata(content: bytes) -> CheckpointMetadata:

@@ -211,9 +211,16 @@ Channels = tuple[Number, Number, Number]
 Spread = Annotated[float, Field(strict=True, allow_inf_nan=False, ge=1e-3, le=1e3)]
 
 
-class Processor(Stored):
-    """`preprocessor_config.json`. What is null there is as if it were not there."""
+_NAMES_OF_PROCESSORS = {"image_processor_type", "feature_extractor_type", "processor_class"}
+_SIDES = {"shortest_edge", "height", "width"}
 
+
+class Processor(Stored):
+    """`preprocessor_config.json`. What is null there is as if it were not there. `has_more`: it says something that is
+    not looked at here, which may change what transformers makes of an image.
+    """
+
+    has_more: bool = False
     do_resize: Switch = True
     do_center_crop: Switch = True
     do_rescale: Switch = True
@@ -233,8 +240,12 @@ class Processor(Stored):
             return given
         check_plain(given, "auto_map")
         said = {name: value for name, value in given.items() if value is not None}
-        crop = said.get("crop_size")
-        return said | ({"crop_size": {"height": crop, "width": crop}} if isinstance(crop, int) else {})
+        sizes = [said.get(name) for name in ("size", "crop_size")]
+        has_more = bool(said.keys() - cls.model_fields.keys() - _NAMES_OF_PROCESSORS) or any(
+            isinstance(size, dict) and size.keys() - _SIDES for size in sizes
+        )
+        said |= {"has_more": has_more}
+        return said | ({"crop_size": {"height": sizes[1], "width": sizes[1]}} if isinstance(sizes[1], int) else {})
 
     def check_fits(self, image_size: int) -> None:
         """Raises BadRequest if what it makes of an image is not what the image tower reads."""

@@ -16,7 +16,7 @@ from contract.validation import Stored, validate
 TOKENIZERS = ("tokenizer.json", "vocab.json")
 MERGES = "merges.txt"
 SETTINGS = "tokenizer_config.json"
-_OTHERS = ("special_tokens_map.json", "added_tokens.json")
+OTHERS = ("special_tokens_map.json", "added_tokens.json")
 _END = "<|endoftext|>"
 
 _Id = Annotated[int, Field(strict=True, ge=0)]
@@ -119,7 +119,7 @@ def check_tokenizer(read: Callable[[str], bytes | None], tower: TextTower) -> No
 
 def check_others(read: Callable[[str], bytes | None]) -> None:
     """Files that say more of the tokens, if they are there: whether they are JSON. Raises BadRequest."""
-    for name in _OTHERS:
+    for name in OTHERS:
         if (content := read(name)) is not None:
             object_of(name, content)
 

@@ -25,7 +25,7 @@ SHARED_BY_LAMBDAS = {"lambdas.settings", "lambdas.web", "lambdas.aws", "lambdas.
 ALLOWED: dict[str, set[str]] = {
     "contract": {"contract", "pydantic"},
     "model": set(),
-    "model/clip": CLIP | {"safetensors", "simplejpeg"},
+    "model/clip": CLIP | {"safetensors", "simplejpeg", "tokenizers"},
     # by themselves these make a layer of the images, which a change of another must not make anew
     "model/clip/fetch.py": {"huggingface_hub", "torch", "safetensors", "contract.open_clip", "model.clip.open_clip"},
     "model/clip/open_clip.py": {"torch", "contract.open_clip"},

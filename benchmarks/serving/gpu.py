@@ -35,8 +35,10 @@ from contract.containers import Precision
 from model.clip.checkpoint import load_checkpoint
 from model.clip.device import describe_cuda
 from model.clip.encode import Clip
+from model.clip.folder import check_folder
+from model.clip.processing import Processing
 from model.evaluation.report import markdown
-from model.serving.load import DTYPES, build_towers
+from model.serving.load import DTYPES, load_towers
 from model.serving.towers import Towers
 
 PEAK_SHAPES: tuple[Product, ...] = ((4096, 4096, 4096), (8192, 8192, 8192), (12800, 3072, 768))
@@ -95,8 +97,7 @@ def measure_tower(device: str) -> Tower:
     ms: dict[str, dict[int, float]] = {}
     images_per_s = 0.0
     for name in PRECISIONS:
-        clip = Clip(load_checkpoint(CHECKPOINT, device), exact=False)
-        towers = build_towers(clip, name, None)
+        clip, towers = load_towers(CHECKPOINT, check_folder(CHECKPOINT), device, name)
         pixels = torch.randint(0, 256, clip.blank_pixels(max(BATCHES)).shape, dtype=torch.uint8)
         ms[name] = {n: 1000 * typical_s(_one_call(clip, towers, pixels[:n]), device, TOWER_S) for n in BATCHES}
         if name == DEFAULT:
@@ -113,9 +114,9 @@ def measure_tower(device: str) -> Tower:
     return Tower(tower_gflop(theirs.config), peaks, ms, eager_ms, images_per_s)
 
 
-def _one_call(clip: Clip, towers: Towers, pixels: torch.Tensor) -> Callable[[], object]:
+def _one_call(clip: Processing, towers: Towers, pixels: torch.Tensor) -> Callable[[], object]:
     """A worker's, or for more images than it takes at a time the same tower without a graph."""
-    if len(pixels) <= towers.batch_sizes[-1]:
+    if len(pixels) <= towers.batch_sizes[-1] or not isinstance(clip, Clip):
         return partial(towers.workers[0], pixels)
     there = pixels.to(clip.device)
     return lambda: clip.encode_images(there).cpu()

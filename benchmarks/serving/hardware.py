@@ -25,7 +25,8 @@ from benchmarks.serving.requests import CHECKPOINT, photos
 from contract.containers import Precision, ServeSettings
 from model.clip.checkpoint import load_checkpoint
 from model.clip.encode import Clip
-from model.serving.load import DTYPES, build_towers, pick_precision
+from model.clip.folder import check_folder
+from model.serving.load import DTYPES, load_towers, pick_precision
 
 Product = tuple[int, int, int]
 """Rows, inner and columns of a matrix product."""
@@ -165,7 +166,8 @@ def measure(seconds: float) -> Hardware:
     precisions: dict[str, Speed] = {}
     for name in dict.fromkeys(("fp32", default)):
         peak = gemm_peak(DTYPES[name], "cpu", seconds, PEAK_SHAPES)
-        (embed,) = build_towers(Clip(load_checkpoint(CHECKPOINT)), name, workers=1).workers
+        _, towers = load_towers(CHECKPOINT, check_folder(CHECKPOINT), "cpu", name, workers=1)
+        (embed,) = towers.workers
         tower_ms = {size: 1000 * typical_s(partial(embed, pixels[:size]), "cpu", seconds) for size in BATCHES}
         precisions[name] = Speed(peak, chain_rate(config, DTYPES[name], seconds), tower_ms)
     return Hardware(tower_gflop(config), default, precisions, theirs)

@@ -17,7 +17,6 @@ from torch import Tensor, nn
 from torch.nn import Parameter
 from transformers import (
     AutoTokenizer,
-    BatchEncoding,
     CLIPConfig,
     CLIPImageProcessorPil,
     CLIPModel,
@@ -30,11 +29,12 @@ from transformers import (
 )
 
 from contract import siglip_config
-from contract.checkpoints import MAX_LOGIT_SCALE, Calibration, MultiLabelCalibration
+from contract.checkpoints import MAX_LOGIT_SCALE
 from contract.clip_config import ClipConfig
 from contract.siglip_tokenizer import GEMMA_CLASSES, tokenizer_class
 from contract.tokenizer_files import SETTINGS
 from model.clip.preprocess import ImageProcessor
+from model.clip.tokens import Tokens
 
 DualEncoder: TypeAlias = CLIPModel | SiglipModel
 Described: TypeAlias = ClipConfig | siglip_config.SiglipConfig
@@ -42,9 +42,6 @@ Described: TypeAlias = ClipConfig | siglip_config.SiglipConfig
 
 MAX_CLIP_SCALE = 100
 """CLIP's is clipped to this when it learns (section 2.5). SigLIP's is not, and published ones are at some 118."""
-
-READ = ("input_ids", "attention_mask")
-"""What of a tokenizer's answer the text tower reads, each [T, N]; the mask if the tokenizer gives one."""
 
 Layer = TypeVar("Layer", bound=nn.Module)
 NewLayer = TypeVar("NewLayer", bound=nn.Module)
@@ -104,7 +101,7 @@ def _tokenizer_class(directory: Path) -> str:
 
 @dataclass(frozen=True)
 class TextReader:
-    """Texts as token ids. `fills`: every text takes all of the `context_length` places."""
+    """Texts as tokens, by transformers. `fills`: every text takes all of the `context_length` places."""
 
     tokenizer: PreTrainedTokenizerBase
     context_length: int
@@ -117,8 +114,8 @@ class TextReader:
         """
         return cls(tokenizer, context_length(model), isinstance(model, SiglipModel))
 
-    def __call__(self, texts: Sequence[str]) -> BatchEncoding:
-        """Texts as tokens [T, N], cut to `context_length`: those of READ that the tokenizer gives."""
+    def __call__(self, texts: Sequence[str]) -> Tokens:
+        """Texts as tokens, cut to `context_length`; with a mask if the tokenizer gives one."""
         tokens = self.tokenizer(
             list(texts),
             padding="max_length" if self.fills else True,
@@ -126,9 +123,8 @@ class TextReader:
             max_length=self.context_length,
             return_tensors="pt",
         )
-        for name in [name for name in tokens if name not in READ]:
-            del tokens[name]
-        return tokens
+        cut = [bool(encoding.overflowing) for encoding in tokens.encodings]
+        return Tokens(tokens["input_ids"], tokens.get("attention_mask"), cut)
 
 
 def context_length(model: DualEncoder) -> int:
@@ -142,9 +138,10 @@ def image_features(model: DualEncoder, pixels: Tensor) -> Tensor:
     return features
 
 
-def text_features(model: DualEncoder, tokens: BatchEncoding) -> Tensor:
-    """Token ids [T, N] as vectors of any length [T, D]."""
-    features: Tensor = model.get_text_features(**tokens).pooler_output
+def text_features(model: DualEncoder, tokens: Tokens) -> Tensor:
+    """Texts [T, N] as vectors of any length [T, D], where the model is."""
+    ids, mask = (None if each is None else each.to(model.device) for each in (tokens.ids, tokens.mask))
+    features: Tensor = model.get_text_features(input_ids=ids, attention_mask=mask).pooler_output
     return features
 
 
@@ -219,15 +216,6 @@ def logit_parameters(model: DualEncoder) -> list[Parameter]:
 def clip_logit_scale(model: DualEncoder) -> None:
     """Keep the scale where the architecture allows it while it learns."""
     model.logit_scale.clamp_(0, math.log(MAX_LOGIT_SCALE if isinstance(model, SiglipModel) else MAX_CLIP_SCALE))
-
-
-def with_own_sigmoid(calibration: Calibration, model: DualEncoder) -> Calibration:
-    """A SigLIP's scores of lone labels are its own sigmoid(scale * cosine + bias), unless something else was fitted."""
-    bias = logit_bias(model)
-    if bias is None or calibration.multi_label is not None:
-        return calibration
-    own = MultiLabelCalibration(a=float(logit_scale(model).detach().float()), b=float(bias.detach().float()))
-    return calibration.model_copy(update={"multi_label": own})
 
 
 def natural_loss(model: DualEncoder) -> Literal["infonce", "sigmoid"]:

@@ -1,17 +1,19 @@
-"""An image file on its way to the image tower: opened, resized, cropped.
+"""An image file on its way to the image tower: opened, resized, cropped, normalized.
 
 It is all that a process needs which does this and nothing else, so nothing here imports transformers.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from PIL import Image
+from torch import Tensor
 from torch.nn.functional import interpolate
 
 from model.clip.image import Pixels, open_pixels
@@ -26,6 +28,32 @@ Sides = tuple[int, int]
 """Height and width."""
 
 
+ProcessorSettings: TypeAlias = Any
+"""`contract.clip_config.Processor`, or a processor of transformers: they call the members of their file alike."""
+
+
+@dataclass(frozen=True)
+class Normalization:
+    """A processor's second half, which makes numbers around 0 of bytes, as arithmetic that a device does along with the
+    rest: `pixels * scale + shift`. Equal to the processor's but for the last bit of an fp32. Both [3, 1, 1].
+    """
+
+    scale: Tensor
+    shift: Tensor
+
+    @classmethod
+    def of(cls, settings: ProcessorSettings, device: torch.device | str = "cpu") -> Normalization:
+        """For pixels on `device`."""
+        mean, std = (settings.image_mean, settings.image_std) if settings.do_normalize else ((0,) * 3, (1,) * 3)
+        rescale = settings.rescale_factor if settings.do_rescale else 1.0
+        scale, shift = rescale / np.asarray(std), -np.divide(mean, std)
+        return cls(*(torch.from_numpy(each.reshape(3, 1, 1)).float().to(device) for each in (scale, shift)))
+
+    def __call__(self, pixels: Tensor) -> Tensor:
+        """uint8 [B, 3, height, width] to fp32."""
+        return pixels.float() * self.scale + self.shift
+
+
 @dataclass(frozen=True)
 class Resize:
     """A processor's resizing by torch. `shortest_edge`: the longer side keeps its proportion; 0: `size` is fixed."""
@@ -36,14 +64,14 @@ class Resize:
     crop: Sides | None
 
     @classmethod
-    def of(cls, processor: ImageProcessor) -> Resize | None:
+    def of(cls, settings: ProcessorSettings) -> Resize | None:
         """None: this is not how the processor resizes."""
-        mode = INTERPOLATION.get(processor.resample) if processor.do_resize else None
+        mode = INTERPOLATION.get(settings.resample) if settings.do_resize else None
         if mode is None:
             return None
-        edge = processor.size.shortest_edge or 0
-        size = (edge, edge) if edge else (processor.size.height, processor.size.width)
-        crop = (processor.crop_size.height, processor.crop_size.width) if processor.do_center_crop else None
+        edge = settings.size.shortest_edge or 0
+        size = (edge, edge) if edge else (settings.size.height, settings.size.width)
+        crop = (settings.crop_size.height, settings.crop_size.width) if settings.do_center_crop else None
         return cls(mode, edge, size, crop)
 
     @property
@@ -84,13 +112,16 @@ class Preparation:
     """For what torch does not do."""
 
     @classmethod
-    def of(cls, processor: ImageProcessor, *, exact: bool = False) -> Preparation:
-        """`exact`: images are opened whole, and the processor itself resizes. Else torch does, and no value differs by
-        more than 1 of 255, but where bicubic interpolation overshoots black or white.
+    def of(
+        cls, settings: ProcessorSettings, processor: Callable[[], ImageProcessor], *, exact: bool = False
+    ) -> Preparation:
+        """`processor`: the one of these settings, asked for only where it is needed. `exact`: images are opened whole,
+        and the processor itself resizes. Else torch does, and no value differs by more than 1 of 255, but where bicubic
+        interpolation overshoots black or white.
         """
-        by_torch = None if exact else Resize.of(processor)
+        by_torch = None if exact else Resize.of(settings)
         enough = by_torch is not None and by_torch.fits_all
-        return cls(None if exact else short_side(processor), by_torch, None if enough else processor)
+        return cls(None if exact else short_side(settings), by_torch, None if enough else processor())
 
     def open(self, data: bytes) -> tuple[Pixels, int]:
         """An image file's pixels [height, width, 3] as far as `resize` needs them, and by how much they were shrunk per
@@ -114,7 +145,7 @@ class Preparation:
         return np.asarray(by_processor["pixel_values"][0], dtype=np.uint8)
 
 
-def short_side(processor: ImageProcessor) -> int:
+def short_side(settings: ProcessorSettings) -> int:
     """To how many pixels the shorter side of an image is resized."""
-    size = processor.size
+    size = settings.size
     return int(size.shortest_edge or min(size.height, size.width))

@@ -1,12 +1,9 @@
 """From an RGB image to what the image tower reads, in serving and in training alike.
 
 Hugging Face's image processor says what is to be done: `resized` does its first half and leaves bytes, which is what is
-kept, queued and sent to a device; `normalized` or `Normalization` does the second, in fp32.
+kept, queued and sent to a device; `normalized` does the second, in fp32, or preparation.py's `Normalization`.
 """
 
-from __future__ import annotations
-
-from dataclasses import dataclass
 from typing import TypeAlias
 
 import numpy as np
@@ -31,7 +28,7 @@ def resized(
     `exact`: the processor itself resizes. Else torch does, and no value differs by more than 1 of 255, but where
     bicubic interpolation overshoots black or white.
     """
-    return Preparation.of(processor, exact=exact).resize(image)
+    return Preparation.of(processor, lambda: processor, exact=exact).resize(image)
 
 
 def normalized(processor: ImageProcessor, pixels: NDArray[np.uint8]) -> Tensor:
@@ -41,28 +38,6 @@ def normalized(processor: ImageProcessor, pixels: NDArray[np.uint8]) -> Tensor:
     """
     table = _table(processor)
     return torch.from_numpy(np.stack([table[channel][pixels[:, channel]] for channel in range(3)], axis=1))
-
-
-@dataclass(frozen=True)
-class Normalization:
-    """The second half as arithmetic, which a device does along with the rest: `pixels * scale + shift`.
-
-    Equal to `normalized` but for the last bit of an fp32. Both [3, 1, 1].
-    """
-
-    scale: Tensor
-    shift: Tensor
-
-    @classmethod
-    def of(cls, processor: ImageProcessor, device: torch.device) -> Normalization:
-        """What a processor rescales and normalizes by, for pixels on `device`."""
-        table = _table(processor).astype(np.float64)
-        scale, shift = (table[:, 255] - table[:, 0]) / 255, table[:, 0]
-        return cls(*(torch.from_numpy(each.reshape(3, 1, 1)).float().to(device) for each in (scale, shift)))
-
-    def __call__(self, pixels: Tensor) -> Tensor:
-        """uint8 [B, 3, height, width] to fp32."""
-        return pixels.float() * self.scale + self.shift
 
 
 def _table(processor: ImageProcessor) -> NDArray[np.float32]:

@@ -17,7 +17,8 @@ from transformers.utils import logging
 
 from contract.hyperparameters import Hyperparameters
 from contract.layouts.places import shown
-from model.clip.checkpoint import CheckpointError, load_checkpoint
+from model.clip.checkpoint import load_checkpoint
+from model.clip.folder import CheckpointError
 from model.data.records import DataError
 from model.data.survey import Reading, Report, survey
 

@@ -19,8 +19,9 @@ import torch
 from pydantic import JsonValue
 
 from contract.layouts.places import shown
-from model.clip.checkpoint import CheckpointError, load_checkpoint
+from model.clip.checkpoint import load_checkpoint
 from model.clip.encode import Clip
+from model.clip.folder import CheckpointError
 from model.data.readers import read_dataset
 from model.data.records import DataError
 from model.evaluation.answers import Answers, embed_sentences, retrieval, task_figures, wording_gap, wrong_above_half

@@ -24,7 +24,7 @@ from contract.requests import (
     Request,
     S3Object,
 )
-from model.clip.encode import Clip
+from model.clip.processing import Processing
 from model.clip.scoring import rank, score
 from model.serving.admission import Work
 from model.serving.budget import within_budget
@@ -54,7 +54,7 @@ class Engine:
 
     def __init__(
         self,
-        clip: Clip,
+        processing: Processing,
         towers: Towers,
         metrics: Metrics,
         template: Template,
@@ -64,11 +64,11 @@ class Engine:
         cards: EndpointCards | None = None,
         wedged_s: float = WEDGED_S,
     ) -> None:
-        self.clip = clip
+        self.processing = processing
         self._cards = cards or EndpointCards()
         self.images_per_turn = min(len(towers.workers) * towers.batch_sizes[-1], DECODES_PER_TURN * decoders)
         self._pool = ThreadPoolExecutor(decoders, "pool")
-        self.decoders = Decoders(template, clip.preparation, decoders, on_decoded=metrics.decoded)
+        self.decoders = Decoders(template, processing.preparation, decoders, on_decoded=metrics.decoded)
         self._workers = Workers(towers, metrics.batches.observe, wedged_s)
         self.labels = LabelCache(self._workers.embed_texts, label_cache_rows)
         self.label_sets = LabelSets(self.labels, label_cache_rows)
@@ -111,7 +111,7 @@ class Engine:
         with trace.stage("parse"):
             request = parse()
             whole = isinstance(request, InspectRequest)
-            request.images[:] = within_budget(request.images, None if whole else self.clip.preparation.short_side)
+            request.images[:] = within_budget(request.images, None if whole else self.processing.preparation.short_side)
             return request
 
     async def _turns(self, request: Request, lone: list[Any], share: Share, trace: Trace) -> AsyncIterator[list[Any]]:
@@ -168,11 +168,13 @@ class Engine:
         answers: list[dict[str, list[LabelScore]]] = [{} for _ in good]
         for name, question in request.parameters.questions.items() if good else ():
             embeds = label_sets[name].embeds
-            scores = score(embeds, torch.stack(good), self.clip.logit_scale, self.clip.calibration)  # [B, L]
+            scores = score(
+                embeds, torch.stack(good), self.processing.logit_scale, self.processing.calibration
+            )  # [B, L]
             if not torch.isfinite(scores).all():
                 raise InternalError("the model's scores are no numbers (NaN or infinite): quote the request id")
             for answer, row in zip(answers, scores, strict=True):
-                answer[name] = rank(question, row, self.clip.calibration.unknown)
+                answer[name] = rank(question, row, self.processing.calibration.unknown)
         remaining = iter(answers)
         items = [image if isinstance(image, ProblemError) else next(remaining) for image in images]
         return orjson.dumps(render_classify(request, items))

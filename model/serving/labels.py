@@ -15,7 +15,7 @@ import orjson
 
 from contract.problems import InternalError, TooManyRequests
 from contract.questions import Question
-from model.clip.encode import TextEmbedding
+from model.clip.processing import TextEmbedding
 from model.clip.scoring import LabelEmbeds, label_embeds, prompts_of
 
 TEXT_BATCH = 64

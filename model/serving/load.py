@@ -5,23 +5,30 @@ import io
 import logging
 import time
 from concurrent.futures import ThreadPoolExecutor
+from math import prod
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 from PIL import Image
 
+from contract.checkpoints import Checked
 from contract.containers import Precision, ServeSettings
 from contract.model_cards import EndpointCards
 from model.clip.cards import checkpoint_card
-from model.clip.checkpoint import CheckpointError, is_checkpoint, load_checkpoint
 from model.clip.device import DeviceError, describe_cuda, free_cores, multiplies_bf16, pick_device
-from model.clip.encode import Clip
+from model.clip.folder import CheckpointError, check_finite, check_folder, is_checkpoint, load_metadata, read_weights
+from model.clip.processing import Processing
+from model.clip.tower_weights import TextTower, image_tower_of, text_tower_of
 from model.serving.decoder import Template
 from model.serving.engine import Engine
-from model.serving.labels import TEXT_BATCH
 from model.serving.observe import Metrics
 from model.serving.towers import Towers
-from model.serving.towers.int8 import Quantization
 from model.serving.towers.torch import TorchTowers
+
+if TYPE_CHECKING:
+    from model.clip.encode import Clip
+    from model.serving.towers.openvino_without_telemetry import openvino
 
 GPU_WORKERS = 2
 """One copies and launches while the other computes."""
@@ -47,11 +54,13 @@ def load_engine(settings: ServeSettings, metrics: Metrics) -> tuple[Engine, floa
     device = pick_device(settings.expect_gpu)
     torch.set_num_threads(1)  # of every worker: with more of them than cores all stand still
     directory = settings.model_dir if is_checkpoint(settings.model_dir) else settings.base_model_dir
-    clip = Clip(load_checkpoint(directory, device), exact=settings.exact)
-    precision = pick_precision(settings, device, clip.parameters)
-    towers = build_towers(clip, precision, settings.model_workers)
+    checked = check_folder(directory)
+    precision = pick_precision(settings, device, parameters_of(checked))
+    processing, towers = load_towers(
+        directory, checked, device, precision, workers=settings.model_workers, exact=settings.exact
+    )
     engine = Engine(
-        clip,
+        processing,
         towers,
         metrics,
         template,
@@ -59,12 +68,14 @@ def load_engine(settings: ServeSettings, metrics: Metrics) -> tuple[Engine, floa
         label_cache_rows=settings.label_cache_rows,
         cards=EndpointCards(served=checkpoint_card(directory), base=checkpoint_card(settings.base_model_dir)),
     )
-    image_s = warm_up(clip, towers)
+    image_s = warm_up(processing, towers)
     template.wait_until_up()
+    if device == "cuda":
+        metrics.watch("wordsight_gpu_memory_bytes", "GPU memory that torch holds", torch.cuda.memory_reserved)
     gc.collect()
-    gc.freeze()  # a collection would look at torch's and transformers' objects again and again, which stay for good
+    gc.freeze()  # a collection would look at libraries' objects again and again, which stay for good
     facts = {
-        "version": clip.version,
+        "version": processing.version,
         "directory": str(directory),
         "device": describe_cuda(),
         "precision": precision,
@@ -104,37 +115,85 @@ def _precisions(device: str) -> tuple[Precision, ...]:
     return ("fp32", "fp16", "bf16") if multiplies_bf16(torch.device(device)) else ("fp32", "fp16")
 
 
-def build_towers(clip: Clip, precision: Precision, workers: int | None) -> Towers:
-    """The towers as a Clip's device runs them best, instead of it. Raises CheckpointError if int8 costs too much."""
-    if clip.device.type == "cuda":
-        # on by default, and it rounds a convolution's fp32 to 10 bits
-        torch.backends.cudnn.allow_tf32 = precision != "fp32"
-        clip.model.to(DTYPES[precision])  # the vectors stay fp32
-        return TorchTowers(clip, workers or GPU_WORKERS)
-    from model.serving.towers.openvino import OpenVinoTowers  # not in a GPU's image
+def parameters_of(checked: Checked) -> int:
+    """How many numbers the encoders of a checked folder have learnt."""
+    return sum(map(prod, checked.config.tensors().values()))
 
-    quantization = Quantization(clip) if precision == "int8" else None
-    towers = OpenVinoTowers(clip, precision, workers or free_cores(), CPU_LARGEST_BATCH)
-    if quantization is not None:
-        log.info("int8 keeps answers", extra={"agreement": quantization.check(towers)})
+
+def load_towers(
+    directory: Path,
+    checked: Checked,
+    device: str,
+    precision: Precision,
+    *,
+    workers: int | None = None,
+    exact: bool = False,
+) -> tuple[Processing, Towers]:
+    """A checked folder's towers as the device runs them best, and what belongs to them.
+
+    Raises CheckpointError if a weight is no number, or if int8 costs too much.
+    """
+    if device == "cuda" or precision == "int8":
+        from model.clip.checkpoint import load_checkpoint  # transformers, which takes seconds to import
+        from model.clip.encode import Clip
+
+        clip = Clip(load_checkpoint(directory, device), exact=exact)
+        return clip, _gpu_towers(clip, precision, workers) if device == "cuda" else _int8_towers(clip, checked, workers)
+    from model.serving.towers.graph import image_graph  # OpenVINO, which is not in a GPU's image
+
+    weights = read_weights(directory, checked)
+    check_finite(weights, str(directory))
+    processing = Processing.read(directory, checked, load_metadata(directory), weights, exact=exact)
+    graph = image_graph(
+        image_tower_of(checked.config, weights), processing.normalization, processing.blank_pixels().shape
+    )
+    return processing, openvino_towers(processing, graph, text_tower_of(checked.config, weights), precision, workers)
+
+
+def _gpu_towers(clip: "Clip", precision: Precision, workers: int | None) -> Towers:
+    # on by default, and it rounds a convolution's fp32 to 10 bits
+    torch.backends.cudnn.allow_tf32 = precision != "fp32"
+    clip.model.to(DTYPES[precision])  # the vectors stay fp32
+    return TorchTowers(clip, workers or GPU_WORKERS)
+
+
+def _int8_towers(clip: "Clip", checked: Checked, workers: int | None) -> Towers:
+    from model.serving.towers.int8 import Quantization
+
+    texts = text_tower_of(checked.config, clip.model.state_dict())
+    quantization = Quantization(clip)
+    towers = openvino_towers(clip, quantization.graph(), texts, "int8", workers)
+    log.info("int8 keeps answers", extra={"agreement": quantization.check(towers)})
     del clip.model  # OpenVINO holds the weights now
     return towers
 
 
-def warm_up(clip: Clip, towers: Towers) -> float:
-    """Use what requests will use, every batch size in every worker at once; what one image takes then, in seconds.
+def openvino_towers(
+    processing: Processing, images: "openvino.Model", texts: TextTower, precision: Precision, workers: int | None
+) -> Towers:
+    """Compiled graphs; the image tower's is given, and the text tower's is made of its weights."""
+    from model.serving.towers.graph import text_graph
+    from model.serving.towers.openvino import OpenVinoTowers
+
+    graph = text_graph(texts, masked=processing.read_texts(["a"]).mask is not None)
+    return OpenVinoTowers(processing, images, graph, precision, workers or free_cores(), CPU_LARGEST_BATCH)
+
+
+def warm_up(processing: Processing, towers: Towers) -> float:
+    """Use what requests will use, the smallest and the largest batch in every worker at once; how many seconds one
+    image takes then.
 
     Raises CheckpointError if what comes out are no numbers: weights that are can be too large for the precision.
     """
     Image.init()
     Image.new("RGB", (640, 480)).save(file := io.BytesIO(), "JPEG")
-    vectors = [embedding.vector for embedding in towers.embed_texts(["a photo of something"] * TEXT_BATCH)]
+    vectors = [embedding.vector for embedding in towers.embed_texts(["a photo of something"])]
     with ThreadPoolExecutor(len(towers.workers)) as pool:
-        for size in towers.batch_sizes:
-            batches = [clip.blank_pixels(size) for _ in towers.workers]
+        for size in (towers.batch_sizes[0], towers.batch_sizes[-1]):
+            batches = [processing.blank_pixels(size) for _ in towers.workers]
             vectors += pool.map(lambda embed, batch: embed(batch), towers.workers, batches)
     if not all(torch.isfinite(each).all() for each in vectors):
-        raise CheckpointError(f"{clip.version} makes no numbers of an image or a text (NaN or infinite)")
+        raise CheckpointError(f"{processing.version} makes no numbers of an image or a text (NaN or infinite)")
     started_s = time.perf_counter()
-    towers.workers[0](clip.preprocess(clip.open(file.getvalue())[0]).unsqueeze(0))
+    towers.workers[0](processing.preprocess(processing.open(file.getvalue())[0]).unsqueeze(0))
     return time.perf_counter() - started_s

@@ -129,8 +129,8 @@ class Service:
         """What goes back beside a body."""
         if self._engine is None:
             return AnswerAttributes()
-        clip = self._engine.clip
-        return AnswerAttributes(clip.version, trace.truncated_prompts, clip.context_length, trace.durations_ms)
+        served = self._engine.processing
+        return AnswerAttributes(served.version, trace.truncated_prompts, served.context_length, trace.durations_ms)
 
     def _show_engine(self, engine: Engine) -> None:
         for name, text, cache in (
@@ -140,8 +140,6 @@ class Service:
             self.metrics.watch_counts(name, text, "result", partial(_lookups, cache))
         lost = engine.decoders.lost
         self.metrics.watch_counts("wordsight_decoders_lost", "Decoders that were replaced", "reason", lambda: lost)
-        if engine.clip.device.type == "cuda":
-            self.metrics.watch("wordsight_gpu_memory_bytes", "GPU memory that torch holds", engine.clip.reserved_bytes)
 
     def _too_late(self, trace: Trace) -> ProblemError:
         if self._engine is not None and "labels" in trace.open_stages:

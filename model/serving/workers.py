@@ -22,7 +22,7 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
-from model.clip.encode import TextEmbedding
+from model.clip.processing import TextEmbedding
 from model.serving.towers import Embed, Towers
 
 WEDGED_S = 60

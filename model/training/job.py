@@ -35,8 +35,8 @@ from contract.containers import TrainSettings
 from contract.hyperparameters import Hyperparameters
 from contract.layouts.places import shown
 from contract.settings import SettingsError
-from model.clip.checkpoint import CheckpointError
 from model.clip.device import DeviceError
+from model.clip.folder import CheckpointError
 from model.data.records import DataError
 from model.evaluation.report import print_figures
 from model.training.distributed import Ranks, joined_ranks, on_sigterm, run_workers, torchrun

@@ -12,7 +12,7 @@ from PIL import Image
 from contract.containers import TrainSettings
 from contract.hyperparameters import Hyperparameters
 from contract.metrics import Metrics
-from model.clip.checkpoint import load_metadata
+from model.clip.folder import load_metadata
 from model.training.distributed import Ranks
 from model.training.job import run
 from model.training.loop import Loop

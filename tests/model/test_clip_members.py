@@ -13,8 +13,8 @@ MEMBERS = {
     *("vision_config", "text_config", "patch_embedding", "position_embedding", "token_embedding", "projection_dim"),
     "logit_bias",
 }
-OWN_LOGIT_SCALE = {"clip", "_clip", "base"}
-"""Our Clip's is a float, already exponentiated; CLIPModel's is a parameter."""
+OWN_LOGIT_SCALE = {"clip", "_clip", "base", "processing"}
+"""Our Processing's is a float, already exponentiated; CLIPModel's is a parameter."""
 
 EXCEPTIONS = {"clip": "the one place", "training/scratch.py": "builds a small CLIP, and no other architecture"}
 

@@ -19,7 +19,6 @@ from model.clip.checkpoint import load_checkpoint
 from model.clip.encode import Clip
 from model.serving.engine import Engine
 from model.serving.towers import Towers
-from model.serving.towers.openvino import OpenVinoTowers
 from model.serving.towers.torch import TorchTowers
 from model.training.loop import Loop
 from tests.hub import MODEL_ID, REVISION, Repository, serving
@@ -28,6 +27,7 @@ from tests.model.loops import exported
 from tests.model.serving.engines import build_engine
 from tests.model.serving.test_engine import answer
 from tests.model.serving.test_exactness import photo
+from tests.model.serving.towers.built import cpu_towers
 from tests.openai_folder import save_openai_folder
 
 pytestmark = pytest.mark.slow
@@ -71,20 +71,15 @@ def largest_difference(engine: Engine, published: Path) -> float:
     return max(abs(scores[label] - score) for label, score in zip(LABELS, expected, strict=True))
 
 
-def torch_towers(clip: Clip) -> Towers:
-    return TorchTowers(clip, workers=1)
+def torch_towers(folder: Path) -> Towers:
+    return TorchTowers(Clip(load_checkpoint(folder)), workers=1)
 
 
-def openvino_towers(clip: Clip) -> Towers:
-    return OpenVinoTowers(clip, "fp32", workers=1, largest_batch=1)
-
-
-@pytest.mark.parametrize("towers", [torch_towers, pytest.param(openvino_towers, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("towers", [torch_towers, cpu_towers])
 def test_it_is_served_as_transformers_serves_it(
-    published: Path, fetched: Path, towers: Callable[[Clip], Towers]
+    published: Path, fetched: Path, towers: Callable[[Path], Towers]
 ) -> None:
-    clip = Clip(load_checkpoint(fetched))
-    assert largest_difference(build_engine(clip, towers(clip)), published) <= MAX_DIFFERENCE
+    assert largest_difference(build_engine(fetched, towers(fetched)), published) <= MAX_DIFFERENCE
 
 
 def test_three_steps_of_training_make_a_checkpoint_of_it(

@@ -12,8 +12,9 @@ from transformers import AutoTokenizer, CLIPModel, CLIPProcessor
 
 from contract.hyperparameters import Hyperparameters
 from contract.metrics import Metrics
-from model.clip.checkpoint import load_checkpoint, load_metadata
+from model.clip.checkpoint import load_checkpoint
 from model.clip.encode import Clip
+from model.clip.folder import load_metadata
 from model.clip.scoring import mean_direction
 from model.evaluation.answers import result
 from model.evaluation.world import World

@@ -5,7 +5,7 @@ from typing import Protocol
 
 from torch import Tensor
 
-from model.clip.encode import TextEmbedding
+from model.clip.processing import TextEmbedding
 
 Embed = Callable[[Tensor], Tensor]
 """One batch of images, uint8 [B, 3, height, width], as unit vectors [B, D], fp32; both on the CPU."""

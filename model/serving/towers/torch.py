@@ -5,12 +5,16 @@ takes (https://pytorch.org/blog/accelerating-pytorch-with-cuda-graphs). It has f
 is padded to the next of them. With two workers one batch is copied while the other is computed.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
-from model.clip.encode import Clip
+if TYPE_CHECKING:
+    from model.clip.encode import Clip
 
 BATCH_SIZES = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64)
 """No batch is padded by more than half of itself."""

@@ -10,7 +10,6 @@ import torch
 from torch import nn
 from transformers import SiglipProcessor
 
-from contract.checkpoints import Calibration, MultiLabelCalibration
 from contract.questions import Question
 from model.clip.architecture import (
     TextReader,
@@ -23,18 +22,16 @@ from model.clip.architecture import (
     replace_image_layers,
     text_tower,
     tower_with,
-    with_own_sigmoid,
 )
 from model.clip.checkpoint import load_checkpoint, save_checkpoint
 from model.clip.encode import Clip
 from model.clip.scoring import score
-from model.serving.load import build_towers
 from model.serving.towers import Towers
 from model.serving.towers.int8 import Quantization
-from model.serving.towers.openvino import OpenVinoTowers
 from model.serving.towers.torch import TorchTowers
 from tests.model.clip.test_encode import PICTURES
 from tests.model.conftest import tiny_model, tiny_tokenizer
+from tests.model.serving.towers.built import cpu_towers, int8_towers
 from tests.model.siglips import gemma_tokenizer, tiny_siglip, unigram_tokenizer, write_first_siglip, write_siglip
 
 TEXTS = ["A cat.", "a photo of a red bicycle", "rain " * 40]
@@ -48,9 +45,9 @@ def folders(tmp_path_factory: pytest.TempPathFactory, siglip_dir: Path) -> dict[
     return {"second": siglip_dir, **found}
 
 
-TOWERS: dict[str, Callable[[Clip], Towers]] = {
-    "torch": lambda clip: TorchTowers(clip, 1),
-    "OpenVINO": lambda clip: build_towers(clip, "fp32", 1),
+TOWERS: dict[str, Callable[[Path], Towers]] = {
+    "torch": lambda folder: TorchTowers(Clip(load_checkpoint(folder)), 1),
+    "OpenVINO": cpu_towers,
 }
 
 
@@ -72,7 +69,7 @@ def test_logits_of_either_tower_equal_transformers_own(folders: dict[str, Path],
     clip = Clip(load_checkpoint(folders[kind]))
     pixels = torch.stack([clip.preprocess(picture) for picture in PICTURES])
     bias = clip.calibration.multi_label.b if clip.calibration.multi_label else math.nan
-    made = TOWERS[towers](clip)
+    made = TOWERS[towers](folders[kind])
     images, texts = made.workers[0](pixels), made.embed_texts(TEXTS)
     vectors = torch.stack([text.vector for text in texts])
     assert torch.allclose(clip.logit_scale * images @ vectors.T + bias, expected, atol=1e-4)
@@ -82,7 +79,7 @@ def test_logits_of_either_tower_equal_transformers_own(folders: dict[str, Path],
 
 def test_a_text_takes_every_place_whatever_its_neighbours_are(folders: dict[str, Path]) -> None:
     clip = Clip(load_checkpoint(folders["second"]))
-    assert clip.read_texts(["a"])["input_ids"].shape == (1, 64) and clip.context_length == 64
+    assert clip.read_texts(["a"]).ids.shape == (1, 64) and clip.context_length == 64
     alone, together = clip.embed_texts(["a cat"])[0], clip.embed_texts(["a cat", "x" * 50])[0]
     assert torch.allclose(alone.vector, together.vector, atol=1e-6)
 
@@ -90,7 +87,7 @@ def test_a_text_takes_every_place_whatever_its_neighbours_are(folders: dict[str,
 def test_clip_is_read_as_long_as_its_longest_text_is() -> None:
     tokenizer = tiny_tokenizer()
     tokens = TextReader.of(tiny_model(tokenizer), tokenizer)(["ab", "a"])
-    assert list(tokens) == ["input_ids", "attention_mask"] and tokens["input_ids"].shape == (2, 4)
+    assert tokens.mask is not None and tokens.ids.shape == tokens.mask.shape == (2, 4)
 
 
 def test_lone_labels_get_the_models_own_sigmoid_and_one_of_several_the_softmax(folders: dict[str, Path]) -> None:
@@ -106,16 +103,6 @@ def test_lone_labels_get_the_models_own_sigmoid_and_one_of_several_the_softmax(f
         assert torch.allclose(scores, expected, atol=1e-5)
 
 
-def test_a_fitted_curve_comes_before_the_models_own_sigmoid() -> None:
-    model = tiny_siglip(gemma_tokenizer())
-    fitted = Calibration(temperature=2.0, multi_label=MultiLabelCalibration(a=3.0, b=-1.0))
-    assert with_own_sigmoid(fitted, model) == fitted
-    own = with_own_sigmoid(Calibration(temperature=2.0), model)
-    assert own.temperature == 2.0 and own.multi_label is not None
-    assert (own.multi_label.a, own.multi_label.b) == (pytest.approx(math.exp(2.0)), -1.5)
-    assert with_own_sigmoid(Calibration(), tiny_model(tiny_tokenizer())).multi_label is None
-
-
 def test_what_is_saved_is_loaded_again_by_transformers_name(folders: dict[str, Path], tmp_path: Path) -> None:
     for kind, folder in folders.items():
         before = load_checkpoint(folder)
@@ -125,7 +112,7 @@ def test_what_is_saved_is_loaded_again_by_transformers_name(folders: dict[str, P
         states = before.model.state_dict(), after.model.state_dict()
         assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])
         reads = [TextReader.of(each.model, each.tokenizer)(TEXTS) for each in (before, after)]
-        assert list(reads[0]) == list(reads[1]) and torch.equal(reads[0]["input_ids"], reads[1]["input_ids"])
+        assert torch.equal(reads[0].ids, reads[1].ids) and (reads[0].mask is None) == (reads[1].mask is None)
 
 
 def test_a_towers_parts_are_the_models(folders: dict[str, Path]) -> None:
@@ -168,7 +155,7 @@ def test_layers_are_replaced_but_for_those_that_attention_reads_itself() -> None
 @pytest.mark.slow
 def test_in_8_bits_vectors_point_about_where_they_did(folders: dict[str, Path]) -> None:
     clip, exact = (Clip(load_checkpoint(folders["second"])) for _ in range(2))
-    Quantization(clip)
+    towers = int8_towers(clip, Quantization(clip), folders["second"])
     pixels = torch.stack([exact.preprocess(picture) for picture in PICTURES])
-    cosines = (OpenVinoTowers(clip, "int8", 1, 8).workers[0](pixels) * exact.embed_images(pixels)).sum(dim=-1)
+    cosines = (towers.workers[0](pixels) * exact.embed_images(pixels)).sum(dim=-1)
     assert cosines.min() > 0.9 and cosines.max() < 1 - 1e-6

@@ -10,7 +10,8 @@ from safetensors.torch import load_file, save_file
 from transformers import CLIPProcessor
 
 from contract.checkpoints import Calibration, CheckpointMetadata, MultiLabelCalibration
-from model.clip.checkpoint import CheckpointError, is_checkpoint, load_checkpoint, save_checkpoint
+from model.clip.checkpoint import load_checkpoint, save_checkpoint
+from model.clip.folder import CheckpointError, is_checkpoint
 
 
 @pytest.fixture

@@ -12,7 +12,8 @@ import torch
 from contract.containers import ServeSettings
 from contract.questions import Parameters
 from contract.requests import ClassifyRequest
-from model.clip.checkpoint import CheckpointError, load_checkpoint
+from model.clip.checkpoint import load_checkpoint
+from model.clip.folder import CheckpointError
 from model.clip.open_clip import clip_weights
 from model.serving.engine import Engine
 from model.serving.load import load_engine

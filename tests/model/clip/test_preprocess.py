@@ -6,8 +6,8 @@ import torch
 from PIL import Image
 from transformers import CLIPImageProcessorPil
 
-from model.clip.preparation import short_side
-from model.clip.preprocess import Normalization, normalized, resized
+from model.clip.preparation import Normalization, short_side
+from model.clip.preprocess import normalized, resized
 
 PROCESSORS = {
     "a CLIP's own": CLIPImageProcessorPil(size={"shortest_edge": 48}, crop_size={"height": 48, "width": 48}),

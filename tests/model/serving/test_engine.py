@@ -24,7 +24,8 @@ from contract.requests import (
     to_multipart,
 )
 from model.clip.checkpoint import Checkpoint, load_checkpoint
-from model.clip.encode import Clip, TextEmbedding
+from model.clip.encode import Clip
+from model.clip.processing import TextEmbedding
 from model.serving.admission import Admission
 from model.serving.engine import NOT_NUMBERS_IN_A_ROW, SCORES_AT_ONCE, Engine
 from model.serving.observe import Trace

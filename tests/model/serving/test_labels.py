@@ -9,7 +9,7 @@ from torch.nn.functional import normalize
 
 from contract.problems import TooManyRequests
 from contract.questions import Label, Question
-from model.clip.encode import TextEmbedding
+from model.clip.processing import TextEmbedding
 from model.clip.scoring import label_embeds, prompts_of
 from model.serving.labels import PROMPTS_AT_ONCE, TEXT_BATCH, LabelCache, LabelSets
 

@@ -6,9 +6,10 @@ import pytest
 import torch
 
 from contract.containers import ServeSettings
-from model.clip.checkpoint import CheckpointError, load_checkpoint
+from model.clip.checkpoint import load_checkpoint
 from model.clip.device import DeviceError
 from model.clip.encode import Clip
+from model.clip.folder import CheckpointError
 from model.serving.load import LARGE_PARAMETERS, pick_precision, warm_up
 from model.serving.towers.openvino_without_telemetry import openvino
 from model.serving.towers.torch import TorchTowers

@@ -16,7 +16,8 @@ from contract.containers import ServeSettings
 from contract.invocation import InvocationAttributes
 from contract.limits import CUSTOM_ATTRIBUTES_HEADER, PROBLEM_MEDIA_TYPE
 from model.clip.checkpoint import Checkpoint, load_checkpoint
-from model.clip.encode import Clip, TextEmbedding
+from model.clip.encode import Clip
+from model.clip.processing import TextEmbedding
 from model.serving.engine import Engine
 from model.serving.observe import Metrics
 from tests.model.serving.engines import build_engine

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from model.clip.encode import TextEmbedding
+from model.clip.processing import TextEmbedding
 from model.serving.workers import Turns, Workers
 
 

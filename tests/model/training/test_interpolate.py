@@ -15,7 +15,8 @@ from contract.checkpoints import CheckpointMetadata
 from contract.gain import ALPHAS
 from contract.metrics import FrontierPoint, Interpolation, Metrics
 from lambdas.gate.verdict import judge
-from model.clip.checkpoint import load_checkpoint, load_metadata
+from model.clip.checkpoint import load_checkpoint
+from model.clip.folder import load_metadata
 from model.evaluation.answers import Answers
 from model.evaluation.bootstrap import CONFIDENCE, losses
 from model.training.interpolate import Candidate, Drop, as_metrics, mix, select

@@ -18,7 +18,7 @@ from contract.metrics import Metrics
 from contract.model_cards import UNKNOWN, UNKNOWN_LICENCE
 from contract.models import GOLDEN, METADATA
 from lambdas.gate.verdict import judge
-from model.clip.checkpoint import load_metadata
+from model.clip.folder import load_metadata
 from model.training.job import main
 from model.training.loop import Loop
 from tests.model.loops import COLOURS, QUICK, exported, lay_out_job

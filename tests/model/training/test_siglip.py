@@ -10,8 +10,9 @@ import torch
 from PIL import Image
 from transformers import AutoTokenizer, SiglipImageProcessorPil, SiglipModel
 
-from model.clip.checkpoint import load_checkpoint, load_metadata
+from model.clip.checkpoint import load_checkpoint
 from model.clip.encode import Clip
+from model.clip.folder import load_metadata
 from model.training.distributed import Ranks
 from model.training.job import main
 from model.training.loop import Loop

@@ -4,13 +4,12 @@ from pathlib import Path
 
 import pytest
 import torch
-from torch import nn
 
 from model.clip.checkpoint import load_checkpoint
 from model.clip.encode import Clip
 from model.serving.towers import Towers
-from model.serving.towers.openvino import OpenVinoTowers, PatchProduct
 from model.serving.towers.torch import TorchTowers
+from tests.model.serving.towers.built import cpu_towers
 from tests.model.serving.towers.images import noise
 
 
@@ -21,14 +20,9 @@ def clip(checkpoint_dir: Path) -> Clip:
 
 @pytest.fixture(scope="module", params=["openvino", "torch"])
 def towers(request: pytest.FixtureRequest, checkpoint_dir: Path) -> Towers:
-    clip = Clip(load_checkpoint(checkpoint_dir))
     if request.param == "torch":
-        return TorchTowers(clip, 2)
-    towers = OpenVinoTowers(clip, "fp32", 2, 8)
-    layers = list(clip.model.modules())
-    assert sum(isinstance(layer, PatchProduct) for layer in layers) == 1, "OpenVINO is given patches as products"
-    assert not any(isinstance(layer, nn.Conv2d) for layer in layers)
-    return towers
+        return TorchTowers(Clip(load_checkpoint(checkpoint_dir)), 2)
+    return cpu_towers(checkpoint_dir, workers=2)
 
 
 @pytest.mark.parametrize("images", [1, 2, 5, 7, 8])

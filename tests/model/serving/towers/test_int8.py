@@ -5,11 +5,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from model.clip.checkpoint import CheckpointError, load_checkpoint
+from model.clip.checkpoint import load_checkpoint
 from model.clip.encode import Clip
+from model.clip.folder import CheckpointError
 from model.serving.towers.int8 import MIN_AGREEMENT, Quantization
-from model.serving.towers.openvino import OpenVinoTowers
 from model.serving.towers.torch import TorchTowers
+from tests.model.serving.towers.built import int8_towers
 
 pytestmark = pytest.mark.slow
 
@@ -19,7 +20,7 @@ SHIPPED = Path(__file__).parents[4] / "model/shipped"
 def test_the_shipped_checkpoint_bears_it_and_is_really_rounded() -> None:
     clip, exact = (Clip(load_checkpoint(SHIPPED)) for _ in range(2))
     quantization = Quantization(clip)
-    towers = OpenVinoTowers(clip, "int8", 1, 8)
+    towers = int8_towers(clip, quantization, SHIPPED)
     assert quantization.check(towers) >= MIN_AGREEMENT
     pixels = torch.randint(0, 256, (8, 3, 64, 64), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
     cosines = (towers.workers[0](pixels) * exact.embed_images(pixels)).sum(dim=-1)

@@ -9,7 +9,8 @@ import torch
 
 from model.clip.checkpoint import load_checkpoint
 from model.clip.encode import Clip
-from model.serving.load import build_towers
+from model.clip.folder import check_folder
+from model.serving.load import load_towers
 from model.serving.towers.torch import BATCH_SIZES
 from tests.model.serving.towers.images import noise
 
@@ -21,7 +22,7 @@ def test_no_batch_is_padded_by_more_than_half_of_itself() -> None:
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="this machine has no GPU")
 def test_graphs_on_a_gpu_give_the_clips_own_vectors_in_whatever_order(checkpoint_dir: Path) -> None:
     clip = Clip(load_checkpoint(checkpoint_dir, "cuda"))
-    towers = build_towers(clip, "fp32", 2)
+    _, towers = load_towers(checkpoint_dir, check_folder(checkpoint_dir), "cuda", "fp32", workers=2)
     batches = [noise(clip, images) for images in (64, 1, 5, 7, 64, 3)]
     expected = [clip.embed_images(batch) for batch in batches]
 
