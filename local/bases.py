@@ -11,6 +11,7 @@ other build arguments then, so the endpoint gets a new container beside the old 
 import hashlib
 import json
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -22,6 +23,9 @@ from local.settings import LocalSettings
 EXAMPLE = "openai/clip-vit-base-patch32"
 CONFIGURATIONS = ("config.json", "open_clip_config.json")
 """What a checkpoint's folder holds one of."""
+METADATA = "wordsight.json"
+VERSION_CHARS = 12
+"""Of a revision, in what a model is called."""
 REPOSITORY = Path(__file__).parents[1]
 DEPLOYED = "deployed"
 
@@ -84,18 +88,30 @@ def _read(bases: Path) -> dict[str, str]:
 
 
 def _from_folder(folder: Path, environ: Mapping[str, str]) -> Base:
-    """One whose weights are safetensors is served from where it is, any other from a copy that is kept."""
+    """One that says what it is called is served from where it is. Any other is given a name in a folder that is kept,
+    where links lead to its files, or converted copies lie if its weights are no safetensors.
+    """
     files = sorted(path for path in folder.iterdir() if path.is_file())
     state = [(path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in files]
     # another state of the files is another revision, so that the endpoint loads them anew
     revision = hashlib.sha1(repr((folder, state)).encode(), usedforsecurity=False).hexdigest()
     name = re.sub(r"[^\w.-]+", "-", folder.name, flags=re.ASCII) or "model"
     base = Base(f"folder/{name}", revision, folder)
-    if any(path.suffix == ".safetensors" for path in files) and any(path.name in CONFIGURATIONS for path in files):
+    is_safe = any(path.suffix == ".safetensors" for path in files)
+    is_readable = is_safe and any(path.name in CONFIGURATIONS for path in files)
+    if is_readable and (folder / METADATA).is_file():
         return base
     kept = _kept(environ) / f"{name}-{revision}"
-    if not kept.is_dir():
-        _fetch(str(folder), kept, environ)
+    if not (kept / METADATA).is_file():  # it comes last
+        shutil.rmtree(kept, ignore_errors=True)
+        if is_readable:
+            kept.mkdir(parents=True)
+            for path in files:
+                (kept / path.name).symlink_to(path)
+        else:
+            _fetch(str(folder), kept, environ)
+        if not (kept / METADATA).is_file():  # or each server would call it by the digest of all its weights
+            (kept / METADATA).write_text(json.dumps({"version": f"{base.id}@{revision[:VERSION_CHARS]}"}))
     return replace(base, folder=kept)
 
 

@@ -180,8 +180,8 @@ def openvino_towers(
 
 
 def warm_up(processing: Processing, towers: Towers) -> float:
-    """Use what requests will use, the smallest and the largest batch in every worker at once; how many seconds one
-    image takes then.
+    """Use what requests will use, in every worker at once; how many seconds an image takes then. One image is enough: a
+    larger batch costs nothing extra the first time.
 
     Raises CheckpointError if what comes out are no numbers: weights that are can be too large for the precision.
     """
@@ -189,9 +189,7 @@ def warm_up(processing: Processing, towers: Towers) -> float:
     Image.new("RGB", (640, 480)).save(file := io.BytesIO(), "JPEG")
     vectors = [embedding.vector for embedding in towers.embed_texts(["a photo of something"])]
     with ThreadPoolExecutor(len(towers.workers)) as pool:
-        for size in (towers.batch_sizes[0], towers.batch_sizes[-1]):
-            batches = [processing.blank_pixels(size) for _ in towers.workers]
-            vectors += pool.map(lambda embed, batch: embed(batch), towers.workers, batches)
+        vectors += pool.map(lambda embed: embed(processing.blank_pixels()), towers.workers)
     if not all(torch.isfinite(each).all() for each in vectors):
         raise CheckpointError(f"{processing.version} makes no numbers of an image or a text (NaN or infinite)")
     started_s = time.perf_counter()

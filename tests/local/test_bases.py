@@ -66,11 +66,25 @@ def checkpoint(folder: Path) -> Path:
 
 def test_a_folder_is_served_as_it_is_and_is_another_model_once_it_changes(tmp_path: Path) -> None:
     folder = checkpoint(tmp_path / "my clip")
+    (folder / "wordsight.json").write_text('{"version": "mine"}')
     base = prepare(str(folder), {})
     assert (base.folder, base.id) == (folder, "folder/my-clip")
     assert prepare(f"{folder}/", {}) == base
     (folder / "model.safetensors").write_bytes(b"01")
     assert prepare(str(folder), {}).revision != base.revision
+
+
+def test_a_folder_without_a_version_is_given_one_beside_links_to_its_files(tmp_path: Path) -> None:
+    folder = checkpoint(tmp_path / "my clip")
+    environ = {"HF_HOME": str(tmp_path / "home")}
+    base = prepare(str(folder), environ)
+    assert (base.folder / "model.safetensors").resolve() == folder / "model.safetensors"
+    said = json.loads((base.folder / "wordsight.json").read_text())
+    assert said == {"version": f"folder/my-clip@{base.revision[:12]}"}
+    assert {path.name for path in folder.iterdir()} == {"config.json", "model.safetensors"}
+    assert prepare(str(folder), environ) == base
+    (base.folder / "wordsight.json").unlink()  # as if its making had been interrupted
+    assert prepare(str(folder), environ) == base and (base.folder / "wordsight.json").is_file()
 
 
 @pytest.mark.slow
@@ -80,7 +94,7 @@ def test_pickled_weights_of_a_folder_are_read_into_a_copy_that_is_kept(
     before = {path.name for path in shipped_as_others_do.iterdir()}
     base = prepare(str(shipped_as_others_do), {**os.environ, "HF_HOME": str(tmp_path)})
     assert base.folder.is_relative_to(tmp_path)
-    assert {"config.json", "model.safetensors"} <= {path.name for path in base.folder.iterdir()}
+    assert {"config.json", "model.safetensors", "wordsight.json"} <= {path.name for path in base.folder.iterdir()}
     assert not (base.folder / "pytorch_model.bin").exists()
     assert {path.name for path in shipped_as_others_do.iterdir()} == before
 

@@ -42,9 +42,12 @@ class OpenVinoTowers:
             "NUM_STREAMS": workers,
             "INFERENCE_NUM_THREADS": workers,
         }
-        compiled = self._compiled(images, ENABLE_CPU_PINNING=workers > 1)
+        with ThreadPoolExecutor(2) as apart:  # see _computed
+            compiling = apart.submit(self._compiled, images, ENABLE_CPU_PINNING=workers > 1)
+            # not pinned: each model would pin to the same cores
+            self._texts = apart.submit(self._compiled, texts, ENABLE_CPU_PINNING=False).result()
+            compiled = compiling.result()
         self.workers = [partial(_computed, compiled.create_infer_request()) for _ in range(workers)]
-        self._texts = self._compiled(texts, ENABLE_CPU_PINNING=False)  # each model would pin to the same cores
 
     def embed_texts(self, texts: Sequence[str]) -> list[TextEmbedding]:
         """One batch of texts, in any thread."""
@@ -55,8 +58,7 @@ class OpenVinoTowers:
         return _computed(self._texts.create_infer_request(), *inputs)
 
     def _compiled(self, model: openvino.Model, **options: object) -> openvino.CompiledModel:
-        with ThreadPoolExecutor(1) as apart:  # see _computed
-            return apart.submit(openvino.Core().compile_model, model, "CPU", {**self._options, **options}).result()
+        return openvino.Core().compile_model(model, "CPU", {**self._options, **options})
 
 
 def _computed(request: openvino.InferRequest, *inputs: Tensor) -> Tensor:
