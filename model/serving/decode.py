@@ -100,16 +100,17 @@ def _live(
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         os.nice(niceness)
         _limit_memory(memory_bytes)
+        fcntl.fcntl(connection, fcntl.F_SETOWN, os.getpid())
+        idle, at_work = _flags_of(connection)
         connection.send(b"{}\n")
         while len(asked := connection.recv(REQUEST.size, socket.MSG_WAITALL)) == REQUEST.size:
             wants_inspection, size_bytes, cpu_s, wall_s = REQUEST.unpack(asked)
-            _die_when_left(connection, True)
+            fcntl.fcntl(connection, fcntl.F_SETFL, at_work)
             signal.setitimer(signal.ITIMER_PROF, cpu_s)
             signal.setitimer(signal.ITIMER_REAL, wall_s)
             answer = _open(preparation, os.pread(memory, size_bytes, 0), wants_inspection, memory)
-            signal.setitimer(signal.ITIMER_PROF, 0)
-            signal.setitimer(signal.ITIMER_REAL, 0)
-            _die_when_left(connection, False)
+            signal.setitimer(signal.ITIMER_REAL, 0)  # the other one does not run while it waits
+            fcntl.fcntl(connection, fcntl.F_SETFL, idle)
             connection.send(orjson.dumps(answer) + b"\n")
         status = 0
     except ConnectionError:  # whoever asked has gone
@@ -128,11 +129,12 @@ def _limit_memory(more_bytes: int) -> None:
         resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
 
 
-def _die_when_left(connection: socket.socket, wanted: bool) -> None:
-    """Whether the kernel is to send SIGIO, which ends a process, when the other end of the connection is closed."""
-    fcntl.fcntl(connection, fcntl.F_SETOWN, os.getpid())
+def _flags_of(connection: socket.socket) -> tuple[int, int]:
+    """The connection's, and those with which the kernel sends SIGIO, which ends a process, when its other end is
+    closed.
+    """
     flags = fcntl.fcntl(connection, fcntl.F_GETFL)
-    fcntl.fcntl(connection, fcntl.F_SETFL, flags | os.O_ASYNC if wanted else flags & ~os.O_ASYNC)
+    return flags, flags | os.O_ASYNC
 
 
 def _open(preparation: Preparation, data: bytes, wants_inspection: bool, memory: int) -> dict[str, Any]:

@@ -123,6 +123,8 @@ class Decoder:
         self._memory = os.memfd_create("image") if hasattr(os, "memfd_create") else os.dup(_temporary_file())
         self._finalizer = weakref.finalize(self, _close, self._connection, self._memory)
         self._said = b""
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._heard: asyncio.Future[None] | None = None
         self.started = False
         try:
             template.fork(limits, preparation, theirs, self._memory)
@@ -151,13 +153,35 @@ class Decoder:
 
     async def _line(self) -> bytes:
         loop = asyncio.get_running_loop()
+        if self._loop is not loop:  # once, for to listen anew for each answer takes a tenth of a millisecond
+            self._loop = loop
+            loop.add_reader(self._connection, self._hear)
         while b"\n" not in self._said:
-            more = await loop.sock_recv(self._connection, ANSWER_BYTES)
-            if not more or len(self._said) > ANSWER_BYTES:
-                raise BrokenPipeError
-            self._said += more
+            self._heard = loop.create_future()
+            await self._heard
         line, _, self._said = self._said.partition(b"\n")
         return line
+
+    def _hear(self) -> None:
+        try:
+            more = self._connection.recv(ANSWER_BYTES)
+        except BlockingIOError:
+            return
+        except OSError:
+            more = b""
+        self._said += more
+        if not more or len(self._said) > ANSWER_BYTES:
+            self._stop_listening()
+        if self._heard is not None and not self._heard.done():
+            if self._loop is None:
+                self._heard.set_exception(BrokenPipeError())
+            else:
+                self._heard.set_result(None)
+
+    def _stop_listening(self) -> None:
+        if self._loop is not None and not self._loop.is_closed():
+            self._loop.remove_reader(self._connection)
+        self._loop = None
 
     def pixels(self, shape: torch.Size) -> torch.Tensor:
         """What it has left in the memory. Raises Lost if that is less."""
@@ -178,6 +202,7 @@ class Decoder:
 
     def close(self) -> None:
         """End it."""
+        self._stop_listening()
         self._finalizer()
 
 
