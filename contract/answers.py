@@ -33,8 +33,8 @@ class Embeddings(TypedDict):
     texts: list[list[float]]
 
 
-class Inspection(TypedDict):
-    """What "inspect" answers of one image. `perceptual_hash`: see `contract.perceptual_hash`."""
+class ImageFacts(TypedDict):
+    """What is to be known of an image file, whatever the model. `perceptual_hash`: see `contract.perceptual_hash`."""
 
     sha256: str
     size_bytes: int
@@ -42,6 +42,14 @@ class Inspection(TypedDict):
     width: int
     height: int
     perceptual_hash: str
+
+
+class Inspection(ImageFacts):
+    """What "inspect" answers of one image: `embedding` is its unit vector as `contract.teaching.embedding_text` writes
+    it, of the version of the model that is told beside the answer.
+    """
+
+    embedding: str
 
 
 class Health(TypedDict):

@@ -27,6 +27,7 @@ from model.clip.preparation import Normalization, Preparation
 from model.clip.processing import Processing, TextEmbedding, with_own_sigmoid
 from model.clip.scoring import LabelEmbeds, label_embeds, prompts_of
 from model.clip.tokens import Tokens
+from model.clip.tower_weights import image_background
 
 
 class Clip(Processing):
@@ -48,6 +49,7 @@ class Clip(Processing):
             context_length=checkpoint.context_length,
             logit_scale=scale,
             preparation=Preparation.of(checkpoint.processor, lambda: checkpoint.processor, exact=exact),
+            background=image_background(self.model.state_dict()),
             normalization=Normalization.of(checkpoint.processor, self.device),
             read_texts=TextReader.of(self.model, checkpoint.tokenizer),
         )

@@ -18,6 +18,7 @@ from model.clip.clip_tokenizer import plain_tokenizer
 from model.clip.image import Pixels
 from model.clip.preparation import Normalization, Preparation
 from model.clip.tokens import CausalReader, ReadTexts, Tokens
+from model.clip.tower_weights import image_background
 
 if TYPE_CHECKING:
     from model.clip.preprocess import ImageProcessor
@@ -44,6 +45,8 @@ class Processing:
     context_length: int
     logit_scale: float
     """What cosines are multiplied by."""
+    background: Tensor | None
+    """In which directions images differ anyway [D, D], for `fit_head`."""
     preparation: Preparation
     normalization: Normalization
     read_texts: ReadTexts
@@ -61,6 +64,7 @@ class Processing:
             with_own_sigmoid(metadata.calibration, scale, bias),
             checked.config.text_config.max_position_embeddings,
             scale,
+            image_background(weights),
             Preparation.of(settings, lambda: _processor(directory, checked), exact=exact),
             Normalization.of(settings),
             _read_texts(directory, checked),

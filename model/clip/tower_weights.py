@@ -125,6 +125,18 @@ def text_tower_of(config: ClipConfig | SiglipConfig, weights: Mapping[str, Tenso
     return _siglip_text(config, named) if isinstance(config, SiglipConfig) else _clip_text(config, named)
 
 
+@torch.no_grad()
+def image_background(weights: Mapping[str, Tensor]) -> Tensor | None:
+    """In which directions images differ anyway [E, E], as far as the weights tell: the covariance W γ² Wᵀ that CLIP's
+    projection gives to what the normalisation before it makes equally wide. SigLIP's head is no projection.
+    """
+    if "visual_projection.weight" not in weights:
+        return None
+    names = "visual_projection.weight", "vision_model.post_layernorm.weight"
+    projection, gain = (weights[name].cpu().float() for name in names)
+    return (projection * gain) @ (projection * gain).T
+
+
 class _Named:
     """Tensors by name, as arrays of 32 bits; those that have them already stay where they lie."""
 

@@ -8,7 +8,8 @@ from torch.nn.functional import layer_norm, linear
 
 from model.clip.checkpoint import load_checkpoint
 from model.clip.folder import check_folder, read_weights
-from model.clip.tower_weights import HIGHEST, LAST, Linear, Norm, image_tower_of, text_tower_of
+from model.clip.tower_weights import HIGHEST, LAST, Linear, Norm, image_background, image_tower_of, text_tower_of
+from tests.model.conftest import tiny_model, tiny_tokenizer
 
 
 def product(part: Linear, x: torch.Tensor) -> torch.Tensor:
@@ -57,3 +58,14 @@ def test_half_the_bits_on_disk_are_all_of_them_in_memory(checkpoint_dir: Path) -
     checked = check_folder(checkpoint_dir)
     halves = {name: weight.half() for name, weight in read_weights(checkpoint_dir, checked).items()}
     assert image_tower_of(checked.config, halves).positions.dtype == np.float32
+
+
+def test_images_differ_anyway_as_the_projection_widens_what_comes_before_it(siglip_dir: Path) -> None:
+    model = tiny_model(tiny_tokenizer())
+    widths = torch.linspace(0.5, 2.0, model.visual_projection.in_features)
+    with torch.no_grad():
+        model.vision_model.post_layernorm.weight.copy_(widths)
+        seen = torch.cov(model.visual_projection(torch.randn(100_000, len(widths)) * widths).T)
+    told = image_background(model.state_dict())
+    assert told is not None and torch.allclose(told, seen, atol=0.03 * float(told.diagonal().max()))
+    assert image_background(load_checkpoint(siglip_dir).model.state_dict()) is None
