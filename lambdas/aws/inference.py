@@ -12,7 +12,13 @@ from contract.problems import PROBLEMS, BadGateway, PayloadTooLarge, ProblemErro
 from contract.requests import ClassifyRequest, EmbedRequest, InspectRequest, Request, to_multipart
 from lambdas.aws.endpoint import Endpoint
 
-Inspect = Callable[[Sequence[bytes]], Sequence[Inspection | ProblemError]]
+class Look(Inspection):
+    """An inspection, and the version of the model that has made its `embedding`."""
+
+    model_version: str
+
+
+Inspect = Callable[[Sequence[bytes]], Sequence[Look | ProblemError]]
 """What the container says of each image, or why it can't read it."""
 
 Item = TypeVar("Item")
@@ -33,10 +39,11 @@ def infer(
 
 def inspect(
     images: Sequence[bytes], endpoint: Endpoint, attributes: InvocationAttributes
-) -> list[Inspection | ProblemError]:
+) -> list[Look | ProblemError]:
     """What the container says of each image, or why it can't read it. Raises what `Endpoint.invoke` raises."""
-    answers, _ = _invoke(InspectRequest(list(images)), images, endpoint, attributes)
-    return _in_places(images, answers)
+    answers, beside = _invoke(InspectRequest(list(images)), images, endpoint, attributes)
+    found = _in_places(images, answers)
+    return [each if isinstance(each, ProblemError) else {**each, "model_version": beside.model_version} for each in found]
 
 
 def attributes_within(request_id: str, timeout_s: float = CONTAINER_TIMEOUT_S) -> InvocationAttributes:
