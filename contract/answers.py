@@ -34,7 +34,9 @@ class Embeddings(TypedDict):
 
 
 class Inspection(TypedDict):
-    """What "inspect" answers of one image. `perceptual_hash`: see `contract.perceptual_hash`."""
+    """What "inspect" answers of one image. `perceptual_hash`: see `contract.perceptual_hash`. `embedding`: its unit
+    vector as `contract.teaching.embedding_text` writes it.
+    """
 
     sha256: str
     size_bytes: int
@@ -42,6 +44,7 @@ class Inspection(TypedDict):
     width: int
     height: int
     perceptual_hash: str
+    embedding: str
 
 
 class Health(TypedDict):

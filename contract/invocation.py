@@ -8,6 +8,9 @@ from urllib.parse import parse_qsl, urlencode
 
 from contract.limits import MAX_CUSTOM_ATTRIBUTES_CHARS, MODEL_VERSION_HEADER, SERVER_TIMING_HEADER, WARNING_HEADER
 
+HEAD_DIGITS = 12
+"""Of a head's sha256, as it is told: those of 32 questions fit beside the rest."""
+
 _NOT_IN_A_HEADER = re.compile("[^ -~]")
 
 
@@ -43,6 +46,10 @@ class AnswerAttributes:
     context_tokens: int = 0
     """How many tokens of a text the model reads; CLIP's own limit is 77."""
     timings_ms: Mapping[str, float] = field(default_factory=dict)
+    heads: tuple[str, ...] = ()
+    """The first HEAD_DIGITS of the sha256 of each head that has answered. One that was asked for and is not among them
+    belongs to another model or question, whose words have answered.
+    """
 
     def encode(self) -> str:
         pairs = {
@@ -50,6 +57,8 @@ class AnswerAttributes:
             "truncated_prompts": str(self.truncated_prompts),
             "context_tokens": str(self.context_tokens),
         }
+        if self.heads:
+            pairs["heads"] = ".".join(each[:HEAD_DIGITS] for each in self.heads)
         timings = "".join(f"&ms.{stage}={duration_ms:.1f}" for stage, duration_ms in self.timings_ms.items())
         return (urlencode(pairs) + timings)[:MAX_CUSTOM_ATTRIBUTES_CHARS]
 
@@ -62,6 +71,7 @@ class AnswerAttributes:
             int(pairs.get("truncated_prompts", 0)),
             int(pairs.get("context_tokens", 0)),
             {name.removeprefix("ms."): float(value) for name, value in pairs.items() if name.startswith("ms.")},
+            tuple(pairs["heads"].split(".")) if "heads" in pairs else (),
         )
 
     def headers(self) -> dict[str, str]:

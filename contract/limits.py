@@ -27,6 +27,17 @@ MAX_TEXTS = 500
 MAX_TEXT_CHARS = 1_000
 MAX_TASK_NAME_CHARS = 63
 
+MAX_TAUGHT_LABELS = 1_000
+"""Of a task that annotated images teach."""
+MAX_TAUGHT_IMAGES = 4_000
+"""That teach one task; of more a sample does."""
+MAX_TAUGHT_SCORES = 500_000
+"""Images x labels of one lesson: what it takes, a few seconds of one core and 100 MB at most, grows with them."""
+MAX_EMBEDDING_NUMBERS = 4_096
+"""Of one image. The largest CLIPs that are known have 1,280."""
+MAX_HEAD_BYTES = 16_000_000
+"""One head: 1,000 labels of the largest known CLIP take 5 MB, and 7 more if some of them have no images."""
+
 # What is refused before it is built: a few bytes of JSON become a hundred in memory.
 MAX_JSON_ITEMS = 250_000
 """Values in one JSON text, give or take the commas and brackets in its strings."""

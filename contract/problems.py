@@ -1,7 +1,7 @@
 """Problems: every failure that a caller is told of, as RFC 9457 problem details."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar
 
 from pydantic import BaseModel, Field
@@ -61,6 +61,29 @@ class NotFound(ProblemError):
 
 class Conflict(ProblemError):
     status, slug, title = 409, "conflict", "It can't be done in the present state"
+
+
+class UnknownHeads(Conflict):
+    """The container is asked by heads that it does not hold. Whoever asks sends the same again with their bytes; no
+    caller of the API hears of it.
+    """
+
+    slug, title = "unknown-heads", "The model does not hold these heads"
+
+    def __init__(self, heads: Iterable[str]) -> None:
+        self.heads = tuple(heads)
+        names = names_in_words(self.heads)
+        super().__init__(f"the model does not hold the heads {names}: send the same request with their bytes")
+
+    def body(self, instance: str | None = None) -> dict[str, Any]:
+        """As of any problem, and `unknown_heads`: the sha256 of each."""
+        return {**super().body(instance), "unknown_heads": list(self.heads)}
+
+    @classmethod
+    def told(cls, body: Mapping[str, Any]) -> "UnknownHeads | None":
+        """The problem that a container's answer of status 409 is; None if it is another."""
+        heads = body.get("unknown_heads")
+        return cls(map(str, heads)) if isinstance(heads, list) else None
 
 
 class PreconditionFailed(ProblemError):

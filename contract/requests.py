@@ -22,7 +22,8 @@ from contract.forms import PARAMETER_FIELDS, one_or_list, only_one, parameters_o
 from contract.limits import MAX_IMAGES, MAX_INLINE_IMAGE_BYTES, MAX_S3_KEY_BYTES, MAX_SCORES, MAX_TEXTS, UPLOADS_PREFIX
 from contract.problems import BadRequest, PayloadTooLarge, ProblemError, names_in_words, shorten, shown
 from contract.questions import ONE_OR_MANY, Parameters, Text
-from contract.validation import JSON, AtMost, Strict, json_object, media_type_of, validate
+from contract.teaching import HeadsBody, TeachRequest, heads_fields, read_heads
+from contract.validation import JSON, AtMost, Strict, json_object, json_object_of, media_type_of, validate
 
 EXAMPLE_IMAGE_BASE64 = (
     "iVBORw0KGgoAAAANSUhEUgAAAAgAAAAICAIAAABLbSncAAAAFUlEQVR42mO8IyfHgA0wMeAAg1MCAOBWAShOAhDlAAAAAElFTkSuQmCC"
@@ -148,9 +149,17 @@ class ClassifyRequest:
     images: list[ImageSource]
     parameters: Parameters
     listed: bool = False
+    heads: Mapping[str, str] = field(default_factory=dict)
+    """By the names of `Parameters.questions`, the sha256 of the head that is to answer in place of the words. Only the
+    API says so, to the container: no caller can.
+    """
+    head_files: Mapping[str, bytes] = field(default_factory=dict)
+    """Of these heads those that come along, for a container that does not hold them."""
 
     def __post_init__(self) -> None:
         _check_count(self.images)
+        if unasked := self.heads.keys() - self.parameters.questions.keys():
+            raise BadRequest(f"heads names {names_in_words(sorted(unasked))}, which is not asked")
         scores = len(self.images) * sum(q.answered_labels for q in self.parameters.questions.values())
         if scores > MAX_SCORES:
             raise BadRequest(
@@ -161,7 +170,8 @@ class ClassifyRequest:
     def fields(self) -> dict[str, Any]:
         """Everything but the images, as form fields holding JSON."""
         parameters = self.parameters.model_dump(exclude_unset=True)
-        return {"parameters": parameters, **({"listed": True} if self.listed else {})}
+        listed = {"listed": True} if self.listed else {}
+        return {"parameters": parameters, **listed, **heads_fields(self.heads, self.head_files)}
 
     def with_saved_tasks(self, saved: Mapping[str, Mapping[str, Any]]) -> Self:
         """The same request with `Parameters.with_saved`. Raises BadRequest."""
@@ -217,8 +227,8 @@ class DescribeRequest:
         return {}
 
 
-Request = ClassifyRequest | EmbedRequest | InspectRequest | DescribeRequest
-Operation = Literal["classify", "embed", "inspect", "describe"]
+Request = ClassifyRequest | EmbedRequest | InspectRequest | DescribeRequest | TeachRequest
+Operation = Literal["classify", "embed", "inspect", "describe", "teach"]
 
 
 def _check_count(images: Sequence[ImageSource]) -> None:
@@ -267,9 +277,11 @@ def check_bytes(images: Iterable[ImageSource], max_image_bytes: int = MAX_INLINE
 
 
 def _from_json(body: bytes, operation: Operation | None) -> Request:
-    data = json_object(body)
+    data, heads = json_object(body), HeadsBody()
     if operation is None:
         operation = _check_operation(data.pop("operation", "classify"))
+        if operation == "classify":
+            heads = read_heads(_taken(data, HeadsBody.model_fields))
     if operation == "embed":
         embed = validate(EmbedBody, data).inputs
         return EmbedRequest([source_or_problem(source) for source in embed.images], embed.texts)
@@ -277,10 +289,17 @@ def _from_json(body: bytes, operation: Operation | None) -> Request:
         return InspectRequest([source_or_problem(source) for source in validate(InspectBody, data).inputs])
     if operation == "describe":
         return DescribeRequest()
+    if operation == "teach":
+        return TeachRequest.read(data)
     classify = validate(ClassifyBody, data)
-    if not isinstance(classify.inputs, list):
-        return ClassifyRequest([_decode(classify.inputs)], classify.parameters)
-    return ClassifyRequest([source_or_problem(each) for each in classify.inputs], classify.parameters, listed=True)
+    inputs, listed = classify.inputs, isinstance(classify.inputs, list)
+    images = [*map(source_or_problem, inputs)] if isinstance(inputs, list) else [_decode(inputs)]
+    return ClassifyRequest(images, classify.parameters, listed, heads.heads, heads.files())
+
+
+def _taken(data: dict[str, Any], names: Iterable[str]) -> dict[str, Any]:
+    """These members, which are not in `data` any more."""
+    return {name: data.pop(name) for name in names if name in data}
 
 
 def _decode(source: str | S3Object) -> bytes | S3Object:
@@ -321,10 +340,14 @@ def _check_operation(value: object) -> Operation:
 
 
 def _from_fields(images: list[bytes], fields: Mapping[str, Sequence[str]], operation: Operation | None) -> Request:
-    remaining, listed = dict(fields), len(images) > 1
+    remaining: dict[str, Any]
+    remaining, listed, heads = dict(fields), len(images) > 1, HeadsBody()
     if operation is None:
         operation = _check_operation(only_one(remaining.pop("operation", ["classify"]), "operation"))
         listed = remaining.pop("listed", None) == ["true"] or listed
+        if operation == "classify":
+            taken = _taken(remaining, HeadsBody.model_fields)
+            heads = read_heads({name: only_one(values, name) for name, values in taken.items()})
     if operation == "embed":
         texts = remaining.pop("texts", None)
         if remaining:
@@ -337,11 +360,15 @@ def _from_fields(images: list[bytes], fields: Mapping[str, Sequence[str]], opera
         return InspectRequest(list(images))
     if operation == "describe":
         return DescribeRequest()
+    if operation == "teach":
+        lesson = json_object_of(only_one(remaining.pop("teach", ["null"]), "teach"), "teach")
+        return TeachRequest.read(lesson)
     if unknown := [name for name in remaining if name not in PARAMETER_FIELDS]:
         raise BadRequest(
             f"{names_in_words(unknown)}: not a known field, allowed are image, {', '.join(PARAMETER_FIELDS)}"
         )
-    return ClassifyRequest(list(images), validate(Parameters, parameters_of(remaining)), listed=listed)
+    parameters = validate(Parameters, parameters_of(remaining))
+    return ClassifyRequest(list(images), parameters, listed, heads.heads, heads.files())
 
 
 def to_multipart(request: Request, images: Sequence[bytes]) -> tuple[str, bytes]:

@@ -4,9 +4,10 @@ The format: https://huggingface.co/docs/safetensors (a file begins with the leng
 which names every tensor with its type, shape and place; behind it the tensors lie without gaps).
 """
 
+import json
 import math
 import struct
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import pairwise
 from typing import Annotated, NamedTuple
 
@@ -81,6 +82,11 @@ def tensors_of(files: Mapping[str, int], whole: str, index: str, read: Read) -> 
 
 def _tensors_in(name: str, size_bytes: int, read: Read) -> dict[str, Tensor]:
     """What a weight file holds, if that fills it."""
+    return read_tensors(name, size_bytes, read)[0]
+
+
+def read_tensors(name: str, size_bytes: int, read: Read) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """What a file of so many bytes holds, if that fills it, and the metadata in its header. Raises BadRequest."""
     length = int.from_bytes(read(name, 0, _LENGTH_BYTES), "little")
     if not 2 <= length <= min(MAX_FILE_BYTES, size_bytes - _LENGTH_BYTES):
         raise BadRequest(f"{name} is no safetensors file: it begins with a length of {length} bytes")
@@ -96,7 +102,21 @@ def _tensors_in(name: str, size_bytes: int, read: Read) -> dict[str, Tensor]:
     end = in_order[-1].end if in_order else first
     if size_bytes != end:
         raise BadRequest(f"{name} has {size_bytes:,} bytes and should have {end:,}: send it again")
-    return tensors
+    return tensors, metadata
+
+
+def write_tensors(tensors: Mapping[str, tuple[Sequence[int], bytes]], metadata: Mapping[str, str]) -> bytes:
+    """A safetensors file of fp32 tensors by name, each with its shape and its little-endian numbers, in this order.
+
+    The same gives the same bytes, which the library's own writer does not promise of metadata.
+    """
+    header: dict[str, object] = {"__metadata__": dict(metadata)}
+    end = 0
+    for name, (shape, content) in tensors.items():
+        header[name] = {"dtype": "F32", "shape": [*shape], "data_offsets": [end, end := end + len(content)]}
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % _LENGTH_BYTES)  # the numbers are to lie aligned
+    return b"".join([len(text).to_bytes(_LENGTH_BYTES, "little"), text, *(content for _, content in tensors.values())])
 
 
 def _tensor(file: str, name: str, about: object, first: int) -> Tensor:

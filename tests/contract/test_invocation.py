@@ -13,6 +13,13 @@ def test_both_directions_read_what_they_write() -> None:
     assert AnswerAttributes.decode(answered.encode()) == answered
 
 
+def test_the_heads_of_32_questions_are_told_by_their_first_digits_beside_the_rest() -> None:
+    heads = tuple(f"{number:064d}"[::-1] for number in range(32))
+    timings_ms = dict.fromkeys(("parse", "decode", "queue", "model", "labels", "score", "total"), 12345.6)
+    told = AnswerAttributes.decode(AnswerAttributes("v" * 256, 0, 77, timings_ms, heads).encode())
+    assert told == AnswerAttributes("v" * 256, 0, 77, timings_ms, tuple(each[:12] for each in heads))
+
+
 @given(st.text())
 def test_they_fit_the_header_and_never_fail_on_foreign_text(text: str) -> None:
     encoded_text = AnswerAttributes(text, timings_ms={f"stage{n}": 1e6 for n in range(99)}).encode()

@@ -2,7 +2,17 @@ import json
 
 import pytest
 
-from contract.problems import PROBLEMS, BadRequest, Problem, ProblemError, names_in_words, shorten, shown
+from contract.problems import (
+    PROBLEMS,
+    BadRequest,
+    Conflict,
+    Problem,
+    ProblemError,
+    UnknownHeads,
+    names_in_words,
+    shorten,
+    shown,
+)
 
 
 @pytest.mark.parametrize("problem", PROBLEMS.values())
@@ -15,6 +25,14 @@ def test_a_problem_is_rfc_9457_and_says_its_sentence_where_hugging_face_looks(pr
 def test_every_problem_is_found_by_its_status_and_has_a_type_of_its_own() -> None:
     assert PROBLEMS[400] is BadRequest and all(PROBLEMS[status].status == status for status in PROBLEMS)
     assert len({problem.slug for problem in PROBLEMS.values()}) == len(PROBLEMS) == 13
+
+
+def test_heads_that_are_not_held_are_named_in_a_conflict_of_its_own_kind() -> None:
+    body = UnknownHeads(["a" * 64, "b" * 64]).body("request-1")
+    assert body["status"] == 409 and body["unknown_heads"] == ["a" * 64, "b" * 64]
+    told = UnknownHeads.told(json.loads(json.dumps(body)))
+    assert told is not None and told.heads == ("a" * 64, "b" * 64)
+    assert UnknownHeads.told(Conflict("busy").body()) is None and PROBLEMS[409] is Conflict
 
 
 def test_the_request_id_and_when_to_retry_are_told_only_where_they_are_known() -> None:

@@ -17,7 +17,10 @@ from contract.texts import same_to_the_model
 from tests.contract.encodings import IMAGE, JSON, PNG, TEXTS, as_form, as_json, as_named, as_raw, encoded
 
 NAMES = st.sampled_from(
-    ["inputs", "images", "texts", "s3_key", "operation", "label", "annotations", "parameters", *Parameters.model_fields]
+    [
+        *("inputs", "images", "texts", "s3_key", "operation", "label", "annotations", "parameters", "heads"),
+        *("head_bytes", "question", "embeddings", "labels", *Parameters.model_fields),
+    ]
 )
 
 
@@ -181,7 +184,7 @@ ANYTHING = st.recursive(
 @given(
     st.dictionaries(NAMES, ANYTHING, max_size=5),
     st.sampled_from([JSON, "Application/JSON; charset=idna"]),
-    st.sampled_from([None, "classify", "embed", "inspect"]),
+    st.sampled_from([None, "classify", "embed", "inspect", "teach"]),
 )
 def test_no_json_at_all_makes_the_parser_fail_otherwise(body: dict[str, object], content_type: str, asks: Any) -> None:
     try:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from contract.problems import BadRequest
-from contract.weights import FLOATS, are_finite, number_of, tensors_of
+from contract.weights import FLOATS, are_finite, number_of, read_tensors, tensors_of, write_tensors
 
 FORMS = {"F64": "<d", "F32": "<f", "F16": "<e"}
 
@@ -62,3 +62,13 @@ def test_tensors_are_where_the_header_says() -> None:
     assert (found["b"].shape, found["none"].first, found["none"].end) == ((2,), len(content), len(content))
     with pytest.raises(BadRequest, match=r"one has .* bytes and should have"):
         tensors_of({"one": len(content) + 1}, "one", "index", lambda n, first, size: files[n][first : first + size])
+
+
+def test_what_is_written_is_read_with_its_metadata_and_is_the_same_every_time() -> None:
+    numbers = {"w": ([2, 1], packed("F32", 1.5) + packed("F32", 2.5)), "b": ([], packed("F32", 3.5))}
+    content = write_tensors(numbers, {"of": "é", "and": "more"})
+    found, metadata = read_tensors("it", len(content), lambda n, first, size: content[first : first + size])
+    assert metadata == {"of": "é", "and": "more"} and [*found] == ["w", "b"]
+    assert [each.shape for each in found.values()] == [(2, 1), ()]
+    assert [content[each.first : each.end] for each in found.values()] == [each for _, each in numbers.values()]
+    assert found["w"].first % 8 == 0 and content == write_tensors(numbers, {"of": "é", "and": "more"})

@@ -6,6 +6,7 @@ The container behind it reads each request with the contract, so it answers what
 import io
 import json
 import math
+import struct
 from collections.abc import Callable
 from hashlib import sha256
 from typing import Any
@@ -20,6 +21,16 @@ from contract.perceptual_hash import COLOURS, encode
 from contract.problems import ProblemError, UnprocessableImage
 from contract.questions import Question
 from contract.requests import ClassifyRequest, DescribeRequest, EmbedRequest, InspectRequest, Request, parse_request
+from contract.teaching import (
+    NUMBER_BYTES,
+    HeadFile,
+    Lesson,
+    TeachRequest,
+    Worth,
+    embedding_text,
+    head_digest,
+    question_digest,
+)
 from lambdas.aws.clients import connect
 
 JPEG_START = b"\xff\xd8\xff"
@@ -83,12 +94,14 @@ class SageMaker:
         return error_response(*self.failure) if self.failure else None
 
 
-def infer(request: ClassifyRequest | EmbedRequest | InspectRequest) -> Any:
+def infer(request: ClassifyRequest | EmbedRequest | InspectRequest | TeachRequest) -> Any:
     """Scores that depend on every byte of the image and the prompts, and on nothing else."""
     if isinstance(request, ClassifyRequest):
         questions = request.parameters.questions.items()
         answers = [_or_problem(image) or {name: _scores(image, q) for name, q in questions} for image in request.images]
         return render_classify(request, answers)
+    if isinstance(request, TeachRequest):
+        return _lesson(request).model_dump()
     if isinstance(request, InspectRequest):
         return arrange([_or_problem(image) or _inspection(image) for image in request.images], listed=True)
     vectors = [_or_problem(image) or _vector(image) for image in request.images]
@@ -122,6 +135,28 @@ def _inspection(image: Any) -> Inspection:
         width=8,
         height=8,
         perceptual_hash=encode(int.from_bytes(digest.digest()[:8], "big"), digest.digest() * (COLOURS // 32)),
+        embedding=embedding_text(struct.pack("<4f", *_vector(image))),
+    )
+
+
+def _lesson(request: TeachRequest) -> Lesson:
+    """Something is learnt from every image, and nothing is doubted."""
+    question, labels = question_digest(request.question), len(request.question.candidate_labels)
+    numbers = len(request.embeddings[0]) // NUMBER_BYTES
+    seen = sha256(b"".join(request.embeddings) + str(request.labels).encode()).digest()[:1]
+    tensors = {"weights": bytes(NUMBER_BYTES * labels * numbers), "biases": (seen + bytes(3)) * labels}
+    head = HeadFile("tiny@1", question, labels, numbers, tensors).write()
+    return Lesson(
+        head=embedding_text(head),
+        sha256=head_digest(head),
+        model_version="tiny@1",
+        question=question,
+        images=[request.labels.count(label) for label in range(labels)],
+        before=Worth(accuracy=0.5, calibration_error=0.25),
+        after=Worth(accuracy=0.75, calibration_error=0.125),
+        gain=0.25,
+        doubts=[0.0] * len(request.labels),
+        answers=[*request.labels],
     )
 
 
