@@ -272,6 +272,9 @@ class Parameters(Question):
     task: TaskOrTasks = Field(
         default=None, description="A saved task by its name, or a list of them, instead of candidate_labels"
     )
+    taught: bool = Field(
+        default=True, description="Answer a saved task by what annotated images have taught it; else by its words alone"
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -301,6 +304,8 @@ class Parameters(Question):
             raise ValueError(f"{' and '.join(given)} are given together: give one of them")
         if not given:
             raise ValueError('candidate_labels is missing: give at least two, such as ["cat", "dog"]')
+        if "taught" in self.model_fields_set and not self.task:
+            raise ValueError("taught is given without task: only a saved task is taught, leave it out")
         if self.tasks and self.thresholds:
             raise ValueError("thresholds name the labels of one question: give them inside each of the tasks")
         check_prompts(self.questions.values())
@@ -324,7 +329,7 @@ class Parameters(Question):
 
         Raises BadRequest if together they are more than one request may ask.
         """
-        beside = self.model_dump(exclude_unset=True, exclude={"task"})
+        beside = self.model_dump(exclude_unset=True, exclude={"task", "taught"})
         questions = {name: {**saved[name], **beside} for name in self.task_names}
         if isinstance(self.task, str):
             return validate(Parameters, questions[self.task])
@@ -332,7 +337,7 @@ class Parameters(Question):
 
 
 class Task(Question):
-    """The body of PUT /tasks/{task}, and what GET answers: a question, and a description for people."""
+    """The body of PUT /tasks/{task}, and its answer: a question, and a description for people."""
 
     description: Annotated[str, StringConstraints(max_length=MAX_TEXT_CHARS)] = Field(
         default="", description="What it is for, in words for people"
@@ -349,6 +354,12 @@ class Task(Question):
             "thresholds": {"fog": 0.8},
         }
     }
+
+    @model_validator(mode="before")
+    @classmethod
+    def _as_it_was_answered(cls, data: Any) -> Any:
+        """What GET tells of its teaching can't be set, and may be put back with the rest."""
+        return {name: value for name, value in data.items() if name != "taught"} if isinstance(data, dict) else data
 
     @model_validator(mode="after")
     def _fits_a_request(self) -> Self:

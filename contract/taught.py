@@ -7,7 +7,8 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from contract.questions import task_key, task_name
+from contract.invocation import HEAD_DIGITS
+from contract.questions import Task, task_key, task_name
 from contract.teaching import Sha256, Worth
 from contract.validation import Stored, Strict
 
@@ -20,14 +21,13 @@ TAUGHT_PREFIX = "taught/"
 
 KEPT_HEADS = 20
 """Of one task: so many of the newest can be brought back."""
+IMAGE_EXPIRES_IN_S = 900
 SHOWN_DOUBTFUL = 20
 SHOWN_LABELS = 5
 """In a sentence."""
 
 WORDS = "words"
 """Stands in a version for a task that was answered by its words alone."""
-VERSION_DIGITS = 12
-"""Of a sha256 or an etag, in a version."""
 
 _NOT_IN_A_FOLDER = re.compile(r"[^A-Za-z0-9@._-]")
 _READABLE_CHARS = 100
@@ -87,14 +87,14 @@ class Learnt(Stored):
 class Teaching(Stored):
     """A task's document under `taught/`. `head` is the one that answers; `heads` are the newest first.
 
-    `busy_until_epoch_s`: until then a worker is at it, and no other begins. `asked` counts POST /tasks/{task}/teach, and
-    `answered` is the last of them that was looked at. `erased` counts erased images: what was read before one must not
-    be kept. `digest` is of all that was looked at. `restored`: an earlier head was brought back, and stays until the
-    annotations change.
+    `busy_until_epoch_s`: until then a worker is at it, and no other begins. `asked` counts POST /tasks/{task}/teach,
+    and `answered` is the last of them that was looked at. `erased` counts erased images: what was read before one must
+    not be kept. `digest` is of all that was looked at. `restored`: an earlier head was brought back, and stays until
+    the annotations change.
     """
 
     head: Sha256 | None = None
-    heads: list[Head] = []
+    heads: list[Head] = Field(default=[])
     learnt: Learnt | None = None
     paused: bool = False
     restored: bool = False
@@ -119,12 +119,16 @@ class Taught(Stored):
     heads: list[Head] = Field(description="The newest that were made, which can be brought back")
 
 
+class TaskView(Task):
+    """A saved task, and what it has learnt."""
+
+    taught: Taught | None = Field(default=None, description="null while no annotation has one of its labels")
+
+
 class TeachTaskBody(Strict):
     """The body of POST /tasks/{task}/teach."""
 
-    head: Sha256 | None = Field(
-        default=None, description="Bring back this earlier head, until the annotations change"
-    )
+    head: Sha256 | None = Field(default=None, description="Bring back this earlier head, until the annotations change")
 
     EXAMPLES: ClassVar = {"now: Look at the annotations now": {}}
 
@@ -195,11 +199,11 @@ def embedding_key(model_version: str, image: str) -> str:
 def version_folder(model_version: str) -> str:
     """A version of the model as one segment of a key: names of a hub have slashes."""
     readable = _NOT_IN_A_FOLDER.sub("_", model_version)[:_READABLE_CHARS]
-    return f"{readable}-{hashlib.sha256(model_version.encode()).hexdigest()[:VERSION_DIGITS]}"
+    return f"{readable}-{hashlib.sha256(model_version.encode()).hexdigest()[:HEAD_DIGITS]}"
 
 
 def task_versions(used: Iterable[tuple[str, str | None, str]]) -> str:
     """The x-task-version header, of (task, sha256 of the head that answered or None, etag of its words)."""
     return ", ".join(
-        f"{task}={head[:VERSION_DIGITS] if head else f'{WORDS}-{etag[:VERSION_DIGITS]}'}" for task, head, etag in used
+        f"{task}={head[:HEAD_DIGITS] if head else f'{WORDS}-{etag[:HEAD_DIGITS]}'}" for task, head, etag in used
     )

@@ -18,10 +18,11 @@ from contract.layouts.find import Layout
 from contract.layouts.said import Findings
 from contract.limits import MAX_IMAGES
 from contract.problems import BadRequest, Problem, ProblemError
-from contract.steps import ImportAnswer, ImportEvent
+from contract.steps import ImportAnswer, ImportEvent, TeachEvent
 from lambdas.aws.clients import connect_worker
 from lambdas.aws.endpoint import Endpoint
 from lambdas.aws.executions import STEP_MS, cause_of
+from lambdas.aws.functions import Function
 from lambdas.aws.inference import Inspect, attributes_within, inspect, invocation_chunks
 from lambdas.aws.s3 import Document, Store
 from lambdas.importer.source import Row, find_layout, rows
@@ -123,5 +124,9 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         importing = importer.give_up(asked.id, f"the import could not go on: {cause}")
     else:
         importing = importer.work(asked.id, context.get_remaining_time_in_millis)
+    if importing.state != "running" and not Function(settings.teach_function_arn, connect_worker).begin(
+        TeachEvent().model_dump()
+    ):
+        logger.warning("tasks are taught when something changes next: Lambda does not answer")
     logger.info(importing.state, import_id=importing.id, records=importing.records, problems=importing.problems)
     return ImportAnswer(id=importing.id, state=importing.state).model_dump()

@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from itertools import islice
 
@@ -74,10 +74,11 @@ class AnnotationStore:
 
         def keep_embedding(image: bytes) -> None:
             if not isinstance(look := looks[image], ProblemError):
-                self._embeddings.keep_look(look)
+                self._embeddings.keep(look)
 
-        # before the records: none may be without its image, and what reads a record at once finds a vector
-        list(concurrently(lambda keep: keep(), [partial(keep, image) for image in good for keep in (keep_image, keep_embedding)]))
+        # before the records: none may be without its image, and who reads one at once finds the vector
+        kept = [partial(work, image) for image in good for work in (keep_image, keep_embedding)]
+        list(concurrently(lambda work: work(), kept))
         return list(concurrently(keep, pairs))
 
     def _keep(self, body: AnnotationBody, dataset: str, look: Inspection, source: str) -> StoredAnnotation:
@@ -162,7 +163,8 @@ class AnnotationStore:
         ]
 
     def said_of(self, image: str) -> list[Annotation]:
-        """All that is said of an image in any dataset."""
+        """All that is said of an image in any dataset. Raises BadRequest for what is no sha256."""
+        image_key(image)
         datasets = self._store.folders(ANNOTATIONS_PREFIX)
         keys = [key for dataset in datasets for key in self._store.keys(keys_of_image(dataset, image))]
         return self._store.find_all(Annotation, keys)
@@ -175,8 +177,9 @@ class AnnotationStore:
         key = image_key(image)
         datasets = self._store.folders(ANNOTATIONS_PREFIX)
         records = sum(self._store.erase(keys_of_image(dataset, image)) for dataset in datasets)
-        self._embeddings.erase(image)
-        if not self._store.erase(key) and not records:
+        present = self._store.erase(key)
+        self._embeddings.erase(image)  # last: who makes one looks afterwards whether its image is still there
+        if not present and not records:
             raise NotFound(f"no image {image} and nothing that is said of it: image is the sha256 of its file")
         return Erased(image=image, annotations=records)
 

@@ -1,6 +1,8 @@
 """Images' vectors in the data bucket, by the version of the model that made them."""
 
 from contract.taught import EMBEDDINGS_PREFIX, embedding_key
+from contract.teaching import embedding_bytes
+from lambdas.aws.inference import Look
 from lambdas.aws.s3 import Store
 
 
@@ -10,9 +12,11 @@ class EmbeddingStore:
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    def keep(self, model_version: str, image: str, numbers: bytes) -> None:
-        """Store the vector of an image, given by its sha256, as little-endian fp32."""
-        self._store.keep(embedding_key(model_version, image), numbers, "application/octet-stream")
+    def keep(self, look: Look) -> bytes:
+        """Store the vector that an inspection has answered, as little-endian fp32, and return it."""
+        numbers = embedding_bytes(look["embedding"], "embedding")
+        self._store.keep(embedding_key(look["model_version"], look["sha256"]), numbers, "application/octet-stream")
+        return numbers
 
     def read(self, model_version: str, image: str) -> bytes | None:
         """The vector of an image by this version of the model, or None where there is none."""

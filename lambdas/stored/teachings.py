@@ -6,7 +6,7 @@ that it has read, and does so again if another one was faster.
 
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 
 from contract.annotations import IMAGE_DIGITS
@@ -36,6 +36,7 @@ what has failed, and several times what a lesson takes.
 ATTEMPTS = 30
 PAUSE_S = 0.02
 RETRY_AFTER_S = 2
+_NEW = Teaching()
 
 
 class Teachings:
@@ -74,7 +75,7 @@ class Teachings:
         return now.model_copy(update={"busy_until_epoch_s": until, **also})
 
     def update(
-        self, task: str, change: Callable[[Teaching], Teaching], *, absent: Teaching | None = Teaching()
+        self, task: str, change: Callable[[Teaching], Teaching], *, absent: Teaching | None = _NEW
     ) -> Teaching | None:
         """What `change` makes of a task's present state, which is `absent` where there is none; if that is None, there
         is nothing to change. Raises what `change` raises.
@@ -128,6 +129,12 @@ class Teachings:
         self._store.write(head_images_key(task, head.sha256), images)
         self._store.put(head_key(task, head.sha256), content, "application/octet-stream")
 
+    def forget_unlisted(self, task: str, sha256s: Sequence[str]) -> None:
+        """Remove those of these heads that the task's document does not list."""
+        listed = {head.sha256 for head in (self.find(task) or _NEW).heads} if sha256s else set()
+        for sha256 in {*sha256s} - listed:
+            self.forget_head(task, sha256)
+
     def forget_head(self, task: str, sha256: str) -> None:
         """Remove a head's file with every trace of it."""
         for key in (head_key(task, sha256), head_images_key(task, sha256)):
@@ -138,8 +145,9 @@ class Teachings:
         self._store.erase(taught_key(task))
         self._store.erase(heads_prefix(task))
 
-    def forget_image(self, image: str) -> None:
-        """Remove every head that was made of an image, given by its sha256, and what is told of it.
+    def forget_image(self, image: str) -> list[str]:
+        """Remove every head that was made of an image, given by its sha256, and what is told of it; the names of the
+        tasks that have lost one.
 
         A worker that has read it before sees in the end that an image was erased, and keeps nothing; or it was faster,
         and what it has kept is found here.
@@ -153,11 +161,14 @@ class Teachings:
 
         for task in map(task_of_taught, self._store.keys(TAUGHT_PREFIX)):
             self.update(task, erased, absent=None)
+        losers = []
         for task in self._store.folders(HEADS_PREFIX):
             if heads := self._heads_of_image(task, image):
                 self.update(task, partial(_without, heads), absent=None)
                 for sha256 in heads:
                     self.forget_head(task, sha256)
+                losers.append(task)
+        return losers
 
     def _heads_of_image(self, task: str, image: str) -> set[str]:
         keys = [key for key in self._store.keys(heads_prefix(task)) if key.endswith(".json")]
