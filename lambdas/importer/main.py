@@ -37,10 +37,11 @@ logger = Logger(service="wordsight-importer", serialize_stacktrace=False)
 
 @dataclass(frozen=True)
 class Importer:
-    """What imports need: the data bucket, and who looks at images."""
+    """What imports need: the data bucket, who looks at images, and who begins to teach tasks when an import has ended."""
 
     store: Store
     inspect: Inspect
+    teach: Callable[[], object]
 
     def work(self, id: str, left_ms: Callable[[], int]) -> AnnotationImport:
         """Go on with an import until it ended or time is short, and tell how far it is.
@@ -50,11 +51,15 @@ class Importer:
         document = self._load(id)
         while document.value.state == "running" and left_ms() > STEP_MS:
             document = self._step(document)
+        if document.value.state != "running":
+            self.teach()
         return document.value
 
     def give_up(self, id: str, reason: str) -> AnnotationImport:
         """Write down why an import can't go on."""
-        return self._write(self._load(id), state="failed", reason=reason).value
+        failed = self._write(self._load(id), state="failed", reason=reason).value
+        self.teach()  # what was kept before is there
+        return failed
 
     def _step(self, document: ImportDocument) -> ImportDocument:
         importing = document.value
@@ -118,15 +123,12 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     importer = Importer(
         Store(settings.data_bucket, connect_worker),
         lambda images: inspect(images, endpoint, attributes_within("import")),
+        lambda: Function(settings.teach_function_arn, connect_worker).begin(TeachEvent().model_dump()),
     )
     if asked.failure:
         cause = cause_of(asked.failure.model_dump(by_alias=True))
         importing = importer.give_up(asked.id, f"the import could not go on: {cause}")
     else:
         importing = importer.work(asked.id, context.get_remaining_time_in_millis)
-    if importing.state != "running" and not Function(settings.teach_function_arn, connect_worker).begin(
-        TeachEvent().model_dump()
-    ):
-        logger.warning("tasks are taught when something changes next: Lambda does not answer")
     logger.info(importing.state, import_id=importing.id, records=importing.records, problems=importing.problems)
     return ImportAnswer(id=importing.id, state=importing.state).model_dump()

@@ -66,7 +66,7 @@ def promotion_machine(stack: Construct, config: StageConfig, data: DataStack, te
 
     live = sfn.Succeed(scope, "Live")
     # Whether they can be taught or not, the version is live; what they lack is made up for with the next change.
-    teach = call(scope, "Teach", teacher, {}, sfn.JsonPath.DISCARD, caught=live, retries_of_any_failure=TEACH_RETRIES)
+    teach = call(scope, "Teach", teacher, {}, "$.taught", caught=live, retries_of_any_failure=TEACH_RETRIES)
     teach.next(live)
     failed = sfn.Fail(scope, "NotLive", error="Wordsight.NotPromoted", cause_path="$.outcome.reason")
     # A step that could not be taken: the promotion's document has to say so.

@@ -30,24 +30,31 @@ def test_who_classifies_may_ask_one_endpoint_and_read_uploads_and_tasks_and_noth
     assert granted(dev.api, "Classify") == {
         "sagemaker:InvokeEndpoint": {ENDPOINT},
         "sagemaker:DescribeEndpoint": {ENDPOINT},
-        "s3:GetObject": {f"{DATA}/uploads/*", f"{DATA}/tasks/*"},
+        "s3:GetObject": {f"{DATA}/{name}/*" for name in ("uploads", "tasks", "taught", "heads")},
         "s3:ListBucket": {DATA},
     }
 
 
-def test_who_annotates_may_keep_what_users_give_and_start_imports_and_nothing_else(dev: Assembly) -> None:
+def test_who_annotates_may_keep_what_users_give_and_start_imports_and_lessons_and_nothing_else(dev: Assembly) -> None:
     kept = {f"{DATA}/{name}/*" for name in ("tasks", "idempotency", "annotations")}
+    changed = kept | {f"{DATA}/{name}/*" for name in ("uploads", "imports", "images", "taught")}
+    erased = {f"{DATA}/{name}/*" for name in ("annotations", "images", "embeddings", "heads", "taught")}
     (machine,) = (id for id in dev.api.of_type("AWS::StepFunctions::StateMachine") if id.startswith("Imports"))
     assert granted(dev.api, "Annotate") == {
-        "s3:GetObject": kept | {f"{DATA}/uploads/*", f"{DATA}/imports/*"},
-        "s3:PutObject": kept | {f"{DATA}/uploads/*", f"{DATA}/imports/*", f"{DATA}/images/*"},
+        "s3:GetObject": changed | {f"{DATA}/heads/*"},
+        "s3:PutObject": changed | {f"{DATA}/embeddings/*"},
         "s3:DeleteObject": kept,
-        "s3:DeleteObjectVersion": {f"{DATA}/annotations/*", f"{DATA}/images/*"},
+        "s3:DeleteObjectVersion": erased,
         "s3:ListBucket": {DATA},
         "s3:ListBucketVersions": {DATA},
         "sagemaker:InvokeEndpoint": {ENDPOINT},
         "states:StartExecution": {f"${{{machine}}}"},
+        "lambda:InvokeFunction": {TEACHER},
     }
+
+
+TEACHER = "${WordsightTraining-dev.PublishOutputFnGetAttTeachFunction}"
+"""The function that teaches, as the other stacks of dev refer to it."""
 
 
 def test_the_endpoint_it_may_call_is_the_one_it_calls(dev: Assembly) -> None:
