@@ -113,8 +113,8 @@ class Taught(Stored):
         description="live: a head answers; words: none is good enough yet; paused: DELETE has brought back the words"
     )
     teaching: bool = Field(description="Whether annotations are being looked at")
-    progress: Progress | None
-    head: Sha256 | None = Field(description="The head that answers")
+    progress: Progress | None = Field(description="How far that is, if images are looked at anew; else null")
+    head: Sha256 | None = Field(description="The head that answers; null for the words")
     learnt: Learnt | None = Field(description="What came of the annotations that were looked at last")
     heads: list[Head] = Field(description="The newest that were made, which can be brought back")
 

@@ -37,7 +37,7 @@ logger = Logger(service="wordsight-importer", serialize_stacktrace=False)
 
 @dataclass(frozen=True)
 class Importer:
-    """What imports need: the data bucket, who looks at images, and who begins to teach tasks when an import has ended."""
+    """What imports need: the data bucket, who looks at images, and who lets tasks be taught when one has ended."""
 
     store: Store
     inspect: Inspect

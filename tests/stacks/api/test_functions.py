@@ -94,7 +94,7 @@ def test_each_step_gives_up_before_the_one_that_waits_for_it(dev: Assembly) -> N
 def test_a_worker_outlasts_a_service_that_never_answers(dev: Assembly) -> None:
     functions = [each["Properties"] for _, each in dev.resources if each["Type"] == "AWS::Lambda::Function"]
     named = {each["Handler"].split(".")[1]: each for each in functions if each["Handler"].startswith("lambdas.")}
-    for worker in ("importer", "batch", "snapshot", "gate", "rollout"):
+    for worker in ("importer", "batch", "teach", "snapshot", "gate", "rollout"):
         assert named[worker]["Timeout"] > longest_call_s(WORKER_MAX_ATTEMPTS, WORKER_READ_TIMEOUT_S), worker
 
 
