@@ -355,12 +355,6 @@ class Task(Question):
         }
     }
 
-    @model_validator(mode="before")
-    @classmethod
-    def _as_it_was_answered(cls, data: Any) -> Any:
-        """What GET tells of its teaching can't be set, and may be put back with the rest."""
-        return {name: value for name, value in data.items() if name != "taught"} if isinstance(data, dict) else data
-
     @model_validator(mode="after")
     def _fits_a_request(self) -> Self:
         check_prompts([self])
@@ -368,7 +362,7 @@ class Task(Question):
 
     def document(self) -> dict[str, Any]:
         """What is stored and answered, JSON-ready. Raises PayloadTooLarge beyond MAX_TASK_BYTES."""
-        members = self.model_dump(exclude_unset=True)
+        members = self.model_dump(exclude_unset=True, exclude={"taught"})
         if (size := len(json.dumps(members))) > MAX_TASK_BYTES:
             raise PayloadTooLarge(f"the task is {size:,} bytes, at most {MAX_TASK_BYTES:,} are kept: use fewer labels")
         return members

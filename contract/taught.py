@@ -120,9 +120,9 @@ class Taught(Stored):
 
 
 class TaskView(Task):
-    """A saved task, and what it has learnt."""
+    """A saved task, and what it has learnt: GET tells it, and it may be put back with the rest, but it can't be set."""
 
-    taught: Taught | None = Field(default=None, description="null while no annotation has one of its labels")
+    taught: Taught | None = Field(default=None, description="null until annotations were looked at")
 
 
 class TeachTaskBody(Strict):

@@ -46,6 +46,7 @@ from contract.steps import TeachEvent
 from contract.taught import (
     IMAGE_EXPIRES_IN_S,
     AnnotatedImage,
+    TaskView,
     Teaching,
     TeachTaskBody,
     taught_key,
@@ -110,7 +111,7 @@ def add_task_routes(app: Resolver, store: Store, teacher: Function) -> None:
 
     @app.on(PUT_TASK)
     def _put(task: str) -> Response[str]:
-        key, members = task_key(task), app.json_body(Task).document()
+        key, members = task_key(task), app.json_body(TaskView).document()
         seen = check_conditions(app.current_event.headers, store.read(key))
         stored = store.write(key, members, etag=seen.etag if seen else None, absent=seen is None)
         _begin(teacher, TeachEvent(tasks=[task]))

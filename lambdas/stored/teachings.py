@@ -101,7 +101,8 @@ class Teachings:
         """Let a task's annotations be looked at again, and its heads answer."""
 
         def change(now: Teaching) -> Teaching:
-            return now.model_copy(update={"paused": False, "restored": False, "asked": now.asked + 1})
+            anew = {"paused": False, "restored": False, "digest": ""}
+            return now.model_copy(update={**anew, "asked": now.asked + 1})
 
         return self.update(task, change) or Teaching()
 
@@ -159,16 +160,18 @@ class Teachings:
             )
             return now.model_copy(update={"erased": now.erased + 1, "learnt": learnt})
 
-        for task in map(task_of_taught, self._store.keys(TAUGHT_PREFIX)):
+        def forget(task: str) -> str | None:
             self.update(task, erased, absent=None)
-        losers = []
-        for task in self._store.folders(HEADS_PREFIX):
-            if heads := self._heads_of_image(task, image):
-                self.update(task, partial(_without, heads), absent=None)
-                for sha256 in heads:
-                    self.forget_head(task, sha256)
-                losers.append(task)
-        return losers
+            if not (heads := self._heads_of_image(task, image)):
+                return None
+            self.update(task, partial(_without, heads), absent=None)
+            for sha256 in heads:
+                self.forget_head(task, sha256)
+            return task
+
+        taught = map(task_of_taught, self._store.keys(TAUGHT_PREFIX))
+        tasks = sorted({*taught, *self._store.folders(HEADS_PREFIX)})
+        return [task for task in concurrently(forget, tasks) if task]
 
     def _heads_of_image(self, task: str, image: str) -> set[str]:
         keys = [key for key in self._store.keys(heads_prefix(task)) if key.endswith(".json")]

@@ -137,14 +137,17 @@ class Pupil:
             if now.erased != began.erased:
                 raise ErasedMeanwhile
             heads = [head, *(each for each in now.heads if each.sha256 != head.sha256)] if head else now.heads
-            unlisted.extend(each.sha256 for each in heads[KEPT_HEADS:])
+            decided = now.paused or now.restored  # meanwhile, by a person
+            answers = now.head if decided else head and head.sha256
+            kept = [each for place, each in enumerate(heads) if place < KEPT_HEADS or each.sha256 == answers]
+            unlisted.extend({each.sha256 for each in heads} - {each.sha256 for each in kept})
             return now.model_copy(
                 update={
-                    "head": head.sha256 if head and not now.paused else None,
-                    "heads": heads[:KEPT_HEADS],
+                    "head": answers,
+                    "heads": kept,
                     "learnt": learnt,
                     "answered": looked.asked,
-                    "digest": "" if now.paused else looked.digest,
+                    "digest": "" if decided else looked.digest,
                 }
             )
 

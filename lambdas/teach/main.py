@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, TypeVar
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from contract.problems import ServiceUnavailable
+from contract.problems import ProblemError, ServiceUnavailable
 from contract.questions import TASKS_PREFIX, task_key, task_name
 from contract.steps import TeachEvent
 from contract.taught import Progress
@@ -70,9 +70,19 @@ class Teacher:
         self._pause = pause
 
     def teach(self, event: TeachEvent, left_ms: Callable[[], int]) -> None:
-        """Teach the tasks that are meant. Raises ServiceUnavailable if there is more to do than there is time for."""
+        """Teach the tasks that are meant, each of them whatever becomes of the others.
+
+        Raises the first problem, such as ServiceUnavailable if there is more to do than there is time for.
+        """
+        problems: list[ProblemError] = []
         for number, task in enumerate(self._meant(event)):
-            self._teach(task, 0 if number else DEBOUNCE_S, left_ms)
+            try:
+                self._teach(task, 0 if number else DEBOUNCE_S, left_ms)
+            except ProblemError as problem:
+                logger.warning(problem.detail, status=problem.status)
+                problems.append(problem)
+        if problems:
+            raise problems[0]
 
     def _meant(self, event: TeachEvent) -> list[str]:
         if event.tasks and not event.labels:
@@ -94,7 +104,7 @@ class Teacher:
                 seen = None
             finally:
                 self._teachings.release(task)
-            if self._see(task) == seen:
+            if (sees := self._see(task)) is None or sees == seen:
                 return
 
     def _teach_once(self, task: str, left_ms: Callable[[], int]) -> Seen | None:

@@ -1,9 +1,10 @@
 import pytest
 
 from contract.problems import BadRequest
-from contract.questions import Parameters, Task
+from contract.questions import Parameters
 from contract.taught import (
     Progress,
+    TaskView,
     Teaching,
     embedding_key,
     head_images_key,
@@ -77,5 +78,7 @@ def test_only_a_saved_task_can_be_asked_by_its_words_alone() -> None:
 
 
 def test_a_task_is_put_back_with_what_was_told_of_its_teaching_which_is_not_kept() -> None:
-    task = validate(Task, {"candidate_labels": "a, b", "taught": {"state": "live"}})
+    taught = taught_of(Teaching(head=HEAD), 0)
+    assert taught is not None
+    task = validate(TaskView, {"candidate_labels": "a, b", "taught": taught.model_dump()})
     assert task.document().keys() == {"candidate_labels"}

@@ -1,6 +1,7 @@
 """The routes by which tasks are taught, and what other routes have to do with it."""
 
 from contract.taught import KEPT_HEADS
+from tests.lambdas.classify.test_openapi import conforms
 from tests.lambdas.teach.conftest import Stage, digest
 
 
@@ -12,6 +13,14 @@ def test_the_etag_of_a_task_does_not_change_when_it_learns(stage: Stage) -> None
     edited = stage.ask("PUT", "/tasks/pet", {**stage.ask("GET", "/tasks/pet").json, "top_k": 1}, **{"if-match": seen})
     assert edited.status == 200 and "taught" not in edited.json
     assert stage.taught()["state"] == "live"
+
+
+def test_what_is_told_of_it_is_what_the_api_describes(stage: Stage) -> None:
+    stage.sagemaker.learns.doubts = (0.9,)
+    stage.pets()
+    assert conforms(stage.ask("GET", "/tasks/pet").json, "TaskView")
+    assert conforms(stage.ask("POST", "/tasks/pet/teach").json, "Taught")
+    assert conforms(stage.ask("DELETE", "/tasks/pet/teach").json, "Taught")
 
 
 def test_whoever_changes_what_is_said_lets_those_tasks_be_taught_that_it_concerns(stage: Stage) -> None:
@@ -98,16 +107,13 @@ def test_a_task_whose_labels_are_scored_on_their_own_is_not_taught_and_says_so(s
 
 
 def test_a_deleted_task_leaves_nothing_of_what_it_has_learnt(stage: Stage) -> None:
-    stage.bucket.Versioning().enable()
     stage.pets()
     assert stage.ask("DELETE", "/tasks/pet").status == 204
-    left = {version.object_key.partition("/")[0] for version in stage.bucket.object_versions.all()}
+    left = {key.partition("/")[0] for key in stage.objects.versions}
     assert not left & {"taught", "heads"}
-    stage.bucket.object_versions.delete()
 
 
 def test_an_erased_image_leaves_no_vector_and_no_head_that_was_made_of_it(stage: Stage) -> None:
-    stage.bucket.Versioning().enable()
     stage.pets()
     without = stage.taught()["head"]
     stage.say(9, "cat"), stage.teach()
@@ -115,11 +121,9 @@ def test_an_erased_image_leaves_no_vector_and_no_head_that_was_made_of_it(stage:
     assert stage.ask("DELETE", "/annotations", query=f"image={digest(9)}").json["annotations"] == 1
     assert stage.taught()["head"] is None, "the words answer until it is taught anew"
     assert [head["sha256"] for head in stage.taught()["heads"]] == [without]
-    versions = [version.object_key for version in stage.bucket.object_versions.all()]
-    assert not any(digest(9) in key or with_it in key for key in versions)
+    assert not any(digest(9) in key or with_it in key for key in stage.objects.versions)
     stage.teach()
     assert stage.taught()["head"] == without and stage.taught()["learnt"]["images"] == {"cat": 2, "dog": 2}
-    stage.bucket.object_versions.delete()
 
 
 def test_an_image_whose_annotation_was_deleted_before_is_erased_from_heads_all_the_same(stage: Stage) -> None:

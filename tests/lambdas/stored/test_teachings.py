@@ -1,5 +1,4 @@
 import threading
-from typing import Any
 
 import pytest
 
@@ -9,15 +8,20 @@ from contract.taught import Head, HeadImages, Teaching, head_key, taught_key
 from contract.teaching import Worth
 from lambdas.aws.s3 import Store
 from lambdas.stored.teachings import ATTEMPTS, LEASE_S, Teachings
-from tests.lambdas.annotate.test_tasks import OneAtATime
+from tests.lambdas.object_store import ObjectStore
 
 ONE, TWO = "1" * 64, "2" * 64
 IMAGE, OTHER = "a" * 64, "b" * 64
 
 
 @pytest.fixture
-def store(bucket: Any) -> Store:
-    return Store(bucket.name, lambda service: bucket.meta.client)
+def objects() -> ObjectStore:
+    return ObjectStore()
+
+
+@pytest.fixture
+def store(objects: ObjectStore) -> Store:
+    return Store("data", lambda service: objects)
 
 
 @pytest.fixture
@@ -57,26 +61,22 @@ def test_what_is_gone_is_not_made_again_by_who_lets_go(teachings: Teachings) -> 
     assert teachings.find("pet") is None
 
 
-def test_twenty_writers_at_once_lose_nothing(bucket: Any) -> None:
-    s3 = OneAtATime()
-    threads = [
-        threading.Thread(target=Teachings(Store(bucket.name, lambda _: s3)).ask, args=["pet"]) for _ in range(20)
-    ]
+def test_twenty_writers_at_once_lose_nothing(teachings: Teachings) -> None:
+    threads = [threading.Thread(target=teachings.ask, args=["pet"]) for _ in range(20)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert Teachings(Store(bucket.name, lambda _: s3)).find("pet") == Teaching(asked=20)
+    assert teachings.find("pet") == Teaching(asked=20)
 
 
-def test_a_document_that_never_rests_is_given_up(bucket: Any, store: Store) -> None:
-    teachings = Teachings(store)
+def test_a_document_that_never_rests_is_given_up(teachings: Teachings, objects: ObjectStore) -> None:
     asked = 0
 
     def raced(now: Teaching) -> Teaching:
         nonlocal asked
         asked += 1
-        bucket.put_object(Key=taught_key("pet"), Body=Teaching(asked=asked).model_dump_json().encode())
+        objects.put(taught_key("pet"), Teaching(asked=asked).model_dump_json().encode())
         return now.model_copy(update={"erased": 1})
 
     with pytest.raises(ServiceUnavailable, match="too many change what 'pet' has learnt"):

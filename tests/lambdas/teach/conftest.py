@@ -18,6 +18,7 @@ from lambdas.teach.main import Teacher
 from tests.lambdas.conftest import ANNOTATE_SETTINGS, CONTEXT, SETTINGS, TEACH_SETTINGS
 from tests.lambdas.control_plane import Functions
 from tests.lambdas.gateway import Answer, proxy_event
+from tests.lambdas.object_store import ObjectStore
 from tests.lambdas.sagemaker import JPEG_START, SageMaker
 
 PLENTY_MS = 900_000
@@ -36,7 +37,7 @@ def digest(number: int) -> str:
 class Stage:
     """`functions` only remembers what is to be taught, until a test lets it work by `teach`."""
 
-    bucket: Any
+    objects: ObjectStore = field(default_factory=ObjectStore)
     sagemaker: SageMaker = field(default_factory=SageMaker)
     functions: Functions = field(default_factory=Functions)
     pauses_s: list[float] = field(default_factory=list)
@@ -48,11 +49,12 @@ class Stage:
         self.teacher = Teacher(TEACH_SETTINGS, self.connect, self.pauses_s.append)
 
     def connect(self, service: str) -> Any:
-        return {"lambda": self.functions, "s3": self.bucket.meta.client}.get(service) or self.sagemaker.connect(service)
+        own: dict[str, Any] = {"lambda": self.functions, "s3": self.objects}
+        return own.get(service) or self.sagemaker.connect(service)
 
     @property
     def store(self) -> Store:
-        return Store(self.bucket.name, self.connect)
+        return Store(SETTINGS.data_bucket, self.connect)
 
     @property
     def teachings(self) -> Teachings:
@@ -93,19 +95,20 @@ class Stage:
         return answer
 
     def keys(self, prefix: str) -> list[str]:
-        return [found.key for found in self.bucket.objects.filter(Prefix=prefix)]
+        return self.objects.keys(prefix)
 
     def pets(self, each: int = 2) -> None:
         """A saved task with so many images of each label, which it was taught."""
         self.save()
         for number in range(2 * each):
             self.say(number, ("cat", "dog")[number % 2])
-        self.teach()
+        self.functions.begun.clear()
+        self.teach(tasks=["pet"])
 
 
 @pytest.fixture
-def stage(bucket: Any) -> Stage:
-    return Stage(bucket)
+def stage() -> Stage:
+    return Stage()
 
 
 def busy_for(seconds: float) -> int:

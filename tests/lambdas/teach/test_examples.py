@@ -1,9 +1,10 @@
 from contract.annotations import Annotation
+from contract.perceptual_hash import DIGITS
 from contract.questions import Question
 from lambdas.aws.s3 import Store
 from lambdas.stored.annotations import AnnotationStore
 from lambdas.teach.examples import Annotations, Said, counts, digest, examples_of, said_by, sample
-from tests.lambdas.manage.conftest import annotated
+from tests.lambdas.conftest import SETTINGS
 from tests.lambdas.teach.conftest import Stage
 
 QUESTION = Question(candidate_labels="cat, dog, owl")
@@ -19,9 +20,14 @@ def taught(*every: Said) -> list[tuple[str, int]]:
 
 def test_labels_teach_in_any_spelling_that_the_model_reads_alike() -> None:
     question = Question(candidate_labels=["CAT", "a  dog"])
-    annotation = annotated(1, label="Cat")
-    assert [each.label for each in examples_of("pet", question, [said_by(annotation)])] == [0]
-    assert said_by(Annotation(**{**annotation.model_dump(), "label": "A dog"})).label == "a dog"
+    known = {"id": "1", "dataset": "default", "image": "a" * 64, "perceptual_hash": "0" * DIGITS, "created": ""}
+    every = [Annotation(**known, source="api", label=label) for label in ("Cat", "A dog", "a dogfish")]
+    found = examples_of(
+        "pet",
+        question,
+        [said_by(Annotation(**{**each.model_dump(), "image": f"{n}" * 64})) for n, each in enumerate(every)],
+    )
+    assert [each.label for each in found] == [0, 1]
 
 
 def test_an_annotation_of_another_task_or_without_a_known_label_teaches_nothing() -> None:
@@ -66,7 +72,7 @@ def test_a_record_that_has_not_changed_is_read_once(stage: Stage) -> None:
             read.append(key)
             return super().read(key)
 
-    store = AnnotationStore(Counting(stage.bucket.name, stage.connect))
+    store = AnnotationStore(Counting(SETTINGS.data_bucket, stage.connect))
     annotations = Annotations(store)
     ids = [stage.say(number, "cat") for number in range(3)]
     assert [each.label for each in annotations.read(store.states(), lambda _: None)] == ["cat"] * 3

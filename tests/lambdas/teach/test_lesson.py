@@ -70,11 +70,11 @@ def test_labels_that_are_doubted_are_told_with_where_they_are(stage: Stage) -> N
 
 def test_the_newest_heads_are_kept_and_no_others(stage: Stage) -> None:
     stage.pets()
-    for number in range(KEPT_HEADS + 1):
-        stage.say(100 + number, "cat"), stage.teach()
+    for number in range(KEPT_HEADS):
+        stage.say(100 + number, "cat"), stage.teach(tasks=["pet"])
     kept = [head["sha256"] for head in stage.taught()["heads"]]
     assert len(kept) == KEPT_HEADS and kept[0] == stage.taught()["head"]
-    files = {key.rpartition("/")[2] for key in stage.keys("heads/")}
+    files = {key.rpartition("/")[2] for key in stage.objects.versions if key.startswith("heads/")}
     assert files == {f"{sha256}.{kind}" for sha256 in kept for kind in ("json", "safetensors")}
 
 
@@ -109,12 +109,28 @@ def test_a_task_that_is_paused_meanwhile_stays_so(stage: Stage) -> None:
     assert len(stage.taught()["heads"]) == 1
 
 
+def test_a_head_that_is_brought_back_meanwhile_stays(stage: Stage) -> None:
+    stage.pets()
+    first = stage.taught()["head"]
+    stage.say(8, "cat"), stage.teach()
+    make = stage.sagemaker.learns.lesson
+
+    def lesson(request, version):  # type: ignore[no-untyped-def]
+        assert stage.ask("POST", "/tasks/pet/teach", {"head": first}).status == 202
+        return make(request, version)
+
+    stage.sagemaker.learns.lesson = lesson  # type: ignore[method-assign]
+    stage.say(9, "dog"), stage.teach()
+    assert (stage.taught()["head"], stage.taught()["teaching"]) == (first, False)
+    assert len(stage.taught()["heads"]) == 3
+
+
 def test_an_image_that_is_not_there_any_more_is_left_out_and_counted(stage: Stage) -> None:
     stage.pets(3)
     for key in [*stage.keys("embeddings/"), f"images/{digest(0)}"]:
-        stage.bucket.Object(key).delete()
+        stage.store.delete(key)
     stage.say(9, "cat")
-    Stage(stage.bucket, stage.sagemaker, stage.functions).teach()
+    Stage(stage.objects, stage.sagemaker, stage.functions).teach()
     learnt = stage.taught()["learnt"]
     assert learnt["images"] == {"cat": 4, "dog": 3} and learnt["left_out"] == 1
 

@@ -32,7 +32,7 @@ def vectors(stage: Stage, looked: list[int]) -> Vectors:
 
 def put(stage: Stage, *numbers: int) -> list[str]:
     for number in numbers:
-        stage.bucket.put_object(Key=image_key(digest(number)), Body=image(number))
+        stage.objects.put(image_key(digest(number)), image(number))
     return [digest(number) for number in numbers]
 
 
@@ -40,7 +40,7 @@ def test_what_is_kept_is_not_made_again_nor_read_twice(stage: Stage, vectors: Ve
     stage.say(1, "cat")
     (one,) = put(stage, 1)
     first = vectors.of([one], "tiny@1", lambda _: None)
-    stage.bucket.Object(embedding_key("tiny@1", one)).delete()
+    stage.store.delete(embedding_key("tiny@1", one))
     assert vectors.of([one], "tiny@1", lambda _: None) == first and len(first[one]) == 16
     assert looked == []
 
@@ -56,7 +56,7 @@ def test_what_has_none_is_looked_at_in_small_parts_and_kept(stage: Stage, vector
 
 def test_what_can_t_be_read_is_left_out(stage: Stage, vectors: Vectors) -> None:
     (good,) = put(stage, 1)
-    stage.bucket.put_object(Key=image_key(digest(2)), Body=b"no image")
+    stage.objects.put(image_key(digest(2)), b"no image")
     assert vectors.of([good, digest(2), digest(3)], "tiny@1", lambda _: None).keys() == {good}
 
 
