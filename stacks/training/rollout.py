@@ -9,6 +9,7 @@ from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
 from contract.models import MODELS_PREFIX, PROMOTIONS_PREFIX, REGISTRY_PREFIX
+from contract.steps import TeachEvent
 from lambdas.settings import RolloutSettings
 from stacks.config import StageConfig
 from stacks.data import DataStack
@@ -66,7 +67,8 @@ def promotion_machine(stack: Construct, config: StageConfig, data: DataStack, te
 
     live = sfn.Succeed(scope, "Live")
     # Whether they can be taught or not, the version is live; what they lack is made up for with the next change.
-    teach = call(scope, "Teach", teacher, {}, "$.taught", caught=live, retries_of_any_failure=TEACH_RETRIES)
+    every = TeachEvent().model_dump()
+    teach = call(scope, "Teach", teacher, every, "$.taught", caught=live, retries_of_any_failure=TEACH_RETRIES)
     teach.next(live)
     failed = sfn.Fail(scope, "NotLive", error="Wordsight.NotPromoted", cause_path="$.outcome.reason")
     # A step that could not be taken: the promotion's document has to say so.

@@ -9,7 +9,17 @@ from lambdas.settings import (
     Variables,
 )
 from tests.contract.test_limits import longest_call_s
-from tests.stacks.conftest import ACCOUNT, ARTIFACTS, DATA, ENDPOINT, SERVING_STACK, Assembly, flat, granted
+from tests.stacks.conftest import (
+    ACCOUNT,
+    ARTIFACTS,
+    DATA,
+    ENDPOINT,
+    SERVING_STACK,
+    TEACHER,
+    Assembly,
+    flat,
+    granted,
+)
 
 
 def test_there_is_one_function_for_every_module_that_routes_name_and_no_other(dev: Assembly) -> None:
@@ -51,10 +61,6 @@ def test_who_annotates_may_keep_what_users_give_and_start_imports_and_lessons_an
         "states:StartExecution": {f"${{{machine}}}"},
         "lambda:InvokeFunction": {TEACHER},
     }
-
-
-TEACHER = "${WordsightTraining-dev.PublishOutputFnGetAttTeachFunction}"
-"""The function that teaches, as the other stacks of dev refer to it."""
 
 
 def test_the_endpoint_it_may_call_is_the_one_it_calls(dev: Assembly) -> None:

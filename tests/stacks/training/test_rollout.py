@@ -12,6 +12,7 @@ from tests.stacks.conftest import ARTIFACTS, ENDPOINT, SERVING_STACK, Assembly, 
 from tests.stacks.machines import Machine, ending, failure
 
 GIVEN = {"promotion": "20261122120000-abcdef"}
+TEACH_ALL: dict[str, list[str]] = {"tasks": [], "labels": []}
 
 
 def test_its_function_may_ask_one_endpoint_and_keep_promotions(dev: Assembly) -> None:
@@ -73,7 +74,7 @@ def test_a_promotion_is_waited_for_and_verified(dev: Assembly, monkeypatch: pyte
     machine.run(GIVEN)
     assert [each["step"] for each in sent[:-1]] == ["update", "check", "check", "check", "verify"]
     assert all(each["promotion"] == GIVEN["promotion"] for each in sent[:-1])
-    assert sent[-1] == {}, "all tasks are taught for the new version"
+    assert sent[-1] == TEACH_ALL, "all tasks are taught for the new version"
     assert machine.slept_s == [POLL_S] * 3
 
 
@@ -115,7 +116,7 @@ def test_a_version_is_live_whether_tasks_can_be_taught_for_it_or_not(
     broken = [failure("Lambda.Unknown", "it died")] * (TEACH_RETRIES + 1)
     machine, sent = walk(dev, monkeypatch, update=["verify"], verify=["live"], teach=broken)
     machine.run(GIVEN)
-    assert sent[-1] == {} and len(sent) == 2 + len(broken)
+    assert sent[-1] == TEACH_ALL and len(sent) == 2 + len(broken)
 
 
 def test_teaching_is_waited_for_as_long_as_it_goes_on(dev: Assembly, monkeypatch: pytest.MonkeyPatch) -> None:
