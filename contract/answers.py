@@ -33,10 +33,8 @@ class Embeddings(TypedDict):
     texts: list[list[float]]
 
 
-class Inspection(TypedDict):
-    """What "inspect" answers of one image. `perceptual_hash`: see `contract.perceptual_hash`. `embedding`: its unit
-    vector as `contract.teaching.embedding_text` writes it.
-    """
+class ImageFacts(TypedDict):
+    """What is to be known of an image file, whatever the model. `perceptual_hash`: see `contract.perceptual_hash`."""
 
     sha256: str
     size_bytes: int
@@ -44,6 +42,13 @@ class Inspection(TypedDict):
     width: int
     height: int
     perceptual_hash: str
+
+
+class Inspection(ImageFacts):
+    """What "inspect" answers of one image: `embedding` is its unit vector as `contract.teaching.embedding_text` writes
+    it, of the version of the model that is told beside the answer.
+    """
+
     embedding: str
 
 

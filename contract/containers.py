@@ -51,6 +51,8 @@ class ServeSettings(ContainerSettings):
     """Bodies kept in memory at a time; what would exceed that is refused with 429."""
     label_cache_rows: int = Field(50_000, alias="LABEL_CACHE_ROWS", ge=1)
     """Prompts whose embeddings are kept; 2 kB each at width 512."""
+    head_cache_bytes: int = Field(64_000_000, alias="HEAD_CACHE_BYTES", ge=1)
+    """Of the heads that are kept, which annotated images have taught; 10 labels at width 512 take 20 kB."""
 
     @model_validator(mode="after")
     def _fit_together(self) -> Self:

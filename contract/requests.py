@@ -293,6 +293,7 @@ def _from_json(body: bytes, operation: Operation | None) -> Request:
         return TeachRequest.read(data)
     classify = validate(ClassifyBody, data)
     inputs, listed = classify.inputs, isinstance(classify.inputs, list)
+    images: list[ImageSource]
     images = [*map(source_or_problem, inputs)] if isinstance(inputs, list) else [_decode(inputs)]
     return ClassifyRequest(images, classify.parameters, listed, heads.heads, heads.files())
 

@@ -2,7 +2,7 @@
 container agree here on embeddings, on heads, and on a lesson: the request that makes one and its answer.
 
 A head is a safetensors file, named by its sha256. It says how likely each label is of an image with the unit vector x:
-softmax(W x + b), and where some labels have no images, of those that have some less xᵀCx. It belongs to one version of
+softmax(W x + b), where half of (x - μ)ᵀA(x - μ) is added for labels that have no images. It belongs to one version of
 the model and to one question: asked another one, or served by another model, the words answer as if it were not there.
 """
 
@@ -32,10 +32,10 @@ from contract.weights import are_finite, read_tensors, write_tensors
 
 NUMBER_BYTES = 4
 """Of an embedding and of a head: little-endian fp32."""
-WEIGHTS, BIASES, CURVATURE, CURVED = "weights", "biases", "curvature", "curved"
-"""The tensors of a head: W [labels, numbers], b [labels], and if it has labels without images C [numbers, numbers] and
-[labels], 1 for each label with images and 0 for the others.
-"""
+LINEAR = ("weights", "biases")
+"""The tensors of a head: W [labels, numbers] and b [labels]."""
+FOR_TEXT_ONLY = ("text_only", "centre", "metric")
+"""And where labels have no images: 1 for these and 0 for the others [labels], μ [numbers] and A [numbers, numbers]."""
 
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 
@@ -48,8 +48,8 @@ _Embedding = Annotated[str, StringConstraints(max_length=_base64_chars(NUMBER_BY
 
 
 def question_digest(question: Question) -> str:
-    """sha256 of all that a question's label vectors depend on, and of nothing else: its labels in their order with
-    their sentences, and how they are compared.
+    """sha256 of what label vectors depend on: a question's labels in their order with their sentences, its templates
+    and whether each is scored on its own. What else it says, such as a threshold, makes no difference.
     """
     labels = [
         [label.label, *label.annotations] if label.annotations else label.label for label in question.candidate_labels
@@ -168,9 +168,9 @@ class Lesson(Stored):
     before: Worth = Field(description="By the words alone")
     after: Worth = Field(description="By the head")
     gain: float | None = Field(
-        description="By how much the head's log-likelihood of a label exceeds that of the words, in nats, every label "
-        "weighing the same: above 0 the head is expected to help. null where no label has two images, so that nothing "
-        "is known of it"
+        description="By how much the head's log-likelihood of a label exceeds that of the words at their best, in "
+        "nats, every label weighing the same: above 0 the head is expected to help. null where that can't be told: no "
+        "label has two images, or only one has any"
     )
     doubts: list[float] = Field(
         description="By image: how likely its label is wrong; 0 where there are too few to tell"
@@ -212,9 +212,9 @@ class HeadFile:
             "the head", len(content), lambda name, first, size: content[first : first + size]
         )
         said = validate(_Metadata, metadata)
-        if {*found} not in ({WEIGHTS, BIASES}, {WEIGHTS, BIASES, CURVATURE, CURVED}):
+        if {*found} not in ({*LINEAR}, {*LINEAR, *FOR_TEXT_ONLY}):
             raise BadRequest(f"the head holds {shorten(', '.join(sorted(found)) or 'nothing')}, which no head does")
-        labels, numbers = (*found[WEIGHTS].shape, 0, 0)[:2]
+        labels, numbers = (*found["weights"].shape, 0, 0)[:2]
         for name, tensor in found.items():
             if tensor.dtype != "F32" or tensor.shape != _shapes(labels, numbers)[name] or not labels * numbers:
                 raise BadRequest(
@@ -227,7 +227,8 @@ class HeadFile:
 
 
 def _shapes(labels: int, numbers: int) -> dict[str, tuple[int, ...]]:
-    return {WEIGHTS: (labels, numbers), BIASES: (labels,), CURVATURE: (numbers, numbers), CURVED: (labels,)}
+    linear = {"weights": (labels, numbers), "biases": (labels,)}
+    return {**linear, "text_only": (labels,), "centre": (numbers,), "metric": (numbers, numbers)}
 
 
 def head_digest(content: bytes) -> str:

@@ -27,7 +27,7 @@ import torch
 from PIL import Image
 
 from contract.problems import ProblemError, shorten
-from model.clip.preparation import Preparation
+from model.clip.preparation import Preparation, Resize
 from model.serving.inspection import inspect
 from model.serving.privileges import drop_root
 
@@ -37,8 +37,8 @@ connection and of the memory that images and pixels pass through, which make it 
 FORK_BYTES = 32_768
 
 REQUEST = struct.Struct("!?Qdd")
-"""Asks a child to inspect (or else to prepare) the image of so many bytes in the memory, within seconds of CPU time and
-of the clock. It answers a line of JSON, as its first one `{}` when it has started."""
+"""Asks a child to prepare, and perhaps to inspect, the image of so many bytes in the memory, within seconds of CPU time
+and of the clock. It answers a line of JSON, as its first one `{}` when it has started."""
 
 SENTENCE_CHARS = 1_000
 
@@ -75,14 +75,13 @@ def main(arguments: list[str]) -> int:
 
 
 def _warm_up() -> None:
-    """Load what opening images loads, so that children have it."""
+    """Load what opening and resizing images loads, so that children have it."""
     Image.init()
     picture = Image.new("RGB", (64, 64))
+    preparation = Preparation(32, Resize("bicubic", 32, (32, 32), None), None)
     for format in ("JPEG", "PNG", "WEBP"):
         picture.save(file := io.BytesIO(), format)
-        inspect(file.getvalue())
-    pixels = torch.zeros(1, 3, 64, 64, dtype=torch.uint8)
-    torch.nn.functional.interpolate(pixels, (32, 32), mode="bicubic", antialias=True)
+        inspect(file.getvalue(), preparation)
 
 
 def _reap(signum: int, frame: object) -> None:
@@ -137,12 +136,16 @@ def _die_when_left(connection: socket.socket, wanted: bool) -> None:
 
 def _open(preparation: Preparation, data: bytes, wants_inspection: bool, memory: int) -> dict[str, Any]:
     """What became of an image; pixels are left in the memory."""
+    answer: dict[str, Any]
     try:
         if wants_inspection:
-            return {"inspection": inspect(data)}
-        image, shrunk_by = preparation.open(data)
-        del data
-        pixels = preparation.resize(image)
+            facts, pixels = inspect(data, preparation)
+            answer = {"facts": facts, "shape": pixels.shape}
+        else:
+            image, shrunk_by = preparation.open(data)
+            del data
+            pixels = preparation.resize(image)
+            answer = {"shape": pixels.shape, "shrunk_by": shrunk_by}
     except ProblemError as problem:
         if _ran_out(problem.__context__):
             return {"memory": True}
@@ -152,7 +155,7 @@ def _open(preparation: Preparation, data: bytes, wants_inspection: bool, memory:
             return {"memory": True}
         raise
     os.pwrite(memory, np.ascontiguousarray(pixels).data, 0)
-    return {"shape": pixels.shape, "shrunk_by": shrunk_by}
+    return answer
 
 
 def _ran_out(error: BaseException | None) -> bool:

@@ -25,7 +25,7 @@ from typing import Any
 import torch
 from PIL import Image
 
-from contract.answers import Inspection
+from contract.answers import ImageFacts
 from contract.limits import MAX_IMAGE_PIXELS
 from contract.problems import PROBLEMS, ProblemError, ServiceUnavailable, TooManyRequests, UnprocessableImage
 from model.clip.lookahead import JPEG_MAGIC, declared_size, working_bytes
@@ -192,9 +192,9 @@ class Decoders:
         opened: torch.Tensor | ProblemError = await self._open(data, False, share)
         return opened
 
-    async def inspect(self, data: bytes, share: Share) -> Inspection | ProblemError:
-        """What is to be known of an image file, or why it can't be."""
-        opened: Inspection | ProblemError = await self._open(data, True, share)
+    async def inspect(self, data: bytes, share: Share) -> tuple[ImageFacts, torch.Tensor] | ProblemError:
+        """What is to be known of an image file, and its pixels as `prepare` has them, or why it can't be."""
+        opened: tuple[ImageFacts, torch.Tensor] | ProblemError = await self._open(data, True, share)
         return opened
 
     async def _open(self, data: bytes, wants_inspection: bool, share: Share) -> Any:
@@ -267,8 +267,8 @@ class Decoders:
             raise MemoryError
         if "status" in answer:
             return PROBLEMS[answer["status"]](answer["detail"])
-        if "inspection" in answer:
-            return answer["inspection"]
+        if "facts" in answer:
+            return answer["facts"], decoder.pixels(self._shape)
         self._on_decoded(answer["shrunk_by"])
         return decoder.pixels(self._shape)
 

@@ -1,18 +1,19 @@
 """The engine: a loaded model that answers requests on an event loop.
 
 A request's way: parse (a pool of threads) → decode (`Decoders`, processes) → queue → image tower (`Workers`, batches
-across requests) beside the labels (`LabelSets`) → score and write the answer.
+across requests) beside the labels (`LabelSets`) → score, by the labels' words or by a head (`Heads`), and write the
+answer. A lesson, which makes a head of embeddings, has a thread of its own (`Teacher`).
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
 import orjson
 import torch
 
-from contract.answers import LabelScore, arrange, render_classify
+from contract.answers import ImageFacts, Inspection, LabelScore, arrange, render_classify
 from contract.model_cards import EndpointCards
 from contract.problems import BadRequest, InternalError, ProblemError
 from contract.requests import (
@@ -24,14 +25,17 @@ from contract.requests import (
     Request,
     S3Object,
 )
+from contract.teaching import TeachRequest, embedding_text
 from model.clip.encode import Clip
 from model.clip.scoring import rank, score
 from model.serving.admission import Work
 from model.serving.budget import within_budget
 from model.serving.decoder import Template
 from model.serving.decoders import Decoders, Share
+from model.serving.heads import Heads, ServedHead, numbers_of
 from model.serving.labels import NO_TEXT_VECTOR, LabelCache, LabelSet, LabelSets
 from model.serving.observe import Metrics, Trace
+from model.serving.teacher import Teacher
 from model.serving.towers import Towers
 from model.serving.workers import WEDGED_S, Turns, Workers
 
@@ -50,7 +54,7 @@ Opened = torch.Tensor | ProblemError
 
 
 class Engine:
-    """Answers classify, embed, inspect and describe requests with one model."""
+    """Answers classify, embed, inspect, describe and teach requests with one model."""
 
     def __init__(
         self,
@@ -61,6 +65,7 @@ class Engine:
         *,
         decoders: int,
         label_cache_rows: int,
+        head_cache_bytes: int,
         cards: EndpointCards | None = None,
         wedged_s: float = WEDGED_S,
     ) -> None:
@@ -72,6 +77,8 @@ class Engine:
         self._workers = Workers(towers, metrics.batches.observe, wedged_s)
         self.labels = LabelCache(self._workers.embed_texts, label_cache_rows)
         self.label_sets = LabelSets(self.labels, label_cache_rows)
+        self.heads = Heads(head_cache_bytes)
+        self._teacher = Teacher(clip)
         self._not_numbers = 0
 
     @property
@@ -91,6 +98,11 @@ class Engine:
             if isinstance(request, DescribeRequest):
                 came()
                 return self._cards.model_dump_json().encode()
+            if isinstance(request, TeachRequest):
+                came()
+                work.step_aside()
+                return await self._teach(request, trace)
+            heads = await self._held_heads(request)
             work.has(len(request.images))
 
             def on_slow() -> None:
@@ -100,12 +112,10 @@ class Engine:
             share = Share(on_slow)
             lone = await self._opened(request, request.images, share, trace) if len(request.images) == 1 else []
             if isinstance(request, InspectRequest):
-                came()
-                seen = [item async for turn in self._turns(request, lone, share, trace) for item in turn]
-                return orjson.dumps(arrange(seen, listed=True))
+                return await self._inspect(request, lone, share, trace, came, work)
             if isinstance(request, EmbedRequest):
                 return await self._embed(request, lone, share, trace, came, work)
-            return await self._classify(request, lone, share, trace, came, work)
+            return await self._classify(request, lone, heads, share, trace, came, work)
 
     def _parse(self, parse: Callable[[], Request], trace: Trace) -> Request:
         with trace.stage("parse"):
@@ -129,7 +139,7 @@ class Engine:
             return await _all(self._open(request, source, share) for source in sources)
 
     async def _open(self, request: Request, source: ImageSource, share: Share) -> Any:
-        """What the request wants of an image: its pixels or its inspection, or else its problem."""
+        """What the request wants of an image, its pixels and before them the facts of an inspection, or its problem."""
         if isinstance(source, ProblemError):
             return source
         if isinstance(source, S3Object):
@@ -142,6 +152,7 @@ class Engine:
         self,
         request: ClassifyRequest,
         lone: list[Any],
+        heads: Mapping[str, ServedHead],
         share: Share,
         trace: Trace,
         came: Callable[[], None],
@@ -155,20 +166,32 @@ class Engine:
                 self._label_sets(request.parameters.questions, trace),
             )
         )
+        heads = {name: head for name, head in heads.items() if self._is_for(head, label_sets[name])}
+        trace.heads = [request.heads[name] for name in heads]
         with trace.stage("score"):
             if len(images) * sum(len(each.embeds.labels) for each in label_sets.values()) <= SCORES_AT_ONCE:
-                return self._render_classify(request, images, label_sets)
-            return await self._in_pool(self._render_classify, request, images, label_sets)
+                return self._render_classify(request, images, label_sets, heads)
+            return await self._in_pool(self._render_classify, request, images, label_sets, heads)
+
+    def _is_for(self, head: ServedHead, label_set: LabelSet) -> bool:
+        return head.belongs_to(self.clip.version, label_set.question, label_set.embeds)
 
     @torch.inference_mode()
     def _render_classify(
-        self, request: ClassifyRequest, images: Sequence[Opened], label_sets: dict[str, LabelSet]
+        self,
+        request: ClassifyRequest,
+        images: Sequence[Opened],
+        label_sets: Mapping[str, LabelSet],
+        heads: Mapping[str, ServedHead],
     ) -> bytes:
         good = [image for image in images if isinstance(image, torch.Tensor)]
         answers: list[dict[str, list[LabelScore]]] = [{} for _ in good]
         for name, question in request.parameters.questions.items() if good else ():
-            embeds = label_sets[name].embeds
-            scores = score(embeds, torch.stack(good), self.clip.logit_scale, self.clip.calibration)  # [B, L]
+            if (head := heads.get(name)) is not None:
+                scores = head.scores(torch.stack(good))  # [B, L]
+            else:
+                embeds = label_sets[name].embeds
+                scores = score(embeds, torch.stack(good), self.clip.logit_scale, self.clip.calibration)
             if not torch.isfinite(scores).all():
                 raise InternalError("the model's scores are no numbers (NaN or infinite): quote the request id")
             for answer, row in zip(answers, scores, strict=True):
@@ -176,6 +199,35 @@ class Engine:
         remaining = iter(answers)
         items = [image if isinstance(image, ProblemError) else next(remaining) for image in images]
         return orjson.dumps(render_classify(request, items))
+
+    async def _held_heads(self, request: Request) -> dict[str, ServedHead]:
+        """By question, the heads that it is asked by. Raises UnknownHeads, or BadRequest for one that is broken."""
+        if not isinstance(request, ClassifyRequest) or not request.heads:
+            return {}
+        new = [name for name in {*request.heads.values()} & request.head_files.keys() if name not in self.heads]
+        sent = {name: await self._in_pool(ServedHead.read, request.head_files[name]) for name in new}
+        return self.heads.find(request.heads, sent)
+
+    async def _teach(self, request: TeachRequest, trace: Trace) -> bytes:
+        label_set = (await self._label_sets({"": request.question}, trace))[""]
+        with trace.stage("teach"):
+            lesson, head = await self._teacher.teach(request, label_set)
+        self.heads.add(lesson.sha256, head)
+        return (await self._in_pool(lesson.model_dump_json)).encode()
+
+    async def _inspect(
+        self, request: InspectRequest, lone: list[Any], share: Share, trace: Trace, came: Callable[[], None], work: Work
+    ) -> bytes:
+        seen: list[Inspection | ProblemError] = []
+        turns = Turns()
+        if not lone:
+            came()  # images of a list are a batch by themselves
+        async for opened in self._turns(request, lone, share, trace):
+            good = [each for each in opened if not isinstance(each, ProblemError)]
+            vectors = await self._vectors([pixels for _, pixels in good], turns, trace, came, work)
+            remaining = iter([_inspection(*each) for each in zip(good, vectors, strict=True)])
+            seen += [each if isinstance(each, ProblemError) else next(remaining) for each in opened]
+        return orjson.dumps(arrange(seen, listed=True))
 
     async def _embed(
         self, request: EmbedRequest, lone: list[Any], share: Share, trace: Trace, came: Callable[[], None], work: Work
@@ -195,14 +247,20 @@ class Engine:
             came()  # images of a list are a batch by themselves
         async for opened in self._turns(request, lone, share, trace):
             good = [each for each in opened if isinstance(each, torch.Tensor)]
-            with trace.stage("model") as model, work.queuing(len(good)):
-                queued = [asyncio.ensure_future(self._workers.embed_image(each, turns)) for each in good]
-                asyncio.get_running_loop().call_soon(came)
-                embedded = await _all(queued)
-                model["queue"] = max((waited_s for _, waited_s in embedded), default=0.0)
-            remaining = iter(embedded)
-            images += [each if isinstance(each, ProblemError) else self._checked(next(remaining)[0]) for each in opened]
+            remaining = iter(await self._vectors(good, turns, trace, came, work))
+            images += [each if isinstance(each, ProblemError) else next(remaining) for each in opened]
         return images
+
+    async def _vectors(
+        self, images: Sequence[torch.Tensor], turns: Turns, trace: Trace, came: Callable[[], None], work: Work
+    ) -> list[Opened]:
+        """Each image, as pixels, as its vector, or its problem if it is no vector."""
+        with trace.stage("model") as model, work.queuing(len(images)):
+            queued = [asyncio.ensure_future(self._workers.embed_image(each, turns)) for each in images]
+            asyncio.get_running_loop().call_soon(came)
+            embedded = await _all(queued)
+            model["queue"] = max((waited_s for _, waited_s in embedded), default=0.0)
+        return [self._checked(vector) for vector, _ in embedded]
 
     def _checked(self, vector: torch.Tensor) -> Opened:
         """An image's vector, or its problem if it is no vector."""
@@ -243,6 +301,13 @@ async def _all(work: Iterable[Awaitable[Any]]) -> list[Any]:
     finally:
         for task in tasks:
             task.cancel()
+
+
+def _inspection(opened: tuple[ImageFacts, torch.Tensor], vector: Opened) -> Inspection | ProblemError:
+    if isinstance(vector, ProblemError):
+        return vector
+    facts, _ = opened
+    return Inspection(**facts, embedding=embedding_text(numbers_of(vector)))
 
 
 def _render_embed(images: Sequence[Opened], texts: Sequence[torch.Tensor]) -> bytes:

@@ -4,17 +4,15 @@ A text is encoded once, however many requests ask for it (single flight); a labe
 """
 
 import asyncio
-import hashlib
 import math
 import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-import orjson
-
 from contract.problems import InternalError, TooManyRequests
 from contract.questions import Question
+from contract.teaching import question_digest
 from model.clip.encode import TextEmbedding
 from model.clip.scoring import LabelEmbeds, label_embeds, prompts_of
 
@@ -121,6 +119,8 @@ class LabelSet:
 
     embeds: LabelEmbeds
     truncated_prompts: int
+    question: str
+    """`question_digest` of it."""
 
 
 class LabelSets:
@@ -129,7 +129,7 @@ class LabelSets:
     def __init__(self, labels: LabelCache, capacity_rows: int) -> None:
         self._labels = labels
         self._capacity_rows = capacity_rows
-        self._known: OrderedDict[bytes, LabelSet] = OrderedDict()
+        self._known: OrderedDict[str, LabelSet] = OrderedDict()
         self._rows = 0
         self.hits = 0
         self.misses = 0
@@ -141,7 +141,7 @@ class LabelSets:
         """The question's label set; its texts are encoded if they are new. Raises what `LabelCache.embed` raises,
         and InternalError if the model makes no numbers of them.
         """
-        key = _content(question)
+        key = question_digest(question)  # the sentences themselves, which may be many more than labels, are not kept
         if (known := self._known.get(key)) is not None:
             self._known.move_to_end(key)
             self.hits += 1
@@ -156,7 +156,7 @@ class LabelSets:
         if not embeds.are_finite:
             raise InternalError(NO_TEXT_VECTOR)
         truncated = sum(embedding.truncated for embedding in found.values())
-        new = LabelSet(embeds, truncated)
+        new = LabelSet(embeds, truncated, key)
         if key in self._known:  # two requests came with it at once
             return new
         self._known[key] = new
@@ -165,14 +165,3 @@ class LabelSets:
             _, forgotten = self._known.popitem(last=False)
             self._rows -= len(forgotten.embeds.labels)
         return new
-
-
-def _content(question: Question) -> bytes:
-    """A digest of all that a question's label vectors depend on, and of nothing else: whoever asks the same finds them.
-    The sentences themselves, which may be many more than labels, are not kept.
-    """
-    labels = [
-        [label.label, *label.annotations] if label.annotations else label.label for label in question.candidate_labels
-    ]
-    content = orjson.dumps([question.multi_label, question.hypothesis_template, labels])
-    return hashlib.blake2b(content, digest_size=32).digest()

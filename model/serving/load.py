@@ -57,6 +57,7 @@ def load_engine(settings: ServeSettings, metrics: Metrics) -> tuple[Engine, floa
         template,
         decoders=settings.decoders,
         label_cache_rows=settings.label_cache_rows,
+        head_cache_bytes=settings.head_cache_bytes,
         cards=EndpointCards(served=checkpoint_card(directory), base=checkpoint_card(settings.base_model_dir)),
     )
     image_s = warm_up(clip, towers)

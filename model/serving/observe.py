@@ -83,6 +83,7 @@ class Trace:
         self.open_stages: set[str] = set()
         self.truncated_prompts = 0
         self.met_new_labels = False
+        self.heads: list[str] = []
 
     @contextmanager
     def stage(self, name: str) -> Iterator[dict[str, float]]:

@@ -24,6 +24,7 @@ from model.serving.privileges import drop_root
 
 if TYPE_CHECKING:
     from model.serving.engine import Engine
+    from model.serving.heads import Heads
     from model.serving.labels import LabelCache, LabelSets
 
 MAX_BODY_BYTES = 2 * MAX_INVOCATION_BYTES
@@ -130,12 +131,14 @@ class Service:
         if self._engine is None:
             return AnswerAttributes()
         clip = self._engine.clip
-        return AnswerAttributes(clip.version, trace.truncated_prompts, clip.context_length, trace.durations_ms)
+        truncated, durations_ms, heads = trace.truncated_prompts, trace.durations_ms, tuple(trace.heads)
+        return AnswerAttributes(clip.version, truncated, clip.context_length, durations_ms, heads)
 
     def _show_engine(self, engine: Engine) -> None:
         for name, text, cache in (
             ("wordsight_label_cache_lookups", "Prompts looked up", engine.labels),
             ("wordsight_label_set_lookups", "Label sets looked up", engine.label_sets),
+            ("wordsight_head_lookups", "Heads looked up", engine.heads),
         ):
             self.metrics.watch_counts(name, text, "result", partial(_lookups, cache))
         lost = engine.decoders.lost
@@ -167,7 +170,7 @@ def load_engine(settings: ServeSettings, metrics: Metrics) -> tuple[Engine, floa
         return str(error)
 
 
-def _lookups(cache: LabelCache | LabelSets) -> dict[str, float]:
+def _lookups(cache: LabelCache | LabelSets | Heads) -> dict[str, float]:
     return {"hit": cache.hits, "miss": cache.misses}
 
 

@@ -118,10 +118,10 @@ def test_a_digest_tells_questions_apart_by_what_their_vectors_depend_on_and_by_n
     assert len({question_digest(each) for each in [QUESTION, *others]}) == 1 + len(others)
 
 
-CURVED = {"curvature": CAT + DOG, "curved": CAT}
+TEXT_ONLY = {"text_only": CAT, "centre": DOG, "metric": CAT + DOG}
 
 
-@pytest.mark.parametrize("more", [{}, CURVED])
+@pytest.mark.parametrize("more", [{}, TEXT_ONLY])
 def test_a_head_is_the_same_when_it_is_read_again_and_its_bytes_when_it_is_written_again(
     more: dict[str, bytes],
 ) -> None:
@@ -146,12 +146,12 @@ def written(tensors: dict[str, tuple[list[int], bytes]], **metadata: str) -> byt
         (written({}, colour="red"), "colour: is not a known field"),
         (write_tensors({"weights": ([2, 2], CAT + DOG)}, {"model_version": "v", "question": HEAD.question}), "holds"),
         (written({"other": ([2], CAT)}), "holds biases, other, weights, which no head does"),
-        (written({"curvature": ([2, 2], CAT + DOG)}), "which no head does"),
+        (written({"metric": ([2, 2], CAT + DOG)}), "which no head does"),
         (written({"biases": ([1, 2], CAT)}), r"biases as F32 \[1, 2\]"),
         (written({"weights": ([4], CAT + DOG)}), "weights as F32"),
         (written({"weights": ([0, 2], b""), "biases": ([0], b"")}), "weights as F32"),
         (written({"weights": ([2, 2], CAT + struct.pack("<2f", 0, float("nan")))}), "no numbers"),
-        (written({"curvature": ([2, 1], CAT), "curved": ([2], CAT)}), "curvature as F32"),
+        (written({"text_only": ([2], CAT), "centre": ([2], CAT), "metric": ([2, 1], CAT)}), "metric as F32"),
         (bytes(16_000_001), "16,000,001 bytes"),
     ],
 )

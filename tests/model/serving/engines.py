@@ -27,5 +27,5 @@ def build_engine(
     """An engine over a Clip or a checkpoint's folder, with one thread and one decoder for everything."""
     if isinstance(clip, Path):
         clip = Clip(load_checkpoint(clip))
-    chosen = {"decoders": 1, "label_cache_rows": 100, **options}
+    chosen = {"decoders": 1, "label_cache_rows": 100, "head_cache_bytes": 1_000_000, **options}
     return Engine(clip, towers or TorchTowers(clip, workers=1), metrics or Metrics(), template(), **chosen)

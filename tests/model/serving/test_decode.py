@@ -37,9 +37,11 @@ def born(control: socket.socket, memory: int) -> socket.socket:
     return ours
 
 
-def asked(child: socket.socket, memory: int, data: bytes, cpu_s: float, wall_s: float) -> bytes:
+def asked(
+    child: socket.socket, memory: int, data: bytes, cpu_s: float, wall_s: float, *, inspect: bool = False
+) -> bytes:
     os.pwrite(memory, data, 0)
-    child.send(REQUEST.pack(False, len(data), cpu_s, wall_s))
+    child.send(REQUEST.pack(inspect, len(data), cpu_s, wall_s))
     return child.recv(4096)
 
 
@@ -49,6 +51,9 @@ def test_pixels_are_left_in_the_memory_that_the_image_came_in(control: socket.so
         answer = orjson.loads(asked(child, memory, small_png("lime"), 5, 5))
         assert answer == {"shape": [3, 32, 32], "shrunk_by": 1}
         assert os.pread(memory, 3 * 32 * 32, 0)[32 * 32 :][:3] == b"\xff\xff\xff"
+        inspected = orjson.loads(asked(child, memory, small_png("red"), 5, 5, inspect=True))
+        assert (inspected["shape"], inspected["facts"]["width"]) == ([3, 32, 32], 8)
+        assert os.pread(memory, 3, 0) == b"\xff\xff\xff"
         assert orjson.loads(asked(child, memory, b"none", 5, 5))["status"] == 422
     os.close(memory)
 

@@ -56,8 +56,10 @@ def test_pixels_come_back_and_inspections_too(template: Template) -> None:
         pixels = await decoders.prepare(small_png("blue"), Share())
         assert isinstance(pixels, torch.Tensor)
         assert pixels.shape == (3, 32, 32) and pixels[:, 5, 5].tolist() == [0, 0, 255]
-        seen = await decoders.inspect(small_png("blue"), Share())
-        assert not isinstance(seen, ProblemError)
+        inspected = await decoders.inspect(small_png("blue"), Share())
+        assert not isinstance(inspected, ProblemError)
+        seen, same = inspected
+        assert torch.equal(same, pixels)
         assert (seen["width"], seen["media_type"], shrunk) == (8, "image/png", [1])
 
     asyncio.run(scenario())

@@ -12,21 +12,24 @@ import torch
 from PIL import Image
 
 from contract.model_cards import EndpointCards, ModelCard
-from contract.problems import BadRequest, InternalError, TooManyRequests, UnprocessableImage
+from contract.problems import BadRequest, InternalError, TooManyRequests, UnknownHeads, UnprocessableImage
 from contract.questions import Parameters
 from contract.requests import (
     ClassifyRequest,
     DescribeRequest,
     EmbedRequest,
+    ImageSource,
     InspectRequest,
     Request,
     parse_request,
     to_multipart,
 )
+from contract.teaching import Lesson, TeachRequest, embedding_bytes
 from model.clip.checkpoint import Checkpoint, load_checkpoint
 from model.clip.encode import Clip, TextEmbedding
 from model.serving.admission import Admission
 from model.serving.engine import NOT_NUMBERS_IN_A_ROW, SCORES_AT_ONCE, Engine
+from model.serving.heads import ServedHead, tensor_of
 from model.serving.observe import Trace
 from model.serving.towers.torch import TorchTowers
 from tests.model.serving.engines import build_engine
@@ -80,12 +83,27 @@ def test_a_request_of_texts_alone_needs_no_image(checkpoint_dir: Path) -> None:
 
 
 @pytest.mark.slow
-def test_inspections_keep_the_places_of_their_images_and_need_no_device(checkpoint_dir: Path) -> None:
-    engine = build_engine(SilentDevice(load_checkpoint(checkpoint_dir)), decoders=2)
-    request = InspectRequest([png(), b"no image", BadRequest("it was none before"), png()])
-    first, broken, bad, last = json.loads(asyncio.run(answer(engine, request)))
+def test_inspections_keep_the_places_of_their_images(checkpoint_dir: Path) -> None:
+    engine = build_engine(checkpoint_dir, decoders=2)
+    request = InspectRequest([png(), b"no image", BadRequest("it was none before"), png("blue"), png()])
+    first, broken, bad, other, last = json.loads(asyncio.run(answer(engine, request)))
     assert first == last and (first["width"], first["height"]) == (8, 8)
     assert [broken["status"], bad["status"]] == [422, 400]
+    assert other["embedding"] != first["embedding"]
+
+
+@pytest.mark.parametrize("exact", [False, True])
+def test_the_embedding_of_an_inspection_is_that_of_the_image_when_it_is_asked(
+    checkpoint_dir: Path, exact: bool
+) -> None:
+    engine = build_engine(Clip(load_checkpoint(checkpoint_dir), exact=exact))
+    picture = Image.linear_gradient("L").resize((500, 300)).convert("RGB")
+    picture.save(photo := io.BytesIO(), "JPEG")
+    images = [photo.getvalue(), png()]
+    inspected = json.loads(asyncio.run(answer(engine, InspectRequest(list(images)))))
+    embedded = json.loads(asyncio.run(answer(engine, EmbedRequest(list(images)))))["images"]
+    for seen, vector in zip(inspected, embedded, strict=True):
+        assert tensor_of(embedding_bytes(seen["embedding"], "it")).tolist() == pytest.approx(vector, abs=1e-6)
 
 
 def test_a_lone_inspection_is_a_list_as_well(checkpoint_dir: Path) -> None:
@@ -217,11 +235,12 @@ def test_an_image_without_a_vector_is_a_server_fault_in_its_place_and_the_others
     clip.images = True
     engine = build_engine(clip)
     images = [png("black"), png("red"), png("black")]
-    for request in (ClassifyRequest(list(images), QUESTION, listed=True), EmbedRequest(list(images))):
+    requests = ClassifyRequest(list(images), QUESTION, listed=True), EmbedRequest(list(images)), InspectRequest(images)
+    for request, length in zip(requests, (2, 16, 7), strict=True):
         answered = json.loads(asyncio.run(answer(engine, request)))
         first, good, last = answered["images"] if isinstance(request, EmbedRequest) else answered
         assert first["status"] == last["status"] == 500 and "no numbers" in first["detail"]
-        assert len(good) == (16 if isinstance(request, EmbedRequest) else 2)
+        assert len(good) == length
     with pytest.raises(InternalError, match="no numbers of this image"):
         asyncio.run(answer(engine, ClassifyRequest([png("black")], QUESTION)))
     assert engine.fault is None
@@ -263,3 +282,127 @@ def test_what_its_models_know_is_told_without_any_of_them(checkpoint_dir: Path) 
     engine = build_engine(Clip(load_checkpoint(checkpoint_dir)), cards=cards)
     asked = parse_request(*to_multipart(DescribeRequest(), ()))
     assert EndpointCards.model_validate_json(asyncio.run(answer(engine, asked))) == cards
+
+
+COLOURS = Parameters.model_validate({"candidate_labels": ["hot", "cold", "wet"]})
+HOT, COLD = ["#f00", "#e10", "#f02", "#d00"], ["#00f", "#10e", "#02f", "#00d"]
+
+
+async def taught(engine: Engine, labels: int = 2) -> Lesson:
+    """That red is hot and blue is cold, or only the first of these."""
+    colours = [HOT, COLD][:labels]
+    inspected = json.loads(await answer(engine, InspectRequest([png(each) for named in colours for each in named])))
+    embeddings = [embedding_bytes(each["embedding"], "it") for each in inspected]
+    targets = [label for label, named in enumerate(colours) for _ in named]
+    return Lesson.model_validate_json(await answer(engine, TeachRequest(COLOURS, embeddings, targets)))
+
+
+def asked_by(*heads: str, files: dict[str, bytes] | None = None, asked: Parameters = COLOURS) -> ClassifyRequest:
+    names = dict(zip(asked.questions, heads, strict=False))
+    return ClassifyRequest([png("#e02")], asked, heads=names, head_files=files or {})
+
+
+async def scores(engine: Engine, request: ClassifyRequest, trace: Trace | None = None) -> dict[str, float]:
+    return {each["label"]: each["score"] for each in json.loads(await answer(engine, request, trace))}
+
+
+def test_a_question_is_answered_by_its_head_and_all_others_as_before_to_the_last_bit(checkpoint_dir: Path) -> None:
+    async def scenario() -> None:
+        engine = build_engine(checkpoint_dir)
+        other = Parameters(candidate_labels="hot, cold, wet, dry")
+        before = [await answer(engine, asked_by(asked=each)) for each in (COLOURS, other)]
+        lesson = await taught(engine)
+        told = await scores(engine, asked_by(lesson.sha256), trace := Trace())
+        assert trace.heads == [lesson.sha256]
+        assert told["hot"] > told["cold"] and sum(told.values()) == pytest.approx(1)
+        head = ServedHead.read(embedding_bytes(lesson.head, "it"))
+        (embedded,) = json.loads(await answer(engine, EmbedRequest([png("#e02")])))["images"]
+        expected = head.scores(torch.tensor([embedded]))[0].tolist()
+        assert [told[label] for label in ("hot", "cold", "wet")] == pytest.approx(expected, abs=1e-5)
+        assert [await answer(engine, asked_by(asked=each)) for each in (COLOURS, other)] == before
+
+    asyncio.run(scenario())
+
+
+def test_of_several_tasks_each_is_answered_by_its_own_head_or_its_words(checkpoint_dir: Path) -> None:
+    async def scenario() -> None:
+        engine = build_engine(checkpoint_dir)
+        lesson = await taught(engine)
+        question = COLOURS.model_dump(exclude_unset=True)
+        asked = Parameters.model_validate({"tasks": {"plain": question, "heat": {**question, "unknown": True}}})
+        request = ClassifyRequest([png("#e02")], asked, heads={"heat": lesson.sha256})
+        told = json.loads(await answer(engine, request))
+        assert told["plain"] == json.loads(await answer(engine, asked_by()))
+        heat = {each["label"]: each["score"] for each in told["heat"]}
+        by_head = await scores(engine, asked_by(lesson.sha256))
+        unknown = heat.pop("none of these")
+        assert 0 < unknown < 1
+        assert heat == pytest.approx({label: score * (1 - unknown) for label, score in by_head.items()}, abs=1e-6)
+
+    asyncio.run(scenario())
+
+
+def test_a_head_that_is_not_held_is_asked_for_before_any_work_and_then_kept(checkpoint_dir: Path) -> None:
+    async def scenario() -> None:
+        lesson = await taught(build_engine(checkpoint_dir))
+        file = embedding_bytes(lesson.head, "it")
+        engine = build_engine(checkpoint_dir)
+        with pytest.raises(UnknownHeads) as told:
+            await answer(engine, asked_by(lesson.sha256), trace := Trace())
+        assert told.value.heads == (lesson.sha256,)
+        assert "decode" not in trace.durations_ms and engine.labels.misses == 0
+        sent = await answer(engine, asked_by(lesson.sha256, files={lesson.sha256: file}))
+        assert await answer(engine, asked_by(lesson.sha256)) == sent
+
+    asyncio.run(scenario())
+
+
+def test_a_head_of_another_model_or_another_question_leaves_the_answer_to_the_words(
+    checkpoint_dir: Path, calibrated_checkpoint_dir: Path
+) -> None:
+    async def scenario() -> None:
+        engine, promoted = build_engine(checkpoint_dir), build_engine(calibrated_checkpoint_dir)
+        lesson = await taught(engine)
+        files = {lesson.sha256: embedding_bytes(lesson.head, "it")}
+        others = [
+            COLOURS.model_copy(update={"hypothesis_template": ["a {} thing"]}),
+            Parameters(candidate_labels=["cold", "hot", "wet"]),
+            Parameters(candidate_labels=["hot", "cold", "wet"], multi_label=True),
+        ]
+        for asking, asked in ((promoted, COLOURS), *((engine, each) for each in others)):
+            trace = Trace()
+            by_head = await answer(asking, asked_by(lesson.sha256, files=files, asked=asked), trace)
+            assert by_head == await answer(asking, asked_by(asked=asked)) and trace.heads == []
+
+    asyncio.run(scenario())
+
+
+def test_an_earlier_head_answers_as_it_did(checkpoint_dir: Path) -> None:
+    async def scenario() -> None:
+        engine = build_engine(checkpoint_dir)
+        first = await taught(engine, labels=1)
+        before = await answer(engine, asked_by(first.sha256))
+        second = await taught(engine)
+        assert await answer(engine, asked_by(second.sha256)) != before
+        assert await answer(engine, asked_by(first.sha256)) == before
+
+    asyncio.run(scenario())
+
+
+def test_many_scores_of_a_head_are_the_same_as_few(checkpoint_dir: Path) -> None:
+    async def scenario() -> None:
+        engine = build_engine(checkpoint_dir)
+        lesson = await taught(engine)
+        images: list[ImageSource] = [png(color) for color in (*HOT, *COLD)] * 2
+        tasks = {str(number): COLOURS.model_dump(exclude_unset=True) for number in range(32)}
+        asked = Parameters.model_validate({"tasks": tasks})
+        heads = dict.fromkeys(tasks, lesson.sha256)
+        assert len(images) * 3 * len(tasks) <= SCORES_AT_ONCE < 2 * len(images) * 3 * len(tasks)
+        few, many = [
+            json.loads(await answer(engine, ClassifyRequest(images * times, asked, True, heads))) for times in (1, 2)
+        ]
+        for one, other in zip(few * 2, many, strict=True):
+            told, again = ({each["label"]: each["score"] for each in all_of["7"]} for all_of in (one, other))
+            assert told == pytest.approx(again, abs=1e-5)
+
+    asyncio.run(scenario())

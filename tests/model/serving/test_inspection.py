@@ -4,10 +4,17 @@ import io
 import pytest
 from PIL import Image, ImageDraw
 
+from contract.answers import ImageFacts
 from contract.perceptual_hash import near_duplicate_groups
 from contract.problems import UnprocessableImage
 from model.clip.image import EXIF_ORIENTATION
-from model.serving.inspection import inspect
+from model.clip.preparation import Preparation
+from model.serving import inspection
+from tests.model.serving.decoder_processes import PREPARATION
+
+
+def inspect(data: bytes) -> ImageFacts:
+    return inspection.inspect(data, PREPARATION)[0]
 
 
 def drawing(size: tuple[int, int] = (64, 48)) -> Image.Image:
@@ -51,3 +58,38 @@ def test_the_same_picture_saved_again_looks_the_same_and_another_does_not() -> N
 def test_a_file_that_is_cut_off_is_found_out_although_its_header_is_good() -> None:
     with pytest.raises(UnprocessableImage, match="damaged or cut off"):
         inspect(saved(drawing((600, 400)), "JPEG")[:-200])
+
+
+def turned() -> bytes:
+    exif = Image.Exif()
+    exif[EXIF_ORIENTATION] = 6
+    return saved(drawing((400, 300)), "JPEG", exif=exif)
+
+
+@pytest.mark.parametrize("whole", [False, True])
+@pytest.mark.parametrize(
+    "data",
+    [
+        saved(drawing(), "PNG"),
+        saved(drawing((191, 300)), "JPEG"),
+        saved(drawing((192, 300)), "JPEG"),
+        saved(drawing((1000, 800)), "JPEG"),
+        saved(drawing((1000, 800)), "PNG"),
+        saved(drawing((400, 300)), "MPO", save_all=True, append_images=[drawing()]),
+        turned(),
+    ],
+    ids=["small", "a JPEG just not shrunk", "just shrunk", "a large JPEG", "a large PNG", "several pictures", "turned"],
+)
+def test_the_model_sees_the_same_pixels_as_when_it_is_asked(data: bytes, whole: bool) -> None:
+    """Also where it is asked by fewer than all of them."""
+    preparation = Preparation(None if whole else PREPARATION.short_side, PREPARATION.by_torch, None)
+    facts, pixels = inspection.inspect(data, preparation)
+    assert (pixels == preparation.resize(preparation.open(data)[0])).all()
+    assert facts["sha256"] == hashlib.sha256(data).hexdigest()
+
+
+def test_a_very_large_image_of_any_kind_is_seen_as_when_it_is_asked() -> None:
+    data = saved(drawing((4100, 3950)), "PNG", compress_level=1)
+    _, pixels = inspection.inspect(data, PREPARATION)
+    opened, shrunk_by = PREPARATION.open(data)
+    assert shrunk_by > 1 and (pixels == PREPARATION.resize(opened)).all()

@@ -9,6 +9,7 @@ from torch.nn.functional import normalize
 
 from contract.problems import TooManyRequests
 from contract.questions import Label, Question
+from contract.teaching import question_digest
 from model.clip.encode import TextEmbedding
 from model.clip.scoring import label_embeds, prompts_of
 from model.serving.labels import PROMPTS_AT_ONCE, TEXT_BATCH, LabelCache, LabelSets
@@ -179,6 +180,7 @@ def test_the_same_question_is_gathered_once_and_its_vectors_are_its_labels() -> 
         first, second = await sets.embed(question), await sets.embed(ask("cat", "dog", multi_label=True))
         assert first is second
         assert (sets.hits, sets.misses, len(sets)) == (1, 1, 1)
+        assert first.question == question_digest(question)
         expected = label_embeds(question, {prompt: vector(prompt) for prompt in prompts_of(question)})
         assert torch.equal(first.embeds.labels, expected.labels)
         assert expected.neutral is not None and torch.equal(first.embeds.neutral, expected.neutral)

@@ -7,6 +7,7 @@ import os
 import re
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import threading
@@ -23,6 +24,7 @@ from contract.invocation import InvocationAttributes
 from contract.limits import CUSTOM_ATTRIBUTES_HEADER, MAX_INVOCATION_BYTES, PROBLEM_MEDIA_TYPE
 from contract.questions import Parameters
 from contract.requests import ClassifyRequest, to_multipart
+from contract.teaching import Lesson, embedding_bytes, head_digest
 from model.serving.server import main
 from model.serving.service import MAX_BODY_BYTES
 from tests.model.serving.http_client import JSON, Answer, Client, as_base64, classify_body, jpeg, wait_until
@@ -99,6 +101,36 @@ def test_an_inspection_knows_each_image_and_the_problem_of_a_bad_one(client: Cli
     seen, problem = client.post(json.dumps(body).encode()).json
     assert (seen["sha256"], seen["media_type"]) == (hashlib.sha256(image).hexdigest(), "image/jpeg")
     assert problem["status"] == 422
+    embedded = client.post(json.dumps({"operation": "embed", "inputs": {"images": [as_base64(image)]}}).encode()).json
+    numbers = struct.unpack("<16f", embedding_bytes(seen["embedding"], "it"))
+    assert list(numbers) == pytest.approx(embedded["images"][0], abs=1e-7)
+
+
+def test_a_question_is_taught_and_then_asked_by_its_head(client: Client) -> None:
+    colors = ["#f00", "#e10", "#f02", "#00f", "#10e", "#02f"]
+    inspect = {"operation": "inspect", "inputs": [as_base64(jpeg(color)) for color in colors]}
+    embeddings = [each["embedding"] for each in client.post(json.dumps(inspect).encode()).json]
+    asked = {"candidate_labels": ["hot", "cold"]}
+    lesson = {"operation": "teach", "question": asked, "embeddings": embeddings, "labels": [0, 0, 0, 1, 1, 1]}
+    answer = client.post(json.dumps(lesson).encode())
+    learnt = Lesson.model_validate(answer.json)
+    assert (learnt.model_version, learnt.images, learnt.answers) == ("tiny-1", [3, 3], [0, 0, 0, 1, 1, 1])
+    assert "teach" in answer.attributes.timings_ms
+    body = json.loads(classify_body(as_base64(jpeg("#e02")), **asked))
+    by_head = client.post(json.dumps({**body, "heads": {"": learnt.sha256}}).encode())
+    assert by_head.json[0]["label"] == "hot" and by_head.attributes.heads == (learnt.sha256[:12],)
+    assert client.post(json.dumps(body).encode()).attributes.heads == ()
+
+
+def test_a_head_that_is_not_held_is_asked_for_by_its_name(client: Client) -> None:
+    body = {**json.loads(classify_body(as_base64(jpeg()), candidate_labels="cat, dog")), "heads": {"": "a" * 64}}
+    answer = client.post(json.dumps(body).encode())
+    assert (answer.status, answer.json["unknown_heads"]) == (409, ["a" * 64])
+    broken = b"no head at all"
+    name = head_digest(broken)
+    sent = {**body, "heads": {"": name}, "head_bytes": {name: as_base64(broken)}}
+    answer = client.post(json.dumps(sent).encode())
+    assert answer.status == 400 and "no safetensors file" in answer.json["detail"]
 
 
 def test_the_answer_tells_its_version_its_timings_and_what_was_cut_off(client: Client) -> None:
