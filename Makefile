@@ -116,8 +116,9 @@ train-demo: .venv/.product ## Train the shipped checkpoint again: an hour, resum
 
 #: Measure it
 
-learn-report: .venv/.product ## Fine-tune in two new domains by every method: 30 minutes, resumes if stopped
+learn-report: .venv/.product ## What fine-tuning and a few annotated images teach: 45 minutes, resumes if stopped (DATA=folder: your photographs)
 	python -m benchmarks.learning.report
+	python -m benchmarks.learning.teach $(DATA)
 
 bench-train: .venv/.product .bench/site ## Measure training beside two common training loops: 15 minutes
 	python -m benchmarks.training.throughput

@@ -22,6 +22,7 @@ DIGITS_TRAIN = 1200
 DIGIT_PX = 64
 INK_LEVELS = 16
 PICTOGRAMS_TRAIN, PICTOGRAMS_TEST = 500, 300
+PICTOGRAMS_TAUGHT = 2000
 PICTOGRAM_PX = 96
 PAPERS = ("ivory", "lightyellow", "lavender", "honeydew", "mistyrose", "lightcyan")
 INKS = ("navy", "darkgreen", "maroon", "indigo", "black", "saddlebrown")
@@ -119,9 +120,19 @@ def pictograms() -> tuple[Labelled, Labelled]:
 DOMAINS: dict[str, Callable[[], tuple[Labelled, Labelled]]] = {"digits": digits, "pictograms": pictograms}
 
 
+def more_pictograms() -> tuple[Labelled, Labelled]:
+    """The same things in 2,000 drawings to be taught by, of another seed, and the same 300 others to test."""
+    return (pictogram(2, index) for index in range(PICTOGRAMS_TAUGHT)), pictograms()[1]
+
+
 def write_domain(name: str, directory: Path) -> None:
     """The domain as `train/<class>/<number>.png` and `test/<class>/<number>.png`, unless it is there already."""
-    for split, images in zip(("train", "test"), DOMAINS[name](), strict=True):
+    write_images(DOMAINS[name](), directory)
+
+
+def write_images(splits: tuple[Labelled, Labelled], directory: Path) -> None:
+    """Images of both splits likewise."""
+    for split, images in zip(("train", "test"), splits, strict=True):
         if (directory / split).is_dir():
             continue
         aside = directory / f"{split}.part"

@@ -199,6 +199,19 @@ def replace_image_layers(
     return list(layers.values())
 
 
+@torch.no_grad()
+def image_background(model: DualEncoder) -> Tensor | None:
+    """In which directions images differ anyway [D, D], as far as the weights tell: the covariance W γ² Wᵀ that CLIP's
+    projection gives to what the normalisation before it makes equally wide. SigLIP's head is no projection.
+    """
+    if isinstance(model, SiglipModel):
+        return None
+    weight: Tensor = (
+        model.visual_projection.weight.cpu().float() * model.vision_model.post_layernorm.weight.cpu().float()
+    )
+    return weight @ weight.T
+
+
 def logit_scale(model: DualEncoder) -> Tensor:
     """What cosines are multiplied by, as a tensor of one number that learns."""
     scale: Tensor = model.logit_scale.exp()

@@ -19,6 +19,7 @@ from model.clip.architecture import (
     Layer,
     NewLayer,
     TextReader,
+    image_background,
     image_features,
     logit_scale,
     replace_image_layers,
@@ -54,6 +55,7 @@ class Clip:
         self.calibration = with_own_sigmoid(checkpoint.metadata.calibration, checkpoint.model)
         self.context_length = checkpoint.context_length
         self.logit_scale = float(logit_scale(checkpoint.model).detach().float())
+        self.background = image_background(checkpoint.model)  # for `fit_head`
         self.normalization = Normalization.of(checkpoint.processor, self.device)
         self.read_texts = TextReader.of(checkpoint.model, checkpoint.tokenizer)
         self.preparation = Preparation.of(checkpoint.processor, exact=exact)

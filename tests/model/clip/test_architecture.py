@@ -15,6 +15,7 @@ from contract.questions import Question
 from model.clip.architecture import (
     TextReader,
     clip_logit_scale,
+    image_background,
     image_tower,
     logit_bias,
     logit_parameters,
@@ -172,3 +173,14 @@ def test_in_8_bits_vectors_point_about_where_they_did(folders: dict[str, Path]) 
     pixels = torch.stack([exact.preprocess(picture) for picture in PICTURES])
     cosines = (OpenVinoTowers(clip, "int8", 1, 8).workers[0](pixels) * exact.embed_images(pixels)).sum(dim=-1)
     assert cosines.min() > 0.9 and cosines.max() < 1 - 1e-6
+
+
+def test_images_differ_anyway_as_the_projection_widens_what_comes_before_it(siglip_dir: Path) -> None:
+    model = tiny_model(tiny_tokenizer())
+    widths = torch.linspace(0.5, 2.0, model.visual_projection.in_features)
+    with torch.no_grad():
+        model.vision_model.post_layernorm.weight.copy_(widths)
+        seen = torch.cov(model.visual_projection(torch.randn(100_000, len(widths)) * widths).T)
+    told = image_background(model)
+    assert told is not None and torch.allclose(told, seen, atol=0.03 * float(told.diagonal().max()))
+    assert image_background(load_checkpoint(siglip_dir).model) is None

@@ -70,7 +70,7 @@ def test_labels_that_mean_nothing_show_no_gain(each: int) -> None:
     """
     world, labels = World(5, text_noise=1.0), 5
     gains, accuracies = [], []
-    for _ in range(12):
+    for _ in range(8):
         images, truth = world.images(each)
         shuffled = truth[torch.randperm(len(truth), generator=world.draw)]
         lesson = fit_head(images, shuffled, world.texts, SCALE)

@@ -63,6 +63,28 @@ def test_labelled_folders_are_asked_compared_and_searched(
     assert found.keys() == {f"{way}_recall_at_{k}" for way in ("image_to_text", "text_to_image") for k in (1, 5)}
 
 
+def test_a_folder_of_classes_is_taught_and_its_doubtful_labels_are_named(
+    checkpoint_dir: Path, shades: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, shade in {"light": 200, "dark": 40}.items():
+        for number in range(4, 20):
+            wrong = number in (6, 12) and name == "light"
+            image = Image.new("RGB", (32, 32), (240 - shade if wrong else shade, 90 + number, 90 - number))
+            image.save(shades / "data" / name / f"{number}.png")
+    path, folder = shades / "figures.json", str(shades / "data")
+    given = ["--checkpoint", str(checkpoint_dir), "--teach", folder, "--scenes", "0", "--json", str(path)]
+    assert main(given) == 0
+    printed, written = capsys.readouterr().out, json.loads(path.read_text())
+    assert written["teach"][folder].keys() == {"words", "head", "served"}
+    assert written["teach"][folder]["head"].keys() == {"1", "2", "4", "8"}
+    assert "| images of each class " in printed and "| calibration error: served " in printed
+    assert f"teach={folder} method=head images_of_each=8 accuracy=" in printed
+    named = {(Path(each["path"]).name, each["label"], each["instead"]) for each in written["doubtful"][folder]}
+    assert named and named <= {("6.png", "light", "dark"), ("12.png", "light", "dark")}
+    assert all(f"{each['path']}: light? rather dark" in printed for each in written["doubtful"][folder])
+    assert written["tasks"] == {} and "| task " not in printed
+
+
 def test_what_is_wrong_with_a_checkpoint_or_a_task_is_one_sentence(
     checkpoint_dir: Path, shades: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -71,3 +93,8 @@ def test_what_is_wrong_with_a_checkpoint_or_a_task_is_one_sentence(
     twice = ["--tasks", str(shades / "tasks.json"), str(shades / "tasks.json"), "--scenes", "0"]
     assert main(["--checkpoint", str(checkpoint_dir), *twice]) == 1
     assert "two tasks called 'shade'" in capsys.readouterr().err
+    (shades / "captions").mkdir()
+    Image.new("RGB", (8, 8)).save(shades / "captions/1.png")
+    (shades / "captions/metadata.jsonl").write_text('{"file_name": "1.png", "text": "a dark picture"}\n')
+    assert main(["--checkpoint", str(checkpoint_dir), "--teach", str(shades / "captions"), "--scenes", "0"]) == 1
+    assert "one kind of label" in capsys.readouterr().err
