@@ -4,6 +4,7 @@ The tests share one system, in their order.
 """
 
 import base64
+import hashlib
 import json
 import random
 import shutil
@@ -166,7 +167,8 @@ def test_wrong_labels_are_among_the_most_doubtful(api: Api, system: System, show
     assert len(worst) >= len(wrong) / 2 and sum(worst) >= FOUND_SHARE * len(worst), worst
     doubtful = found["learnt"]["doubtful"][0]
     image = api.get(f"annotations/{doubtful['id']}/image?dataset=mislabelled")
-    assert image["image"] == doubtful["image"]
+    with urlopen(image["url"], timeout=60) as response:
+        assert hashlib.sha256(response.read()).hexdigest() == image["image"] == doubtful["image"]
 
 
 def test_an_import_teaches_and_a_batch_is_answered_by_what_was_learnt(
