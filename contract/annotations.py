@@ -45,7 +45,7 @@ STRICTEST: tuple[Split, ...] = ("test", "validation", "train")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _DATASET = re.compile(f"[a-z0-9][a-z0-9_-]{{0,{MAX_DATASET_CHARS - 1}}}")
 _ID = re.compile(r"[0-9a-f]{36}")
-_IMAGE_DIGITS, _BODY_DIGITS = 24, 12
+IMAGE_DIGITS, _BODY_DIGITS = 24, 12
 """Of an annotation's id: those of its image first, so that an image's records are found by their keys."""
 
 
@@ -179,7 +179,7 @@ def annotation_id(image: str, body: AnnotationBody) -> str:
     """
     label = None if body.label is None else same_to_the_model(body.label)
     words = json.dumps([body.task, label, [*map(same_to_the_model, body.sentences)], body.split], ensure_ascii=False)
-    return image[:_IMAGE_DIGITS] + hashlib.sha256(words.encode()).hexdigest()[:_BODY_DIGITS]
+    return image[:IMAGE_DIGITS] + hashlib.sha256(words.encode()).hexdigest()[:_BODY_DIGITS]
 
 
 def annotation_key(dataset: str, id: str) -> str:
@@ -204,7 +204,7 @@ def dataset_prefix(dataset: str) -> str:
 
 def keys_of_image(dataset: str, image: str) -> str:
     """What the keys of an image's records in a dataset begin with, and hardly any other's."""
-    return dataset_prefix(dataset) + image[:_IMAGE_DIGITS]
+    return dataset_prefix(dataset) + image[:IMAGE_DIGITS]
 
 
 def image_key(image: str) -> str:

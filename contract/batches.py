@@ -2,7 +2,7 @@
 
 Under `batches/<id>/` there are: `batch.json`, what was asked; `plan.json`, how far the images are listed; a file of
 `shards/` per SHARD_IMAGES of them; for each shard that was classified one of `results/` and one of `problems/`, as JSON
-lines; and, written last, one of `done/`, whose name alone tells what came of the shard.
+lines; and, written last, one of `done/`, whose name alone tells what came of the shard. `heads/` has those that answer.
 """
 
 import re
@@ -85,7 +85,8 @@ class BatchBody(Strict):
 class Batch(Stored):
     """An accepted request, as it is stored. `attempt` counts how often it was begun, the last time when `begun` says.
 
-    `parameters` have the saved tasks as they were when the batch was accepted: all images are asked the same.
+    `parameters` have the saved tasks as they were when the batch was accepted, and `head_keys` by question the batch's
+    own copies of the heads that answered them then: all images are asked the same.
     """
 
     id: str
@@ -95,6 +96,7 @@ class Batch(Stored):
     s3_prefix: str | None = None
     s3_key: str | None = None
     parameters: dict[str, Any]
+    head_keys: dict[str, str] = Field(default={})
 
     @property
     def execution(self) -> str:
@@ -226,6 +228,11 @@ def _of_batch(name: str) -> Callable[[str], str]:
 
 batch_key, plan_key, failure_key = map(_of_batch, ("batch.json", "plan.json", "failure.json"))
 results_prefix, problems_prefix, done_prefix = map(_of_batch, ("results/", "problems/", "done/"))
+
+
+def batch_head_key(id: str, sha256: str) -> str:
+    """Where a batch's own copy of a head is."""
+    return f"{batch_prefix(id)}heads/{sha256}.safetensors"
 
 
 def shard_key(id: str, shard: int) -> str:

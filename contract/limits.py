@@ -75,9 +75,10 @@ API_KEY_HEADER = "x-api-key"
 MODEL_VERSION_HEADER = "x-model-version"
 REQUEST_ID_HEADER = "x-request-id"
 SERVER_TIMING_HEADER = "server-timing"
+TASK_VERSION_HEADER = "x-task-version"
 WARNING_HEADER = "warning"
 EXPOSED_HEADERS = (
-    *(MODEL_VERSION_HEADER, REQUEST_ID_HEADER, SERVER_TIMING_HEADER, WARNING_HEADER),
+    *(MODEL_VERSION_HEADER, TASK_VERSION_HEADER, REQUEST_ID_HEADER, SERVER_TIMING_HEADER, WARNING_HEADER),
     *("etag", "location", "retry-after"),
 )
 """What scripts of other origins may read of a response."""

@@ -272,6 +272,9 @@ class Parameters(Question):
     task: TaskOrTasks = Field(
         default=None, description="A saved task by its name, or a list of them, instead of candidate_labels"
     )
+    taught: bool = Field(
+        default=True, description="Answer a saved task by what annotated images have taught it; else by its words alone"
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -301,6 +304,8 @@ class Parameters(Question):
             raise ValueError(f"{' and '.join(given)} are given together: give one of them")
         if not given:
             raise ValueError('candidate_labels is missing: give at least two, such as ["cat", "dog"]')
+        if "taught" in self.model_fields_set and not self.task:
+            raise ValueError("taught is given without task: only a saved task is taught, leave it out")
         if self.tasks and self.thresholds:
             raise ValueError("thresholds name the labels of one question: give them inside each of the tasks")
         check_prompts(self.questions.values())
@@ -324,7 +329,7 @@ class Parameters(Question):
 
         Raises BadRequest if together they are more than one request may ask.
         """
-        beside = self.model_dump(exclude_unset=True, exclude={"task"})
+        beside = self.model_dump(exclude_unset=True, exclude={"task", "taught"})
         questions = {name: {**saved[name], **beside} for name in self.task_names}
         if isinstance(self.task, str):
             return validate(Parameters, questions[self.task])
@@ -332,7 +337,7 @@ class Parameters(Question):
 
 
 class Task(Question):
-    """The body of PUT /tasks/{task}, and what GET answers: a question, and a description for people."""
+    """The body of PUT /tasks/{task}, and its answer: a question, and a description for people."""
 
     description: Annotated[str, StringConstraints(max_length=MAX_TEXT_CHARS)] = Field(
         default="", description="What it is for, in words for people"
@@ -357,7 +362,7 @@ class Task(Question):
 
     def document(self) -> dict[str, Any]:
         """What is stored and answered, JSON-ready. Raises PayloadTooLarge beyond MAX_TASK_BYTES."""
-        members = self.model_dump(exclude_unset=True)
+        members = self.model_dump(exclude_unset=True, exclude={"taught"})
         if (size := len(json.dumps(members))) > MAX_TASK_BYTES:
             raise PayloadTooLarge(f"the task is {size:,} bytes, at most {MAX_TASK_BYTES:,} are kept: use fewer labels")
         return members

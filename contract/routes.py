@@ -16,6 +16,7 @@ from contract.imports import AnnotationImportBody, ImportView
 from contract.models import ImportBody, ModelList, ModelView, PromoteBody, Promotion
 from contract.questions import MAX_LISTED_TASKS, Task, TaskList
 from contract.requests import ClassifyBody, EmbedBody
+from contract.taught import AnnotatedImage, TaskView, Taught, TeachTaskBody
 from contract.trainings import MAX_LISTED_TRAININGS, TrainingBody, TrainingCheck, TrainingList, TrainingView
 from contract.uploads import CheckpointUploads, CheckpointUploadsBody, Uploads, UploadsBody
 
@@ -77,13 +78,20 @@ OPENAPI = Route("GET", "/openapi.json", "This API, described", dict, open=True)
 PAGE = Route("GET", "/", "A page to try it in a browser", str, open=True)
 
 LIST_TASKS = Route("GET", "/tasks", "The saved tasks", TaskList, _PAGE, page=MAX_LISTED_TASKS)
-GET_TASK = Route("GET", "/tasks/{task}", "One saved task", Task, {200: "The task"}, etag="task")
+GET_TASK = Route("GET", "/tasks/{task}", "One saved task", TaskView, {200: "The task"}, etag="task")
 PUT_TASK = Route(
     *("PUT", "/tasks/{task}", "Save a task: a question with a name"),
     *(Task, {200: "It was replaced", 201: "It is new"}, Task),
     etag="task",
 )
 DELETE_TASK = Route("DELETE", "/tasks/{task}", "Forget a saved task", None, {204: "It is forgotten"}, etag="task")
+TEACH_TASK = Route(
+    *("POST", "/tasks/{task}/teach", "Let a task learn from annotations now, or bring back an earlier head"),
+    *(Taught, {202: "It begins; GET /tasks/{task} tells what came of it"}, TeachTaskBody | None),
+)
+UNTEACH_TASK = Route(
+    "DELETE", "/tasks/{task}/teach", "Let the words alone answer a task", Taught, {200: "They answer from now on"}
+)
 UPLOAD = Route(
     *("POST", "/uploads", "Where to send images that are used later by their s3_key"),
     *(Uploads, {201: "One form per image"}, UploadsBody | None),
@@ -113,6 +121,10 @@ PUT_ANNOTATION = _one(
     body=annotations.AnnotationBody,
 )
 DELETE_ANNOTATION = _one("DELETE", summary="Forget an annotation", answers={204: "It is forgotten, its image is kept"})
+GET_ANNOTATED_IMAGE = Route(
+    *("GET", "/annotations/{id}/image", "Where the image of an annotation can be had", AnnotatedImage),
+    query=("dataset",),
+)
 POST_IMPORT = Route(
     *("POST", "/annotations/imports", "Take in many annotations from uploaded files"),
     *(ImportView, {202: "It begins"}, AnnotationImportBody),

@@ -4,13 +4,20 @@ Each handler parses its event with the model here, and a test walks every machin
 field that is renamed on one side only fails there, not in an execution.
 """
 
+from collections.abc import Iterable
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 from pydantic.alias_generators import to_pascal
 
 from contract.models import Gate
+from contract.texts import same_to_the_model
 from contract.trainings import Training
+
+MAX_EVENT_CHARS = 16_000
+"""Of labels in an event for which nobody waits. Lambda takes 256 KB, and JSON may write a character as twelve bytes:
+https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
+"""
 
 
 class _Step(BaseModel):
@@ -78,6 +85,25 @@ class RolloutAnswer(_Step):
 
     next: Literal["wait", "verify", "live", "failed"]
     reason: str = ""
+
+
+class TeachEvent(_Step):
+    """Let saved tasks learn from annotations: the `tasks` of these names and those that have one of these `labels`, or
+    all of them where neither is given.
+    """
+
+    tasks: list[str] = []
+    labels: list[str] = []
+
+    @classmethod
+    def about(cls, said: Iterable[tuple[str | None, str | None]]) -> "TeachEvent | None":
+        """Those whom annotations concern that say these (label, task); None if that is nobody."""
+        labelled = [(label, task) for label, task in said if label is not None]
+        tasks = {task for _, task in labelled if task is not None}
+        labels = {same_to_the_model(label) for label, task in labelled if task is None}
+        if sum(map(len, labels)) > MAX_EVENT_CHARS:
+            return cls()
+        return cls(tasks=sorted(tasks), labels=sorted(labels)) if labelled else None
 
 
 class ImportEvent(_Step):

@@ -32,6 +32,9 @@ _RoleArn = Annotated[str, Field(pattern=r"^arn:[^:]+:iam::\d{12}:role/.+$"), All
 _MachineArn = Annotated[
     str, Field(pattern=r"^arn:[^:]+:states:[^:]+:\d{12}:stateMachine:.+$"), Allowed("the ARN of a state machine")
 ]
+_FunctionArn = Annotated[
+    str, Field(pattern=r"^arn:[^:]+:lambda:[^:]+:\d{12}:function:.+$"), Allowed("the ARN of a Lambda function")
+]
 _JobNamePrefix = Annotated[str, Field(pattern="^[a-z][a-z0-9-]{1,40}-$"), Allowed("what all jobs are called first")]
 _Commit = Annotated[str, Field(pattern="^([0-9a-f]{40}(-dirty)?|unknown)$"), Allowed("a commit, or unknown")]
 _Seconds = Annotated[int, Field(ge=1, lt=10**9), Allowed("whole seconds")]
@@ -77,7 +80,13 @@ class ClassifySettings(_Routes, _Images):
     """What the function needs to know that asks the model: its endpoint, and where saved tasks and images are."""
 
 
-class AnnotateSettings(_Routes, _Images):
+class _Teaches(Variables):
+    """What every function needs to know after whose work tasks are taught."""
+
+    teach_function_arn: _FunctionArn = Field(alias="TEACH_FUNCTION_ARN")
+
+
+class AnnotateSettings(_Routes, _Images, _Teaches):
     """What the function needs to know that keeps annotations: also the machine that imports many."""
 
     import_machine_arn: _MachineArn = Field(alias="IMPORT_MACHINE_ARN")
@@ -100,8 +109,12 @@ class ManageSettings(_Routes, _Licences):
     endpoint_name: _EndpointName = Field(alias="ENDPOINT_NAME", description="Tells what the base knows")
 
 
-class ImporterSettings(_Images):
+class ImporterSettings(_Images, _Teaches):
     """What the worker of imports needs to know."""
+
+
+class TeachSettings(_Images):
+    """What the function needs to know that teaches saved tasks."""
 
 
 class BatchSettings(_Images):

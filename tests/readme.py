@@ -14,6 +14,7 @@ RUN = (
     "### What else it answers",
     "## Classify a whole bucket",
     "## From a shell",
+    "### In seconds",
     "### Annotate",
     "### Train",
     "### Promote, and go back",

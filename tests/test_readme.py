@@ -10,6 +10,8 @@ from contract import limits
 from contract.batches import MAX_BATCH_IMAGES, SHARD_IMAGES
 from contract.questions import Parameters
 from contract.routes import ROUTES, Route
+from contract.taught import KEPT_HEADS
+from lambdas.teach.examples import READ_ANNOTATIONS
 from model.clip.lookahead import AVIF_BYTES_PER_PIXEL, WEBP_BYTES_PER_PIXEL
 from model.serving.decoders import SLOW
 from stacks.config import USD_PER_HOUR, stage_config
@@ -45,6 +47,12 @@ LIMITS = {
     "characters of a template with a label in all of its places": f"{limits.MAX_PROMPT_CHARS:,}",
     "values in one JSON body, with the commas in its texts": f"{limits.MAX_JSON_ITEMS:,}",
     "parts of a form": f"{limits.MAX_FORM_PARTS:,}",
+    "labels of a task that learns in seconds": f"{limits.MAX_TAUGHT_LABELS:,}",
+    "images that it learns from; of more, a sample": (
+        f"{limits.MAX_TAUGHT_IMAGES:,}, and with more than {limits.MAX_TAUGHT_SCORES // limits.MAX_TAUGHT_IMAGES} "
+        f"labels {limits.MAX_TAUGHT_SCORES:,} divided by their number"
+    ),
+    "annotations that are looked at for that": f"{READ_ANNOTATIONS:,}",
     "images in one batch": f"{MAX_BATCH_IMAGES:,}",
     "seconds until an answer": f"{limits.API_TIMEOUT_S}",
     "requests per second to one route, and with one API key": (
@@ -111,6 +119,10 @@ def test_the_small_checkpoints_figures_are_its_own() -> None:
     figures = {word: world[task]["accuracy"] for word, task in tasks.items()}
     figures["hundred"] = world["colour_and_shape_unseen"]["accuracy"]
     assert {word: float(figure) for word, figure in quoted.items()} == {k: round(v, 2) for k, v in figures.items()}
+
+
+def test_so_many_heads_are_kept_as_it_says() -> None:
+    assert f"last {KEPT_HEADS} heads are kept" in README.replace("\n", " ")
 
 
 def test_a_shard_has_as_many_images_as_it_says() -> None:

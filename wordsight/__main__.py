@@ -18,6 +18,7 @@ from wordsight import (
     models,
     page,
     tasks,
+    teach,
     trainings,
 )
 from wordsight.api import KEY_VARIABLE, URL_VARIABLE, Api, CommandError, connect
@@ -31,6 +32,8 @@ COMMANDS: dict[str, tuple[str, Callable[[ArgumentParser], None], Callable[[Api, 
     "tasks": ("questions with a name: list, show, save, delete", tasks.add, tasks.run),
     "annotate": ("keep what a folder says of its images", annotate.add, annotate.run),
     "annotations": ("what is kept of a dataset: list, show, delete", annotations.add, annotations.run),
+    "teach": ("let a saved task learn from its annotations now, or go back", teach.add_teach, teach.teach),
+    "doubtful": ("which annotations of a task are likely wrong?", teach.add_doubtful, teach.doubtful),
     "train": ("teach the model what a dataset says", trainings.add_train, trainings.train),
     "trainings": ("list trainings, or show, watch or stop one", trainings.add_trainings, trainings.trainings),
     "models": ("the versions of the model, and which one is live", models.add_models, models.models),

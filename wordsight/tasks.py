@@ -42,6 +42,9 @@ def add_question(parser: ArgumentParser, *, saved: bool = True) -> None:
         parser.add_argument(
             "--task", action="append", metavar="NAME", help="a saved task instead; repeat it for several"
         )
+        parser.add_argument(
+            "--words", action="store_true", help="answer a saved task by its words alone, not by what it was taught"
+        )
     parser.add_argument("--template", action="append", metavar="TEXT", help=f"such as {DEFAULT_HYPOTHESIS_TEMPLATE!r}")
     parser.add_argument("--multi-label", action="store_true", default=None, help="score each label on its own")
     parser.add_argument(
@@ -57,6 +60,7 @@ def parameters_of(arguments: Namespace) -> dict[str, Any]:
     said = {
         "candidate_labels": arguments.labels,
         "task": tasks[0] if tasks and len(tasks) == 1 else tasks,
+        "taught": False if getattr(arguments, "words", False) else None,
         "hypothesis_template": arguments.template,
         "multi_label": arguments.multi_label,
         "unknown": arguments.unknown,

@@ -3,23 +3,32 @@
 API Gateway calls `handler` with every request of these routes.
 """
 
+import time
+from dataclasses import replace
 from itertools import islice
 from uuid import uuid4
 
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.event_handler import Response
 
-from contract.annotations import DEFAULT_DATASET, MAX_LISTED_ANNOTATIONS, AnnotationBody, parse_annotations
+from contract.annotations import (
+    DEFAULT_DATASET,
+    MAX_LISTED_ANNOTATIONS,
+    AnnotationBody,
+    image_key,
+    parse_annotations,
+)
 from contract.answers import arrange
 from contract.idempotency import now
 from contract.imports import AnnotationImport, AnnotationImportBody, ImportView, import_key, view_of
 from contract.limits import MAX_INVOCATION_BYTES, UPLOADS_PREFIX
-from contract.problems import ProblemError
+from contract.problems import Conflict, ProblemError, ServiceUnavailable
 from contract.questions import MAX_LISTED_TASKS, TASKS_PREFIX, Task, TaskList, TaskSummary, task_key, task_name
 from contract.routes import (
     DELETE_ANNOTATION,
     DELETE_TASK,
     ERASE_IMAGE,
+    GET_ANNOTATED_IMAGE,
     GET_ANNOTATION,
     GET_IMPORT,
     GET_TASK,
@@ -29,18 +38,32 @@ from contract.routes import (
     POST_IMPORT,
     PUT_ANNOTATION,
     PUT_TASK,
+    TEACH_TASK,
+    UNTEACH_TASK,
     UPLOAD,
+)
+from contract.steps import TeachEvent
+from contract.taught import (
+    IMAGE_EXPIRES_IN_S,
+    AnnotatedImage,
+    TaskView,
+    Teaching,
+    TeachTaskBody,
+    taught_key,
+    taught_of,
 )
 from contract.uploads import UPLOAD_EXPIRES_IN_S, Upload, Uploads, UploadsBody
 from lambdas.aws.clients import Connect, connect
 from lambdas.aws.endpoint import Endpoint
 from lambdas.aws.executions import Executions
+from lambdas.aws.functions import Function
 from lambdas.aws.inference import inspect
 from lambdas.aws.s3 import Document, JsonObject, Store
 from lambdas.settings import AnnotateSettings
 from lambdas.stored.annotations import AnnotationStore
 from lambdas.stored.images import read_images
 from lambdas.stored.tasks import unknown_task
+from lambdas.stored.teachings import RETRY_AFTER_S, Teachings
 from lambdas.web.conditions import check_conditions, delete_document
 from lambdas.web.idempotency import once
 from lambdas.web.resolver import Resolver, handler_of
@@ -52,30 +75,46 @@ def create_app(settings: AnnotateSettings, connect: Connect) -> Resolver:
     """The routes, over one bucket; one endpoint looks at images before they are kept."""
     app = Resolver(settings.cors_origins, logger)
     store = Store(settings.data_bucket, connect)
-    add_task_routes(app, store)
+    teacher = Function(settings.teach_function_arn, connect)
+    add_task_routes(app, store, teacher)
+    add_teach_routes(app, store, teacher)
     add_upload_routes(app, store)
-    add_annotation_routes(app, store, Endpoint(settings.endpoint_name, connect))
+    add_annotation_routes(app, store, Endpoint(settings.endpoint_name, connect), teacher)
     add_import_routes(app, store, Executions(settings.import_machine_arn, connect))
     return app
 
 
-def add_task_routes(app: Resolver, store: Store) -> None:
+def _begin(teacher: Function, event: TeachEvent | None) -> None:
+    """Let tasks be taught, if any are concerned: what was kept is kept, whether that begins or not."""
+    if event and not teacher.begin(event.model_dump()):
+        logger.warning("what has changed is taught with the next change: Lambda does not answer")
+
+
+def add_task_routes(app: Resolver, store: Store, teacher: Function) -> None:
     """GET /tasks, and GET, PUT and DELETE of one. Writers that have not seen the newest state get a 412."""
 
-    def found(name: str) -> Document[JsonObject]:
-        document = store.read(task_key(name))
+    @app.on(GET_TASK)
+    def _get(task: str) -> Response[str]:
+        read = {document.key: document for document in store.read_all([task_key(task), taught_key(task)])}
+        document, taught = read.get(task_key(task)), read.get(taught_key(task))
         if document is None:
-            raise unknown_task([name])
-        return document
+            raise unknown_task([task])
+        seen = taught_of(Teaching.model_validate(taught.value), time.time()) if taught else None
+        told = {**document.value, "taught": seen.model_dump(mode="json") if seen else None}
+        return app.answer_document(replace(document, value=told))
 
-    app.on(GET_TASK)(lambda task: app.answer_document(found(task)))
-    app.on(DELETE_TASK)(lambda task: delete_document(app, store, found(task)))
+    @app.on(DELETE_TASK)
+    def _delete(task: str) -> Response[str]:
+        answer = delete_document(app, store, _found(store, task))
+        Teachings(store).forget(task)
+        return answer
 
     @app.on(PUT_TASK)
     def _put(task: str) -> Response[str]:
-        key, members = task_key(task), app.json_body(Task).document()
+        key, members = task_key(task), app.json_body(TaskView).document()
         seen = check_conditions(app.current_event.headers, store.read(key))
         stored = store.write(key, members, etag=seen.etag if seen else None, absent=seen is None)
+        _begin(teacher, TeachEvent(tasks=[task]))
         return app.answer_document(stored, 200 if seen else 201)
 
     def page() -> TaskList:
@@ -87,6 +126,13 @@ def add_task_routes(app: Resolver, store: Store) -> None:
     app.answers(LIST_TASKS, page)
 
 
+def _found(store: Store, task: str) -> Document[JsonObject]:
+    document = store.read(task_key(task))
+    if document is None:
+        raise unknown_task([task])
+    return document
+
+
 def _summary(document: Document[JsonObject]) -> TaskSummary:
     task = Task.model_validate(document.value)
     return TaskSummary(
@@ -96,6 +142,33 @@ def _summary(document: Document[JsonObject]) -> TaskSummary:
         multi_label=task.multi_label,
         description=task.description,
     )
+
+
+def add_teach_routes(app: Resolver, store: Store, teacher: Function) -> None:
+    """POST and DELETE /tasks/{task}/teach: look at the annotations now, go back to an earlier head, or to the words."""
+    teachings = Teachings(store)
+
+    @app.on(TEACH_TASK)
+    def _teach(task: str) -> Response[str]:
+        asked = app.json_body(TeachTaskBody, default=TeachTaskBody())
+
+        def begin(_: str) -> Response[str]:
+            if _found(store, task).value.get("multi_label"):
+                raise Conflict(
+                    f"the task {task!r} is multi_label, so that each of its labels is scored on its own: only tasks "
+                    "whose labels exclude each other are taught at once, POST /trainings teaches any"
+                )
+            teaching = teachings.restore(task, asked.head) if asked.head else teachings.ask(task)
+            if not teacher.begin(TeachEvent(tasks=[task]).model_dump()):
+                raise ServiceUnavailable("Lambda does not answer: try again", retry_after_s=RETRY_AFTER_S)
+            return app.answer(taught_of(teaching, time.time()), 202)
+
+        return once(app, store, begin)
+
+    @app.on(UNTEACH_TASK)
+    def _unteach(task: str) -> Response[str]:
+        _found(store, task)
+        return app.answer(taught_of(teachings.pause(task), time.time()))
 
 
 def add_upload_routes(app: Resolver, store: Store) -> None:
@@ -128,8 +201,8 @@ def _presigned_post(store: Store, content_type: str | None) -> Upload:
     )
 
 
-def add_annotation_routes(app: Resolver, store: Store, endpoint: Endpoint) -> None:
-    """POST, GET and DELETE /annotations, and GET, PUT and DELETE of one."""
+def add_annotation_routes(app: Resolver, store: Store, endpoint: Endpoint, teacher: Function) -> None:
+    """POST, GET and DELETE /annotations, and GET, PUT and DELETE of one. What changes teaches the tasks concerned."""
     annotations = AnnotationStore(store)
 
     def dataset() -> str:
@@ -140,7 +213,19 @@ def add_annotation_routes(app: Resolver, store: Store, endpoint: Endpoint) -> No
         return annotations.read(dataset(), id)
 
     app.on(GET_ANNOTATION)(lambda id: app.answer_document(found(id)))
-    app.on(DELETE_ANNOTATION)(lambda id: delete_document(app, store, found(id)))
+
+    @app.on(DELETE_ANNOTATION)
+    def _delete(id: str) -> Response[str]:
+        document = found(id)
+        answer = delete_document(app, store, document)
+        _begin(teacher, TeachEvent.about([_said(document.value)]))
+        return answer
+
+    @app.on(GET_ANNOTATED_IMAGE)
+    def _image(id: str) -> Response[str]:
+        image = found(id).value["image"]
+        url = store.reading_url(image_key(image), IMAGE_EXPIRES_IN_S)
+        return app.answer(AnnotatedImage(image=image, url=url, expires_in_s=IMAGE_EXPIRES_IN_S))
 
     @app.on(POST_ANNOTATIONS)
     def _post() -> Response[str]:
@@ -151,6 +236,8 @@ def add_annotation_routes(app: Resolver, store: Store, endpoint: Endpoint) -> No
             pairs = list(zip(entries, images, strict=True))
             kept = annotations.add(pairs, lambda each: inspect(each, endpoint, app.invocation_attributes), "api")
             new = any(each["new"] for each in kept if not isinstance(each, ProblemError))
+            good = [entry.body for entry, each in zip(entries, kept, strict=True) if not isinstance(each, ProblemError)]
+            _begin(teacher, TeachEvent.about((b.label, b.task) for b in good if isinstance(b, AnnotationBody)))
             return app.answer(arrange(kept, listed=listed), 201 if new else 200)
 
         return once(app, store, add)
@@ -163,13 +250,27 @@ def add_annotation_routes(app: Resolver, store: Store, endpoint: Endpoint) -> No
     @app.on(ERASE_IMAGE)
     def _erase() -> Response[str]:
         app.check_query("image")
-        return app.answer(annotations.erase_image(app.one_of_query("image")))
+        image = app.one_of_query("image")
+        said = [(each.label, each.task) for each in annotations.said_of(image)]
+        try:
+            erased = annotations.erase_image(image)
+        finally:  # also where there was none any more: a request before this one may have been cut off
+            tasks = Teachings(store).forget_image(image)
+        concerned = TeachEvent.about([*said, *((task, task) for task in tasks)])
+        _begin(teacher, concerned)
+        return app.answer(erased)
 
     @app.on(PUT_ANNOTATION)
     def _put(id: str) -> Response[str]:
         body, document = app.json_body(AnnotationBody), found(id)
         check_conditions(app.current_event.headers, document)
-        return app.answer_document(annotations.edit(document, body))
+        edited = annotations.edit(document, body)
+        _begin(teacher, TeachEvent.about([_said(document.value), (body.label, body.task)]))
+        return app.answer_document(edited)
+
+
+def _said(record: JsonObject) -> tuple[str | None, str | None]:
+    return record["label"], record["task"]
 
 
 def add_import_routes(app: Resolver, store: Store, machine: Executions) -> None:

@@ -14,7 +14,15 @@ from pydantic import ValidationError
 from contract.invocation import AnswerAttributes, InvocationAttributes
 from contract.limits import CONTAINER_TIMEOUT_S, SDK_READ_TIMEOUT_S
 from contract.model_cards import EndpointCards
-from contract.problems import PROBLEMS, BadGateway, GatewayTimeout, PayloadTooLarge, ProblemError, ServiceUnavailable
+from contract.problems import (
+    PROBLEMS,
+    BadGateway,
+    GatewayTimeout,
+    PayloadTooLarge,
+    ProblemError,
+    ServiceUnavailable,
+    UnknownHeads,
+)
 from contract.requests import DescribeRequest, to_multipart
 from lambdas.aws.clients import Connect
 from lambdas.aws.errors import THROTTLED, botocore_errors_as_problems, code_of, message_of, status_of
@@ -108,6 +116,11 @@ class Endpoint:
                 self._cards = None
         return self._cards
 
+    def version(self) -> str:
+        """What the endpoint calls its model now. Raises what `invoke` raises."""
+        deadline = InvocationAttributes(deadline_epoch_ms=int((time.time() + CONTAINER_TIMEOUT_S) * 1000))
+        return self.invoke(*to_multipart(DescribeRequest(), ()), deadline)[1].model_version
+
     def _errors_as_problems(self, started_s: float) -> AbstractContextManager[bool | None]:
         def problem_of(error: Exception) -> ProblemError | None:
             return self._problem(error, self._clock_s() - started_s)
@@ -158,6 +171,8 @@ def _container_problem(error: ClientError, waited_s: float) -> ProblemError:
         return ModelStopped("the model stopped at this request and is started again", retry_after_s=RETRY_SOON_S)
     if status in (0, 504):
         return GatewayTimeout(detail or _TIMED_OUT)
+    if status == UnknownHeads.status and (unknown := UnknownHeads.told(problem)):
+        return unknown
     if 400 <= status < 500 and status in PROBLEMS and detail:
         return PROBLEMS[status](detail)
     return BadGateway("the model failed on this request: quote the request id when asking for help")

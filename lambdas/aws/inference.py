@@ -3,16 +3,27 @@
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
+
+from pydantic import ValidationError
 
 from contract.answers import Inspection, arrange
 from contract.invocation import AnswerAttributes, InvocationAttributes
 from contract.limits import CONTAINER_TIMEOUT_S, MAX_IMAGES, MAX_INVOCATION_BYTES
-from contract.problems import PROBLEMS, BadGateway, PayloadTooLarge, ProblemError
+from contract.problems import PROBLEMS, BadGateway, PayloadTooLarge, ProblemError, UnknownHeads
 from contract.requests import ClassifyRequest, EmbedRequest, InspectRequest, Request, to_multipart
+from contract.teaching import Lesson, TeachRequest
+from lambdas.aws.clients import concurrently
 from lambdas.aws.endpoint import Endpoint
 
-Inspect = Callable[[Sequence[bytes]], Sequence[Inspection | ProblemError]]
+
+class Look(Inspection):
+    """An inspection, and the version of the model that has made its `embedding`."""
+
+    model_version: str
+
+
+Inspect = Callable[[Sequence[bytes]], Sequence[Look | ProblemError]]
 """What the container says of each image, or why it can't read it."""
 
 Item = TypeVar("Item")
@@ -31,12 +42,40 @@ def infer(
     return arrange(_in_places(images, answer), listed=request.listed), beside
 
 
-def inspect(
-    images: Sequence[bytes], endpoint: Endpoint, attributes: InvocationAttributes
-) -> list[Inspection | ProblemError]:
+def infer_taught(
+    request: ClassifyRequest,
+    images: Sequence[bytes | ProblemError],
+    endpoint: Endpoint,
+    attributes: InvocationAttributes,
+    read_head: Callable[[str], bytes | None],
+) -> tuple[Any, AnswerAttributes]:
+    """`infer` for a request whose saved tasks are taught. The container holds heads by their sha256; `read_head` finds
+    those for it that it does not hold. One that is gone meanwhile was erased: the words answer then.
+    """
+    try:
+        return infer(request, images, endpoint, attributes)
+    except UnknownHeads as problem:
+        found = dict(zip(problem.heads, concurrently(read_head, problem.heads), strict=True))
+        heads = {name: sha256 for name, sha256 in request.heads.items() if found.get(sha256, b"") is not None}
+        files = {sha256: content for sha256, content in found.items() if content is not None}
+        return infer(replace(request, heads=heads, head_files=files), images, endpoint, attributes)
+
+
+def teach(request: TeachRequest, endpoint: Endpoint) -> Lesson:
+    """What the container makes of annotated images. Raises what `Endpoint.invoke` raises."""
+    answer, _ = endpoint.invoke(*to_multipart(request, ()), attributes_within("teach"))
+    try:
+        return Lesson.model_validate(answer)
+    except ValidationError as error:
+        raise BadGateway("the model's answer is no lesson: the endpoint runs a foreign or older image") from error
+
+
+def inspect(images: Sequence[bytes], endpoint: Endpoint, attributes: InvocationAttributes) -> list[Look | ProblemError]:
     """What the container says of each image, or why it can't read it. Raises what `Endpoint.invoke` raises."""
-    answers, _ = _invoke(InspectRequest(list(images)), images, endpoint, attributes)
-    return _in_places(images, answers)
+    answers, beside = _invoke(InspectRequest(list(images)), images, endpoint, attributes)
+    version = {"model_version": beside.model_version}
+    found = _in_places(images, answers)
+    return [each if isinstance(each, ProblemError) else cast(Look, {**each, **version}) for each in found]
 
 
 def attributes_within(request_id: str, timeout_s: float = CONTAINER_TIMEOUT_S) -> InvocationAttributes:

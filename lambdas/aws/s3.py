@@ -184,8 +184,12 @@ class Store:
 
     def keys(self, prefix: str, *, after: str = "") -> Iterator[str]:
         """The keys that begin with a prefix, in the order of their UTF-8 bytes, beginning behind `after`."""
+        return (key for key, _ in self.etags(prefix, after=after))
+
+    def etags(self, prefix: str, *, after: str = "") -> Iterator[tuple[str, str]]:
+        """The same with the etag of each."""
         for page in self._pages("list_objects_v2", Prefix=prefix, **({"StartAfter": after} if after else {})):
-            yield from (found["Key"] for found in page.get("Contents", []))
+            yield from ((found["Key"], found["ETag"].strip('"')) for found in page.get("Contents", []))
 
     def files(self, prefix: str) -> dict[str, int]:
         """The keys that begin with a prefix and have no slash behind it, with their sizes in bytes."""

@@ -7,7 +7,7 @@ last. So a worker that is killed leaves nothing that counts, and the next one do
 import base64
 import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,9 +39,10 @@ from contract.questions import Parameters
 from contract.requests import EXAMPLE_IMAGE_BASE64, ClassifyRequest, ImageSource, S3Object
 from contract.validation import validate
 from lambdas.aws.endpoint import Endpoint, ModelStopped
-from lambdas.aws.inference import attributes_within, infer, invocation_chunks
+from lambdas.aws.inference import attributes_within, infer_taught, invocation_chunks
 from lambdas.aws.s3 import Store
 from lambdas.stored.images import read_each_image
+from lambdas.stored.tasks import head_reader, shas_of
 
 RESERVE_MS = 1000 * (SDK_CONNECT_TIMEOUT_S + SDK_READ_TIMEOUT_S) + 10_000
 """What one more invocation and writing the files may take: nothing is tried again with less time left."""
@@ -52,6 +53,15 @@ _OF_SOME_IMAGE = (BadGateway, GatewayTimeout, PayloadTooLarge)
 Chunk = Sequence[tuple[ShardItem, bytes | ProblemError]]
 Outcome = BatchResult | BatchProblem
 Answered = tuple[list[Any], AnswerAttributes]
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """What a batch asks of each image, and where the heads are that answer it."""
+
+    id: str
+    parameters: Parameters
+    head_keys: Mapping[str, str]
 
 
 @dataclass(frozen=True)
@@ -68,60 +78,62 @@ class ShardWorker:
 
         Raises ServiceUnavailable or what else the endpoint says if it can't answer, with nothing written.
         """
-        parameters = validate(Parameters, batch.parameters)
+        asked = _Asked(batch.id, validate(Parameters, batch.parameters), batch.head_keys)
         found = self.store.find(Shard, shard_key(batch.id, shard))
         if found is None:
             raise BadRequest(f"the batch {batch.id} has no shard {shard}")
         sources = map(_source, found.items)
         images = read_each_image(sources, self.store)
-        scores = sum(question.answered_labels for question in parameters.questions.values())
+        scores = sum(question.answered_labels for question in asked.parameters.questions.values())
         images_at_once = max(1, min(MAX_IMAGES, MAX_SCORES // scores))  # as many as one answer has scores for
         outcomes = [
             outcome
             for chunk in invocation_chunks(zip(found.items, images, strict=True), images_at_once)
-            for outcome in self._classify(chunk, parameters, batch.id)
+            for outcome in self._classify(chunk, asked)
         ]
         faults = [each.problem for each in outcomes if isinstance(each, BatchProblem) and each.problem.status >= 500]
         if outcomes and len(faults) == len(outcomes):
-            self._check_endpoint(parameters, faults[0].detail)
+            self._check_endpoint(asked, faults[0].detail)
         return self._write(batch.id, shard, outcomes)
 
-    def _classify(self, chunk: Chunk, parameters: Parameters, id: str) -> list[Outcome]:
+    def _classify(self, chunk: Chunk, asked: _Asked) -> list[Outcome]:
         """What came of each image. A chunk at which the endpoint fails is cut in two, down to the image at fault."""
         try:
-            answers, beside = self._ask(chunk, parameters, id)
+            answers, beside = self._ask(chunk, asked)
         except (*_OF_SOME_IMAGE, ModelStopped) as problem:
             if len(chunk) > 1:
                 middle = len(chunk) // 2
                 halves = (chunk[:middle], chunk[middle:])
-                return [outcome for half in halves for outcome in self._classify(half, parameters, id)]
+                return [outcome for half in halves for outcome in self._classify(half, asked)]
             answers, beside = [problem.body()], AnswerAttributes()
         return [_outcome(item, answer, beside) for (item, _), answer in zip(chunk, answers, strict=True)]
 
-    def _ask(self, chunk: Chunk, parameters: Parameters, id: str) -> tuple[list[Any], AnswerAttributes]:
+    def _ask(self, chunk: Chunk, asked: _Asked) -> Answered:
         """The endpoint's answers. While it is overloaded or away, it is waited for as long as there is time."""
         images = [image for _, image in chunk]
-        request = ClassifyRequest(list(images), parameters, listed=True)
 
         def ask() -> Answered:
-            return infer(request, images, self.endpoint, attributes_within(f"batch {id}"))
+            return self._infer(images, asked)
 
         try:
             return self._patiently(ask)
         except ModelStopped:  # at what others asked, perhaps: again, as soon as it lives
-            self._patiently(lambda: self._ask_example(parameters), while_stopped=True)
+            self._patiently(lambda: self._ask_example(asked), while_stopped=True)
             return self._patiently(ask)
 
-    def _ask_example(self, parameters: Parameters) -> Answered:
+    def _ask_example(self, asked: _Asked) -> Answered:
         """The same question of an image that is known to be good."""
-        image = base64.b64decode(EXAMPLE_IMAGE_BASE64)
-        request = ClassifyRequest([image], parameters, listed=True)
-        return infer(request, [image], self.endpoint, attributes_within("batch"))
+        return self._infer([base64.b64decode(EXAMPLE_IMAGE_BASE64)], asked)
 
-    def _check_endpoint(self, parameters: Parameters, detail: str) -> None:
+    def _infer(self, images: Sequence[bytes | ProblemError], asked: _Asked) -> Answered:
+        request = ClassifyRequest(list(images), asked.parameters, listed=True, heads=shas_of(asked.head_keys))
+        read_head = head_reader(self.store, asked.head_keys.values())
+        return infer_taught(request, images, self.endpoint, attributes_within(f"batch {asked.id}"), read_head)
+
+    def _check_endpoint(self, asked: _Asked, detail: str) -> None:
         """Raises BadGateway if the endpoint is broken, and no image."""
         try:
-            answers, _ = self._patiently(lambda: self._ask_example(parameters), while_stopped=True)
+            answers, _ = self._patiently(lambda: self._ask_example(asked), while_stopped=True)
             healthy = not _is_problem(answers[0])
         except _OF_SOME_IMAGE:
             healthy = False

@@ -4,22 +4,27 @@ API Gateway calls `handler` with every request of these routes. A request is par
 read, the endpoint is invoked once, and the answer is arranged in the shape that was asked for.
 """
 
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
 from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.metrics import MetricUnit
 
 from contract.answers import Health
 from contract.invocation import AnswerAttributes
+from contract.limits import TASK_VERSION_HEADER
 from contract.requests import ClassifyRequest, Operation, parse_request
 from contract.routes import CLASSIFY, EMBED, HEALTH, OPENAPI, PAGE
 from lambdas.aws.clients import Connect, connect
 from lambdas.aws.endpoint import Endpoint
-from lambdas.aws.inference import infer
+from lambdas.aws.inference import infer, infer_taught
 from lambdas.aws.s3 import Store
 from lambdas.classify import openapi, page
 from lambdas.settings import ClassifySettings
 from lambdas.stored.images import read_images
-from lambdas.stored.tasks import saved_questions
+from lambdas.stored.tasks import head_reader, saved_tasks, shas_of, versions, with_tasks
 from lambdas.web.resolver import Resolver, handler_of
 
 logger = Logger(service="wordsight-api", serialize_stacktrace=False)
@@ -34,12 +39,25 @@ def create_app(settings: ClassifySettings, connect: Connect) -> Resolver:
 
     def answer(operation: Operation) -> Response[str]:
         request = parse_request(app.content_type, app.body, app.query, operation=operation)
-        if isinstance(request, ClassifyRequest) and (names := request.parameters.task_names):
-            request = request.with_saved_tasks(saved_questions(store, names))
+        if isinstance(request, ClassifyRequest) and request.parameters.task:
+            return answer_tasks(request)
         images = read_images(request.images, store)
-        body, beside = infer(request, images, endpoint, app.invocation_attributes)
+        return answered(operation, images, *infer(request, images, endpoint, app.invocation_attributes))
+
+    def answer_tasks(request: ClassifyRequest) -> Response[str]:
+        tasks = saved_tasks(store, request.parameters)
+        parameters, heads = with_tasks(request.parameters, tasks)
+        request = replace(request, parameters=parameters, heads=shas_of(heads))
+        images = read_images(request.images, store)
+        read_head = head_reader(store, heads.values())
+        body, beside = infer_taught(request, images, endpoint, app.invocation_attributes, read_head)
+        return answered("classify", images, body, beside, {TASK_VERSION_HEADER: versions(tasks, beside.heads)})
+
+    def answered(
+        operation: str, images: Sequence[object], body: Any, beside: AnswerAttributes, also: Mapping[str, str] = {}
+    ) -> Response[str]:
         _measure(endpoint.name, operation, len(images), beside)
-        return app.answer(body, headers=beside.headers())
+        return app.answer(body, headers={**beside.headers(), **also})
 
     app.on(CLASSIFY)(lambda: answer("classify"))
     app.on(EMBED)(lambda: answer("embed"))

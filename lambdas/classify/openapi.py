@@ -278,7 +278,12 @@ def _body(route: Route) -> Schema:
 
 
 def _success(route: Route, status: int, meaning: str) -> Schema:
-    headers = _HEADERS_OF_THE_MODEL if route in (CLASSIFY, EMBED) else {}
+    headers = {**_HEADERS_OF_THE_MODEL} if route in (CLASSIFY, EMBED) else {}
+    if route is CLASSIFY:
+        headers[limits.TASK_VERSION_HEADER] = (
+            "What has answered each saved task: `task=` and the beginning of its head's sha256, or of its etag "
+            "behind `words-`"
+        )
     if route.etag and route.answer:
         headers = {"etag": f"Names this state of the {route.etag}"}
     described = {name: {"description": text, "schema": _TEXT} for name, text in headers.items()}

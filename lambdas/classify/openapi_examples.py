@@ -72,6 +72,26 @@ _batch = {
     **{"problems_s3_prefix": f"batches/{_ID}/problems/"},
 }
 _weather = Task.EXAMPLES["weather"]
+_worth = {
+    "before": {"accuracy": 0.31, "calibration_error": 0.18},
+    "after": {"accuracy": 0.67, "calibration_error": 0.05},
+    "gain": 0.84,
+}
+_taught = {
+    **{"state": "live", "teaching": False, "progress": None, "head": SHA256},
+    "learnt": {
+        **{"updated": CREATED, "model_version": "base", "images": {"crack": 16, "pore": 9}, "left_out": 0, **_worth},
+        **{"reason": None, "advice": ["fewer than 16 images: pore (9)"]},
+        "doubtful": [
+            {
+                **{"id": _ANNOTATION, "dataset": "welds", "image": SHA256, "label": "pore"},
+                **{"answer": "crack", "doubt": 0.93},
+            }
+        ],
+    },
+    "heads": [{"sha256": SHA256, "model_version": "base", "created": CREATED, "images": 25, **_worth}],
+}
+_defect = {"candidate_labels": [{"label": "crack"}, {"label": "pore"}]}
 
 
 class Described(NamedTuple):
@@ -114,9 +134,23 @@ DESCRIBED: Mapping[routes.Route, Described] = {
             "next": None,
         },
     ),
-    routes.GET_TASK: Described("Answers with what can be edited and put back.", _weather),
+    routes.GET_TASK: Described(
+        "Answers with what can be edited and put back, and in `taught` with what annotated images have taught it.",
+        {**_defect, "taught": _taught},
+    ),
     routes.PUT_TASK: Described("Keeps a question under a name, by which `task` asks it from then on.", _weather),
-    routes.DELETE_TASK: Described("Forgets a task. Requests that name it are a 404 from then on."),
+    routes.DELETE_TASK: Described(
+        "Forgets a task and what it has learnt. Requests that name it are a 404 from then on."
+    ),
+    routes.TEACH_TASK: Described(
+        "Looks at the annotations that have one of the task's labels, as every change of them does by itself, and lets "
+        "the task answer by what they teach. With `head` an earlier state comes back.",
+        {**_taught, "teaching": True},
+    ),
+    routes.UNTEACH_TASK: Described(
+        "Lets the words alone answer, and nothing teach the task until POST asks for it. Its heads are kept.",
+        {**_taught, "state": "paused", "head": None},
+    ),
     routes.UPLOAD: Described(
         "Answers with forms that send images straight to the bucket, for images too large for the API. They are kept "
         "for a day.",
@@ -143,12 +177,21 @@ DESCRIBED: Mapping[routes.Route, Described] = {
         },
     ),
     routes.ERASE_IMAGE: Described(
-        "Forgets an image with everything that was said of it in any dataset, former versions included.",
+        "Forgets an image with everything that was said of it in any dataset, former versions included, and every head "
+        "that it was in.",
         {"image": SHA256, "annotations": 2},
     ),
     routes.GET_ANNOTATION: Described("Answers with one record.", _annotation),
     routes.PUT_ANNOTATION: Described("Puts another saying in the place of one; its image stays.", _annotation),
     routes.DELETE_ANNOTATION: Described("Forgets one record."),
+    routes.GET_ANNOTATED_IMAGE: Described(
+        "Answers with an address from which the image can be had for a while, without other credentials.",
+        {
+            "image": SHA256,
+            "url": f"https://data-bucket.s3.us-east-1.amazonaws.com/images/{SHA256}?...",
+            "expires_in_s": 900,
+        },
+    ),
     routes.POST_IMPORT: Described(
         "Begins to read uploaded lines, tables or folders. `GET /annotations/imports/{id}` tells how far it is.",
         {**_import, "state": "running", "records": 0, "stored": 0, "problem_records": 0, "problems": []},

@@ -18,10 +18,11 @@ from contract.layouts.find import Layout
 from contract.layouts.said import Findings
 from contract.limits import MAX_IMAGES
 from contract.problems import BadRequest, Problem, ProblemError
-from contract.steps import ImportAnswer, ImportEvent
+from contract.steps import ImportAnswer, ImportEvent, TeachEvent
 from lambdas.aws.clients import connect_worker
 from lambdas.aws.endpoint import Endpoint
 from lambdas.aws.executions import STEP_MS, cause_of
+from lambdas.aws.functions import Function
 from lambdas.aws.inference import Inspect, attributes_within, inspect, invocation_chunks
 from lambdas.aws.s3 import Document, Store
 from lambdas.importer.source import Row, find_layout, rows
@@ -36,10 +37,11 @@ logger = Logger(service="wordsight-importer", serialize_stacktrace=False)
 
 @dataclass(frozen=True)
 class Importer:
-    """What imports need: the data bucket, and who looks at images."""
+    """What imports need: the data bucket, who looks at images, and who lets tasks be taught when one has ended."""
 
     store: Store
     inspect: Inspect
+    teach: Callable[[], object]
 
     def work(self, id: str, left_ms: Callable[[], int]) -> AnnotationImport:
         """Go on with an import until it ended or time is short, and tell how far it is.
@@ -49,11 +51,15 @@ class Importer:
         document = self._load(id)
         while document.value.state == "running" and left_ms() > STEP_MS:
             document = self._step(document)
+        if document.value.state != "running":
+            self.teach()
         return document.value
 
     def give_up(self, id: str, reason: str) -> AnnotationImport:
         """Write down why an import can't go on."""
-        return self._write(self._load(id), state="failed", reason=reason).value
+        failed = self._write(self._load(id), state="failed", reason=reason).value
+        self.teach()  # what was kept before is there
+        return failed
 
     def _step(self, document: ImportDocument) -> ImportDocument:
         importing = document.value
@@ -117,6 +123,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     importer = Importer(
         Store(settings.data_bucket, connect_worker),
         lambda images: inspect(images, endpoint, attributes_within("import")),
+        lambda: Function(settings.teach_function_arn, connect_worker).begin(TeachEvent().model_dump()),
     )
     if asked.failure:
         cause = cause_of(asked.failure.model_dump(by_alias=True))

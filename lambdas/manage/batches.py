@@ -4,6 +4,8 @@ A stopped or failed batch is resumed by a request of its own. Sending POST /batc
 not do it: that promises the first answer and nothing else, and is forgotten after a day.
 """
 
+from collections.abc import Mapping
+
 from contract.batches import (
     BATCHES_PREFIX,
     FILES_EXPIRE_IN_S,
@@ -16,6 +18,7 @@ from contract.batches import (
     BatchView,
     Failure,
     Plan,
+    batch_head_key,
     batch_key,
     done_prefix,
     done_shards,
@@ -28,12 +31,13 @@ from contract.batches import (
 from contract.idempotency import now
 from contract.problems import Conflict, NotFound, PreconditionFailed
 from contract.requests import ClassifyRequest
+from contract.taught import head_of_key
 from lambdas.aws.clients import Connect, concurrently
 from lambdas.aws.executions import Executions, may_begin
 from lambdas.aws.s3 import Store
 from lambdas.settings import ManageSettings
 from lambdas.stored.batches import load_batch, read_plan
-from lambdas.stored.tasks import saved_questions
+from lambdas.stored.tasks import read_head, saved_tasks, with_tasks
 
 
 class Batches:
@@ -117,9 +121,10 @@ class Batches:
         if key is None or (body.s3_key is not None and key != body.s3_key):
             what = "no object's key begins with" if body.s3_prefix is not None else "there is no object"
             raise NotFound(f"{what} {place!r} in the data bucket")
-        parameters = body.question
-        if names := parameters.task_names:
-            parameters = parameters.with_saved(saved_questions(self._data, names))
+        parameters, head_keys = body.question, dict[str, str]()
+        if parameters.task:
+            parameters, keys = with_tasks(parameters, saved_tasks(self._data, parameters))
+            head_keys = self._copies(id, keys)
         ClassifyRequest([b"any image"], parameters)  # says so if not even one image's answer has room
         batch = Batch(
             id=id,
@@ -128,8 +133,18 @@ class Batches:
             s3_prefix=body.s3_prefix,
             s3_key=body.s3_key,
             parameters=parameters.model_dump(exclude_unset=True),
+            head_keys=head_keys,
         )
         self._data.create(batch_key(id), batch)  # or the same request has, sent twice at once
+
+    def _copies(self, id: str, head_keys: Mapping[str, str]) -> dict[str, str]:
+        """The batch's own copies of heads, as others take their places meanwhile. None of one that was just erased."""
+        copies = {}
+        for question, key in head_keys.items():
+            if (content := read_head(self._data, key)) is not None:
+                copies[question] = batch_head_key(id, head_of_key(key))
+                self._data.keep(copies[question], content, "application/octet-stream")
+        return copies
 
     def _view(self, batch: Batch) -> BatchView:
         plan = read_plan(self._data, batch.id)

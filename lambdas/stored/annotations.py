@@ -3,6 +3,7 @@
 import time
 from collections import Counter, defaultdict
 from collections.abc import Sequence
+from functools import partial
 from itertools import islice
 
 from contract.annotations import (
@@ -30,8 +31,11 @@ from contract.texts import same_to_the_model
 from lambdas.aws.clients import concurrently
 from lambdas.aws.inference import Inspect
 from lambdas.aws.s3 import Document, JsonObject, Store
+from lambdas.stored.embeddings import EmbeddingStore
 
 READ_AT_ONCE = 100
+FEW_KEYS = 1_000
+"""Of a dataset: S3 lists so many with one call."""
 _FIRST_DIGITS = "0123456789abcdef"
 """Of ids."""
 
@@ -41,6 +45,7 @@ class AnnotationStore:
 
     def __init__(self, store: Store) -> None:
         self._store = store
+        self._embeddings = EmbeddingStore(store)
 
     def add(
         self, pairs: Sequence[tuple[Entry, bytes | ProblemError]], inspect: Inspect, source: str
@@ -67,7 +72,13 @@ class AnnotationStore:
             if not isinstance(look := looks[image], ProblemError):
                 self._store.keep(image_key(look["sha256"]), image, look["media_type"])
 
-        list(concurrently(keep_image, good))  # before the records: none may be without its image
+        def keep_embedding(image: bytes) -> None:
+            if not isinstance(look := looks[image], ProblemError):
+                self._embeddings.keep(look)
+
+        # before the records: none may be without its image, and who reads one at once finds the vector
+        kept = [partial(work, image) for image in good for work in (keep_image, keep_embedding)]
+        list(concurrently(lambda work: work(), kept))
         return list(concurrently(keep, pairs))
 
     def _keep(self, body: AnnotationBody, dataset: str, look: Inspection, source: str) -> StoredAnnotation:
@@ -119,16 +130,44 @@ class AnnotationStore:
         At least one part is read. They are a fair sample, for ids begin with a hash of the image. LISTED_KEYS are
         known of at most.
         """
-        prefix = dataset_prefix(dataset)
-        share = LISTED_KEYS // len(_FIRST_DIGITS)  # listed side by side: one behind the other takes S3 15 seconds
-        parts = concurrently(lambda digit: list(islice(self._store.keys(prefix + digit), share)), _FIRST_DIGITS)
-        keys = [key for part in parts for key in part]
+        keys = [key for key, _ in self._side_by_side(dataset_prefix(dataset))]
         read: list[Annotation] = []
         for start in range(0, min(len(keys), most), READ_AT_ONCE):
             read += self._store.find_all(Annotation, keys[start : min(start + READ_AT_ONCE, most)])
             if time.monotonic() >= until_s:
                 break
         return read, len(keys)
+
+    def states(self) -> dict[str, str]:
+        """The etag of every record of any dataset by its key, in the order of ids: a fair order, for ids begin with a
+        hash of the image. LISTED_KEYS at most.
+        """
+        found = [each for dataset in self._store.folders(ANNOTATIONS_PREFIX) for each in self._states(dataset)]
+        return dict(sorted(found, key=lambda each: annotation_of_key(each[0]))[:LISTED_KEYS])
+
+    def _states(self, dataset: str) -> list[tuple[str, str]]:
+        prefix = dataset_prefix(dataset)
+        few = list(islice(self._store.etags(prefix), FEW_KEYS + 1))
+        return few if len(few) <= FEW_KEYS else self._side_by_side(prefix)
+
+    def _side_by_side(self, prefix: str) -> list[tuple[str, str]]:
+        """The records of a dataset with their etags: one behind the other takes S3 15 seconds."""
+        share = LISTED_KEYS // len(_FIRST_DIGITS)
+        parts = concurrently(lambda digit: list(islice(self._store.etags(prefix + digit), share)), _FIRST_DIGITS)
+        return [each for part in parts for each in part]
+
+    def read_keys(self, keys: Sequence[str]) -> list[Document[Annotation]]:
+        """The records at some keys with their states; what was deleted meanwhile is left out."""
+        return [
+            Document(each.key, Annotation.model_validate(each.value), each.etag) for each in self._store.read_all(keys)
+        ]
+
+    def said_of(self, image: str) -> list[Annotation]:
+        """All that is said of an image in any dataset. Raises BadRequest for what is no sha256."""
+        image_key(image)
+        datasets = self._store.folders(ANNOTATIONS_PREFIX)
+        keys = [key for dataset in datasets for key in self._store.keys(keys_of_image(dataset, image))]
+        return self._store.find_all(Annotation, keys)
 
     def erase_image(self, image: str) -> Erased:
         """Remove an image and all that is said of it in any dataset, with every former version.
@@ -138,7 +177,9 @@ class AnnotationStore:
         key = image_key(image)
         datasets = self._store.folders(ANNOTATIONS_PREFIX)
         records = sum(self._store.erase(keys_of_image(dataset, image)) for dataset in datasets)
-        if not self._store.erase(key) and not records:
+        present = self._store.erase(key)
+        self._embeddings.erase(image)  # last: who makes one looks afterwards whether its image is still there
+        if not present and not records:
             raise NotFound(f"no image {image} and nothing that is said of it: image is the sha256 of its file")
         return Erased(image=image, annotations=records)
 

@@ -10,6 +10,7 @@ from contract.imports import IMPORTS_PREFIX
 from contract.limits import UPLOADS_PREFIX
 from contract.models import BROUGHT_PREFIX, MODELS_PREFIX, PROMOTIONS_PREFIX, REGISTRY_PREFIX
 from contract.questions import TASKS_PREFIX
+from contract.taught import EMBEDDINGS_PREFIX, HEADS_PREFIX, TAUGHT_PREFIX
 from contract.trainings import TRAININGS_PREFIX
 from lambdas.settings import AnnotateSettings, ClassifySettings, ManageSettings
 from stacks.api.machines import batch_machine, import_machine
@@ -25,14 +26,14 @@ KEEP = [*READ, *WRITE, "s3:DeleteObject"]
 
 
 def classify_function(scope: Construct, config: StageConfig, data: DataStack, serving: ServingStack) -> HandlerFunction:
-    """May ask one endpoint and for its status, and read uploads and saved tasks."""
+    """May ask one endpoint and for its status, and read uploads, saved tasks and what these have learnt."""
     environment = _settings(config, data, serving).to_env()
     function = HandlerFunction(
         scope, "ClassifyFunction", config, "classify", environment, "answers questions about images"
     )
     may = function.permissions
     may.allow(["sagemaker:InvokeEndpoint", "sagemaker:DescribeEndpoint"], serving.endpoint_arn)
-    may.allow_objects(data.data, READ, UPLOADS_PREFIX, TASKS_PREFIX)
+    may.allow_objects(data.data, READ, UPLOADS_PREFIX, TASKS_PREFIX, TAUGHT_PREFIX, HEADS_PREFIX)
     may.allow_listing(data.data)
     return function
 
@@ -42,23 +43,32 @@ def authorize_function(scope: Construct, config: StageConfig) -> HandlerFunction
     return HandlerFunction(scope, "AuthorizeFunction", config, "authorize", {}, "finds the API key of a request")
 
 
-def annotate_function(scope: Construct, config: StageConfig, data: DataStack, serving: ServingStack) -> HandlerFunction:
-    """May keep tasks, annotations and what was answered before, have images looked at and forget them, start imports,
-    and take in uploads, which callers send with its signature.
+def annotate_function(
+    scope: Construct, config: StageConfig, data: DataStack, serving: ServingStack, training: TrainingStack
+) -> HandlerFunction:
+    """May keep tasks, annotations and what was answered before, have images looked at, handed out and forgotten, let
+    tasks be taught and forget what they have learnt, start imports, and take in uploads, which callers send with its
+    signature.
     """
-    imports = import_machine(scope, config, data, serving).state_machine_arn
-    environment = AnnotateSettings(**dict(_settings(config, data, serving)), import_machine_arn=imports).to_env()
+    teacher = training.teacher.function_arn
+    imports = import_machine(scope, config, data, serving, teacher).state_machine_arn
+    environment = AnnotateSettings(
+        **dict(_settings(config, data, serving)), import_machine_arn=imports, teach_function_arn=teacher
+    ).to_env()
     function = HandlerFunction(
         scope, "AnnotateFunction", config, "annotate", environment, "keeps tasks and annotations"
     )
     may = function.permissions
     may.allow_objects(data.data, KEEP, TASKS_PREFIX, IDEMPOTENCY_PREFIX, ANNOTATIONS_PREFIX)
-    may.allow_objects(data.data, [*READ, *WRITE], UPLOADS_PREFIX, IMPORTS_PREFIX)
-    may.allow_objects(data.data, WRITE, IMAGES_PREFIX)
-    may.allow_objects(data.data, ["s3:DeleteObjectVersion"], ANNOTATIONS_PREFIX, IMAGES_PREFIX)
+    may.allow_objects(data.data, [*READ, *WRITE], UPLOADS_PREFIX, IMPORTS_PREFIX, IMAGES_PREFIX, TAUGHT_PREFIX)
+    may.allow_objects(data.data, READ, HEADS_PREFIX)
+    may.allow_objects(data.data, WRITE, EMBEDDINGS_PREFIX)
+    erased = (ANNOTATIONS_PREFIX, IMAGES_PREFIX, EMBEDDINGS_PREFIX, HEADS_PREFIX, TAUGHT_PREFIX)
+    may.allow_objects(data.data, ["s3:DeleteObjectVersion"], *erased)
     may.allow(["s3:ListBucket", "s3:ListBucketVersions"], data.data.bucket_arn)
     may.allow(["sagemaker:InvokeEndpoint"], serving.endpoint_arn)
     may.allow(["states:StartExecution"], imports)
+    may.allow(["lambda:InvokeFunction"], teacher)
     return function
 
 
@@ -98,7 +108,7 @@ def manage_function(
     may = function.permissions
     may.allow_objects(data.data, KEEP, IDEMPOTENCY_PREFIX)
     may.allow_objects(data.data, [*READ, *WRITE], TRAININGS_PREFIX, BATCHES_PREFIX)
-    may.allow_objects(data.data, READ, TASKS_PREFIX, ANNOTATIONS_PREFIX)
+    may.allow_objects(data.data, READ, TASKS_PREFIX, TAUGHT_PREFIX, HEADS_PREFIX, ANNOTATIONS_PREFIX)
     may.allow_listing(data.data)
     may.allow_objects(data.artifacts, READ, MODELS_PREFIX, REGISTRY_PREFIX, PROMOTIONS_PREFIX)
     may.allow_objects(data.artifacts, WRITE, REGISTRY_PREFIX, PROMOTIONS_PREFIX, BROUGHT_PREFIX)

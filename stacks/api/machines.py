@@ -10,6 +10,7 @@ from contract.annotations import ANNOTATIONS_PREFIX, IMAGES_PREFIX
 from contract.batches import BATCHES_PREFIX, SOURCE_PREFIXES
 from contract.imports import IMPORTS_PREFIX
 from contract.limits import UPLOADS_PREFIX
+from contract.taught import EMBEDDINGS_PREFIX
 from lambdas.settings import BatchSettings, ImporterSettings
 from stacks.config import StageConfig
 from stacks.data import DataStack
@@ -25,20 +26,28 @@ RETRIES_OF_A_KILLED_WORKER = 2
 MAP_LABEL = "Shards"
 
 
-def import_machine(stack: Construct, config: StageConfig, data: DataStack, serving: ServingStack) -> Machine:
+def import_machine(
+    stack: Construct, config: StageConfig, data: DataStack, serving: ServingStack, teach_function_arn: str
+) -> Machine:
     """Import, and again while it is running. What can't go on is written into the import's document.
 
     The worker writes down how far it is, so that whichever call comes next, also after one that was killed, goes on
-    from there. It may read uploads, ask one endpoint about images, and add annotations.
+    from there. It may read uploads, ask one endpoint about images, add annotations, and let tasks be taught by them.
     """
     scope = Construct(stack, "Imports")
-    environment = ImporterSettings(endpoint_name=serving.endpoint_name, data_bucket=data.data.bucket_name).to_env()
+    environment = ImporterSettings(
+        endpoint_name=serving.endpoint_name,
+        data_bucket=data.data.bucket_name,
+        teach_function_arn=teach_function_arn,
+    ).to_env()
     worker = HandlerFunction(
         scope, "Function", config, "importer", environment, "imports annotations", timeout_s=IMPORT_WORKER_TIMEOUT_S
     )
     worker.permissions.allow(["sagemaker:InvokeEndpoint"], serving.endpoint_arn)
     worker.permissions.allow_objects(data.data, ["s3:GetObject"], UPLOADS_PREFIX, IMPORTS_PREFIX)
-    worker.permissions.allow_objects(data.data, ["s3:PutObject"], ANNOTATIONS_PREFIX, IMAGES_PREFIX, IMPORTS_PREFIX)
+    added = (ANNOTATIONS_PREFIX, IMAGES_PREFIX, EMBEDDINGS_PREFIX, IMPORTS_PREFIX)
+    worker.permissions.allow_objects(data.data, ["s3:PutObject"], *added)
+    worker.permissions.allow(["lambda:InvokeFunction"], teach_function_arn)
     worker.permissions.allow_listing(data.data)
 
     give_up = call(scope, "GiveUp", worker, {"id.$": "$.id", "failure.$": "$.error"}, "$.worked")

@@ -71,7 +71,7 @@ class ApiStack(Stack):
         timeout = Duration.seconds(limits.API_TIMEOUT_S)
         functions = {
             "classify": classify_function(self, config, data, serving),
-            "annotate": annotate_function(self, config, data, serving),
+            "annotate": annotate_function(self, config, data, serving, training),
             "manage": manage_function(self, config, data, serving, training),
         }
         # Nothing is remembered: what is remembered needs all of the headers in which a key may be.

@@ -9,6 +9,7 @@ from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
 from contract.models import MODELS_PREFIX, PROMOTIONS_PREFIX, REGISTRY_PREFIX
+from contract.steps import TeachEvent
 from lambdas.settings import RolloutSettings
 from stacks.config import StageConfig
 from stacks.data import DataStack
@@ -19,14 +20,17 @@ from stacks.serving.update_role import UpdateRole
 POLL_S = 30
 """An update takes ten minutes and more, and an execution may have 25,000 events, of which a look makes nine:
 https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html"""
+TEACH_RETRIES = 2
+"""Of a worker that was stopped. One that had no time left says so, and is called again as any that has to wait."""
 STEP_TIMEOUT_S = 300
 """For a step: eight golden questions, each of which a busy endpoint may let wait."""
 MACHINE_TIMEOUT_S = 6 * 3600
 """Two updates, there and back, with all the waiting that blue/green deployments may do."""
 
 
-def promotion_machine(stack: Construct, config: StageConfig, data: DataStack) -> Machine:
-    """Update → wait and check until it is over → verify, after which it may have to be waited for again.
+def promotion_machine(stack: Construct, config: StageConfig, data: DataStack, teacher: HandlerFunction) -> Machine:
+    """Update → wait and check until it is over → verify, after which it may have to be waited for again. When a version
+    is live, tasks are taught for it: what they have learnt with another one counts no more, and words answer meanwhile.
 
     The function may update one stack with one role (stacks/serving/update_role.py), ask one endpoint, and read and
     write what is registered.
@@ -62,6 +66,10 @@ def promotion_machine(stack: Construct, config: StageConfig, data: DataStack) ->
         return sfn.Condition.string_equals("$.outcome.next", step)
 
     live = sfn.Succeed(scope, "Live")
+    # Whether they can be taught or not, the version is live; what they lack is made up for with the next change.
+    every = TeachEvent().model_dump()
+    teach = call(scope, "Teach", teacher, every, "$.taught", caught=live, retries_of_any_failure=TEACH_RETRIES)
+    teach.next(live)
     failed = sfn.Fail(scope, "NotLive", error="Wordsight.NotPromoted", cause_path="$.outcome.reason")
     # A step that could not be taken: the promotion's document has to say so.
     reported = read_fault(
@@ -75,9 +83,11 @@ def promotion_machine(stack: Construct, config: StageConfig, data: DataStack) ->
         sfn.Choice(scope, "WhatNext")
         .when(next_is("wait"), wait.next(check))
         .when(next_is("verify"), verify)
-        .when(next_is("live"), live)
+        .when(next_is("live"), teach)
         .otherwise(failed)
     )
     for task in (update, check, verify):
         task.next(decide)
-    return Machine(scope, "Machine", config=config, start=update, functions=[function], timeout_s=MACHINE_TIMEOUT_S)
+    return Machine(
+        scope, "Machine", config=config, start=update, functions=[function, teacher], timeout_s=MACHINE_TIMEOUT_S
+    )

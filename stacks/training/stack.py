@@ -29,6 +29,7 @@ from stacks.machine import Machine, machine_role
 from stacks.permissions import ExecutionRole, Role
 from stacks.training.definition import Definition, create_training_job
 from stacks.training.rollout import promotion_machine
+from stacks.training.teacher import teach_function
 
 SNAPSHOT_TIMEOUT_S = 600
 """For some hundred thousand annotations, each an object of its own."""
@@ -40,7 +41,9 @@ UNKNOWN_REVISION = "unknown"
 
 
 class TrainingStack(Stack):
-    """The state machine of trainings, that of promotions, and the role that training jobs run with."""
+    """The state machine of trainings, that of promotions, the role that training jobs run with, and the function that
+    teaches without a training.
+    """
 
     def __init__(self, scope: Construct, id: str, *, config: StageConfig, data: DataStack) -> None:
         super().__init__(scope, id, description="Wordsight: training")
@@ -59,7 +62,8 @@ class TrainingStack(Stack):
         written = ["s3:PutObject", "s3:AbortMultipartUpload"]
         job_role.allow_objects(data.artifacts, written, MODELS_PREFIX, CHECKPOINTS_PREFIX)
         image.repository.grant_pull(job_role)
-        self.promotion_machine = promotion_machine(self, config, data)
+        self.teacher = teach_function(self, config, data)
+        self.promotion_machine = promotion_machine(self, config, data, self.teacher)
         definition = Definition(
             scope=self,
             config=config,

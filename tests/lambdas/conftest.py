@@ -8,7 +8,8 @@ from moto import mock_aws
 
 from lambdas.annotate import main as annotate_module
 from lambdas.classify.main import create_app
-from lambdas.settings import AnnotateSettings, ClassifySettings
+from lambdas.settings import AnnotateSettings, ClassifySettings, TeachSettings
+from tests.lambdas.control_plane import Functions
 from tests.lambdas.gateway import Answer, Event, Resolve
 from tests.lambdas.sagemaker import SageMaker
 
@@ -17,7 +18,9 @@ ANNOTATE_SETTINGS = AnnotateSettings(
     endpoint_name=SETTINGS.endpoint_name,
     data_bucket=SETTINGS.data_bucket,
     import_machine_arn="arn:aws:states:us-east-1:123456789012:stateMachine:imports",
+    teach_function_arn="arn:aws:lambda:us-east-1:123456789012:function:teach",
 )
+TEACH_SETTINGS = TeachSettings(endpoint_name=SETTINGS.endpoint_name, data_bucket=SETTINGS.data_bucket)
 
 CONTEXT = SimpleNamespace(
     function_name="wordsight-api",
@@ -60,9 +63,19 @@ def call(resolve: Resolve) -> Call:
 
 
 @pytest.fixture
-def annotate(sagemaker: SageMaker, bucket: Any) -> Call:
+def functions() -> Functions:
+    """Lambda, which does nothing when it is told to teach."""
+    return Functions()
+
+
+@pytest.fixture
+def annotate(sagemaker: SageMaker, functions: Functions, bucket: Any) -> Call:
     """The function that keeps things, over an empty bucket."""
-    app = annotate_module.create_app(ANNOTATE_SETTINGS, sagemaker.connect)
+
+    def connect(service: str) -> Any:
+        return functions if service == "lambda" else sagemaker.connect(service)
+
+    app = annotate_module.create_app(ANNOTATE_SETTINGS, connect)
     return lambda event: Answer(app.resolve(event, CONTEXT))  # type: ignore[arg-type]
 
 

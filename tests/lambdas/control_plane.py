@@ -6,7 +6,7 @@ Every request is checked against botocore's model of the service, so that a miss
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cache
 from typing import Any
 
@@ -122,6 +122,24 @@ class StepFunctions:
         check("stepfunctions", "StopExecution", request)
         self.executions[request["executionArn"]].update(status="ABORTED", cause=request["cause"])
         return {}
+
+
+class Functions:
+    """Lambda, whose one function does `work` as soon as it is told to begin. `begun` has the events."""
+
+    def __init__(self, work: Callable[[dict[str, Any]], None] = lambda event: None) -> None:
+        self.work = work
+        self.begun: list[dict[str, Any]] = []
+        self.silent = False
+
+    def invoke(self, **request: Any) -> dict[str, Any]:
+        check("lambda", "Invoke", request)
+        assert request["InvocationType"] == "Event"
+        if self.silent:
+            raise client_error("Invoke", "ServiceException", "an internal error", 500)
+        self.begun.append(json.loads(request["Payload"]))
+        self.work(self.begun[-1])
+        return {"StatusCode": 202}
 
 
 class TrainingJobs:

@@ -7,8 +7,10 @@ import io
 import json
 import math
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from hashlib import sha256
+from types import MappingProxyType
 from typing import Any
 
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
@@ -18,7 +20,7 @@ from contract.invocation import AnswerAttributes
 from contract.limits import CUSTOM_ATTRIBUTES_HEADER, MAX_INVOCATION_BYTES
 from contract.model_cards import EndpointCards
 from contract.perceptual_hash import COLOURS, encode
-from contract.problems import ProblemError, UnprocessableImage
+from contract.problems import ProblemError, UnknownHeads, UnprocessableImage
 from contract.questions import Question
 from contract.requests import ClassifyRequest, DescribeRequest, EmbedRequest, InspectRequest, Request, parse_request
 from contract.teaching import (
@@ -52,6 +54,8 @@ class SageMaker:
         self.failure: Failure | None = None
         self.says = AnswerAttributes("tiny@1", 0, 77, {"model": 3.0})
         self.cards = EndpointCards()
+        self.heads: dict[str, bytes] = {}
+        self.learns = Learning()
         self._clients = {
             "sagemaker-runtime": _client("sagemaker-runtime", self._invocation),
             "sagemaker": _client("sagemaker", self._description),
@@ -73,11 +77,32 @@ class SageMaker:
         try:
             parsed = parse_request(_text(request.headers["content-type"]), body, max_image_bytes=MAX_INVOCATION_BYTES)
             self.requests.append(parsed)
-            answer = self.cards.model_dump() if isinstance(parsed, DescribeRequest) else infer(parsed)
+            used = self._heads_of(parsed) if isinstance(parsed, ClassifyRequest) else {}
+            answer = self._answer(parsed, used)
         except ProblemError as problem:
             return model_error(problem.status, json.dumps(problem.body()))
-        headers = {"content-type": "application/json", CUSTOM_ATTRIBUTES_HEADER: self.says.encode()}
+        says = replace(self.says, heads=tuple(sorted({head_digest(head) for head in used.values()})))
+        headers = {"content-type": "application/json", CUSTOM_ATTRIBUTES_HEADER: says.encode()}
         return _response(200, headers, json.dumps(answer))
+
+    def _answer(self, request: Request, heads: Mapping[str, bytes]) -> Any:
+        if isinstance(request, DescribeRequest):
+            return self.cards.model_dump()
+        if isinstance(request, TeachRequest):
+            return self.learns.lesson(request, self.says.model_version).model_dump()
+        return infer(request, heads)
+
+    def _heads_of(self, request: ClassifyRequest) -> dict[str, bytes]:
+        """By question the head that answers it, of those that the container holds."""
+        self.heads.update(request.head_files)
+        if unknown := {*request.heads.values()} - self.heads.keys():
+            raise UnknownHeads(sorted(unknown))
+        held = {name: self.heads[sha256] for name, sha256 in request.heads.items()}
+        return {name: head for name, head in held.items() if self._fits(head, request.parameters.questions[name])}
+
+    def _fits(self, head: bytes, question: Question) -> bool:
+        file = HeadFile.read(head)
+        return (file.model_version, file.question) == (self.says.model_version, question_digest(question))
 
     def _description(self, _: AWSPreparedRequest) -> AWSResponse:
         members = {
@@ -94,14 +119,17 @@ class SageMaker:
         return error_response(*self.failure) if self.failure else None
 
 
-def infer(request: ClassifyRequest | EmbedRequest | InspectRequest | TeachRequest) -> Any:
-    """Scores that depend on every byte of the image and the prompts, and on nothing else."""
+def infer(
+    request: ClassifyRequest | EmbedRequest | InspectRequest, heads: Mapping[str, bytes] = MappingProxyType({})
+) -> Any:
+    """Scores that depend on every byte of the image, the prompts and the head, and on nothing else."""
     if isinstance(request, ClassifyRequest):
         questions = request.parameters.questions.items()
-        answers = [_or_problem(image) or {name: _scores(image, q) for name, q in questions} for image in request.images]
+        answers = [
+            _or_problem(image) or {name: _scores(image, q, heads.get(name, b"")) for name, q in questions}
+            for image in request.images
+        ]
         return render_classify(request, answers)
-    if isinstance(request, TeachRequest):
-        return _lesson(request).model_dump()
     if isinstance(request, InspectRequest):
         return arrange([_or_problem(image) or _inspection(image) for image in request.images], listed=True)
     vectors = [_or_problem(image) or _vector(image) for image in request.images]
@@ -113,9 +141,9 @@ def _or_problem(image: Any) -> ProblemError | None:
     return None if known else UnprocessableImage("the image is not one: send a JPEG")
 
 
-def _scores(image: Any, question: Question) -> list[LabelScore]:
+def _scores(image: Any, question: Question, head: bytes) -> list[LabelScore]:
     weights = [
-        math.exp(sha256(image + json.dumps(question.prompts(label)).encode()).digest()[0] / 64)
+        math.exp(sha256(image + head + json.dumps(question.prompts(label)).encode()).digest()[0] / 64)
         for label in question.candidate_labels
     ]
     scores = [
@@ -139,25 +167,32 @@ def _inspection(image: Any) -> Inspection:
     )
 
 
-def _lesson(request: TeachRequest) -> Lesson:
-    """Something is learnt from every image, and nothing is doubted."""
-    question, labels = question_digest(request.question), len(request.question.candidate_labels)
-    numbers = len(request.embeddings[0]) // NUMBER_BYTES
-    seen = sha256(b"".join(request.embeddings) + str(request.labels).encode()).digest()[:1]
-    tensors = {"weights": bytes(NUMBER_BYTES * labels * numbers), "biases": (seen + bytes(3)) * labels}
-    head = HeadFile("tiny@1", question, labels, numbers, tensors).write()
-    return Lesson(
-        head=embedding_text(head),
-        sha256=head_digest(head),
-        model_version="tiny@1",
-        question=question,
-        images=[request.labels.count(label) for label in range(labels)],
-        before=Worth(accuracy=0.5, calibration_error=0.25),
-        after=Worth(accuracy=0.75, calibration_error=0.125),
-        gain=0.25,
-        doubts=[0.0] * len(request.labels),
-        answers=[*request.labels],
-    )
+@dataclass
+class Learning:
+    """What is learnt from images, as far as a test decides it: by how much it helps, and which labels are doubted."""
+
+    gain: float | None = 0.25
+    accuracy: float = 0.75
+    doubts: Sequence[float] = ()
+
+    def lesson(self, request: TeachRequest, model_version: str) -> Lesson:
+        question, labels = question_digest(request.question), len(request.question.candidate_labels)
+        numbers = len(request.embeddings[0]) // NUMBER_BYTES
+        seen = sha256(b"".join(request.embeddings) + str(request.labels).encode()).digest()[:2] + bytes(2)
+        tensors = {"weights": bytes(NUMBER_BYTES * labels * numbers), "biases": seen * labels}
+        head = HeadFile(model_version, question, labels, numbers, tensors).write()
+        return Lesson(
+            head=embedding_text(head),
+            sha256=head_digest(head),
+            model_version=model_version,
+            question=question,
+            images=[request.labels.count(label) for label in range(labels)],
+            before=Worth(accuracy=0.5, calibration_error=0.25),
+            after=Worth(accuracy=self.accuracy, calibration_error=0.125),
+            gain=self.gain,
+            doubts=[*self.doubts, *[0.0] * len(request.labels)][: len(request.labels)],
+            answers=[(label + 1) % labels for label in request.labels],
+        )
 
 
 def _vector(content: Any) -> list[float]:

@@ -127,6 +127,8 @@ def granted(template: Template, function: str, bound: Collection[str] = ()) -> d
 DATA = "${WordsightData-dev.PublishOutputFnGetAttData666C94C7Arn14D6E0D7}"
 ARTIFACTS = "${WordsightData-dev.PublishOutputFnGetAttArtifacts82DD59A1Arn203AF0AE}"
 """The buckets' ARNs, as the other stacks of dev refer to them."""
+TEACHER = "${WordsightTraining-dev.PublishOutputFnGetAttTeachFunction7BB2AFAAArn77648729}"
+"""The same of the function that teaches."""
 ACCOUNT = "arn:${AWS::Partition}:%s:${AWS::Region}:${AWS::AccountId}:"
 ENDPOINT = ACCOUNT % "sagemaker" + "endpoint/wordsight-dev"
 SERVING_STACK = ACCOUNT % "cloudformation" + "stack/WordsightServing-dev/*"

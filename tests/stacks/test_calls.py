@@ -15,6 +15,7 @@ NEVER_SEEN = {
 }
 """Statements that no recorded call needs, with the reason for which they are granted."""
 
+EMBEDDINGS = "arn:aws:s3:::WordsightData-<stage>-Data666C94C7-<…>/embeddings/*"
 MODELS = "arn:aws:s3:::WordsightData-<stage>-Artifacts82DD59A1-<…>/models/*"
 LOGS = "arn:aws:logs:us-east-1:000000000000:log-group:/aws/sagemaker"
 SAGEMAKER = "arn:aws:sagemaker:us-east-1:000000000000"
@@ -22,6 +23,7 @@ BOTH_FORMS = "AWS was seen to refuse this action under either form of a group's 
 OF_HANDLERS = "the handlers of CloudFormation's registry list it; no promotion changes tags"
 UNUSED = {
     **NEVER_SEEN,
+    f"Training.TeachFunctionRole588EA4A1: s3:DeleteObjectVersion on {EMBEDDINGS}": "an image erased while looked at",
     f"Training.ExecutionRole605A040B: s3:AbortMultipartUpload on {MODELS}": "an upload in parts that fails",
     f"Training.ExecutionRole605A040B: logs:CreateLogGroup on {LOGS}/TrainingJobs:log-stream:": BOTH_FORMS,
     f"Training.ExecutionRole605A040B: logs:DescribeLogStreams on {LOGS}/TrainingJobs": BOTH_FORMS,

@@ -20,6 +20,7 @@ from contract.steps import (
     RolloutAnswer,
     RolloutEvent,
     SnapshotEvent,
+    TeachEvent,
 )
 from contract.trainings import Training
 from lambdas.manage.trainings import job_request
@@ -62,6 +63,7 @@ TASKS = {
     "lambdas.snapshot.main.handler": Task(TypeAdapter(SnapshotEvent), lambda event: [None]),
     "lambdas.gate.main.handler": Task(TypeAdapter(GateEvent), answering(GateAnswer)),
     "lambdas.rollout.main.handler": Task(TypeAdapter(RolloutEvent), answering(RolloutAnswer)),
+    "lambdas.teach.main.handler": Task(TypeAdapter(TeachEvent), lambda event: [None]),
     "lambdas.importer.main.handler": Task(TypeAdapter(ImportEvent), answering(ImportAnswer)),
     "lambdas.batch.main.handler": Task(BATCH_EVENT, batch_answers),
     ":sagemaker:createTrainingJob.sync": Task(

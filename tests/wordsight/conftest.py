@@ -12,20 +12,23 @@ from typing import Any
 import pytest
 
 from contract.routes import ROUTES
+from contract.steps import TeachEvent
 from lambdas.annotate import main as annotate
 from lambdas.aws.s3 import Store
 from lambdas.classify import main as classify
 from lambdas.manage import main as manage
 from lambdas.stored.registry import Registry
+from lambdas.teach.main import Teacher
 from tests.lambdas.conftest import (  # noqa: F401, the fixtures that the ones here need
     ANNOTATE_SETTINGS,
     CONTEXT,
     SETTINGS,
+    TEACH_SETTINGS,
     _account_that_is_nobodys,
     _s3,
     bucket,
 )
-from tests.lambdas.control_plane import CloudFormation, StepFunctions, TrainingJobs
+from tests.lambdas.control_plane import CloudFormation, Functions, StepFunctions, TrainingJobs
 from tests.lambdas.gateway import Event, served
 from tests.lambdas.manage.conftest import TRAIN_SETTINGS
 from tests.lambdas.sagemaker import SageMaker
@@ -46,7 +49,16 @@ class System:
     stepfunctions: StepFunctions = field(default_factory=StepFunctions)
     cloudformation: CloudFormation = field(default_factory=CloudFormation)
     jobs: TrainingJobs = field(default_factory=TrainingJobs)
+    functions: Functions = field(default_factory=Functions)
     events: list[Event] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.functions.work = self.teach
+
+    def teach(self, event: dict[str, Any]) -> None:
+        """What Lambda does by itself."""
+        teacher = Teacher(TEACH_SETTINGS, self.connect, lambda _: None)
+        teacher.teach(TeachEvent.model_validate(event), lambda: 900_000)
 
     def connect(self, service: str) -> Any:
         own = {
@@ -54,6 +66,7 @@ class System:
             "stepfunctions": self.stepfunctions,
             "cloudformation": self.cloudformation,
             "sagemaker": self.jobs,
+            "lambda": self.functions,
         }
         return own.get(service) or self.sagemaker.client(service)
 

@@ -27,6 +27,7 @@ def test_every_parameter_has_a_flag() -> None:
         "a",
         "--task",
         "t",
+        "--words",
         "--template",
         "{}",
         "--multi-label",
@@ -48,4 +49,5 @@ def test_only_what_was_said_is_asked_and_one_task_is_no_list() -> None:
 
     assert asked("--labels", "a,b", "--top-k", "1") == {"candidate_labels": "a,b", "top_k": 1}
     assert asked("--task", "pet") == {"task": "pet"}
+    assert asked("--task", "pet", "--words") == {"task": "pet", "taught": False}
     assert asked("--task", "pet", "--task", "mood", "--multi-label") == {"task": ["pet", "mood"], "multi_label": True}

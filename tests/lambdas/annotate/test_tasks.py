@@ -8,10 +8,12 @@ from aws_lambda_powertools import Logger
 
 from lambdas.annotate.main import add_task_routes
 from lambdas.aws.clients import connect
+from lambdas.aws.functions import Function
 from lambdas.aws.s3 import Store
 from lambdas.web.resolver import Resolver
 from tests.lambdas.classify.test_main import JPEG, post
-from tests.lambdas.conftest import CONTEXT, SETTINGS, Call
+from tests.lambdas.conftest import ANNOTATE_SETTINGS, CONTEXT, SETTINGS, Call
+from tests.lambdas.control_plane import Functions
 from tests.lambdas.gateway import Answer, proxy_event
 from tests.lambdas.sagemaker import SageMaker
 
@@ -31,7 +33,8 @@ def get(name: str = "", query: str = "") -> dict[str, Any]:
 def tasks_over(s3: Any) -> Resolver:
     """The routes alone, with another client of S3."""
     app = Resolver((), Logger(service="test"))
-    add_task_routes(app, Store(SETTINGS.data_bucket, lambda _: s3))
+    functions = Function(ANNOTATE_SETTINGS.teach_function_arn, lambda _: Functions())
+    add_task_routes(app, Store(SETTINGS.data_bucket, lambda _: s3), functions)
     return app
 
 

@@ -1,3 +1,4 @@
+import json
 import time
 from typing import Any
 
@@ -5,12 +6,13 @@ import pytest
 
 from contract.invocation import InvocationAttributes
 from contract.limits import MAX_IMAGES, MAX_INVOCATION_BYTES
-from contract.problems import NotFound, PayloadTooLarge, ProblemError, UnprocessableImage
-from contract.questions import Parameters
+from contract.problems import BadGateway, Conflict, NotFound, PayloadTooLarge, ProblemError, UnprocessableImage
+from contract.questions import Parameters, Question
 from contract.requests import ClassifyRequest, EmbedRequest
+from contract.teaching import TeachRequest, embedding_bytes
 from lambdas.aws.endpoint import Endpoint
-from lambdas.aws.inference import attributes_within, infer, inspect, invocation_chunks
-from tests.lambdas.sagemaker import JPEG_START, SageMaker
+from lambdas.aws.inference import attributes_within, infer, infer_taught, inspect, invocation_chunks, teach
+from tests.lambdas.sagemaker import JPEG_START, SageMaker, model_error_members
 
 LARGE = bytes(MAX_INVOCATION_BYTES // 2)
 
@@ -99,3 +101,58 @@ def test_a_worker_tells_the_container_until_when_it_waits() -> None:
     attributes = attributes_within("import", 20)
     assert attributes.request_id == "import"
     assert attributes.deadline_epoch_ms is not None and attributes.deadline_epoch_ms >= before_ms + 20_000
+
+
+QUESTION = Question(candidate_labels=["cat", "dog"])
+
+
+def lesson(endpoint: Endpoint) -> tuple[str, bytes]:
+    """A head that was made of two images, with its sha256."""
+    vectors = [embedding_bytes(look["embedding"], "it") for look in looks(endpoint, CAT, DOG)]
+    made = teach(TeachRequest(QUESTION, vectors, [0, 1]), endpoint)
+    return made.sha256, embedding_bytes(made.head, "it")
+
+
+def looks(endpoint: Endpoint, *images: bytes) -> list[Any]:
+    return [each for each in inspect(images, endpoint, InvocationAttributes()) if not isinstance(each, ProblemError)]
+
+
+def ask_taught(endpoint: Endpoint, heads: dict[str, bytes], asked: str) -> tuple[Any, Any]:
+    request = ClassifyRequest([CAT], PARAMETERS, heads={"": asked})
+    return infer_taught(request, [CAT], endpoint, InvocationAttributes(), heads.get)
+
+
+def test_an_inspection_has_a_vector_and_who_made_it(endpoint: Endpoint) -> None:
+    (look,) = looks(endpoint, CAT)
+    assert look["model_version"] == "tiny@1" and len(embedding_bytes(look["embedding"], "it")) == 16
+
+
+def test_a_head_is_sent_once_and_known_from_then_on(endpoint: Endpoint, sagemaker: SageMaker) -> None:
+    sha256, content = lesson(endpoint)
+    by_words = ask(endpoint, CAT)
+    sagemaker.requests.clear()
+    first, beside = ask_taught(endpoint, {sha256: content}, sha256)
+    again, _ = ask_taught(endpoint, {}, sha256)
+    assert first == again != by_words and beside.heads == (sha256[:12],)
+    assert [bool(request.head_files) for request in sagemaker.requests] == [False, True, False]
+
+
+def test_a_head_that_was_erased_meanwhile_leaves_the_words(endpoint: Endpoint) -> None:
+    answer, beside = ask_taught(endpoint, {}, "0" * 64)
+    assert answer == ask(endpoint, CAT) and beside.heads == ()
+
+
+def test_another_problem_of_the_container_is_raised(endpoint: Endpoint, sagemaker: SageMaker) -> None:
+    sagemaker.failure = model_error_members_of(409)
+    with pytest.raises(Conflict, match="in another state"):
+        ask_taught(endpoint, {}, "0" * 64)
+
+
+def model_error_members_of(status: int) -> tuple[int, str, dict[str, Any]]:
+    return 424, "ModelError", model_error_members(status, json.dumps({"detail": "it is in another state"}))
+
+
+def test_an_answer_that_is_no_lesson_is_the_endpoints_fault(endpoint: Endpoint, sagemaker: SageMaker) -> None:
+    sagemaker.learns.lesson = lambda request, version: sagemaker.cards  # type: ignore[assignment, return-value]
+    with pytest.raises(BadGateway, match="no lesson"):
+        lesson(endpoint)

@@ -1,3 +1,4 @@
+import base64
 import json
 from collections.abc import Callable
 from typing import Any
@@ -13,6 +14,7 @@ from tests.lambdas.batch.conftest import PLENTY_MS, Killed, Stage
 from tests.lambdas.conftest import SETTINGS
 from tests.lambdas.control_plane import client_error
 from tests.lambdas.sagemaker import JPEG_START, model_error_members
+from tests.lambdas.teach.conftest import Stage as Lessons
 
 
 def test_a_worker_that_is_killed_between_its_files_leaves_nothing_that_counts(stage: Stage) -> None:
@@ -176,3 +178,32 @@ def test_a_shard_whose_only_image_is_at_fault_is_done_with_its_problem(stage: St
     stage.before_invocation = crash
     assert stage.step("shard", id, shard=0) == 1
     assert stage.view(id)["problems"] == 1
+
+
+class Pets(Lessons):
+    """What teaches tasks, over the bucket of the batches."""
+
+    def connect(self, service: str) -> Any:
+        return self.objects if service == "s3" else super().connect(service)
+
+    def scores(self, number: int, **parameters: Any) -> Any:
+        """What POST /classify answers about an image of `Stage.put`."""
+        inputs = base64.b64encode(JPEG_START + str(number).encode()).decode()
+        return self.ask("POST", "/classify", {"inputs": inputs, "parameters": {"task": "pet", **parameters}}).json
+
+
+def test_a_taught_task_is_answered_by_the_head_that_it_had_when_the_batch_was_accepted(stage: Stage) -> None:
+    pets = Pets(stage.bucket.meta.client, stage.sagemaker)
+    pets.pets()
+    by_head, by_words = pets.scores(0), pets.scores(0, taught=False)
+    stage.put(2)
+    taught = stage.begun(s3_prefix="collections/pets/", parameters={"task": "pet"})
+    untaught = stage.begun(s3_prefix="collections/pets/", parameters={"task": ["pet"], "taught": False})
+    pets.say(9, "cat"), pets.teach(tasks=["pet"])
+    assert pets.scores(0) not in (by_head, by_words)
+    assert pets.ask("DELETE", "/tasks/pet").status == 204
+    stage.sagemaker.heads.clear()
+    for id, answer in ((taught, by_head), (untaught, {"pet": by_words})):
+        stage.work(id)
+        results = {each["s3_key"]: each["answer"] for each in stage.lines(stage.view(id)["results_s3_prefix"])}
+        assert len(results) == 2 and results["collections/pets/00000"] == answer

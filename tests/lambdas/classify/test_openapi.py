@@ -232,7 +232,7 @@ def test_answers_about_what_is_kept_are_what_it_says(annotate: Call):
     headers = {"content-type": "application/json"}
     put = proxy_event("PUT", "/tasks/t", headers=headers, body=json.dumps(task).encode())
     assert conforms(annotate(put).json, "Task")
-    assert conforms(annotate(proxy_event("GET", "/tasks/t")).json, "Task")
+    assert conforms(annotate(proxy_event("GET", "/tasks/t")).json, "TaskView")
     assert conforms(annotate(proxy_event("GET", "/tasks")).json, "TaskList")
     assert conforms(annotate(proxy_event("POST", "/uploads")).json, "Uploads")
     assert not conforms({"tasks": [{"name": "t"}], "next": None}, "TaskList")

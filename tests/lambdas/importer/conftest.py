@@ -31,7 +31,8 @@ class Worker:
         self.store = Store(SETTINGS.data_bucket, sagemaker.connect)
         self._endpoint = Endpoint(SETTINGS.endpoint_name, sagemaker.connect)
         self.killed_after: int | None = None
-        self.importer = Importer(self.store, self.look)
+        self.taught = 0
+        self.importer = Importer(self.store, self.look, self.teach)
 
     def ask(self, **asked: Any) -> None:
         asked_for = AnnotationImportBody.model_validate(asked)
@@ -47,6 +48,9 @@ class Worker:
 
     def upload_lines(self, name: str, *lines: dict[str, Any]) -> None:
         self.upload({name: "\n".join(json.dumps(line, ensure_ascii=False) for line in lines).encode()})
+
+    def teach(self) -> None:
+        self.taught += 1
 
     @property
     def records(self) -> list[dict[str, Any]]:

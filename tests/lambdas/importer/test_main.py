@@ -6,13 +6,15 @@ import pytest
 from contract.imports import import_key
 from contract.limits import MAX_IMAGES
 from contract.problems import PreconditionFailed, ServiceUnavailable
+from lambdas.aws.clients import connect_worker
 from lambdas.aws.executions import STEP_MS
 from lambdas.importer.main import Importer, handler
 from lambdas.settings import ImporterSettings
 from tests.lambdas.annotate.test_annotations import image, keys
-from tests.lambdas.conftest import CONTEXT, SETTINGS
+from tests.lambdas.conftest import ANNOTATE_SETTINGS, CONTEXT
 from tests.lambdas.importer.conftest import ID, Worker
 from tests.lambdas.sagemaker import SageMaker
+from tests.servers import Quiet, serving
 
 
 @pytest.mark.slow
@@ -52,14 +54,15 @@ def test_a_worker_stops_in_time_and_the_next_one_goes_on(worker: Worker) -> None
     worker.ask(s3_prefix="uploads/set/")
     left_ms = iter([STEP_MS + 1, STEP_MS])
     paused = worker.importer.work(ID, lambda: next(left_ms))
-    assert (paused.state, paused.records) == ("running", MAX_IMAGES)
+    assert (paused.state, paused.records, worker.taught) == ("running", MAX_IMAGES, 0)
     assert worker.work().records == MAX_IMAGES + 1
+    assert worker.taught == 1, "once nothing is left"
 
 
 def test_of_two_workers_at_one_import_the_later_one_gives_way(worker: Worker) -> None:
     worker.upload({"set/cat/1.jpg": image(1)})
     worker.ask(s3_prefix="uploads/set/")
-    other = Importer(worker.store, lambda images: (worker.work(), worker.look(images))[1])
+    other = Importer(worker.store, lambda images: (worker.work(), worker.look(images))[1], worker.teach)
     with pytest.raises(PreconditionFailed):
         other.work(ID, lambda: STEP_MS + 1)
     assert len(worker.records) == 1
@@ -79,15 +82,28 @@ def test_images_too_large_together_are_looked_at_in_several_invocations(worker: 
 def test_the_state_machine_learns_whether_there_is_more_and_can_end_an_import(
     worker: Worker, sagemaker: SageMaker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    settings = ImporterSettings(endpoint_name=SETTINGS.endpoint_name, data_bucket=SETTINGS.data_bucket)
+    settings = ImporterSettings(**ANNOTATE_SETTINGS.model_dump(include=set(ImporterSettings.model_fields)))
     for name, value in settings.to_env().items():
         monkeypatch.setenv(name, value)
+    begun: list[bytes] = []
+
+    class Lambda(Quiet):
+        def do_POST(self) -> None:
+            begun.append(self.rfile.read(int(self.headers["content-length"])))
+            self.send_response(202)
+            self.end_headers()
+
     worker.upload({"set/cat/1.txt": b""})
     worker.ask(s3_prefix="uploads/set/")
     short = SimpleNamespace(**{**vars(CONTEXT), "get_remaining_time_in_millis": lambda: STEP_MS})
     assert handler({"id": ID}, short) == {"id": ID, "state": "running"}  # type: ignore[arg-type]
     cause = json.dumps({"errorMessage": "Task timed out after 600.00 seconds"})
     failure = {"Error": "Sandbox.Timedout", "Cause": cause}
-    assert handler({"id": ID, "failure": failure}, short)["state"] == "failed"  # type: ignore[arg-type]
+    connect_worker.cache_clear()
+    with serving(Lambda) as port:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_LAMBDA", f"http://127.0.0.1:{port}")
+        assert handler({"id": ID, "failure": failure}, short)["state"] == "failed"  # type: ignore[arg-type]
+    connect_worker.cache_clear()
+    assert [json.loads(event) for event in begun] == [{"tasks": [], "labels": []}]
     found = worker.store.read(import_key(ID))
     assert found is not None and found.value["reason"].endswith("Task timed out after 600.00 seconds")

@@ -9,7 +9,17 @@ from lambdas.settings import (
     Variables,
 )
 from tests.contract.test_limits import longest_call_s
-from tests.stacks.conftest import ACCOUNT, ARTIFACTS, DATA, ENDPOINT, SERVING_STACK, Assembly, flat, granted
+from tests.stacks.conftest import (
+    ACCOUNT,
+    ARTIFACTS,
+    DATA,
+    ENDPOINT,
+    SERVING_STACK,
+    TEACHER,
+    Assembly,
+    flat,
+    granted,
+)
 
 
 def test_there_is_one_function_for_every_module_that_routes_name_and_no_other(dev: Assembly) -> None:
@@ -30,23 +40,26 @@ def test_who_classifies_may_ask_one_endpoint_and_read_uploads_and_tasks_and_noth
     assert granted(dev.api, "Classify") == {
         "sagemaker:InvokeEndpoint": {ENDPOINT},
         "sagemaker:DescribeEndpoint": {ENDPOINT},
-        "s3:GetObject": {f"{DATA}/uploads/*", f"{DATA}/tasks/*"},
+        "s3:GetObject": {f"{DATA}/{name}/*" for name in ("uploads", "tasks", "taught", "heads")},
         "s3:ListBucket": {DATA},
     }
 
 
-def test_who_annotates_may_keep_what_users_give_and_start_imports_and_nothing_else(dev: Assembly) -> None:
+def test_who_annotates_may_keep_what_users_give_and_start_imports_and_lessons_and_nothing_else(dev: Assembly) -> None:
     kept = {f"{DATA}/{name}/*" for name in ("tasks", "idempotency", "annotations")}
+    changed = kept | {f"{DATA}/{name}/*" for name in ("uploads", "imports", "images", "taught")}
+    erased = {f"{DATA}/{name}/*" for name in ("annotations", "images", "embeddings", "heads", "taught")}
     (machine,) = (id for id in dev.api.of_type("AWS::StepFunctions::StateMachine") if id.startswith("Imports"))
     assert granted(dev.api, "Annotate") == {
-        "s3:GetObject": kept | {f"{DATA}/uploads/*", f"{DATA}/imports/*"},
-        "s3:PutObject": kept | {f"{DATA}/uploads/*", f"{DATA}/imports/*", f"{DATA}/images/*"},
+        "s3:GetObject": changed | {f"{DATA}/heads/*"},
+        "s3:PutObject": changed | {f"{DATA}/embeddings/*"},
         "s3:DeleteObject": kept,
-        "s3:DeleteObjectVersion": {f"{DATA}/annotations/*", f"{DATA}/images/*"},
+        "s3:DeleteObjectVersion": erased,
         "s3:ListBucket": {DATA},
         "s3:ListBucketVersions": {DATA},
         "sagemaker:InvokeEndpoint": {ENDPOINT},
         "states:StartExecution": {f"${{{machine}}}"},
+        "lambda:InvokeFunction": {TEACHER},
     }
 
 
@@ -87,7 +100,7 @@ def test_each_step_gives_up_before_the_one_that_waits_for_it(dev: Assembly) -> N
 def test_a_worker_outlasts_a_service_that_never_answers(dev: Assembly) -> None:
     functions = [each["Properties"] for _, each in dev.resources if each["Type"] == "AWS::Lambda::Function"]
     named = {each["Handler"].split(".")[1]: each for each in functions if each["Handler"].startswith("lambdas.")}
-    for worker in ("importer", "batch", "snapshot", "gate", "rollout"):
+    for worker in ("importer", "batch", "teach", "snapshot", "gate", "rollout"):
         assert named[worker]["Timeout"] > longest_call_s(WORKER_MAX_ATTEMPTS, WORKER_READ_TIMEOUT_S), worker
 
 

@@ -3,7 +3,7 @@ from typing import Any
 
 from lambdas.settings import BatchSettings
 from stacks.api.machines import BATCH_WORKER_TIMEOUT_S, IMPORT_WORKER_TIMEOUT_S, RETRIES_OF_A_KILLED_WORKER
-from tests.stacks.conftest import DATA, ENDPOINT, Assembly, flat, granted
+from tests.stacks.conftest import DATA, ENDPOINT, TEACHER, Assembly, flat, granted
 
 
 def states(assembly: Assembly) -> dict[str, Any]:
@@ -88,9 +88,10 @@ def test_who_answers_the_routes_may_start_and_stop_batches_and_read_what_came_of
 def test_the_worker_of_imports_may_read_uploads_and_add_annotations_and_nothing_else(dev: Assembly) -> None:
     assert granted(dev.api, "Imports") == {
         "s3:GetObject": {f"{DATA}/uploads/*", f"{DATA}/imports/*"},
-        "s3:PutObject": {f"{DATA}/annotations/*", f"{DATA}/images/*", f"{DATA}/imports/*"},
+        "s3:PutObject": {f"{DATA}/{name}/*" for name in ("annotations", "images", "embeddings", "imports")},
         "s3:ListBucket": {DATA},
         "sagemaker:InvokeEndpoint": {ENDPOINT},
+        "lambda:InvokeFunction": {TEACHER},
     }
 
 

@@ -7,11 +7,12 @@ from typing import Any
 import pytest
 
 from stacks.machine import MAX_ATTEMPTS
-from stacks.training.rollout import POLL_S
+from stacks.training.rollout import POLL_S, TEACH_RETRIES
 from tests.stacks.conftest import ARTIFACTS, ENDPOINT, SERVING_STACK, Assembly, flat, granted
 from tests.stacks.machines import Machine, ending, failure
 
 GIVEN = {"promotion": "20261122120000-abcdef"}
+TEACH_ALL: dict[str, list[str]] = {"tasks": [], "labels": []}
 
 
 def test_its_function_may_ask_one_endpoint_and_keep_promotions(dev: Assembly) -> None:
@@ -59,7 +60,7 @@ def walk(dev: Assembly, monkeypatch: pytest.MonkeyPatch, **answers: list[Any]) -
 
     def task(state: str, request: Any) -> Any:
         sent.append(request)
-        answer = answers[request["step"]].pop(0)
+        answer = answers[request.get("step", "teach")].pop(0)
         if isinstance(answer, Exception):
             raise answer
         return {"next": answer, "reason": "because"}
@@ -68,10 +69,12 @@ def walk(dev: Assembly, monkeypatch: pytest.MonkeyPatch, **answers: list[Any]) -
 
 
 def test_a_promotion_is_waited_for_and_verified(dev: Assembly, monkeypatch: pytest.MonkeyPatch) -> None:
-    machine, sent = walk(dev, monkeypatch, update=["wait"], check=["wait", "wait", "verify"], verify=["live"])
+    answers = {"update": ["wait"], "check": ["wait", "wait", "verify"], "verify": ["live"], "teach": [None]}
+    machine, sent = walk(dev, monkeypatch, **answers)
     machine.run(GIVEN)
-    assert [each["step"] for each in sent] == ["update", "check", "check", "check", "verify"]
-    assert all(each["promotion"] == GIVEN["promotion"] for each in sent)
+    assert [each["step"] for each in sent[:-1]] == ["update", "check", "check", "check", "verify"]
+    assert all(each["promotion"] == GIVEN["promotion"] for each in sent[:-1])
+    assert sent[-1] == TEACH_ALL, "all tasks are taught for the new version"
     assert machine.slept_s == [POLL_S] * 3
 
 
@@ -102,9 +105,25 @@ def test_a_model_that_turns_out_to_be_wrong_is_waited_for_until_it_is_gone(
 
 
 def test_what_is_live_already_is_verified_at_once(dev: Assembly, monkeypatch: pytest.MonkeyPatch) -> None:
-    machine, _ = walk(dev, monkeypatch, update=["verify"], verify=["live"])
+    machine, _ = walk(dev, monkeypatch, update=["verify"], verify=["live"], teach=[None])
     machine.run(GIVEN)
     assert machine.slept_s == []
+
+
+def test_a_version_is_live_whether_tasks_can_be_taught_for_it_or_not(
+    dev: Assembly, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken = [failure("Lambda.Unknown", "it died")] * (TEACH_RETRIES + 1)
+    machine, sent = walk(dev, monkeypatch, update=["verify"], verify=["live"], teach=broken)
+    machine.run(GIVEN)
+    assert sent[-1] == TEACH_ALL and len(sent) == 2 + len(broken)
+
+
+def test_teaching_is_waited_for_as_long_as_it_goes_on(dev: Assembly, monkeypatch: pytest.MonkeyPatch) -> None:
+    later = failure("ServiceUnavailable", json.dumps({"errorMessage": "no time is left: another worker goes on"}))
+    machine, sent = walk(dev, monkeypatch, update=["verify"], verify=["live"], teach=[later] * MAX_ATTEMPTS + [None])
+    machine.run(GIVEN)
+    assert len(sent) == 2 + MAX_ATTEMPTS + 1
 
 
 def test_silence_is_waited_out_and_in_the_end_written_down(dev: Assembly, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -127,11 +146,11 @@ def test_a_task_is_one_of_our_functions_and_the_role_may_call_just_that(
     dev: Assembly, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     machine, _ = walk(dev, monkeypatch)
-    (function,) = set(machine.resources.values())
-    assert re.fullmatch(r"\$\{RolloutFunction\w+\.Arn\}", function)
+    functions = sorted(set(machine.resources.values()))
+    assert [re.sub(r"Function\w+\.Arn", "", each) for each in functions] == ["${Rollout}", "${Teach}"]
     called = [
         found
         for actions, found, _ in dev.training.statements("RolloutMachineRole")
         if "lambda:InvokeFunction" in actions
     ]
-    assert called == [(function,)]
+    assert [sorted(each) for each in called] == [functions]
