@@ -214,6 +214,23 @@ def test_how_honest_fine_tuned_scores_are_is_what_the_report_says() -> None:
     assert mean <= 0.05 and worst <= 0.08
 
 
+def test_what_annotated_images_teach_at_once_is_what_the_report_says() -> None:
+    report = (ROOT / "benchmarks/teach.md").read_text(encoding="utf-8")
+    measured = table_rows(report.split("## Tasks that the words do not know\n")[1].split("\n\n![")[0])
+    quoted = table_rows(section("Bring a dataset").split("teach.md)")[1])
+    counts = [measured["images of each class"].index(each) for each in quoted["images of each class"]]
+    assert len(counts) > 4 and "The mean of digits, pictograms, signs." in report
+    for name in ("words", "nearest mean", "ridge", "head"):
+        assert quoted[name] == [measured[name][place] for place in counts]
+    digits = table_rows(report.split("## Digits\n")[1].split("\n\nFine-tuned")[0])
+    (tuned,) = re.findall(r"as published: accuracy ([\d.]+),", report)
+    by_head = digits["head"][digits["images of each class"].index("16")]
+    assert (
+        f"which 16 digits of each class bring to {tuned} in" in README.replace("\n", " ")
+        and f"head to {by_head} at" in README
+    )
+
+
 STALE = 0.05
 """By such a share of the tests the README's number may be off, or every new test would have to change it."""
 

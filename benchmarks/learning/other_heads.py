@@ -9,8 +9,8 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy, normalize, one_hot
 
 RIDGES = (0.001, 0.01, 0.1, 1.0, 10.0, 100.0)
-SHARPNESSES = (1.0, 3.0, 5.5, 10.0, 30.0)
-SHARES = (0.1, 0.3, 1.0, 3.0, 10.0, 30.0)
+SHARPNESSES = (1.0, 3.0, 5.5, 10.0, 30.0, 100.0)
+SHARES = (0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0)
 PUBLISHED = (1.0, 5.5)
 """Share and sharpness of Tip-Adapter for ImageNet, where no image can be left out."""
 PENALTIES = (0.01, 0.1, 1.0)

@@ -5,8 +5,8 @@
     python -m benchmarks.learning.teach [FOLDER …]
 
 Embeddings of the small checkpoint as it is shipped, made once. Tasks that it knows are the rendered world's; tasks that
-it does not know are digits, pictograms, and photographs. What a fine-tuning by 16 images of each class makes of the
-latter is kept in .bench/learn.
+it does not know are digits, pictograms, and photographs. What a fine-tuning by a few digits makes of them is kept
+in .bench/learn.
 """
 
 import argparse
@@ -66,7 +66,8 @@ METHODS: Mapping[str, Method] = {
 }
 HONEST = (WORDS, "nearest mean", "Tip-Adapter", "GDA", "logistic from the words", HEAD, SERVED)
 """Whose scores can be taken for probabilities."""
-TUNED_EACH = 16
+TUNED, TUNED_EACH = "digits", 16
+"""What is also fine-tuned, in minutes, by so many images of each class."""
 ERROR_RATE = 0.1
 TIMED = (10, 200, 512)
 """Labels, images of each, and numbers of an embedding."""
@@ -335,7 +336,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     findings = []
     for folder in (work / "digits", work / "pictograms", *given.folders):
         found = set_of(clip, folder)
-        tuned = fine_tuned(folder, found, work / "tuned" / folder.name)
+        tuned = fine_tuned(folder, found, work / "tuned" / TUNED) if folder == work / TUNED else None
         learnt = learn(found, scale, METHODS)
         findings.append(Findings(folder.name, False, learnt, with_errors(found, scale), tuned))
         print(f"{folder.name}: done", flush=True)

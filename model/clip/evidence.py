@@ -30,6 +30,12 @@ LEAST_VARIANCE = 1e-3
 """Within labels, as a share of all variance: of a label's copies of one image nobody knows how its images differ."""
 
 
+MAX_STEPS = 50
+"""Of Newton's method, which takes about five."""
+MAX_SCORES = 1_000_000
+"""Of images left out for labels: as many are enough to find three weights by."""
+
+
 class Gaussians:
     """The annotated images' labels, all float64. `x` [N, d], `y` [N], `t` [T, d], `trust` [N], `prior` Q [d, d].
 
@@ -203,5 +209,6 @@ def likeliest_weights(
     return at.exp().tolist(), value
 
 
-MAX_STEPS = 50
-"""Of Newton's method, which takes about five."""
+def enough_rows(rows: Tensor, labels: int, most: int = MAX_SCORES) -> Tensor:
+    """Every first, second or third row and so on, so that they have no more scores for so many labels."""
+    return rows[:: -(-len(rows) * labels // most)]

@@ -16,7 +16,7 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from model.clip.evidence import Gaussians, likeliest_weights
+from model.clip.evidence import Gaussians, enough_rows, likeliest_weights
 
 RIDGES = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0)
 """How much of the prior covariance is added to the scatter, in units of its mean. All are taken, in proportion to their
@@ -261,13 +261,14 @@ class _Lesson:
     def weights(self, gaussians: Gaussians, evidence: Tensor) -> tuple[list[float], float]:
         """See WEIGHTS, and the loss that they leave. The last stays what it is taken for where none can be left out."""
         some, weighed = (self.some, 3) if self.some.any() else (torch.ones_like(self.some), 2)
-        common = (self.scale * self.t[self.taught] @ gaussians.centre).expand_as(evidence)
-        features = torch.stack([self.by_words[:, self.taught] - common, common, evidence][:weighed], dim=-1)
+        rows = enough_rows(self.rows[some], evidence.shape[1])
+        targets, part = self.y[rows], len(rows) / int(some.sum())
+        common = (self.scale * self.t[self.taught] @ gaussians.centre).expand(len(rows), -1)
+        words = self.by_words[rows][:, self.taught] - common
+        features = torch.stack([words, common, evidence[rows]][:weighed], dim=-1)
         shares = gaussians.trust / gaussians.counts[self.y]  # every label weighs the same
-        shares = shares * gaussians.trust.sum() / shares.sum()
-        found, loss = likeliest_weights(
-            features[some], self.y[some], shares[some], WEIGHTS[:weighed], STRENGTHS[:weighed]
-        )
+        shares = shares[rows] * (gaussians.trust.sum() / shares.sum() / part)
+        found, loss = likeliest_weights(features, targets, shares, WEIGHTS[:weighed], STRENGTHS[:weighed])
         return [*found, *WEIGHTS[weighed:]], loss
 
     def logits(self, fitted: _Fitted) -> Tensor:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.learning.domains import PICTOGRAMS, digits, pictogram, write_domain
+from benchmarks.learning.domains import PICTOGRAMS, digits, more_pictograms, pictogram, pictograms, write_domain
 from model.data.readers import read_dataset
 from model.world.scene import SHAPES, THINGS
 
@@ -21,6 +21,13 @@ def test_a_pictogram_is_a_function_of_seed_and_index() -> None:
     (first, name), (again, _), (other, _) = pictogram(0, 3), pictogram(0, 3), pictogram(1, 3)
     assert name == list(PICTOGRAMS)[3]
     assert np.array_equal(first, again) and not np.array_equal(first, other)
+
+
+def test_more_pictograms_to_be_taught_by_are_others_than_those_to_test_or_to_train_on() -> None:
+    first, test = (next(images) for images in more_pictograms())
+    trained, asked = (next(images) for images in pictograms())
+    assert test[0].tobytes() == asked[0].tobytes() and first[1] == trained[1] == test[1]
+    assert len({image.tobytes() for image, _ in (first, trained, asked)}) == 3
 
 
 def test_the_world_has_none_of_the_pictograms() -> None:

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from model.clip.evidence import Gaussians, likeliest_weights
+from model.clip.evidence import Gaussians, enough_rows, likeliest_weights
 
 WIDTH, LABELS, RIDGE = 12, 4, 0.3
 
@@ -109,3 +109,10 @@ def test_a_few_targets_move_weights_less_than_many() -> None:
         for count in (2, 50)
     )
     assert 0.8 < few < 1.1 < 1.5 < many
+
+
+def test_of_very_many_scores_evenly_chosen_images_are_enough() -> None:
+    rows = torch.arange(100, 190)
+    assert enough_rows(rows, 10, most=900).tolist() == rows.tolist()
+    assert enough_rows(rows, 10, most=899).tolist() == rows[::2].tolist()
+    assert enough_rows(rows, 1000, most=30_000).tolist() == rows[::3].tolist()
