@@ -32,7 +32,7 @@ MAX_TAUGHT_LABELS = 1_000
 MAX_TAUGHT_IMAGES = 4_000
 """That teach one task; of more a sample does."""
 MAX_TAUGHT_SCORES = 500_000
-"""Images x labels of one lesson: what it takes, a few seconds of one core and 100 MB at most, grows with them."""
+"""Images x labels of one lesson, which takes 3 seconds of a core with so many at width 512, 6 and 600 MB at 1,280."""
 MAX_EMBEDDING_NUMBERS = 4_096
 """Of one image. The largest CLIPs that are known have 1,280."""
 MAX_HEAD_BYTES = 16_000_000

@@ -47,7 +47,7 @@ class Teacher:
         images = self._embeddings(request, texts.shape[1])  # [N, D]
         labels = torch.tensor(request.labels)
         scale = clip.logit_scale / (clip.calibration.temperature or 1.0)
-        learnt = fit_head(images, labels, texts, scale)
+        learnt = fit_head(images, labels, texts, scale, clip.background)
         if not all(torch.isfinite(each).all() for each in (learnt.logits, *learnt.head.tensors().values())):
             raise InternalError("nothing could be learnt of these images (NaN or infinite): quote the request id")
         head = ServedHead(learnt.head, clip.version, label_set.question)

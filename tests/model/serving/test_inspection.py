@@ -88,6 +88,7 @@ def test_the_model_sees_the_same_pixels_as_when_it_is_asked(data: bytes, whole: 
     assert facts["sha256"] == hashlib.sha256(data).hexdigest()
 
 
+@pytest.mark.slow
 def test_a_very_large_image_of_any_kind_is_seen_as_when_it_is_asked() -> None:
     data = saved(drawing((4100, 3950)), "PNG", compress_level=1)
     _, pixels = inspection.inspect(data, PREPARATION)
