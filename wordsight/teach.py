@@ -62,7 +62,7 @@ def doubtful(api: Api, arguments: Namespace) -> None:
 
 def line(taught: dict[str, Any]) -> str:
     """How far it is."""
-    state = "looking at the annotations" if taught["teaching"] else taught["state"]
+    state = "looking at the annotations" if taught["teaching"] else str(taught["state"])
     progress = taught["progress"]
     return share_line(progress["done"], progress["of"], f"images; {state}") if progress else state
 
