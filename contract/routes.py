@@ -65,7 +65,7 @@ class Route:
 
 
 FUNCTIONS = {
-    **dict.fromkeys(("tasks", "uploads", "annotations"), "annotate"),
+    **dict.fromkeys(("tasks", "uploads", "annotations", "images"), "annotate"),
     **dict.fromkeys(("trainings", "models", "batches"), "manage"),
 }
 """By the first segment of a path; `classify` answers the others."""
@@ -122,8 +122,7 @@ PUT_ANNOTATION = _one(
 )
 DELETE_ANNOTATION = _one("DELETE", summary="Forget an annotation", answers={204: "It is forgotten, its image is kept"})
 GET_ANNOTATED_IMAGE = Route(
-    *("GET", "/annotations/{id}/image", "Where the image of an annotation can be had", AnnotatedImage),
-    query=("dataset",),
+    *("GET", "/images/{image}", "Where an annotated image can be had", AnnotatedImage),
 )
 POST_IMPORT = Route(
     *("POST", "/annotations/imports", "Take in many annotations from uploaded files"),

@@ -56,13 +56,12 @@ def doubtful(api: Api, arguments: Namespace) -> None:
         print(table([("DOUBT", "SAID", "TAKEN FOR", "DATASET", "ID"), *rows]))
     if arguments.open:
         for each in found:
-            image = api.get(f"/annotations/{quote(each['id'], safe='')}/image", dataset=each["dataset"])
-            webbrowser.open(image["url"])
+            webbrowser.open(api.get(f"/images/{each['image']}")["url"])
 
 
 def line(taught: dict[str, Any]) -> str:
     """How far it is."""
-    state = "looking at the annotations" if taught["teaching"] else taught["state"]
+    state: str = "looking at the annotations" if taught["teaching"] else taught["state"]
     progress = taught["progress"]
     return share_line(progress["done"], progress["of"], f"images; {state}") if progress else state
 
@@ -80,7 +79,7 @@ def _taught(api: Api, task: str) -> dict[str, Any]:
 
 def _head(api: Api, task: str, begins: str) -> str:
     """The one head whose sha256 begins so."""
-    heads = [each["sha256"] for each in _taught(api, task)["heads"]]
+    heads: list[str] = [each["sha256"] for each in _taught(api, task)["heads"]]
     found = [each for each in heads if each.startswith(begins.lower())]
     if len(found) != 1:
         known = ", ".join(each[:HEAD_DIGITS] for each in heads) or "none"

@@ -22,7 +22,7 @@ from contract.answers import arrange
 from contract.idempotency import now
 from contract.imports import AnnotationImport, AnnotationImportBody, ImportView, import_key, view_of
 from contract.limits import MAX_INVOCATION_BYTES, UPLOADS_PREFIX
-from contract.problems import Conflict, ProblemError, ServiceUnavailable
+from contract.problems import Conflict, NotFound, ProblemError, ServiceUnavailable
 from contract.questions import MAX_LISTED_TASKS, TASKS_PREFIX, Task, TaskList, TaskSummary, task_key, task_name
 from contract.routes import (
     DELETE_ANNOTATION,
@@ -222,9 +222,11 @@ def add_annotation_routes(app: Resolver, store: Store, endpoint: Endpoint, teach
         return answer
 
     @app.on(GET_ANNOTATED_IMAGE)
-    def _image(id: str) -> Response[str]:
-        image = found(id).value["image"]
-        url = store.reading_url(image_key(image), IMAGE_EXPIRES_IN_S)
+    def _image(image: str) -> Response[str]:
+        key = image_key(image)
+        if next(store.keys(key), None) is None:
+            raise NotFound(f"no image {image}: image is what an annotation says of its image")
+        url = store.reading_url(key, IMAGE_EXPIRES_IN_S)
         return app.answer(AnnotatedImage(image=image, url=url, expires_in_s=IMAGE_EXPIRES_IN_S))
 
     @app.on(POST_ANNOTATIONS)

@@ -37,6 +37,7 @@ TAGS = {
     "tasks": "Questions that are kept under a name",
     "uploads": "Images too large for the API",
     "annotations": "What people say of images, to learn from",
+    "images": "What it is said of",
     "trainings": "Fine-tune the model",
     "models": "Versions of the model, and which one is live",
     "batches": "Classify a whole bucket",
@@ -115,6 +116,7 @@ _IN_WORDS = {
 _IN_PATH: dict[str, tuple[str, Schema]] = {
     "/tasks/{task}": ("The task's name", {**_TEXT, "minLength": 1, "maxLength": limits.MAX_TASK_NAME_CHARS}),
     "/annotations/{id}": ("The annotation's id", _TEXT),
+    "/images/{image}": ("sha256 of the image's file", {**_TEXT, "pattern": "^[0-9a-f]{64}$"}),
     "/annotations/imports/{id}": ("The import's id", _ID),
     "/trainings/{training}": ("The training's id", _ID),
     "/models/{version}": ("The model's version", _TEXT),

@@ -166,7 +166,7 @@ def test_wrong_labels_are_among_the_most_doubtful(api: Api, system: System, show
     worst = [ids[each["id"]] for each in found["learnt"]["doubtful"][: len(wrong)]]
     assert len(worst) >= len(wrong) / 2 and sum(worst) >= FOUND_SHARE * len(worst), worst
     doubtful = found["learnt"]["doubtful"][0]
-    image = api.get(f"annotations/{doubtful['id']}/image?dataset=mislabelled")
+    image = api.get(f"images/{doubtful['image']}")
     with urlopen(image["url"], timeout=60) as response:
         assert hashlib.sha256(response.read()).hexdigest() == image["image"] == doubtful["image"]
 

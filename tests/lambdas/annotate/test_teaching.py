@@ -136,9 +136,10 @@ def test_an_image_whose_annotation_was_deleted_before_is_erased_from_heads_all_t
     assert stage.taught()["head"] is None and stage.functions.begun == [{"tasks": ["pet"], "labels": []}]
 
 
-def test_the_image_of_an_annotation_can_be_had_from_its_address(stage: Stage) -> None:
-    id = stage.say(1, "cat", dataset="pets")
-    found = stage.ask("GET", f"/annotations/{id}/image", query="dataset=pets")
+def test_an_annotated_image_can_be_had_from_its_address(stage: Stage) -> None:
+    stage.say(1, "cat", dataset="pets")
+    found = stage.ask("GET", f"/images/{digest(1)}")
     assert found.status == 200 and found.json["image"] == digest(1) and found.json["expires_in_s"] == 900
     assert f"images/{digest(1)}?" in found.json["url"] and "Signature" in found.json["url"]
-    assert stage.ask("GET", f"/annotations/{id}/image").status == 404
+    assert stage.ask("GET", f"/images/{digest(2)}").status == 404
+    assert "64 lower-case hexadecimal digits" in stage.ask("GET", "/images/1").detail
