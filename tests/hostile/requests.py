@@ -29,7 +29,14 @@ LARGE_BYTES = 500_000
 NOBODY = "20260101000000-00000a"
 """The id of nothing."""
 
-PATHS = {"task": "none-such", "id": NOBODY, "training": NOBODY, "version": "none-such", "batch": NOBODY}
+PATHS = {
+    "task": "none-such",
+    "id": NOBODY,
+    "training": NOBODY,
+    "version": "none-such",
+    "batch": NOBODY,
+    "image": "0" * 64,
+}
 
 
 @dataclass(frozen=True)
