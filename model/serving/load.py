@@ -139,7 +139,7 @@ def load_towers(
 
         clip = Clip(load_checkpoint(directory, device), exact=exact)
         return clip, _gpu_towers(clip, precision, workers) if device == "cuda" else _int8_towers(clip, checked, workers)
-    from model.serving.towers.graph import image_graph  # OpenVINO, which is not in a GPU's image
+    from model.serving.towers.openvino_graph import image_graph  # OpenVINO, which is not in a GPU's image
 
     weights = read_weights(directory, checked)
     check_finite(weights, str(directory))
@@ -172,8 +172,8 @@ def openvino_towers(
     processing: Processing, images: "openvino.Model", texts: TextTower, precision: Precision, workers: int | None
 ) -> Towers:
     """Compiled graphs; the image tower's is given, and the text tower's is made of its weights."""
-    from model.serving.towers.graph import text_graph
     from model.serving.towers.openvino import OpenVinoTowers
+    from model.serving.towers.openvino_graph import text_graph
 
     graph = text_graph(texts, masked=processing.read_texts(["a"]).mask is not None)
     return OpenVinoTowers(processing, images, graph, precision, workers or free_cores(), CPU_LARGEST_BATCH)

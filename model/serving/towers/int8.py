@@ -8,6 +8,7 @@ measured, on other scenes, before the first request.
 
 import warnings
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -21,7 +22,9 @@ from model.clip.folder import CheckpointError
 from model.clip.golden import PARAMETERS
 from model.clip.scoring import score
 from model.serving.towers import Embed, Towers
-from model.serving.towers.openvino_without_telemetry import openvino
+
+if TYPE_CHECKING:
+    from model.serving.towers.openvino_without_telemetry import openvino
 
 SCENES = 64
 """Of each kind: to find ranges by, and to measure the loss on."""
@@ -49,10 +52,12 @@ class Quantization:
         for layer in layers:
             layer.settled = True
 
-    def graph(self) -> openvino.Model:
+    def graph(self) -> "openvino.Model":
         """The image tower as OpenVINO's graph, from images uint8 [B, 3, height, width] to unit vectors [B, D]. It is
         traced: so torch's fake quantization becomes OpenVINO's.
         """
+        from model.serving.towers.openvino_without_telemetry import openvino  # not in a GPU's image
+
         self._clip.replace_image_layers(nn.Conv2d, PatchProduct)
         blank = self._clip.blank_pixels()
         with torch.inference_mode(), warnings.catch_warnings():

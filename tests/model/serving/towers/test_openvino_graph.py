@@ -13,7 +13,7 @@ from contract.checkpoints import CheckpointMetadata
 from contract.clip_config import ACTIVATIONS as ALLOWED
 from model.clip.checkpoint import load_checkpoint, save_checkpoint
 from model.clip.encode import Clip
-from model.serving.towers.graph import ACTIVATIONS
+from model.serving.towers.openvino_graph import ACTIVATIONS
 from tests.model.conftest import tiny_model, tiny_tokenizer
 from tests.model.serving.towers.built import cpu_towers
 from tests.model.serving.towers.images import noise
