@@ -24,7 +24,7 @@ class CheckpointError(Exception):
 
 
 def is_checkpoint(directory: Path) -> bool:
-    """Whether the folder claims to hold a checkpoint; `load_checkpoint` says whether it does."""
+    """Whether the folder claims to hold a checkpoint; `check_folder` says whether it does."""
     return any((directory / name).is_file() for name in (CONFIG, OPEN_CLIP_CONFIG))
 
 

@@ -100,7 +100,8 @@ def _live(
         os.nice(niceness)
         _limit_memory(memory_bytes)
         fcntl.fcntl(connection, fcntl.F_SETOWN, os.getpid())
-        idle, at_work = _flags_of(connection)
+        idle = fcntl.fcntl(connection, fcntl.F_GETFL)
+        at_work = idle | os.O_ASYNC  # the kernel ends it by SIGIO when the other end of the connection is closed
         connection.send(b"{}\n")
         while len(asked := connection.recv(REQUEST.size, socket.MSG_WAITALL)) == REQUEST.size:
             wants_inspection, size_bytes, cpu_s, wall_s = REQUEST.unpack(asked)
@@ -126,14 +127,6 @@ def _limit_memory(more_bytes: int) -> None:
     if facts.is_file():  # elsewhere nobody enforces it
         limit = int(facts.read_text().split()[0]) * resource.getpagesize() + more_bytes
         resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
-
-
-def _flags_of(connection: socket.socket) -> tuple[int, int]:
-    """The connection's, and those with which the kernel sends SIGIO, which ends a process, when its other end is
-    closed.
-    """
-    flags = fcntl.fcntl(connection, fcntl.F_GETFL)
-    return flags, flags | os.O_ASYNC
 
 
 def _open(preparation: Preparation, data: bytes, wants_inspection: bool, memory: int) -> dict[str, Any]:

@@ -88,14 +88,13 @@ class Engine:
             return f"the model's last {self._not_numbers} vectors were no numbers (NaN or infinite)"
         return self._workers.fault or self.decoders.fault
 
-    async def answer(self, parse: Callable[[], Request], trace: Trace, work: Work, *, is_small: bool = False) -> bytes:
-        """The JSON body that answers the request that `parse` reads, in a thread unless it is small; `work` hears how
-        far it is.
+    async def answer(self, parse: Callable[[], Request], trace: Trace, work: Work) -> bytes:
+        """The JSON body that answers the request that `parse` reads, in a thread; `work` hears how far it is.
 
         Raises what `parse` raises, and ProblemError if there is nothing else to answer; a bad image in a list does not.
         """
         with self._workers.expecting() as came:
-            request = self._parse(parse, trace) if is_small else await self._in_pool(self._parse, parse, trace)
+            request = await self._in_pool(self._parse, parse, trace)
             if isinstance(request, DescribeRequest):
                 came()
                 return self._cards.model_dump_json().encode()

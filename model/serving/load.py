@@ -132,7 +132,7 @@ def load_towers(
 ) -> tuple[Processing, Towers]:
     """A checked folder's towers as the device runs them best, and what belongs to them.
 
-    Raises CheckpointError if a weight is no number, or if int8 costs too much.
+    Raises CheckpointError if a weight is no number, if the folder can't be loaded, or if int8 costs too much.
     """
     if device == "cuda" or precision == "int8":
         from model.clip.checkpoint import load_checkpoint  # transformers, which takes seconds to import
@@ -144,7 +144,11 @@ def load_towers(
 
     weights = read_weights(directory, checked)
     check_finite(weights, str(directory))
-    processing = Processing.read(directory, checked, load_metadata(directory), weights, exact=exact)
+    metadata = load_metadata(directory)
+    try:
+        processing = Processing.read(directory, checked, metadata, weights, exact=exact)
+    except Exception as error:  # tokenizers and transformers promise no type
+        raise CheckpointError(f"{directory} can't be loaded: {error}") from error
     graph = image_graph(
         image_tower_of(checked.config, weights), processing.normalization, processing.blank_pixels().shape
     )

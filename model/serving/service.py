@@ -32,9 +32,6 @@ MAX_BODY_BYTES = 2 * MAX_INVOCATION_BYTES
 
 RETRY_AFTER_S = 1
 
-PARSED_AT_ONCE_BYTES = 256 * 1024
-"""Bodies up to that are parsed on the event loop: to pass one to a thread takes about as long as to parse it."""
-
 log = logging.getLogger(__name__)
 
 Load = Callable[[ServeSettings, Metrics], "tuple[Engine, float] | str"]
@@ -118,7 +115,6 @@ class Service:
     async def _answer(self, engine: Engine, request: Request, received: list[bytes], trace: Trace) -> bytes:
         self.admission.check_wait()  # others have come while the body did
         with self.admission.working() as work:
-            is_small = len(received[0]) <= PARSED_AT_ONCE_BYTES
             query = {name: request.query_params.getlist(name) for name in request.query_params}
             content_type = request.headers.get("content-type")
 
@@ -126,7 +122,7 @@ class Service:
                 # popped: a body of many megabytes is not kept while its images are looked at
                 return parse_request(content_type, received.pop(), query, max_image_bytes=MAX_INVOCATION_BYTES)
 
-            answer = await engine.answer(parse, trace, work, is_small=is_small)
+            answer = await engine.answer(parse, trace, work)
             work.tells_speed = work.tells_speed and not trace.met_new_labels
             return answer
 

@@ -23,7 +23,7 @@ HINTS = {"fp32": "f32", "bf16": "bf16", "int8": "bf16"}
 class OpenVinoTowers:
     """Compiled copies of a checkpoint's towers, for `workers` threads of which each has a core to itself.
 
-    `images` and `texts`: their graphs, as openvino_graph.py writes them.
+    `images` and `texts`: their graphs, as openvino_graph.py writes them, or for int8 as int8.py traces them.
     """
 
     def __init__(

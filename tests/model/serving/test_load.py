@@ -1,5 +1,7 @@
 """Loading: which checkpoint, and in which arithmetic: the fastest that keeps the answers, or what was asked for."""
 
+import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -9,8 +11,8 @@ from contract.containers import ServeSettings
 from model.clip.checkpoint import load_checkpoint
 from model.clip.device import DeviceError
 from model.clip.encode import Clip
-from model.clip.folder import CheckpointError
-from model.serving.load import LARGE_PARAMETERS, pick_precision, warm_up
+from model.clip.folder import CheckpointError, check_folder
+from model.serving.load import LARGE_PARAMETERS, load_towers, pick_precision, warm_up
 from model.serving.towers.openvino_without_telemetry import openvino
 from model.serving.towers.torch import TorchTowers
 from tests.model.serving.http_client import Client, as_base64, classify_body, jpeg
@@ -46,6 +48,17 @@ def test_a_gpu_takes_what_clip_was_trained_in() -> None:
 def test_the_checkpoint_in_the_model_folder_comes_before_the_base(client: Client) -> None:
     answer = client.post(classify_body(as_base64(jpeg()), candidate_labels="cat, dog"))
     assert answer.attributes.model_version == "tiny-1", "of the two that the shared server has"
+
+
+def test_a_tokenizer_that_no_library_takes_is_told_with_its_folder(checkpoint_dir: Path, tmp_path: Path) -> None:
+    directory = tmp_path / "spoilt"
+    shutil.copytree(checkpoint_dir, directory)
+    vocabulary = load_checkpoint(checkpoint_dir).tokenizer.get_vocab()
+    (directory / "tokenizer.json").unlink()
+    (directory / "vocab.json").write_text(json.dumps(vocabulary))
+    (directory / "merges.txt").write_text("#version: 0.2\nno-such tokens\n")
+    with pytest.raises(CheckpointError, match=f"{directory} can't be loaded"):
+        load_towers(directory, check_folder(directory), "cpu", "fp32", workers=1)
 
 
 def test_a_model_that_makes_no_numbers_is_not_served(checkpoint_dir: Path) -> None:

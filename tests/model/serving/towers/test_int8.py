@@ -4,17 +4,25 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch import nn
 
 from model.clip.checkpoint import load_checkpoint
 from model.clip.encode import Clip
 from model.clip.folder import CheckpointError
-from model.serving.towers.int8 import MIN_AGREEMENT, Quantization
+from model.serving.towers.int8 import MIN_AGREEMENT, PatchProduct, Quantization
 from model.serving.towers.torch import TorchTowers
 from tests.model.serving.towers.built import int8_towers
 
 pytestmark = pytest.mark.slow
 
 SHIPPED = Path(__file__).parents[4] / "model/shipped"
+
+
+@pytest.mark.parametrize("bias", [True, False])
+def test_patches_are_what_the_convolution_makes_of_them_and_the_rest_is_cut_off(bias: bool) -> None:
+    convolution = nn.Conv2d(3, 5, kernel_size=4, stride=4, bias=bias)
+    pixels = torch.randn(2, 3, 13, 18)
+    assert torch.allclose(PatchProduct(convolution)(pixels), convolution(pixels), atol=1e-6)
 
 
 def test_the_shipped_checkpoint_bears_it_and_is_really_rounded() -> None:
