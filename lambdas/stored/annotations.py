@@ -139,20 +139,26 @@ class AnnotationStore:
         return read, len(keys)
 
     def states(self) -> dict[str, str]:
-        """The etag of every record of any dataset by its key, in the order of ids: a fair order, for ids begin with a
-        hash of the image. LISTED_KEYS at most.
+        """The etag of every record of any dataset by its key, LISTED_KEYS at most. Datasets take turns, so that a small
+        one is known as a whole beside a large one. Each is in the order of its ids: a fair one, for they begin with a
+        hash of the image.
         """
-        found = [each for dataset in self._store.folders(ANNOTATIONS_PREFIX) for each in self._states(dataset)]
-        return dict(sorted(found, key=lambda each: annotation_of_key(each[0]))[:LISTED_KEYS])
+        prefixes = map(dataset_prefix, self._store.folders(ANNOTATIONS_PREFIX))
+        known = {prefix: list(islice(self._store.etags(prefix), FEW_KEYS + 1)) for prefix in prefixes}
+        large = [prefix for prefix, few in known.items() if len(few) > FEW_KEYS]
+        left = LISTED_KEYS - sum(len(few) for few in known.values() if len(few) <= FEW_KEYS)
+        for prefix in large:
+            known[prefix] = self._side_by_side(prefix, max(left // len(large), FEW_KEYS))
+        found = [
+            (turn, annotation_of_key(key), key, etag)
+            for of_dataset in known.values()
+            for turn, (key, etag) in enumerate(of_dataset)
+        ]
+        return {key: etag for _, _, key, etag in sorted(found)[:LISTED_KEYS]}
 
-    def _states(self, dataset: str) -> list[tuple[str, str]]:
-        prefix = dataset_prefix(dataset)
-        few = list(islice(self._store.etags(prefix), FEW_KEYS + 1))
-        return few if len(few) <= FEW_KEYS else self._side_by_side(prefix)
-
-    def _side_by_side(self, prefix: str) -> list[tuple[str, str]]:
-        """The records of a dataset with their etags: one behind the other takes S3 15 seconds."""
-        share = LISTED_KEYS // len(_FIRST_DIGITS)
+    def _side_by_side(self, prefix: str, most: int = LISTED_KEYS) -> list[tuple[str, str]]:
+        """So many records of a dataset with their etags: one behind the other takes S3 15 seconds."""
+        share = most // len(_FIRST_DIGITS)
         parts = concurrently(lambda digit: list(islice(self._store.etags(prefix + digit), share)), _FIRST_DIGITS)
         return [each for part in parts for each in part]
 

@@ -13,7 +13,7 @@ from lambdas.aws.s3 import JsonObject
 from lambdas.stored.teachings import Teachings
 from lambdas.teach.examples import Example, Said, counts, digest, examples_of, sample
 from lambdas.teach.vectors import RETRY_AFTER_S, Tell, Vectors
-from lambdas.teach.words import advice, doubtful, no_gain, untaught
+from lambdas.teach.words import advice, doubtful, no_gain, partly_read, untaught
 
 
 class ErasedMeanwhile(Exception):
@@ -29,6 +29,8 @@ class Looked:
     model_version: str
     asked: int
     said: Sequence[Said]
+    unread: int
+    """Annotations of which it is not known what they say, for there are too many."""
 
     @cached_property
     def question(self) -> Question:
@@ -66,6 +68,7 @@ class Pupil:
             model_version=looked.model_version,
             images=counts(every, question),
             reason=untaught(question, every, looked.task),
+            advice=partly_read(looked.unread),
         )
         if learnt.reason is not None:
             self._keep(looked, teaching, learnt, None)
@@ -108,7 +111,7 @@ class Pupil:
                 "after": lesson.after,
                 "gain": lesson.gain,
                 "reason": no_gain(lesson),
-                "advice": advice(learnt.images, lesson, teaching.heads),
+                "advice": learnt.advice + advice(learnt.images, lesson, teaching.heads),
                 "doubtful": doubtful(looked.question, taught, lesson),
             }
         )

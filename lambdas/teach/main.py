@@ -26,7 +26,7 @@ from lambdas.aws.s3 import JsonObject, Store
 from lambdas.settings import TeachSettings
 from lambdas.stored.annotations import AnnotationStore
 from lambdas.stored.teachings import Teachings
-from lambdas.teach.examples import Annotations
+from lambdas.teach.examples import READ_ANNOTATIONS, Annotations
 from lambdas.teach.lesson import ErasedMeanwhile, Looked, Pupil
 from lambdas.teach.vectors import Vectors
 
@@ -122,7 +122,9 @@ class Teacher:
                 told_s = time.monotonic()
 
         said = self._annotations.read(dict(seen.annotations), tell)
-        looked = Looked(task, document.value, seen.model_version, seen.asked, said)
+        looked = Looked(
+            task, document.value, seen.model_version, seen.asked, said, max(0, len(seen.annotations) - READ_ANNOTATIONS)
+        )
         pupil = Pupil(
             self._teachings, self._vectors, lambda request: self._patiently(lambda: teach(request, self._endpoint))
         )

@@ -8,7 +8,7 @@ from contract.questions import Question
 from contract.taught import SHOWN_DOUBTFUL, SHOWN_LABELS, Doubtful, Head
 from contract.teaching import Lesson
 from lambdas.stored.datasets import FEW_IMAGES
-from lambdas.teach.examples import Example
+from lambdas.teach.examples import READ_ANNOTATIONS, Example
 
 LEAST_DOUBT = 0.5
 """What is likelier right than wrong is not shown."""
@@ -50,6 +50,13 @@ def no_gain(lesson: Lesson) -> str | None:
         f"{lesson.after.accuracy:.2f}, by words {lesson.before.accuracy:.2f}): more images of each label help, and "
         "looking at the doubtful ones"
     )
+
+
+def partly_read(unread: int) -> list[str]:
+    """That there are more annotations than a lesson looks at, if there are."""
+    if not unread:
+        return []
+    return [f"{unread:,} annotations were not looked at: {READ_ANNOTATIONS:,} are at most, in turns of all datasets"]
 
 
 def advice(images: Mapping[str, int], lesson: Lesson, heads: Sequence[Head]) -> list[str]:

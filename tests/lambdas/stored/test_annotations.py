@@ -92,3 +92,12 @@ def test_some_of_a_datasets_records_are_read_as_far_as_there_is_time_and_all_are
     assert [(len(read), listed) for read, listed in some.values()] == [(READ_AT_ONCE, 150), (120, 150)]
     assert [each.id for each in some[math.inf][0]] == every_id[:120]
     assert annotations.some("absent", 120, math.inf) == ([], 0)
+
+
+def test_a_small_dataset_is_known_as_a_whole_beside_a_large_one(store: Store, bucket: Any) -> None:
+    annotated(bucket, "all", train_crack=40), annotated(bucket, "welds", train_crack=5)
+    every = list(AnnotationStore(store).states())
+    assert len(every) == 45
+    assert [key for key in every if "/welds/" in key] == [key for key in every[:10] if "/welds/" in key]
+    of_all = [key for key in every if "/all/" in key]
+    assert of_all == sorted(of_all)

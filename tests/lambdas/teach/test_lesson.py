@@ -140,7 +140,7 @@ def test_more_images_than_a_lesson_takes_are_sampled(stage: Stage) -> None:
     labels = [f"label {number}" for number in range(MAX_TAUGHT_LABELS)]
     most = max_taught_images(len(labels), 4)
     said = [Said(f"{n:036}", "default", f"{n:064}", labels[n % 2], None, None) for n in range(most + 7)]
-    looked = Looked("many", {"candidate_labels": labels}, "tiny@1", 0, said)
+    looked = Looked("many", {"candidate_labels": labels}, "tiny@1", 0, said, unread=0)
     vectors = SimpleNamespace(of=lambda images, version, tell: dict.fromkeys(images, bytes(16)))
     pupil = Pupil(stage.teachings, vectors, lambda request: stage.sagemaker.learns.lesson(request, "tiny@1"))  # type: ignore[arg-type]
     stage.teachings.take("many")

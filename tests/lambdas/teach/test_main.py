@@ -3,13 +3,18 @@ from typing import Any
 
 import pytest
 
+from contract.annotations import Annotation, annotation_key
+from contract.limits import MAX_LABELS, MAX_TAUGHT_LABELS, MAX_TAUGHT_SCORES
+from contract.perceptual_hash import DIGITS
 from contract.problems import BadGateway, InternalError, ServiceUnavailable
-from contract.taught import Progress
+from contract.taught import Progress, embedding_key
 from lambdas.aws.executions import STEP_MS
 from lambdas.stored.teachings import LEASE_S
 from lambdas.teach import main
+from lambdas.teach.examples import READ_ANNOTATIONS
 from lambdas.teach.main import BUSY_ATTEMPTS, DEBOUNCE_S, MAX_PAUSE_S
 from tests.lambdas.conftest import CONTEXT, TEACH_SETTINGS
+from tests.lambdas.object_store import Version
 from tests.lambdas.teach.conftest import Stage, busy_for, digest
 
 
@@ -224,3 +229,29 @@ def test_what_was_erased_while_it_was_being_learnt_from_is_not_kept(stage: Stage
     ]
     assert not any(digest(0)[:24].encode() in content for content in left)
     assert any(digest(1)[:24].encode() in content for content in left)
+
+
+@pytest.mark.slow
+def test_of_too_many_annotations_some_of_each_dataset_are_looked_at_and_it_says_so(
+    stage: Stage,
+) -> None:
+    labels = [f"label {number}" for number in range(MAX_LABELS)]
+    stage.save("small"), stage.save("most", candidate_labels=labels[:MAX_TAUGHT_LABELS])
+    stage.save("more", candidate_labels=labels)
+    made = {"perceptual_hash": "0" * DIGITS, "created": "", "source": "api"}
+    added = {}
+    for number in range(READ_ANNOTATIONS + 2_000):
+        dataset, label = ("pets", ("cat", "dog")[number % 2]) if number < 20 else ("all", labels[number % 100])
+        image = digest(number)
+        record = Annotation(id=image[:36], dataset=dataset, image=image, label=label, **made)
+        added[annotation_key(dataset, record.id)] = [Version("1", record.model_dump_json().encode())]
+        added[embedding_key("tiny@1", image)] = [Version("1", bytes(16))]
+    stage.objects.versions = {**stage.objects.versions, **added}
+    stage.teach(tasks=["small", "most", "more"])
+    small, most, more = (stage.taught(task)["learnt"] for task in ("small", "most", "more"))
+    assert small["images"] == {"cat": 10, "dog": 10}
+    assert sum(most["images"].values()) == READ_ANNOTATIONS - 20
+    assert most["left_out"] == READ_ANNOTATIONS - 20 - MAX_TAUGHT_SCORES // MAX_TAUGHT_LABELS
+    for learnt in (small, most, more):
+        assert "2,000 annotations were not looked at" in learnt["advice"][0]
+    assert "it has 10,000 labels, and at most 1,000 are taught" in more["reason"]

@@ -6,7 +6,7 @@ from contract.taught import SHOWN_DOUBTFUL, Head
 from contract.teaching import Lesson, Worth
 from lambdas.stored.datasets import FEW_IMAGES
 from lambdas.teach.examples import Example, Said
-from lambdas.teach.words import advice, doubtful, no_gain, untaught
+from lambdas.teach.words import advice, doubtful, no_gain, partly_read, untaught
 
 QUESTION = Question(candidate_labels="cat, dog, owl")
 
@@ -87,3 +87,8 @@ def test_the_likeliest_wrong_come_first_and_what_is_likelier_right_is_not_named(
     ]
     many = [example(n, 0) for n in range(50)]
     assert len(doubtful(QUESTION, many, lesson(doubts=(0.9,) * 50))) == SHOWN_DOUBTFUL
+
+
+def test_it_is_said_how_many_annotations_were_not_looked_at() -> None:
+    assert partly_read(0) == []
+    assert "80,000 annotations were not looked at: 20,000 are at most" in partly_read(80_000)[0]
