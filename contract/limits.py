@@ -36,7 +36,7 @@ MAX_TAUGHT_SCORES = 500_000
 MAX_EMBEDDING_NUMBERS = 4_096
 """Of one image. The largest CLIPs that are known have 1,280."""
 MAX_HEAD_BYTES = 16_000_000
-"""One head: 1,000 labels of the largest known CLIP take 5 MB, and 7 more if some of them have no images."""
+"""One head: 1,000 labels of the largest known CLIP take 5 MB, and how images differ 7 more."""
 
 # What is refused before it is built: a few bytes of JSON become a hundred in memory.
 MAX_JSON_ITEMS = 250_000

@@ -34,8 +34,10 @@ NUMBER_BYTES = 4
 """Of an embedding and of a head: little-endian fp32."""
 LINEAR = ("weights", "biases")
 """The tensors of a head: W [labels, numbers] and b [labels]."""
-FOR_TEXT_ONLY = ("text_only", "centre", "metric")
-"""And where labels have no images: 1 for these and 0 for the others [labels], μ [numbers] and A [numbers, numbers]."""
+OF_IMAGES = ("centre", "metric", "fit")
+"""And of how images differ: μ [numbers], A [numbers, numbers], and how well they fit their own labels [2]."""
+FOR_TEXT_ONLY = "text_only"
+"""And where labels have no images: 1 for these and 0 for the others [labels]."""
 
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 
@@ -212,7 +214,7 @@ class HeadFile:
             "the head", len(content), lambda name, first, size: content[first : first + size]
         )
         said = validate(_Metadata, metadata)
-        if {*found} not in ({*LINEAR}, {*LINEAR, *FOR_TEXT_ONLY}):
+        if {*found} not in ({*LINEAR}, {*LINEAR, *OF_IMAGES}, {*LINEAR, *OF_IMAGES, FOR_TEXT_ONLY}):
             raise BadRequest(f"the head holds {shorten(', '.join(sorted(found)) or 'nothing')}, which no head does")
         labels, numbers = (*found["weights"].shape, 0, 0)[:2]
         for name, tensor in found.items():
@@ -228,7 +230,7 @@ class HeadFile:
 
 def _shapes(labels: int, numbers: int) -> dict[str, tuple[int, ...]]:
     linear = {"weights": (labels, numbers), "biases": (labels,)}
-    return {**linear, "text_only": (labels,), "centre": (numbers,), "metric": (numbers, numbers)}
+    return {**linear, "text_only": (labels,), "centre": (numbers,), "metric": (numbers, numbers), "fit": (2,)}
 
 
 def head_digest(content: bytes) -> str:

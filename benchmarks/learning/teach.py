@@ -18,6 +18,7 @@ from pathlib import Path
 from statistics import fmean
 
 import torch
+from torch import Tensor
 from torch.nn.functional import normalize, one_hot
 
 from benchmarks import BENCH, REPORTS, SHIPPED
@@ -29,6 +30,7 @@ from benchmarks.machine import machine
 from model.clip.checkpoint import load_checkpoint
 from model.clip.encode import Clip
 from model.clip.head import fit_head
+from model.clip.scoring import with_unknown
 from model.data.readers import read_records
 from model.evaluation.answers import embed_labels
 from model.evaluation.chart import Axis, Series, line_chart
@@ -94,6 +96,15 @@ class Errors:
 
 
 @dataclass(frozen=True)
+class Unknown:
+    """With half of the labels taught by TUNED_EACH images each: the share of images that are answered as unknown."""
+
+    fitting: float
+    other: float
+    elsewhere: float
+
+
+@dataclass(frozen=True)
 class Findings:
     """All of one task. `is_known`: the words know it."""
 
@@ -102,6 +113,7 @@ class Findings:
     learnt: Learnt
     errors: Errors | None = None
     tuned: Tuned | None = None
+    unknown: Unknown | None = None
 
 
 @dataclass(frozen=True)
@@ -151,6 +163,27 @@ def with_errors(found: TeachingSet, scale: float) -> Errors | None:
         doubtful = lesson.doubts.topk(len(wrong)).indices
         doubted.append(float((told != right)[doubtful].float().mean()))
     return Errors(fmean(by_head.accuracies), fmean(by_ridge.accuracies), fmean(doubted))
+
+
+def with_strangers(found: TeachingSet, elsewhere: Tensor, scale: float) -> Unknown | None:
+    """`elsewhere`: vectors of images that are nothing of the task [B, d]. None where there are too few to be taught."""
+    labels, shares = len(found.texts), []
+    if int(one_hot(found.train.targets, labels).sum(dim=0).min()) < TUNED_EACH or labels < 4:
+        return None
+    for seed in range(DRAWS):
+        half = torch.randperm(labels, generator=torch.Generator().manual_seed(seed))[: labels // 2].sort().values
+        rows = found.draw(TUNED_EACH, seed)
+        rows = rows[torch.isin(found.train.targets[rows], half)]
+        targets = torch.searchsorted(half, found.train.targets[rows])
+        head = fit_head(found.train.embeds[rows], targets, found.texts[half], scale, found.background).head
+        fit = torch.isin(found.test.targets, half)
+        of_kinds = []
+        for images in (found.test.embeds[fit], found.test.embeds[~fit], elsewhere):
+            logits = head.logits(images)
+            scores = with_unknown(logits.softmax(dim=1), head.unknown(images, logits))
+            of_kinds.append(float((scores.argmax(dim=1) == len(half)).float().mean()))
+        shares.append(of_kinds)
+    return Unknown(*map(fmean, zip(*shares, strict=True)))
 
 
 def fine_tuned(folder: Path, found: TeachingSet, work: Path) -> Tuned:
@@ -318,6 +351,12 @@ def _section(found: Findings) -> str:
             f"With {ERROR_RATE:.0%} wrong labels, {TUNED_EACH} images of each class: accuracy {errors.head:.3f}, ridge "
             f"{errors.ridge:.3f}; of the most doubtful annotations, as many as are wrong, {errors.found:.0%} are."
         )
+    if unknown := found.unknown:
+        parts.append(
+            f"With half of the labels, taught by {TUNED_EACH} images each, `none of these` is the best answer for "
+            f"{unknown.fitting:.0%} of the images that one of them fits, {unknown.other:.0%} of those of the other "
+            f"labels, and {unknown.elsewhere:.0%} of the other tasks' images."
+        )
     return "\n\n".join(parts)
 
 
@@ -334,11 +373,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for name, splits in {"digits": digits, "pictograms": more_pictograms}.items():
         write_images(splits(), work / name)
     findings = []
-    for folder in (work / "digits", work / "pictograms", *given.folders):
-        found = set_of(clip, folder)
+    sets = {folder: set_of(clip, folder) for folder in (work / "digits", work / "pictograms", *given.folders)}
+    for folder, found in sets.items():
+        elsewhere = torch.cat([other.test.embeds for name, other in sets.items() if name != folder])
         tuned = fine_tuned(folder, found, work / "tuned" / TUNED) if folder == work / TUNED else None
-        learnt = learn(found, scale, METHODS)
-        findings.append(Findings(folder.name, False, learnt, with_errors(found, scale), tuned))
+        learnt, unknown = learn(found, scale, METHODS), with_strangers(found, elsewhere, scale)
+        findings.append(Findings(folder.name, False, learnt, with_errors(found, scale), tuned, unknown))
         print(f"{folder.name}: done", flush=True)
     world = World(clip, SCENES)
     for task in TASKS:

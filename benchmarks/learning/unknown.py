@@ -19,7 +19,7 @@ from benchmarks.learning.domains import DATA, pictogram
 from contract.questions import DEFAULT_HYPOTHESIS_TEMPLATE
 from model.clip.checkpoint import load_checkpoint
 from model.clip.encode import Clip
-from model.clip.scoring import mean_direction, with_unknown
+from model.clip.scoring import mean_direction, unknown_by_confidence, with_unknown
 from model.evaluation.answers import embed_labels, embed_pictures, embed_sentences
 from model.evaluation.world import World
 from model.world.tasks import TASKS
@@ -111,7 +111,7 @@ def judges(clip: Clip, labels: Tensor) -> dict[str, Known]:
 
     def served(images: Tensor) -> Tensor:
         scores = (scale * images @ labels.T).softmax(dim=1)
-        return torch.stack([1 - with_unknown(row, clip.calibration.unknown)[-1] for row in scores])
+        return 1 - unknown_by_confidence(scores, clip.calibration.unknown)
 
     def against(negatives: Tensor) -> Known:
         def known(images: Tensor) -> Tensor:
@@ -158,15 +158,13 @@ def measure(clip: Clip, scenes: int = SCENES, far_images: int = FAR_IMAGES) -> d
             figures[task.name, name]["labels left out"] = found
         said = {"known": asked.embeds, **{f"{kind} said": images for kind, images in far.items()}}
         for kind, images in said.items():
-            rows = [with_unknown(row, clip.calibration.unknown) for row in (scale * images @ labels.T).softmax(dim=1)]
-            share = sum(int(row.argmax()) == len(labels) for row in rows) / len(rows)
-            figures[task.name, "served"][kind] = share
+            scores = (scale * images @ labels.T).softmax(dim=1)
+            rows = with_unknown(scores, unknown_by_confidence(scores, clip.calibration.unknown))
+            figures[task.name, "served"][kind] = float((rows.argmax(dim=1) == len(labels)).float().mean())
         for kind, images in far.items():
             for name, calibration in (("raw", None), ("served", clip.calibration.unknown)):
                 halves = (
-                    torch.stack(
-                        [with_unknown(row, calibration)[-1] for row in (scale * each @ labels.T).softmax(dim=1)]
-                    )
+                    unknown_by_confidence((scale * each @ labels.T).softmax(dim=1), calibration)
                     for each in (asked.embeds, images)
                 )
                 figures[task.name, name][f"{kind} error"] = calibration_error(*halves)

@@ -21,7 +21,7 @@ from contract.models import GOLDEN
 from contract.questions import Question
 from model.clip.encode import Clip
 from model.clip.image import open_image
-from model.clip.scoring import rank, score
+from model.clip.scoring import rank, score, unknown_by_confidence, with_unknown
 
 PARAMETERS: tuple[dict[str, Any], ...] = (
     {
@@ -49,7 +49,9 @@ def write_golden(directory: Path, clip: Clip, calibration: Calibration, images: 
         question = Question.model_validate(parameters)
         embeds = clip.embed_images(torch.stack([clip.preprocess(open_image(png.getvalue()))]))
         scores = score(clip.embed_question(question), embeds, clip.logit_scale, calibration)[0]
+        if question.unknown:
+            scores = with_unknown(scores, unknown_by_confidence(scores, calibration.unknown))
         inputs = base64.b64encode(png.getvalue()).decode()
-        line = {"inputs": inputs, "parameters": parameters, "scores": rank(question, scores, calibration.unknown)}
+        line = {"inputs": inputs, "parameters": parameters, "scores": rank(question, scores)}
         lines.append(json.dumps(line) + "\n")
     (directory / GOLDEN).write_text("".join(lines))

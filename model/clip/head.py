@@ -10,7 +10,7 @@ Shapes: N annotated images, K labels, T of them with images, B images that are a
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields
 from functools import cached_property
 
 import torch
@@ -45,6 +45,12 @@ MIN_HIDDEN_LABELS = 3
 """With images, for that advantage to be learnt by hiding these."""
 CONFIDENCES = tuple(10 ** (step / 4) for step in range(-8, 3))
 """What the words' scale may be multiplied by, when they are compared with a head."""
+WIDER = 10.0
+"""See Head.unknown."""
+MIN_TRUSTED = 0.5
+"""Of an annotation that tells how well images fit their label."""
+LEAST_SPREAD = 1.0
+"""Of how well they fit, in nats: copies of an image tell nothing of others."""
 SAME = 1e-8
 """Unit vectors whose mean square from their mean is less are one image."""
 
@@ -53,36 +59,54 @@ SAME = 1e-8
 class Head:
     """What was learnt, in fp32: the logits of an image x are `weights` [K, d] x + `biases` [K].
 
-    What all labels' evidence has in common, the image's own distance from the others, makes no difference between them.
-    It does for a label without images, `text_only` bool [K], which half the distance from the `centre` [d] by the
-    `metric` [d, d] is added for; that is None where every label is taught.
+    What all labels' evidence has in common, half the image's distance from the `centre` [d] by the `metric` [d, d],
+    makes no difference between them. It does for a label without images, `text_only` bool [K], which it is added for,
+    and it tells what is unlike all annotated images. `fit` [2]: the mean of how well these fit their own label, each
+    left out, and the standard deviation. The three last are None where no evidence could be had.
     """
 
     weights: Tensor
     biases: Tensor
     text_only: Tensor
-    centre: Tensor
+    centre: Tensor | None = None
     metric: Tensor | None = None
+    fit: Tensor | None = None
 
     def logits(self, images: Tensor) -> Tensor:
         """Of unit vectors [B, d], for softmax over the labels [B, K]."""
         logits = images @ self.weights.T + self.biases
-        if self.metric is None:
+        if not self.has_text_only:
             return logits
-        apart = images - self.centre
-        distances = ((apart @ self.metric) * apart).sum(dim=1, keepdim=True)  # [B, 1]
-        return logits + 0.5 * distances * self.text_only
+        return logits + self._common(images)[:, None] * self.text_only
 
-    def linear(self) -> tuple[Tensor, Tensor]:
-        """The weights [K, d] and biases [K], where these are all. Raises ValueError with a label without images."""
-        if self.metric is not None:
-            raise ValueError("a head for labels without images is not linear")
-        return self.weights, self.biases
+    def unknown(self, images: Tensor, logits: Tensor) -> Tensor:
+        """How likely it is that no label fits, of unit vectors [B, d] and their `logits` [B, K]: 0 to 1, [B].
+
+        By how badly the best label fits, in standard deviations of what annotated images fit theirs by, beside an
+        outlier's, which are WIDER times as large (Box & Tiao 1968, A Bayesian approach to some outlier problems): as
+        likely as the others beforehand. It tells what is unlike all annotated images, and next to nothing of an image
+        like these that shows something else. How well a label without images fits is said by its words alone.
+        """
+        if self.fit is None:
+            return torch.zeros(len(images))
+        worse = (self.fit[0] - (logits.amax(dim=1) - self._common(images))).clamp(min=0) / self.fit[1]
+        return torch.sigmoid(0.5 * worse.square() * (1 - WIDER**-2) - math.log(WIDER))
+
+    @cached_property
+    def has_text_only(self) -> bool:
+        """Whether a label has no images."""
+        return self.metric is not None and bool(self.text_only.any())
+
+    def _common(self, images: Tensor) -> Tensor:
+        """Half the distances from the centre [B]."""
+        if self.centre is None or self.metric is None:
+            raise ValueError("a head without evidence knows no distances")
+        apart = images - self.centre
+        return 0.5 * ((apart @ self.metric) * apart).sum(dim=1)
 
     def tensors(self) -> dict[str, Tensor]:
         """By name, to be stored."""
-        named = {name: getattr(self, name) for name in ("weights", "biases", "text_only", "centre")}
-        return named if self.metric is None else named | {"metric": self.metric}
+        return {each.name: tensor for each in fields(self) if (tensor := getattr(self, each.name)) is not None}
 
     @classmethod
     def of(cls, tensors: Mapping[str, Tensor]) -> "Head":
@@ -91,9 +115,9 @@ class Head:
         if weights is None or weights.ndim != 2:
             raise ValueError(f"a head has weights [labels, width], not {_named(tensors)}")
         labels, width = weights.shape
-        shapes = {"weights": (labels, width), "biases": (labels,), "text_only": (labels,), "centre": (width,)}
-        if "metric" in tensors:
-            shapes["metric"] = (width, width)
+        shapes = {"weights": (labels, width), "biases": (labels,), "text_only": (labels,)}
+        if tensors.keys() - shapes:
+            shapes |= {"centre": (width,), "metric": (width, width), "fit": (2,)}
         if {name: tuple(each.shape) for name, each in tensors.items()} != shapes:
             raise ValueError(f"a head for {labels} labels and width {width} is {shapes}, not {_named(tensors)}")
         for name, tensor in tensors.items():
@@ -207,7 +231,7 @@ class _Lesson:
         """The words alone."""
         untaught = torch.zeros(len(self.t), dtype=torch.bool)
         weights = (self.scale * self.t).float()
-        head = Head(weights, torch.zeros(len(self.t)), untaught, torch.zeros(self.t.shape[1]))
+        head = Head(weights, torch.zeros(len(self.t)), untaught)
         return Lesson(head, self.by_words.float(), torch.zeros(len(self.x)), None)
 
     def learnt(self) -> Lesson:
@@ -361,5 +385,9 @@ class _Lesson:
         weights[taught] += pointing
         biases[taught] += fitted.due - 0.5 * (pointing * apart).sum(dim=1) - pointing @ gaussians.centre
         biases[~taught] += advantage
-        head = Head(weights.float(), biases.float(), ~taught, gaussians.centre.float())
-        return head if taught.all() else replace(head, metric=metric.float())
+        own = self.logits(fitted)[self.rows, self.y]
+        sure = self.some & (gaussians.trust > MIN_TRUSTED)
+        own = own[sure] if sure.any() else own
+        fit = torch.stack([own.mean(), own.std(correction=0).clamp(min=LEAST_SPREAD)])
+        of_images = (each.float() for each in (gaussians.centre, metric, fit))
+        return Head(weights.float(), biases.float(), ~taught, *of_images)

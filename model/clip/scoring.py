@@ -93,27 +93,33 @@ def log_odds_of_doubt(confidence: torch.Tensor) -> torch.Tensor:
     return -torch.logit(confidence, eps=1e-6)
 
 
-def with_unknown(scores: torch.Tensor, calibration: UnknownCalibration | None) -> torch.Tensor:
-    """One image's softmax scores [L], two labels or more, with another one: that no label fits. float [L + 1], sum 1
+def unknown_by_confidence(scores: torch.Tensor, calibration: UnknownCalibration | None) -> torch.Tensor:
+    """How likely it is that no label fits, from an image's softmax scores [..., L], two labels or more: 0 to 1, [...]
 
     A checkpoint that is not calibrated for it gives what its labels lack in confidence.
     """
-    sure = confidence(scores, len(scores))
-    unknown = 1 - sure
-    if calibration is not None:
-        size = math.log(len(scores))
-        unknown = torch.sigmoid(calibration.a * log_odds_of_doubt(sure) + calibration.b * size + calibration.offset)
-    return torch.cat([scores * (1 - unknown), unknown[None]])
+    labels = scores.shape[-1]
+    sure = confidence(scores, labels)
+    if calibration is None:
+        return 1 - sure
+    return torch.sigmoid(
+        calibration.a * log_odds_of_doubt(sure) + calibration.b * math.log(labels) + calibration.offset
+    )
 
 
-def rank(question: Question, scores: torch.Tensor, unknown: UnknownCalibration | None = None) -> list[LabelScore]:
+def with_unknown(scores: torch.Tensor, unknown: torch.Tensor) -> torch.Tensor:
+    """Softmax scores [..., L] as shares of what `unknown` [...] leaves them, and it behind them. [..., L + 1], sum 1"""
+    return torch.cat([scores * (1 - unknown[..., None]), unknown[..., None]], dim=-1)
+
+
+def rank(question: Question, scores: torch.Tensor) -> list[LabelScore]:
     """One image's scores [L] as answers, best first, cut by `top_k` and thresholds; equal scores keep their order.
 
-    If the question asks for `unknown`, there is one answer more, by that calibration.
+    If the question asks for `unknown`, its score is the last of L + 1.
     """
     names = [each.label for each in question.candidate_labels]
     if question.unknown:
-        names, scores = [*names, UNKNOWN_LABEL], with_unknown(scores, unknown)
+        names.append(UNKNOWN_LABEL)
     values, order = torch.sort(scores, descending=True, stable=True)
     answers = [
         LabelScore(label=names[index], score=value)

@@ -27,7 +27,7 @@ from contract.requests import (
 )
 from contract.teaching import TeachRequest, embedding_text
 from model.clip.processing import Processing
-from model.clip.scoring import rank, score
+from model.clip.scoring import rank, score, unknown_by_confidence, with_unknown
 from model.serving.admission import Work
 from model.serving.budget import within_budget
 from model.serving.decoder import Template
@@ -188,14 +188,16 @@ class Engine:
         answers: list[dict[str, list[LabelScore]]] = [{} for _ in good]
         for name, question in request.parameters.questions.items() if good else ():
             if (head := heads.get(name)) is not None:
-                scores = head.scores(torch.stack(good))  # [B, L]
+                scores = head.scores(torch.stack(good), question.unknown)  # [B, L], or with `unknown` L + 1
             else:
-                embeds = label_sets[name].embeds
-                scores = score(embeds, torch.stack(good), self.processing.logit_scale, self.processing.calibration)
+                embeds, calibration = label_sets[name].embeds, self.processing.calibration
+                scores = score(embeds, torch.stack(good), self.processing.logit_scale, calibration)
+                if question.unknown:
+                    scores = with_unknown(scores, unknown_by_confidence(scores, calibration.unknown))
             if not torch.isfinite(scores).all():
                 raise InternalError("the model's scores are no numbers (NaN or infinite): quote the request id")
             for answer, row in zip(answers, scores, strict=True):
-                answer[name] = rank(question, row, self.processing.calibration.unknown)
+                answer[name] = rank(question, row)
         remaining = iter(answers)
         items = [image if isinstance(image, ProblemError) else next(remaining) for image in images]
         return orjson.dumps(render_classify(request, items))

@@ -9,9 +9,9 @@ import numpy as np
 import torch
 
 from contract.problems import UnknownHeads
-from contract.teaching import FOR_TEXT_ONLY, LINEAR, HeadFile
+from contract.teaching import HeadFile
 from model.clip.head import Head
-from model.clip.scoring import LabelEmbeds
+from model.clip.scoring import LabelEmbeds, with_unknown
 
 NUMBERS = np.dtype("<f4")
 """As heads and embeddings are written."""
@@ -31,14 +31,15 @@ class ServedHead:
         file = HeadFile.read(content)
         shapes = file.shapes()
         named = {name: tensor_of(numbers).reshape(shapes[name]) for name, numbers in file.tensors.items()}
-        text_only = named.pop("text_only", torch.zeros(file.labels)) > 0
-        centre = named.pop("centre", torch.zeros(file.numbers))
-        return cls(Head(**named, text_only=text_only, centre=centre), file.model_version, file.question)
+        named["text_only"] = named.get("text_only", torch.zeros(file.labels)) > 0
+        return cls(Head(**named), file.model_version, file.question)
 
     def write(self) -> bytes:
         """Its file."""
-        names = LINEAR if self.head.metric is None else (*LINEAR, *FOR_TEXT_ONLY)
-        tensors = {name: numbers_of(getattr(self.head, name)) for name in names}
+        found = self.head.tensors()
+        if not self.head.text_only.any():
+            del found["text_only"]
+        tensors = {name: numbers_of(each) for name, each in found.items()}
         labels, width = self.head.weights.shape
         return HeadFile(self.model_version, self.question, labels, width, tensors).write()
 
@@ -53,9 +54,14 @@ class ServedHead:
         return said and self.head.weights.shape == embeds.labels.shape
 
     @torch.inference_mode()
-    def scores(self, image_embeds: torch.Tensor) -> torch.Tensor:
-        """Of the question's labels [B, L] for image_embeds [B, D]: a softmax, which needs no temperature any more."""
-        return torch.softmax(self.head.logits(image_embeds), dim=-1)
+    def scores(self, image_embeds: torch.Tensor, unknown: bool = False) -> torch.Tensor:
+        """Of the question's labels [B, L] for image_embeds [B, D]: a softmax, which needs no temperature any more.
+
+        With `unknown` [B, L + 1]: the last one tells how likely it is that no label fits.
+        """
+        logits = self.head.logits(image_embeds)
+        scores = torch.softmax(logits, dim=-1)
+        return with_unknown(scores, self.head.unknown(image_embeds, logits)) if unknown else scores
 
 
 def tensor_of(numbers: bytes) -> torch.Tensor:

@@ -3,6 +3,8 @@
 from dataclasses import replace
 
 import pytest
+import torch
+from torch.nn.functional import normalize
 
 from benchmarks.learning.teach import (
     METHODS,
@@ -10,12 +12,14 @@ from benchmarks.learning.teach import (
     Errors,
     Findings,
     Tuned,
+    Unknown,
     bars,
     chart,
     known_set,
     mean_of,
     report,
     with_errors,
+    with_strangers,
     worse_share,
 )
 from model.clip.checkpoint import load_checkpoint
@@ -34,7 +38,8 @@ def learnt(served: dict[int, float], words: float, error: float = 0.02) -> Learn
 
 
 HANDS = Findings(
-    "signs", False, learnt({1: 0.1, 16: 0.5, 100: 0.7}, 0.1), Errors(0.6, 0.5, 0.75), Tuned(0.4, 0.3, 110.0)
+    *("signs", False, learnt({1: 0.1, 16: 0.5, 100: 0.7}, 0.1), Errors(0.6, 0.5, 0.75), Tuned(0.4, 0.3, 110.0)),
+    Unknown(0.04, 0.09, 0.98),
 )
 COUNT = Findings("count", True, learnt({1: 0.9, 16: 0.91}, 0.91))
 
@@ -77,6 +82,7 @@ def test_the_report_says_what_was_found_and_what_is_missed() -> None:
     assert "5 of 6 hold" in text and "| 1.50 s | miss |" in text and "`base-1`" in text
     assert "accuracy 0.400, calibration error 0.300, in 110 CPU seconds" in text
     assert "10% wrong labels, 16 images of each class: accuracy 0.600, ridge 0.500" in text and "75% are" in text
+    assert "4% of the images that one of them fits, 9% of those of the other labels, and 98% of the other" in text
     assert "| count | 16 | 0.910 | 0.910 | 0.910 |" in text
     for name in METHODS:
         assert f"| {name} " in text
@@ -91,6 +97,14 @@ def test_wrong_labels_are_found_and_do_not_ruin_the_head() -> None:
     found = with_errors(a_set(16, misled=1.0), SCALE)
     assert found is not None and found.found > 0.8 and found.head > 0.9 and found.ridge > 0.5
     assert with_errors(a_set(8, misled=1.0), SCALE) is None
+
+
+def test_strangers_are_called_so_and_what_a_label_fits_is_not() -> None:
+    task = a_set(16, misled=0.0)
+    strangers = normalize(torch.randn(100, task.texts.shape[1], generator=torch.Generator().manual_seed(0)), dim=1)
+    found = with_strangers(task, strangers, SCALE)
+    assert found is not None and found.fitting < 0.1 and found.elsewhere > 0.9
+    assert with_strangers(a_set(8, misled=0.0), strangers, SCALE) is None
 
 
 def test_a_task_of_the_world_is_taught_by_images_that_it_is_not_asked_about() -> None:

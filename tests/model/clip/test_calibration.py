@@ -13,7 +13,7 @@ from model.clip.calibration import (
     fit_temperature,
     fit_unknown,
 )
-from model.clip.scoring import with_unknown
+from model.clip.scoring import unknown_by_confidence
 
 
 def test_the_temperature_that_made_the_answers_is_found_again() -> None:
@@ -72,7 +72,7 @@ def asked_among(labels: int, images: int, sharpness: float) -> tuple[torch.Tenso
 
 
 def unknown_scores(logits: torch.Tensor, calibration: UnknownCalibration) -> torch.Tensor:
-    return torch.stack([with_unknown(row, calibration)[-1] for row in logits.softmax(dim=1)])
+    return unknown_by_confidence(logits.softmax(dim=1), calibration)
 
 
 @pytest.mark.parametrize("labels", [4, 40])

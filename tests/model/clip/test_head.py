@@ -125,8 +125,6 @@ def test_a_label_in_words_works_beside_taught_ones() -> None:
     for labels in ((0, 1, 2, 3), (4, 5)):
         asked, targets = world.images(100, *labels)
         assert right(lesson.head.logits(asked), targets) > 0.7
-    with pytest.raises(ValueError, match="without images"):
-        lesson.head.linear()
 
 
 def test_a_label_in_words_works_beside_labels_with_an_image_each() -> None:
@@ -158,7 +156,7 @@ def test_where_all_labels_are_taught_it_is_a_matrix() -> None:
     world = World(5)
     head = world.lesson(4).head
     asked, _ = world.images(10)
-    weights, biases = head.linear()
+    weights, biases = head.weights, head.biases
     assert (weights.shape, biases.shape, weights.dtype) == ((5, WIDTH), (5,), torch.float32)
     assert torch.equal(asked @ weights.T + biases, head.logits(asked))
 
@@ -196,7 +194,7 @@ def test_where_there_is_nothing_to_learn_the_words_answer(labels: list[int], eac
     assert torch.allclose(lesson.head.logits(asked), SCALE * asked @ world.texts.T)
     assert torch.allclose(lesson.logits, SCALE * images @ world.texts.T)
     assert lesson.gain is None and not lesson.doubts.any()
-    lesson.head.linear()
+    assert lesson.head.unknown(asked, lesson.head.logits(asked)).tolist() == [0.0] * len(asked)
 
 
 @pytest.mark.parametrize("case", ["two images", "copies", "one each of two labels", "many and one", "equal texts"])
@@ -287,3 +285,44 @@ def test_a_head_without_what_labels_without_images_need_is_another() -> None:
     asked, _ = world.images(5)
     assert head.metric is not None
     assert not torch.allclose(head.logits(asked)[:, 3], replace(head, metric=None).logits(asked)[:, 3])
+
+
+def unknown(head: Head, images: Tensor) -> Tensor:
+    return head.unknown(images, head.logits(images))
+
+
+def strangers(world: World) -> Tensor:
+    """Images that lie together, as those of labels do, and elsewhere."""
+    return normalize(normalize(world.normal(1, WIDTH), dim=1) + world.normal(200, WIDTH) / WIDTH**0.5 / 3, dim=1)
+
+
+@pytest.mark.parametrize("each", [4, 30])
+def test_what_is_unlike_all_annotated_images_is_unknown_and_what_is_like_them_is_not(each: int) -> None:
+    world = World(6, noise=0.3)
+    head = world.lesson(each).head
+    asked, _ = world.images(200)
+    assert float((unknown(head, asked) > 0.5).float().mean()) < 0.06
+    assert float((unknown(head, strangers(world)) > 0.5).float().mean()) > 0.9
+
+
+def test_wrong_labels_do_not_make_everything_known() -> None:
+    world = World(6, noise=0.3)
+    images, labels = world.images(20)
+    labels[::10] = (labels[::10] + 1) % 6
+    head = fit_head(images, labels, world.texts, SCALE).head
+    assert float((unknown(head, strangers(world)) > 0.5).float().mean()) > 0.9
+
+
+def test_beside_a_label_without_images_it_takes_more_to_be_unknown() -> None:
+    """Only its words tell what it may look like."""
+    world = World(6, noise=0.3)
+    images = strangers(world)
+    beside = unknown(world.lesson(8, 0, 1, 2, 3).head, images)
+    assert float(beside.mean()) < float(unknown(world.lesson(8).head, images).mean())
+
+
+def test_copies_of_one_image_tell_nothing_of_how_images_differ() -> None:
+    world = World(2)
+    images, labels = world.images(1)
+    head = fit_head(images.repeat_interleave(3, dim=0), labels.repeat_interleave(3), world.texts, SCALE).head
+    assert unknown(head, world.images(20)[0]).isfinite().all()

@@ -8,7 +8,16 @@ from torch.nn.functional import normalize
 
 from contract.checkpoints import Calibration, MultiLabelCalibration, UnknownCalibration
 from contract.questions import UNKNOWN_LABEL, Label, Question
-from model.clip.scoring import label_embeds, mean_direction, neutral_prompts, prompts_of, rank, score, with_unknown
+from model.clip.scoring import (
+    label_embeds,
+    mean_direction,
+    neutral_prompts,
+    prompts_of,
+    rank,
+    score,
+    unknown_by_confidence,
+    with_unknown,
+)
 
 WIDTH = 8
 UNCALIBRATED = Calibration()
@@ -114,28 +123,31 @@ def test_equal_scores_keep_the_order_they_were_asked_in() -> None:
 
 
 def test_no_label_fits_where_none_can_be_told_from_another_and_one_does_where_the_model_is_sure() -> None:
-    assert with_unknown(torch.tensor([0.25, 0.25, 0.25, 0.25]), None).tolist() == [0.0, 0.0, 0.0, 0.0, 1.0]
-    assert with_unknown(torch.tensor([1.0, 0.0]), None).tolist() == [1.0, 0.0, 0.0]
-    found = with_unknown(torch.tensor([0.8, 0.15, 0.05]), None)
-    assert found.tolist() == pytest.approx([0.56, 0.105, 0.035, 0.3]) and float(found.sum()) == pytest.approx(1)
+    rows = torch.tensor([[0.25, 0.25, 0.25, 0.25], [1.0, 0.0, 0.0, 0.0], [0.7, 0.1, 0.1, 0.1]])
+    unknown = unknown_by_confidence(rows, None)
+    assert unknown.tolist() == pytest.approx([1.0, 0.0, 0.4])
+    found = with_unknown(rows, unknown)
+    assert found[:2].tolist() == [[0.0, 0.0, 0.0, 0.0, 1.0], [1.0, 0.0, 0.0, 0.0, 0.0]]
+    assert found[2].tolist() == pytest.approx([0.42, 0.06, 0.06, 0.06, 0.4])
 
 
 def test_a_calibration_says_how_much_doubt_there_is_for_that_many_labels() -> None:
     row, calibration = torch.tensor([0.8, 0.15, 0.05]), UnknownCalibration(a=2, b=-1, offset=0.5)
-    found = with_unknown(row, calibration)
+    found = with_unknown(row, unknown_by_confidence(row, calibration))
     unknown = 1 / (1 + math.exp(-(2 * math.log(0.3 / 0.7) - math.log(3) + 0.5)))
     assert found.tolist() == pytest.approx([*((1 - unknown) * row).tolist(), unknown])
-    assert with_unknown(torch.tensor([1.0, 0.0]), calibration).isfinite().all()
-    answers = rank(ask("cat", "dog", "fish", unknown=True), row, calibration)
+    assert unknown_by_confidence(torch.tensor([1.0, 0.0]), calibration).isfinite()
+    answers = rank(ask("cat", "dog", "fish", unknown=True), found)
     assert {"label": UNKNOWN_LABEL, "score": pytest.approx(unknown)} in answers
 
 
 def test_with_unknown_there_is_one_answer_more_ranked_and_cut_as_the_others() -> None:
     row = torch.tensor([0.3, 0.4, 0.3])
     assert UNKNOWN_LABEL not in {answer["label"] for answer in rank(ask("cat", "dog", "fish"), row)}
-    answers = rank(ask("cat", "dog", "fish", unknown=True), row)
+    shared = with_unknown(row, torch.tensor(0.9))
+    answers = rank(ask("cat", "dog", "fish", unknown=True), shared)
     assert [answer["label"] for answer in answers] == [UNKNOWN_LABEL, "dog", "cat", "fish"]
     assert sum(answer["score"] for answer in answers) == pytest.approx(1)
-    assert len(rank(ask("cat", "dog", unknown=True, top_k=1), row[:2])) == 1
+    assert len(rank(ask("cat", "dog", unknown=True, top_k=1), shared[1:])) == 1
     strict = ask("cat", "dog", "fish", unknown=True, thresholds={UNKNOWN_LABEL: 0.99})
-    assert UNKNOWN_LABEL not in {answer["label"] for answer in rank(strict, row)}
+    assert UNKNOWN_LABEL not in {answer["label"] for answer in rank(strict, shared)}

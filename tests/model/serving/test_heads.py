@@ -34,7 +34,7 @@ def test_a_head_answers_the_same_to_the_last_bit_when_it_was_written_and_read(ta
     read = ServedHead.read(head.write())
     assert torch.equal(read.scores(vectors(20, 2)), head.scores(vectors(20, 2)))
     assert read.write() == head.write()
-    assert (read.head.metric is None) == (taught == 3)
+    assert torch.equal(read.scores(vectors(20, 2), unknown=True), head.scores(vectors(20, 2), unknown=True))
 
 
 def test_its_file_is_what_the_library_reads() -> None:
@@ -50,6 +50,13 @@ def test_scores_are_a_softmax_of_what_the_head_says() -> None:
     scores = head.scores(vectors(5, 3))
     assert torch.equal(scores, head.head.logits(vectors(5, 3)).softmax(dim=1))
     assert scores.sum(dim=1).tolist() == pytest.approx([1] * 5)
+
+
+def test_where_it_is_asked_how_likely_it_is_that_no_label_fits_the_others_share_the_rest() -> None:
+    images, head = vectors(5, 3), served(taught=3)
+    *shares, unknown = head.scores(images, unknown=True).T
+    assert torch.equal(unknown, head.head.unknown(images, head.head.logits(images))) and unknown.min() > 0
+    assert torch.allclose(torch.stack(shares, dim=1), head.scores(images) * (1 - unknown)[:, None])
 
 
 def test_what_is_no_head_is_refused() -> None:
@@ -73,8 +80,8 @@ def test_a_head_is_never_used_for_something_else(another: dict[str, Any]) -> Non
 
 
 def linear(size: int) -> ServedHead:
-    """One of so many bytes: a row of numbers, and a bias and a sign for each label beside a centre."""
-    head = Head(torch.zeros(1, size), torch.zeros(1), torch.zeros(1, dtype=torch.bool), torch.zeros(size))
+    """Of one label: a row of numbers, a bias and a sign."""
+    head = Head(torch.zeros(1, size), torch.zeros(1), torch.zeros(1, dtype=torch.bool))
     return ServedHead(head, "tiny-1", "a" * 64)
 
 
