@@ -313,12 +313,13 @@ def test_wrong_labels_do_not_make_everything_known() -> None:
     assert float((unknown(head, strangers(world)) > 0.5).float().mean()) > 0.9
 
 
-def test_beside_a_label_without_images_it_takes_more_to_be_unknown() -> None:
-    """Only its words tell what it may look like."""
+def test_images_of_a_label_without_any_are_known_by_its_words() -> None:
     world = World(6, noise=0.3)
-    images = strangers(world)
-    beside = unknown(world.lesson(2, 0, 1, 2, 3).head, images)
-    assert float(beside.mean()) < float(unknown(world.lesson(2).head, images).mean())
+    asked, _ = world.images(100, 4, 5)
+    beside, without = world.lesson(8, 0, 1, 2, 3).head, World(6, noise=0.3)
+    four = fit_head(*without.images(8, 0, 1, 2, 3), without.texts[:4], SCALE).head
+    assert float((unknown(beside, asked) > 0.5).float().mean()) < 0.1
+    assert float((unknown(four, asked) > 0.5).float().mean()) > 0.9
 
 
 def test_copies_of_one_image_tell_nothing_of_how_images_differ() -> None:
