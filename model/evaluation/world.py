@@ -1,6 +1,7 @@
 """A model's answers about the rendered world, by the code that serves it, in wordings it was never trained on."""
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import torch
 from PIL import Image
@@ -63,9 +64,14 @@ class World:
 
     def _images(self, split: Split) -> Tensor:
         if split not in self._embeds:
-            images = (Image.fromarray(render(self.seed, split, index)) for index in range(self._size(split)))
-            self._embeds[split] = embed_pictures(self.clip, images)
+            self._embeds[split] = embed_pictures(self.clip, _rendered(self.seed, split, self._size(split)))
         return self._embeds[split]
+
+
+@lru_cache(maxsize=len({task.split for task in TASKS}))
+def _rendered(seed: int, split: Split, images: int) -> tuple[Image.Image, ...]:
+    """Kept for the next model: the mixtures that a training chooses from are all asked about the same images."""
+    return tuple(Image.fromarray(render(seed, split, index)) for index in range(images))
 
 
 def trained_wordings(task: Task) -> Prompts | None:

@@ -3,6 +3,7 @@
 The tests of this module share one system and build on each other, in their order.
 """
 
+import io
 import json
 import os
 import subprocess
@@ -15,6 +16,7 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
+from PIL import Image
 
 from contract.batches import SHARD_IMAGES
 from local import sample
@@ -26,7 +28,8 @@ from tests.local.conftest import ROOT
 pytestmark = pytest.mark.slow
 
 ENDPOINT_LOG, TRAININGS_LOG = "/aws/sagemaker/Endpoints/wordsight-dev", "/aws/sagemaker/TrainingJobs"
-IMAGES = 4 * SHARD_IMAGES
+IMAGES, SIDE_PX = SHARD_IMAGES, 1000
+"""One shard, of images that are large enough to keep the endpoint busy for a while."""
 WRITERS = 8
 BEGUN_WITHIN_S = 120
 
@@ -72,9 +75,11 @@ def job_status(system: System, job: str) -> str:
 
 
 def start_batch(system: System) -> None:
-    """A batch that is classifying its first shards."""
+    """A batch that is classifying."""
     s3, bucket = system.client("s3"), system.output("DataBucketName")
-    image = sample.IMAGE.read_bytes()
+    file = io.BytesIO()
+    Image.open(sample.IMAGE).resize((SIDE_PX, SIDE_PX)).save(file, "png")
+    image = file.getvalue()
 
     def put(number: int) -> None:
         s3.put_object(Bucket=bucket, Key=f"collections/fish/{number}.png", Body=image)
@@ -111,13 +116,15 @@ def test_a_stage_that_works_is_taken_down_and_nothing_is_left_that_is_not_listed
     start_batch(system)
     assert system.decisions()  # and none is a denial
     said = take_down(system)
+    again = operate(system, "destroy", "--yes")
+    assert again.returncode == 0, again.stdout + again.stderr
     assert "stopping execution one" in said
     assert said.count("stopping execution") >= 2  # the batch's, too
     assert job_status(system, job) == "Stopped"
 
 
 def take_down(system: System) -> str:
-    """What the operator's command says that leaves nothing, and nothing to do the next time."""
+    """What the operator's command says that leaves nothing."""
     destroyed = operate(system, "destroy", "--yes")
     assert destroyed.returncode == 0, destroyed.stdout + destroyed.stderr
     verified = operate(system, "verify_clean")
@@ -125,8 +132,6 @@ def take_down(system: System) -> str:
     assert [name for name in left_in_the_account(system) if name not in verified.stdout] == []
     with pytest.raises(ClientError, match="Could not find endpoint"):
         system.client("sagemaker").describe_endpoint(EndpointName="wordsight-dev")
-    again = operate(system, "destroy", "--yes")
-    assert again.returncode == 0, again.stdout + again.stderr
     return destroyed.stdout
 
 

@@ -124,16 +124,21 @@ def _program(module: str) -> str:
 
 def _imported_in_vain(there: Mapping[Path, Path]) -> list[str]:
     """Modules of ours that a module in the image imports, although they or a package around them are not there."""
-    found = []
-    for file in there.values():
-        for module in _imports(file) if file.suffix == ".py" else ():
-            parts = module.split(".")
-            for depth in range(1, len(parts) + 1):
-                path = Path(*parts[:depth])
-                needed = [each for each in (path.with_suffix(".py"), path / "__init__.py") if (ROOT / each).is_file()]
-                lacking = [each for each in needed if _at(str(each)) not in there]
-                found += [f"{file.relative_to(ROOT)} imports {each}" for each in lacking]
-    return found
+    return [
+        f"{file.relative_to(ROOT)} imports {needed}"
+        for file in there.values()
+        for needed, at in (_needed(file) if file.suffix == ".py" else ())
+        if at not in there
+    ]
+
+
+@functools.cache
+def _needed(file: Path) -> list[tuple[Path, Path]]:
+    """The repository's files that a module imports, the packages around them included, and their paths in the image."""
+    parts = (module.split(".") for module in _imports(file))
+    paths = {Path(*each[:depth]) for each in parts for depth in range(1, len(each) + 1)}
+    names = sorted(each for path in paths for each in (path.with_suffix(".py"), path / "__init__.py"))
+    return [(each, _at(str(each))) for each in names if (ROOT / each).is_file()]
 
 
 @functools.cache

@@ -2,13 +2,13 @@
 
 import json
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
 from lambdas.manage.foreign_checkpoint import MAX_READ_BYTES, SMALL_BYTES
-from tests.lambdas.manage.conftest import SHIPPED, Stage, add
+from tests.lambdas.manage.conftest import SHIPPED, TRAIN_SETTINGS, Stage, add
 
 WEIGHTS = (SHIPPED / "model.safetensors").read_bytes()
 HEADER_BYTES = int.from_bytes(WEIGHTS[:8], "little")
@@ -267,6 +267,30 @@ HOSTILE: dict[str, tuple[str, bytes | None, str]] = {
     ),
     "a thousand golden questions": (GOLDEN, b"{}\n" * 1000, "golden.jsonl has 1000 lines"),
 }
+
+
+@pytest.fixture(scope="module")
+def folder(_s3: Any) -> Iterator[Any]:
+    """A bucket with the shipped checkpoint, which is sent there once."""
+    bucket = _s3.Bucket(TRAIN_SETTINGS.data_bucket)
+    bucket.create()
+    for path in SHIPPED.iterdir():
+        bucket.upload_file(str(path), f"models/mine/{path.name}")
+    yield bucket
+    bucket.objects.delete()
+    bucket.delete()
+
+
+@pytest.fixture
+def uploaded(folder: Any) -> Iterator[Stage]:
+    """What a test has changed is as it was for the next one."""
+    before = {each.key: each.e_tag for each in folder.objects.all()}
+    yield Stage(folder)
+    after = {each.key: each.e_tag for each in folder.objects.all()}
+    for key in after.keys() - before.keys():
+        folder.Object(key).delete()
+    for key in (key for key in before if after.get(key) != before[key]):
+        folder.upload_file(str(SHIPPED / key.rpartition("/")[2]), key)
 
 
 @pytest.mark.parametrize("kind", HOSTILE)
