@@ -11,6 +11,7 @@ from PIL import Image
 from torch import Tensor
 
 from contract.texts import same_to_the_model
+from model.data.crops import Crop
 
 text_key = lru_cache(maxsize=1 << 18)(same_to_the_model)
 """What a text is known by: two with one key are the same to the model, so none is true where the other is false."""
@@ -29,12 +30,14 @@ class Batch:
     """Texts that the model can tell apart, and which of them are true of which image: `positives` bool [rows, texts]
 
     `known` bool, same shape: for which pairs anybody can say so; None: for all. The others are neither true nor false.
+    `crops`: what is shown of each image; None: all of every one.
     """
 
     rows: tuple[int, ...]
     texts: tuple[str, ...]
     positives: Tensor
     known: Tensor | None = None
+    crops: tuple[Crop | None, ...] | None = None
 
     def without_unknown(self, logits: Tensor) -> Tensor:
         """Logits [rows, texts] in which an unknown pair is no candidate, so that no loss pulls or pushes it."""

@@ -5,6 +5,7 @@ Records come from `model.data.readers`. Where none is for validation, a fixed sh
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Annotated, TypeVar
 
 import numpy as np
@@ -14,6 +15,7 @@ from torch import Tensor
 
 from contract.annotations import Split
 from model.data.batch import Batch, one_of_each, text_key, weighted_rows
+from model.data.crops import drawn_crop
 from model.data.images import ImageFiles, RgbImage
 
 T = TypeVar("T")
@@ -51,11 +53,18 @@ class ManifestExamples:
     """The readable images of a dataset. A sentence is true of every image that has it among its captions."""
 
     def __init__(
-        self, images: ImageFiles, records: Sequence[Record], captions_per_image: int, validation_share: float, seed: int
+        self,
+        images: ImageFiles,
+        records: Sequence[Record],
+        captions_per_image: int,
+        validation_share: float,
+        seed: int,
+        crop_area_min: float = 1.0,
     ) -> None:
         self.images = images
         self.records = tuple(records)
         self.captions_per_image = captions_per_image
+        self.crop_area_min = crop_area_min
         self.seed = seed
         self.train_rows, self.validation_rows = training_rows(records, validation_share, seed)
         self.weights = np.array([self.records[row].weight for row in self.train_rows])
@@ -64,7 +73,7 @@ class ManifestExamples:
         return len(self.train_rows)
 
     def batch(self, step: int, size: int) -> Batch:
-        """The `size` images of a step with some of their captions."""
+        """The `size` images of a step, each in a crop and with some of its captions."""
         places = weighted_rows(self.seed, self.weights, step * size, size)
         rows = tuple(self.train_rows[place] for place in places)
         rng = np.random.default_rng((self.seed, step))
@@ -73,7 +82,10 @@ class ManifestExamples:
         for said in captions:
             drawn = rng.choice(len(said), min(self.captions_per_image, len(said)), replace=False)
             texts += [said[place] for place in drawn]
-        return _describe(rows, captions, texts)
+        batch = _describe(rows, captions, texts)
+        if self.crop_area_min == 1:
+            return batch
+        return replace(batch, crops=tuple(drawn_crop(self.seed, step, row, self.crop_area_min) for row in rows))
 
     def validation(self) -> Batch:
         """The kept-back images with all of their held-out sentences, or of their captions where they have none."""

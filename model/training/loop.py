@@ -55,7 +55,9 @@ class Loop:
         self.step = 0
         self.bad_steps = 0
         self.curve: list[dict[str, float]] = []
-        self.prefetcher = Prefetcher(self.examples, self.checkpoint.processor, ranks, self.recipe.threads)
+        self.prefetcher = Prefetcher(
+            self.examples, self.checkpoint.processor, ranks, self.recipe.threads, keeps_whole=self.teacher is not None
+        )
 
     @property
     def rate(self) -> float:
@@ -97,14 +99,17 @@ class Loop:
         return float(loss)
 
     def gradients(self, batch: Batch, pixels: Tensor, bf16: bool) -> Tensor:
-        """Leave the gradients of the whole batch in every parameter, and return its loss. `pixels`: this rank's part"""
+        """Leave the gradients of the whole batch in every parameter, and return its loss. `pixels`: this rank's part, of
+        which a teacher sees all, whatever crops are learnt from.
+        """
         texts = self.teacher.texts(self.step, batch.texts) if self.teacher else batch.texts
         cosines = self._cosines(self.model, pixels, texts, bf16)
         logits = batch.without_unknown(logit_scale(self.model) * cosines[:, : len(batch.texts)])
         loss = self._objective_loss(self.model, logits, batch.positives.to(logits.device))
         if self.teacher:
+            whole = pixels if batch.crops is None or self.prefetcher.whole is None else self.prefetcher.whole
             with torch.no_grad():
-                teacher_cosines = self._cosines(self.teacher.model, pixels, texts, bf16)
+                teacher_cosines = self._cosines(self.teacher.model, whole, texts, bf16)
             loss = loss + self.teacher.loss(cosines, teacher_cosines)
         loss.backward()  # type: ignore[no-untyped-call]
         self.ranks.average_gradients(self.learning)

@@ -71,7 +71,9 @@ def load_channel(
         settings.quarantine_file.write_text("".join(lines))
     if is_told:
         tell(dataset, bad)
-    return ManifestExamples(pictures, readable, asked.captions_per_image, asked.validation_share, asked.seed)
+    return ManifestExamples(
+        pictures, readable, asked.captions_per_image, asked.validation_share, asked.seed, asked.crop_area_min
+    )
 
 
 def tell(dataset: Dataset, bad: Sequence[Unreadable]) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from model.data.crops import drawn_crop
 from model.data.images import ImageFiles
 from model.data.records import VALIDATION_IMAGES, DataError, ManifestExamples, Record, membership, training_rows
 from tests.model.conftest import tiny_processor
@@ -116,3 +117,19 @@ def test_train_and_test_alone_leave_a_share_of_train_for_validation() -> None:
 def test_a_split_that_names_validation_is_left_as_it_is() -> None:
     records = [Record(image=f"{n}.png", captions=("red",), split="validation" if n < 3 else None) for n in range(100)]
     assert training_rows(records, validation_share=0.5, seed=0) == (list(range(3, 100)), [0, 1, 2])
+
+
+def test_images_are_shown_in_crops_in_training_and_whole_in_validation(tmp_path: Path) -> None:
+    pictures, records = ImageFiles(tmp_path, tiny_processor()), with_images(tmp_path, 20)
+    data = ManifestExamples(pictures, records, 2, 0.2, seed=3, crop_area_min=0.8)
+    for step in (0, 7):
+        batch = data.batch(step, 5)
+        assert batch.crops == tuple(drawn_crop(3, step, row, 0.8) for row in batch.rows)
+    assert data.validation().crops is None
+
+
+def test_without_crops_a_batch_is_what_it_was(tmp_path: Path) -> None:
+    pictures, records = ImageFiles(tmp_path, tiny_processor()), with_images(tmp_path, 20)
+    whole, crops = (ManifestExamples(pictures, records, 2, 0.2, 3, area).batch(4, 6) for area in (1.0, 0.9))
+    assert whole.crops is None and crops.crops is not None
+    assert (whole.rows, whole.texts) == (crops.rows, crops.texts)
