@@ -99,8 +99,8 @@ class Loop:
         return float(loss)
 
     def gradients(self, batch: Batch, pixels: Tensor, bf16: bool) -> Tensor:
-        """Leave the gradients of the whole batch in every parameter, and return its loss. `pixels`: this rank's part, of
-        which a teacher sees all, whatever crops are learnt from.
+        """Leave the gradients of the whole batch in every parameter, and return its loss. `pixels`: this rank's part. A
+        teacher sees the images whole, whatever crops are learnt from.
         """
         texts = self.teacher.texts(self.step, batch.texts) if self.teacher else batch.texts
         cosines = self._cosines(self.model, pixels, texts, bf16)
