@@ -28,7 +28,12 @@ class Hyperparameters(Settings):
     chunk_size: int | None = Field(
         None, ge=1, description="Images in memory at a time; the loss still sees the whole batch. None: all"
     )
-    captions_per_image: int = Field(2, ge=1, le=64, description="At most so many captions of an image in one step")
+    captions_per_image: int = Field(
+        2,
+        ge=1,
+        le=64,
+        description="Captions of an image in one step at most; with labels and sentences half of each, at least one",
+    )
     crop_area_min: float = Field(
         0.9,
         gt=0,

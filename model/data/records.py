@@ -1,22 +1,19 @@
-"""Images with sentences as training sees them: records, and batches of them.
+"""Images with what is said of them: records, and which of them are trained on.
 
 Records come from `model.data.readers`. Where none is for validation, a fixed share is kept back.
 """
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import replace
-from typing import Annotated, TypeVar
+from typing import Annotated, Self, TypeVar
 
 import numpy as np
 import torch
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 from torch import Tensor
 
 from contract.annotations import Split
-from model.data.batch import Batch, one_of_each, text_key, weighted_rows
-from model.data.crops import drawn_crop
-from model.data.images import ImageFiles, RgbImage
+from model.data.batch import text_key
 
 T = TypeVar("T")
 
@@ -32,7 +29,8 @@ LABEL_FIELD = "label"
 
 
 class Record(BaseModel):
-    """An image, what is said of it in training, and what is only asked of it in validation.
+    """An image and what is said of it: `captions` are sentences of its own, `wordings` what its labels are said as in
+    training; `held_out` sentences are asked in validation in place of its captions.
 
     `labels` is its class in each of several tasks. `weight`: an image of weight 2 is shown twice as often in training
     as one of weight 1, and of weight 0 never; validation counts all alike. `id` is the dataset's own name of it.
@@ -41,75 +39,24 @@ class Record(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     image: str = Field(min_length=1)
-    captions: tuple[str, ...] = Field(min_length=1)
+    captions: tuple[str, ...] = ()
+    wordings: tuple[str, ...] = ()
     held_out: tuple[str, ...] = ()
     split: Split | None = None
     labels: dict[str, Annotated[str, Field(min_length=1)]] = {}
     weight: float = Field(1.0, ge=0, allow_inf_nan=False)
     id: str | None = None
 
+    @property
+    def said(self) -> tuple[str, ...]:
+        """All that is true of it in training."""
+        return (*self.wordings, *self.captions)
 
-class ManifestExamples:
-    """The readable images of a dataset. A sentence is true of every image that has it among its captions."""
-
-    def __init__(
-        self,
-        images: ImageFiles,
-        records: Sequence[Record],
-        captions_per_image: int,
-        validation_share: float,
-        seed: int,
-        crop_area_min: float = 1.0,
-    ) -> None:
-        self.images = images
-        self.records = tuple(records)
-        self.captions_per_image = captions_per_image
-        self.crop_area_min = crop_area_min
-        self.seed = seed
-        self.train_rows, self.validation_rows = training_rows(records, validation_share, seed)
-        self.weights = np.array([self.records[row].weight for row in self.train_rows])
-
-    def __len__(self) -> int:
-        return len(self.train_rows)
-
-    def batch(self, step: int, size: int) -> Batch:
-        """The `size` images of a step, each in a crop and with some of its captions."""
-        places = weighted_rows(self.seed, self.weights, step * size, size)
-        rows = tuple(self.train_rows[place] for place in places)
-        rng = np.random.default_rng((self.seed, step))
-        captions = [self.records[row].captions for row in rows]
-        texts: list[str] = []
-        for said in captions:
-            drawn = rng.choice(len(said), min(self.captions_per_image, len(said)), replace=False)
-            texts += [said[place] for place in drawn]
-        batch = _describe(rows, captions, texts)
-        if self.crop_area_min == 1:
-            return batch
-        return replace(batch, crops=tuple(drawn_crop(self.seed, step, row, self.crop_area_min) for row in rows))
-
-    def validation(self) -> Batch:
-        """The kept-back images with all of their held-out sentences, or of their captions where they have none."""
-        rows = tuple(self.validation_rows)
-        said = [self.records[row].held_out or self.records[row].captions for row in rows]
-        return _describe(rows, said, [text for sentences in said for text in sentences])
-
-    def image(self, row: int) -> RgbImage:
-        """The RGB image of a row, or what it was resized to."""
-        return self.images.image(self.records[row].image)
-
-    def sentences(self) -> list[str]:
-        """The captions that are trained on."""
-        return [text for row in self.train_rows for text in self.records[row].captions]
-
-    def digest(self) -> str:
-        """sha256 of the records; the images stand in it by name."""
-        lines = "\n".join(record.model_dump_json() for record in self.records)
-        return hashlib.sha256(lines.encode()).hexdigest()
-
-
-def _describe(rows: tuple[int, ...], true_of_rows: Sequence[Sequence[str]], said: Sequence[str]) -> Batch:
-    texts = one_of_each(said)
-    return Batch(rows, texts, membership(true_of_rows, texts))
+    @model_validator(mode="after")
+    def _says_something(self) -> Self:
+        if not self.said:
+            raise ValueError(f"nothing is said of {self.image}")
+        return self
 
 
 def membership(captions: Sequence[Sequence[str]], texts: Sequence[str]) -> Tensor:

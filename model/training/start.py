@@ -10,10 +10,10 @@ from contract.hyperparameters import Hyperparameters
 from contract.layouts.places import shown
 from model.clip.checkpoint import Checkpoint, load_checkpoint
 from model.data.batch import Examples
+from model.data.examples import ManifestExamples
 from model.data.images import open_images
 from model.data.quarantine import Unreadable, quarantine
 from model.data.readers import Dataset, read_dataset
-from model.data.records import ManifestExamples
 from model.training.distributed import Ranks
 from model.training.recipe import Recipe
 from model.training.replay import Replay

@@ -34,10 +34,10 @@ def test_the_first_look_at_validation_images_begins_the_loss_as_the_first_step_d
     loop_of: Callable[..., Loop],
 ) -> None:
     loop, begun = loop_of(loss="sigmoid"), Objective("sigmoid")
-    cosines, positives = loop.validation_cosines()
+    cosines, batch = loop.validation_cosines()
     logits = cosines * loop.scale
     begun.begin(logits)
-    assert loop.validate()["validation_loss"] == pytest.approx(float(begun(logits, positives).detach()), rel=1e-4)
+    assert loop.validate()["validation_loss"] == pytest.approx(float(begun(logits, batch.positives).detach()), rel=1e-4)
 
 
 def test_a_first_step_that_is_not_finite_does_not_spoil_the_losss_bias(loop_of: Callable[..., Loop]) -> None:

@@ -12,8 +12,9 @@ from PIL import Image
 
 from model.clip.preprocess import normalized, resized
 from model.data.crops import cropped
+from model.data.examples import ManifestExamples
 from model.data.images import CachedImages, ImageFiles
-from model.data.records import ManifestExamples, Record
+from model.data.records import Record
 from model.training.distributed import Ranks
 from model.training.prefetch import Prefetcher
 from tests.model.conftest import tiny_processor
