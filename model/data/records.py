@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from torch import Tensor
 
 from contract.annotations import Split
+from contract.splits import kept_back
 from model.data.batch import text_key
 
 T = TypeVar("T")
@@ -94,14 +95,24 @@ def some_of(items: Sequence[T], most: int, seed: int) -> list[T]:
 
 
 def splits_of(records: Sequence[Record], validation_share: float, seed: int) -> list[Split]:
-    """As the records say. Where none is for validation, a share of those to train on is, by a hash of the path, so that
-    an image keeps its side when others are added: train and test folders alone are a usual layout.
+    """As the records say. Where none is for validation, a share of those to train on is, of every class: train and test
+    folders alone are a usual layout. What is given to training stays there where other images are given to nothing.
     """
     given: list[Split] = [record.split or "train" for record in records]
     if "validation" in given:
         return given
-    hashes = [hashlib.sha256(f"{seed} {record.image}".encode()).digest()[:8] for record in records]
-    return [
-        "validation" if split == "train" and int.from_bytes(digest) / 2**64 < validation_share else split
-        for split, digest in zip(given, hashes, strict=True)
-    ]
+    unsaid = [record for record in records if record.split is None]
+    drawable = unsaid if len(unsaid) > 1 else [record for record in records if record.split != "test"]
+    open_to = {record.image: record for record in drawable}
+    classes: dict[tuple[str, str], list[str]] = {}
+    for image, record in open_to.items():
+        for task, label in record.labels.items():
+            classes.setdefault((task, text_key(label)), []).append(image)
+    draws = {image: _draw(f"{seed} {image}") for image in open_to}
+    kept = kept_back(draws, classes.values(), validation_share)
+    return ["validation" if record.image in kept else split for record, split in zip(records, given, strict=True)]
+
+
+def _draw(name: str) -> float:
+    """From 0 to 1, by a hash."""
+    return int.from_bytes(hashlib.sha256(name.encode()).digest()[:8]) / 2**64

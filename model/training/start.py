@@ -69,11 +69,16 @@ def load_channel(
         listed = [*map(asdict, dataset.faults), *map(asdict, bad)]
         lines = [json.dumps(one) + "\n" for one in listed]
         settings.quarantine_file.write_text("".join(lines))
-    if is_told:
-        tell(dataset, bad)
-    return ManifestExamples(
+    examples = ManifestExamples(
         pictures, readable, asked.captions_per_image, asked.validation_share, asked.seed, asked.crop_area_min
     )
+    if is_told:
+        tell(dataset, bad)
+        if drawn := sum(readable[row].split == "train" for row in examples.validation_rows):
+            print(
+                f"data: no image is for validation: {drawn:,} of those that are given to training are kept back for it"
+            )
+    return examples
 
 
 def tell(dataset: Dataset, bad: Sequence[Unreadable]) -> None:

@@ -32,3 +32,26 @@ def test_train_and_test_alone_leave_a_share_of_train_for_validation() -> None:
 def test_a_split_that_names_validation_is_left_as_it_is() -> None:
     records = [Record(image=f"{n}.png", captions=("red",), split="validation" if n < 3 else None) for n in range(100)]
     assert training_rows(records, validation_share=0.5, seed=0) == (list(range(3, 100)), [0, 1, 2])
+
+
+def of_class(label: str, count: int, **values: object) -> list[Record]:
+    labels = {"labels": {"label": label}, "wordings": (label,)}
+    return [Record.model_validate({"image": f"{label}/{n}.png", **labels, **values}) for n in range(count)]
+
+
+def test_of_every_class_some_are_kept_back_and_some_trained_on_however_small_it_is() -> None:
+    records = [
+        record for label, count in (("a", 60), ("b", 16), ("c", 5), ("d", 1)) for record in of_class(label, count)
+    ]
+    for seed in range(20):
+        train, validation = (
+            Counter(records[row].image[0] for row in rows) for rows in training_rows(records, 0.1, seed)
+        )
+        assert set(train) == set("abcd") and set(validation) == set("abc")
+        assert 3 <= validation["a"] <= 12 and validation["b"] <= 4 and validation["c"] == 1
+
+
+def test_what_is_given_to_training_stays_there_where_others_are_given_to_nothing() -> None:
+    records = [*of_class("a", 200, split="train"), *of_class("b", 40), *of_class("c", 40)]
+    train, validation = training_rows(records, validation_share=0.2, seed=0)
+    assert set(range(200)) < set(train) and validation and min(validation) >= 200
