@@ -116,6 +116,7 @@ class Metrics(_Figures):
     replay_share: float | None = None
     pair_share: float | None = None
     distillation_weight: float | None = None
+    precision: Literal["fp32", "bf16"] | None = None
     base_recipes: list[Told] | None = None
     learning_curve: list[Validation] | None = None
     before: Validation | None = None
