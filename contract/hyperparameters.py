@@ -28,7 +28,18 @@ class Hyperparameters(Settings):
     chunk_size: int | None = Field(
         None, ge=1, description="Images in memory at a time; the loss still sees the whole batch. None: all"
     )
-    captions_per_image: int = Field(2, ge=1, le=64, description="At most so many captions of an image in one step")
+    captions_per_image: int = Field(
+        2,
+        ge=1,
+        le=64,
+        description="Captions of an image in one step at most; with labels and sentences half of each, at least one",
+    )
+    crop_area_min: float = Field(
+        0.9,
+        gt=0,
+        le=1,
+        description="Least area of the random crops that the channel's images are shown in. 1: all of it",
+    )
     loss: Literal["infonce", "sigmoid"] | None = Field(
         None, description="Compare texts, or ask of each pair if it fits. None: sigmoid for a SigLIP base, else infonce"
     )

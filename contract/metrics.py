@@ -55,11 +55,14 @@ class Wording(_Figures):
 
 
 class Validation(_Figures):
-    """Of the averaged weights, on the validation images; `step` where it is a point of the learning curve."""
+    """Of the averaged weights, on the validation images; `step` where it is a point of the learning curve. Accuracy is
+    by labels where images have some; what these do with their sentences is `validation_retrieval`.
+    """
 
     step: int | None = None
     validation_loss: float | None = None
     validation_accuracy: float | None = None
+    validation_retrieval: float | None = None
 
 
 class FrontierPoint(_Figures):
@@ -113,6 +116,7 @@ class Metrics(_Figures):
     replay_share: float | None = None
     pair_share: float | None = None
     distillation_weight: float | None = None
+    precision: Literal["fp32", "bf16"] | None = None
     base_recipes: list[Told] | None = None
     learning_curve: list[Validation] | None = None
     before: Validation | None = None

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from math import ceil
 
-from contract.annotations import Annotation, Split
+from contract.annotations import STRICTEST, Annotation, Split
 from contract.gain import fewest_wins
 from contract.hyperparameters import Hyperparameters
 from contract.problems import shorten
@@ -25,7 +25,8 @@ Labels = dict[str, dict[str, dict[str, int]]]
 class Findings:
     """`splits`: of every image, by its sha256. `telling`: validation images of which not all is true that is said of
     validation images, so that a model can be right or wrong. `only_text`: what is said of all images to train on,
-    if that is all. `drawn`: whether the validation images are a share of the others.
+    if that is all. `drawn`: whether the validation images are a share of the others. `leaking` and `contradicting`:
+    how many images were given splits that don't go together, as `Assigned` has them.
     """
 
     dataset: str
@@ -34,6 +35,8 @@ class Findings:
     telling: int = 0
     only_text: str | None = None
     drawn: bool = False
+    leaking: int = 0
+    contradicting: int = 0
 
     @property
     def images(self) -> dict[str, int]:
@@ -51,7 +54,8 @@ class Findings:
 
 def survey(dataset: str, annotations: Sequence[Annotation], validation_share: float) -> Findings:
     """Count what a snapshot of these annotations would hold."""
-    splits = assign_splits(annotations, validation_share)
+    assigned = assign_splits(annotations, validation_share)
+    splits = assigned.splits
     spellings: dict[str, str] = {}
     said: dict[str, set[str]] = defaultdict(set)
     labelled: dict[str, dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
@@ -76,6 +80,8 @@ def survey(dataset: str, annotations: Sequence[Annotation], validation_share: fl
         telling=sum(len(texts) < asked for texts in of_validation),
         only_text=spellings[next(iter(trained))] if len(trained) == 1 else None,
         drawn=not any(each.split == "validation" for each in annotations),
+        leaking=assigned.leaking,
+        contradicting=assigned.contradicting,
     )
 
 
@@ -135,6 +141,15 @@ def scarce(found: Findings) -> list[str]:
         sentences.append(f"to train on, at least {FEW_IMAGES} images of a label are better: {_first(named)}")
     if absent:
         sentences.append(f"no validation image shows whether these are learnt: {_first(absent)}")
+    if found.leaking:
+        sentences.append(
+            f"{found.leaking:,} images that were given to training look like one that was given to validation or test, "
+            "as if they had been saved again: they are trained on, and make the model seem better than it is"
+        )
+    if found.contradicting:
+        sentences.append(
+            f"{found.contradicting:,} images were given several splits: the first of {', '.join(STRICTEST)} counts"
+        )
     return sentences
 
 

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from contract.perceptual_hash import NEAR_BITS, NEAR_COLOURS, SIDE, encode
+from contract.perceptual_hash import COLOURS, NEAR_BITS, NEAR_COLOURS, NEAR_NOISE, NEAR_SHARE, SIDE, encode
 
 MIN_STEP = 4
 """Of 255, between neighbours: less is the noise of compression."""
@@ -40,12 +40,23 @@ def near_duplicates(images: Sequence[Fingerprint], others: Sequence[Fingerprint]
     if not images or not others:
         return []
     gradients = np.array([other.gradients for other in others], dtype=np.uint64)
-    colours = np.stack([other.colours for other in others])
+    colours = np.stack([other.colours for other in others]).astype(np.int32)
+    spreads = _spreads(colours)
     pairs = []
     for index, image in enumerate(images):
         near = np.flatnonzero(np.bitwise_count(gradients ^ np.uint64(image.gradients)) <= NEAR_BITS)
-        differences = np.abs(colours[near].astype(np.int16) - image.colours).max(axis=1)
-        same = near[differences <= NEAR_COLOURS]
+        apart = colours[near] - image.colours
+        squares = (apart**2).sum(axis=1)
+        own = NEAR_SHARE * np.minimum(spreads[near], _spreads(image.colours[None]))
+        alike = (squares <= NEAR_NOISE * COLOURS) | (squares <= own)
+        same = near[(np.abs(apart).max(axis=1) <= NEAR_COLOURS) & alike]
         if len(same):
             pairs.append((index, int(same[0])))
     return pairs
+
+
+def _spreads(colours: NDArray[np.generic]) -> NDArray[np.float64]:
+    """How far the colours [images, 8 * 8 * 3] of an image's cells are from their mean, squared and summed up."""
+    cells = colours.reshape(len(colours), -1, 3).astype(np.float64)
+    spreads: NDArray[np.float64] = ((cells - cells.mean(axis=1, keepdims=True)) ** 2).sum(axis=(1, 2))
+    return spreads

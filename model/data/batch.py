@@ -11,6 +11,7 @@ from PIL import Image
 from torch import Tensor
 
 from contract.texts import same_to_the_model
+from model.data.crops import Crop
 
 text_key = lru_cache(maxsize=1 << 18)(same_to_the_model)
 """What a text is known by: two with one key are the same to the model, so none is true where the other is false."""
@@ -25,16 +26,32 @@ def one_of_each(texts: Iterable[str]) -> tuple[str, ...]:
 
 
 @dataclass(frozen=True)
+class Question:
+    """What is asked of some images: which of these texts fits. Images and texts are named by their places in a batch.
+
+    `decides`: the answers count where models are compared; others are only told.
+    """
+
+    name: str
+    images: tuple[int, ...]
+    texts: tuple[int, ...]
+    decides: bool = True
+
+
+@dataclass(frozen=True)
 class Batch:
     """Texts that the model can tell apart, and which of them are true of which image: `positives` bool [rows, texts]
 
     `known` bool, same shape: for which pairs anybody can say so; None: for all. The others are neither true nor false.
+    `crops`: what is shown of each image; None: all of every one. `questions`: in validation, what is asked.
     """
 
     rows: tuple[int, ...]
     texts: tuple[str, ...]
     positives: Tensor
     known: Tensor | None = None
+    crops: tuple[Crop | None, ...] | None = None
+    questions: tuple[Question, ...] = ()
 
     def without_unknown(self, logits: Tensor) -> Tensor:
         """Logits [rows, texts] in which an unknown pair is no candidate, so that no loss pulls or pushes it."""

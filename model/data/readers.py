@@ -1,6 +1,6 @@
 """A dataset in any of the usual layouts as records: `contract.layouts` has these, and reads them.
 
-Rows about the same image become one record. Without a caption its labels are said as classes are.
+Rows about the same image become one record. Its labels are said as classes are, beside its captions if it has any.
 """
 
 from collections import Counter
@@ -14,7 +14,7 @@ from contract.layouts.places import MAX_TEXT_FILE_BYTES, Directory, Line, Place,
 from contract.layouts.rows import Row, read_all
 from contract.layouts.said import Findings, Said
 from model.data.batch import one_of_each, text_key
-from model.data.class_wording import said_in_evaluation, said_in_training
+from model.data.class_wording import said_in_training
 from model.data.records import LABEL_FIELD, DataError, Record
 from model.data.shards import members_bytes, shard_index
 
@@ -138,6 +138,7 @@ def _union(alike: Sequence[Record], findings: Findings) -> Record:
         findings.note(SEVERAL_WEIGHTS)
     changes = {
         "captions": one_of_each(said for record in alike for said in record.captions),
+        "wordings": one_of_each(said for record in alike for said in record.wordings),
         "held_out": one_of_each(said for record in alike for said in record.held_out),
         "labels": {task: label for task, (label, *others) in labels.items() if not others},
         "split": next((split for split in STRICTEST if split in splits), None),
@@ -155,15 +156,11 @@ def _records(rows: Iterable[Row], faults: list[Fault]) -> Iterator[Record]:
 
 
 def _record(said: Said) -> Record:
-    captions, held_out = said.sentences, said.held_out
-    if not captions:
-        labels = said.labels.values()
-        captions = one_of_each(text for label in labels for text in said_in_training(label))
-        held_out = held_out or one_of_each(text for label in labels for text in said_in_evaluation(label))
     return Record(
         image=said.image,
-        captions=captions,
-        held_out=held_out,
+        captions=said.sentences,
+        wordings=one_of_each(text for label in said.labels.values() for text in said_in_training(label)),
+        held_out=said.held_out,
         split=said.split,
         labels={task or LABEL_FIELD: label for task, label in said.labels.items()},
         weight=said.weight,

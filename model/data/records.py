@@ -1,20 +1,20 @@
-"""Images with sentences as training sees them: records, and batches of them.
+"""Images with what is said of them: records, and which of them are trained on.
 
 Records come from `model.data.readers`. Where none is for validation, a fixed share is kept back.
 """
 
 import hashlib
 from collections.abc import Sequence
-from typing import Annotated, TypeVar
+from typing import Annotated, Self, TypeVar
 
 import numpy as np
 import torch
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 from torch import Tensor
 
 from contract.annotations import Split
-from model.data.batch import Batch, one_of_each, text_key, weighted_rows
-from model.data.images import ImageFiles, RgbImage
+from contract.splits import kept_back
+from model.data.batch import text_key
 
 T = TypeVar("T")
 
@@ -30,7 +30,8 @@ LABEL_FIELD = "label"
 
 
 class Record(BaseModel):
-    """An image, what is said of it in training, and what is only asked of it in validation.
+    """An image and what is said of it: `captions` are sentences of its own, `wordings` what its labels are said as in
+    training; `held_out` sentences are asked in validation in place of its captions.
 
     `labels` is its class in each of several tasks. `weight`: an image of weight 2 is shown twice as often in training
     as one of weight 1, and of weight 0 never; validation counts all alike. `id` is the dataset's own name of it.
@@ -39,65 +40,24 @@ class Record(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     image: str = Field(min_length=1)
-    captions: tuple[str, ...] = Field(min_length=1)
+    captions: tuple[str, ...] = ()
+    wordings: tuple[str, ...] = ()
     held_out: tuple[str, ...] = ()
     split: Split | None = None
     labels: dict[str, Annotated[str, Field(min_length=1)]] = {}
     weight: float = Field(1.0, ge=0, allow_inf_nan=False)
     id: str | None = None
 
+    @property
+    def said(self) -> tuple[str, ...]:
+        """All that is true of it in training."""
+        return (*self.wordings, *self.captions)
 
-class ManifestExamples:
-    """The readable images of a dataset. A sentence is true of every image that has it among its captions."""
-
-    def __init__(
-        self, images: ImageFiles, records: Sequence[Record], captions_per_image: int, validation_share: float, seed: int
-    ) -> None:
-        self.images = images
-        self.records = tuple(records)
-        self.captions_per_image = captions_per_image
-        self.seed = seed
-        self.train_rows, self.validation_rows = training_rows(records, validation_share, seed)
-        self.weights = np.array([self.records[row].weight for row in self.train_rows])
-
-    def __len__(self) -> int:
-        return len(self.train_rows)
-
-    def batch(self, step: int, size: int) -> Batch:
-        """The `size` images of a step with some of their captions."""
-        places = weighted_rows(self.seed, self.weights, step * size, size)
-        rows = tuple(self.train_rows[place] for place in places)
-        rng = np.random.default_rng((self.seed, step))
-        captions = [self.records[row].captions for row in rows]
-        texts: list[str] = []
-        for said in captions:
-            drawn = rng.choice(len(said), min(self.captions_per_image, len(said)), replace=False)
-            texts += [said[place] for place in drawn]
-        return _describe(rows, captions, texts)
-
-    def validation(self) -> Batch:
-        """The kept-back images with all of their held-out sentences, or of their captions where they have none."""
-        rows = tuple(self.validation_rows)
-        said = [self.records[row].held_out or self.records[row].captions for row in rows]
-        return _describe(rows, said, [text for sentences in said for text in sentences])
-
-    def image(self, row: int) -> RgbImage:
-        """The RGB image of a row, or what it was resized to."""
-        return self.images.image(self.records[row].image)
-
-    def sentences(self) -> list[str]:
-        """The captions that are trained on."""
-        return [text for row in self.train_rows for text in self.records[row].captions]
-
-    def digest(self) -> str:
-        """sha256 of the records; the images stand in it by name."""
-        lines = "\n".join(record.model_dump_json() for record in self.records)
-        return hashlib.sha256(lines.encode()).hexdigest()
-
-
-def _describe(rows: tuple[int, ...], true_of_rows: Sequence[Sequence[str]], said: Sequence[str]) -> Batch:
-    texts = one_of_each(said)
-    return Batch(rows, texts, membership(true_of_rows, texts))
+    @model_validator(mode="after")
+    def _says_something(self) -> Self:
+        if not self.said:
+            raise ValueError(f"nothing is said of {self.image}")
+        return self
 
 
 def membership(captions: Sequence[Sequence[str]], texts: Sequence[str]) -> Tensor:
@@ -135,14 +95,24 @@ def some_of(items: Sequence[T], most: int, seed: int) -> list[T]:
 
 
 def splits_of(records: Sequence[Record], validation_share: float, seed: int) -> list[Split]:
-    """As the records say. Where none is for validation, a share of those to train on is, by a hash of the path, so that
-    an image keeps its side when others are added: train and test folders alone are a usual layout.
+    """As the records say. Where none is for validation, a share of those to train on is, of every class: train and test
+    folders alone are a usual layout. What is given to training stays there where other images are given to nothing.
     """
     given: list[Split] = [record.split or "train" for record in records]
     if "validation" in given:
         return given
-    hashes = [hashlib.sha256(f"{seed} {record.image}".encode()).digest()[:8] for record in records]
-    return [
-        "validation" if split == "train" and int.from_bytes(digest) / 2**64 < validation_share else split
-        for split, digest in zip(given, hashes, strict=True)
-    ]
+    unsaid = [record for record in records if record.split is None]
+    drawable = unsaid if len(unsaid) > 1 else [record for record in records if record.split != "test"]
+    open_to = {record.image: record for record in drawable}
+    classes: dict[tuple[str, str], list[str]] = {}
+    for image, record in open_to.items():
+        for task, label in record.labels.items():
+            classes.setdefault((task, text_key(label)), []).append(image)
+    draws = {image: _draw(f"{seed} {image}") for image in open_to}
+    kept = kept_back(draws, classes.values(), validation_share)
+    return ["validation" if record.image in kept else split for record, split in zip(records, given, strict=True)]
+
+
+def _draw(name: str) -> float:
+    """From 0 to 1, by a hash."""
+    return int.from_bytes(hashlib.sha256(name.encode()).digest()[:8]) / 2**64

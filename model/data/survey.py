@@ -81,12 +81,12 @@ def survey(
     first: dict[str, str] = {}
     pairs = ((first.setdefault(one.digest, name), name) for name, one in images.items())
     same = [(one, other) for one, other in pairs if one != other]
-    said = Counter(sentence for record in records for sentence in record.captions)
+    said = Counter(sentence for record in records for sentence in record.said)
     words = [len(sentence.split()) for sentence in said.elements()]
     labels: dict[str, Counter[str]] = {}
     for task, label in (item for record in records for item in record.labels.items()):
         labels.setdefault(task, Counter())[label] += 1
-    per_image = [len(record.captions) for record in records]
+    per_image = [len(record.said) for record in records]
     frequent, times = said.most_common(1)[0]
     return Report(
         layout=dataset.layout,

@@ -145,5 +145,6 @@ def records_to_ask(records: Sequence[Record]) -> list[Record]:
 
 def captions_truth(records: Sequence[Record]) -> tuple[list[str], Tensor]:
     """The different captions, and which image has which: bool [images, texts]"""
-    texts = list(one_of_each(said for record in records for said in record.captions))
-    return texts, membership([record.captions for record in records], texts)
+    said = [record.captions or record.wordings for record in records]
+    texts = list(one_of_each(text for sentences in said for text in sentences))
+    return texts, membership(said, texts)

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
@@ -25,6 +25,8 @@ from torch.nn import Parameter
 from torch.nn.utils import parameters_to_vector, vector_to_parameters
 
 from model.clip.device import pick_device
+
+T = TypeVar("T")
 
 MASTER_PORT = 7777
 COLLECTIVE_TIMEOUT_S = 600
@@ -95,8 +97,8 @@ class Ranks:
         """Whether this process speaks and writes for all."""
         return self.rank == 0
 
-    def share(self, rows: tuple[int, ...]) -> tuple[int, ...]:
-        """This process's equal part of a batch's rows."""
+    def share(self, rows: tuple[T, ...]) -> tuple[T, ...]:
+        """This process's equal part of a batch's rows, or of what there is of each."""
         size = len(rows) // self.count
         return rows[self.rank * size : (self.rank + 1) * size]
 

@@ -12,6 +12,7 @@ from model.clip.architecture import DualEncoder, clip_logit_scale, logit_bias, l
 from model.clip.encode import Clip
 from model.data.batch import Batch
 from model.evaluation.answers import BATCH, embed_sentences
+from model.evaluation.validation import retrieval, right
 from model.evaluation.world import World, validation_accuracy
 from model.training.distillation import Teacher
 from model.training.distributed import Ranks
@@ -55,7 +56,9 @@ class Loop:
         self.step = 0
         self.bad_steps = 0
         self.curve: list[dict[str, float]] = []
-        self.prefetcher = Prefetcher(self.examples, self.checkpoint.processor, ranks, self.recipe.threads)
+        self.prefetcher = Prefetcher(
+            self.examples, self.checkpoint.processor, ranks, self.recipe.threads, keeps_whole=self.teacher is not None
+        )
 
     @property
     def rate(self) -> float:
@@ -97,14 +100,17 @@ class Loop:
         return float(loss)
 
     def gradients(self, batch: Batch, pixels: Tensor, bf16: bool) -> Tensor:
-        """Leave the gradients of the whole batch in every parameter, and return its loss. `pixels`: this rank's part"""
+        """Leave the gradients of the whole batch in every parameter, and return its loss. `pixels`: this rank's part. A
+        teacher sees the images whole, whatever crops are learnt from.
+        """
         texts = self.teacher.texts(self.step, batch.texts) if self.teacher else batch.texts
         cosines = self._cosines(self.model, pixels, texts, bf16)
         logits = batch.without_unknown(logit_scale(self.model) * cosines[:, : len(batch.texts)])
         loss = self._objective_loss(self.model, logits, batch.positives.to(logits.device))
         if self.teacher:
+            whole = pixels if batch.crops is None or self.prefetcher.whole is None else self.prefetcher.whole
             with torch.no_grad():
-                teacher_cosines = self._cosines(self.teacher.model, pixels, texts, bf16)
+                teacher_cosines = self._cosines(self.teacher.model, whole, texts, bf16)
             loss = loss + self.teacher.loss(cosines, teacher_cosines)
         loss.backward()  # type: ignore[no-untyped-call]
         self.ranks.average_gradients(self.learning)
@@ -140,25 +146,28 @@ class Loop:
     def validate(self) -> dict[str, float]:
         """Loss and accuracy of the averaged weights on validation images.
 
-        Accuracy is the share of images whose best text is a true one; in the world, where a vague sentence is true of
-        most images, it is the mean over the world's tasks.
+        Accuracy is the share of images whose best text is a true one: of their labels' where they have some, else of
+        the sentences; what images with labels do with their sentences is `validation_retrieval`. In the world, where a
+        vague sentence is true of most images, it is the mean over the world's tasks.
         """
-        cosines, positives = self.validation_cosines()
-        logits = cosines * logit_scale(self.averaged).cpu()
-        best = logits.argmax(dim=1, keepdim=True)
-        accuracy = float(positives.gather(1, best).float().mean())
+        cosines, batch = self.validation_cosines()
+        accuracy = float(right(cosines, batch).mean())
         if self.recipe.data == "world":
             accuracy = validation_accuracy(World(self.clip(), VALIDATION_SCENES))
-        loss = self._objective_loss(self.averaged, logits.to(self.ranks.device), positives.to(self.ranks.device))
-        return {"validation_loss": float(loss), "validation_accuracy": accuracy}
+        device = self.ranks.device
+        logits = batch.without_unknown(cosines * logit_scale(self.averaged).cpu()).to(device)
+        loss = self._objective_loss(self.averaged, logits, batch.positives.to(device))
+        found = {"validation_loss": float(loss), "validation_accuracy": accuracy}
+        found_again = retrieval(cosines, batch)
+        return found if found_again is None else found | {"validation_retrieval": found_again}
 
     @torch.no_grad()
-    def validation_cosines(self, clip: Clip | None = None) -> tuple[Tensor, Tensor]:
-        """Cosines of `clip` or else the averaged weights, and the truth; both shapes = [images, texts]"""
+    def validation_cosines(self, clip: Clip | None = None) -> tuple[Tensor, Batch]:
+        """Cosines of `clip` or else the averaged weights [images, texts], and whose images and texts these are."""
         batch, clip = self.examples.validation(), clip or self.clip()
         parts = (batch.rows[first : first + BATCH] for first in range(0, len(batch.rows), BATCH))
         images = torch.cat([clip.embed_images(torch.from_numpy(self.prefetcher.pixels(rows))) for rows in parts])
-        return images @ embed_sentences(clip, batch.texts).T, batch.positives
+        return images @ embed_sentences(clip, batch.texts).T, batch
 
     def state(self) -> dict[str, Any]:
         """What `resume` needs. The size of the batch is part of it: other ranks share the same batches."""

@@ -4,8 +4,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from torch import Tensor
-
 from contract.checkpoints import Calibration
 from contract.hyperparameters import Hyperparameters
 from contract.metrics import Change, Metrics, WinLoss
@@ -16,6 +14,7 @@ from model.data.records import Record, some_of, splits_of
 from model.evaluation.answers import Answers, task_figures, wording_gap, wrong_above_half
 from model.evaluation.bootstrap import changes
 from model.evaluation.labelled import EmbeddedImages, LabelledTask, own_tasks
+from model.evaluation.validation import deciding, part, right
 from model.evaluation.world import World
 from model.training.interpolate import Selected, learnt
 from model.training.loop import Loop
@@ -100,13 +99,8 @@ def win_loss_counts(loop: Loop, base: Clip) -> WinLoss:
     how many only the averaged weights get right, and how many only the base. An image is got right if the best of all
     validation sentences is true of it.
     """
-    before, after = _right(*loop.validation_cosines(base)), _right(*loop.validation_cosines())
-    return WinLoss(images=len(after), won=int((after & ~before).sum()), lost=int((before & ~after).sum()))
-
-
-def _right(cosines: Tensor, positives: Tensor) -> Tensor:
-    """shape = [images]"""
-    return positives.gather(1, cosines.argmax(dim=1, keepdim=True))[:, 0].bool()
+    before, after = right(*loop.validation_cosines(base)), right(*loop.validation_cosines())
+    return WinLoss(images=len(after), won=int((after > before).sum()), lost=int((before > after).sum()))
 
 
 def fitted_calibration(loop: Loop, world: World, selected: Selected | None, domain: NewDomain | None) -> Calibration:
@@ -130,7 +124,8 @@ def fitted_calibration(loop: Loop, world: World, selected: Selected | None, doma
     if domain:
         new = [(said.cosines, said.truth) for said in domain.answers(world.clip, domain.fitting).values()]
     elif loop.recipe.data == "channel":
-        new = [loop.validation_cosines()]
+        cosines, batch = loop.validation_cosines()
+        new = [(part(cosines, asked), part(batch.positives, asked)) for asked in deciding(batch)]
     pairs = [*((said.cosines, said.truth) for said in old), *new]
     return fit_calibration(pairs, world.clip.logit_scale, [*curve_weights(old), *(1 / len(new) for _ in new)])
 

@@ -9,30 +9,38 @@ from torch import Tensor
 
 from model.clip.preprocess import ImageProcessor, normalized, resized
 from model.data.batch import Batch, Examples
+from model.data.crops import cropped
 from model.training.distributed import Ranks
 
 
 class Prefetcher:
-    """This rank's part of every batch, and `waited_s`: how long the run has waited for it."""
+    """This rank's part of every batch, and `waited_s`: how long the run has waited for it.
 
-    def __init__(self, examples: Examples, processor: ImageProcessor, ranks: Ranks, threads: int) -> None:
+    `whole` has the images of the step that was read last without their crops, if `keeps_whole`.
+    """
+
+    def __init__(
+        self, examples: Examples, processor: ImageProcessor, ranks: Ranks, threads: int, *, keeps_whole: bool = False
+    ) -> None:
         self.examples = examples
         self.processor = processor
         self.ranks = ranks
+        self.keeps_whole = keeps_whole
+        self.whole: Tensor | None = None
         self.waited_s = 0.0
         self._ahead = ThreadPoolExecutor(1, thread_name_prefix="prefetcher")
         self._decoders = ThreadPoolExecutor(threads, thread_name_prefix="decoder")
-        self._next: tuple[int, Future[tuple[Batch, Tensor]]] | None = None
+        self._next: tuple[int, Future[tuple[Batch, Tensor, Tensor | None]]] | None = None
 
     def read(self, step: int, size: int) -> tuple[Batch, Tensor]:
         """The `size` images of a step, of which only this rank's are prepared; the step after it is begun."""
         since_s = time.monotonic()
         if self._next is None or self._next[0] != step:
             self._next = (step, self._ahead.submit(self._prepare, step, size))
-        ready = self._next[1].result()
+        batch, pixels, self.whole = self._next[1].result()
         self.waited_s += time.monotonic() - since_s
         self._next = (step + 1, self._ahead.submit(self._prepare, step + 1, size))
-        return ready
+        return batch, pixels
 
     def pixels(self, rows: tuple[int, ...]) -> NDArray[np.uint8]:
         """The images of rows, resized and cropped: [rows, 3, height, width]"""
@@ -42,9 +50,15 @@ class Prefetcher:
         """Stop reading ahead; `pixels` goes on to answer."""
         self._ahead.shutdown(cancel_futures=True)
 
-    def _prepare(self, step: int, size: int) -> tuple[Batch, Tensor]:
+    def _prepare(self, step: int, size: int) -> tuple[Batch, Tensor, Tensor | None]:
         batch = self.examples.batch(step, size)
-        return batch, normalized(self.processor, self.pixels(self.ranks.share(batch.rows)))
+        images = self.pixels(self.ranks.share(batch.rows))
+        shown = images
+        if batch.crops is not None:
+            crops = self.ranks.share(batch.crops)
+            shown = np.stack(list(self._decoders.map(cropped, images, crops)))
+        whole = normalized(self.processor, images) if self.keeps_whole else None
+        return batch, normalized(self.processor, shown), whole
 
     def _resized(self, row: int) -> NDArray[np.uint8]:
         picture = self.examples.image(row)

@@ -75,6 +75,7 @@ def _run_metrics(loop: Loop) -> Metrics:
         replay_share=recipe.replay_share,
         pair_share=recipe.pair_share,
         distillation_weight=recipe.distillation_weight,
+        precision=None if loop.bf16 is None else "bf16" if loop.bf16 else "fp32",
         base_recipes=recipe.base_recipes,
         learning_curve=[Validation.model_validate(point) for point in loop.curve],
     )

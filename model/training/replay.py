@@ -42,7 +42,8 @@ class Replay:
             columns = [column[text_key(text)] for text in part.texts]
             positives[where, columns] = part.positives
             known[where, columns] = True
-        return Batch(rows, texts, positives, known)
+        crops = None if new.crops is None else (*new.crops, *[None] * len(old.rows))  # the world is drawn anew anyway
+        return Batch(rows, texts, positives, known, crops)
 
     def validation(self) -> Batch:
         """New images alone: what is kept of the old is measured by tasks."""

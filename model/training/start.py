@@ -10,10 +10,10 @@ from contract.hyperparameters import Hyperparameters
 from contract.layouts.places import shown
 from model.clip.checkpoint import Checkpoint, load_checkpoint
 from model.data.batch import Examples
+from model.data.examples import ManifestExamples
 from model.data.images import open_images
 from model.data.quarantine import Unreadable, quarantine
 from model.data.readers import Dataset, read_dataset
-from model.data.records import ManifestExamples
 from model.training.distributed import Ranks
 from model.training.recipe import Recipe
 from model.training.replay import Replay
@@ -69,9 +69,16 @@ def load_channel(
         listed = [*map(asdict, dataset.faults), *map(asdict, bad)]
         lines = [json.dumps(one) + "\n" for one in listed]
         settings.quarantine_file.write_text("".join(lines))
+    examples = ManifestExamples(
+        pictures, readable, asked.captions_per_image, asked.validation_share, asked.seed, asked.crop_area_min
+    )
     if is_told:
         tell(dataset, bad)
-    return ManifestExamples(pictures, readable, asked.captions_per_image, asked.validation_share, asked.seed)
+        if drawn := sum(readable[row].split == "train" for row in examples.validation_rows):
+            print(
+                f"data: no image is for validation: {drawn:,} of those that are given to training are kept back for it"
+            )
+    return examples
 
 
 def tell(dataset: Dataset, bad: Sequence[Unreadable]) -> None:

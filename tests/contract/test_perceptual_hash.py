@@ -1,4 +1,3 @@
-import itertools
 import random
 
 import pytest
@@ -33,24 +32,42 @@ def test_pictures_are_the_same_up_to_the_limits_of_both_measures_and_not_beyond(
         assert (near_duplicate_groups(hashes)[20:] == [[20, 21]]) is same
 
 
-def test_what_is_sorted_into_drawers_is_what_comparing_all_with_all_finds() -> None:
+def striped(shade: int, contrast: int = 100) -> str:
+    """Stripes that reach from a shade to one that is so much lighter."""
+    return encode(0, bytes(shade + contrast * (place // 3 % 2) for place in range(COLOURS)))
+
+
+def test_a_group_is_what_is_like_its_first_however_images_are_sorted_into_drawers() -> None:
     rng = random.Random(7)
-    shades = [rng.randrange(0, 256, 5) for _ in range(12)]
-    flat = [(0, bytes([shade]) * COLOURS) for shade in shades]
-    groups = near_duplicate_groups([encode(*each) for each in flat])
-    expected = groups_of_shades(shades)
-    assert groups == expected and 1 < len(expected) < len(shades)
+    shades = [rng.randrange(0, 150) for _ in range(60)]
+    groups = near_duplicate_groups([striped(shade) for shade in shades])
+    assert groups == groups_of_shades(shades) and 2 < len(groups) < 20
+    assert all(abs(shades[place] - shades[group[0]]) <= NEAR_COLOURS for group in groups for place in group)
 
 
 def groups_of_shades(shades: list[int]) -> list[list[int]]:
-    """By the definition: shades in order, with a new group wherever the next one is too far away."""
-    order = sorted(range(len(shades)), key=shades.__getitem__)
-    groups = [[order[0]]]
-    for before, place in itertools.pairwise(order):
-        if shades[place] - shades[before] > NEAR_COLOURS:
-            groups.append([])
-        groups[-1].append(place)
-    return sorted(map(sorted, groups))
+    """By the definition: whoever is not like the first of an earlier group begins one."""
+    groups: list[list[int]] = []
+    for place, shade in enumerate(shades):
+        near = [group for group in groups if abs(shade - shades[group[0]]) <= NEAR_COLOURS]
+        if not near:
+            near = [[]]
+            groups += near
+        near[0].append(place)
+    return groups
+
+
+def test_images_that_come_later_change_no_group() -> None:
+    shades = [random.Random(1).randrange(0, 150) for _ in range(40)]
+    few, more = (near_duplicate_groups([striped(shade) for shade in some]) for some in (shades[:20], shades))
+    assert [[place for place in group if place < 20] for group in more][: len(few)] == few
+
+
+@pytest.mark.parametrize(("contrast", "same"), [(0, False), (20, False), (100, True)])
+def test_the_less_contrast_there_is_the_nearer_images_have_to_be(contrast: int, same: bool) -> None:
+    groups = near_duplicate_groups([striped(40, contrast), striped(60, contrast)])
+    assert (groups == [[0, 1]]) is same
+    assert near_duplicate_groups([striped(40, contrast), striped(41, contrast)]) == [[0, 1]]
 
 
 def test_there_may_be_nothing_to_compare() -> None:

@@ -3,8 +3,10 @@
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 from transformers import CLIPConfig, CLIPImageProcessorPil, CLIPModel, CLIPTokenizer
 
 from contract.checkpoints import Calibration, CheckpointMetadata, MultiLabelCalibration
@@ -93,6 +95,14 @@ def coloured_job(tmp_path: Path, checkpoint_dir: Path, monkeypatch: pytest.Monke
     monkeypatch.setenv("BASE_MODEL_DIR", str(checkpoint_dir))
     lay_out_job(tmp_path, QUICK)
     return tmp_path
+
+
+@pytest.fixture
+def patterned(coloured_job: Path) -> None:
+    """The images of that job in patterns: of a plain one any part looks like all of it."""
+    rng = np.random.default_rng(0)
+    for path in (coloured_job / "input/data/train").glob("*.png"):
+        Image.fromarray(rng.integers(0, 256, (8, 8, 3), dtype=np.uint8)).resize((40, 40)).save(path)
 
 
 @pytest.fixture

@@ -45,7 +45,7 @@ def test_a_domain_is_a_dataset_of_the_training_program_and_is_drawn_once(tmp_pat
     write_domain("pictograms", tmp_path)
     found = read_dataset(tmp_path / "train")
     assert found.layout == "a folder per class" and len(found.records) == 500
-    assert "a photo of an umbrella" in next(r.captions for r in found.records if r.image.startswith("umbrella"))
+    assert "a photo of an umbrella" in next(r.wordings for r in found.records if r.image.startswith("umbrella"))
     marked = tmp_path / "train" / "key" / "2.png"
     marked.write_bytes(b"kept")
     write_domain("pictograms", tmp_path)

@@ -8,7 +8,7 @@ from model.data.images import ImageFiles
 from model.data.quarantine import Unreadable, quarantine, read_each
 from model.data.records import DataError, Record
 from tests.model.conftest import tiny_processor
-from tests.model.data.test_records import with_images
+from tests.model.data.test_examples import with_images
 
 
 def test_unreadable_images_are_left_out_and_listed(tmp_path: Path) -> None:

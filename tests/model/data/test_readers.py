@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from model.clip.image import open_image
-from model.data.class_wording import said_in_evaluation, said_in_training
+from model.data.class_wording import said_in_training
 from model.data.quarantine import quarantine
 from model.data.readers import SEVERAL_SPLITS, SEVERAL_WEIGHTS, read_dataset, read_records
 from model.data.records import DataError
@@ -120,7 +120,7 @@ def test_fields_that_mean_nothing_here_are_ignored_and_counted(tmp_path: Path) -
     assert dataset.ignored_fields == {"url": 2, "height": 1, "area": 1}
 
 
-def test_labels_by_task_are_kept_and_said_where_there_is_no_caption(tmp_path: Path) -> None:
+def test_labels_by_task_are_kept_and_said_beside_captions_and_without(tmp_path: Path) -> None:
     labels = {"animal": "snowy_owl", "setting": "forest"}
     said, unsaid = read_records(
         written(
@@ -128,9 +128,8 @@ def test_labels_by_task_are_kept_and_said_where_there_is_no_caption(tmp_path: Pa
         )
     )
     assert said.labels == unsaid.labels == labels
-    assert said.captions == ("an owl",) and said.held_out == ()
-    assert unsaid.captions == (*said_in_training("snowy_owl"), *said_in_training("forest"))
-    assert unsaid.held_out == (*said_in_evaluation("snowy_owl"), *said_in_evaluation("forest"))
+    assert (said.captions, unsaid.captions) == (("an owl",), ())
+    assert said.wordings == unsaid.wordings == (*said_in_training("snowy_owl"), *said_in_training("forest"))
 
 
 def test_weight_and_id_are_read_from_lines_and_tables(tmp_path: Path) -> None:
@@ -147,7 +146,7 @@ def test_rows_about_one_image_share_their_labels(tmp_path: Path) -> None:
     (record,) = read_records(written(tmp_path, [{**row, "labels": each, "id": n} for n, each in enumerate(labels)]))
     assert record.labels == {"colour": "red"} and record.id == "0"  # of two shapes neither is the image's own
     (record,) = read_records(written(tmp_path, [{"image": "a.png", "label": label} for label in "abc"]))
-    assert record.labels == {} and {"a", "b", "c"} <= set(record.captions)  # nor of three the last
+    assert record.labels == {} and {"a", "b", "c"} <= set(record.wordings)  # nor of three the last
 
 
 def test_hugging_face_metadata_stands_in_the_folder_of_its_split(tmp_path: Path) -> None:
@@ -195,9 +194,9 @@ def test_a_bad_table_is_named_with_its_line(tmp_path: Path, table: str, sentence
 def test_a_table_may_name_splits_and_labels_and_leave_some_out(tmp_path: Path) -> None:
     (tmp_path / "data.csv").write_text("image,label,split,held_out,price\n1.jpg,owl,test,what an owl,3\n2.jpg,owl,,,\n")
     dataset = read_dataset(tmp_path)
-    assert [(r.split, r.captions[0], r.held_out[0]) for r in dataset.records] == [
-        ("test", "owl", "what an owl"),
-        (None, "owl", "This is a photo of owl."),
+    assert [(r.split, r.wordings[0], r.held_out) for r in dataset.records] == [
+        ("test", "owl", ("what an owl",)),
+        (None, "owl", ()),
     ]
     assert dataset.ignored_fields == {"price": 2}
 
@@ -227,21 +226,20 @@ def test_a_snapshots_manifest_names_images_that_lie_elsewhere_in_the_channel(tmp
 def test_a_ground_truth_class_is_said_in_many_wordings(tmp_path: Path) -> None:
     line = {"source-ref": "s3://bucket/x.jpg", "kind": 1, "kind-metadata": {"class-name": "fishing_boat"}}
     (record,) = read_records(written(tmp_path, [line]))
-    assert record.captions == said_in_training("fishing_boat")
+    assert record.wordings == said_in_training("fishing_boat")
     assert record.labels == {"kind": "fishing_boat"}
-    assert "a photo of a fishing boat" in record.captions
+    assert "a photo of a fishing boat" in record.wordings
 
 
 @pytest.mark.parametrize("split", ["", "train/"])
-def test_a_folder_per_class_becomes_sentences_with_others_kept_for_validation(tmp_path: Path, split: str) -> None:
+def test_a_folder_per_class_becomes_labels_and_their_wordings(tmp_path: Path, split: str) -> None:
     for path in ("cat/1.JPG", "cat/more/2.png", "owl/3.webp", "owl/notes.md", ".git/x.png"):
         (tmp_path / split / path).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / split / path).write_bytes(b"")
     dataset = read_dataset(tmp_path)
     assert dataset.layout == "a folder per class" and not dataset.ignored_fields
     assert [r.image for r in dataset.records] == [split + p for p in ("cat/1.JPG", "cat/more/2.png", "owl/3.webp")]
-    assert dataset.records[2].captions == said_in_training("owl")
-    assert dataset.records[2].held_out == said_in_evaluation("owl")
+    assert dataset.records[2].wordings == said_in_training("owl") and dataset.records[2].captions == ()
     assert [r.labels for r in dataset.records] == [{"label": "cat"}, {"label": "cat"}, {"label": "owl"}]
     assert {r.split for r in dataset.records} == {"train" if split else None}
 

@@ -100,7 +100,7 @@ def test_the_datas_own_labels_are_a_task_in_wordings_kept_out_of_training(shades
     records = read_records(shades)
     (task,) = own_tasks(records)
     assert task.labels == ("dark grey", "light grey")
-    said = {sentence for record in records for sentence in record.captions}
+    said = {sentence for record in records for sentence in record.said}
     assert not said & {sentence for prompts in task.prompts for sentence in prompts}
     assert all(set(prompts) <= said for prompts in task.trained)
 

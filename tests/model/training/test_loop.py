@@ -34,10 +34,10 @@ def test_the_first_look_at_validation_images_begins_the_loss_as_the_first_step_d
     loop_of: Callable[..., Loop],
 ) -> None:
     loop, begun = loop_of(loss="sigmoid"), Objective("sigmoid")
-    cosines, positives = loop.validation_cosines()
+    cosines, batch = loop.validation_cosines()
     logits = cosines * loop.scale
     begun.begin(logits)
-    assert loop.validate()["validation_loss"] == pytest.approx(float(begun(logits, positives).detach()), rel=1e-4)
+    assert loop.validate()["validation_loss"] == pytest.approx(float(begun(logits, batch.positives).detach()), rel=1e-4)
 
 
 def test_a_first_step_that_is_not_finite_does_not_spoil_the_losss_bias(loop_of: Callable[..., Loop]) -> None:
@@ -48,3 +48,18 @@ def test_a_first_step_that_is_not_finite_does_not_spoil_the_losss_bias(loop_of: 
     loop.model.logit_scale.data.copy_(scale)
     assert (loop.step, loop.bad_steps) == (1, 1)
     assert math.isfinite(loop.take_step()) and loop.bad_steps == 0
+
+
+@pytest.mark.usefixtures("patterned")
+def test_what_is_distilled_is_what_the_base_says_of_whole_images(loop_of: Callable[..., Loop]) -> None:
+    """Before the first step the base and its pupil say the same of the same pixels."""
+
+    def distilled(crop_area_min: float) -> float:
+        losses = []
+        for weight in (5.0, 0.0):
+            loop = loop_of(distillation_weight=weight, crop_area_min=crop_area_min)
+            losses.append(float(loop.gradients(*loop.prefetcher.read(0, 8), bf16=False)))
+        return losses[0] - losses[1]
+
+    assert distilled(1.0) == pytest.approx(0, abs=1e-5)
+    assert distilled(0.5) > 0.01

@@ -11,8 +11,10 @@ import torch
 from PIL import Image
 
 from model.clip.preprocess import normalized, resized
+from model.data.crops import cropped
+from model.data.examples import ManifestExamples
 from model.data.images import CachedImages, ImageFiles
-from model.data.records import ManifestExamples, Record
+from model.data.records import Record
 from model.training.distributed import Ranks
 from model.training.prefetch import Prefetcher
 from tests.model.conftest import tiny_processor
@@ -37,7 +39,7 @@ def directory(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def examples(pictures: ImageFiles) -> ManifestExamples:
+def examples(pictures: ImageFiles, crop_area_min: float = 1.0) -> ManifestExamples:
     records = [
         Record(image=f"{n}.jpg", captions=(f"number {n}",), split="validation" if n == 0 else "train")
         for n in range(12)
@@ -45,7 +47,9 @@ def examples(pictures: ImageFiles) -> ManifestExamples:
     with pictures.filling():
         for record in records:
             pictures.add(record.image, (pictures.directory / record.image).read_bytes())
-    return ManifestExamples(pictures, records, captions_per_image=1, validation_share=0.1, seed=0)
+    return ManifestExamples(
+        pictures, records, captions_per_image=1, validation_share=0.1, seed=0, crop_area_min=crop_area_min
+    )
 
 
 @pytest.fixture
@@ -54,8 +58,8 @@ def prefetcher_of() -> Iterator[type[Prefetcher]]:
     prefetchers: list[Prefetcher] = []
 
     class Closed(Prefetcher):
-        def __init__(self, *arguments: object) -> None:
-            super().__init__(*arguments)  # type: ignore[arg-type]
+        def __init__(self, *arguments: object, **options: bool) -> None:
+            super().__init__(*arguments, **options)  # type: ignore[arg-type]
             prefetchers.append(self)
 
     yield Closed
@@ -111,3 +115,36 @@ def test_after_the_last_step_images_can_still_be_had_and_nothing_is_read_ahead(d
     prefetcher.close()
     assert prefetcher.pixels((0, 1)).shape == (2, 3, 32, 32)
     assert not any(thread.name.startswith("prefetcher") for thread in threading.enumerate())
+
+
+def crops_of(prefetcher: Prefetcher, step: int) -> torch.Tensor:
+    return prefetcher.read(step, 4)[1]
+
+
+def test_crops_are_the_same_for_kept_pixels_any_number_of_threads_and_any_number_of_processes(
+    directory: Path, prefetcher_of: type[Prefetcher]
+) -> None:
+    kept, anew = (
+        examples(pictures(directory, tiny_processor(), *count), 0.9)
+        for pictures, count in ((CachedImages, (12,)), (ImageFiles, ()))
+    )
+    one, three = (prefetcher_of(kept, tiny_processor(), Ranks(0, 1, CPU), threads) for threads in (1, 3))
+    decoding = prefetcher_of(anew, tiny_processor(), Ranks(0, 1, CPU), 1)
+    halves = [prefetcher_of(kept, tiny_processor(), Ranks(rank, 2, CPU), 1) for rank in (0, 1)]
+    for step in (5, 0, 1):
+        expected = crops_of(one, step)
+        for others in (crops_of(three, step), crops_of(decoding, step), torch.cat([crops_of(h, step) for h in halves])):
+            assert torch.equal(expected, others)
+
+
+def test_a_step_shows_crops_and_what_is_looked_at_besides_is_whole(
+    directory: Path, prefetcher_of: type[Prefetcher]
+) -> None:
+    data, processor = examples(ImageFiles(directory, tiny_processor()), 0.9), tiny_processor()
+    prefetcher = prefetcher_of(data, processor, Ranks(0, 1, CPU), 1, keeps_whole=True)
+    batch, pixels = prefetcher.read(2, 4)
+    assert batch.crops is not None
+    whole = prefetcher.pixels(batch.rows)
+    shown = np.stack([cropped(image, crop) for image, crop in zip(whole, batch.crops, strict=True)])
+    assert torch.equal(pixels, normalized(processor, shown)) and not np.array_equal(shown, whole)
+    assert prefetcher.whole is not None and torch.equal(prefetcher.whole, normalized(processor, whole))

@@ -1,10 +1,13 @@
 """The rendered world among a fine-tuning run's own images."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from PIL import Image
 
 from model.data.batch import Batch, shuffled_rows
+from model.data.crops import drawn_crop
 from model.data.records import membership
 from model.training.loss import contrastive_loss
 from model.training.replay import Replay
@@ -111,3 +114,17 @@ def test_an_old_sentence_in_another_case_is_the_same_sentence() -> None:
     column = batch.texts.index(shouted[0])
     assert batch.known is not None and batch.known[:, column].all()
     assert batch.positives[:4, column].all() and batch.positives[4:, column].any()
+
+
+class CroppedLetters(Letters):
+    """Of which a step shows a part."""
+
+    def batch(self, step: int, size: int) -> Batch:
+        batch = super().batch(step, size)
+        return replace(batch, crops=tuple(drawn_crop(0, step, row, 0.9) for row in batch.rows))
+
+
+def test_new_images_keep_their_crops_and_old_ones_are_shown_whole() -> None:
+    batch = Replay(CroppedLetters(), WORLD, 0.5).batch(3, 8)
+    assert batch.crops == (*(CroppedLetters().batch(3, 4).crops or ()), None, None, None, None)
+    assert MIXED.batch(3, 8).crops is None

@@ -111,3 +111,20 @@ def test_a_state_of_another_shape_is_refused_even_when_forced(loop_of: Callable[
     adapted, whole = loop_of(lora_rank=2), loop_of()
     with pytest.raises(ResumeError, match="does not fit this run's model and optimiser"):
         whole.resume((1, adapted.state()))
+
+
+@pytest.mark.usefixtures("patterned")
+def test_a_run_that_goes_on_shows_the_crops_that_it_would_have_shown(loop_of: Callable[..., Loop]) -> None:
+    whole, first, second = loop_of(), loop_of(), loop_of(threads=3, kept_pixels_bytes=0)
+    uncropped = loop_of(crop_area_min=1.0)
+    for _ in range(6):
+        whole.take_step()
+        uncropped.take_step()
+    for _ in range(3):
+        first.take_step()
+    second.resume((first.step, first.state()))
+    for _ in range(3):
+        second.take_step()
+    ours, resumed, others = ([*loop.model.parameters()] for loop in (whole, second, uncropped))
+    assert all(torch.equal(a, b) for a, b in zip(ours, resumed, strict=True))
+    assert not all(torch.equal(a, b) for a, b in zip(ours, others, strict=True)), "nothing was cropped"

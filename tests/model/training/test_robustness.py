@@ -15,7 +15,7 @@ from contract.containers import TrainSettings
 from contract.hyperparameters import Hyperparameters
 from contract.limits import MAX_TEXT_CHARS
 from model.clip.image import EXIF_ORIENTATION
-from model.data.records import ManifestExamples
+from model.data.examples import ManifestExamples
 from model.training.job import main
 from model.training.start import load_base, load_channel
 

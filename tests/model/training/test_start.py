@@ -12,7 +12,7 @@ import pytest
 from contract.checkpoints import CheckpointMetadata
 from contract.containers import TrainSettings
 from contract.hyperparameters import Hyperparameters
-from model.data.records import ManifestExamples
+from model.data.examples import ManifestExamples
 from model.training.loop import Loop
 from model.training.recipe import PAIR_SHARE
 from model.training.replay import Replay

@@ -15,7 +15,7 @@ from model.training.loop import Loop
 from model.training.loss import contrastive_loss
 from model.training.towers import PROBED_STEPS, Towers, faster_in_bf16
 from tests.model.conftest import IMAGE_SIDE_PX, tiny_model, tiny_tokenizer
-from tests.model.loops import FORKED
+from tests.model.loops import FORKED, exported
 
 TEXTS = [f"a {word} one" for word in ("red", "green", "round", "flat", "large", "striped", "quiet")]
 
@@ -79,10 +79,37 @@ def test_a_cpu_takes_what_its_steps_are_clearly_faster_in(slow: bool | None, pic
 
     def step(bf16: bool) -> None:
         taken.append(bf16)
-        time.sleep(0.03 if bf16 is slow else 0.01)
+        work_s(0.03 if bf16 is slow else 0.01)
 
     assert faster_in_bf16(step) is picked
     assert sorted(taken) == [False] * PROBED_STEPS + [True] * PROBED_STEPS
+
+
+def work_s(seconds: float) -> None:
+    until_s = time.process_time() + seconds
+    while time.process_time() < until_s:
+        pass
+
+
+@pytest.mark.parametrize("waits", [True, False])
+def test_what_a_step_waits_for_decides_nothing(waits: bool) -> None:
+    """As on a machine that others use, where one of the two is tried while they compute."""
+
+    def step(bf16: bool) -> None:
+        work_s(0.01 if bf16 else 0.02)
+        time.sleep(0.05 if bf16 is waits else 0)
+
+    assert faster_in_bf16(step)
+
+
+@pytest.mark.parametrize(("asked", "found"), [("bf16", "bf16"), ("fp32", "fp32"), ("auto", None)])
+def test_the_precision_that_was_chosen_stands_in_the_checkpoint(
+    loop_of: Callable[..., Loop], asked: str, found: str | None
+) -> None:
+    loop = loop_of(precision=asked)
+    assert exported(loop).precision is None, "before the first step"
+    loop.take_step()
+    assert exported(loop).precision == (found or ("bf16" if loop.bf16 else "fp32"))
 
 
 def test_a_precision_that_is_asked_for_is_not_probed(loop_of: Callable[..., Loop]) -> None:

@@ -1,0 +1,54 @@
+"""Random crops of training images, resized to the whole image's size: the model never sees the same pixels twice.
+
+Inception's random-resized crop (Szegedy et al. 2015) in the small range that CLIP and open_clip train with (Radford et
+al. 2021): an object at the border stays in the picture, and no text about it becomes false. Nothing is flipped, because
+texts say left and right.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch.nn.functional import interpolate
+
+MOST_STRETCHED = 4 / 3
+"""How much wider or higher than it was a crop may become."""
+STREAM = 2
+"""Keeps the draws apart from others of the same seed."""
+
+
+class Crop(NamedTuple):
+    """Part of an image, in shares of its height and width."""
+
+    top: float
+    left: float
+    height: float
+    width: float
+
+
+def drawn_crop(seed: int, step: int, row: int, area_min: float) -> Crop:
+    """The crop that a step shows of an image: `area_min` of its area at least. A pure function of its arguments, so
+    that neither a resumed run nor the number of workers or processes changes it.
+    """
+    area, stretch, down, right = np.random.default_rng((seed, step, row, STREAM)).random(4).tolist()
+    area = area_min + (1 - area_min) * area
+    furthest = min(1 / area, MOST_STRETCHED)  # a crop is no larger than the image
+    stretch = furthest ** (2 * stretch - 1)
+    height, width = (area / stretch) ** 0.5, (area * stretch) ** 0.5
+    return Crop(down * (1 - height), right * (1 - width), height, width)
+
+
+def cropped(pixels: NDArray[np.uint8], crop: Crop | None) -> NDArray[np.uint8]:
+    """The crop, cut at whole pixels and resized to the size of all. Both uint8 [3, height, width]"""
+    if crop is None:
+        return pixels
+    height, width = pixels.shape[1:]
+    top, left = min(round(crop.top * height), height - 1), min(round(crop.left * width), width - 1)
+    bottom = max(round((crop.top + crop.height) * height), top + 1)
+    right = max(round((crop.left + crop.width) * width), left + 1)
+    if (bottom - top, right - left) == (height, width):
+        return pixels
+    part = torch.from_numpy(np.ascontiguousarray(pixels[None, :, top:bottom, left:right]))
+    resized: NDArray[np.uint8] = interpolate(part, (height, width), mode="bicubic", antialias=True)[0].numpy()
+    return resized
