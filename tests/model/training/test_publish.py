@@ -17,6 +17,7 @@ from contract.checkpoints import CheckpointMetadata
 from contract.metrics import Metrics
 from contract.model_cards import UNKNOWN, UNKNOWN_LICENCE
 from contract.models import GOLDEN, METADATA
+from contract.reports import MAX_REPORT_BYTES, Report
 from lambdas.gate.verdict import judge
 from model.clip.folder import load_metadata
 from model.training.job import main
@@ -94,6 +95,22 @@ def test_a_finished_model_says_where_it_comes_from_and_how_good_it_is(finished: 
     assert "(learning_curve.svg)" in card
     assert (finished.base_dir / "model/learning_curve.svg").read_text().startswith("<svg ")
     assert list((finished.base_dir / "output/tensorboard").glob("events.*"))
+
+
+def test_it_leaves_a_report_of_what_its_checkpoint_says(finished: Finished) -> None:
+    report = Report.model_validate_json((finished.base_dir / "model/report.json").read_bytes())
+    metrics = finished.metrics
+    assert metrics.before is not None and metrics.after is not None and metrics.interpolation is not None
+    assert (report.version, report.parent) == (finished.metadata.version, "tiny-1")
+    assert report.accuracy_before == metrics.before.validation_accuracy
+    assert report.accuracy_after == metrics.after.validation_accuracy
+    assert [point.step for point in report.history] == [0, 4, 8, 12, 16, 20, 24]
+    assert report.frontier == metrics.interpolation.frontier and report.recipe["steps"] == 24
+    assert [task.kind for task in report.tasks] == ["old"] * len(metrics.world or {})
+    wrong = round(4 * (1 - (report.accuracy_after or 0)))
+    assert len(report.mistakes) == wrong and sum(each.images for each in report.calibration) == 4
+    html = (finished.base_dir / "model/report.html").read_text()
+    assert finished.metadata.version in html and len(html) < MAX_REPORT_BYTES
 
 
 def test_all_of_its_metrics_are_typed_and_none_is_lost(finished: Finished) -> None:
