@@ -4,7 +4,6 @@ from typing import Literal
 
 from pydantic import BaseModel, Field, JsonValue
 
-from contract.metrics import FrontierPoint
 from contract.models import Gate
 from contract.progress import MAX_HISTORY_POINTS, HistoryPoint
 from contract.validation import Stored
@@ -65,6 +64,21 @@ class Mistake(BaseModel):
     thumbnail: str = Field(description="A small JPEG in base64")
 
 
+class Mixture(BaseModel):
+    """Weights between the base's and the fine-tuned ones, of which one is published. Drops are of accuracy at the old
+    tasks; `at_most` is the upper end of a one-sided 95 % interval, for which the limits hold.
+    """
+
+    alpha: float = Field(description="Share of the fine-tuned weights")
+    published: bool = Field(description="Whether it was chosen")
+    accuracy: float = Field(description="On the new validation images")
+    mean_drop: float | None = Field(default=None, description="In the mean over the old tasks")
+    mean_drop_at_most: float | None = Field(default=None, description="What that may be")
+    worst_drop: float | None = Field(default=None, description="At the task that lost most")
+    worst_drop_at_most: float | None = Field(default=None, description="What that may be")
+    worst_task: str | None = Field(default=None, description="Which one that is")
+
+
 class Report(Stored):
     """Of one training. What was not measured is null or empty."""
 
@@ -90,7 +104,7 @@ class Report(Stored):
     max_forgetting: float | None = Field(default=None, description="What the mean may be")
     max_task_forgetting: float | None = Field(default=None, description="And what one may lose")
     alpha: float | None = Field(default=None, description="Share of the fine-tuned weights in what is published")
-    frontier: list[FrontierPoint] = Field(default=[], description="The mixtures of weights to choose from")
+    frontier: list[Mixture] = Field(default=[], description="The mixtures of weights to choose from")
     mistakes: list[Mistake] = Field(default=[], description="The worst: the surest first")
     recipe: dict[str, JsonValue] = Field(default={}, description="The hyperparameters")
     commands: list[str] = Field(default=[], description="What makes it again, from the first base on")

@@ -6,9 +6,8 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from html import escape
 
-from contract.metrics import FrontierPoint
 from contract.progress import HistoryPoint
-from contract.reports import CalibrationBin, ReportedTask
+from contract.reports import CalibrationBin, Mixture, ReportedTask
 from contract.verdict import percent
 from model.evaluation.chart import round_step
 
@@ -81,13 +80,9 @@ def reliability(bins: Sequence[CalibrationBin]) -> str:
     return _chart("How often answers are right, by how sure they are", parts, height=SIDE + TOP + BOTTOM)
 
 
-def frontier(points: Sequence[FrontierPoint], published: float | None, limit: float | None) -> str:
+def frontier(mixtures: Sequence[Mixture], limit: float | None) -> str:
     """What each mixture wins on the new images against what it may cost the old tasks; the limit as a line."""
-    known = [
-        (point.mean_drop_at_most, point.new, point.alpha)
-        for point in points
-        if point.mean_drop_at_most is not None and point.new is not None
-    ]
+    known = [(each.mean_drop_at_most or 0.0, each.accuracy, each) for each in mixtures]
     ends = [0.0, *(drop for drop, _, _ in known), *([] if limit is None else [limit])]
     low, high = min(ends), max(*ends, 0.01)
     pad = 0.06 * (high - low)
@@ -96,12 +91,12 @@ def frontier(points: Sequence[FrontierPoint], published: float | None, limit: fl
     if limit is not None:
         parts.append(f'<line class="limit" x1="{x(limit):.1f}" x2="{x(limit):.1f}" y1="{TOP}" y2="{HEIGHT - BOTTOM}"/>')
     parts += _line(x, y, [(drop, new) for drop, new, _ in known], "soft")
-    for drop, new, alpha in known:
-        chosen = alpha == published
+    for drop, new, mixture in known:
+        chosen = mixture.published
         kind, radius = ("after", 7) if chosen else ("before", 4)
         parts.append(f'<circle class="{kind}" cx="{x(drop):.1f}" cy="{y(new):.1f}" r="{radius}"/>')
         weight = " strong" if chosen else ""
-        parts.append(_text(x(drop), y(new) + (18 if new > 0.85 else -11), percent(alpha or 0), f"middle{weight}"))
+        parts.append(_text(x(drop), y(new) + (18 if new > 0.85 else -11), percent(mixture.alpha), f"middle{weight}"))
     return _chart("Mixtures of base and fine-tuned weights", parts)
 
 

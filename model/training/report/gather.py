@@ -24,6 +24,7 @@ from contract.reports import (
     CalibrationBin,
     Confusion,
     Mistake,
+    Mixture,
     Report,
     ReportedTask,
 )
@@ -122,7 +123,7 @@ def report_of(
         max_forgetting=mixed.max_forgetting,
         max_task_forgetting=mixed.max_task_forgetting,
         alpha=mixed.alpha,
-        frontier=mixed.frontier or [],
+        frontier=_mixtures(mixed),
         mistakes=mistakes(asked, scale),
         recipe=metrics.hyperparameters or {},
         commands=commands(metrics),
@@ -145,6 +146,23 @@ def _tasks(
             low=changed.low,
             high=changed.high,
         )
+
+
+def _mixtures(found: Interpolation) -> list[Mixture]:
+    return [
+        Mixture(
+            alpha=point.alpha,
+            published=point.alpha == found.alpha,
+            accuracy=point.new,
+            mean_drop=point.mean_drop,
+            mean_drop_at_most=point.mean_drop_at_most,
+            worst_drop=point.worst_drop,
+            worst_drop_at_most=point.worst_drop_at_most,
+            worst_task=point.worst_task,
+        )
+        for point in found.frontier or ()
+        if point.alpha is not None and point.new is not None
+    ]
 
 
 def confusion(asked: Asked) -> Confusion:

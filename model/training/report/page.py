@@ -168,7 +168,7 @@ def _forgetting(report: Report) -> str:
         "gets right of the new validation images, and what it may cost the old tasks, the upper end of an interval. "
         f"The filled one is published.{limits}</p>"
     )
-    chart = _figure("Right on new images", frontier(report.frontier, report.alpha, report.max_forgetting))
+    chart = _figure("Right on new images", frontier(report.frontier, report.max_forgetting))
     return _section("What it forgot", *said, chart, about)
 
 

@@ -105,7 +105,10 @@ def test_it_leaves_a_report_of_what_its_checkpoint_says(finished: Finished) -> N
     assert report.accuracy_before == metrics.before.validation_accuracy
     assert report.accuracy_after == metrics.after.validation_accuracy
     assert [point.step for point in report.history] == [0, 4, 8, 12, 16, 20, 24]
-    assert report.frontier == metrics.interpolation.frontier and report.recipe["steps"] == 24
+    alphas = [(mixture.alpha, mixture.accuracy) for mixture in report.frontier]
+    assert alphas == [(point.alpha, point.new) for point in metrics.interpolation.frontier or ()]
+    assert [mixture.alpha for mixture in report.frontier if mixture.published] == [metrics.interpolation.alpha]
+    assert report.recipe["steps"] == 24
     assert [task.kind for task in report.tasks] == ["old"] * len(metrics.world or {})
     wrong = round(4 * (1 - (report.accuracy_after or 0)))
     assert len(report.mistakes) == wrong and sum(each.images for each in report.calibration) == 4

@@ -5,9 +5,8 @@ from io import BytesIO
 
 from PIL import Image
 
-from contract.metrics import FrontierPoint
 from contract.progress import HistoryPoint
-from contract.reports import CalibrationBin, Confusion, Mistake, Report, ReportedTask
+from contract.reports import CalibrationBin, Confusion, Mistake, Mixture, Report, ReportedTask
 
 
 def jpeg(colour: tuple[int, int, int], side: int = 112) -> str:
@@ -68,7 +67,7 @@ def report(label: str = "pore", mistakes: int = 24) -> Report:
         max_task_forgetting=0.1,
         alpha=0.75,
         frontier=[
-            FrontierPoint(alpha=alpha, new=new, mean_drop_at_most=drop)
+            Mixture(alpha=alpha, published=alpha == 0.75, accuracy=new, mean_drop_at_most=drop)
             for alpha, new, drop in (
                 (0, 0.33, 0),
                 (0.25, 0.6, 0.004),

@@ -5,9 +5,8 @@ from xml.etree import ElementTree
 
 import pytest
 
-from contract.metrics import FrontierPoint
 from contract.progress import HistoryPoint
-from contract.reports import CalibrationBin, ReportedTask
+from contract.reports import CalibrationBin, Mixture, ReportedTask
 from model.training.report.charts import curves, dumbbells, frontier, reliability
 from tests.model.training.report.samples import history
 
@@ -52,13 +51,13 @@ def test_a_bin_of_answers_is_as_large_as_there_are_many() -> None:
 
 
 def test_the_frontier_marks_what_is_published_and_the_limit() -> None:
-    points = [
-        FrontierPoint(alpha=a, new=n, mean_drop_at_most=d)
-        for a, n, d in ((0, 0.2, 0), (0.5, 0.8, 0.01), (1, 0.9, 0.05))
+    mixtures = [
+        Mixture(alpha=alpha, published=alpha == 0.5, accuracy=accuracy, mean_drop_at_most=drop)
+        for alpha, accuracy, drop in ((0, 0.2, 0), (0.5, 0.8, 0.01), (1, 0.9, 0.05))
     ]
-    svg = frontier(points, 0.5, 0.02)
+    svg = frontier(mixtures, 0.02)
     (published,) = placed(svg, "after")
     others, (limit,) = placed(svg, "before"), placed(svg, "limit")
     assert float(others[0]["cx"]) < float(published["cx"]) < float(limit["x1"]) < float(others[1]["cx"])
     assert re.search(r"middle strong[^>]*>50 %", svg)
-    assert placed(frontier(points, 0.5, None), "limit") == []
+    assert placed(frontier(mixtures, None), "limit") == []

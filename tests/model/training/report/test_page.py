@@ -69,7 +69,10 @@ def test_what_users_have_written_stays_text() -> None:
     assert len([tag for tag, _ in everywhere.elements if tag == "img"]) == 24
 
 
-@pytest.mark.parametrize("told", [{}, {"history": [{"step": 0, "accuracy": 0.5}]}, {"frontier": [{"alpha": 0}]}])
+@pytest.mark.parametrize(
+    "told",
+    [{}, {"history": [{"step": 0, "accuracy": 0.5}]}, {"frontier": [{"alpha": 0, "published": True, "accuracy": 0.5}]}],
+)
 def test_what_was_not_measured_has_no_section_and_breaks_nothing(told: dict[str, object]) -> None:
     bare = Report.model_validate({"version": "v", "created": "", "outcome": "Nothing.", **told})
     html = page(bare)
