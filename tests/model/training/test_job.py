@@ -47,21 +47,6 @@ def test_help_lists_every_hyperparameter(capsys: pytest.CaptureFixture[str]) -> 
     assert all(f"  {name}=" in printed for name in Hyperparameters.model_fields)
 
 
-def test_at_a_terminal_folders_are_named_and_the_curves_and_the_report_are_told(
-    job: Path, checkpoint_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    for variable in ("SAGEMAKER_BASE_DIR", "BASE_MODEL_DIR"):
-        monkeypatch.delenv(variable)
-    out = tmp_path / "a folder"
-    settings = [f"{name}={value}" for name, value in {**QUICK, "steps": "1"}.items()]
-    folders = ["--data", str(job / "input/data/train"), f"--base={checkpoint_dir}", "--out", str(out)]
-    assert main([*settings[:2], *folders, *settings[2:]]) == 0
-    printed = capsys.readouterr().out
-    assert f"tensorboard --logdir '{out}/output/tensorboard'" in printed
-    assert f"report: {out}/model/report.html" in printed and (out / "model/report.html").is_file()
-    assert load_checkpoint(out / "model").metadata.parent == "tiny-1"
-
-
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

@@ -6,9 +6,7 @@ from pathlib import Path
 import pytest
 
 from contract.progress import MAX_HISTORY_POINTS, HistoryPoint, TrainingProgress
-from model.training.job import main
 from model.training.progress import ProgressFile, thinned
-from model.training.state import StateFolder
 
 
 def read(directory: Path) -> TrainingProgress:
@@ -19,21 +17,6 @@ def read(directory: Path) -> TrainingProgress:
 
 def asked(accuracy: float) -> dict[str, float]:
     return {"validation_loss": 1 - accuracy, "validation_accuracy": accuracy}
-
-
-def test_every_phase_of_a_run_is_told_and_its_curves_stay(
-    coloured_job: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert main(["log_every_steps=4", "evaluate_every_steps=8"]) == 0
-    printed = capsys.readouterr().out
-    phases = [line.removeprefix("phase=") for line in printed.splitlines() if line.startswith("phase=")]
-    assert phases == ["reading", "training", "choosing", "evaluating"]
-    told = read(coloured_job / "checkpoints")
-    assert (told.phase, told.step, told.steps) == ("evaluating", 24, 24)
-    assert [point.step for point in told.history] == [0, 4, 8, 12, 16, 20, 24]
-    assert [point.step for point in told.history if point.accuracy is not None] == [0, 8, 16, 24]
-    assert all(point.loss is not None for point in told.history[1:]) and told.history[0].loss is None
-    assert StateFolder(coloured_job / "checkpoints", "", force=True).newest() is not None  # not taken for a state
 
 
 def test_a_run_that_is_started_again_goes_on_with_its_curves_and_forgets_what_it_lost(tmp_path: Path) -> None:
