@@ -55,8 +55,7 @@ def test_a_report_is_answered_with_the_verdict_and_an_address_of_its_page(stage:
     ("changes", "why"),
     [
         ({}, "before trainings wrote one"),
-        ({"source": "import"}, "it was brought along"),
-        ({"artifact_s3_uri": "s3://elsewhere/models/x/"}, "before trainings wrote one"),
+        ({"source": "import", "artifact_s3_uri": "s3://elsewhere/models/x/"}, "it was brought along"),
     ],
 )
 def test_a_model_without_a_report_says_why(stage: Stage, changes: dict[str, Any], why: str) -> None:

@@ -1,18 +1,17 @@
 """A report of everything, made up."""
 
-import base64
-from io import BytesIO
-
+import numpy as np
 from PIL import Image
 
 from contract.progress import HistoryPoint
 from contract.reports import CalibrationBin, Confusion, Mistake, Mixture, Report, ReportedTask
+from model.training.report.gather import THUMBNAIL_PX, thumbnail
 
 
-def jpeg(colour: tuple[int, int, int], side: int = 112) -> str:
-    written = BytesIO()
-    Image.new("RGB", (side, side), colour).save(written, "JPEG", quality=70)
-    return base64.b64encode(written.getvalue()).decode()
+def jpeg_of_noise() -> str:
+    """As large as a thumbnail can be: nothing in it can be foretold."""
+    noise = np.random.default_rng(0).integers(0, 256, (THUMBNAIL_PX, THUMBNAIL_PX, 3), dtype=np.uint8)
+    return thumbnail(Image.fromarray(noise))
 
 
 def history() -> list[HistoryPoint]:
@@ -84,7 +83,7 @@ def report(label: str = "pore", mistakes: int = 24) -> Report:
                 score=0.9 - number / 100,
                 truth=labels[(number + 1) % 5],
                 truth_score=0.05,
-                thumbnail=jpeg((10 * number, 120, 200 - 5 * number)),
+                thumbnail=thumbnail(Image.new("RGB", (8, 8), (10 * number, 120, 200 - 5 * number))),
             )
             for number in range(mistakes)
         ],

@@ -7,9 +7,18 @@ from pathlib import Path
 
 import pytest
 
-from contract.reports import MAX_REPORT_BYTES, Report
+from contract.reports import (
+    MAX_CONFUSED_LABELS,
+    MAX_MISTAKES,
+    MAX_REPORT_BYTES,
+    MAX_REPORTED_CHARS,
+    MAX_REPORTED_TASKS,
+    Confusion,
+    Mistake,
+    Report,
+)
 from model.training.report.page import page, write_report
-from tests.model.training.report.samples import jpeg, report
+from tests.model.training.report.samples import jpeg_of_noise, report
 
 HOSTILE = "</style><script>alert(1)</script><img src=x onerror=\"alert(2)\">' onload='&amp;\u202e"
 
@@ -41,11 +50,14 @@ def test_everything_of_a_report_is_on_its_page() -> None:
         assert words in said
 
 
-def test_it_needs_nothing_beside_itself_and_is_small() -> None:
-    big = report().model_copy(
-        update={"mistakes": [m.model_copy(update={"thumbnail": jpeg((9, 9, 9), 300)}) for m in report().mistakes]}
+def test_it_needs_nothing_beside_itself_and_is_small_even_with_as_much_as_a_report_can_have() -> None:
+    quotes, labels = '"' * MAX_REPORTED_CHARS, MAX_CONFUSED_LABELS
+    confused = Confusion(task=quotes, labels=[quotes] * labels, counts=[[1000] * labels] * labels)
+    mistake = Mistake(
+        image=quotes, task=quotes, said=quotes, score=0.9, truth=quotes, truth_score=0, thumbnail=jpeg_of_noise()
     )
-    html = page(big)
+    told = {"confusions": [confused] * MAX_REPORTED_TASKS, "mistakes": [mistake] * MAX_MISTAKES}
+    html = page(report().model_copy(update=told))
     assert len(html.encode()) < MAX_REPORT_BYTES
     elements = Found(html).elements
     assert not {"script", "link", "iframe", "object", "base", "form"} & {tag for tag, _ in elements}
