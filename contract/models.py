@@ -118,6 +118,7 @@ class ModelView(Model):
     """A version with everything that is known of it."""
 
     live: bool = Field(description="Whether it is what the endpoint serves")
+    verdict: str | None = Field(description="The gate's, in a sentence, with what was learnt and lost")
     promotion: Promotion | None = Field(description="The newest attempt to let it go live")
 
 

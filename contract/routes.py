@@ -15,6 +15,7 @@ from contract.batches import MAX_LISTED_BATCHES, MAX_LISTED_SHARDS, BatchBody, B
 from contract.imports import AnnotationImportBody, ImportView
 from contract.models import ImportBody, ModelList, ModelView, PromoteBody, Promotion
 from contract.questions import MAX_LISTED_TASKS, Task, TaskList
+from contract.reports import ReportView
 from contract.requests import ClassifyBody, EmbedBody
 from contract.taught import AnnotatedImage, TaskView, Taught, TeachTaskBody
 from contract.trainings import MAX_LISTED_TRAININGS, TrainingBody, TrainingCheck, TrainingList, TrainingView
@@ -147,6 +148,10 @@ LIST_MODELS = Route(
     "GET", "/models", "The versions of the model, and which one is live", ModelList, {200: "All of them"}
 )
 GET_MODEL = Route("GET", "/models/{version}", "One version with its figures", ModelView, {200: "The version"})
+GET_REPORT = Route(
+    *("GET", "/models/{version}/report", "What a training reports of its model"),
+    *(ReportView, {200: "Curves, tasks, mistakes, recipe, and where the same is a page"}),
+)
 ADD_MODEL = Route(
     "POST", "/models", "Bring along a CLIP or SigLIP checkpoint", ModelView, {201: "It is registered"}, ImportBody
 )

@@ -11,6 +11,7 @@ from contract.idempotency import ID
 from contract.limits import MAX_FIELDS
 from contract.models import Gate, Promotion
 from contract.problems import BadRequest, shorten
+from contract.progress import HistoryPoint, Phase
 from contract.validation import AtMost, Stored, Strict
 
 TRAININGS_PREFIX = "trainings/"
@@ -137,10 +138,16 @@ class TrainingView(Training):
 
     state: TrainingState
     status: str | None = Field(description="Of the training job, in SageMaker's words, such as Downloading")
-    step: int | None = Field(description="The newest that the program has printed, as are the metrics")
+    phase: Phase | None = Field(description="What goes on; null where nothing does")
+    step: int | None = Field(description="The newest that the program has told, as are the metrics")
     steps: int | None = Field(description="As the program says; before it runs, as planned")
+    left_s: int | None = Field(description="Seconds until the program ends, as far as it can tell; null: it can't yet")
+    history: list[HistoryPoint] = Field(
+        description="The curves, in the order of their steps; empty in a list of trainings, and after 30 days"
+    )
     metrics: dict[str, float]
     gate: Gate | None = Field(description="The verdict on the model, once there is one")
+    verdict: str | None = Field(description="The same in a sentence, with what was learnt and lost")
     promotion: Promotion | None = Field(description="Of its own making, with promote: auto")
     reason: str | None = Field(description="Why it was refused, failed or stopped")
 

@@ -9,13 +9,13 @@ from constructs import Construct
 from contract.annotations import IMAGES_PREFIX
 from contract.idempotency import IDEMPOTENCY_DAYS, IDEMPOTENCY_PREFIX
 from contract.limits import UPLOADS_PREFIX
+from contract.progress import CHECKPOINTS_PREFIX
 from contract.trainings import SNAPSHOTS_PREFIX
 from stacks.config import StageConfig
 from stacks.nag import acknowledge
 
 TRAINING_PREFIXES = (IMAGES_PREFIX, SNAPSHOTS_PREFIX)
 """Where in the data bucket a training job may read: manifests, and the images that they name."""
-CHECKPOINTS_PREFIX = "checkpoints/"
 
 
 class DataStack(Stack):

@@ -1,12 +1,14 @@
 """`models` and `promote`: which versions there are, and which of them is live."""
 
 from argparse import ArgumentParser, Namespace
+from pathlib import Path
 from typing import Any
+from urllib.error import HTTPError
 from urllib.parse import quote
 
 from contract.metrics import Metrics, Tasks, Validation
 from contract.models import ENDED
-from wordsight.api import Api, CommandError
+from wordsight.api import UPLOAD_TIMEOUT_S, Api, CommandError, send
 from wordsight.terminal import fields, raw, table, watch
 
 _ON_THE_CARD = ("knows", "languages", "licence", "source", "parent", "training", "dataset", "created", "served_version")
@@ -15,6 +17,13 @@ _ON_THE_CARD = ("knows", "languages", "licence", "source", "parent", "training",
 
 def add_models(parser: ArgumentParser) -> None:
     parser.add_argument("version", nargs="?", help="one of them, on a card; with --json all of its figures")
+    parser.add_argument(
+        "--report",
+        nargs="?",
+        const="",
+        metavar="FILE",
+        help="keep what its training reports as a page, by default report-VERSION.html; with --json print it",
+    )
 
 
 def add_promote(parser: ArgumentParser) -> None:
@@ -25,6 +34,11 @@ def add_promote(parser: ArgumentParser) -> None:
 
 def models(api: Api, arguments: Namespace) -> None:
     """List them, or tell of one."""
+    if arguments.report is not None:
+        if arguments.version is None:
+            raise CommandError("the report of which model? give its version")
+        _keep_report(api, arguments)
+        return
     if arguments.version is not None:
         found = api.get(_path(arguments.version))
         print(raw(found) if arguments.json else card(found))
@@ -36,6 +50,21 @@ def models(api: Api, arguments: Namespace) -> None:
     print(table([("VERSION", "LIVE", "GATE", "PARENT", "SOURCE", "CREATED", "LICENCE"), *map(_row, listed["models"])]))
     if rolling_out := listed["rolling_out"]:
         print(f"{rolling_out['version']} is rolling out: {rolling_out['state']}")
+
+
+def _keep_report(api: Api, arguments: Namespace) -> None:
+    """The page as a file, which is whole by itself."""
+    report = api.get(f"{_path(arguments.version)}/report")
+    if arguments.json:
+        print(raw(report))
+        return
+    path = Path(arguments.report or f"report-{arguments.version}.html")
+    try:
+        page = send(report["html_url"], None, {}, "GET", UPLOAD_TIMEOUT_S).content
+    except HTTPError as error:
+        raise CommandError(f"the bucket did not hand out the report: {error.code} {error.reason}") from None
+    path.write_bytes(page)
+    print(f"{report['verdict'] or report['outcome']}\n{path} has the report: open it in a browser")
 
 
 def promote(api: Api, arguments: Namespace) -> None:

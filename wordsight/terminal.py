@@ -1,6 +1,7 @@
 """What people see: bars, tables, and one line that tells how far something is."""
 
 import json
+import os
 import sys
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -8,6 +9,7 @@ from typing import Any, TextIO
 
 BAR_CHARS = 30
 POLL_S = 2.0
+COLUMNS = 80
 
 
 def bar(share: float) -> str:
@@ -48,9 +50,16 @@ class Progress:
     def show(self, text: str) -> None:
         """Replace what was shown."""
         if text != self._shown:
-            self._stream.write(f"\r\x1b[K{text}" if self._stream.isatty() else f"{text}\n")
+            line = f"\r\x1b[K{clipped(text, self._columns())}" if self._stream.isatty() else f"{text}\n"
+            self._stream.write(line)
             self._stream.flush()
             self._shown = text
+
+    def _columns(self) -> int:
+        try:
+            return os.get_terminal_size(self._stream.fileno()).columns or COLUMNS
+        except OSError:  # it calls itself a terminal, and is none of this machine's
+            return COLUMNS
 
     def clear(self) -> None:
         """Make room for lines of others; the next `show` writes it again."""
@@ -63,6 +72,18 @@ class Progress:
         """Leave the line as it is."""
         if self._shown and self._stream.isatty():
             self._stream.write("\n")
+
+
+def clipped(text: str, columns: int) -> str:
+    """A text that leaves the last column free: in it a terminal would begin a new line, which nothing clears."""
+    return text if len(text) < columns else f"{text[: max(columns - 2, 0)]}…"
+
+
+def duration(seconds: float) -> str:
+    """`1:20`, `2:00:05`"""
+    minutes, left = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{left:02}" if hours else f"{minutes}:{left:02}"
 
 
 def share_line(done: int, total: int | None, what: str) -> str:

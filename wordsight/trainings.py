@@ -5,9 +5,11 @@ from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from typing import Any, get_args
 
 from contract.annotations import DEFAULT_DATASET, Split
+from contract.progress import PHASES_IN_WORDS
 from contract.trainings import LIVE
+from contract.verdict import percent
 from wordsight.api import Api, CommandError
-from wordsight.terminal import raw, share_line, table, watch
+from wordsight.terminal import duration, raw, share_line, table, watch
 
 SPLITS: tuple[Split, ...] = get_args(Split)
 OVER = frozenset({"done", "refused", "failed", "stopped"})
@@ -80,18 +82,36 @@ def trainings(api: Api, arguments: Namespace) -> None:
 
 
 def line(training: dict[str, Any]) -> str:
-    """How far a training is: a bar and the newest metrics."""
-    state = training["state"] + (f" ({training['status']})" if training["status"] and not training["step"] else "")
-    metrics = [f"{name.removeprefix('train:')} {value:.4g}" for name, value in sorted(training["metrics"].items())]
-    return "  ".join([share_line(training["step"] or 0, training["steps"], state), *metrics])
+    """How far a training is: its phase, a bar of its steps while these are made, the accuracy, and the time left."""
+    phase, state = training["phase"], training["state"]
+    what = PHASES_IN_WORDS[phase] if phase else state
+    if phase == "starting" and training["status"]:
+        what += f" ({training['status']})"
+    stepping = phase == "training" or state in OVER
+    told = share_line(training["step"] or 0, training["steps"], what) if stepping and training["step"] else what
+    left = training["left_s"]
+    return "  ".join(filter(None, (told, _accuracy(training), None if left is None else f"{duration(left)} left")))
+
+
+def _accuracy(training: dict[str, Any]) -> str:
+    """On the validation images: before the first step, and as it is now."""
+    asked = [point["accuracy"] for point in training["history"] if point["accuracy"] is not None]
+    if not asked:
+        return f"loss {training['metrics']['train:loss']:.4g}" if "train:loss" in training["metrics"] else ""
+    before, now = percent(asked[0]), percent(asked[-1])
+    return f"accuracy {before.removesuffix(' %')} → {now}" if len(asked) > 1 else f"accuracy {before}"
 
 
 def _show(api: Api, training: dict[str, Any], arguments: Namespace) -> None:
     if arguments.watch:
         training = watch(lambda: api.get(f"/trainings/{training['id']}"), line, lambda found: found["state"] in OVER)
-    print(raw(training) if arguments.json else _summary(training))
-    if arguments.watch and training["state"] != "done":
-        raise CommandError(f"the training {training['id']} is {training['state']}: {training['reason']}")
+    failed = arguments.watch and training["state"] != "done"
+    verdict = training["verdict"]
+    print(
+        raw(training) if arguments.json else "\n".join(filter(None, (_summary(training), None if failed else verdict)))
+    )
+    if failed:
+        raise CommandError(f"the training {training['id']} is {training['state']}: {verdict or training['reason']}")
 
 
 def _checked(check: dict[str, Any]) -> str:
@@ -123,11 +143,9 @@ def _summary(training: dict[str, Any]) -> str:
         usd = "" if training["estimated_usd"] is None else f", {training['estimated_usd']:.2f} USD"
         rows.append(("estimate", f"{training['steps']:,} steps, about {training['estimated_s']:,} s{usd}"))
     rows += (("warning", warning) for warning in training["warnings"])
-    if training["gate"]:
-        rows.append(("gate", "passed" if training["gate"]["passed"] else "refused"))
     if training["promotion"]:
         rows.append(("promotion", training["promotion"]["state"]))
-    if training["reason"]:
+    if training["reason"] and not (training["gate"] and not training["gate"]["passed"]):  # which the verdict says
         rows.append(("reason", training["reason"]))
     return table(rows)
 

@@ -115,9 +115,11 @@ class Store:
         )
         return form
 
-    def reading_url(self, key: str, expires_in_s: int) -> str:
-        """An address from which an object can be had without credentials."""
+    def reading_url(self, key: str, expires_in_s: int, content_type: str = "") -> str:
+        """An address from which an object can be had without credentials, as this `content_type` if one is given."""
         request = {"Bucket": self.bucket, "Key": key}
+        if content_type:
+            request["ResponseContentType"] = content_type
         url: str = self._s3.generate_presigned_url("get_object", Params=request, ExpiresIn=expires_in_s)
         return url
 

@@ -38,13 +38,31 @@ _promotion = {
     **{"state": "requested", "reason": None, "previous_s3_uri": None},
 }
 _estimated = {"estimated_s": 900, "estimated_usd": 0.18, "estimate": "by the newest training of this stage"}
+_history = [
+    {"step": 0, "loss": None, "validation_loss": 2.31, "accuracy": 0.33},
+    {"step": 10, "loss": 1.94, "validation_loss": None, "accuracy": None},
+    {"step": 120, "loss": 0.41, "validation_loss": 0.52, "accuracy": 0.91},
+]
 _training = {
     **{"id": _ID, "created": CREATED, "version": _VERSION, "dataset": "pets", "base_version": "base"},
     **{"base_s3_uri": "s3://artifacts-bucket/models/none/", "hyperparameters": {"epochs": "5"}, "promote": "manual"},
     **{"max_runtime_s": 3600, "spot": False, "state": "training", "status": "Training", "step": 120, "steps": 300},
-    **{"metrics": {"train:loss": 0.41}, "gate": None, "promotion": None, "reason": None, "force": False},
-    **{"images_per_step": 128, "planned_steps": 300, "warnings": []},
+    **{"metrics": {"train:loss": 0.41}, "gate": None, "verdict": None, "promotion": None},
+    **{"reason": None, "force": False, "images_per_step": 128, "planned_steps": 300, "warnings": []},
+    **{"phase": "training", "left_s": 80, "history": _history},
     **_estimated,
+}
+_accepted = {
+    **_training,
+    **{
+        "state": "queued",
+        "status": None,
+        "phase": "starting",
+        "step": None,
+        "left_s": None,
+        "metrics": {},
+        "history": [],
+    },
 }
 _check = {
     **{"starts": True, "missing": [], "warnings": [], "dataset": "pets", "base_version": "base"},
@@ -63,7 +81,38 @@ _summary = {
 _model = {
     **_summary,
     **{"served_version": _VERSION, "training": _ID, "data_digest": SHA256, "image": None, "git_revision": None},
-    **{"metrics": {"accuracy": 0.947}, "promotion": None},
+    **{"metrics": {"step": 300}, "promotion": None},
+    "verdict": "It may go live: it gets 94 % of 120 validation images right, and its base 33 % (75 won, 2 lost).",
+}
+_report = {
+    **{"version": _VERSION, "created": CREATED, "parent": "base", "history": _history, "reported_on": "test"},
+    "outcome": "It gets 94 % of 120 validation images right, and its base 33 % (75 won, 2 lost).",
+    **{"accuracy_before": 0.33, "accuracy_after": 0.94, "validation_images": 120, "won": 75, "lost": 2},
+    "tasks": [
+        {
+            **{"name": "pet", "kind": "new", "images": 120, "chance": 0.5, "before": 0.51, "after": 0.95},
+            **{"low": 0.35, "high": 0.53},
+        }
+    ],
+    "confusions": [{"task": "pet", "labels": ["cat", "dog"], "counts": [[57, 3], [3, 57]], "left_out": 0}],
+    "calibration": [{"images": 120, "confidence": 0.93, "accuracy": 0.95}],
+    **{"mean_drop": 0.004, "worst_drop": 0.012, "worst_task": "relation"},
+    **{"max_forgetting": 0.02, "max_task_forgetting": 0.1, "alpha": 0.75},
+    "frontier": [
+        {
+            **{"alpha": 0.75, "published": True, "accuracy": 0.94, "mean_drop": 0.004, "mean_drop_at_most": 0.009},
+            **{"worst_drop": 0.012, "worst_drop_at_most": 0.03, "worst_task": "relation"},
+        }
+    ],
+    "mistakes": [
+        {
+            **{"image": SHA256, "task": "pet", "said": "dog", "score": 0.91, "truth": "cat", "truth_score": 0.09},
+            "thumbnail": "/9j/4AAQSkZJRgABAQAAAQABAAD/2w==",
+        }
+    ],
+    **{"recipe": {"epochs": 5}, "commands": ["python -m model.training epochs=5"], "data_digest": SHA256},
+    **{"gate": _gate, "verdict": _model["verdict"], "expires_in_s": 900},
+    "html_url": f"https://artifacts-bucket.s3.us-east-1.amazonaws.com/models/{_VERSION}/report.html?...",
 }
 _batch = {
     **{"id": _ID, "created": CREATED, "state": "running", "reason": None, "s3_prefix": "collections/welds/"},
@@ -199,22 +248,33 @@ DESCRIBED: Mapping[routes.Route, Described] = {
     routes.GET_IMPORT: Described("Tells how far it is, and what was left out and why.", _import),
     routes.START_TRAINING: Described(
         "Begins to fine-tune a model on a dataset of annotations. `GET /trainings/{training}` tells how it is.",
-        {**_training, "state": "queued", "status": None, "step": None, "steps": None, "metrics": {}},
+        _accepted,
         {200: _check},
     ),
-    routes.LIST_TRAININGS: Described("Lists trainings by age.", {"trainings": [_training], "next": None}),
-    routes.GET_TRAINING: Described("Tells state, step and metrics, and in the end what became of it.", _training),
+    routes.LIST_TRAININGS: Described(
+        "Lists trainings by age.", {"trainings": [{**_training, "history": []}], "next": None}
+    ),
+    routes.GET_TRAINING: Described(
+        "Tells state, phase, step, curves and how long it will take, and in the end what became of it.", _training
+    ),
     routes.STOP_TRAINING: Described(
-        "Stops the training job, whose last checkpoint is kept.", {**_training, "state": "stopped"}
+        "Stops the training job, whose last checkpoint is kept.",
+        {**_training, "state": "stopped", "phase": None, "left_s": None},
     ),
     routes.LIST_MODELS: Described(
         "Lists all versions that can be promoted.",
         {"models": [_summary], "live_s3_uri": _MODEL, "rolling_out": None},
     ),
     routes.GET_MODEL: Described("Answers with origin, verdict and figures of a version.", _model),
+    routes.GET_REPORT: Described(
+        "Answers with what a training has found out: curves, tasks before and after, confusions, calibration, mistakes "
+        "with small pictures, recipe. `html_url` is the same as a page, which a browser can open for a while.",
+        _report,
+    ),
     routes.ADD_MODEL: Described(
         "Registers a checkpoint of Hugging Face's format that lies in the artifacts bucket, once it was checked.",
-        {**_model, "parent": None, "source": "import", "training": None, "dataset": None, "gate": None},
+        {**_model, "parent": None, "source": "import", "training": None, "dataset": None}
+        | {"gate": None, "verdict": None},
     ),
     routes.UPLOAD_MODEL: Described(
         "Answers with a form for each file of a checkpoint, by which it is sent straight to the artifacts bucket.",

@@ -13,6 +13,7 @@ from contract.routes import (
     GET_BATCH,
     GET_BATCH_FILES,
     GET_MODEL,
+    GET_REPORT,
     GET_TRAINING,
     LIST_BATCHES,
     LIST_MODELS,
@@ -59,6 +60,7 @@ def create_app(settings: ManageSettings, connect: Connect) -> Resolver:
 
     app.answers(LIST_MODELS, models.all)
     app.answers(GET_MODEL, models.get)
+    app.answers(GET_REPORT, models.report)
 
     @app.on(ADD_MODEL)
     def _add_model() -> Response[str]:

@@ -3,8 +3,10 @@
 from collections.abc import Iterator
 
 from contract.idempotency import now
+from contract.metrics import Metrics
 from contract.models import BASE_VERSION, ENDED, ImportBody, Model, ModelList, ModelSummary, ModelView, Promotion
-from contract.problems import BadRequest, Conflict
+from contract.problems import BadRequest, Conflict, NotFound
+from contract.reports import MAX_REPORT_BYTES, REPORT, REPORT_EXPIRES_IN_S, REPORT_PAGE, Report, ReportView
 from contract.uploads import (
     CHECKPOINT_UPLOAD_EXPIRES_IN_S,
     MAX_CHECKPOINT_FILE_BYTES,
@@ -13,6 +15,7 @@ from contract.uploads import (
     CheckpointUploadsBody,
     brought_prefix,
 )
+from contract.verdict import verdict_sentence
 from lambdas.aws.clients import Connect
 from lambdas.aws.endpoint import Endpoint
 from lambdas.aws.executions import Executions, may_begin
@@ -23,6 +26,11 @@ from lambdas.settings import ManageSettings
 from lambdas.stored.registry import Registry, StoredCheckpoint
 
 _SUMMARIZED = set(ModelSummary.model_fields)
+_WITHOUT_REPORT = {
+    "training": "it was trained before trainings wrote one; GET /models/{version} has its figures",
+    "import": "it was brought along, and only trainings write one; GET /models/{version} tells what is known of it",
+    "image": "it is the model that came with the image, and only trainings write one",
+}
 NEVER_BEGAN = "it never began: what should have started it was cut off; promote the version again"
 CUT_OFF = "GET /models says what is live; promote the version again, or the one before it"
 
@@ -95,6 +103,24 @@ class Models:
     def get(self, version: str) -> ModelView:
         """One version. Raises NotFound."""
         return self._view(self._with_card(self._registry.get(version)))
+
+    def report(self, version: str) -> ReportView:
+        """What the training of a version has left beside its checkpoint. Raises NotFound, also where there is none."""
+        model = self._registry.get(version)
+        absent = NotFound(f"the model {version!r} has no report: {_WITHOUT_REPORT[model.source]}")
+        if model.source != "training":  # what was brought along may have had one, of which no page came with it
+            raise absent
+        checkpoint = StoredCheckpoint.at(model.artifact_s3_uri, self._artifacts)
+        written = checkpoint.read(REPORT, size_bytes=MAX_REPORT_BYTES)
+        if written is None:
+            raise absent
+        return ReportView(
+            **Report.model_validate_json(written).model_dump(),
+            gate=model.gate,
+            verdict=verdict_of(model),
+            html_url=checkpoint.page_url(REPORT_PAGE, REPORT_EXPIRES_IN_S),
+            expires_in_s=REPORT_EXPIRES_IN_S,
+        )
 
     def add(self, body: ImportBody) -> ModelView:
         """Register a checkpoint that lies in the artifacts bucket.
@@ -175,4 +201,10 @@ class Models:
     def _view(self, model: Model) -> ModelView:
         promotions = (each for each in self._promotions.all() if each.version == model.version)
         live = self._stack.state().model_uri == model.artifact_s3_uri
-        return ModelView(**model.model_dump(), live=live, promotion=next(promotions, None))
+        told = model.model_dump()
+        return ModelView(**told, live=live, verdict=verdict_of(model), promotion=next(promotions, None))
+
+
+def verdict_of(model: Model) -> str | None:
+    """What became of the training that made it, in a sentence."""
+    return verdict_sentence(model.gate, Metrics.of(model.metrics)) if model.gate else None

@@ -10,6 +10,7 @@ from contract.hyperparameters import Hyperparameters
 from contract.idempotency import now
 from contract.models import ENDED, NO_MODEL_URI, Gate, Model, Promotion
 from contract.problems import BadRequest, Conflict, NotFound
+from contract.progress import MAX_PROGRESS_BYTES, Phase, TrainingProgress, progress_key
 from contract.trainings import (
     BASE_CHANNEL,
     LIVE,
@@ -32,13 +33,15 @@ from lambdas.aws.executions import Executions, TrainingJobs, may_begin
 from lambdas.aws.s3 import Store
 from lambdas.aws.serving_stack import ServingStack
 from lambdas.manage.estimates import Estimates
-from lambdas.manage.models import Promotions
+from lambdas.manage.models import Promotions, verdict_of
 from lambdas.settings import ManageSettings
 from lambdas.stored.annotations import AnnotationStore
 from lambdas.stored.datasets import MIN_TRAIN_IMAGES, hopeless, scarce, survey, unlearnable
 from lambdas.stored.registry import Registry
 
 FORGOTTEN = "nothing is known of it any more: it never began, or ended more than 90 days ago; start another"
+RUNNING = frozenset({"Training", "Uploading", "Stopping"})
+"""SecondaryStatus of a job whose program runs, or has just ended."""
 FORCE = "with force it is trained all the same"
 PARTLY = (
     "there was time to count {counted:,} of {records:,} annotations: all are counted before a machine starts, and what "
@@ -67,7 +70,8 @@ class Trainings:
         self._read_s = read_s
         self._settings = settings
         self._data = Store(settings.data_bucket, connect)
-        self._registry = Registry(Store(settings.artifacts_bucket, connect))
+        self._artifacts = Store(settings.artifacts_bucket, connect)
+        self._registry = Registry(self._artifacts)
         self._stack = ServingStack(settings.serving_stack, connect)
         self._promotions = Promotions(settings, connect)
         self._executions = Executions(settings.training_machine_arn, connect)
@@ -101,7 +105,7 @@ class Trainings:
         before = training_key(after) if after else "~"
         keys = [key for key in sorted(self._data.keys(TRAININGS_PREFIX), reverse=True) if key < before]
         found = self._data.find_all(Training, keys[:limit])
-        views = list(concurrently(self._view, found))
+        views = list(concurrently(self._listed, found))
         return TrainingList(trainings=views, next=found[-1].id if found and len(keys) > limit else None)
 
     def stop(self, id: str) -> TrainingView:
@@ -117,7 +121,10 @@ class Trainings:
         absent = f"there is no training {id!r}: GET /trainings lists them"
         return self._data.load(Training, training_key(id), absent).value
 
-    def _view(self, training: Training) -> TrainingView:
+    def _listed(self, training: Training) -> TrainingView:
+        return self._view(training, listed=True)
+
+    def _view(self, training: Training, *, listed: bool = False) -> TrainingView:
         # the execution first: it ends after it has registered the model
         execution, job = self._executions.describe(training.id), self._jobs.describe(training.version)
         model, promotion = self._registry.find(training.version), self._promotions.find(training.id)
@@ -126,15 +133,25 @@ class Trainings:
         else:
             state, reason = _before_gate(training, execution, job)
         metrics = {each["MetricName"]: float(each["Value"]) for each in (job or {}).get("FinalMetricDataList") or []}
-        step, steps = metrics.pop(STEP_METRIC, None), metrics.pop(STEPS_METRIC, None)
+        printed, steps = metrics.pop(STEP_METRIC, None), metrics.pop(STEPS_METRIC, None)
+        told = None
+        if job and (state == "training" or not listed):
+            written = self._artifacts.read_file(progress_key(training.id), size_bytes=MAX_PROGRESS_BYTES)
+            told = TrainingProgress.read(written)
+        phase = _phase(state, job, told)
+        step = printed if told is None or told.step is None else told.step
         return TrainingView(
             **training.model_dump(),
             state=state,
             status=job["SecondaryStatus"] if job else None,
+            phase=phase,
             step=None if step is None else int(step),
             steps=training.planned_steps if steps is None else int(steps),
+            left_s=_left_s(told) if told and told.phase == phase else None,
+            history=told.history if told and not listed else [],
             metrics=metrics,
             gate=model.gate if model else None,
+            verdict=verdict_of(model) if model else None,
             promotion=promotion,
             reason=reason,
         )
@@ -248,6 +265,20 @@ def _before_gate(
     cause = execution.get("cause") or f"its execution ended as {execution['status']}"
     stopped = execution["status"] == "ABORTED" or (job or {}).get("SecondaryStatus") == "Stopped"
     return "stopped" if stopped else "failed", cause
+
+
+def _phase(state: TrainingState, job: Description | None, told: TrainingProgress | None) -> Phase | None:
+    """What goes on. A job that is in no machine yet, or in none any more, has at most a former start's file."""
+    if state == "gating":
+        return "judging"
+    if state not in ("queued", "snapshot", "training"):
+        return None
+    runs = job is not None and job["SecondaryStatus"] in RUNNING
+    return told.phase if told and runs else "starting"
+
+
+def _left_s(told: TrainingProgress) -> int | None:
+    return None if told.left_s is None else max(0, round(told.left_s - (time.time() - told.updated_s)))
 
 
 def _after_gate(gate: Gate, promotion: Promotion | None, promote: str) -> tuple[TrainingState, str | None]:

@@ -111,3 +111,7 @@ class StoredCheckpoint:
     def read(self, name: str, *, first: int = 0, size_bytes: int = MAX_FILE_BYTES) -> bytes | None:
         """At most `size_bytes` of a file beginning with its byte `first`, or None where there is none."""
         return self.store.read_file(self.prefix + name, first=first, size_bytes=size_bytes)
+
+    def page_url(self, name: str, expires_in_s: int) -> str:
+        """An address from which a browser shows a page of the folder without credentials."""
+        return self.store.reading_url(self.prefix + name, expires_in_s, content_type="text/html; charset=utf-8")

@@ -143,13 +143,18 @@ def _knows_the_world_alone(metrics: Metrics) -> bool:
     return bool(runs) and runs[0].get("init") == "scratch" and all(run.get("data") == "world" for run in runs)
 
 
-def _recipe(metadata: CheckpointMetadata, metrics: Metrics) -> str:
-    commands = [
+def commands(metrics: Metrics) -> list[str]:
+    """What makes a checkpoint again: the runs that led to it, the first one first."""
+    return [
         " ".join(["python -m model.training", *(f"{name}={value}" for name, value in run.items())])
         for run in metrics.recipes
     ]
-    order = "Each on the base that the one before left:\n\n" if len(commands) > 1 else ""
-    lines = "\n".join(commands)
+
+
+def _recipe(metadata: CheckpointMetadata, metrics: Metrics) -> str:
+    runs = commands(metrics)
+    order = "Each on the base that the one before left:\n\n" if len(runs) > 1 else ""
+    lines = "\n".join(runs)
     summary = metrics.model_dump(include={"step", "before", "after"}, exclude_none=True)
     return (
         f"## Recipe\n\n{order}```\n{lines}\n```\n\nData digest `{metadata.data_digest}`.\n\n"

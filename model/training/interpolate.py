@@ -26,6 +26,7 @@ from model.evaluation.bootstrap import CONFIDENCE, losses
 from model.evaluation.report import print_figures
 from model.evaluation.world import World
 from model.training.loop import Loop
+from model.training.progress import ProgressFile
 
 ROUNDING = 1e-6
 """Accuracies are shares of counted images in single precision: .93 - .91 must not exceed .02."""
@@ -126,13 +127,13 @@ def as_metrics(
     )
 
 
-def interpolate(loop: Loop, checkpoint: Checkpoint) -> Selected:
+def interpolate(loop: Loop, checkpoint: Checkpoint, told: ProgressFile) -> Selected:
     """Measure the frontier between a base and `loop.averaged`, leave the chosen weights there, and print the choice."""
     started_s = time.monotonic()
     recipe, base = loop.recipe, Clip(checkpoint)
     tuned = [weight.clone() for weight in loop.averaged.parameters()]
     known = learnt(World(base, recipe.selection_scenes, SELECTION_SEED).every_answer())
-    frontier = [_measure(loop, checkpoint.model, tuned, alpha, known) for alpha in ALPHAS]
+    frontier = [_measure(loop, checkpoint.model, tuned, alpha, known) for alpha in told.each("choosing", ALPHAS)]
     limits = recipe.max_forgetting, recipe.max_task_forgetting
     alpha = select(frontier, *limits).alpha
     metrics = as_metrics(alpha, frontier, *limits)

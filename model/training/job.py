@@ -1,8 +1,12 @@
 """Train or fine-tune a CLIP on images and sentences, as a SageMaker training job or at a terminal.
 
+    python -m model.training --data DIR --base DIR --out DIR epochs=5    on a folder of images, from a checkpoint
+    python -m model.training --out DIR data=world init=scratch           a small CLIP from nothing, on rendered images
     python -m model.training                            on the train channel, from the base checkpoint
-    python -m model.training data=world init=scratch    a small CLIP from nothing, on rendered images
     make train-demo                                     the checkpoint that ships with the repository: two runs
+
+--data is a dataset in any layout that annotations can be imported from, --base a checkpoint's folder. The model with
+its report.html is left in the folder `model` of --out; the same command again goes on with what is there.
 
 Fine-tuning keeps what its base knew: a base that learnt from rendered images sees more of them (replay_share), any
 other is held to its answers over a bank of texts (distillation_weight), at a lower learning rate. Weights between the
@@ -10,7 +14,7 @@ base's and the tuned ones are published, the best on the new validation images t
 max_forgetting and max_task_forgetting; where there are none, the base's. Limits may be changed and the run started
 again: only the choice is repeated.
 
-Channels and models have their places below SAGEMAKER_BASE_DIR, by default /opt/ml.
+Without these, channels and models have their places below SAGEMAKER_BASE_DIR, by default /opt/ml.
 Hyperparameters come from /opt/ml/input/config/hyperparameters.json, or as name=value. A run that is started again
 goes on from its newest checkpoint; SIGTERM ends it after the present step with a usable model.
 """
@@ -18,10 +22,12 @@ goes on from its newest checkpoint; SIGTERM ends it after the present step with 
 import errno
 import json
 import os
+import shlex
 import shutil
 import sys
 import time
 import traceback
+from argparse import ArgumentParser
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -42,6 +48,7 @@ from model.evaluation.report import print_figures
 from model.training.distributed import Ranks, joined_ranks, on_sigterm, run_workers, torchrun
 from model.training.logs import Progress, add_to_curves
 from model.training.loop import Diverged, Loop
+from model.training.progress import ProgressFile, seconds_afterwards
 from model.training.publish import export, export_unfinished
 from model.training.start import load_start
 from model.training.state import ResumeError, StateFolder
@@ -76,9 +83,10 @@ def main(arguments: Sequence[str] = ()) -> int:
     if "--help" in arguments:
         print(__doc__, Hyperparameters.described(), sep="\n")
         return 0
-    settings = TrainSettings.from_env(os.environ)
+    folders, told = read_arguments(arguments)
+    settings = TrainSettings.from_env(os.environ | folders)
     try:
-        asked = read_hyperparameters(settings, arguments)
+        asked = read_hyperparameters(settings, told)
         command = torchrun(settings.resource_file, arguments)
         if command:
             with TemporaryDirectory(prefix="wordsight-") as scratch:  # one file of decoded images for all of this host
@@ -113,6 +121,18 @@ def _disk_full(settings: TrainSettings, error: Exception) -> str | None:
     )
 
 
+def read_arguments(arguments: Sequence[str]) -> tuple[dict[str, str], list[str]]:
+    """The folders that a terminal names, as the variables that SageMaker's toolkit names them by, and what is left."""
+    parser = ArgumentParser(prog="python -m model.training", add_help=False, allow_abbrev=False)
+    variables = {"data": "SM_CHANNEL_TRAIN", "base": "SM_CHANNEL_BASE", "out": "SAGEMAKER_BASE_DIR"}
+    for name in variables:
+        parser.add_argument(f"--{name}", metavar="DIR")
+    parser.add_argument("told", nargs="*", metavar="name=value")
+    found = parser.parse_intermixed_args(arguments)
+    given = {variable: getattr(found, name) for name, variable in variables.items()}
+    return {variable: folder for variable, folder in given.items() if folder}, found.told
+
+
 def read_hyperparameters(settings: TrainSettings, arguments: Sequence[str]) -> Hyperparameters:
     """From SageMaker's file, then from name=value arguments. Raises SettingsError."""
     given = dict(argument.partition("=")[::2] for argument in arguments)
@@ -124,19 +144,27 @@ def read_hyperparameters(settings: TrainSettings, arguments: Sequence[str]) -> H
 def run(settings: TrainSettings, asked: Hyperparameters, ranks: Ranks, stop: Event) -> None:
     """Train from where the last run of this job stopped, until the last step or a stop signal; then export."""
     torch.set_num_threads(asked.threads)
+    told = ProgressFile(settings.checkpoints_dir if ranks.is_first else None)
+    told.enter("reading")
     start = load_start(settings, asked, ranks)
     states = StateFolder(settings.checkpoints_dir, start.digest(), asked.resume_force)
     loop = Loop(start, ranks)
+    began_s = time.monotonic()
     before = loop.validate()
+    validation_s = time.monotonic() - began_s
     loop.curve.append({"step": loop.step, **before})
     loop.resume(states.newest())
     recipe = loop.recipe
+    told.afterwards = seconds_afterwards(recipe, len(start.examples.validation().rows), validation_s)
+    told.resume(loop.step, recipe.steps, loop.curve)
     if ranks.is_first:
         kept = {"replay": recipe.replay_share, "distillation": recipe.distillation_weight}
         steps = {"steps": recipe.steps, "first_step": loop.step}
+        print(f"curves: tensorboard --logdir {shlex.quote(str(settings.tensorboard_dir))}", flush=True)
         print_figures(run=states.run_digest[:12], images=recipe.images, **kept, **steps)
     tensorboard = SummaryWriter(str(settings.tensorboard_dir)) if ranks.is_first else None
-    take_steps(loop, states, stop, tensorboard)
+    told.enter("training")
+    take_steps(loop, states, stop, tensorboard, told)
     loop.prefetcher.close()
     if tensorboard:
         tensorboard.close()
@@ -146,17 +174,23 @@ def run(settings: TrainSettings, asked: Hyperparameters, ranks: Ranks, stop: Eve
         if loop.step < recipe.steps:
             raise Stopped
         with ended_by(stop):
-            export(settings, loop, before, states.run_digest)
+            export(settings, loop, before, states.run_digest, told)
     except Stopped:
         loop.resume(states.newest())  # measuring may have mixed the weights with the base's
         export_unfinished(settings, loop, states.run_digest)
 
 
-def take_steps(loop: Loop, states: StateFolder, stop: Event, tensorboard: SummaryWriter | None = None) -> None:
+def take_steps(
+    loop: Loop,
+    states: StateFolder,
+    stop: Event,
+    tensorboard: SummaryWriter | None = None,
+    told: ProgressFile | None = None,
+) -> None:
     """Train until the last step or a stop signal, saving states on the way; none amid bad steps, whose cause may be in
     the weights. Raises Diverged.
     """
-    recipe, is_first = loop.recipe, loop.ranks.is_first
+    recipe, is_first, told = loop.recipe, loop.ranks.is_first, told or ProgressFile(None)
     progress = Progress(recipe.steps)
     saved_s = time.monotonic()
     stopping = False
@@ -170,11 +204,13 @@ def take_steps(loop: Loop, states: StateFolder, stop: Event, tensorboard: Summar
         if last or loop.step % recipe.log_every_steps == 0:
             figures = progress.report(loop.step, loop.rate, loop.scale)
             add_to_curves(tensorboard, "train", loop.step, figures)
+            told.trained(loop.step, figures["loss"], figures["left_s"])
         if (last or loop.step % recipe.evaluate_every_steps == 0) and not stopping:
             found = loop.validate()
             loop.curve.append({"step": loop.step, **found})
             print_figures(step=loop.step, **found)
             add_to_curves(tensorboard, "validation", loop.step, found)
+            told.validated(loop.step, found)
         due = stopping or last or time.monotonic() - saved_s >= recipe.checkpoint_every_s
         if due and loop.bad_steps == 0:
             states.save(loop.step, loop.state())

@@ -57,9 +57,17 @@ class NewDomain:
         return {task.name: images.evaluation_set(task).answers(clip, task.prompts) for task in self.tasks}
 
 
+@dataclass(frozen=True)
+class Said:
+    """What a model says to the new domain's tasks; the rows of `answers` are places in `records`."""
+
+    records: Sequence[Record]
+    answers: Mapping[str, Answers]
+
+
 def measure_new_domain(
     metrics: Metrics, domain: NewDomain, clip: Clip, calibration: Calibration, base: Clip | None
-) -> None:
+) -> Said:
     """Figures of every task, what its wording costs, and what changed against the base."""
     images = EmbeddedImages(clip, domain.directory, domain.reported)
     materials = {task.name: images.evaluation_set(task) for task in domain.tasks}
@@ -74,6 +82,7 @@ def measure_new_domain(
         before = domain.answers(base, domain.reported)
         metrics.new_before = task_figures(before, base.logit_scale, base.calibration)
         metrics.new_change = _changes(before, after)
+    return Said(images.records, after)
 
 
 def measure_world(

@@ -8,6 +8,7 @@ from contract.checkpoints import Calibration, CheckpointMetadata
 from contract.containers import TrainSettings
 from contract.metrics import Metrics, Validation
 from contract.model_cards import MAX_KNOWS_CHARS, ModelCard
+from contract.reports import REPORT_PAGE
 from model.clip.cards import checkpoint_card
 from model.clip.checkpoint import load_checkpoint, save_checkpoint
 from model.clip.golden import write_golden
@@ -18,6 +19,9 @@ from model.training.card import write_card
 from model.training.interpolate import interpolate
 from model.training.loop import Loop
 from model.training.measure import NewDomain, fitted_calibration, measure_new_domain, measure_world, win_loss_counts
+from model.training.progress import ProgressFile
+from model.training.report.gather import Asked, captioned, labelled, report_of
+from model.training.report.page import write_report
 from model.world.examples import golden_scenes
 
 WORLD = ModelCard(
@@ -30,14 +34,17 @@ SHOWN_LABELS = 8
 """By name; of the others it is only said that there are some."""
 
 
-def export(settings: TrainSettings, loop: Loop, before: Mapping[str, float], run_digest: str) -> None:
+def export(
+    settings: TrainSettings, loop: Loop, before: Mapping[str, float], run_digest: str, told: ProgressFile
+) -> None:
     """Leave a finished run's model in the model folder, calibrated, measured and described. A fine-tuned one is mixed
     with its base first, as far as its limits of forgetting ask for.
     """
     recipe, name = loop.recipe, run_digest[:12]
     on_channel = recipe.data == "channel"
     adapts = on_channel and recipe.init == "base"  # so that there is something old to keep
-    selected = interpolate(loop, load_checkpoint(settings.start_dir, str(loop.ranks.device))) if adapts else None
+    selected = interpolate(loop, load_checkpoint(settings.start_dir, str(loop.ranks.device)), told) if adapts else None
+    told.enter("evaluating")
     after = loop.validate()
     world = World(loop.clip(), recipe.evaluation_scenes)
     domain = NewDomain.of(settings.train_dir, recipe) if on_channel else None
@@ -46,23 +53,31 @@ def export(settings: TrainSettings, loop: Loop, before: Mapping[str, float], run
     metrics.before, metrics.after = Validation.model_validate(before), Validation.model_validate(after)
     answers = world.every_answer()
     measure_world(metrics, world, answers, calibration, selected)
+    asked: list[Asked] = []
     if domain:
-        measure_new_domain(metrics, domain, world.clip, calibration, selected.base if selected else None)
+        said = measure_new_domain(metrics, domain, world.clip, calibration, selected.base if selected else None)
+        asked = labelled(domain, said)
+    elif on_channel:
+        asked = [captioned(loop)]
     if selected:
         name += f"-alpha{selected.alpha:g}"
         metrics.interpolation = selected.metrics
         metrics.gain = win_loss_counts(loop, selected.base)
     labels = [label for task in domain.tasks for label in task.labels] if domain else []
-    version = _save(settings, loop, name, metrics, calibration, labels)
+    metadata = _save(settings, loop, name, metrics, calibration, labels)
+    scale = world.clip.logit_scale / (calibration.temperature or 1.0)
+    write_report(settings.model_dir, report_of(metadata, asked, scale, told.points))
     write_golden(settings.model_dir, loop.clip(), calibration, golden_scenes())
     mean = mean_accuracy(answers.values())
-    print_figures(exported=settings.model_dir, version=version, step=loop.step, **after, world_accuracy=mean)
+    print_figures(exported=settings.model_dir, version=metadata.version, step=loop.step, **after, world_accuracy=mean)
+    print(f"report: {settings.model_dir / REPORT_PAGE}", flush=True)
 
 
 def export_unfinished(settings: TrainSettings, loop: Loop, run_digest: str) -> None:
     """Leave a usable model at once: between a stop signal and the end there is no time to measure anything."""
-    version = _save(settings, loop, f"{run_digest[:12]}-step{loop.step}", _run_metrics(loop), Calibration())
-    print_figures(stopped=settings.model_dir, version=version, step=loop.step, steps=loop.recipe.steps)
+    name = f"{run_digest[:12]}-step{loop.step}"
+    metadata = _save(settings, loop, name, _run_metrics(loop), Calibration())
+    print_figures(stopped=settings.model_dir, version=metadata.version, step=loop.step, steps=loop.recipe.steps)
 
 
 def _run_metrics(loop: Loop) -> Metrics:
@@ -88,9 +103,9 @@ def _save(
     metrics: Metrics,
     calibration: Calibration,
     labels: Sequence[str] = (),
-) -> str:
-    """Write the checkpoint and its card, and return its version. Half precision from scratch and on the world, where
-    the file is committed; else full: training may go on.
+) -> CheckpointMetadata:
+    """Write the checkpoint and its card, and return what it says of itself. Half precision from scratch and on the
+    world, where the file is committed; else full: training may go on.
     """
     recipe, checkpoint = loop.recipe, loop.checkpoint
     metadata = CheckpointMetadata(
@@ -104,7 +119,7 @@ def _save(
     dtype = torch.float16 if recipe.init == "scratch" or recipe.data == "world" else torch.float32
     save_checkpoint(settings.model_dir, loop.averaged, checkpoint.tokenizer, checkpoint.processor, metadata, dtype)
     write_card(settings.model_dir, metadata)
-    return metadata.version
+    return metadata
 
 
 def _card(settings: TrainSettings, loop: Loop, labels: Sequence[str]) -> ModelCard:

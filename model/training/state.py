@@ -36,10 +36,10 @@ class StateFolder:
         """Write the state after `step` steps and drop all but the newest two."""
         self.directory.mkdir(parents=True, exist_ok=True)
         weights = self.directory / f"step-{step:08d}.pt"
-        with _replacing(weights) as file:
+        with replacing(weights) as file:
             torch.save(state, file)
         seal = {"sha256": _sha256(weights), "run": self.run_digest, "step": step}
-        with _replacing(weights.with_suffix(".json")) as file:
+        with replacing(weights.with_suffix(".json")) as file:
             file.write(json.dumps(seal).encode())
         for old in self._seals()[KEPT_STATES:]:
             old.unlink()
@@ -72,7 +72,7 @@ class StateFolder:
 
 
 @contextmanager
-def _replacing(path: Path) -> Iterator[BinaryIO]:
+def replacing(path: Path) -> Iterator[BinaryIO]:
     """A file that takes its name only once it is whole and on disk."""
     aside = path.with_name(f".{path.name}.part")
     try:

@@ -9,6 +9,7 @@ from contract.idempotency import IDEMPOTENCY_PREFIX
 from contract.imports import IMPORTS_PREFIX
 from contract.limits import UPLOADS_PREFIX
 from contract.models import BROUGHT_PREFIX, MODELS_PREFIX, PROMOTIONS_PREFIX, REGISTRY_PREFIX
+from contract.progress import CHECKPOINTS_PREFIX
 from contract.questions import TASKS_PREFIX
 from contract.taught import EMBEDDINGS_PREFIX, HEADS_PREFIX, TAUGHT_PREFIX
 from contract.trainings import TRAININGS_PREFIX
@@ -110,7 +111,7 @@ def manage_function(
     may.allow_objects(data.data, [*READ, *WRITE], TRAININGS_PREFIX, BATCHES_PREFIX)
     may.allow_objects(data.data, READ, TASKS_PREFIX, TAUGHT_PREFIX, HEADS_PREFIX, ANNOTATIONS_PREFIX)
     may.allow_listing(data.data)
-    may.allow_objects(data.artifacts, READ, MODELS_PREFIX, REGISTRY_PREFIX, PROMOTIONS_PREFIX)
+    may.allow_objects(data.artifacts, READ, MODELS_PREFIX, REGISTRY_PREFIX, PROMOTIONS_PREFIX, CHECKPOINTS_PREFIX)
     may.allow_objects(data.artifacts, WRITE, REGISTRY_PREFIX, PROMOTIONS_PREFIX, BROUGHT_PREFIX)
     may.allow_listing(data.artifacts)
     jobs = Stack.of(scope).format_arn(service="sagemaker", resource="training-job", resource_name=f"{config.name}-*")

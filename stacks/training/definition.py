@@ -15,9 +15,9 @@ from constructs import Construct
 
 from contract.containers import TrainSettings
 from contract.models import MODELS_PREFIX
+from contract.progress import CHECKPOINTS_PREFIX
 from contract.trainings import METRIC_DEFINITIONS, TRAIN_CHANNEL
 from stacks.config import StageConfig
-from stacks.data import CHECKPOINTS_PREFIX
 from stacks.handler_function import HandlerFunction
 from stacks.machine import call, catch, read_fault
 

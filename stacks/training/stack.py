@@ -19,10 +19,11 @@ from constructs import Construct
 
 from contract.annotations import ANNOTATIONS_PREFIX
 from contract.models import MODELS_PREFIX, PROMOTIONS_PREFIX, REGISTRY_PREFIX
+from contract.progress import CHECKPOINTS_PREFIX
 from contract.trainings import SNAPSHOTS_PREFIX
 from lambdas.settings import GateSettings, SnapshotSettings
 from stacks.config import TRAINING_JOBS_LOG_GROUP, StageConfig
-from stacks.data import CHECKPOINTS_PREFIX, TRAINING_PREFIXES, DataStack
+from stacks.data import TRAINING_PREFIXES, DataStack
 from stacks.handler_function import HandlerFunction
 from stacks.images import REPOSITORY_ROOT, ContainerImage
 from stacks.machine import Machine, machine_role

@@ -114,7 +114,11 @@ def result(api: Api, training: str) -> Any:
 
 def wait_for_step(api: Api, training: str) -> None:
     """Return once it has learnt something."""
-    api.wait(f"trainings/{training}", lambda found: (found["step"] or 0) > 0, TRAINING_TIMEOUT_S)
+
+    def learns(found: Any) -> bool:
+        return found["phase"] == "training" and (found["step"] or 0) > 0 and found["left_s"] is not None
+
+    api.wait(f"trainings/{training}", learns, TRAINING_TIMEOUT_S)
 
 
 def checkpoints(system: System, training: str) -> list[str]:
@@ -296,7 +300,12 @@ def test_what_was_learnt_from_shuffled_labels_is_refused_and_cannot_go_live(api:
     import_images(api, "shuffled", list(zip(images, shuffled, strict=True)))
     refused = result(api, train(api, "shuffled", hyperparameters=SHORT))
     assert (refused["state"], refused["gate"]["passed"]) == ("refused", False)
-    assert refused["reason"]
+    assert refused["reason"] and refused["reason"] in refused["verdict"]
+    assert [point["step"] for point in refused["history"]] == [0, 10, 20, 30, 40]
+    report = api.get(f"models/{refused['version']}/report")
+    assert report["verdict"] == refused["verdict"] and report["mistakes"][0]["task"] == TASK
+    page = requests.get(report["html_url"], timeout=60)
+    assert (page.status_code, refused["version"] in page.text) == (200, True)
     status, problem = api.ask("POST", f"models/{refused['version']}/promote", None, **{"idempotency-key": "no-force"})
     assert status == 409
     assert "the gate refused" in problem["detail"]

@@ -1,13 +1,18 @@
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from contract.limits import API_KEY_HEADER
 from contract.models import Gate, Model
+from contract.reports import Report
 from tests.lambdas.conftest import SETTINGS
 from tests.lambdas.control_plane import StepFunctions
 from tests.lambdas.manage.conftest import SHIPPED
 from tests.wordsight.conftest import Shell, System
+from tests.wordsight.test_api import Answers, answering
+from wordsight.__main__ import main
 from wordsight.models import card
 
 
@@ -47,6 +52,42 @@ def test_the_versions_are_listed_with_the_one_that_is_live(shell: Shell, one: Mo
     assert shell("models", "one", "--json").json["gate"]["reasons"] == ["it is no better"]
     assert "refused: it is no better" in shell("models", "one").out
     assert "there is no model 'two'" in shell("models", "two").err
+
+
+def test_the_report_of_a_version_is_printed_or_kept_as_a_page(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    page = "<!doctype html>ø".encode()
+    answers: Answers = []
+    with answering(answers) as (url, seen):
+        told = {"outcome": "It learnt.", "verdict": None, "html_url": f"{url}signed"}
+        answers.extend([(200, {}, json.dumps(told).encode()), (200, {}, page)] * 2)
+        answers += [(200, {}, json.dumps({**told, "verdict": "It may go live."}).encode()), (404, {}, b"")]
+
+        def run(*more: str) -> int:
+            return main(["models", "one", "--report", *more, "--url", url, "--api-key", "k"], {})
+
+        assert run() == 0
+        assert (tmp_path / "report-one.html").read_bytes() == page
+        assert capsys.readouterr().out == "It learnt.\nreport-one.html has the report: open it in a browser\n"
+        assert run("x.html") == 0 and (tmp_path / "x.html").read_bytes() == page
+        assert run() == 1 and "did not hand out the report: 404" in capsys.readouterr().err
+    keys = {path: API_KEY_HEADER in headers for path, headers, _ in seen}
+    assert keys == {"/v1/models/one/report": True, "/v1/signed": False}
+
+
+def test_as_json_the_report_is_the_apis(shell: Shell, system: System, one: Model) -> None:
+    report = Report(version="one", created="", outcome="It learnt.")
+    system.bucket.put_object(Key="models/one/report.json", Body=report.model_dump_json())
+    answer = shell("models", "one", "--report", "--json").json
+    assert (answer["outcome"], answer["verdict"]) == ("It learnt.", "It may not go live: it is no better.")
+
+
+def test_a_version_without_a_report_says_so(shell: Shell, one: Model) -> None:
+    ran = shell("models", "one", "--report")
+    assert ran.status == 1 and "has no report" in ran.err
+    assert "the report of which model?" in shell("models", "--report").err
 
 
 def test_a_version_that_the_gate_refused_goes_live_by_force_only(shell: Shell, system: System, one: Model) -> None:

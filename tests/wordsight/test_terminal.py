@@ -1,6 +1,12 @@
+import fcntl
 import io
+import os
+import struct
+import termios
 
-from wordsight.terminal import Progress, bar, share_line, table, watch
+import pytest
+
+from wordsight.terminal import Progress, bar, duration, share_line, table, watch
 
 
 class Terminal(io.StringIO):
@@ -23,6 +29,25 @@ def test_progress_replaces_its_line_on_a_terminal_and_adds_lines_elsewhere() -> 
             progress.show(text)
         progress.end()
         assert stream.getvalue() == expected
+
+
+def test_a_line_on_a_terminal_is_cut_to_its_width_and_nowhere_else() -> None:
+    ours, theirs = os.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 20, 0, 0))
+    with os.fdopen(ours, "rb", 0) as screen, os.fdopen(theirs, "w", encoding="utf-8") as stream:
+        Progress(stream).show("accuracy 33 → 94 %  1:20 left")
+        assert screen.read(1000).decode() == "\r\x1b[Kaccuracy 33 → 94 %…"
+    elsewhere = io.StringIO()
+    Progress(elsewhere).show("x" * 200)
+    assert elsewhere.getvalue() == "x" * 200 + "\n"
+    nowhere = Terminal()
+    Progress(nowhere).show("x" * 200)
+    assert len(nowhere.getvalue()) == len("\r\x1b[K") + 79
+
+
+@pytest.mark.parametrize(("seconds", "said"), [(0, "0:00"), (80, "1:20"), (3599.6, "1:00:00"), (36_005, "10:00:05")])
+def test_a_duration_is_minutes_and_seconds_and_hours_where_there_are_some(seconds: float, said: str) -> None:
+    assert duration(seconds) == said
 
 
 def test_how_far_something_is_needs_to_be_known_to_be_drawn() -> None:

@@ -1,6 +1,7 @@
 """Trainings through the API's function."""
 
 import json
+import time
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -169,6 +170,58 @@ def test_a_training_is_told_of_step_by_step_with_live_metrics(stage: Stage) -> N
     assert (seen["step"], seen["steps"], seen["metrics"]) == (120, 300, {"train:loss": 0.5})
     stage.jobs.jobs[view["version"]].update(TrainingJobStatus="Completed")
     assert stage.ask("GET", f"/trainings/{view['id']}").json["state"] == "gating"
+
+
+def told(stage: Stage, id: str, **changes: Any) -> None:
+    """What the program has written beside its states."""
+    curves = [{"step": 0, "accuracy": 0.25}, {"step": 10, "loss": 0.5}]
+    written = {"phase": "training", "step": 12, "steps": 300, "left_s": 80, "history": curves, **changes}
+    content = json.dumps({"updated_s": time.time(), **written})
+    stage.bucket.put_object(Key=f"checkpoints/{id}/progress.json", Body=content)
+
+
+def test_what_the_program_tells_of_itself_is_answered_with_the_time_that_has_gone_by_since(stage: Stage) -> None:
+    view = stage.started()
+    path = f"/trainings/{view['id']}"
+    assert (view["phase"], view["left_s"], view["history"]) == ("starting", None, [])
+    stage.jobs.jobs[view["version"]] = job(
+        FinalMetricDataList=[{"MetricName": "train:step", "Value": 10.0}, {"MetricName": "train:steps", "Value": 300.0}]
+    )
+    told(stage, view["id"], updated_s=time.time() - 30)
+    seen = stage.ask("GET", path).json
+    assert conforms(seen, "TrainingView")
+    assert (seen["phase"], seen["step"], seen["steps"]) == ("training", 12, 300) and 45 <= seen["left_s"] <= 50
+    assert [(point["step"], point["loss"], point["accuracy"]) for point in seen["history"]] == [
+        (0, None, 0.25),
+        (10, 0.5, None),
+    ]
+    (listed,) = stage.ask("GET", "/trainings").json["trainings"]
+    assert (listed["phase"], listed["history"]) == ("training", [])
+    told(stage, view["id"], phase="choosing", updated_s=time.time() - 300)
+    seen = stage.ask("GET", path).json
+    assert (seen["phase"], seen["left_s"]) == ("choosing", 0)
+
+
+def test_a_machine_that_is_not_there_yet_or_no_more_has_no_phase_of_its_program(stage: Stage) -> None:
+    view = stage.started()
+    path = f"/trainings/{view['id']}"
+    told(stage, view["id"])  # of a former start, whose machine was taken back
+    stage.jobs.jobs[view["version"]] = job(SecondaryStatus="Downloading")
+    assert stage.ask("GET", path).json["phase"] == "starting" and stage.ask("GET", path).json["left_s"] is None
+    stage.jobs.jobs[view["version"]] = job(TrainingJobStatus="Completed", SecondaryStatus="Completed")
+    assert stage.ask("GET", path).json["phase"] == "judging"
+    stage.trained(version=view["version"])
+    seen = stage.ask("GET", path).json
+    assert (seen["phase"], seen["left_s"], len(seen["history"])) == (None, None, 2)
+
+
+@pytest.mark.parametrize("content", [b"", b'{"phase": "train', b'{"phase": "sleeping", "updated_s": 1}', b"[]"])
+def test_half_a_file_of_the_program_is_as_if_there_was_none(stage: Stage, content: bytes) -> None:
+    view = stage.started()
+    stage.jobs.jobs[view["version"]] = job()
+    stage.bucket.put_object(Key=f"checkpoints/{view['id']}/progress.json", Body=content)
+    seen = stage.ask("GET", f"/trainings/{view['id']}").json
+    assert (seen["phase"], seen["history"]) == ("starting", [])
 
 
 def test_a_passed_gate_a_refusal_and_a_promotion_are_told_apart(stage: Stage) -> None:

@@ -48,6 +48,22 @@ def test_help_lists_every_hyperparameter(capsys: pytest.CaptureFixture[str]) -> 
 
 
 @pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--data", "nowhere"], "nowhere"),
+        (["--base", "nowhere"], "nowhere"),
+        (["epochs=0"], "epochs is '0'"),
+        (["epochs"], "epochs is ''"),
+    ],
+)
+def test_what_a_terminal_names_wrongly_is_told_in_a_sentence(
+    job: Path, arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(arguments) == 1
+    assert said in capsys.readouterr().err and said in failure(job)
+
+
+@pytest.mark.parametrize(
     ("missing", "sentence"),
     [("input/data/train/manifest.jsonl", "no *.jsonl manifest"), ("input/data/train/7.png", "1 of 40 images")],
 )

@@ -17,10 +17,13 @@ from contract.checkpoints import CheckpointMetadata
 from contract.metrics import Metrics
 from contract.model_cards import UNKNOWN, UNKNOWN_LICENCE
 from contract.models import GOLDEN, METADATA
+from contract.progress import TrainingProgress
+from contract.reports import MAX_REPORT_BYTES, Report
 from lambdas.gate.verdict import judge
 from model.clip.folder import load_metadata
 from model.training.job import main
 from model.training.loop import Loop
+from model.training.state import StateFolder
 from tests.model.loops import COLOURS, QUICK, exported, lay_out_job
 
 
@@ -35,13 +38,13 @@ class Finished(NamedTuple):
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory, checkpoint_dir: Path) -> Iterator[Finished]:
-    """Of the job that teaches four colours to the tiny CLIP. Read it only: the tests of this module share it."""
-    base_dir, printed = tmp_path_factory.mktemp("finished"), StringIO()
-    lay_out_job(base_dir, QUICK)
-    with pytest.MonkeyPatch.context() as environment, redirect_stdout(printed):
-        environment.setenv("SAGEMAKER_BASE_DIR", str(base_dir))
-        environment.setenv("BASE_MODEL_DIR", str(checkpoint_dir))
-        assert main(["log_every_steps=4"]) == 0
+    """Of the job that teaches four colours to the tiny CLIP, at a terminal. Read it only: all tests here share it."""
+    laid_out, base_dir, printed = tmp_path_factory.mktemp("job"), tmp_path_factory.mktemp("finished run"), StringIO()
+    lay_out_job(laid_out, {})
+    folders = ["--data", str(laid_out / "input/data/train"), f"--base={checkpoint_dir}", "--out", str(base_dir)]
+    told = [f"{name}={value}" for name, value in {**QUICK, "log_every_steps": "4", "evaluate_every_steps": "8"}.items()]
+    with redirect_stdout(printed):
+        assert main([told[0], *folders, *told[1:]]) == 0
     metadata = load_metadata(base_dir / "model")
     yield Finished(base_dir, printed.getvalue(), metadata, Metrics.of(metadata.metrics))
 
@@ -87,13 +90,46 @@ def test_a_finished_model_says_where_it_comes_from_and_how_good_it_is(finished: 
     figures = {"before", "after", "world_before", "world", "world_change", "world_wrong_above_half", "learning_curve"}
     recipe = {"step", "hyperparameters", "given_hyperparameters", "replay_share", "interpolation"}
     assert set(metadata.metrics) >= recipe | figures
-    assert metrics.learning_curve is not None and [point.step for point in metrics.learning_curve] == [0, 24]
+    assert metrics.learning_curve is not None and [point.step for point in metrics.learning_curve] == [0, 8, 16, 24]
     card = (finished.base_dir / "model/README.md").read_text()
     assert "fine-tuned from `tiny-1`" in card and "| colour " in card
     assert "Wordsight divides by it and the pipeline above does not" in card
     assert "(learning_curve.svg)" in card
     assert (finished.base_dir / "model/learning_curve.svg").read_text().startswith("<svg ")
     assert list((finished.base_dir / "output/tensorboard").glob("events.*"))
+
+
+def test_it_leaves_a_report_of_what_its_checkpoint_says(finished: Finished) -> None:
+    report = Report.model_validate_json((finished.base_dir / "model/report.json").read_bytes())
+    metrics = finished.metrics
+    assert metrics.before is not None and metrics.after is not None and metrics.interpolation is not None
+    assert (report.version, report.parent) == (finished.metadata.version, "tiny-1")
+    assert report.accuracy_before == metrics.before.validation_accuracy
+    assert report.accuracy_after == metrics.after.validation_accuracy
+    assert [point.step for point in report.history] == [0, 4, 8, 12, 16, 20, 24]
+    alphas = [(mixture.alpha, mixture.accuracy) for mixture in report.frontier]
+    assert alphas == [(point.alpha, point.new) for point in metrics.interpolation.frontier or ()]
+    assert [mixture.alpha for mixture in report.frontier if mixture.published] == [metrics.interpolation.alpha]
+    assert report.recipe["steps"] == 24
+    assert [task.kind for task in report.tasks] == ["old"] * len(metrics.world or {})
+    wrong = round(4 * (1 - (report.accuracy_after or 0)))
+    assert len(report.mistakes) == wrong and sum(each.images for each in report.calibration) == 4
+    html = (finished.base_dir / "model/report.html").read_text()
+    assert finished.metadata.version in html and len(html) < MAX_REPORT_BYTES
+
+
+def test_at_a_terminal_its_phases_its_curves_and_its_report_are_told(finished: Finished) -> None:
+    printed = finished.printed.splitlines()
+    phases = [line.removeprefix("phase=") for line in printed if line.startswith("phase=")]
+    assert phases == ["reading", "training", "choosing", "evaluating"]
+    assert f"curves: tensorboard --logdir '{finished.base_dir}/output/tensorboard'" in printed
+    assert printed[-1] == f"report: {finished.base_dir}/model/report.html"
+    told = TrainingProgress.read((finished.base_dir / "checkpoints/progress.json").read_bytes())
+    assert told is not None and (told.phase, told.step, told.steps) == ("evaluating", 24, 24)
+    assert [point.step for point in told.history if point.accuracy is not None] == [0, 8, 16, 24]
+    assert all(point.loss is not None for point in told.history[1:]) and told.history[0].loss is None
+    states = StateFolder(finished.base_dir / "checkpoints", "", force=True)
+    assert states.newest() is not None  # beside which the file of progress is taken for none
 
 
 def test_all_of_its_metrics_are_typed_and_none_is_lost(finished: Finished) -> None:

@@ -117,6 +117,7 @@ def test_who_manages_may_start_and_look_and_changes_nothing_itself(dev: Assembly
     of_models = {f"{ARTIFACTS}/{prefix}/*" for prefix in ("registry", "promotions", "models/uploads")}
     assert {place for place in found["s3:PutObject"] if place.startswith(ARTIFACTS)} == of_models
     assert {f"{DATA}/trainings/*", f"{DATA}/idempotency/*"} <= found["s3:PutObject"]
+    assert f"{ARTIFACTS}/checkpoints/*" in found["s3:GetObject"] - found["s3:PutObject"]
     assert f"{DATA}/annotations/*" in found["s3:GetObject"] - found["s3:PutObject"]
     assert found["s3:DeleteObject"] == {f"{DATA}/idempotency/*"}
     services = {action.partition(":")[0] for action in found}

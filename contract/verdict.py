@@ -1,0 +1,66 @@
+"""What became of a training, as a sentence for a person: the same in the API, at the command line and in the report."""
+
+from contract.metrics import Metrics, Tasks, Validation, WinLoss
+from contract.models import Gate
+
+LIVE = "It may go live"
+NOT_LIVE = "It may not go live"
+
+
+def verdict_sentence(gate: Gate, metrics: Metrics) -> str:
+    """Whether a model may go live, why not, and what it has learnt and lost."""
+    found = outcome(metrics)
+    if gate.passed:
+        return f"{LIVE}: {found or 'it passed the gate'}."
+    why = "; ".join(gate.reasons)
+    return f"{NOT_LIVE}: {why}." + (f" {found[0].upper()}{found[1:]}." if found else "")
+
+
+def outcome(metrics: Metrics) -> str:
+    """What was learnt and lost, as a clause; empty where neither was measured."""
+    return "; ".join(filter(None, (_learnt(metrics), _lost(metrics))))
+
+
+def percent(share: float) -> str:
+    """`33 %`, and `99.6 %` where whole ones would round to all or none."""
+    whole = f"{100 * share:.0f}"
+    return f"{100 * share:.1f} %" if whole in ("0", "100") and share not in (0, 1) else f"{whole} %"
+
+
+def _learnt(metrics: Metrics) -> str:
+    before, after = (metrics.before or Validation()).validation_accuracy, metrics.after or Validation()
+    if before is None or after.validation_accuracy is None:
+        return ""
+    gain = metrics.gain or WinLoss()
+    counted = "" if gain.won is None or gain.lost is None else f" ({gain.won} won, {gain.lost} lost)"
+    images = "the" if gain.images is None else f"{gain.images:,}"
+    now = percent(after.validation_accuracy)
+    return f"it gets {now} of {images} validation images right, and its base {percent(before)}{counted}"
+
+
+def _lost(metrics: Metrics) -> str:
+    drops = forgotten(metrics)
+    if not drops:
+        return ""
+    worst, most = max(drops.items(), key=lambda drop: drop[1])
+    mean = sum(drops.values()) / len(drops)
+    changed = "lost" if mean >= 0 else "gained"
+    kept = (
+        f"{len(drops)} old {'task' if len(drops) == 1 else 'tasks'} {changed} {100 * abs(mean):.1f} points of accuracy"
+    )
+    return kept + (f" in the mean, at most {100 * most:.1f} ({worst})" if len(drops) > 1 and most > 0 else "")
+
+
+def forgotten(metrics: Metrics) -> dict[str, float]:
+    """What the published weights have lost in accuracy at each old task, a gain below zero. As old counts what the base
+    could do.
+    """
+    before, after = _accuracies(metrics.world_before), _accuracies(metrics.world)
+    frontier = metrics.interpolation and metrics.interpolation.frontier
+    known = frontier[0].drop if frontier else None
+    old = before.keys() if known is None else before.keys() & known.keys()
+    return {task: before[task] - after[task] for task in before if task in old and task in after}
+
+
+def _accuracies(tasks: Tasks | None) -> dict[str, float]:
+    return {task: found.accuracy for task, found in (tasks or {}).items() if found.accuracy is not None}

@@ -1,0 +1,48 @@
+"""What became of a training, in a sentence."""
+
+import pytest
+
+from contract.metrics import Metrics
+from contract.models import Gate
+from contract.verdict import forgotten, outcome, percent, verdict_sentence
+
+LEARNT = {
+    **{"before": {"validation_accuracy": 0.33}, "after": {"validation_accuracy": 0.94}},
+    "gain": {"images": 1200, "won": 750, "lost": 20},
+}
+
+
+def metrics(**old: tuple[float, float]) -> Metrics:
+    """With accuracies at old tasks before and after."""
+    worlds = [{name: {"accuracy": pair[side]} for name, pair in old.items()} for side in (0, 1)]
+    return Metrics.of({**LEARNT, "world_before": worlds[0], "world": worlds[1]})
+
+
+def test_what_passed_says_what_it_learnt_and_what_that_cost() -> None:
+    said = verdict_sentence(Gate(passed=True), metrics(shape=(0.9, 0.89), count=(0.8, 0.77)))
+    assert said == (
+        "It may go live: it gets 94 % of 1,200 validation images right, and its base 33 % (750 won, 20 lost); 2 old "
+        "tasks lost 2.0 points of accuracy in the mean, at most 3.0 (count)."
+    )
+    assert outcome(metrics(shape=(0.5, 0.6))).endswith("1 old task gained 10.0 points of accuracy")
+
+
+def test_what_was_refused_says_why_first_and_what_was_measured_where_it_was() -> None:
+    gate = Gate(passed=False, reasons=["it is not better", "it forgot"])
+    assert verdict_sentence(gate, Metrics()) == "It may not go live: it is not better; it forgot."
+    assert verdict_sentence(gate, Metrics.of(LEARNT)).startswith(
+        "It may not go live: it is not better; it forgot. It gets 94 % of 1,200"
+    )
+
+
+def test_a_task_that_the_base_could_not_do_is_not_forgotten() -> None:
+    found = metrics(shape=(0.9, 0.8), count=(0.3, 0.1))
+    found.interpolation = Metrics.of({"interpolation": {"frontier": [{"drop": {"shape": 0.0}}]}}).interpolation
+    assert forgotten(found) == pytest.approx({"shape": 0.1})
+
+
+@pytest.mark.parametrize(
+    ("share", "said"), [(0.333, "33 %"), (0.996, "99.6 %"), (0.001, "0.1 %"), (1, "100 %"), (0, "0 %")]
+)
+def test_a_share_is_rounded_but_never_to_all_or_nothing(share: float, said: str) -> None:
+    assert percent(share) == said
