@@ -42,7 +42,7 @@ class Question {
     this.kind = segments({"": "One of these", each: "Each on its own"}, multi ? "each" : "", value => { this.multi = Boolean(value); this.changed(0); }, "How labels are scored");
     this.about = el("p.soft");
     this.close = button("×", () => { asked.questions = asked.questions.filter(each => each !== this); showQuestions(); changed(0); }, "quiet", {"aria-label": "Remove this question"});
-    this.card = el("div.card", el("div.line", this.picker, this.kind, button("Save", () => this.save()), this.close), this.list, this.more, this.about);
+    this.card = el("div.card.q", el("div.line", this.picker, this.kind, button("Save", () => this.save()), this.close), this.list, this.more, this.about);
     this.arrange();
     this.offer(task);
   }

@@ -16,7 +16,7 @@ const whole = share => percent(share, 0);
 
 /** Lines over x: `series` is [[name, kind of line, [[x, y], …]], …], `top` the largest y, or that of the points. */
 function lines(series, xName, says, show = whole, top = 1) {
-  const [left, right, low, high] = [44, 446, 160, 14], all = series.flatMap(each => each[2]);
+  const [left, right, low, high] = [56, 446, 160, 14], all = series.flatMap(each => each[2]);
   const xs = [...new Set(all.map(([x]) => x))].sort((a, b) => a - b), [first, last] = [xs[0], xs.at(-1)];
   const most = top ?? (Math.max(...all.map(([, y]) => y)) || 1);
   const X = x => left + (right - left) * (last > first ? (x - first) / (last - first) : .5), Y = y => low - (low - high) * Math.min(1, y / most);
@@ -30,7 +30,7 @@ function lines(series, xName, says, show = whole, top = 1) {
 
 /** Before and after: `rows` are [name, before, after, [low, high] or nothing]; low and high are after's interval. */
 function dumbbells(rows, says) {
-  const X = share => 160 + 250 * Math.min(1, Math.max(0, share)), bottom = 24 * rows.length;
+  const X = share => 160 + 240 * Math.min(1, Math.max(0, share)), bottom = 24 * rows.length;
   return picture(bottom + 22, says, [0, .5, 1].map(share => [line("g", X(share), 0, X(share), bottom), text(X(share), bottom + 16, whole(share), "middle")]),
     rows.map(([name, before, after, interval], i) => {
       const y = 24 * i + 12;
