@@ -51,10 +51,12 @@ def up(settings: LocalSettings, arguments: argparse.Namespace) -> int:
         deployed = deployment.read_deployment(settings)
         with step("classify local/sample.png"):
             scores = sample.classify(deployed)
-        key = deployed.api_key or ("none: requests are signed" if deployed.signed else "none is needed")
         print(f"\n{sample.picture(scores)}\n\n{knowledge(deployed, base)}")
         print(f"\nUp after {time.monotonic() - started:.0f} s. Open it in a browser:")
-        print(f"  {deployed.url}/\n  API key  {key}\n\nOr paste one of these:\n")
+        print(f"  {deployed.page}")
+        if deployed.signed:
+            print("Its requests are signed, which a browser can't do: python -m wordsight open")
+        print("\nOr paste one of these:\n")
         print("\n\n".join(sample.examples(deployed)))
         print("\nIt keeps running: make local-status, make local-logs, make local-destroy.")
     return 0

@@ -33,6 +33,11 @@ class Deployment:
     """Whether requests carry a signature of AWS credentials."""
     endpoint_name: str
 
+    @property
+    def page(self) -> str:
+        """The page's address. A fragment is sent to no server: the page takes its key out of it and keeps it."""
+        return f"{self.url}/#key={self.api_key}" if self.api_key else f"{self.url}/"
+
 
 def read_deployment(settings: LocalSettings) -> Deployment:
     """From the stacks' outputs; writes the url and api-key files for scripts."""

@@ -155,7 +155,10 @@ def next_steps(stage: Stage) -> str:
     name, api = stage.config.stage, open_api(stage)
     lines = [f"It is up:  {api.url}/", ""]
     if api.key:
-        lines += [f"export WORDSIGHT_URL={api.url} WORDSIGHT_API_KEY=$(make -s api-key STAGE={name})"]
+        lines += [
+            f"export WORDSIGHT_URL={api.url} WORDSIGHT_API_KEY=$(make -s api-key STAGE={name})",
+            '.venv/bin/python -m webbrowser "$WORDSIGHT_URL/#key=$WORDSIGHT_API_KEY"',
+        ]
     elif stage.config.auth == "none":
         lines += [f"export WORDSIGHT_URL={api.url}"]
     if api.key or stage.config.auth == "none":

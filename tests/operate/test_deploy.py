@@ -137,6 +137,7 @@ def test_a_deployment_ends_with_an_answer_and_what_to_do_next(deploys: Deploy, c
     ]
     assert sorted(order, key=told.index) == order
     assert f"export WORDSIGHT_URL={cloud.url} WORDSIGHT_API_KEY=$(make -s api-key STAGE=dev)" in told
+    assert '-m webbrowser "$WORDSIGHT_URL/#key=$WORDSIGHT_API_KEY"' in told, "the page opens with the key"
     assert [line.split()[3] for line in told.splitlines() if "-m wordsight" in line] == [
         "classify",
         "annotate",

@@ -51,7 +51,8 @@ def test_its_code_is_the_handlers_and_the_contract(dev: Assembly) -> None:
     for folder in ("contract", "lambdas"):
         sources = {each.relative_to(REPOSITORY) for each in (REPOSITORY / folder).rglob("*.py")}
         assert sources <= files, folder
-    assert Path("lambdas/classify/page/page.html") in files
+    pages = {each.relative_to(REPOSITORY) for each in (REPOSITORY / "lambdas/classify/page").glob("*.[hcj]*")}
+    assert pages <= files and Path("lambdas/classify/page/index.html") in pages
     assert {each.parts[0] for each in files} == {"contract", "lambdas"}
     assert not [each for each in files if each.suffix == ".pyc"]
     assert dev.api.the("AWS::Lambda::Function", "Classify")["Handler"] == "lambdas.classify.main.handler"

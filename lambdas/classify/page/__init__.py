@@ -1,26 +1,32 @@
-"""The page at GET /: one file, and headers that let it load nothing from anywhere else."""
+"""The page at GET /: one document of the files in this folder, and headers that let it load nothing from anywhere else."""
 
 import base64
 import hashlib
+import json
 import re
 from functools import cache
 from pathlib import Path
 
-from contract.limits import MAX_INLINE_IMAGE_BYTES
+from contract.limits import API_KEY_HEADER, MAX_INLINE_IMAGE_BYTES
+
+FOLDER = Path(__file__).parent
+SCRIPTS = ("page", "images", "charts", "ask", "code", "teach", "models", "reference", "start")
+"""One module in parts: what is used first comes first."""
 
 
 @cache
 def html() -> str:
-    """`page.html` with the contract's limit in its place."""
-    text = Path(__file__).with_name("page.html").read_text(encoding="utf-8")
-    return text.replace("{max_inline_image_bytes}", str(MAX_INLINE_IMAGE_BYTES))
+    """`index.html` with the style, the script and what the script needs of the contract in their places."""
+    contract = {"key_header": API_KEY_HEADER, "max_bytes": MAX_INLINE_IMAGE_BYTES}
+    script = "".join(map(_text, (f"{name}.js" for name in SCRIPTS))).replace("{contract}", json.dumps(contract))
+    return _text("index.html").replace("{style}", _text("style.css")).replace("{script}", script)
 
 
 def security_headers() -> dict[str, str]:
     """Response headers of the page: its own script and style run, by their digests, and nothing else does."""
     policy = {
         "default-src": "'none'",
-        "script-src": _digest("script"),
+        "script-src": _digest('script type="module"'),
         "style-src": _digest("style"),
         "img-src": "blob: data:",
         "connect-src": "'self'",
@@ -36,10 +42,14 @@ def security_headers() -> dict[str, str]:
     }
 
 
+def _text(name: str) -> str:
+    return (FOLDER / name).read_text(encoding="utf-8")
+
+
 @cache
-def _digest(tag: str) -> str:
-    """The hash source of the one inline `tag` (https://www.w3.org/TR/CSP3/#grammardef-hash-source)."""
-    found = re.search(rf"<{tag}>(.*?)</{tag}>", html(), re.DOTALL)
+def _digest(start: str) -> str:
+    """The hash source of the one inline tag (https://www.w3.org/TR/CSP3/#grammardef-hash-source)."""
+    found = re.search(rf"<{start}>(.*?)</{start.split()[0]}>", html(), re.DOTALL)
     if found is None:
-        raise ValueError(f"page.html has no <{tag}> without attributes")
+        raise ValueError(f"index.html has no <{start}>")
     return f"'sha256-{base64.b64encode(hashlib.sha256(found[1].encode()).digest()).decode()}'"

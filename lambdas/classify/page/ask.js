@@ -1,0 +1,289 @@
+// Ask: an image, and questions whose answers are edited where they stand.
+const FEW = 8, MANY = 12, LAST = 8, TOGETHER = 16, TABLE_PX = 448;
+const asked = {questions: [], samples: [], last: [], image: null, many: [], turn: 0, timer: 0};
+const answerable = () => asked.questions.filter(each => !each.lacks);
+let saved;
+/** The saved tasks, fetched once and after each change. */
+const tasks = () => saved ??= get("tasks").then(found => found.tasks).catch(problem => { saved = null; throw problem; });
+const pathOf = task => "tasks/" + place(task);
+
+class Label {
+  constructor(question, text = "", annotations = []) {
+    this.bar = bar(0);
+    this.input = el("input", {value: text, maxLength: 1000, oninput: () => question.typed(this), onkeydown: event => question.pressed(event, this), onpaste: event => question.pasted(event, this)});
+    this.output = el("output.n");
+    this.words = el("textarea", {value: annotations.join("\n"), hidden: !annotations.length, placeholder: "Sentences that describe it, one a line", oninput: () => question.changed()});
+    this.describe = button("describe", () => { this.words.hidden = !this.words.hidden; this.words.focus(); }, "quiet");
+    this.drop = button("×", () => question.remove(this), "quiet");
+    this.row = el("li.row", this.bar, this.input, this.output, this.describe, this.drop, this.words);
+    this.show();
+  }
+  get text() { return this.input.value.trim(); }
+  get annotations() { return this.words.value.split("\n").map(each => each.trim()).filter(Boolean); }
+  show(score = null) {
+    const name = this.text;
+    this.score = score;
+    this.input.placeholder = name ? "" : "Add a label, or paste many";
+    this.input.ariaLabel = name ? "Label " + name : "New label";
+    this.words.ariaLabel = this.describe.ariaLabel = "Describe " + name;
+    this.drop.ariaLabel = "Remove " + name;
+    this.describe.hidden = this.drop.hidden = !name;
+    this.output.textContent = score === null ? "" : percent(score);
+    width(this.bar, score);
+  }
+}
+
+class Question {
+  constructor({labels = [], multi = false, task = ""} = {}) {
+    Object.assign(this, {multi, saved: null, all: false, labels: labels.map(([label, ...annotations]) => new Label(this, label, annotations))});
+    this.list = el("ol.rows", {"aria-label": "Labels"});
+    this.more = button("", () => { this.all = !this.all; this.arrange(); }, "quiet");
+    this.picker = el("select.field", {"aria-label": "Saved questions", onchange: () => this.pick(this.picker.value)});
+    this.kind = segments({"": "One of these", each: "Each on its own"}, multi ? "each" : "", value => { this.multi = Boolean(value); this.changed(0); }, "How labels are scored");
+    this.about = el("p.soft");
+    this.close = button("×", () => { asked.questions = asked.questions.filter(each => each !== this); showQuestions(); changed(0); }, "quiet", {"aria-label": "Remove this question"});
+    this.card = el("div.card.q", el("div.line", this.picker, this.kind, button("Save", () => this.save()), this.close), this.list, this.more, this.about);
+    this.arrange();
+    this.offer(task);
+  }
+  get filled() { return this.labels.filter(each => each.text); }
+  /** Its members as the API takes them; what is the same to a reader is asked once. */
+  get body() {
+    const distinct = new Map(this.filled.map(({text, annotations}) => [text.toLowerCase().replace(/\s+/g, " "), annotations.length ? {label: text, annotations} : text]));
+    return {...this.saved?.others, candidate_labels: [...distinct.values()], ...this.multi && {multi_label: true}};
+  }
+  /** The saved task that it still is, word for word. */
+  get task() { return this.saved && JSON.stringify(this.body) === this.saved.text ? this.saved.name : ""; }
+  /** Why it can't be asked yet. */
+  get lacks() {
+    const {length} = this.body.candidate_labels;
+    return length > 1 || length && this.multi ? "" : length ? "Add a second label, or score each on its own." : "Write what it could be: two labels or more.";
+  }
+  arrange() {
+    if (!this.labels.at(-1) || this.labels.at(-1).text) this.labels.push(new Label(this));
+    const {filled} = this, known = filled.some(each => each.score !== null), best = known ? [...filled].sort((a, b) => b.score - a.score) : filled, many = filled.length > MANY, few = many && !this.all;
+    for (const each of filled) each.row.classList.toggle("best", known && each === best[0]);
+    const rows = (asked.sorted ? best : filled).filter(each => !few || best.indexOf(each) < FEW);
+    const wanted = [...rows, ...this.labels.filter(each => !each.text)].map(each => each.row), focused = document.activeElement;
+    if (wanted.length !== this.list.children.length || wanted.some((row, i) => row !== this.list.children[i])) {
+      this.list.replaceChildren(...wanted);
+      if (this.list.contains(focused)) focused.focus();
+    }
+    this.list.classList.toggle("all", many && this.all);
+    this.more.hidden = !many;
+    this.more.textContent = few ? `${filled.length - FEW} more` : `Only the best ${FEW}`;
+    this.about.textContent = this.lacks;
+  }
+  typed(label) {
+    label.fresh ||= label === this.labels.at(-1);
+    label.show();
+    if (label.fresh && label.input.value.includes(",")) this.split(label, label.input.value);
+    this.changed();
+  }
+  /** Several labels that were written into one row get rows of their own. */
+  split(label, text) {
+    const [first = "", ...others] = text.split(/[,\n\t]/).map(each => each.trim()).filter(Boolean);
+    label.input.value = first;
+    label.fresh = false;
+    label.show();
+    this.labels.splice(this.labels.indexOf(label) + 1, 0, ...others.map(each => new Label(this, each)));
+    this.arrange();
+    this.labels.at(-1).input.focus();
+  }
+  pasted(event, label) {
+    const text = event.clipboardData.getData("text").trim();
+    if (label.text || !/[,\n\t]/.test(text)) return;
+    event.preventDefault();
+    this.split(label, text);
+    this.changed();
+  }
+  pressed(event, label) {
+    const inputs = [...this.list.querySelectorAll("input")], at = inputs.indexOf(label.input);
+    if (event.key === "Enter") {
+      event.preventDefault();
+      label.fresh = false;
+      inputs[at + 1]?.focus();
+    } else if (event.key === "Backspace" && !label.input.value && at > 0) {
+      event.preventDefault();
+      inputs[at - 1].focus();
+      if (label !== this.labels.at(-1)) this.remove(label);
+    }
+  }
+  remove(label) {
+    this.labels.splice(this.labels.indexOf(label), 1);
+    this.changed(0);
+    if (document.activeElement === document.body) this.labels.at(-1).input.focus();
+  }
+  changed(ms) { this.arrange(); changed(ms); }
+  scored(scores = []) {
+    for (const each of this.labels) each.show(scores.find(({label}) => each.text && label.replace(/\s+/g, " ") === each.text.replace(/\s+/g, " "))?.score);
+    this.arrange();
+  }
+  /** The saved questions to choose from. */
+  async offer(chosen = this.saved?.name || "") {
+    const found = await tasks().catch(() => []);
+    this.picker.replaceChildren(...["", ...found.map(each => each.name)].map(name => el("option", {value: name}, name || "New question")));
+    this.picker.value = chosen;
+    if (chosen && this.saved?.name !== chosen) await this.pick(chosen);
+  }
+  pick(name) {
+    return tried(async () => {
+      const {body, headers} = name ? await api(pathOf(name)) : {body: {candidate_labels: []}};
+      const {taught, candidate_labels, multi_label = false, description, ...others} = body;
+      this.labels = candidate_labels.map(each => new Label(this, each.label, each.annotations));
+      this.multi = multi_label;
+      this.kind.shown(multi_label ? "each" : "");
+      this.saved = name ? {name, description, others, etag: headers.get("etag")} : null;
+      if (name) this.saved.text = JSON.stringify(this.body);
+      this.changed(0);
+    });
+  }
+  async save() {
+    const field = nameField(this.saved?.name);
+    const name = await dialog("Save this question", [el("p.soft", "By its name it is asked with an image alone, and annotated images can teach it."), el("label", "Name", field)], "Save", () => field.value);
+    if (name) await tried(() => this.put(name, name === this.saved?.name ? {"if-match": this.saved.etag} : {"if-none-match": "*"}));
+  }
+  async put(name, headers) {
+    const {body} = this, {description, others = {}} = this.saved || {};
+    try {
+      const answer = await api(pathOf(name), {method: "PUT", body: {...body, ...description && {description}}, headers});
+      this.saved = {name, description, others, etag: answer.headers.get("etag"), text: JSON.stringify(body)};
+      tasksChanged();
+    } catch (problem) {
+      if (problem.status !== 412) throw problem;
+      if (await dialog(`${name} is there already`, el("p", "Somebody has saved or changed it since you looked. To see theirs, cancel and choose it in the list."), "Replace it")) await this.put(name);
+    }
+  }
+}
+
+function tasksChanged() {
+  saved = null;
+  for (const each of asked.questions) each.offer();
+  changed(0);
+}
+
+function showQuestions() {
+  fill("questions", asked.questions.map(each => each.card));
+  for (const each of asked.questions) each.close.hidden = asked.questions.length < 2;
+}
+
+/** The questions as the address holds them: `labels=fish,warm=an%20orange%20fish&each=1`, or `task=pet`. */
+const written = () => "#ask?" + asked.questions.map(each => each.task ? "task=" + each.task
+  : "labels=" + each.filled.map(({text, annotations}) => [text, ...annotations].map(place).join("=")).join(",") + (each.multi ? "&each=1" : "")).join("&");
+
+function read(query) {
+  const found = [];
+  for (const [, name, value] of query.matchAll(/(\w+)=([^&]*)/g)) {
+    if (name === "task") found.push({task: decodeURIComponent(value)});
+    if (name === "labels") found.push({labels: value.split(",").filter(Boolean).map(each => each.split("=").map(decodeURIComponent))});
+    if (name === "each" && found.length) found.at(-1).multi = true;
+  }
+  asked.questions = (found.length ? found : [{labels: Object.keys(SAMPLES).map(name => [name])}]).map(each => new Question(each));
+  showQuestions();
+}
+
+/** Something is asked otherwise: the address tells it at once, the API is asked when nobody types any more. */
+function changed(ms = TYPED_MS) {
+  if (!$("ask").hidden && asked.questions.length) history.replaceState(null, "", written());
+  showCode();
+  clearTimeout(asked.timer);
+  asked.timer = setTimeout(ask, ms);
+}
+
+const nameOf = question => question.task || `question-${asked.questions.indexOf(question) + 1}`;
+
+/** The answers for each file, by question: saved tasks are asked by name, so that what has taught them answers. */
+async function classify(files, questions, wanted) {
+  const task = [...new Set(questions.map(each => each.task).filter(Boolean))], others = questions.filter(each => !each.task);
+  const parts = [task.length && {task}, others.length && {tasks: Object.fromEntries(others.map(each => [nameOf(each), each.body]))}].filter(Boolean);
+  const all = await Promise.all(parts.map(parameters => {
+    const body = new FormData();
+    for (const file of files) body.append("image", file, "image");
+    body.append("parameters", JSON.stringify(parameters));
+    return api("classify", {method: "POST", body}, wanted);
+  }));
+  const said = all.map(each => files.length > 1 ? each.body : [each.body]);
+  return {answers: files.map((_, i) => Object.assign({}, ...said.map(each => each[i]))), headers: all[0].headers};
+}
+
+async function ask() {
+  const mine = ++asked.turn, wanted = () => mine === asked.turn, questions = answerable(), started = performance.now();
+  if (!asked.image || !questions.length || $("ask").hidden) return;
+  const late = setTimeout(() => $("questions").classList.add("stale"), LATE_MS);
+  try {
+    const {answers: [answer], headers} = await classify([await (asked.image.small ??= shrunk(asked.image.file))], questions, wanted);
+    if (!wanted()) return;
+    for (const each of questions) each.scored(answer[nameOf(each)]);
+    tell(timing(performance.now() - started, headers), "soft");
+  } catch (problem) {
+    if (!wanted()) return;
+    for (const each of questions) each.scored();
+    tell(problem.status === 403 ? "" : sentence(problem.message), "wrong");
+  } finally {
+    clearTimeout(late);
+    if (wanted()) $("questions").classList.remove("stale");
+  }
+  if (asked.many.length) await askMany(wanted);
+}
+
+function tell(words, className) {
+  Object.assign($("about"), {textContent: words, className});
+}
+
+function timing(ms, headers) {
+  const took = Object.fromEntries([...(headers.get("server-timing") || "").matchAll(/(\w+);dur=([\d.]+)/g)].map(([, name, dur]) => [name, Math.round(dur)]));
+  const version = headers.get("x-model-version") || "", by = headers.get("x-task-version");
+  pill(state, version);
+  return joined([`${Math.round(ms)} ms (${["model", "decode", "labels"].filter(name => took[name]).map(name => `${name} ${took[name]}, `).join("")}network ${Math.max(0, Math.round(ms - (took.total || 0)))})`,
+    version && "model " + version, by && (by.includes("=words-") ? "by its words" : "by what it was taught"), headers.get("warning")?.match(/"(.*)"/)?.[1]]);
+}
+
+function take(found) {
+  if (!found.length) return;
+  asked.many = found.length > 1 ? found : [];
+  asked.last = [...found, ...asked.last].slice(0, LAST);
+  look(found[0]);
+}
+
+function look(image) {
+  asked.image = image;
+  stageShows($("stage"), image, "Drop, paste or choose");
+  for (const each of asked.questions) each.scored();
+  fill("strip", [...asked.samples, ...asked.last].map(each => thumbnail(each, each === image, () => { look(each); $("strip").querySelector("[aria-pressed=true]").focus(); })));
+  showMany();
+  changed(0);
+}
+
+async function askMany(wanted) {
+  const questions = answerable();
+  for (let start = 0; start < asked.many.length && wanted(); start += TOGETHER) {
+    const some = asked.many.slice(start, start + TOGETHER);
+    showMany(`${start} of ${asked.many.length}`);
+    const answers = await Promise.all(some.map(each => each.tiny ??= shrunk(each.file, TABLE_PX))).then(files => classify(files, questions, wanted)).then(found => found.answers, problem => some.map(() => ({detail: problem.message})));
+    some.forEach((each, i) => { each.answer = answers[i]; });
+  }
+  if (wanted()) showMany();
+}
+
+const bestOf = (image, question) => image.answer?.[nameOf(question)]?.[0];
+
+function showMany(progress) {
+  const questions = answerable(), names = questions.map(nameOf);
+  fill("many", asked.many.length > 0 && [el("div.line", el("h2", plural(asked.many.length, "image")), el("span.soft", {role: "status"}, progress), button("Copy as CSV", event => copied(event.target, csv(questions))), button("Close", () => { asked.many = []; showMany(); })),
+    el("div.scroll", el("table", el("tr", el("th"), el("th", "Image"), names.map(name => [el("th", name === "question-1" ? "Best label" : name), el("th", "Score")])),
+      asked.many.map(each => el("tr", el("td", el("img", {src: each.url, alt: ""})), el("td", button(each.name, () => look(each), "quiet")),
+        each.answer?.detail ? el("td.wrong", {colSpan: 2 * questions.length}, each.answer.detail) : questions.map(question => bestOf(each, question)).map(best => [el("td", best?.label ?? "…"), el("td.n", best ? percent(best.score) : "")])))))]);
+}
+
+function csv(questions) {
+  const cell = value => /[",\n]/.test(value) ? `"${String(value).replaceAll('"', '""')}"` : value ?? "";
+  const rows = asked.many.map(each => [each.name, ...questions.map(question => bestOf(each, question)).flatMap(best => [best?.label, best?.score]), each.answer?.detail]);
+  return [["image", ...questions.map(nameOf).flatMap(name => [name, name + " score"]), "error"], ...rows].map(row => row.map(cell).join(",") + "\n").join("");
+}
+
+async function startAsk() {
+  asked.samples = await Promise.all(Object.entries(SAMPLES).map(drawn));
+  takesImages($("stage"), take);
+  $("another").onclick = () => { asked.questions.push(new Question()); showQuestions(); asked.questions.at(-1).labels[0].input.focus(); };
+  $("sort").onclick = () => { asked.sorted = !asked.sorted; $("sort").ariaPressed = String(asked.sorted); for (const each of asked.questions) each.arrange(); };
+}

@@ -1,0 +1,139 @@
+"""The page against a whole local system, from the link that is printed to a model that is promoted and rolled back.
+
+The tests share one system and one browser, in their order.
+"""
+
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect, sync_playwright
+
+from tests.e2e.loop import Api, pictograms
+from tests.e2e.system import System
+from tests.local.conftest import ROOT
+
+CHROMIUM = shutil.which("chromium")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not CHROMIUM and not os.environ.get("STRICT"), reason="no Chromium here: apt-get install it"),
+]
+
+CLASSES, SHOTS, DRAWN = ("bell", "boat", "key"), 16, 400
+WITHIN_MS = 120_000
+"""A small machine starts a process for each function."""
+
+
+@pytest.fixture(scope="module")
+def api(system: System) -> Api:
+    return Api(system)
+
+
+@pytest.fixture(scope="module")
+def link(system: System) -> str:
+    """What a person clicks on after `make local`."""
+    again = system.run("up")
+    assert again.returncode == 0, again.stdout + again.stderr
+    (found,) = re.findall(r"^  (http://\S+/#key=\S+)$", again.stdout, re.MULTILINE)
+    return str(found)
+
+
+@pytest.fixture(scope="module")
+def page(link: str) -> Iterator[Page]:
+    """The page, which must break no rule of its policy and write no error."""
+    expect.set_options(timeout=WITHIN_MS)
+    said: list[str] = []
+    with sync_playwright() as playwright, playwright.chromium.launch(
+        executable_path=CHROMIUM or "chromium", args=["--no-sandbox"]
+    ) as browser:
+        page = browser.new_page(viewport={"width": 1200, "height": 900})
+        page.set_default_timeout(WITHIN_MS)
+        page.on("pageerror", lambda error: said.append(str(error)))
+        page.on("console", lambda message: said.append(message.text) if message.type == "error" else None)
+        page.goto(link)
+        yield page
+    assert said == []
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder for each class, with its drawings."""
+    made = tmp_path_factory.mktemp("pictograms")
+    for number, (image, label) in enumerate(pictograms(seed=7, count=DRAWN)):
+        if label in CLASSES and len(list((made / label).glob("*"))) < SHOTS:
+            (made / label).mkdir(exist_ok=True)
+            (made / label / f"{number}.png").write_bytes(image)
+    assert [len(list((made / label).iterdir())) for label in CLASSES] == [SHOTS] * len(CLASSES)
+    return made
+
+
+def accuracies(page: Page) -> tuple[int, int]:
+    """In percent: by the words alone, and as taught."""
+    before, after = re.findall(r"(\d+) %", page.locator("#learnt .big").inner_text())
+    return int(before), int(after)
+
+
+def test_the_printed_link_shows_an_answer(page: Page, system: System) -> None:
+    fish = page.locator("#questions li").first
+    expect(fish.locator("output")).to_have_text(re.compile(r"\d+\.\d %"))
+    assert float(fish.locator("output").inner_text().split()[0]) > 90
+    assert system.api_key not in page.url
+    expect(page.locator("#pill")).to_contain_text("in service")
+
+
+def test_a_task_is_saved_and_taught_from_the_page_alone(page: Page, api: Api, folders: Path) -> None:
+    page.evaluate("labels => { location.hash = '#ask?labels=' + labels }", ",".join(CLASSES))
+    expect(page.get_by_label("Label bell")).to_be_visible()
+    page.get_by_role("button", name="Save").click()
+    page.get_by_label("Name").fill("pictogram")
+    page.get_by_role("dialog").get_by_role("button", name="Save").click()
+    expect(page.get_by_label("Saved questions")).to_have_value("pictogram")
+    page.get_by_role("link", name="Teach").click()
+    expect(page.get_by_label("Question to teach")).to_have_value("pictogram")
+    for number, label in enumerate(CLASSES, start=1):
+        page.locator("#teach-stage input").set_input_files(sorted((folders / label).iterdir()))
+        expect(page.get_by_text(f"{SHOTS} to go")).to_be_visible()
+        page.locator("#queue").click()
+        for _ in range(SHOTS):
+            page.keyboard.press(str(number))
+    expect(page.locator("#queue")).to_have_text(f"{SHOTS * len(CLASSES)} labelled")
+    expect(page.locator("#learnt")).to_contain_text(f"Right on {SHOTS * len(CLASSES)} annotated images")
+    before, after = accuracies(page)
+    assert after >= before + 20 and after >= 80, (before, after)
+    expect(page.locator("#learnt")).to_contain_text("answers by what it was taught")
+    held_out = [each for each in pictograms(seed=8, count=DRAWN // 2) if each[1] in CLASSES]
+    assert api.accuracy(held_out, {"task": "pictogram"}) >= api.accuracy(held_out, {"task": "pictogram", "taught": False})
+    page.get_by_role("link", name="Ask it").click()
+    expect(page.locator("#about")).to_contain_text("by what it was taught")
+
+
+def test_a_training_shows_its_price_before_it_begins(page: Page) -> None:
+    page.get_by_role("link", name="Teach").click()
+    page.get_by_role("button", name=f"Train on {SHOTS * len(CLASSES)} images").click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog).to_contain_text(re.compile("about .* min|Not enough to train on yet"))
+    dialog.get_by_role("button", name=re.compile("Cancel|Close")).click()
+
+
+def test_a_version_is_promoted_and_rolled_back(page: Page, api: Api, system: System) -> None:
+    s3, bucket = system.client("s3"), system.output("ArtifactsBucketName")
+    for file in (ROOT / "model/shipped").iterdir():
+        s3.upload_file(str(file), bucket, f"models/other/{file.name}")
+    added, answer = api.ask("POST", "models", {"s3_uri": f"s3://{bucket}/models/other/", "version": "other"})
+    assert added == 201, answer
+    page.get_by_role("link", name="Models").click()
+    page.get_by_role("button", name="Promote other").click()
+    page.get_by_role("dialog").get_by_role("button", name="Promote").click()
+    expect(page.get_by_text("is going live")).to_be_visible()
+    other = page.locator("#versions tr", has=page.get_by_role("link", name="other", exact=True))
+    expect(other.locator(".tag")).to_have_text("live")
+    assert api.get("models/other")["live"]
+    other.get_by_role("link").click()
+    page.get_by_role("button", name="Roll back to base").click()
+    page.get_by_role("dialog").get_by_role("button", name="Roll back").click()
+    base = page.locator("#versions tr", has=page.get_by_role("link", name="base", exact=True))
+    expect(base.locator(".tag")).to_have_text("live")
+    assert api.get("models/base")["live"]

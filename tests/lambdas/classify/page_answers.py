@@ -1,0 +1,98 @@
+"""What the page's API answers in the browser tests, made from the examples of the API's own description."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from contract import routes
+from lambdas.classify.openapi_examples import DESCRIBED, SHA256
+from lambdas.gate.verdict import judge
+
+JsonObject = dict[str, Any]
+SHIPPED: JsonObject = json.loads((Path(__file__).parents[3] / "model/shipped/wordsight.json").read_text())
+
+KNOWS: str = SHIPPED["knows"]
+THING: JsonObject = {"candidate_labels": [{"label": each} for each in ("fish", "house", "tree")]}
+HEADERS = {
+    "x-model-version": "world-f0c296612b57",
+    "server-timing": "parse;dur=0.7, decode;dur=12.4, queue;dur=0.3, model;dur=3.1, total;dur=16.8, endpoint;dur=30.7",
+}
+
+_model: JsonObject = DESCRIBED[routes.GET_MODEL].answer
+_card = {"knows": KNOWS, "languages": ["en"], "licence": "MIT"}
+_new = {"images": 60, "chance": 0.1, "calibration_error": 0.06}
+_figures = {
+    "step": 300,
+    "hyperparameters": {"epochs": 10, "batch_size": 64, "learning_rate": 0.0005, "replay_share": 0.5},
+    "learning_curve": [
+        {"step": step, "validation_loss": loss, "validation_accuracy": accuracy}
+        for step, loss, accuracy in ((0, 2.31, 0.33), (100, 0.61, 0.78), (200, 0.36, 0.91), (300, 0.31, 0.94))
+    ],
+    "new_before": {"pictogram": {**_new, "accuracy": 0.33}},
+    "new": {"pictogram": {**_new, "accuracy": 0.94}},
+    "new_change": {"pictogram": {"estimate": 0.61, "low": 0.47, "high": 0.65}},
+    "world_before": {
+        name: {"accuracy": accuracy}
+        for name, accuracy in (("shape", 0.976), ("thing", 0.998), ("colour", 0.986), ("relation", 0.874))
+    },
+    "world": {
+        name: {"accuracy": accuracy}
+        for name, accuracy in (("shape", 0.971), ("thing", 0.998), ("colour", 0.984), ("relation", 0.861))
+    },
+    "interpolation": {"alpha": 0.75, "max_forgetting": 0.02, "max_task_forgetting": 0.05},
+    "gain": {"images": 60, "won": 37, "lost": 1},
+}
+
+
+def trained(version: str, live: bool = False, **changed: Any) -> JsonObject:
+    """A version that a training made, with the gate's own verdict on its figures."""
+    metrics = {**_figures, **changed}
+    own = {"version": version, "artifact_s3_uri": f"s3://artifacts-bucket/models/{version}/", "live": live}
+    return {**_model, **_card, **own, "dataset": "pictograms", "gate": judge(metrics).model_dump(), "metrics": metrics}
+
+
+BASE: JsonObject = {
+    **{**_model, **_card, "version": "base", "parent": None, "source": "image", "training": None, "dataset": None},
+    **{"artifact_s3_uri": "s3://none/", "gate": None, "created": "", "live": True, "data_digest": None},
+    "metrics": {name: SHIPPED["metrics"][name] for name in ("step", "learning_curve", "world")},
+}
+TUNED = trained("wordsight-dev-20261129-tuned")
+REFUSED = trained("wordsight-dev-20261128-refused", gain={"images": 60, "won": 3, "lost": 4})
+
+
+def promotion(version: str, previous: str | None = None, state: str = "requested") -> JsonObject:
+    """One attempt to let a version go live, in place of what was at `previous`."""
+    answer: JsonObject = DESCRIBED[routes.PROMOTE_MODEL].answer
+    return {**answer, "version": version, "previous_s3_uri": previous, "state": state}
+
+
+RUNNING: JsonObject = {
+    **DESCRIBED[routes.GET_TRAINING].answer,
+    **{"dataset": "pictograms", "state": "training", "status": "Training", "step": 120, "steps": 300, "gate": None},
+    **{"metrics": {"train:loss": 0.41, "validation:accuracy": 0.78}, "phase": "training", "left_s": 80},
+    "history": [
+        {"step": step, "loss": round(2.4 / (1 + step / 25), 3), "accuracy": round(0.33 + 0.45 * step / 120, 3)}
+        for step in range(0, 121, 10)
+    ],
+}
+CHECK: JsonObject = {
+    **DESCRIBED[routes.START_TRAINING].others[200],
+    **{"dataset": "thing", "records": 48, "counted": 48, "estimated_s": 900, "estimated_usd": 0.18},
+}
+ANNOTATION: JsonObject = {**DESCRIBED[routes.GET_ANNOTATION].answer, "sentences": ["an old house"], "label": "house"}
+
+
+def taught(images: dict[str, int], before: float, after: float, *, doubtful: bool = False) -> JsonObject:
+    """What a task has learnt: accuracies of its words and of its head, each image left out in turn."""
+    worth = {
+        "before": {"accuracy": before, "calibration_error": 0.56},
+        "after": {"accuracy": after, "calibration_error": 0.08},
+    }
+    example: JsonObject = DESCRIBED[routes.GET_TASK].answer["taught"]
+    (wrong,) = example["learnt"]["doubtful"]
+    said = {**wrong, "dataset": "thing", "label": "house", "answer": "tree"}
+    learnt = {**example["learnt"], "images": images, **worth, "doubtful": [said] if doubtful else []}
+    return {**example, "learnt": {**learnt, "advice": []}, "heads": [{**example["heads"][0], **worth}]}
+
+
+EXAMPLE_IMAGE = SHA256

@@ -1,0 +1,489 @@
+"""The page as a person sees it: in headless Chromium, against an API that answers by the contract.
+
+One browser for the module. Whatever a test does, the page must break no rule of its own policy and write no error.
+"""
+
+import os
+import shutil
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any, Literal
+
+import pytest
+from PIL import Image
+from playwright.sync_api import Browser, Locator, Page, ViewportSize, expect, sync_playwright
+
+from contract import routes
+from contract.problems import ServiceUnavailable, TooManyRequests, UnprocessableImage
+from tests.lambdas.classify import page_answers as answers
+from tests.lambdas.classify.page_api import KEY, Asked, PageApi, overtaken, served
+
+CHROMIUM = shutil.which("chromium")
+pytestmark = pytest.mark.skipif(
+    not CHROMIUM and not os.environ.get("STRICT"), reason="no Chromium here, the page is not tested: apt-get install it"
+)
+
+expect.set_options(timeout=15_000)
+WIDE, NARROW = 1200, 390
+VIEWS = ("ask", "teach", "models", "api")
+Scheme = Literal["light", "dark"]
+Open = Callable[..., Page]
+
+WATCH_POLICY = "document.addEventListener('securitypolicyviolation', e => console.error('CSP', e.violatedDirective))"
+LOW_CONTRAST = """() => {
+  const parse = text => { const all = text.match(/[\\d.]+/g).map(Number); return text.startsWith("color(") ? all.map((x, i) => i < 3 ? 255 * x : x) : all; };
+  const luminance = ([r, g, b]) => [r, g, b].map(x => (x /= 255) <= .03928 ? x / 12.92 : ((x + .055) / 1.055) ** 2.4).reduce((sum, x, i) => sum + x * [.2126, .7152, .0722][i], 0);
+  const ratio = (a, b) => { const [x, y] = [luminance(a), luminance(b)].sort((p, q) => q - p); return (x + .05) / (y + .05); };
+  const ground = element => { for (let at = element; at; at = at.parentElement) { const [r, g, b, a = 1] = parse(getComputedStyle(at).backgroundColor); if (a > 0) return [r, g, b]; } return [255, 255, 255]; };
+  const tint = parse(getComputedStyle(document.querySelector("nav [aria-current]")).backgroundColor);
+  const found = [];
+  for (const element of document.querySelectorAll("body *")) {
+    const says = [...element.childNodes].some(node => node.nodeType === 3 && node.textContent.trim()) || element.matches("input, textarea, select");
+    if (!says || !element.checkVisibility({opacityProperty: true}) || element.closest(":disabled, .sr, option")) continue;
+    const style = getComputedStyle(element), paint = parse(element.closest("svg") ? style.fill : style.color);
+    const grounds = [ground(element), ...element.closest(".row") ? [tint] : []];  // a bar may lie behind it
+    for (const each of grounds) if (ratio(paint, each) < 4.5) found.push(`${element.tagName}.${element.className.baseVal ?? element.className} "${element.textContent.trim().slice(0, 30)}" ${ratio(paint, each).toFixed(2)}`);
+  }
+  return found;
+}"""
+REACHABLE = """() => [...document.querySelectorAll("a[href], button, input, select, textarea, summary")]
+  .filter(each => each.checkVisibility() && !each.disabled)"""
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        with playwright.chromium.launch(executable_path=CHROMIUM or "chromium", args=["--no-sandbox"]) as browser:
+            yield browser
+
+
+@pytest.fixture
+def api() -> PageApi:
+    return PageApi()
+
+
+@pytest.fixture
+def opened(browser: Browser, api: PageApi) -> Iterator[Open]:
+    """Opens the page at a view; afterwards it must have broken no rule and written no error.
+
+    A request that the API refuses is an error to a browser's console, and none of the page's.
+    """
+    said: list[str] = []
+    with ExitStack() as stack:
+        url = stack.enter_context(served(api))
+
+        def open(view: str = "", *, width: int = WIDE, scheme: Scheme = "light", key: str = KEY) -> Page:
+            size: ViewportSize = {"width": width, "height": 900}
+            context = browser.new_context(viewport=size, color_scheme=scheme, permissions=["clipboard-read", "clipboard-write"])
+            page = stack.enter_context(context).new_page()
+            page.set_default_timeout(15_000)
+            page.add_init_script(WATCH_POLICY)
+            page.on("pageerror", lambda error: said.append(str(error)))
+            page.on("console", lambda message: said.append(message.text) if message.type == "error" else None)
+            page.goto(f"{url}#key={key}" if key else url)
+            if view:
+                page.evaluate("hash => { location.hash = hash }", f"#{view}")
+            return page
+
+        yield open
+    assert [each for each in said if "Failed to load resource" not in each] == []
+
+
+def row(page: Page, label: str) -> Locator:
+    """The row of a label in Ask, with its score."""
+    return page.locator("#questions li", has=page.get_by_label(f"Label {label}", exact=True))
+
+
+def picture(directory: Path, name: str, colour: str = "teal") -> Path:
+    path = directory / name
+    path.parent.mkdir(exist_ok=True)
+    Image.new("RGB", (64, 64), colour).save(path)
+    return path
+
+
+@contextmanager
+def held(api: PageApi) -> Iterator[threading.Event]:
+    """Every answer of /classify waits meanwhile, until the event is set."""
+    go = threading.Event()
+    api.hold = lambda asked: (asked.route is routes.CLASSIFY and go.wait(5)) and None
+    yield go
+    go.set()
+    api.hold = lambda _: None
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [WIDE, NARROW])
+def test_every_view_can_be_read_and_reached_by_keys(api: PageApi, opened: Open, width: int, scheme: Scheme) -> None:
+    api.taught["thing"] = answers.taught({"fish": 16, "house": 16, "tree": 16}, 0.4, 0.9, doubtful=True)
+    api.trainings = [answers.RUNNING]
+    page = opened(width=width, scheme=scheme)
+    signs = {"ask": "91.3 %", "teach": "40 % → 90 %", "models": "33 % → 94 %", "api": "Ask the model about images"}
+    for view in VIEWS:
+        page.get_by_role("link", name=view.title() if view != "api" else "API", exact=True).click()
+        expect(page.locator(f"#{view}").get_by_text(signs[view])).to_be_visible()
+        assert page.evaluate("document.documentElement.scrollWidth") <= width, view
+        page.wait_for_function("document.getAnimations().length === 0")
+        assert page.evaluate(LOW_CONTRAST) == [], view
+        everything = page.evaluate(f"({REACHABLE})().length")
+        page.evaluate("document.activeElement.blur()")
+        page.evaluate("() => { window.reached = new Set(); addEventListener('focusin', each => reached.add(each.target.outerHTML)); }")
+        for _ in range(everything + 20):  # what scrolls is reached by keys, too
+            page.keyboard.press("Tab")
+        assert page.evaluate(f"({REACHABLE})().map(each => each.outerHTML).filter(each => !reached.has(each))") == []
+
+
+def test_an_answer_stands_there_as_soon_as_the_link_with_the_key_is_opened(api: PageApi, opened: Open) -> None:
+    page = opened()
+    expect(row(page, "fish").locator("output")).to_have_text("91.3 %")
+    expect(page.locator("#pill")).to_have_text("in service · world-f0c296612b57")
+    expect(page.locator("#about")).to_contain_text("model 3, decode 12, network")
+    assert KEY not in page.url and page.evaluate("sessionStorage.getItem('key')") == KEY
+    page.reload()
+    expect(row(page, "fish").locator("output")).to_have_text("91.3 %")
+    api.key = "another"
+    page.reload()
+    expect(page.locator("#access")).to_contain_text("does not take this key")
+
+
+def test_without_a_key_the_page_says_who_has_one_and_goes_on_when_it_is_given(opened: Open) -> None:
+    page = opened(key="")
+    expect(page.locator("#access")).to_contain_text("make local prints a link that holds it")
+    page.get_by_label("API key").fill(KEY)
+    page.keyboard.press("Enter")
+    expect(row(page, "fish").locator("output")).to_have_text("91.3 %")
+    expect(page.locator("#access")).to_be_hidden()
+    expect(page.get_by_label("Saved questions").locator("option")).to_have_text(["New question", "thing"])
+
+
+def test_where_requests_are_signed_it_names_the_command_that_signs(api: PageApi, opened: Open) -> None:
+    from contract.problems import Forbidden
+
+    unsigned = Forbidden("the request is not signed with AWS credentials (SigV4), or there is no such route")
+    api.key = ""
+    api.problems = {routes.LIST_TASKS: [unsigned] * 9, routes.CLASSIFY: [unsigned] * 9}
+    page = opened(key="")
+    expect(page.locator("#access")).to_contain_text("wordsight open shows this page and signs")
+    expect(page.get_by_label("API key")).to_be_hidden()
+
+
+def test_labels_are_written_where_their_answers_stand(api: PageApi, opened: Open) -> None:
+    page = opened()
+    expect(row(page, "fish").locator("output")).to_have_text("91.3 %")
+    before = len(api.of(routes.CLASSIFY))
+    page.keyboard.press("/")
+    page.keyboard.type("a red boat")
+    page.keyboard.press("Enter")
+    page.keyboard.type("a kite, a drum,")
+    expect(row(page, "a drum").locator("output")).not_to_be_empty()
+    asked = [each.body.parameters.tasks["question-1"] for each in api.of(routes.CLASSIFY)[before:]]
+    assert [each.label for each in asked[-1].candidate_labels][-3:] == ["a red boat", "a kite", "a drum"]
+    assert len(asked) <= 6, "one question for each pause, and not for each key"
+    page.get_by_label("Label a drum").fill("")
+    page.get_by_label("New label").first.press("Backspace")
+    expect(page.get_by_label("Label a kite")).to_be_focused()
+    page.get_by_label("Remove a kite").click()
+    expect(page.get_by_label("Label a kite")).to_have_count(0)
+    assert page.url.endswith("#ask?labels=fish,house,tree,car,cup,star,a%20red%20boat")
+    page.reload()
+    expect(row(page, "a red boat").locator("output")).not_to_be_empty()
+
+
+def test_only_the_newest_answer_is_shown_and_the_old_one_is_dimmed_meanwhile(api: PageApi, opened: Open) -> None:
+    page = opened()
+    expect(row(page, "fish").locator("output")).to_have_text("91.3 %")
+    with held(api):
+        page.get_by_label("Label house").fill("a barn")
+        expect(page.locator("#questions")).to_have_class("stack stale")
+        page.get_by_label("Label fish").fill("a whale")
+        expect(row(page, "a whale").locator("output")).to_have_text("")
+    expect(row(page, "a whale").locator("output")).to_have_text("91.3 %")
+    expect(page.locator("#questions")).to_have_class("stack")
+
+
+def test_a_label_is_described_and_scored_on_its_own(api: PageApi, opened: Open) -> None:
+    page = opened("ask?labels=warm=an%20orange%20fish,cold&each=1")
+    expect(page.get_by_role("button", name="Each on its own")).to_have_attribute("aria-pressed", "true")
+    page.get_by_role("button", name="Describe cold").click()
+    page.keyboard.type("a blue fish")
+    expect(row(page, "cold").locator("output")).not_to_be_empty()
+    page.wait_for_function("location.hash === '#ask?labels=warm=an%20orange%20fish,cold=a%20blue%20fish&each=1'")
+    page.wait_for_timeout(400)
+    question = api.of(routes.CLASSIFY)[-1].body.parameters.tasks["question-1"]
+    assert question.multi_label and [each.annotations for each in question.candidate_labels] == [
+        ["an orange fish"],
+        ["a blue fish"],
+    ]
+
+
+def test_one_label_is_no_question_yet(api: PageApi, opened: Open) -> None:
+    page = opened("ask?labels=fish")
+    expect(page.get_by_text("Add a second label, or score each on its own.")).to_be_visible()
+    page.get_by_role("button", name="Each on its own").click()
+    expect(row(page, "fish").locator("output")).to_have_text("91.3 %")
+
+
+def test_thirty_labels_fit_one_screen(opened: Open) -> None:
+    page = opened()
+    page.get_by_label("New label").focus()
+    page.evaluate("navigator.clipboard.writeText([...Array(24)].map((_, i) => `label ${i}`).join('\\n'))")
+    page.keyboard.press("ControlOrMeta+V")
+    expect(page.get_by_role("button", name="22 more")).to_be_visible()
+    expect(row(page, "fish").locator("output")).to_have_text("91.3 %")
+    assert page.evaluate("document.documentElement.scrollHeight") <= 900
+    page.get_by_role("button", name="22 more").click()
+    expect(page.get_by_label("Label label 23")).to_be_visible()
+    assert page.evaluate("document.documentElement.scrollHeight") <= 1100
+
+
+def test_several_questions_are_one_request_and_the_best_come_first_where_that_is_wished(api: PageApi, opened: Open) -> None:
+    page = opened("ask?labels=fish,house&labels=red,blue")
+    expect(row(page, "red").locator("output")).to_have_text("91.3 %")
+    (last,) = {tuple(each.body.parameters.tasks) for each in api.of(routes.CLASSIFY)[-1:]}
+    assert last == ("question-1", "question-2")
+    page.get_by_role("button", name="Remove this question").last.click()
+    expect(page.get_by_label("Label red")).to_have_count(0)
+
+
+def test_a_question_is_saved_under_a_name_and_never_over_somebody_elses(api: PageApi, opened: Open) -> None:
+    page = opened("ask?labels=cat,dog")
+    page.get_by_role("button", name="Save").click()
+    page.get_by_label("Name").fill("My Pets")
+    page.get_by_role("dialog").get_by_role("button", name="Save").click()
+    expect(page.get_by_label("Saved questions")).to_have_value("my-pets")
+    page.wait_for_function("location.hash === '#ask?task=my-pets'")
+    expect(page.locator("#about")).to_contain_text("by its words")
+    page.get_by_label("New label").fill("bird")
+    api.problems[routes.PUT_TASK] = [overtaken("my-pets")]
+    page.get_by_role("button", name="Save").click()
+    page.get_by_role("dialog").get_by_role("button", name="Save").click()
+    expect(page.get_by_role("dialog")).to_contain_text("my-pets is there already")
+    page.get_by_role("button", name="Replace it").click()
+    expect(page.get_by_role("dialog")).to_be_hidden()
+    assert [each.label for each in api.of(routes.PUT_TASK)[-1].body.candidate_labels] == ["cat", "dog", "bird"]
+
+
+def test_the_code_asks_this_very_question(opened: Open) -> None:
+    page = opened("ask?labels=cat,it%27s%20a%20dog")
+    code = page.get_by_label("Code")
+    expect(code).to_contain_text('-H "x-api-key: $KEY" -F "image=@fish.png"')
+    expect(code).to_contain_text("candidate_labels=cat, it'\\''s a dog")
+    page.get_by_role("button", name="Python").click()
+    expect(code).to_contain_text('{"candidate_labels": ["cat", "it\'s a dog"]}')
+    page.get_by_role("button", name="JavaScript").click()
+    page.get_by_role("button", name="Copy").click()
+    assert "new FormData()" in page.evaluate("navigator.clipboard.readText()")
+
+
+def test_several_images_are_a_table_that_can_be_copied(api: PageApi, opened: Open, tmp_path: Path) -> None:
+    page = opened()
+    files = [picture(tmp_path, f"{name}.png") for name in ("one", "two", "three")]
+    page.locator("#file").set_input_files(files)
+    expect(page.locator("#many tr")).to_have_count(4)
+    expect(page.locator("#many")).to_contain_text("three.png")
+    expect(page.locator("#many td.n").first).to_have_text("91.3 %")
+    page.get_by_role("button", name="Copy as CSV").click()
+    copied = page.evaluate("navigator.clipboard.readText()").splitlines()
+    assert copied[0].startswith("image,question-1") and copied[1] == "one.png,fish,0.913,"
+    page.get_by_role("button", name="two.png").first.click()
+    expect(page.locator("#image")).to_have_attribute("alt", "two.png")
+
+
+def test_what_is_no_image_is_told_in_the_apis_words(api: PageApi, opened: Open, tmp_path: Path) -> None:
+    page = opened()
+    expect(row(page, "fish").locator("output")).to_have_text("91.3 %")
+    api.problems[routes.CLASSIFY] = [UnprocessableImage("the image can't be decoded: send a JPEG, PNG or WebP")]
+    broken = tmp_path / "broken.png"
+    broken.write_bytes(b"not a picture")
+    page.locator("#file").set_input_files(broken)
+    expect(page.get_by_text("The image can't be decoded: send a JPEG, PNG or WebP.")).to_be_visible()
+    expect(page.get_by_text("broken.png can't be shown here")).to_be_visible()
+    expect(row(page, "fish").locator("output")).to_have_text("")
+
+
+def test_too_much_at_once_is_waited_for_and_asked_once_more(api: PageApi, opened: Open) -> None:
+    api.problems[routes.CLASSIFY] = [TooManyRequests("slow down and try again", retry_after_s=1)]
+    page = opened()
+    expect(page.locator("#notice")).to_contain_text("Slow down and try again. Trying again in 1 s.")
+    expect(row(page, "fish").locator("output")).to_have_text("91.3 %")
+    expect(page.locator("#notice")).to_be_hidden()
+
+
+def test_a_starting_endpoint_is_waited_for(api: PageApi, opened: Open) -> None:
+    api.problems[routes.HEALTH] = [ServiceUnavailable("the endpoint wordsight-dev is Creating", retry_after_s=30)]
+    page = opened("api")
+    expect(page.locator("#notice")).to_contain_text("is Creating. A new endpoint usually takes 5 to 10 minutes")
+    expect(page.locator("#pill")).to_contain_text("starting")
+    expect(page.locator("#pill")).to_contain_text("in service")
+    expect(page.locator("#notice")).to_be_hidden()
+
+
+def test_it_says_when_the_machine_is_offline(opened: Open) -> None:
+    page = opened()
+    expect(row(page, "fish").locator("output")).to_have_text("91.3 %")
+    page.context.set_offline(True)
+    expect(page.get_by_text("This machine is offline.").first).to_be_visible()
+    page.context.set_offline(False)
+    expect(page.locator("#notice")).to_be_hidden()
+
+
+def test_it_says_what_the_model_knows_and_how_to_have_another(api: PageApi, opened: Open) -> None:
+    page = opened()
+    expect(page.locator("#knows")).to_contain_text("It has never seen a photograph. Licence: MIT.")
+    expect(page.locator("#knows")).to_contain_text("make local MODEL=openai/clip-vit-base-patch32")
+    api.knows = None
+    page.reload()
+    expect(row(page, "fish").locator("output")).to_have_text("91.3 %")
+    expect(page.locator("#knows")).to_be_hidden()
+
+
+def annotated(api: PageApi) -> list[Any]:
+    """(label, sentences, dataset) of what was annotated."""
+    entries = [entry for each in api.of(routes.POST_ANNOTATIONS) for entry in each.body]
+    return [(entry.body.label, entry.body.sentences, entry.dataset) for entry in entries]
+
+
+def test_images_are_labelled_by_keys_and_the_accuracy_rises(api: PageApi, opened: Open, tmp_path: Path) -> None:
+    page = opened("teach?task=thing")
+    expect(page.get_by_text("Its accuracy will stand here")).to_be_visible()
+    page.locator("#teach-stage input").set_input_files([picture(tmp_path, f"{number}.png") for number in range(5)])
+    expect(page.get_by_role("button", name="fish", exact=True)).to_contain_text("91 %")
+    expect(page.get_by_text("5 to go")).to_be_visible()
+    api.taught["thing"] = answers.taught({"fish": 2, "house": 2}, 0.4, 0.6)
+    page.keyboard.press("2")
+    expect(page.get_by_text("4 to go · 1 labelled")).to_be_visible()
+    expect(page.get_by_text("40 % → 60 %")).to_be_visible()
+    api.taught["thing"] = answers.taught({"fish": 16, "house": 16}, 0.4, 0.9)
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("1")
+    expect(page.get_by_text("40 % → 90 %")).to_be_visible()
+    expect(page.get_by_label("Accuracy by the number of images")).to_be_visible()
+    page.get_by_label("A sentence that is true of the image").fill("a red boat")
+    page.keyboard.press("Enter")
+    page.locator("body").click(position={"x": 5, "y": 5})
+    expect(page.get_by_text("2 to go · 3 labelled")).to_be_visible()
+    assert annotated(api) == [("house", [], "thing"), ("fish", [], "thing"), (None, ["a red boat"], "thing")]
+    page.keyboard.press("z")
+    expect(page.get_by_text("3 to go · 2 labelled")).to_be_visible()
+    page.wait_for_timeout(100)
+    assert len(api.of(routes.DELETE_ANNOTATION)) == 1
+
+
+def test_what_could_not_be_kept_comes_back(api: PageApi, opened: Open, tmp_path: Path) -> None:
+    page = opened("teach?task=thing")
+    page.locator("#teach-stage input").set_input_files([picture(tmp_path, "0.png")])
+    expect(page.get_by_text("1 to go")).to_be_visible()
+    api.problems[routes.POST_ANNOTATIONS] = [UnprocessableImage("the image has 90 megapixels")]
+    page.get_by_role("button", name="tree", exact=True).click()
+    expect(page.locator("#notice")).to_have_text("The image has 90 megapixels.")
+    expect(page.get_by_text("1 to go")).to_be_visible()
+
+
+def test_doubtful_labels_are_shown_and_changed(api: PageApi, opened: Open) -> None:
+    api.taught["thing"] = answers.taught({"fish": 16, "house": 16}, 0.4, 0.9, doubtful=True)
+    page = opened("teach?task=thing")
+    doubtful = page.locator("#doubtful")
+    expect(doubtful).to_contain_text("Said house, looks like tree (93 %)")
+    expect(doubtful.get_by_role("link", name="See it")).to_be_visible()  # another origin's, which no policy lets in
+    doubtful.get_by_role("button", name="It is tree").click()
+    expect(doubtful).to_be_hidden()
+    (changed,) = api.of(routes.PUT_ANNOTATION)
+    assert b'"label":"tree"' in changed.body and b"an old house" in changed.body
+
+
+def test_words_come_back_where_they_are_wished(api: PageApi, opened: Open) -> None:
+    api.taught["thing"] = answers.taught({"fish": 16, "house": 16}, 0.4, 0.9)
+    page = opened("teach?task=thing")
+    page.get_by_role("button", name="Back to its words").click()
+    expect(page.get_by_text("answers by its words, as you asked")).to_be_visible()
+    expect(page.get_by_role("button", name="Teach it again")).to_be_visible()
+
+
+def test_a_training_is_begun_with_its_price_and_seen_in_models(api: PageApi, opened: Open) -> None:
+    api.counts = {"fish": 20, "house": 20, "tree": 8}
+    page = opened("teach?task=thing")
+    expect(page.get_by_text("Sixteen of each are a good start: 8 more of tree.")).to_be_visible()
+    page.get_by_role("button", name="Train on 48 images").click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog).to_contain_text("about 15 min, $0.18")
+    dialog.get_by_label("Afterwards").select_option("auto")
+    dialog.get_by_role("button", name="Train").click()
+    expect(page.get_by_text("Training on pictograms")).to_be_visible()
+    expect(page.get_by_text("training · step 120 of 300 · 80 s left")).to_be_visible()
+    for curve in ("loss by step", "accuracy by step"):
+        expect(page.get_by_label(curve)).to_be_visible()
+    begun = api.of(routes.START_TRAINING)[-1].body
+    assert (begun.dataset, begun.promote) == ("thing", "auto")
+    page.get_by_role("button", name="Stop the training").click()
+    page.get_by_role("button", name="Stop it").click()
+    expect(page.get_by_text("The training on pictograms was stopped")).to_be_visible()
+
+
+def test_what_a_training_lacks_is_said_in_numbers(api: PageApi, opened: Open) -> None:
+    api.counts = {"fish": 3}
+    api.check = {**answers.CHECK, "starts": False, "missing": ["3 annotations, at least 20 are needed"]}
+    page = opened("teach?task=thing")
+    page.get_by_role("button", name="Train on 3 images").click()
+    expect(page.get_by_role("dialog")).to_contain_text("3 annotations, at least 20 are needed.")
+    page.get_by_role("button", name="Close").click()
+    assert len(api.of(routes.START_TRAINING)) == 1
+
+
+def test_a_version_is_judged_in_words_and_charts_and_promoted(api: PageApi, opened: Open) -> None:
+    page = opened("models")
+    detail = page.locator("#detail")
+    expect(detail).to_contain_text("33 % → 94 %")
+    expect(detail.get_by_label("Accuracy before and after, by task")).to_contain_text("pictogram (new)")
+    expect(page.locator("#versions tr")).to_have_count(4)
+    page.get_by_role("button", name=f"Promote {answers.TUNED['version']}").click()
+    expect(page.get_by_role("dialog")).to_contain_text("37")
+    page.get_by_role("dialog").get_by_role("button", name="Promote").click()
+    live = page.locator("#versions tr", has_text=answers.TUNED["version"])
+    expect(live).to_contain_text("live")
+    assert api.of(routes.PROMOTE_MODEL)[-1].body.force is False
+
+
+def test_a_refused_version_is_promoted_only_by_its_name(api: PageApi, opened: Open) -> None:
+    page = opened("models")
+    name = answers.REFUSED["version"]
+    page.get_by_role("button", name=f"Promote {name}").click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog).to_contain_text("It is not better than its base for sure")
+    dialog.get_by_role("button", name="Promote").click()
+    expect(dialog).to_be_visible()
+    dialog.get_by_role("textbox").fill(name)
+    dialog.get_by_role("button", name="Promote").click()
+    expect(dialog).to_be_hidden()
+    page.wait_for_timeout(100)
+    assert api.of(routes.PROMOTE_MODEL)[-1].body.force is True
+
+
+def test_what_was_live_before_can_be_rolled_back_to(api: PageApi, opened: Open) -> None:
+    tuned = {**answers.TUNED, "live": True, "promotion": answers.promotion(answers.TUNED["version"], "s3://none/", "live")}
+    api.models = [{**answers.BASE, "live": False}, tuned]
+    page = opened("models")
+    page.get_by_role("button", name="Roll back to base").click()
+    page.get_by_role("dialog").get_by_role("button", name="Roll back").click()
+    expect(page.locator("#versions tr", has_text="base").last).to_contain_text("live")
+    assert api.of(routes.PROMOTE_MODEL)[-1].names == ("base",)
+
+
+def test_a_promotion_that_is_under_way_is_told(api: PageApi, opened: Open) -> None:
+    api.rolling = answers.promotion(answers.TUNED["version"], state="updating")
+    page = opened("models")
+    expect(page.get_by_text("is going live: updating")).to_be_visible()
+    expect(page.get_by_role("button", name=f"Promote {answers.TUNED['version']}")).to_be_disabled()
+
+
+def test_the_api_is_described_and_asked(opened: Open) -> None:
+    page = opened("api")
+    expect(page.locator("#api details")).to_have_count(len(routes.ROUTES))
+    operation = page.locator("details", has=page.get_by_text("/tasks/{task}", exact=True)).first
+    operation.locator("summary").click()
+    operation.get_by_label("task", exact=True).fill("thing")
+    expect(operation.get_by_label("curl")).to_contain_text('-H "x-api-key: $KEY"')
+    expect(operation.get_by_label("curl")).to_contain_text("/v1/tasks/thing")
+    operation.get_by_role("button", name="Send").click()
+    expect(operation.get_by_label("Answer")).to_contain_text("200")
+    expect(operation.get_by_label("Answer")).to_contain_text('"label": "fish"')
