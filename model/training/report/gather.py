@@ -30,8 +30,8 @@ from contract.reports import (
 )
 from contract.verdict import forgotten, outcome
 from model.clip.image import open_image
+from model.data.examples import ManifestExamples
 from model.data.images import RgbImage
-from model.data.records import ManifestExamples
 from model.data.shards import file_bytes
 from model.training.card import commands
 from model.training.loop import Loop
@@ -83,11 +83,12 @@ def labelled(domain: NewDomain, said: Said) -> list[Asked]:
 
 def captioned(loop: Loop) -> Asked:
     """The validation images among all of their sentences, where the data names no labels."""
-    cosines, truth = loop.validation_cosines()
-    batch, examples = loop.examples.validation(), loop.examples
+    cosines, batch = loop.validation_cosines()
+    examples = loop.examples
     new = examples.new if isinstance(examples, Replay) else examples
     names = [new.records[row].image if isinstance(new, ManifestExamples) else str(row) for row in batch.rows]
-    return Asked("", batch.texts, cosines, truth, names, lambda row: examples.image(batch.rows[row]))
+    shown = batch.without_unknown(cosines)
+    return Asked("", batch.texts, shown, batch.positives, names, lambda row: examples.image(batch.rows[row]))
 
 
 def report_of(
