@@ -140,6 +140,22 @@ def test_an_image_holds_its_pins_and_nothing_of_the_other_or_of_cuda(
     assert not [name for name in installed if name.startswith(("nvidia", "cuda", "triton"))]
 
 
+UNCOMPILED = """
+import sys, {program}
+from pathlib import Path
+compiled = {{name: getattr(each, "__cached__", None) for name, each in sys.modules.items()}}
+print([name for name, file in compiled.items() if isinstance(file, str) and not Path(file).exists()])
+"""
+
+
+@pytest.mark.parametrize(("target", "program"), [("serve", "model.serving.server"), ("train", "model.training.job")])
+def test_what_a_program_imports_is_compiled_once_and_not_at_every_start(
+    engine: Engine, images: Images, target: str, program: str
+) -> None:
+    command = ("--entrypoint", "python", getattr(images, target), "-B", "-c", UNCOMPILED.format(program=program))
+    assert engine("run", "--rm", "--network", "none", *command).stdout.splitlines()[-1] == "[]"
+
+
 def packages(engine: Engine, image: str) -> dict[str, str]:
     listing = ("--entrypoint", "python", image, "-m", "pip", "list", "--format", "json", "--disable-pip-version-check")
     listed: list[dict[str, Any]] = json.loads(engine("run", "--rm", "--network", "none", *listing).stdout)
