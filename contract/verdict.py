@@ -22,9 +22,11 @@ def outcome(metrics: Metrics) -> str:
 
 
 def percent(share: float) -> str:
-    """`33 %`, and `99.6 %` where whole ones would round to all or none."""
+    """`33 %`; `99.6 %` where whole ones would round to all or none, which only all and none are."""
     whole = f"{100 * share:.0f}"
-    return f"{100 * share:.1f} %" if whole in ("0", "100") and share not in (0, 1) else f"{whole} %"
+    if whole not in ("0", "100") or share in (0, 1):
+        return f"{whole} %"
+    return f"{min(max(100 * share, 0.1), 99.9):.1f} %"
 
 
 def _learnt(metrics: Metrics) -> str:

@@ -42,7 +42,8 @@ def test_a_task_that_the_base_could_not_do_is_not_forgotten() -> None:
 
 
 @pytest.mark.parametrize(
-    ("share", "said"), [(0.333, "33 %"), (0.996, "99.6 %"), (0.001, "0.1 %"), (1, "100 %"), (0, "0 %")]
+    ("share", "said"),
+    [(0.333, "33 %"), (0.996, "99.6 %"), (0.9999, "99.9 %"), (0.00001, "0.1 %"), (1, "100 %"), (0, "0 %")],
 )
 def test_a_share_is_rounded_but_never_to_all_or_nothing(share: float, said: str) -> None:
     assert percent(share) == said

@@ -46,6 +46,7 @@ th { font-weight: 400; text-align: left; color: var(--soft) } th, td { padding: 
 .mistakes { display: grid; grid-template-columns: repeat(auto-fill, minmax(8.5rem, 1fr)); gap: .75rem }
 .mistakes img { width: 7rem; height: 7rem; object-fit: contain; background: var(--paper); border-radius: 9px }
 .mistakes p { margin: 0; font-size: .875rem; line-height: 1.35 } .wrong { color: var(--wrong) }
+summary { cursor: pointer; color: var(--soft) }
 pre { font: .8125rem/1.5 ui-monospace, monospace; white-space: pre-wrap; margin: .5rem 0 }
 """ + "".join(
     f".{name}{shade} {{ background: rgba(var(--{tint}), {0.55 * shade / SHADES:.3g}) }}\n"
@@ -84,9 +85,10 @@ def _verdict(report: Report) -> str:
     if report.accuracy_after is not None:
         before = "" if report.accuracy_before is None else f"{percent(report.accuracy_before)} → "
         big = f'<p class="big">{before}{percent(report.accuracy_after)} <small>of the validation images</small></p>'
+    choice = f"<p>{escape(report.choice)}</p>" if report.choice else ""
     return (
         f'<section><h1>{escape(report.version)}</h1><p class="soft">{base}made {escape(report.created)}</p>{big}'
-        f"<p>{escape(report.outcome)}</p>"
+        f"<p>{escape(report.outcome)}</p>{choice}"
         '<p class="soft">The gate judges it after this was written: its verdict is with the model, in '
         "GET /models/{version}.</p></section>"
     )
@@ -194,7 +196,8 @@ def _recipe(report: Report) -> str:
     rows = "".join(_rows(report))
     runs = escape("\n".join(report.commands))
     digest = f'<p class="soft">Data digest {escape(report.data_digest)}</p>' if report.data_digest else ""
-    return _section("How it was made", f"<pre>{runs}</pre>", f'<div class="scroll"><table>{rows}</table></div>', digest)
+    table = f"<details><summary>All hyperparameters</summary><table>{rows}</table></details>" if rows else ""
+    return _section("How it was made", f"<pre>{runs}</pre>", table, digest)
 
 
 def _rows(report: Report) -> Iterator[str]:
@@ -203,4 +206,4 @@ def _rows(report: Report) -> Iterator[str]:
 
 
 def _signed(points_of_one: float) -> str:
-    return f"{100 * points_of_one:+.1f}"
+    return f"{round(100 * points_of_one, 1) + 0.0:+.1f}"  # of zero there is one

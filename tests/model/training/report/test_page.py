@@ -42,7 +42,14 @@ class Found(HTMLParser):
 def test_everything_of_a_report_is_on_its_page() -> None:
     said = " ".join(Found(page(report())).said)
     for words in (
-        *("wordsight-dev-20261128100000-1a2b3c", "33 % → 94 %", "75 won, 2 lost", "How it learnt", "Before and after"),
+        *(
+            "wordsight-dev-20261128100000-1a2b3c",
+            "33 % → 94 %",
+            "75 won, 2 lost",
+            "75% fine-tuned",
+            "How it learnt",
+            "Before and after",
+        ),
         *("Confusions: weld", "The 3 labels that are confused least are left out", "How far its scores can be trusted"),
         *("What it forgot", "relation by -4.0", "Its worst mistakes", "said crack, 90 %", "true: pore, 5 %"),
         *("python -m model.training epochs=5", "learning_rate", "9b2c7d1f0a4e"),
@@ -74,7 +81,14 @@ def test_what_users_have_written_stays_text() -> None:
     assert [tag for tag, _ in hostile.elements] == [tag for tag, _ in plain.elements]
     assert [sorted(attrs) for _, attrs in hostile.elements] == [sorted(attrs) for _, attrs in plain.elements]
     assert HOSTILE in " ".join(hostile.said)
-    texts = {"version": HOSTILE, "parent": HOSTILE, "outcome": HOSTILE, "worst_task": HOSTILE, "data_digest": HOSTILE}
+    texts = {
+        "choice": HOSTILE,
+        "version": HOSTILE,
+        "parent": HOSTILE,
+        "outcome": HOSTILE,
+        "worst_task": HOSTILE,
+        "data_digest": HOSTILE,
+    }
     texts |= {"created": HOSTILE, "commands": [HOSTILE], "recipe": {HOSTILE: HOSTILE}}
     everywhere = Found(page(report().model_copy(update=texts)))
     assert not {"script"} & {tag for tag, _ in everywhere.elements}
@@ -89,6 +103,11 @@ def test_what_was_not_measured_has_no_section_and_breaks_nothing(told: dict[str,
     bare = Report.model_validate({"version": "v", "created": "", "outcome": "Nothing.", **told})
     html = page(bare)
     assert "Nothing." in html and "Its worst mistakes" not in html and "nan" not in html
+
+
+def test_nothing_lost_is_not_less_than_nothing() -> None:
+    kept = report().model_copy(update={"mean_drop": 0.0, "worst_drop": 0.0})
+    assert "changed by +0.0 points" in page(kept) and "-0.0" not in page(kept)
 
 
 def test_both_files_say_the_same(tmp_path: Path) -> None:
