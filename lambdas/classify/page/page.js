@@ -81,6 +81,7 @@ const NEEDS = {
 };
 
 function needs(what) {
+  if (what && !$("access").hidden && $("access-words").textContent === NEEDS[what]) return;  // somebody may be typing
   $("access-words").textContent = NEEDS[what] || "";
   $("access").hidden = !what;
   $("access-key").hidden = what === "signed";

@@ -1,5 +1,5 @@
 // Teach: images one after the other, what is true of each, and what the task has learnt by that.
-const ENOUGH = 16, SHOWN_DOUBTFUL = 8, AT_ONCE = 32, KEYS = 9, QUIET = 6;
+const ENOUGH = 16, SHOWN_DOUBTFUL = 8, AT_ONCE = 32, KEYS = 9, QUIET = 20;
 const lesson = {queue: [], sending: Promise.resolve(), waiting: 0, watching: 0, turn: 0, pictures: new Map(), settled: new Set()};
 
 /** Another task, or none, from the beginning. */
@@ -129,7 +129,7 @@ function learnt(taught) {
 async function watch() {
   const mine = ++lesson.watching, wanted = () => mine === lesson.watching && lesson.task && !$("teach").hidden;
   await tried(async () => {
-    for (let quiet = 0; wanted() && quiet < QUIET; await later(POLL_MS / 2)) {
+    for (let quiet = 0; wanted() && quiet < QUIET; await later(POLL_MS)) {
       const {taught} = await get(pathOf(lesson.name), wanted);
       if (!wanted()) return;
       const news = JSON.stringify(taught) !== JSON.stringify(lesson.taught);
