@@ -45,7 +45,9 @@ REACHABLE = """() => [...document.querySelectorAll("a[href], button, input, sele
 def browser() -> Iterator[Browser]:
     with (
         sync_playwright() as playwright,
-        playwright.chromium.launch(executable_path=CHROMIUM or "chromium", args=["--no-sandbox"]) as browser,
+        playwright.chromium.launch(
+            executable_path=CHROMIUM or "chromium", args=["--no-sandbox", "--disable-gpu", "--disable-extensions"]
+        ) as browser,
     ):
         yield browser
 
@@ -414,7 +416,7 @@ def test_a_training_is_begun_with_its_price_and_seen_in_models(api: PageApi, ope
     expect(page.get_by_text("Training on pictograms")).to_be_visible()
     expect(page.get_by_text("training · step 120 of 300 · 80 s left")).to_be_visible()
     for curve in ("loss by step", "accuracy by step"):
-        expect(page.get_by_label(curve)).to_be_visible()
+        expect(page.get_by_label(curve, exact=True)).to_be_visible()
     begun = api.of(routes.START_TRAINING)[-1].body
     assert (begun.dataset, begun.promote) == ("thing", "auto")
     page.get_by_role("button", name="Stop the training").click()
