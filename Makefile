@@ -19,7 +19,7 @@ LOCKED = $(PIP) --require-hashes --constraint requirements.lock --progress-bar r
 installing = @python -m local.install "$(1)" $(INSTALL_LOG)
 
 .DEFAULT_GOAL := help
-.PHONY: help local local-status local-logs local-destroy test test-slow images check types rules synth diff bootstrap preflight deploy promote doctor destroy verify-clean api-key lock sbom train-demo learn-report bench-train bench bench-load bench-gpu soak
+.PHONY: help local local-status local-logs local-destroy test test-slow screenshots images check types rules synth diff bootstrap preflight deploy promote doctor destroy verify-clean api-key lock sbom train-demo learn-report bench-train bench bench-load bench-gpu soak
 
 help: ## List these commands
 	@awk -F ':.*## ' '/^#: / { printf "\n%s\n", substr($$0, 4) } /^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -74,6 +74,9 @@ test: .venv/.tests node_modules/.tests ## Run the tests that guard every change
 
 test-slow: .venv/.tests node_modules/.tests ## Run the tests that take longer
 	python -m pytest -m slow -n 3 --no-loadscope-reorder
+
+screenshots: .venv/.tests ## Take the pictures in docs/page/ of the local system that is up
+	python -m tests.page_screenshots
 
 images: .venv/.tests ## Build both container images and run them, by Docker, or else by podman: root on Debian
 	python -m pytest -s -v tests/images/checks.py

@@ -1,4 +1,4 @@
-"""The page at GET /: one document of the files in this folder, and headers that let it load nothing from anywhere else."""
+"""The page at GET /: the files beside this one in one document, and headers that let it load nothing from elsewhere."""
 
 import base64
 import hashlib

@@ -256,11 +256,12 @@ function look(image) {
 
 async function askMany(wanted) {
   const questions = answerable();
-  for (let start = 0; start < asked.many.length && wanted(); start += TOGETHER) {
-    const some = asked.many.slice(start, start + TOGETHER);
+  for (let start = 0; start < asked.many.length && wanted();) {
     showMany(`${start} of ${asked.many.length}`);
-    const answers = await Promise.all(some.map(each => each.tiny ??= shrunk(each.file, TABLE_PX))).then(files => classify(files, questions, wanted)).then(found => found.answers, problem => some.map(() => ({detail: problem.message})));
-    some.forEach((each, i) => { each.answer = answers[i]; });
+    const some = asked.many.slice(start, start + TOGETHER), files = await Promise.all(some.map(each => each.tiny ??= shrunk(each.file, TABLE_PX))), fit = fitting(files);
+    const answers = await classify(files.slice(0, fit), questions, wanted).then(found => found.answers, problem => files.map(() => ({detail: problem.message})));
+    for (let i = 0; i < fit; i++) some[i].answer = answers[i];
+    start += fit;
   }
   if (wanted()) showMany();
 }

@@ -74,4 +74,11 @@ function stageShows(stage, image, tip) {
   if (image) picture.src = image.url; else picture.removeAttribute("src");
 }
 
+/** How many of these files, from the first on, go into one request. */
+function fitting(files) {
+  let bytes = 0;
+  const first = files.findIndex(file => (bytes += file.size) > CONTRACT.max_bytes * .95);
+  return first < 0 ? files.length : Math.max(1, first);
+}
+
 const thumbnail = (image, chosen, onclick) => button(el("img", {src: image.url, alt: ""}), onclick, "", {title: image.name, "aria-label": image.name, "aria-pressed": String(chosen)});

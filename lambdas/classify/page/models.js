@@ -38,8 +38,8 @@ function trainingCard({id, dataset, state, phase, step, steps, left_s: left, est
 const verdictTag = gate => gate ? gate.passed ? el("span.tag", "passed") : el("span.tag.no", "refused") : "–";
 
 function showVersions(models, rolling, chosen) {
-  fill("versions", el("h2", "Versions of the model"), el("div.scroll", el("table", el("tr", ["Version", "From", "Data", "Made", "Verdict", ""].map(name => el(["From", "Made"].includes(name) ? "th.wide" : "th", name))),
-    models.toReversed().map(each => el(each.version === chosen ? "tr.on" : "tr", el("td", el("a", {href: "#models?version=" + place(each.version)}, each.version)), el("td.wide", each.parent || {import: "brought along", image: "the image"}[each.source] || "–"), el("td", each.dataset || "–"), el("td.n.wide", each.created.slice(0, 16).replace("T", " ") || "–"), el("td", verdictTag(each.gate)),
+  fill("versions", el("h2", "Versions of the model"), el("div.scroll", el("table", el("tr", ["Version", "From", "Data", "Made", "Verdict", ""].map(name => el(["From", "Data", "Made"].includes(name) ? "th.wide" : "th", name))),
+    models.toReversed().map(each => el(each.version === chosen ? "tr.on" : "tr", el("td", el("a", {href: "#models?version=" + place(each.version)}, each.version)), el("td.wide", each.parent || {import: "brought along", image: "the image"}[each.source] || "–"), el("td.wide", each.dataset || "–"), el("td.n.wide", each.created.slice(0, 16).replace("T", " ") || "–"), el("td", verdictTag(each.gate)),
       el("td", each.live ? el("span.tag", "live") : button("Promote", () => tried(() => promote(each)), "btn", {"aria-label": "Promote " + each.version, disabled: Boolean(rolling)}))))),
   ), models.length < 2 && el("p.soft", "So far only the model that came with the image. A training makes the next: ", el("a", {href: "#teach"}, "teach it"), "."));
 }

@@ -16,7 +16,7 @@ function el(what, ...children) {
   return made;
 }
 
-const nodes = children => children.flat(3).filter(child => child || child === 0);
+const nodes = children => children.flat(Infinity).filter(child => child || child === 0);
 const fill = (id, ...children) => { $(id).replaceChildren(...nodes(children)); $(id).hidden = !$(id).hasChildNodes(); };
 const button = (text, onclick, what = "btn", properties = {}) => el("button." + what, {type: "button", onclick, ...properties}, text);
 const percent = (share, digits = 1) => (100 * share).toFixed(digits) + " %";
@@ -81,6 +81,7 @@ const NEEDS = {
 };
 
 function needs(what) {
+  if (what && !$("access").hidden && $("access-words").textContent === NEEDS[what]) return;  // somebody may be typing
   $("access-words").textContent = NEEDS[what] || "";
   $("access").hidden = !what;
   $("access-key").hidden = what === "signed";
@@ -108,13 +109,15 @@ async function once(path, {method = "GET", body, headers} = {}) {
   throw new Problem(answer.status, detail, said?.retry_after_s || Number(answer.headers.get("retry-after")));
 }
 
+const LATER_S = {504: 2};
 /** A request. What is too busy is asked once more, when it says so, if its answer is still `wanted` then. */
 async function api(path, options, wanted = () => true) {
   try {
     return await once(path, options);
   } catch (problem) {
-    if (![429, 503].includes(problem.status) || !problem.retryAfter) throw problem;
-    for (let left = Math.ceil(problem.retryAfter); left > 0; left--) {
+    const pause = problem.retryAfter || LATER_S[problem.status];
+    if (![429, 503, 504].includes(problem.status) || !pause) throw problem;
+    for (let left = Math.ceil(pause); left > 0; left--) {
       if (!wanted()) throw problem;
       notice(`${sentence(problem.message)} Trying again in ${left} s.`);
       await later(1000);

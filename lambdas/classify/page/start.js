@@ -43,7 +43,6 @@ $("access").onsubmit = event => {
 
 takeKey();
 await startAsk();
-if (location.hash && !location.hash.startsWith("#ask")) read("");
-look(asked.samples[0]);
 show();
+look(asked.samples[0]);
 health();

@@ -1,9 +1,9 @@
 // Teach: images one after the other, what is true of each, and what the task has learnt by that.
-const ENOUGH = 16, SHOWN_DOUBTFUL = 8, AT_ONCE = 32, KEYS = 9, QUIET = 6;
-const lesson = {queue: [], sending: Promise.resolve(), waiting: 0, watching: 0, turn: 0, pictures: new Map(), settled: new Set()};
+const ENOUGH = 16, SHOWN_DOUBTFUL = 8, AT_ONCE = 32, KEYS = 9, QUIET = 20;
+const lesson = {queue: [], outbox: [], sending: null, watching: 0, turn: 0, pictures: new Map(), settled: new Set()};
 
 /** Another task, or none, from the beginning. */
-const fresh = name => Object.assign(lesson, {name, dataset: name, task: null, taught: null, labels: [], counts: {}, records: 0, done: [], curve: [], guess: null});
+const fresh = name => Object.assign(lesson, {name, dataset: name, task: null, taught: null, labels: [], counts: {}, records: 0, done: [], curve: [], guess: null, guessed: null, relabelled: 0});
 fresh("");
 
 function startTeach(query) {
@@ -42,52 +42,54 @@ function pile(found) {
 function byFolder() {
   const taken = lesson.queue.filter(each => lesson.labels.includes(each.folder));
   lesson.queue = lesson.queue.filter(each => !taken.includes(each));
-  for (const label of lesson.labels) {
-    const all = taken.filter(each => each.folder === label);
-    for (let start = 0; start < all.length; start += AT_ONCE) send(all.slice(start, start + AT_ONCE), {label, task: lesson.name});
-  }
+  for (const label of lesson.labels) send(taken.filter(each => each.folder === label), {label, task: lesson.name});
 }
 
-/** Keeps what is said of images, one request after the other; images that were refused come back to the front. */
+function tally(said, by) {
+  if (said.label) lesson.counts[said.label] = (lesson.counts[said.label] || 0) + by;
+}
+
+/** Keeps what is said of images. */
 function send(pictures, said) {
-  const {dataset} = lesson, done = {pictures, said, ids: [], dataset}, tally = by => { if (said.label) lesson.counts[said.label] = (lesson.counts[said.label] || 0) + by * pictures.length; };
-  lesson.done.push(done);
-  lesson.waiting += pictures.length;
-  tally(1);
-  lesson.sending = lesson.sending.then(async () => {
-    let kept = false;
+  const sent = pictures.map(picture => ({picture, said, dataset: lesson.dataset}));
+  lesson.done.push(...sent);
+  lesson.outbox.push(...sent);
+  tally(said, sent.length);
+  showLesson();
+  if (!lesson.sending) lesson.sending = deliver();
+}
+
+/** One request after the other, each with all that waits and says the same. What is refused comes back to the front. */
+async function deliver() {
+  for (let first; (first = lesson.outbox[0]);) {
+    const same = lesson.outbox.filter(each => JSON.stringify([each.said, each.dataset]) === JSON.stringify([first.said, first.dataset])).slice(0, AT_ONCE);
+    const files = await Promise.all(same.map(each => shrunk(each.picture.file))), some = same.slice(0, fitting(files)), body = new FormData();
+    for (const file of files.slice(0, some.length)) body.append("image", file, "image");
+    for (const [name, value] of Object.entries({...first.said, dataset: first.dataset})) body.append(name, value);
     await tried(async () => {
-      const body = new FormData();
-      for (const each of pictures) body.append("image", await shrunk(each.file), "image");
-      for (const [name, value] of Object.entries({...said, dataset})) body.append(name, value);
       const stored = [(await api("annotations", {method: "POST", body, headers: creating()})).body].flat(), bad = stored.find(each => each.detail);
-      kept = true;
-      done.ids = stored.map(each => each.id).filter(Boolean);
-      lesson.records += stored.filter(each => each.new).length;
-      stored.forEach((each, i) => lesson.pictures.set(each.image, pictures[i].url));
+      stored.forEach(({id, image, new: isNew}, i) => { some[i].id = id; lesson.pictures.set(image, some[i].picture.url); if (isNew) lesson.records++; });
       if (bad) throw new Problem(bad.status, bad.detail);
     });
-    lesson.waiting -= pictures.length;
-    if (!kept) {
-      tally(-1);
-      lesson.done = lesson.done.filter(each => each !== done);
-      lesson.queue.unshift(...pictures);
-    }
+    lesson.outbox = lesson.outbox.filter(each => !some.includes(each));
+    const refused = some.filter(each => !each.id && lesson.done.includes(each));
+    for (const each of refused) tally(each.said, -1);
+    lesson.done = lesson.done.filter(each => !refused.includes(each));
+    lesson.queue.unshift(...refused.map(each => each.picture));
     showLesson();
     watch();
-  });
-  showLesson();
+  }
+  lesson.sending = null;
 }
 
 async function undo() {
   const last = lesson.done.pop();
   if (!last) return;
-  lesson.queue.unshift(...last.pictures);
-  if (last.said.label) lesson.counts[last.said.label] -= last.pictures.length;
-  lesson.records -= last.pictures.length;
+  lesson.queue.unshift(last.picture);
+  tally(last.said, -1);
   showLesson();
   await lesson.sending;
-  await tried(async () => { for (const id of last.ids) await api(`annotations/${id}?dataset=${last.dataset}`, {method: "DELETE"}); });
+  if (last.id) await tried(async () => { await api(`annotations/${last.id}?dataset=${last.dataset}`, {method: "DELETE"}); lesson.records--; });
   watch();
 }
 
@@ -106,7 +108,8 @@ function skip() {
 async function guess() {
   const [image] = lesson.queue, mine = ++lesson.turn, body = new FormData();
   Object.assign(lesson, {guess: null, guessed: image});
-  if (!image || !lesson.task) return;
+  await later(TYPED_MS);
+  if (!image || !lesson.task || mine !== lesson.turn) return;
   await tried(async () => {
     body.append("image", await (image.small ??= shrunk(image.file)), "image");
     body.append("task", lesson.name);
@@ -129,21 +132,21 @@ function learnt(taught) {
 async function watch() {
   const mine = ++lesson.watching, wanted = () => mine === lesson.watching && lesson.task && !$("teach").hidden;
   await tried(async () => {
-    for (let quiet = 0; wanted() && quiet < QUIET; await later(POLL_MS / 2)) {
+    for (let quiet = 0; wanted() && quiet < QUIET; await later(POLL_MS)) {
       const {taught} = await get(pathOf(lesson.name), wanted);
       if (!wanted()) return;
       const news = JSON.stringify(taught) !== JSON.stringify(lesson.taught);
       learnt(taught);
       if (news) showLearnt();
-      quiet = news || taught?.teaching || lesson.waiting ? 0 : quiet + 1;
-      if (!quiet || lesson.done.length) continue;
+      quiet = news || taught?.teaching || lesson.sending ? 0 : quiet + 1;
+      if (!quiet || lesson.done.length || lesson.relabelled) continue;
       return;
     }
   });
 }
 
 function showLesson() {
-  const {queue, done, waiting} = lesson, [image] = queue, kept = sum(done.map(each => each.pictures.length)), foldered = queue.filter(each => lesson.labels.includes(each.folder)).length;
+  const {queue, outbox: {length: waiting}, done: {length: kept}} = lesson, [image] = queue, foldered = queue.filter(each => lesson.labels.includes(each.folder)).length;
   stageShows($("teach-stage"), image, image ? image.name : kept ? "All done. Drop more" : "Drop images or a folder, or choose");
   fill("next", queue.slice(1, 7).map((each, i) => thumbnail(each, false, () => { queue.unshift(...queue.splice(i + 1, 1)); showLesson(); })));
   $("queue").textContent = joined([queue.length && `${count(queue.length)} to go`, kept && `${count(kept)} labelled`, waiting && `${count(waiting)} being sent`]);
@@ -151,7 +154,7 @@ function showLesson() {
   $("by-folder").textContent = `Label ${plural(foldered, "image")} by their folders`;
   showAnswers();
   showLearnt();
-  if (image !== lesson.guessed || !lesson.guess) guess();
+  if (image !== lesson.guessed) guess();
 }
 
 function showAnswers() {
@@ -209,8 +212,8 @@ async function annotated(sha256) {
 
 async function relabel({id, dataset, answer: label}) {
   const path = `annotations/${id}?dataset=${dataset}`, {body: {sentences, task, split}, headers} = await api(path);
+  lesson.relabelled++;
   await api(path, {method: "PUT", headers: {"if-match": headers.get("etag")}, body: {sentences, label, task, split}});
-  lesson.done.push({pictures: [], said: {}, ids: [], dataset});
   await counted();
   watch();
 }

@@ -29,7 +29,7 @@ from tests.servers import Quiet, serving
 
 KEY = "9aa41cdcfb0f40d28c4ba3308d311a47"
 SHARES = (0.913, 0.052, 0.021, 0.009, 0.005)
-"""What a question's labels score, in their order; a task that was taught answers the other way round."""
+"""What a question's labels score, in their order."""
 IN_A_PATH = re.compile(r"\{\w+\}")
 JsonObject = dict[str, Any]
 
@@ -46,7 +46,9 @@ class Asked:
 
 @dataclass
 class PageApi:
-    """The state of it, and what it was asked. `problems`: by route, raised in place of an answer, the first first."""
+    """The state of it, and what it was asked. `problems`: by route, raised in place of an answer, the first first.
+    `best`: a label that scores most wherever it is asked. `hold` is called before an answer.
+    """
 
     key: str = KEY
     tasks: dict[str, JsonObject] = field(default_factory=lambda: {"thing": answers.THING})
@@ -56,6 +58,7 @@ class PageApi:
     rolling: JsonObject | None = None
     knows: str | None = answers.KNOWS
     status: str = "InService"
+    best: str = ""
     check: JsonObject = field(default_factory=lambda: answers.CHECK)
     problems: dict[Route, list[ProblemError]] = field(default_factory=dict)
     asked: list[Asked] = field(default_factory=list)
@@ -102,13 +105,16 @@ class PageApi:
         headers = {**answers.HEADERS, **({"x-task-version": f"{task}=words-0f1e"} if task else {})}
         return 200, images if request.listed else images[0], headers
 
+    def _scores(self, question: Any) -> list[JsonObject]:
+        labels = sorted((each.label for each in question.candidate_labels), key=lambda label: label != self.best)
+        shares = [*SHARES, *(0.0001 for _ in labels)]
+        return [{"label": label, "score": share} for label, share in zip(labels, shares, strict=False)]
+
     def _answers(self, asked: Any) -> Any:
         if asked.task:
-            named = {name: validate(Task, self.tasks[name]) for name in asked.task_names}
-            return {name: scores(each) for name, each in named.items()} if isinstance(asked.task, list) else scores(
-                named[asked.task]
-            )
-        return {name: scores(each) for name, each in asked.tasks.items()} if asked.tasks else scores(asked)
+            named = {name: self._scores(validate(Task, self.tasks[name])) for name in asked.task_names}
+            return named if isinstance(asked.task, list) else named[asked.task]
+        return {name: self._scores(each) for name, each in asked.tasks.items()} if asked.tasks else self._scores(asked)
 
     def _list_tasks(self, _: Asked) -> Any:
         def summary(name: str, task: JsonObject) -> JsonObject:
@@ -209,13 +215,6 @@ def check(route: Route, status: int, said: Any) -> None:
     """Raises AssertionError for an answer that the API's own description does not allow."""
     faults = [f"{error.json_path}: {error.message[:200]}" for error in _validator(route, status).iter_errors(said)]
     assert not faults, (route.path, faults)
-
-
-def scores(question: Any) -> list[JsonObject]:
-    """Of one question, best first."""
-    labels = [each.label for each in question.candidate_labels]
-    shares = [*SHARES, *(0.0001 for _ in labels)]
-    return [{"label": label, "score": share} for label, share in zip(labels, shares, strict=False)]
 
 
 def found(method: str, path: str) -> tuple[Route, tuple[str, ...]] | None:
