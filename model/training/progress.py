@@ -23,12 +23,14 @@ from contract.progress import (
 from model.evaluation.report import print_figures
 from model.training.recipe import Recipe
 from model.training.state import replacing
+from model.world.examples import render
 
 WRITTEN_EVERY_S = 2.0
 """Steps may take a millisecond, and S3 keeps each state of the file for a day."""
 DIGITS = 5
-OLD_TASKS_SHARE = 2
-"""Of the scenes that a rendered world has, so many times as many images are looked at for all of its tasks."""
+SCENE_IMAGES = 2
+"""For all of the rendered world's tasks, so many times as many images are looked at as it has scenes."""
+DRAWN = 10
 PHASES = get_args(Phase)
 
 Part = TypeVar("Part")
@@ -89,7 +91,7 @@ class ProgressFile:
         self.enter(phase)
         began_s = time.monotonic()
         for done, part in enumerate(parts):
-            if done:
+            if done > 1:  # the first one may be the base itself, of which less is asked
                 per_part_s = (time.monotonic() - began_s) / done
                 self._write((len(parts) - done) * per_part_s + self._behind_s())
             yield part
@@ -125,14 +127,18 @@ class ProgressFile:
 
 
 def seconds_afterwards(recipe: Recipe, images: int, validation_s: float) -> dict[Phase, float]:
-    """What is to be measured behind the last step, by the time that so many validation images took: each mixture is
-    asked for these and for the old tasks, and so are the base and the model that is published.
+    """What is to be measured behind the last step, by the time that so many validation images took and what drawing one
+    takes: each mixture is asked for these and for the old tasks, and so are the base and the model that is published.
     """
-    per_image_s = validation_s / max(1, images)
+    began_s = time.monotonic()
+    for index in range(DRAWN):
+        render(recipe.seed, "validation", index)
+    image_s = validation_s / max(1, images)
+    scene_s = SCENE_IMAGES * (image_s + (time.monotonic() - began_s) / DRAWN)
     adapts = recipe.data == "channel" and recipe.init == "base"
-    choosing = len(ALPHAS) * (images + OLD_TASKS_SHARE * recipe.selection_scenes) if adapts else 0
-    evaluating = (2 + adapts) * (images + OLD_TASKS_SHARE * recipe.evaluation_scenes)
-    return {"choosing": choosing * per_image_s, "evaluating": evaluating * per_image_s}
+    choosing = len(ALPHAS) * (images * image_s + recipe.selection_scenes * scene_s) if adapts else 0.0
+    evaluating = (2 + adapts) * (images * image_s + recipe.evaluation_scenes * scene_s)
+    return {"choosing": choosing, "evaluating": evaluating}
 
 
 def thinned(points: Sequence[HistoryPoint], most: int = MAX_HISTORY_POINTS) -> list[HistoryPoint]:

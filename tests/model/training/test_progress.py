@@ -1,12 +1,15 @@
 """What a run tells of itself in its file: phases, time, curves."""
 
+from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
+from contract.gain import ALPHAS
 from contract.progress import MAX_HISTORY_POINTS, HistoryPoint, TrainingProgress
-from model.training.progress import ProgressFile, thinned
+from model.training.loop import Loop
+from model.training.progress import ProgressFile, seconds_afterwards, thinned
 
 
 def read(directory: Path) -> TrainingProgress:
@@ -45,9 +48,17 @@ def test_what_is_left_counts_the_phases_behind_the_present_one(tmp_path: Path) -
     told.trained(10, 0.5, left_s=7)
     assert read(tmp_path).left_s == 87
     left = [read(tmp_path).left_s for _ in told.each("choosing", range(3))]
-    assert left == [80, 20, 20]  # parts that take no time at all
+    assert left == [80, 80, 20]  # parts that take no time at all
     told.enter("evaluating")
     assert read(tmp_path).left_s == 20
+
+
+def test_what_is_to_be_measured_is_estimated_by_the_first_validation(loop_of: Callable[..., Loop]) -> None:
+    recipe = loop_of(selection_scenes=100, evaluation_scenes=200).recipe
+    found = seconds_afterwards(recipe, images=50, validation_s=5000)
+    assert found == pytest.approx({"choosing": len(ALPHAS) * 25_000, "evaluating": 3 * 45_000}, rel=0.05)
+    world = recipe.model_copy(update={"data": "world"})
+    assert seconds_afterwards(world, images=50, validation_s=5000)["choosing"] == 0
 
 
 def test_a_loss_that_is_no_number_is_left_out_of_the_curve(tmp_path: Path) -> None:
