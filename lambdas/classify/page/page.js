@@ -119,10 +119,11 @@ async function api(path, options, wanted = () => true) {
     if (![429, 503, 504].includes(problem.status) || !pause) throw problem;
     for (let left = Math.ceil(pause); left > 0; left--) {
       if (!wanted()) throw problem;
-      notice(`${sentence(problem.message)} Trying again in ${left} s.`);
+      const words = `${sentence(problem.message)} Trying again in ${left} s.`;
+      notice(words);
       await later(1000);
+      if ($("notice").textContent === words) notice("");  // else something newer is said
     }
-    notice("");
     return once(path, options);
   }
 }
