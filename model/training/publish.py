@@ -17,7 +17,7 @@ from model.evaluation.world import World
 from model.training.card import write_card
 from model.training.interpolate import interpolate
 from model.training.loop import Loop
-from model.training.measure import NewDomain, fitted_calibration, measure_new_domain, measure_world, win_loss_counts
+from model.training.measure import NewDomain, fitted_calibration, measure_new_domain, measure_world
 from model.world.examples import golden_scenes
 
 WORLD = ModelCard(
@@ -51,7 +51,7 @@ def export(settings: TrainSettings, loop: Loop, before: Mapping[str, float], run
     if selected:
         name += f"-alpha{selected.alpha:g}"
         metrics.interpolation = selected.metrics
-        metrics.gain = win_loss_counts(loop, selected.base)
+        metrics.gain = selected.gain
     labels = [label for task in domain.tasks for label in task.labels] if domain else []
     version = _save(settings, loop, name, metrics, calibration, labels)
     write_golden(settings.model_dir, loop.clip(), calibration, golden_scenes())
