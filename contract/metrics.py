@@ -92,11 +92,18 @@ class Interpolation(_Figures):
 
 
 class WinLoss(_Figures):
-    """Of the new domain's validation images, how many only the new model gets right, and how many only its base."""
+    """Of the new domain's validation images, how many only the new model gets right, and how many only its base; mean
+    and standard deviation of what each gains in the probability of what is true, and the most that any gains or loses;
+    and how likely answers that have nothing to do with what is true are as good. model/evaluation/gain.py says how.
+    """
 
     images: int | None = None
     won: int | None = None
     lost: int | None = None
+    mean: float | None = None
+    deviation: float | None = None
+    largest: float | None = None
+    unrelated: float | None = None
 
 
 Tasks = dict[str, TaskFigures]

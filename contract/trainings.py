@@ -118,7 +118,7 @@ class TrainingCheck(BaseModel):
     telling_images: int = Field(
         description="Validation images at which a model can be wrong: not all is true of them that is said of any"
     )
-    needed_images: int = Field(description="So many of these a better model has to win for the gate to let it pass")
+    needed_images: int = Field(description="So many of these the gate needs at least to tell a better model from luck")
     steps: int
     images_per_step: int = Field(description="Of all machines together")
     estimated_s: int = Field(description="Seconds of the machine's time")

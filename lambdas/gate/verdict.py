@@ -1,13 +1,13 @@
 """The gate's verdict: is a fine-tuned model better on the new data than its base, and has it kept the old?
 
-Better: by a sign test, `contract.gain`.
+Better: by the two tests of `contract.gain`.
 Kept: the drops in accuracy at the old tasks, which training measures, are within their limits.
 """
 
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from contract.gain import chance_allowed, sign_test
+from contract.gain import NO_GAIN_BELOW, UNRELATED_BELOW, chance_of_no_gain
 from contract.metrics import Interpolation, Metrics, Tasks, WinLoss
 from contract.models import Gate
 
@@ -21,7 +21,7 @@ def judge(metrics: Mapping[str, Any]) -> Gate:
     interpolation = found.interpolation or Interpolation()
     reasons = [
         *_nothing_new(interpolation, figures),
-        *_not_better(found.gain or WinLoss(), interpolation, figures),
+        *_not_better(found.gain or WinLoss(), figures),
         *_forgotten(_accuracies(found.world_before), _accuracies(found.world), interpolation, figures),
     ]
     return Gate(passed=not reasons, reasons=reasons, figures=figures)
@@ -42,18 +42,25 @@ def _nothing_new(interpolation: Interpolation, figures: dict[str, Any]) -> Itera
         )
 
 
-def _not_better(gain: WinLoss, interpolation: Interpolation, figures: dict[str, Any]) -> Iterator[str]:
-    if gain.images is None or gain.won is None or gain.lost is None:
-        yield "it was not counted on how many validation images the model is better than its base"
+def _not_better(gain: WinLoss, figures: dict[str, Any]) -> Iterator[str]:
+    images, mean, deviation, largest, unrelated = gain.images, gain.mean, gain.deviation, gain.largest, gain.unrelated
+    if images is None or mean is None or deviation is None or largest is None or unrelated is None:
+        yield "it was not measured on how many validation images the model is better than its base"
         return
-    p = sign_test(gain.won, gain.lost)
-    limit = chance_allowed(len(interpolation.frontier or ()) - 1)  # to choose from, beside the base itself
-    figures |= {**gain.model_dump(), "p": float(f"{p:.2g}"), "p_below": float(f"{limit:.2g}")}
-    if p >= limit:
+    p = chance_of_no_gain(images, mean, deviation, largest)
+    figures |= {**gain.model_dump(), "p": float(f"{p:.2g}"), "p_below": NO_GAIN_BELOW}
+    figures |= {"unrelated_below": UNRELATED_BELOW}
+    counts = f"of {images} validation images it wins {gain.won} and loses {gain.lost}"
+    todo = "annotate more images, or look at the labels and sentences"
+    if unrelated >= UNRELATED_BELOW:
         yield (
-            f"it is not better than its base for sure: of {gain.images} validation images it wins {gain.won} and loses "
-            f"{gain.lost}, which luck alone would do with probability {p:.2g}, and {limit:.2g} is allowed; annotate "
-            "more images, or look at the sentences"
+            f"its answers may have nothing to do with what is true of the images: {counts}, and shuffled labels fit "
+            f"them as well with probability {unrelated:.2g}, where {UNRELATED_BELOW:g} is allowed; {todo}"
+        )
+    if p >= NO_GAIN_BELOW:
+        yield (
+            f"it is not better than its base for sure: {counts}, and gives {mean:+.3f} more probability to what is "
+            f"true, which luck alone would do with probability {p:.2g}, where {NO_GAIN_BELOW:g} is allowed; {todo}"
         )
 
 

@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from math import ceil
 from typing import Any
 
-from contract.gain import fewest_wins
 from contract.hyperparameters import Hyperparameters
 from contract.idempotency import now
 from contract.models import ENDED, NO_MODEL_URI, Gate, Model, Promotion
@@ -36,7 +35,7 @@ from lambdas.manage.estimates import Estimates
 from lambdas.manage.models import Promotions, verdict_of
 from lambdas.settings import ManageSettings
 from lambdas.stored.annotations import AnnotationStore
-from lambdas.stored.datasets import MIN_TRAIN_IMAGES, hopeless, scarce, survey, unlearnable
+from lambdas.stored.datasets import MIN_TRAIN_IMAGES, hopeless, needed_images, scarce, survey, unlearnable
 from lambdas.stored.registry import Registry
 
 FORGOTTEN = "nothing is known of it any more: it never began, or ended more than 90 days ago; start another"
@@ -213,7 +212,7 @@ class Trainings:
             images=found.images,
             labels=found.labels,
             telling_images=found.telling,
-            needed_images=fewest_wins(),
+            needed_images=needed_images(found),
             steps=estimate.steps,
             images_per_step=estimate.images_per_step,
             estimated_s=estimate.seconds,

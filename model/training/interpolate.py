@@ -17,12 +17,13 @@ import torch
 from torch import Tensor
 
 from contract.gain import ALPHAS
-from contract.metrics import FrontierPoint, Interpolation
-from model.clip.architecture import DualEncoder
+from contract.metrics import FrontierPoint, Interpolation, WinLoss
+from model.clip.architecture import DualEncoder, logit_scale
 from model.clip.checkpoint import Checkpoint
 from model.clip.encode import Clip
 from model.evaluation.answers import Answers
 from model.evaluation.bootstrap import CONFIDENCE, losses
+from model.evaluation.gain import Answered, evidence
 from model.evaluation.report import print_figures
 from model.evaluation.world import World
 from model.training.loop import Loop
@@ -87,21 +88,29 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Selected:
-    """What was chosen, the tasks that count as old, and the base with its answers to what the result is reported on."""
+    """What was chosen, what it gains on the new domain's validation images, the tasks that count as old, and the base
+    with its answers to what the result is reported on.
+    """
 
     alpha: float
     metrics: Interpolation
+    gain: WinLoss
     known: frozenset[str]
     base: Clip
     base_answers: Mapping[str, Answers]
+
+
+def allowed(frontier: Sequence[Candidate], max_forgetting: float, max_task_forgetting: float) -> list[Candidate]:
+    """The base, and those that can't have lost more than is allowed."""
+    return [each for each in frontier if each.alpha == 0 or each.at_most.within(max_forgetting, max_task_forgetting)]
 
 
 def select(frontier: Sequence[Candidate], max_forgetting: float, max_task_forgetting: float) -> Candidate:
     """Pick what gains most on the new domain among those that can't have lost more than is allowed; of equals the
     nearest to the base. The base, alpha 0, has to be among the candidates and is the answer where no other qualifies.
     """
-    allowed = [each for each in frontier if each.alpha == 0 or each.at_most.within(max_forgetting, max_task_forgetting)]
-    return max(allowed, key=lambda candidate: (candidate.new, -candidate.alpha))
+    among = allowed(frontier, max_forgetting, max_task_forgetting)
+    return max(among, key=lambda candidate: (candidate.new, -candidate.alpha))
 
 
 def as_metrics(
@@ -133,9 +142,14 @@ def interpolate(loop: Loop, checkpoint: Checkpoint, told: ProgressFile) -> Selec
     recipe, base = loop.recipe, Clip(checkpoint)
     tuned = [weight.clone() for weight in loop.averaged.parameters()]
     known = learnt(World(base, recipe.selection_scenes, SELECTION_SEED).every_answer())
-    frontier = [_measure(loop, checkpoint.model, tuned, alpha, known) for alpha in told.each("choosing", ALPHAS)]
+    measured = [_measure(loop, checkpoint.model, tuned, alpha, known) for alpha in told.each("choosing", ALPHAS)]
+    frontier, answered = [each for each, _ in measured], [said for _, said in measured]
     limits = recipe.max_forgetting, recipe.max_task_forgetting
-    alpha = select(frontier, *limits).alpha
+    chosen = select(frontier, *limits)
+    alpha = chosen.alpha
+    gain = evidence(
+        answered, [frontier.index(each) for each in allowed(frontier, *limits)], chosen=frontier.index(chosen)
+    )
     metrics = as_metrics(alpha, frontier, *limits)
     mix(loop.averaged, checkpoint.model, tuned, alpha)
     for candidate in frontier:
@@ -149,7 +163,7 @@ def interpolate(loop: Loop, checkpoint: Checkpoint, told: ProgressFile) -> Selec
         )
     print_figures(selected=alpha, selection_s=time.monotonic() - started_s)
     print(metrics.sentence, flush=True)
-    return Selected(alpha, metrics, frozenset(known), base, World(base, recipe.evaluation_scenes).every_answer())
+    return Selected(alpha, metrics, gain, frozenset(known), base, World(base, recipe.evaluation_scenes).every_answer())
 
 
 @torch.no_grad()
@@ -170,20 +184,23 @@ def learnt(answers: Mapping[str, Answers]) -> dict[str, Answers]:
 
 def _measure(
     loop: Loop, base: DualEncoder, tuned: list[Tensor], alpha: float, known: Mapping[str, Answers]
-) -> Candidate:
-    """A mixture beside the base's answers to what it knows."""
+) -> tuple[Candidate, Answered]:
+    """A mixture beside the base's answers to what it knows, and what it says to the new domain's validation images."""
     mix(loop.averaged, base, tuned, alpha)
-    new = loop.validate()["validation_accuracy"]
+    cosines, batch = loop.validation_cosines()
+    said = Answered.of(cosines, float(logit_scale(loop.averaged)), batch)
+    new = float(said.right.mean())
     if alpha == 0 or not known:
         nothing = Drop(dict.fromkeys(known, 0.0), 0.0)
-        return Candidate(alpha, new, nothing, nothing)
+        return Candidate(alpha, new, nothing, nothing), said
     after = World(loop.clip(), loop.recipe.selection_scenes, SELECTION_SEED).every_answer()
     lost, resampled = losses(known, after)
     at_most = resampled.quantile(CONFIDENCE, dim=0)
     mean_at_most = resampled.mean(dim=1).quantile(CONFIDENCE)
-    return Candidate(
+    candidate = Candidate(
         alpha,
         new,
         lost=Drop(dict(zip(known, lost.tolist(), strict=True)), float(lost.mean())),
         at_most=Drop(dict(zip(known, at_most.tolist(), strict=True)), float(mean_at_most)),
     )
+    return candidate, said

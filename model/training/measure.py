@@ -6,7 +6,7 @@ from pathlib import Path
 
 from contract.checkpoints import Calibration
 from contract.hyperparameters import Hyperparameters
-from contract.metrics import Change, Metrics, WinLoss
+from contract.metrics import Change, Metrics
 from model.clip.calibration import Pairs, fit_calibration
 from model.clip.encode import Clip
 from model.data.readers import read_records
@@ -14,7 +14,7 @@ from model.data.records import Record, some_of, splits_of
 from model.evaluation.answers import Answers, task_figures, wording_gap, wrong_above_half
 from model.evaluation.bootstrap import changes
 from model.evaluation.labelled import EmbeddedImages, LabelledTask, own_tasks
-from model.evaluation.validation import deciding, part, right
+from model.evaluation.validation import deciding, part
 from model.evaluation.world import World
 from model.training.interpolate import Selected, learnt
 from model.training.loop import Loop
@@ -101,15 +101,6 @@ def measure_world(
 
 def _changes(before: Mapping[str, Answers], after: Mapping[str, Answers]) -> dict[str, Change]:
     return {name: Change.model_validate(found) for name, found in changes(before, after).items()}
-
-
-def win_loss_counts(loop: Loop, base: Clip) -> WinLoss:
-    """What was won on the new domain image by image, so that the gate can tell it from luck: of its validation images,
-    how many only the averaged weights get right, and how many only the base. An image is got right if the best of all
-    validation sentences is true of it.
-    """
-    before, after = right(*loop.validation_cosines(base)), right(*loop.validation_cosines())
-    return WinLoss(images=len(after), won=int((after > before).sum()), lost=int((before > after).sum()))
 
 
 def fitted_calibration(loop: Loop, world: World, selected: Selected | None, domain: NewDomain | None) -> Calibration:

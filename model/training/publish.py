@@ -18,7 +18,7 @@ from model.evaluation.world import World
 from model.training.card import write_card
 from model.training.interpolate import interpolate
 from model.training.loop import Loop
-from model.training.measure import NewDomain, fitted_calibration, measure_new_domain, measure_world, win_loss_counts
+from model.training.measure import NewDomain, fitted_calibration, measure_new_domain, measure_world
 from model.training.progress import ProgressFile
 from model.training.report.gather import Asked, captioned, labelled, report_of
 from model.training.report.page import write_report
@@ -62,7 +62,7 @@ def export(
     if selected:
         name += f"-alpha{selected.alpha:g}"
         metrics.interpolation = selected.metrics
-        metrics.gain = win_loss_counts(loop, selected.base)
+        metrics.gain = selected.gain
     labels = [label for task in domain.tasks for label in task.labels] if domain else []
     metadata = _save(settings, loop, name, metrics, calibration, labels)
     scale = world.clip.logit_scale / (calibration.temperature or 1.0)

@@ -93,15 +93,15 @@ def test_a_dry_run_is_a_table_and_starts_nothing(shell: Shell, system: System, d
     ran = shell("train", "--dataset", dataset, "--dry-run")
     assert ran.status == 0 and system.stepfunctions.executions == {}
     rows = [line.split() for line in ran.out.splitlines()]
-    assert ["IMAGES", "TRAIN", "VALIDATION"] in rows and ["pore", "4", "4"] in rows and ["all", "8", "8"] in rows
-    assert "8 validation images can tell, 7 are needed" in ran.out and "0.12 USD, at most 1.00" in ran.out
+    assert ["IMAGES", "TRAIN", "VALIDATION"] in rows and ["pore", "4", "5"] in rows and ["all", "8", "10"] in rows
+    assert "10 validation images can tell, 5 are needed" in ran.out and "0.12 USD, at most 1.00" in ran.out
     assert shell("train", "--dataset", dataset, "--dry-run", "--json").json["starts"] is True
 
 
 def test_a_dry_run_of_what_would_be_refused_says_why_and_is_no_success(shell: Shell, system: System) -> None:
     annotated(system.bucket, "welds", train_crack=9, train_pore=4, validation_crack=2)
     ran = shell("train", "--dataset", "welds", "--dry-run")
-    assert ran.status == 1 and "needs 5 more" in ran.err and "warning: " in ran.out
-    assert "needs 5 more" in shell("train", "--dataset", "welds").err
+    assert ran.status == 1 and "needs 7 more" in ran.err and "warning: " in ran.out
+    assert "needs 7 more" in shell("train", "--dataset", "welds").err
     begun = shell("train", "--dataset", "welds", "--force")
-    assert begun.status == 0 and "needs 5 more" in begun.out and "300 steps" in begun.out
+    assert begun.status == 0 and "needs 7 more" in begun.out and "300 steps" in begun.out

@@ -11,7 +11,7 @@ from lambdas.gate.main import Gatekeeper
 from lambdas.settings import GateSettings
 from lambdas.stored.registry import Registry
 from tests.lambdas.control_plane import SERVING_STACK, CloudFormation
-from tests.lambdas.gate.test_verdict import metrics
+from tests.lambdas.gate.test_verdict import GAIN, metrics
 
 ID = "20261122120000-abcdef"
 VERSION = f"wordsight-test-{ID}"
@@ -92,7 +92,7 @@ def test_it_is_not_promoted_over_a_model_that_it_was_not_compared_with(stage: St
 
 
 def test_a_refused_model_is_kept_marked_with_the_numbers_and_not_promoted(stage: Stage) -> None:
-    stage.leave(gain={"images": 40, "won": 3, "lost": 3})
+    stage.leave(gain={**GAIN, "won": 3, "lost": 3, "mean": 0.0})
     verdict = stage.judge()
     assert verdict["gate"]["passed"] is False and verdict["promotion"] is None
     gate = stage.registry.get(VERSION).gate

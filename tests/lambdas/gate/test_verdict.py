@@ -4,13 +4,15 @@ import pytest
 
 from lambdas.gate.verdict import judge
 
+GAIN = {"images": 40, "won": 20, "lost": 1, "mean": 0.4, "deviation": 0.3, "largest": 0.9, "unrelated": 0.0005}
+
 
 def metrics(**changes: Any) -> dict[str, Any]:
     """Of a model that learnt much and forgot little."""
     frontier = [{"alpha": alpha, "drop": {"colour": 0.0, "shape": 0.0}} for alpha in (0, 0.5, 1)]
     world = {"colour": (0.95, 0.94), "shape": (0.9, 0.89), "unlearnt": (0.12, 0.0)}
     return {
-        "gain": {"images": 40, "won": 20, "lost": 1},
+        "gain": GAIN,
         "interpolation": {"alpha": 0.5, "max_forgetting": 0.02, "max_task_forgetting": 0.05, "frontier": frontier},
         "world_before": {task: {"accuracy": before, "chance": 0.1} for task, (before, _) in world.items()},
         "world": {task: {"accuracy": after, "chance": 0.1} for task, (_, after) in world.items()},
@@ -33,15 +35,20 @@ def test_a_model_that_learnt_much_and_forgot_little_passes_with_its_figures() ->
 
 
 def test_what_luck_may_have_done_is_refused_with_the_counts() -> None:
-    said = reason(gain={"images": 40, "won": 9, "lost": 7})
+    said = reason(gain={**GAIN, "won": 9, "lost": 7, "mean": 0.03})
     assert "of 40 validation images it wins 9 and loses 7" in said and "annotate more images" in said
+    assert "+0.030 more probability to what is true, which luck alone would do with probability 0.3" in said
 
 
-def test_the_more_mixtures_there_were_to_choose_from_the_more_must_be_won() -> None:
-    close = {"images": 40, "won": 6, "lost": 0}  # p = 1/64
-    assert judge(metrics(gain=close)).passed
-    many = {**metrics()["interpolation"], "frontier": 2 * metrics()["interpolation"]["frontier"]}
-    assert "not better than its base for sure" in reason(gain=close, interpolation=many)
+def test_what_fits_shuffled_labels_as_well_is_refused_however_much_better_it_is() -> None:
+    said = reason(gain={**GAIN, "unrelated": 0.02})
+    assert "nothing to do with what is true" in said and "with probability 0.02, where 0.01 is allowed" in said
+
+
+@pytest.mark.parametrize("missing", ["images", "mean", "deviation", "largest", "unrelated"])
+def test_a_gain_of_which_a_part_was_not_measured_is_refused(missing: str) -> None:
+    gain = {name: value for name, value in GAIN.items() if name != missing}
+    assert "it was not measured on how many validation images" in reason(gain=gain)
 
 
 def test_the_bases_own_weights_are_nothing_new() -> None:
@@ -71,7 +78,7 @@ def test_what_the_base_could_hardly_do_can_not_be_forgotten() -> None:
 @pytest.mark.parametrize(
     ("missing", "said"),
     [
-        ("gain", "not counted on how many validation images"),
+        ("gain", "not measured on how many validation images"),
         ("world_before", "not measured what the model has forgotten"),
         ("world", "not measured what the model has forgotten"),
     ],

@@ -50,7 +50,7 @@ MODEL_URI = f"s3://{SETTINGS.data_bucket}/models/one/output/model/"
 
 def annotated(bucket: Any, dataset: str, /, **counts: int) -> None:
     """Images of two labels, as many as a training needs, or so many of each `<split>_<label>`; split `any`: none."""
-    counts = counts or {"train_crack": 4, "train_pore": 4, "validation_crack": 4, "validation_pore": 4}
+    counts = counts or {"train_crack": 4, "train_pore": 4, "validation_crack": 5, "validation_pore": 5}
     for name, count in counts.items():
         split, _, label = name.partition("_")
         for number in range(count):

@@ -101,12 +101,13 @@ def test_a_dry_run_tells_what_a_training_would_find_take_and_cost_and_leaves_not
     assert (told["records"], told["counted"]) == (53, 53)
     assert told["images"] == {"train": 44, "validation": 9}
     assert told["labels"] == {"": {"crack": {"train": 40, "validation": 5}, "pore": {"train": 4, "validation": 4}}}
-    assert (told["telling_images"], told["needed_images"]) == (9, 7)
+    assert (told["telling_images"], told["needed_images"]) == (9, 5)
     assert (told["steps"], told["images_per_step"]) == (1000, 44)
     assert told["estimated_s"] == 600 + 1000 * 44 / 10 and "assumed: 10 images/s" in told["estimate"]
     assert (told["estimated_usd"], told["max_usd"]) == (0.5, 0.5)  # it is stopped before
     assert "needs 12 more of 'pore', which has 4" in told["warnings"][0]
-    assert "takes about 5,000 s, and is stopped after 3,600" in told["warnings"][1]
+    assert "with 9 validation images the gate may refuse a better model" in told["warnings"][1]
+    assert "takes about 5,000 s, and is stopped after 3,600" in told["warnings"][2]
     assert [found.key for found in stage.bucket.objects.all()] == before and stage.stepfunctions.executions == {}
 
 
@@ -120,7 +121,7 @@ def test_what_was_accepted_tells_its_steps_time_cost_and_warnings_before_it_runs
 def test_what_can_not_pass_the_gate_is_refused_with_what_is_missing_unless_it_is_forced(stage: Stage) -> None:
     stage.annotated(**SMALL)
     refused = stage.ask("POST", "/trainings", {"dataset": "welds"})
-    assert refused.status == 409 and "there are 3: needs 4 more, for example of 'pore'" in refused.detail
+    assert refused.status == 409 and "there are 3: needs 6 more, for example of 'pore'" in refused.detail
     assert refused.detail.endswith("with force it is trained all the same") and stage.stepfunctions.executions == {}
     told = stage.ask("POST", "/trainings", {"dataset": "welds"}, query="dry_run=true").json
     assert (told["starts"], len(told["missing"])) == (False, 1) and told["missing"][0] in refused.detail

@@ -108,7 +108,7 @@ def test_what_the_gate_can_not_let_pass_is_told_before_a_machine_starts_unless_i
 ) -> None:
     post(annotate, *(said(image(n), label=("cat", "dog")[n % 2], split="validation") for n in range(3)))
     post(annotate, *(said(image(n), label=("cat", "dog")[n % 2], split="train") for n in range(10, 20)))
-    with pytest.raises(Conflict, match=r"the gate needs 7 validation images .* there are 3: needs 4 more"):
+    with pytest.raises(Conflict, match=r"the gate needs 9 validation images .* there are 3: needs 6 more"):
         take_snapshot(store, "default", ID, Hyperparameters())
     assert not list(bucket.objects.filter(Prefix="snapshots/"))
     assert take_snapshot(store, "default", ID, Hyperparameters(), force=True).images == {"train": 10, "validation": 3}

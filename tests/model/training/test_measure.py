@@ -1,7 +1,7 @@
 """What is measured of a finished run, and what its calibration is fitted on."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -9,13 +9,12 @@ import torch
 from PIL import Image
 
 from contract.hyperparameters import Hyperparameters
-from contract.metrics import Metrics, WinLoss
+from contract.metrics import Metrics
 from model.clip.checkpoint import load_checkpoint
 from model.clip.encode import Clip
 from model.data.records import Split
 from model.evaluation.answers import Answers
-from model.training.loop import Loop
-from model.training.measure import NewDomain, curve_weights, measure_new_domain, win_loss_counts
+from model.training.measure import NewDomain, curve_weights, measure_new_domain
 
 COLOUR: list[tuple[Split, Mapping[str, str]]] = [
     ("train", {"colour": "red"}),
@@ -87,25 +86,3 @@ def test_a_task_whose_answers_are_mostly_wrong_does_not_bend_the_curve_of_the_ot
 def test_where_all_are_mostly_wrong_all_weigh_the_same() -> None:
     assert curve_weights([answered(4, 10), answered(3, 10)]) == [0.5, 0.5]
     assert curve_weights([]) == []
-
-
-def test_a_model_neither_wins_nor_loses_against_itself(loop_of: Callable[..., Loop], checkpoint_dir: Path) -> None:
-    counts = win_loss_counts(loop_of(), Clip(load_checkpoint(checkpoint_dir)))
-    assert counts == WinLoss(images=4, won=0, lost=0)
-
-
-def test_won_and_lost_are_the_images_that_only_one_gets_right(
-    loop_of: Callable[..., Loop], checkpoint_dir: Path
-) -> None:
-    loop, base = loop_of(), load_checkpoint(checkpoint_dir)
-    cosines, positives = loop.validation_cosines()
-    right = positives.gather(1, cosines.argmax(dim=1, keepdim=True)).sum()
-    with torch.no_grad():
-        for weight in loop.averaged.visual_projection.parameters():
-            weight.neg_()  # what was best is worst
-    other, _ = loop.validation_cosines()
-    still = positives.gather(1, other.argmax(dim=1, keepdim=True)).sum()
-    found = win_loss_counts(loop, Clip(base))
-    assert found.won is not None and found.lost is not None
-    assert found.won - found.lost == int(still - right)
-    assert found.won + found.lost > 0
