@@ -73,9 +73,7 @@ def survey(dataset: str, annotations: Sequence[Annotation], validation_share: fl
     asked = len(set[str]().union(*of_validation))
     trained = set[str]().union(*(said[image] for image, split in splits.items() if split == "train"))
     answers = Counter(
-        frozenset(labels_of[image]) or frozenset(said[image])
-        for image, split in splits.items()
-        if split == "validation"
+        frozenset[object](labels_of[image] or said[image]) for image, split in splits.items() if split == "validation"
     )
     return Findings(
         dataset,
