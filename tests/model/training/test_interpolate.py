@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 
 from contract.checkpoints import CheckpointMetadata
-from contract.gain import ALPHAS
+from contract.gain import ALPHAS, NO_GAIN_BELOW, UNRELATED_BELOW
 from contract.metrics import FrontierPoint, Interpolation, Metrics
 from lambdas.gate.verdict import judge
 from model.clip.checkpoint import load_checkpoint
@@ -251,7 +251,7 @@ def test_the_gate_finds_every_figure_that_it_judges_by(runs: dict[str, Published
         gate = judge(found.metadata.metrics)
         assert {"alpha", "images", "won", "lost", "p", "p_below", "mean_drop", "worst_drop"} < gate.figures.keys()
         assert gate.figures["images"] == 6 and gate.figures["old_tasks"] == len(TASKS)
-        assert gate.figures["p_below"] == 0.05 / (len(ALPHAS) - 1)
+        assert (gate.figures["p_below"], gate.figures["unrelated_below"]) == (NO_GAIN_BELOW, UNRELATED_BELOW)
         assert not [reason for reason in gate.reasons if "not measured" in reason or "not counted" in reason]
         assert not [reason for reason in gate.reasons if "does not say" in reason]
         assert found.interpolation.max_forgetting == float(limit)
