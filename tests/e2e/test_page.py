@@ -103,7 +103,7 @@ def roll_back(page: Page) -> None:
     while True:
         page.get_by_role("button", name="Roll back to base").click()
         page.get_by_role("dialog").get_by_role("button", name="Roll back").click()
-        answered = page.get_by_text("is going live").or_(page.get_by_text("try again when that is done"))
+        answered = page.get_by_text("base is going live").or_(page.get_by_text("try again when that is done"))
         expect(answered).to_be_visible()
         if page.locator("#notice").is_hidden():
             return
