@@ -149,7 +149,7 @@ def scarce(found: Findings) -> list[str]:
     if 0 < found.validation < ENOUGH_IMAGES:
         sentences.append(
             f"with {found.validation} validation images the gate may refuse a better model; with {ENOUGH_IMAGES} one "
-            "that is right about 20 % more of them passes in four of five cases: "
+            "that is right about 20 % more of them mostly passes: "
             f"{ENOUGH_IMAGES - found.validation} more are better"
         )
     if absent:

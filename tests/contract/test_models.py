@@ -41,5 +41,5 @@ def test_the_base_is_a_version_that_comes_with_the_image() -> None:
 
 def test_a_view_shows_all_that_is_registered() -> None:
     model = Model(version="v", artifact_s3_uri=S3_URI, created="1", source="import", metrics={"accuracy": 0.5})
-    view = ModelView(**model.model_dump(), live=True, promotion=None)
-    assert view.model_dump(exclude={"live", "promotion"}) == model.model_dump()
+    view = ModelView(**model.model_dump(), live=True, verdict=None, promotion=None)
+    assert view.model_dump(exclude={"live", "verdict", "promotion"}) == model.model_dump()

@@ -23,7 +23,7 @@ from contract.routes import (
 
 
 def test_no_two_routes_answer_the_same_request() -> None:
-    assert len({(route.method, route.path) for route in ROUTES}) == len(ROUTES) == 36
+    assert len({(route.method, route.path) for route in ROUTES}) == len(ROUTES) == 37
 
 
 def test_every_route_is_answered_by_a_function_that_there_is() -> None:

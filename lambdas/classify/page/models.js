@@ -55,7 +55,7 @@ async function promote({version}, back) {
 }
 
 /** The gate's verdict in words. */
-const said = (gate, verdict, {images, won, lost} = gate?.figures || {}) => gate && [el("p", verdict || images && `Of ${plural(images, "validation image")} it wins ${won} against its base and loses ${lost}.`), gate.reasons.map(each => el("p.wrong", sentence(each)))];
+const said = (gate, verdict) => gate && el(gate.passed ? "p" : "p.wrong", verdict);
 
 const accuracies = figures => Object.entries(figures || {}).filter(([, each]) => each?.accuracy >= 0).map(([name, each]) => [name, each.accuracy]);
 const mean = pairs => sum(pairs.map(([, accuracy]) => accuracy)) / pairs.length;

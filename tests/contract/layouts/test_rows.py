@@ -107,10 +107,9 @@ def test_a_training_is_shown_what_the_folder_says(name: str, tmp_path: Path) -> 
     )
     found: dict[str, Record] = {}
     for record in readable:
-        wordings = {text for label in record.labels.values() for text in said_in_training(label)}
-        sentences = () if record.captions[0] in wordings else record.captions
+        assert record.wordings == tuple(text for label in record.labels.values() for text in said_in_training(label))
         labels = {TASK if task == LABEL_FIELD else task: label for task, label in record.labels.items()}
-        found[sums[record.image]] = (sentences, labels, record.split)
+        found[sums[record.image]] = (record.captions, labels, record.split)
     assert found == expected(case)
     assert sorted(fault.place for fault in dataset.faults) == sorted(case.problems)
     assert len(bad) == len(case.absent)

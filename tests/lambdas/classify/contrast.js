@@ -1,6 +1,9 @@
 // Every text on a page whose contrast with what lies behind it is below 4.5: https://www.w3.org/TR/WCAG22/#contrast-minimum
 () => {
-  const numbers = (text) => text.match(/[\d.]+/g).map(Number);
+  const numbers = (text) => {
+    const found = text.match(/[\d.]+/g).map(Number);
+    return text.startsWith("color(srgb") ? [...found.slice(0, 3).map((x) => 255 * x), ...found.slice(3)] : found;
+  };
   const linear = (x) => (x / 255 <= 0.03928 ? x / 255 / 12.92 : ((x / 255 + 0.055) / 1.055) ** 2.4);
   const luminance = ([r, g, b]) => 0.2126 * linear(r) + 0.7152 * linear(g) + 0.0722 * linear(b);
   const ratio = (one, other) => {

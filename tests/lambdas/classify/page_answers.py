@@ -5,6 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from contract import routes
+from contract.metrics import Metrics
+from contract.verdict import verdict_sentence
 from lambdas.classify.openapi_examples import DESCRIBED, SHA256
 from lambdas.gate.verdict import judge
 
@@ -40,7 +42,11 @@ _figures = {
         for name, accuracy in (("shape", 0.971), ("thing", 0.998), ("colour", 0.984), ("relation", 0.861))
     },
     "interpolation": {"alpha": 0.75, "max_forgetting": 0.02, "max_task_forgetting": 0.05},
-    "gain": {"images": 60, "won": 37, "lost": 1},
+    "before": {"validation_accuracy": 0.33},
+    "after": {"validation_accuracy": 0.94},
+    "gain": {
+        **{"images": 60, "won": 37, "lost": 1, "mean": 0.58, "deviation": 0.31, "largest": 0.97, "unrelated": 0.0005}
+    },
 }
 
 
@@ -48,7 +54,9 @@ def trained(version: str, live: bool = False, **changed: Any) -> JsonObject:
     """A version that a training made, with the gate's own verdict on its figures."""
     metrics = {**_figures, **changed}
     own = {"version": version, "artifact_s3_uri": f"s3://artifacts-bucket/models/{version}/", "live": live}
-    return {**_model, **_card, **own, "dataset": "pictograms", "gate": judge(metrics).model_dump(), "metrics": metrics}
+    gate = judge(metrics)
+    said = {"gate": gate.model_dump(), "verdict": verdict_sentence(gate, Metrics.of(metrics))}
+    return {**_model, **_card, **own, "dataset": "pictograms", **said, "metrics": metrics}
 
 
 BASE: JsonObject = {
@@ -57,7 +65,7 @@ BASE: JsonObject = {
     "metrics": {name: SHIPPED["metrics"][name] for name in ("step", "learning_curve", "world")},
 }
 TUNED = trained("wordsight-dev-20261129-tuned")
-REFUSED = trained("wordsight-dev-20261128-refused", gain={"images": 60, "won": 3, "lost": 4})
+REFUSED = trained("wordsight-dev-20261128-refused", gain={**_figures["gain"], "won": 3, "lost": 4, "mean": -0.01})
 
 
 def promotion(version: str, previous: str | None = None, state: str = "requested") -> JsonObject:

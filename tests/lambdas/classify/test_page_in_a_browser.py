@@ -472,7 +472,7 @@ def test_a_refused_version_is_promoted_only_by_its_name(api: PageApi, opened: Op
     name = answers.REFUSED["version"]
     page.get_by_role("button", name=f"Promote {name}").click()
     dialog = page.get_by_role("dialog")
-    expect(dialog).to_contain_text("It is not better than its base for sure")
+    expect(dialog).to_contain_text("it is not better than its base for sure")
     dialog.get_by_role("button", name="Promote").click()
     expect(dialog).to_be_visible()
     dialog.get_by_role("textbox").fill(name)
