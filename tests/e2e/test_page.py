@@ -103,9 +103,9 @@ def roll_back(page: Page) -> None:
     while True:
         page.get_by_role("button", name="Roll back to base").click()
         page.get_by_role("dialog").get_by_role("button", name="Roll back").click()
-        answered = page.get_by_text("base is going live").or_(page.get_by_text("try again when that is done"))
-        expect(answered).to_be_visible()
-        if page.locator("#notice").is_hidden():
+        refused = page.locator("#notice:visible", has_text="try again when that is done")
+        expect(page.get_by_text("base is going live").or_(refused).first).to_be_visible()
+        if refused.is_hidden():
             return
         page.evaluate("document.getElementById('notice').hidden = true")
         page.wait_for_timeout(20 * POLL_MS)
