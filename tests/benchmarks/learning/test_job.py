@@ -15,6 +15,7 @@ from benchmarks.process import ProcessError
 BRIEF = {
     "steps": "4", "batch_size": "4", "threads": "1", "evaluate_every_steps": "2", "selection_scenes": "100",
     "evaluation_scenes": "100", "replay_share": "0", "distillation_weight": "0",
+    "precision": "fp32",
 }  # fmt: skip
 
 
