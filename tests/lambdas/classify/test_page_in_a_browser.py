@@ -312,6 +312,7 @@ def clipboard(page: Page, holds: str) -> str:
 
 def test_several_images_are_a_table_that_can_be_copied(api: PageApi, opened: Open, tmp_path: Path) -> None:
     page = opened()
+    expect(row(page, "fish").locator("output")).to_have_text("91.3 %")
     files = [picture(tmp_path, f"{name}.png") for name in ("one", "two", "three")]
     page.locator("#file").set_input_files(files)
     expect(page.locator("#many tr")).to_have_count(4)
