@@ -407,6 +407,7 @@ def test_images_are_labelled_by_keys_and_the_accuracy_rises(api: PageApi, opened
 
 def test_what_could_not_be_kept_comes_back(api: PageApi, opened: Open, tmp_path: Path) -> None:
     page = opened("teach?task=thing")
+    expect(page.get_by_text("Its accuracy will stand here")).to_be_visible()
     page.locator("#teach-stage input").set_input_files([picture(tmp_path, "0.png")])
     expect(page.get_by_text("1 to go")).to_be_visible()
     api.problems[routes.POST_ANNOTATIONS] = [UnprocessableImage("the image has 90 megapixels")]
