@@ -24,11 +24,13 @@ SEED = 0
 @dataclass(frozen=True)
 class Answered:
     """What a model says to a batch's deciding questions. `right`: as `model.evaluation.validation` has it [images].
-    `agreement`: by question, the probability that each of its images gives to what is true of each [images, images].
+    By question: `truth`, the number of what is true of each of its images, int [images]; and `agreement`, the
+    probability that each gives to what is true of any, by that number [images, numbers]: one for each label.
     """
 
     right: Tensor
     questions: tuple[Question, ...]
+    truth: tuple[Tensor, ...]
     agreement: tuple[Tensor, ...]
 
     @classmethod
@@ -38,8 +40,12 @@ class Answered:
         logits = batch.without_unknown(cosines * logit_scale)
         asked = [(part(logits, each), part(batch.positives, each)) for each in questions]
         temperature = fit_temperature([_one_true(*each) for each in asked])
-        agreement = [(said / temperature).softmax(dim=1) @ true.float().T for said, true in asked]
-        return cls(right(cosines, batch), questions, tuple(agreement))
+        known = [torch.unique(true, dim=0, return_inverse=True) for _, true in asked]
+        agreement = [
+            (said / temperature).softmax(dim=1) @ truths.float().T
+            for (said, _), (truths, _) in zip(asked, known, strict=True)
+        ]
+        return cls(right(cosines, batch), questions, tuple(number for _, number in known), tuple(agreement))
 
 
 def _one_true(logits: Tensor, positives: Tensor) -> tuple[Tensor, Tensor]:
@@ -62,9 +68,9 @@ def evidence(frontier: Sequence[Answered], allowed: Sequence[int], chosen: int) 
         rows = range(len(images))
         picked = [allowed[choice] for choice in choices[images].tolist()]
         agreement = torch.stack([frontier[pick].agreement[number][row] for row, pick in zip(rows, picked, strict=True)])
-        gains[images] += _above_others(agreement - base.agreement[number])
+        gains[images] += _above_others(agreement - base.agreement[number], base.truth[number])
         asked[images] += 1
-        agreements.append(agreement)
+        agreements.append((agreement, base.truth[number]))
     gains = gains / asked.clamp(min=1)
     return WinLoss(
         images=len(gains),
@@ -84,19 +90,20 @@ def _left_out_choices(rights: Sequence[Tensor]) -> Tensor:
     return others.argmax(dim=0)
 
 
-def _above_others(values: Tensor) -> Tensor:
-    """Of [images, images] the diagonal, less the mean of what else is in its row. shape = [images]"""
-    own = values.diagonal()
-    return own - (values.sum(dim=1) - own) / max(1, len(values) - 1)
+def _above_others(values: Tensor, truth: Tensor) -> Tensor:
+    """What each image has by its own number in [images, numbers], less the mean by those of the others. [images]"""
+    own = values.gather(1, truth[:, None])[:, 0]
+    every = values @ truth.bincount(minlength=values.shape[1]).to(values.dtype)
+    return own - (every - own) / max(1, len(values) - 1)
 
 
-def _chance_of_unrelated(agreements: Sequence[Tensor]) -> float:
+def _chance_of_unrelated(agreements: Sequence[tuple[Tensor, Tensor]]) -> float:
     """How often images agree as much with what is true of others, drawn for each question by a permutation."""
     generator = torch.Generator().manual_seed(SEED)
-    observed = sum(float(values.diagonal().double().sum()) for values in agreements)
+    observed = sum(float(values.double().gather(1, truth[:, None]).sum()) for values, truth in agreements)
     totals = torch.zeros(PERMUTATIONS, dtype=torch.float64)
-    for values in agreements:
+    for values, truth in agreements:
         size = len(values)
         orders = torch.rand(PERMUTATIONS, size, generator=generator).argsort(dim=1)
-        totals += values.double()[torch.arange(size), orders].sum(dim=1)
+        totals += values.double()[torch.arange(size), truth[orders]].sum(dim=1)
     return float(1 + (totals >= observed - 1e-9).sum()) / (1 + PERMUTATIONS)
