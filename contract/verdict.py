@@ -57,12 +57,13 @@ def forgotten(metrics: Metrics) -> dict[str, float]:
     """What the published weights have lost in accuracy at each old task, a gain below zero. As old counts what the base
     could do.
     """
-    before, after = _accuracies(metrics.world_before), _accuracies(metrics.world)
+    before, after = accuracies(metrics.world_before), accuracies(metrics.world)
     frontier = metrics.interpolation and metrics.interpolation.frontier
     known = frontier[0].drop if frontier else None
     old = before.keys() if known is None else before.keys() & known.keys()
     return {task: before[task] - after[task] for task in before if task in old and task in after}
 
 
-def _accuracies(tasks: Tasks | None) -> dict[str, float]:
+def accuracies(tasks: Tasks | None) -> dict[str, float]:
+    """Of the tasks at which it was measured."""
     return {task: found.accuracy for task, found in (tasks or {}).items() if found.accuracy is not None}

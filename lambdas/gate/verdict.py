@@ -8,8 +8,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from contract.gain import NO_GAIN_BELOW, UNRELATED_BELOW, chance_of_no_gain
-from contract.metrics import Interpolation, Metrics, Tasks, WinLoss
+from contract.metrics import Interpolation, Metrics, WinLoss
 from contract.models import Gate
+from contract.verdict import accuracies, forgotten
 
 ROUNDING = 1e-4
 """Figures are rounded to four digits."""
@@ -22,7 +23,7 @@ def judge(metrics: Mapping[str, Any]) -> Gate:
     reasons = [
         *_nothing_new(interpolation, figures),
         *_not_better(found.gain or WinLoss(), figures),
-        *_forgotten(_accuracies(found.world_before), _accuracies(found.world), interpolation, figures),
+        *_forgotten(found, interpolation, figures),
     ]
     return Gate(passed=not reasons, reasons=reasons, figures=figures)
 
@@ -64,16 +65,12 @@ def _not_better(gain: WinLoss, figures: dict[str, Any]) -> Iterator[str]:
         )
 
 
-def _forgotten(
-    before: dict[str, float], after: dict[str, float], interpolation: Interpolation, figures: dict[str, Any]
-) -> Iterator[str]:
+def _forgotten(metrics: Metrics, interpolation: Interpolation, figures: dict[str, Any]) -> Iterator[str]:
+    before, after = accuracies(metrics.world_before), accuracies(metrics.world)
     if not before or not after.keys() >= before.keys():
         yield "it was not measured what the model has forgotten"
         return
-    # those that training found the base able to do, as it lists what each mixture lost; without such a list all
-    lost = interpolation.frontier[0].drop if interpolation.frontier else None
-    old = before.keys() if lost is None else lost.keys()
-    drops = {task: before[task] - after[task] for task in before if task in old}
+    drops = forgotten(metrics)
     if not drops:
         figures["old_tasks"] = 0
         return
@@ -89,7 +86,3 @@ def _beyond(name: str, limit: float | None, drop: float, where: str) -> Iterator
         yield f"its checkpoint does not say what {name} was"
     elif drop > limit + ROUNDING:
         yield f"{where} lost {drop:.3f} of accuracy, and {name} is {limit:g}"
-
-
-def _accuracies(tasks: Tasks | None) -> dict[str, float]:
-    return {task: found.accuracy for task, found in (tasks or {}).items() if found.accuracy is not None}
