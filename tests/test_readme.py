@@ -99,12 +99,13 @@ def test_the_limits_are_the_contracts() -> None:
     assert dict(rows[2:]) == LIMITS
 
 
-def test_every_path_of_the_tree_exists_and_every_folder_of_ours_is_in_it() -> None:
+@pytest.mark.parametrize("document", ["README.md", "docs/develop.md"])
+def test_every_path_of_the_tree_exists_and_every_folder_of_ours_is_in_it(document: str) -> None:
     folder, named = ROOT, set()
-    for line in section("README.md", "## Where things are").split("```")[1].strip().splitlines():
+    for line in section(document, "## Where things are").split("```")[1].strip().splitlines():
         indent, name = re.match(r"( *)(\S+)", line).groups()  # type: ignore[union-attr]
         path = (folder if indent else ROOT) / name
-        assert path.exists(), f"{name} is in the README's tree, but not in the repository"
+        assert path.exists(), f"{name} is in the tree of {document}, but not in the repository"
         if not indent:
             folder = path
             named.add(name.rstrip("/"))
