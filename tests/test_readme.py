@@ -9,9 +9,15 @@ import pytest
 
 from contract import limits
 from contract.batches import MAX_BATCH_IMAGES, SHARD_IMAGES
+from contract.gain import ENOUGH_IMAGES
+from contract.hyperparameters import Hyperparameters
+from contract.progress import MAX_HISTORY_POINTS
 from contract.questions import Parameters
+from contract.reports import MAX_MISTAKES
 from contract.routes import ROUTES, Route
-from contract.taught import KEPT_HEADS
+from contract.taught import IMAGE_EXPIRES_IN_S, KEPT_HEADS
+from lambdas.manage.trainings import MAX_CHECKED_ANNOTATIONS
+from lambdas.stored.datasets import FEW_IMAGES
 from lambdas.teach.examples import READ_ANNOTATIONS
 from model.clip.lookahead import AVIF_BYTES_PER_PIXEL, WEBP_BYTES_PER_PIXEL
 from model.serving.decoders import SLOW
@@ -80,7 +86,7 @@ def report(path: str) -> str:
 
 
 def in_one_line(document: str) -> str:
-    return DOCUMENTS[document].replace("\n", " ")
+    return re.sub(r"\s+", " ", DOCUMENTS[document])
 
 
 def test_the_readme_is_short() -> None:
@@ -185,12 +191,29 @@ def test_the_small_checkpoints_figures_are_its_own() -> None:
     assert {word: float(figure) for word, figure in quoted.items()} == {k: round(v, 2) for k, v in figures.items()}
 
 
-def test_so_many_heads_are_kept_as_it_says() -> None:
-    assert f"last {KEPT_HEADS} heads are kept" in in_one_line("docs/teaching.md")
+RECIPE = Hyperparameters()
+IN_WORDS = {900: "a quarter of an hour", 500: "half a second", 0.9: "nine tenths"}
+NUMBERS = [
+    ("batches", f"single shards of {SHARD_IMAGES} images"),
+    ("teaching", f"last {KEPT_HEADS} heads are kept"),
+    ("datasets", f"as a list of up to {limits.MAX_IMAGES} in"),
+    ("datasets", f"for {IN_WORDS.get(IMAGE_EXPIRES_IN_S)}"),
+    ("training", f"at most {MAX_CHECKED_ANNOTATIONS:,} annotations are counted"),
+    ("training", f"fewer than {ENOUGH_IMAGES} validation images"),
+    ("training", f"labels with fewer than {FEW_IMAGES} images to train on"),
+    ("training", f"at most {MAX_HISTORY_POINTS} points of loss and accuracy"),
+    ("training", f"the {MAX_MISTAKES} worst mistakes"),
+    ("training", f"at most {RECIPE.max_forgetting} accuracy in the mean (`max_forgetting`)"),
+    ("training", f"and {RECIPE.max_task_forgetting} at any one (`max_task_forgetting`)"),
+    ("training", f"{IN_WORDS.get(RECIPE.crop_area_min)} of their area at least"),
+    ("performance", f"longer than {IN_WORDS.get(DEV.queue_budget_ms)} for the model (`queue_budget_ms`)"),
+    ("api", f"in more than {IN_WORDS.get(DEV.queue_budget_ms)} (`queue_budget_ms`)"),
+]
 
 
-def test_a_shard_has_as_many_images_as_it_says() -> None:
-    assert f"single shards of {SHARD_IMAGES} images" in in_one_line("docs/batches.md")
+@pytest.mark.parametrize(("page", "said"), NUMBERS, ids=[said for _, said in NUMBERS])
+def test_a_number_is_what_the_code_says(page: str, said: str) -> None:
+    assert said in in_one_line(f"docs/{page}.md")
 
 
 @pytest.mark.parametrize(

@@ -25,6 +25,7 @@ TWO_STEPS = ["steps=2", "precision=fp32", "selection_scenes=100", "evaluation_sc
 SHORTER = {
     "--set epochs=5 --watch": " ".join(f"--set {each}" for each in TWO_STEPS) + " --watch && exit 2 || [ $? = 1 ]",
     "--out tuned epochs=5": f"--out tuned {' '.join(TWO_STEPS)}",
+    "model.evaluation --checkpoint model/shipped\n": "model.evaluation --checkpoint model/shipped --scenes 100\n",
 }
 
 AWS = """
