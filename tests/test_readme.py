@@ -76,7 +76,7 @@ MOST_README_LINES = 250
 """Read aloud in five minutes."""
 NOT_OF_THE_REPOSITORY = (
     *("collections", "uploads", "images", "snapshots", "models"),
-    *("openai", "laion", "tuned", "crack", "sound"),
+    *("openai", "laion", "my-pets", "tuned", "crack", "sound"),
 )
 """Where paths begin that are not the repository's: in the buckets; on a hub, and in a user's own folders."""
 
