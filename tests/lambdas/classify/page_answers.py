@@ -79,8 +79,11 @@ RUNNING: JsonObject = {
     **{"dataset": "pictograms", "state": "training", "status": "Training", "step": 120, "steps": 300, "gate": None},
     **{"metrics": {"train:loss": 0.41, "validation:accuracy": 0.78}, "phase": "training", "left_s": 80},
     "history": [
-        {"step": step, "loss": round(2.4 / (1 + step / 25), 3), "accuracy": round(0.33 + 0.45 * step / 120, 3)}
-        for step in range(0, 121, 10)
+        {"step": 0, "loss": None, "accuracy": 0.33},
+        *(
+            {"step": step, "loss": round(2.4 / (1 + step / 25), 3), "accuracy": round(0.33 + 0.45 * step / 120, 3)}
+            for step in range(10, 121, 10)
+        ),
     ],
 }
 CHECK: JsonObject = {
