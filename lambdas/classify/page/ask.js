@@ -11,7 +11,7 @@ const spaced = text => text.trim().replace(/\s+/g, " ");
 class Label {
   constructor(question, text = "", annotations = []) {
     this.bar = bar(0);
-    this.input = el("input", {value: text, maxLength: 1000, oninput: () => question.typed(this), onkeydown: event => question.pressed(event, this), onpaste: event => question.pasted(event, this)});
+    this.input = el("input", {value: text, maxLength: 1000, placeholder: "Add a label, or paste many", oninput: () => question.typed(this), onkeydown: event => question.pressed(event, this), onpaste: event => question.pasted(event, this)});
     this.output = el("output.n");
     this.words = el("textarea", {value: annotations.join("\n"), hidden: !annotations.length, placeholder: "Sentences that describe it, one a line", oninput: () => question.changed()});
     this.describe = button("describe", () => { this.words.hidden = !this.words.hidden; this.words.focus(); }, "quiet");
@@ -25,7 +25,6 @@ class Label {
   show(score = null) {
     const name = this.text;
     this.score = score;
-    this.input.placeholder = name ? "" : "Add a label, or paste many";
     this.input.ariaLabel = name ? "Label " + name : "New label";
     this.words.ariaLabel = this.describe.ariaLabel = "Describe " + name;
     this.drop.ariaLabel = "Remove " + name;
@@ -63,28 +62,26 @@ class Question {
   }
   arrange() {
     if (!this.labels.at(-1) || this.labels.at(-1).text) this.labels.push(new Label(this));
-    const {filled, list} = this, scored = filled.some(each => each.score !== null), best = scored ? [...filled].sort((a, b) => b.score - a.score) : filled, many = filled.length > MANY, few = many && !this.all;
-    for (const each of filled) each.row.classList.toggle("best", scored && each === best[0]);
-    const shown = (asked.sorted ? best : filled).filter(each => !few || best.indexOf(each) < FEW), rows = [...shown, ...this.labels.filter(each => !each.text)].map(each => each.row), focused = document.activeElement;
-    if (rows.length !== list.children.length || rows.some((row, i) => row !== list.children[i])) list.replaceChildren(...rows);
+    const {filled, labels, list} = this, scored = filled.some(each => each.score !== null), best = [...filled].sort((a, b) => b.score - a.score), many = filled.length > MANY, focused = document.activeElement;
+    const order = asked.sorted ? [...best, ...labels.filter(each => !each.text)] : labels;
+    if (order.length !== list.children.length || order.some((each, i) => each.row !== list.children[i])) list.replaceChildren(...order.map(each => each.row));
     if (list.contains(focused)) focused.focus();
+    best.forEach((each, rank) => { each.row.classList.toggle("best", scored && !rank); each.row.hidden = many && !this.all && rank >= FEW; });
     list.classList.toggle("all", many && this.all);
     this.more.hidden = !many;
-    this.more.textContent = few ? `${filled.length - FEW} more` : `Only the best ${FEW}`;
+    this.more.textContent = this.all ? `Only the best ${FEW}` : `${filled.length - FEW} more`;
     this.about.textContent = this.lacks;
   }
-  typed(label) {
-    label.fresh ||= label === this.labels.at(-1);
+  typed(label, text = label.input.value) {
+    label.isNew ||= label === this.labels.at(-1);
+    if (label.isNew && /[,\n\t]/.test(text)) this.split(label, text);
     label.show();
-    if (label.fresh && label.input.value.includes(",")) this.split(label, label.input.value);
     this.changed();
   }
   /** Several labels that were written into one row get rows of their own. */
   split(label, text) {
     const [first = "", ...others] = text.split(/[,\n\t]/).map(spaced).filter(Boolean);
-    label.input.value = first;
-    label.fresh = false;
-    label.show();
+    Object.assign(label, {isNew: false}).input.value = first;
     this.labels.splice(this.labels.indexOf(label) + 1, 0, ...others.map(each => new Label(this, each)));
     this.arrange();
     this.labels.at(-1).input.focus();
@@ -93,16 +90,16 @@ class Question {
     const text = event.clipboardData.getData("text").trim();
     if (label.text || !/[,\n\t]/.test(text)) return;
     event.preventDefault();
-    this.split(label, text);
-    this.changed();
+    label.isNew = true;
+    this.typed(label, text);
   }
   pressed(event, label) {
-    const inputs = [...this.list.querySelectorAll("input")], at = inputs.indexOf(label.input), back = event.key === "Backspace" && !label.input.value && at > 0;
-    if (event.key !== "Enter" && !back) return;
+    const inputs = [...this.list.querySelectorAll(":not([hidden]) > input")], at = inputs.indexOf(label.input), isBack = event.key === "Backspace" && !label.input.value && at > 0;
+    if (event.key !== "Enter" && !isBack) return;
     event.preventDefault();
-    label.fresh = false;
-    inputs[back ? at - 1 : at + 1]?.focus();
-    if (back && label !== this.labels.at(-1)) this.remove(label);
+    label.isNew = false;
+    inputs[isBack ? at - 1 : at + 1]?.focus();
+    if (isBack && label !== this.labels.at(-1)) this.remove(label);
   }
   remove(label) {
     this.labels.splice(this.labels.indexOf(label), 1);

@@ -27,12 +27,11 @@ function showTrainings(running, last, rolling) {
   if (focused && $("running").contains($(focused))) $(focused).focus();
 }
 
-function trainingCard({id, dataset, state, phase, step, steps, left_s: left, estimated_s: whole_s, history = [], metrics}) {
+function trainingCard({id, dataset, state, phase, step, steps, left_s: left, estimated_s: whole_s, history = []}) {
   const stop = async () => { if (await dialog("Stop this training?", el("p", "What it has saved is kept, but no model comes of it."), "Stop it")) await tried(() => api("trainings/" + id, {method: "DELETE"})); };
   const curves = [["loss", tidy, null], ["accuracy", whole, 1]].map(([name, ...shown]) => [name, history.filter(each => isKnown(each[name])).map(each => [each.step, each[name]]), ...shown]).filter(([, points]) => points.length > 1);
   return el("div.card", el("div.line", el("h2", "Training on " + dataset), el("span.soft.n", joined([PHASES[phase || state] || phase || state, steps && `step ${count(step || 0)} of ${count(steps)}`, left ? duration(left) + " left" : !step && whole_s && `about ${duration(whole_s)} in all`])), button("Stop", stop, "btn", {id: "stop-" + id, "aria-label": "Stop the training on " + dataset})),
-    el("progress", {value: steps ? (step || 0) / steps : 0, "aria-label": "Progress"}), soft(joined(Object.entries(metrics).filter(([name, value]) => /loss|accuracy/.test(name) && isKnown(value)).map(([name, value]) => `${name.replace("train:", "").replace(":", " ")} ${tidy(value)}`))),
-    el("div.grid", curves.map(([name, points, show, top]) => el("div", el("h3", name), lines(points, "step", name + " by step", show, top)))));
+    el("progress", {value: steps ? (step || 0) / steps : 0, "aria-label": "Progress"}), el("div.grid", curves.map(([name, points, show, top]) => el("div", el("h3", name), lines(points, "step", name + " by step", show, top)))));
 }
 
 function showVersions(models, rolling, chosen) {
@@ -79,12 +78,11 @@ async function showVersion(version, models) {
 async function reported(version) {
   const report = await get(versionPath(version) + "/report").catch(() => null);
   return report && [report.confusions.map(({task, labels, counts}) => card("Taken for: " + (task || "label"), table(["Is", ...labels.map(each => short(each, 12))],
-    labels.map((label, i) => [el("th", label), ...counts[i].map(images => shaded(el("td.n", images), images / (sum(counts[i]) || 1)))])))),
+    labels.map((label, i) => [el("th", label), ...counts[i].map(images => {
+      const cell = el("td.n", images);
+      cell.style.background = `color-mix(in srgb, var(--tint) ${100 * images / (sum(counts[i]) || 1)}%, transparent)`;
+      return cell;
+    })])))),
   report.mistakes.length > 0 && card("Worst mistakes", el("div.pictures", report.mistakes.map(each => el("div", el("img", {src: "data:image/jpeg;base64," + each.thumbnail, alt: ""}), el("p", `${each.truth}, taken for ${each.said} (${whole(each.score)})`))))),
   card("Report", el("p", report.outcome), el("a", {href: report.html_url, target: "_blank"}, "The whole report"))];
-}
-
-function shaded(cell, share) {
-  cell.style.background = `color-mix(in srgb, var(--tint) ${100 * share}%, transparent)`;
-  return cell;
 }

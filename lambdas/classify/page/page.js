@@ -110,7 +110,7 @@ class Problem extends Error {
 }
 
 async function once(path, {method = "GET", body, headers} = {}) {
-  const json = body && !(body instanceof FormData);
+  const json = body && !(body instanceof FormData), used = key;
   const sent = {...headers, ...key && {[CONTRACT.key_header]: key}, ...json && {"content-type": "application/json"}};
   const answer = await fetch(base + path, {method, headers: sent, body: json ? JSON.stringify(body) : body}).catch(() => {
     throw new Problem(0, navigator.onLine ? "The API can't be reached. Is it still running?" : "This machine is offline.");
@@ -118,7 +118,7 @@ async function once(path, {method = "GET", body, headers} = {}) {
   const said = await answer.json().catch(() => null);
   if (answer.ok) return {body: said, headers: answer.headers, status: answer.status};
   const detail = said?.detail || said?.message || `The API answered with status ${answer.status}.`;
-  if (answer.status === 403) needs(detail.includes("SigV4") ? "signed" : key ? "wrong" : "missing");
+  if (answer.status === 403 && used === key) needs(detail.includes("SigV4") ? "signed" : key ? "wrong" : "missing");
   throw new Problem(answer.status, detail, said?.retry_after_s || Number(answer.headers.get("retry-after")));
 }
 

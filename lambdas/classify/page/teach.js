@@ -154,7 +154,7 @@ function showLearnt() {
   const counts = lesson.labels.map(label => [label, lesson.counts[label] + said.filter(each => each.said.label === label).length]), lacking = counts.filter(([, images]) => images < ENOUGH), most = Math.max(ENOUGH, ...counts.map(each => each[1]));
   const change = (words, method) => button(words, () => tried(async () => { learnt((await api(pathOf(name) + "/teach", {method, ...method === "POST" && {body: {}}})).body); showLearnt(); watch(); }));
   fill("learnt", task && [el("div.line", el("h2", "What it has learnt"), taught && el("span.tag", {role: "status"}, taught.teaching ? "looking at the images" : STATES[taught.state])),
-    found?.after ? [el("p.big", `${whole(found.before.accuracy)} → ${whole(found.after.accuracy)}`), soft(`Right on ${plural(sum(Object.values(found.images)), "annotated image")}, by words alone and as taught; each is answered as if it had not been shown. Calibration error ${found.before.calibration_error.toFixed(2)} → ${found.after.calibration_error.toFixed(2)}.`)]
+    found?.after ? [el("p.big", `${whole(found.before.accuracy)} → ${whole(found.after.accuracy)}`), soft(`Right on ${plural(sum(Object.values(found.images)), "annotated image")}, by words alone and as taught; each is answered as if it had not been shown.`)]
       : soft("Its accuracy will stand here when two labels have two images each."),
     curve.length > 1 && lines(curve, "images", "Accuracy by the number of images"), found?.reason && el("p", sentence(found.reason)), found?.advice.map(each => soft(sentence(each))),
     el("div.line", taught?.state === "live" && change("Back to its words", "DELETE"), taught?.state === "paused" && change("Teach it again", "POST"), el("a", {href: "#ask?task=" + name}, "Ask it"))]);

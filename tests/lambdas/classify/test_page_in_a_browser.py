@@ -332,7 +332,7 @@ def test_several_images_are_a_table_that_can_be_copied(api: PageApi, opened: Ope
     copied = clipboard(page, "image,").splitlines()
     assert copied[0].startswith("image,question-1") and copied[1] == "one.png,fish,0.913,"
     page.get_by_role("button", name="two.png").first.click()
-    expect(page.locator("#image")).to_have_attribute("alt", "two.png")
+    expect(page.locator("#stage img")).to_have_attribute("alt", "two.png")
 
 
 @pytest.mark.parametrize("stage", ["stage", "teach-stage"])
