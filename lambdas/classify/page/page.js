@@ -4,7 +4,7 @@ const $ = id => document.getElementById(id);
 // relative to the stage, also where the last slash is missing
 const base = location.origin + location.pathname.replace(/\/?$/, "/");
 const own = ["127.0.0.1", "localhost", "[::1]"].includes(location.hostname);
-const POLL_MS = 1500, HEALTH_MS = 5000, LATE_MS = 300, TYPED_MS = 250;
+const POLL_MS = 1500, HEALTH_MS = 5000, LATE_MS = 300, TYPED_MS = 250, LATER_S = 2;
 
 /** An element: `el("p.soft", {id: "x"}, "words", [more])`. */
 function el(what, ...children) {
@@ -122,15 +122,13 @@ async function once(path, {method = "GET", body, headers} = {}) {
   throw new Problem(answer.status, detail, said?.retry_after_s || Number(answer.headers.get("retry-after")));
 }
 
-const LATER_S = {504: 2};
 /** A request. What is too busy is asked once more, when it says so, if its answer is still `wanted` then. */
 async function api(path, options, wanted = () => true) {
   try {
     return await once(path, options);
   } catch (problem) {
-    const pause = problem.retryAfter || LATER_S[problem.status];
-    if (![429, 503, 504].includes(problem.status) || !pause) throw problem;
-    for (let left = Math.ceil(pause); left > 0; left--) {
+    if (![429, 503, 504].includes(problem.status)) throw problem;
+    for (let left = Math.ceil(problem.retryAfter || LATER_S); left > 0; left--) {
       if (!wanted()) throw problem;
       const words = `${sentence(problem.message)} Trying again in ${left} s.`;
       notice(words);

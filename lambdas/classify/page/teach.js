@@ -20,20 +20,21 @@ const choose = name => tried(async () => {
   fresh(name);
   history.replaceState(null, "", name ? "#teach?task=" + name : "#teach");
   if (name) {
-    lesson.task = await get(pathOf(name));
-    lesson.labels = lesson.task.candidate_labels.map(each => each.label);
-    await counted();
-    learnt(lesson.task.taught);
+    const task = await get(pathOf(name)), labels = task.candidate_labels.map(each => each.label);
+    await counted(labels);
+    if (lesson.name !== name) return;
+    Object.assign(lesson, {task, labels});  // only now can something be said of an image
+    learnt(task.taught);
   }
   showLesson();
 });
 
 /** How many images each label has, as the dataset says; what is labelled from now on comes on top. */
-async function counted() {
+async function counted(labels = lesson.labels) {
   const {counts} = await get(`annotations?limit=1&dataset=${place(lesson.dataset)}`), of = counts?.labels || {};
   lesson.done = [];
   lesson.records = counts?.records || 0;
-  lesson.counts = Object.fromEntries(lesson.labels.map(label => [label, (of[lesson.name]?.[label] || 0) + (of[""]?.[label] || 0)]));
+  lesson.counts = Object.fromEntries(labels.map(label => [label, (of[lesson.name]?.[label] || 0) + (of[""]?.[label] || 0)]));
 }
 
 function pile(found) {
@@ -158,7 +159,7 @@ function showLearnt() {
       : soft("Its accuracy will stand here when two labels have two images each."),
     curve.length > 1 && lines(curve, "images", "Accuracy by the number of images"), found?.reason && el("p", sentence(found.reason)), found?.advice.map(each => soft(sentence(each))),
     el("div.line", taught?.state === "live" && change("Back to its words", "DELETE"), taught?.state === "paused" && change("Teach it again", "POST"), el("a", {href: "#ask?task=" + name}, "Ask it"))]);
-  const dataset = el("input.field", {id: "dataset", value: lesson.dataset, pattern: "[a-z0-9][a-z0-9_\\-]*", "aria-label": "Dataset", onchange: () => { lesson.dataset = dataset.value; tried(counted).then(showLesson); }});
+  const dataset = el("input.field", {id: "dataset", value: lesson.dataset, pattern: "[a-z0-9][a-z0-9_\\-]*", "aria-label": "Dataset", onchange: () => { lesson.dataset = dataset.value; tried(() => counted()).then(showLesson); }});
   if (document.activeElement?.id !== "dataset") fill("balance", task && [el("div.line", el("h2", "Dataset"), dataset),
     el("div.balance", counts.map(([label, images]) => [el("span", label), el("div.share", width(el("i"), images / most)), el("span.n", images)])),
     soft(lacking.length ? `Sixteen of each are a good start: ${lacking.slice(0, 4).map(([label, images]) => `${ENOUGH - images} more of ${label}`).join(", ")}${lacking.length > 4 ? " …" : "."}` : "Enough of each."),

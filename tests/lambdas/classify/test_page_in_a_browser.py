@@ -495,6 +495,16 @@ def test_a_version_is_judged_in_words_and_charts_and_promoted(api: PageApi, open
     assert api.of(routes.PROMOTE_MODEL)[-1].body.force is False
 
 
+def test_what_promotes_a_version_is_reached_on_a_phone_without_scrolling_sideways(opened: Open) -> None:
+    page = opened("models", width=NARROW)
+    promote = page.get_by_role("button", name=f"Promote {answers.TUNED['version']}")
+    expect(promote).to_be_visible()
+    scrolled = page.locator("#versions .scroll")
+    assert scrolled.evaluate("each => each.scrollWidth - each.clientWidth") <= 0
+    box = promote.bounding_box()
+    assert box and box["x"] + box["width"] <= NARROW
+
+
 def test_a_refused_version_is_promoted_only_by_its_name(api: PageApi, opened: Open) -> None:
     page = opened("models")
     name = answers.REFUSED["version"]
