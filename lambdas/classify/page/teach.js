@@ -11,7 +11,8 @@ function startTeach(query) {
     const names = (await tasks()).filter(each => !each.multi_label).map(each => each.name), wanted = query.match(/task=([^&]*)/)?.[1] || lesson.name;
     const name = names.includes(wanted) ? wanted : names.length === 1 ? names[0] : "";
     choices($("lesson"), [["", names.length ? "Choose a question" : "No saved question yet"], ...names], name, choose);
-    if (name === lesson.name) showLesson(); else await choose(name);
+    if (name !== lesson.name) return choose(name);
+    showLesson();
     watch();
   });
 }
@@ -27,6 +28,7 @@ const choose = name => tried(async () => {
     learnt(task.taught);
   }
   showLesson();
+  watch();
 });
 
 /** How many images each label has, as the dataset says; what is labelled from now on comes on top. */
