@@ -97,7 +97,7 @@ function skip() {
 
 /** The model's guess for the image in front. */
 async function guess() {
-  const [image] = lesson.queue, wanted = () => image && lesson.task && lesson.guessed === image;
+  const [image] = lesson.queue, wanted = () => image && lesson.guessed === image;
   Object.assign(lesson, {guess: null, guessed: image});
   await later(TYPED_MS);
   if (wanted()) await tried(async () => {
@@ -136,7 +136,7 @@ function showLesson() {
   fill("by-folder", foldered > 0 && button(`Label ${plural(foldered, "image")} by their folders`, byFolder));
   showAnswers();
   showLearnt();
-  if (image !== lesson.guessed) guess();
+  if (lesson.task && image !== lesson.guessed) guess();
 }
 
 function showAnswers() {

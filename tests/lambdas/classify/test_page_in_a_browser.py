@@ -118,12 +118,12 @@ def picture(directory: Path, name: str, colour: str = "teal") -> Path:
 
 
 @contextmanager
-def held(api: PageApi) -> Iterator[threading.Event]:
-    """Every answer of /classify waits meanwhile, until the event is set."""
+def held(api: PageApi, route: routes.Route = routes.CLASSIFY) -> Iterator[threading.Event]:
+    """Every answer of a route waits meanwhile, until the event is set."""
     go = threading.Event()
 
     def hold(asked: Asked) -> None:
-        if asked.route is routes.CLASSIFY:
+        if asked.route is route:
             go.wait(HELD_S)
 
     api.hold = hold
@@ -419,6 +419,17 @@ def test_images_are_labelled_by_keys_and_the_accuracy_rises(api: PageApi, opened
     expect(page.get_by_text("3 to go · 2 labelled")).to_be_visible()
     page.wait_for_timeout(100)
     assert len(api.of(routes.DELETE_ANNOTATION)) == 1
+
+
+def test_an_image_that_is_dropped_while_its_question_is_fetched_is_guessed_too(
+    api: PageApi, opened: Open, tmp_path: Path
+) -> None:
+    with held(api, routes.GET_TASK):
+        page = opened("teach?task=thing")
+        page.locator("#teach-stage input").set_input_files([picture(tmp_path, "0.png")])
+        expect(page.get_by_text("1 to go")).to_be_visible()
+        page.wait_for_timeout(400)
+    expect(page.get_by_role("button", name="fish", exact=True)).to_contain_text("91 %")
 
 
 def test_what_could_not_be_kept_comes_back(api: PageApi, opened: Open, tmp_path: Path) -> None:
