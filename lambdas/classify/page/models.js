@@ -58,17 +58,16 @@ async function promote({version}, back) {
 const said = (gate, verdict) => gate && el(gate.passed ? "p" : "p.wrong", verdict);
 
 const accuracies = figures => Object.entries(figures || {}).filter(([, each]) => isKnown(each?.accuracy)).map(([name, each]) => [name, each.accuracy]);
-const mean = pairs => whole(sum(pairs.map(([, accuracy]) => accuracy)) / pairs.length);
 
 async function showVersion(version, models) {
   const {metrics: m, gate, verdict, promotion, live, ...model} = await get(versionPath(version));
   const pairs = (now, before, change, also = "") => accuracies(now).filter(([name]) => isKnown(before?.[name]?.accuracy)).map(([name, after]) => [name + also, before[name].accuracy, after, isKnown(change?.[name]?.low) && [before[name].accuracy + change[name].low, before[name].accuracy + change[name].high]]);
   const changes = [...pairs(m.new, m.new_before, m.new_change, " (new)"), ...pairs(m.world, m.world_before, m.world_change)], rows = changes.length ? changes : accuracies(m.world).map(([name, after]) => [name, m.world[name].chance || 0, after]);
-  const now = accuracies(m.new), before = accuracies(m.new_before), curve = (m.learning_curve || []).filter(each => isKnown(each.validation_accuracy)).map(each => [each.step, each.validation_accuracy]);
+  const before = m.before?.validation_accuracy, after = m.after?.validation_accuracy, curve = (m.learning_curve || []).filter(each => isKnown(each.validation_accuracy)).map(each => [each.step, each.validation_accuracy]);
   const previous = live && promotion && models.find(each => each.artifact_s3_uri === promotion.previous_s3_uri && !each.live);
   const facts = {"Comes from": model.parent || model.source, Dataset: model.dataset, Knows: model.knows, Licence: model.licence, "Served as": model.served_version, "sha256 of its data": model.data_digest, Checkpoint: model.artifact_s3_uri, Steps: m.step};
   fill("detail", el("div.line", el("h2", version), live && el("span.tag", "live"), previous && button("Roll back to " + previous.version, () => tried(() => promote(previous, true))), promotion?.state === "failed" && el("span.wrong", `did not go live: ${promotion.reason}`)),
-    el("div.grid", gate && card(gate.passed ? "The verdict: passed" : "The verdict: refused", now.length > 0 && before.length > 0 && el("p.big", `${mean(before)} → ${mean(now)}`), said(gate, verdict)),
+    el("div.grid", gate && card(gate.passed ? "The verdict: passed" : "The verdict: refused", isKnown(before) && isKnown(after) && el("p.big", `${whole(before)} → ${whole(after)}`), said(gate, verdict)),
       rows.length > 0 && card(changes.length ? "Before and after, task by task" : "How well it does", dumbbells(rows, changes.length ? "Accuracy before and after, by task" : "Accuracy by task"), soft(`Hollow: ${changes.length ? "its base" : "guessing"}. Filled: this version, with its 95 % interval where it is known.`)),
       curve.length > 1 && card("While it learnt", lines(curve, "step", "Validation accuracy by step")), model.source === "training" && await reported(version),
       card("Recipe", table([], Object.entries(facts).filter(([, value]) => value).map(([name, value]) => [el("th", name), value])), m.hyperparameters && el("details", el("summary", "Hyperparameters"), el("pre", {tabIndex: 0}, Object.entries(m.hyperparameters).map(([name, value]) => `${name} = ${value}`).join("\n"))))));
