@@ -470,13 +470,17 @@ def test_a_training_is_begun_with_its_price_and_seen_in_models(api: PageApi, ope
     dialog = page.get_by_role("dialog")
     expect(dialog).to_contain_text("about 15 min, $0.18")
     dialog.get_by_label("Afterwards").select_option("auto")
+    dialog.get_by_label("Hyperparameters").fill("epochs: 5")
+    dialog.get_by_role("button", name="Train").click()
+    expect(dialog).to_be_visible()  # until it is JSON
+    dialog.get_by_label("Hyperparameters").fill('{"epochs": 5}')
     dialog.get_by_role("button", name="Train").click()
     expect(page.get_by_text("Training on pictograms")).to_be_visible()
     expect(page.get_by_text("training · step 120 of 300 · 80 s left")).to_be_visible()
     for curve in ("loss by step", "accuracy by step"):
         expect(page.get_by_label(curve, exact=True)).to_be_visible()
     begun = api.of(routes.START_TRAINING)[-1].body
-    assert (begun.dataset, begun.promote) == ("thing", "auto")
+    assert (begun.dataset, begun.promote, begun.hyperparameters) == ("thing", "auto", {"epochs": 5})
     page.get_by_role("button", name="Stop the training").click()
     page.get_by_role("button", name="Stop it").click()
     expect(page.get_by_text("The training on pictograms was stopped")).to_be_visible()
