@@ -432,6 +432,34 @@ def test_an_image_that_is_dropped_while_its_question_is_fetched_is_guessed_too(
     expect(page.get_by_role("button", name="fish", exact=True)).to_contain_text("91 %")
 
 
+def drop(page: Page, *paths: Path) -> None:
+    """As a person does it, folders too: https://chromedevtools.github.io/devtools-protocol/tot/Input/"""
+    session = page.context.new_cdp_session(page)
+    data = {"items": [], "files": list(map(str, paths)), "dragOperationsMask": 1}
+    for type in ("dragEnter", "dragOver", "drop"):
+        session.send("Input.dispatchDragEvent", {"type": type, "x": 300, "y": 300, "data": data})
+
+
+def test_a_folder_that_is_dropped_labels_what_lies_in_it(api: PageApi, opened: Open, tmp_path: Path) -> None:
+    for name in ("house/1.png", "house/2.png", "fish/3.png", "other/4.png"):
+        picture(tmp_path, name, ("red", "green", "blue", "teal")[int(name[-5]) - 1])
+    (tmp_path / "fish/notes.txt").write_text("no image")
+    page = opened("teach?task=thing")
+    expect(page.get_by_text("Its accuracy will stand here")).to_be_visible()
+    drop(page, *(tmp_path / name for name in ("house", "fish", "other")))
+    expect(page.get_by_text("4 to go")).to_be_visible()
+    page.get_by_role("button", name="Label 3 images by their folders").click()
+    expect(page.locator("#queue")).to_have_text("1 to go · 3 labelled")
+    assert sorted(label for label, _, _ in annotated(api)) == ["fish", "house", "house"]
+
+
+def test_images_that_are_dropped_are_asked(opened: Open, tmp_path: Path) -> None:
+    page = opened()
+    drop(page, picture(tmp_path, "one.png"), picture(tmp_path, "two.png"))
+    expect(page.locator("#many tr")).to_have_count(3)
+    expect(page.locator("#stage img")).to_have_attribute("alt", "one.png")
+
+
 def test_what_could_not_be_kept_comes_back(api: PageApi, opened: Open, tmp_path: Path) -> None:
     page = opened("teach?task=thing")
     page.locator("#teach-stage input").set_input_files([picture(tmp_path, "0.png")])
