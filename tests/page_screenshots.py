@@ -73,7 +73,7 @@ def show(page: Page, view: str, folder: Path) -> None:
     if view == "ask":
         expect(page.locator("#about")).to_contain_text("network", timeout=WITHIN_MS)
         page.get_by_role("button", name="house.png").click()
-        expect(page.locator("#image")).to_have_attribute("alt", "house.png")
+        expect(page.locator("#stage img")).to_have_attribute("alt", "house.png")
         page.wait_for_timeout(SETTLED_MS)
         page.get_by_role("button", name="fish.png").click()
         page.wait_for_timeout(SETTLED_MS)

@@ -54,6 +54,8 @@ ALLOWED: dict[str, set[str]] = {
     "benchmarks/serving/batch.py": EVALUATION | {"benchmarks", "local.settings"},
     "benchmarks/training": TRAINING | {"benchmarks"},
     "benchmarks/learning": TRAINING | {"benchmarks"},
+    # what a user of the API has
+    "examples": {"api", "requests", "PIL"},
 }
 """Beside the standard library; the longest matching path decides. A Lambda's folder may import itself, too."""
 
@@ -64,7 +66,8 @@ MAX_LINES = 400
 
 
 def sources() -> list[Path]:
-    return [ROOT / "app.py", *(path for room in ROOMS for path in sorted((ROOT / room).rglob("*.py")))]
+    examples = sorted((ROOT / "examples").glob("*.py"))
+    return [ROOT / "app.py", *examples, *(path for room in ROOMS for path in sorted((ROOT / room).rglob("*.py")))]
 
 
 def named(path: Path) -> str:
@@ -157,7 +160,7 @@ def test_the_environment_is_read_only_where_it_becomes_settings() -> None:
         nodes = ast.walk(ast.parse(source.read_text()))
         if any(isinstance(node, ast.Attribute) and node.attr in ("environ", "getenv") for node in nodes):
             readers.add(named(source))
-    free = ("local/", "benchmarks/")
+    free = ("local/", "benchmarks/", "examples/")
     assert {path for path in readers if not path.startswith(free)} <= READERS_OF_THE_ENVIRONMENT.keys()
 
 
@@ -175,6 +178,9 @@ READ_BY_THE_CONTRACT = {"optimizer"}
 WITHOUT_A_TEST_OF_THEIR_OWN = {
     "a program's start, which the tests of what it starts run as a process": """
         app.py model/serving/__main__.py model/training/__main__.py
+    """,
+    "a program, which tests/e2e/test_command_line.py runs as a process": """
+        examples/api.py examples/label_folder.py examples/sort_products.py examples/teach_domain.py
     """,
     "tested under the name of its package": "lambdas/classify/page/__init__.py",
     "a peer, which `make bench` and its like run": """

@@ -1,7 +1,9 @@
-"""Every command of the command line as a process, as a shell starts it, against one local system."""
+"""Every command of the command line and every example as a process, as a shell starts it, against one local system."""
 
+import csv
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -15,6 +17,7 @@ import pytest
 from local import sample
 from tests.e2e.system import System
 from tests.local.conftest import ROOT
+from tests.node import NODE
 from tests.wordsight.test_hub import MODEL, Repository, repository  # noqa: F401, a fixture
 
 pytestmark = pytest.mark.slow
@@ -22,6 +25,9 @@ pytestmark = pytest.mark.slow
 DRAWINGS = Path(__file__).parent / "drawings"
 LABELS = ",".join(sample.LABELS)
 SHIPPED = ROOT / "model/shipped"
+EXAMPLES = ROOT / "examples"
+RISE = 0.25
+"""In accuracy, by five images of each class."""
 
 
 def environ(system: System, **more: str) -> dict[str, str]:
@@ -111,6 +117,50 @@ def test_a_folder_becomes_a_batch_whose_answers_have_its_paths(system: System, f
     (listed,) = asked(system, "batch")["batches"]
     assert (listed["state"], listed["results"], listed["problems"]) == ("done", 4, 1)
     assert len(run(system, "batch", listed["id"], "--download").splitlines()) == 5
+
+
+def example(system: System, *command: object) -> str:
+    """What one of the examples printed."""
+    done = subprocess.run(
+        list(map(str, command)), cwd=EXAMPLES, env=environ(system), capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def test_products_are_sorted_by_several_questions_at_once(system: System, tmp_path: Path) -> None:
+    said = example(system, sys.executable, "sort_products.py", tmp_path / "products.csv")
+    right = [int(each) for each in re.findall(r"(\d+) of 48 right", said)]
+    assert len(right) == 3 and min(right) >= 44, said
+    rows = list(csv.DictReader((tmp_path / "products.csv").read_text().splitlines()))
+    assert len(rows) == 48 and rows == sorted(rows, key=lambda row: [row["kind"], row["colour"], row["count"]])
+
+
+def test_a_new_domain_is_taught_corrected_and_undone(system: System) -> None:
+    said = example(system, sys.executable, "teach_domain.py")
+    before, taught, undone = (int(each) / 100 for each in re.findall(r"(\d+)%", said))
+    assert taught >= before + RISE and undone == before, said
+    taken_for, told, now = re.findall(r"taken for '(\w+)', told that it is '(\w+)': now '(\w+)'", said)[0]
+    assert taken_for != told == now, said
+
+
+def test_a_folder_is_labelled_in_bulk(system: System, tmp_path: Path) -> None:
+    example(system, sys.executable, "label_folder.py", "--out", tmp_path / "labels.csv")
+    rows = list(csv.DictReader((tmp_path / "labels.csv").read_text().splitlines()))
+    right = sum(row["label"] == "a " + row["file"].split("-")[0] for row in rows)
+    assert len(rows) == 60 and right >= 56, rows
+
+
+def test_node_classifies_a_file(system: System) -> None:
+    said = example(system, NODE, "classify.mjs", sample.IMAGE, "house", "fish", "tree")
+    assert re.match(r" *\d+\.\d %  fish\n", said), said
+
+
+def test_the_notebooks_cells_run_in_their_order(system: System) -> None:
+    cells = json.loads((EXAMPLES / "teach.ipynb").read_text())["cells"]
+    program = "\n\n".join("".join(each["source"]) for each in cells if each["cell_type"] == "code")
+    before, after = (int(each) for each in re.findall(r"(\d+)% of", example(system, sys.executable, "-c", program)))
+    assert after > before and after >= 80
 
 
 def test_a_model_comes_from_a_hub_and_goes_live(

@@ -12,13 +12,16 @@ from contract.limits import API_KEY_HEADER, MAX_INLINE_IMAGE_BYTES
 FOLDER = Path(__file__).parent
 SCRIPTS = ("page", "images", "charts", "ask", "code", "teach", "models", "reference", "start")
 """One module in parts: what is used first comes first."""
+COMMENT = re.compile(r"^ *//.*\n|^ */\*\*.*\*/\n", re.MULTILINE)
+"""On a line of its own; it is for those who read the files, and is not sent."""
 
 
 @cache
 def html() -> str:
-    """`index.html` with the style, the script and what the script needs of the contract in their places."""
+    """`index.html` with the style, the script and what the script needs of the contract, without comments."""
     contract = {"key_header": API_KEY_HEADER, "max_bytes": MAX_INLINE_IMAGE_BYTES}
     script = "".join(map(_text, (f"{name}.js" for name in SCRIPTS))).replace("{contract}", json.dumps(contract))
+    script = COMMENT.sub("", script)
     return _text("index.html").replace("{style}", _text("style.css")).replace("{script}", script)
 
 

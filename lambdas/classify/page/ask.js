@@ -2,15 +2,16 @@
 const FEW = 8, MANY = 12, LAST = 8, TOGETHER = 16, TABLE_PX = 448;
 const asked = {questions: [], samples: [], last: [], image: null, many: [], turn: 0, timer: 0};
 const answerable = () => asked.questions.filter(each => !each.lacks);
-let saved;
-/** The saved tasks, fetched once and after each change. */
-const tasks = () => saved ??= get("tasks").then(found => found.tasks).catch(problem => { saved = null; throw problem; });
+/** The saved tasks. */
+const tasks = async () => (await kept("tasks")).tasks;
 const pathOf = task => "tasks/" + place(task);
+const spaced = text => text.trim().replace(/\s+/g, " ");
 
+/** One row: a label, its score, and sentences that describe it. */
 class Label {
   constructor(question, text = "", annotations = []) {
     this.bar = bar(0);
-    this.input = el("input", {value: text, maxLength: 1000, oninput: () => question.typed(this), onkeydown: event => question.pressed(event, this), onpaste: event => question.pasted(event, this)});
+    this.input = el("input", {value: text, maxLength: 1000, placeholder: "Add a label, or paste many", oninput: () => question.typed(this), onkeydown: event => question.pressed(event, this), onpaste: event => question.pasted(event, this)});
     this.output = el("output.n");
     this.words = el("textarea", {value: annotations.join("\n"), hidden: !annotations.length, placeholder: "Sentences that describe it, one a line", oninput: () => question.changed()});
     this.describe = button("describe", () => { this.words.hidden = !this.words.hidden; this.words.focus(); }, "quiet");
@@ -19,11 +20,11 @@ class Label {
     this.show();
   }
   get text() { return this.input.value.trim(); }
-  get annotations() { return this.words.value.split("\n").map(each => each.trim()).filter(Boolean); }
+  get annotations() { return this.words.value.split("\n").map(spaced).filter(Boolean); }
+  get body() { return this.annotations.length ? {label: this.text, annotations: this.annotations} : this.text; }
   show(score = null) {
     const name = this.text;
     this.score = score;
-    this.input.placeholder = name ? "" : "Add a label, or paste many";
     this.input.ariaLabel = name ? "Label " + name : "New label";
     this.words.ariaLabel = this.describe.ariaLabel = "Describe " + name;
     this.drop.ariaLabel = "Remove " + name;
@@ -38,9 +39,9 @@ class Question {
     Object.assign(this, {multi, saved: null, all: false, labels: labels.map(([label, ...annotations]) => new Label(this, label, annotations))});
     this.list = el("ol.rows", {"aria-label": "Labels"});
     this.more = button("", () => { this.all = !this.all; this.arrange(); }, "quiet");
-    this.picker = el("select.field", {"aria-label": "Saved questions", onchange: () => this.pick(this.picker.value)});
-    this.kind = segments({"": "One of these", each: "Each on its own"}, multi ? "each" : "", value => { this.multi = Boolean(value); this.changed(0); }, "How labels are scored");
-    this.about = el("p.soft");
+    this.picker = choice("Saved questions", []);
+    this.kind = choice("How labels are scored", [["", "One of these"], ["each", "Each on its own"]], multi ? "each" : "", value => { this.multi = Boolean(value); this.changed(0); });
+    this.about = soft();
     this.close = button("×", () => { asked.questions = asked.questions.filter(each => each !== this); showQuestions(); changed(0); }, "quiet", {"aria-label": "Remove this question"});
     this.card = el("div.card.q", el("div.line", this.picker, this.kind, button("Save", () => this.save()), this.close), this.list, this.more, this.about);
     this.arrange();
@@ -49,7 +50,7 @@ class Question {
   get filled() { return this.labels.filter(each => each.text); }
   /** Its members as the API takes them; what is the same to a reader is asked once. */
   get body() {
-    const distinct = new Map(this.filled.map(({text, annotations}) => [text.toLowerCase().replace(/\s+/g, " "), annotations.length ? {label: text, annotations} : text]));
+    const distinct = new Map(this.filled.map(each => [spaced(each.text.toLowerCase()), each.body]));
     return {...this.saved?.others, candidate_labels: [...distinct.values()], ...this.multi && {multi_label: true}};
   }
   /** The saved task that it still is, word for word. */
@@ -61,31 +62,26 @@ class Question {
   }
   arrange() {
     if (!this.labels.at(-1) || this.labels.at(-1).text) this.labels.push(new Label(this));
-    const {filled} = this, known = filled.some(each => each.score !== null), best = known ? [...filled].sort((a, b) => b.score - a.score) : filled, many = filled.length > MANY, few = many && !this.all;
-    for (const each of filled) each.row.classList.toggle("best", known && each === best[0]);
-    const rows = (asked.sorted ? best : filled).filter(each => !few || best.indexOf(each) < FEW);
-    const wanted = [...rows, ...this.labels.filter(each => !each.text)].map(each => each.row), focused = document.activeElement;
-    if (wanted.length !== this.list.children.length || wanted.some((row, i) => row !== this.list.children[i])) {
-      this.list.replaceChildren(...wanted);
-      if (this.list.contains(focused)) focused.focus();
-    }
-    this.list.classList.toggle("all", many && this.all);
+    const {filled, labels, list} = this, scored = filled.some(each => each.score !== null), best = [...filled].sort((a, b) => b.score - a.score), many = filled.length > MANY, focused = document.activeElement;
+    const order = asked.sorted ? [...best, ...labels.filter(each => !each.text)] : labels;
+    if (order.length !== list.children.length || order.some((each, i) => each.row !== list.children[i])) list.replaceChildren(...order.map(each => each.row));
+    if (list.contains(focused)) focused.focus();
+    best.forEach((each, rank) => { each.row.classList.toggle("best", scored && !rank); each.row.hidden = many && !this.all && rank >= FEW; });
+    list.classList.toggle("all", many && this.all);
     this.more.hidden = !many;
-    this.more.textContent = few ? `${filled.length - FEW} more` : `Only the best ${FEW}`;
+    this.more.textContent = this.all ? `Only the best ${FEW}` : `${filled.length - FEW} more`;
     this.about.textContent = this.lacks;
   }
-  typed(label) {
-    label.fresh ||= label === this.labels.at(-1);
+  typed(label, text = label.input.value) {
+    label.isNew ||= label === this.labels.at(-1);
+    if (label.isNew && /[,\n\t]/.test(text)) this.split(label, text);
     label.show();
-    if (label.fresh && label.input.value.includes(",")) this.split(label, label.input.value);
     this.changed();
   }
   /** Several labels that were written into one row get rows of their own. */
   split(label, text) {
-    const [first = "", ...others] = text.split(/[,\n\t]/).map(each => each.trim()).filter(Boolean);
-    label.input.value = first;
-    label.fresh = false;
-    label.show();
+    const [first = "", ...others] = text.split(/[,\n\t]/).map(spaced).filter(Boolean);
+    Object.assign(label, {isNew: false}).input.value = first;
     this.labels.splice(this.labels.indexOf(label) + 1, 0, ...others.map(each => new Label(this, each)));
     this.arrange();
     this.labels.at(-1).input.focus();
@@ -94,20 +90,16 @@ class Question {
     const text = event.clipboardData.getData("text").trim();
     if (label.text || !/[,\n\t]/.test(text)) return;
     event.preventDefault();
-    this.split(label, text);
-    this.changed();
+    label.isNew = true;
+    this.typed(label, text);
   }
   pressed(event, label) {
-    const inputs = [...this.list.querySelectorAll("input")], at = inputs.indexOf(label.input);
-    if (event.key === "Enter") {
-      event.preventDefault();
-      label.fresh = false;
-      inputs[at + 1]?.focus();
-    } else if (event.key === "Backspace" && !label.input.value && at > 0) {
-      event.preventDefault();
-      inputs[at - 1].focus();
-      if (label !== this.labels.at(-1)) this.remove(label);
-    }
+    const inputs = [...this.list.querySelectorAll(":not([hidden]) > input")], at = inputs.indexOf(label.input), isBack = event.key === "Backspace" && !label.input.value && at > 0;
+    if (event.key !== "Enter" && !isBack) return;
+    event.preventDefault();
+    label.isNew = false;
+    inputs[isBack ? at - 1 : at + 1]?.focus();
+    if (isBack && label !== this.labels.at(-1)) this.remove(label);
   }
   remove(label) {
     this.labels.splice(this.labels.indexOf(label), 1);
@@ -116,14 +108,13 @@ class Question {
   }
   changed(ms) { this.arrange(); changed(ms); }
   scored(scores = []) {
-    for (const each of this.labels) each.show(scores.find(({label}) => each.text && label.replace(/\s+/g, " ") === each.text.replace(/\s+/g, " "))?.score);
+    for (const each of this.labels) each.show(scores.find(({label}) => each.text && spaced(label) === spaced(each.text))?.score);
     this.arrange();
   }
   /** The saved questions to choose from. */
   async offer(chosen = this.saved?.name || "") {
     const found = await tasks().catch(() => []);
-    this.picker.replaceChildren(...["", ...found.map(each => each.name)].map(name => el("option", {value: name}, name || "New question")));
-    this.picker.value = chosen;
+    choices(this.picker, [["", "New question"], ...found.map(each => each.name)], chosen, name => this.pick(name));
     if (chosen && this.saved?.name !== chosen) await this.pick(chosen);
   }
   pick(name) {
@@ -132,15 +123,15 @@ class Question {
       const {taught, candidate_labels, multi_label = false, description, ...others} = body;
       this.labels = candidate_labels.map(each => new Label(this, each.label, each.annotations));
       this.multi = multi_label;
-      this.kind.shown(multi_label ? "each" : "");
+      this.kind.value = multi_label ? "each" : "";
       this.saved = name ? {name, description, others, etag: headers.get("etag")} : null;
       if (name) this.saved.text = JSON.stringify(this.body);
       this.changed(0);
     });
   }
   async save() {
-    const field = nameField(this.saved?.name);
-    const name = await dialog("Save this question", [el("p.soft", "By its name it is asked with an image alone, and annotated images can teach it."), el("label", "Name", field)], "Save", () => field.value);
+    const field = el("input.field", {value: this.saved?.name ?? "", required: true, maxLength: 63, oninput: () => { field.value = field.value.toLowerCase().replace(/[^a-z0-9_-]+/g, "-").replace(/^[_-]+/, ""); }});
+    const name = await dialog("Save this question", [soft("By its name it is asked with an image alone, and annotated images can teach it."), el("label", "Name", field)], "Save", () => field.value);
     if (name) await tried(() => this.put(name, name === this.saved?.name ? {"if-match": this.saved.etag} : {"if-none-match": "*"}));
   }
   async put(name, headers) {
@@ -157,7 +148,7 @@ class Question {
 }
 
 function tasksChanged() {
-  saved = null;
+  delete known.tasks;
   for (const each of asked.questions) each.offer();
   changed(0);
 }
@@ -196,13 +187,8 @@ const nameOf = question => question.task || `question-${asked.questions.indexOf(
 async function classify(files, questions, wanted) {
   const task = [...new Set(questions.map(each => each.task).filter(Boolean))], others = questions.filter(each => !each.task);
   const parts = [task.length && {task}, others.length && {tasks: Object.fromEntries(others.map(each => [nameOf(each), each.body]))}].filter(Boolean);
-  const all = await Promise.all(parts.map(parameters => {
-    const body = new FormData();
-    for (const file of files) body.append("image", file, "image");
-    body.append("parameters", JSON.stringify(parameters));
-    return api("classify", {method: "POST", body}, wanted);
-  }));
-  const said = all.map(each => files.length > 1 ? each.body : [each.body]);
+  const all = await Promise.all(parts.map(each => api("classify", {method: "POST", body: form(files, {parameters: JSON.stringify(each)})}, wanted)));
+  const said = all.map(each => [each.body].flat());
   return {answers: files.map((_, i) => Object.assign({}, ...said.map(each => each[i]))), headers: all[0].headers};
 }
 
@@ -211,7 +197,7 @@ async function ask() {
   if (!asked.image || !questions.length || $("ask").hidden) return;
   const late = setTimeout(() => $("questions").classList.add("stale"), LATE_MS);
   try {
-    const {answers: [answer], headers} = await classify([await (asked.image.small ??= shrunk(asked.image.file))], questions, wanted);
+    const {answers: [answer], headers} = await classify([await small(asked.image)], questions, wanted);
     if (!wanted()) return;
     for (const each of questions) each.scored(answer[nameOf(each)]);
     tell(timing(performance.now() - started, headers), "soft");
@@ -223,12 +209,10 @@ async function ask() {
     clearTimeout(late);
     if (wanted()) $("questions").classList.remove("stale");
   }
-  if (asked.many.length) await askMany(wanted);
+  await askMany(questions, wanted);
 }
 
-function tell(words, className) {
-  Object.assign($("about"), {textContent: words, className});
-}
+const tell = (words, className) => Object.assign($("about"), {textContent: words, className});
 
 function timing(ms, headers) {
   const took = Object.fromEntries([...(headers.get("server-timing") || "").matchAll(/(\w+);dur=([\d.]+)/g)].map(([, name, dur]) => [name, Math.round(dur)]));
@@ -254,37 +238,25 @@ function look(image) {
   changed(0);
 }
 
-async function askMany(wanted) {
-  const questions = answerable();
+async function askMany(questions, wanted) {
   for (let start = 0; start < asked.many.length && wanted();) {
     showMany(`${start} of ${asked.many.length}`);
-    const some = asked.many.slice(start, start + TOGETHER), files = await Promise.all(some.map(each => each.tiny ??= shrunk(each.file, TABLE_PX))), fit = fitting(files);
-    const answers = await classify(files.slice(0, fit), questions, wanted).then(found => found.answers, problem => files.map(() => ({detail: problem.message})));
-    for (let i = 0; i < fit; i++) some[i].answer = answers[i];
-    start += fit;
+    const some = asked.many.slice(start, start + TOGETHER), files = await fitting(some.map(each => each.tiny ??= shrunk(each.file, TABLE_PX)));
+    const answers = await classify(files, questions, wanted).then(found => found.answers, problem => files.map(() => ({detail: problem.message})));
+    answers.forEach((answer, i) => { some[i].answer = answer; });
+    start += files.length;
   }
   if (wanted()) showMany();
 }
 
-const bestOf = (image, question) => image.answer?.[nameOf(question)]?.[0];
-
 function showMany(progress) {
-  const questions = answerable(), names = questions.map(nameOf);
-  fill("many", asked.many.length > 0 && [el("div.line", el("h2", plural(asked.many.length, "image")), el("span.soft", {role: "status"}, progress), button("Copy as CSV", event => copied(event.target, csv(questions))), button("Close", () => { asked.many = []; showMany(); })),
-    el("div.scroll", el("table", el("tr", el("th"), el("th", "Image"), names.map(name => [el("th", name === "question-1" ? "Best label" : name), el("th", "Score")])),
-      asked.many.map(each => el("tr", el("td", el("img", {src: each.url, alt: ""})), el("td", button(each.name, () => look(each), "quiet")),
-        each.answer?.detail ? el("td.wrong", {colSpan: 2 * questions.length}, each.answer.detail) : questions.map(question => bestOf(each, question)).map(best => [el("td", best?.label ?? "…"), el("td.n", best ? percent(best.score) : "")])))))]);
+  const {many} = asked, names = answerable().map(nameOf), head = ["image", ...names.flatMap(name => [name, name + " score"]), "error"];
+  const rows = many.map(({name, answer}) => [name, ...names.map(each => answer?.[each]?.[0]).flatMap(best => [best?.label ?? "", best?.score ?? ""]), answer?.detail ?? ""]);
+  const csv = () => [head, ...rows].map(row => row.map(each => /[",\n]/.test(each) ? `"${each.replaceAll('"', '""')}"` : each).join(",") + "\n").join("");
+  fill("many", many.length > 0 && [el("div.line", el("h2", plural(many.length, "image")), el("span.soft", {role: "status"}, progress), button("Copy as CSV", event => copied(event.target, csv())), button("Close", () => { asked.many = []; showMany(); })),
+    table(["", ...head], rows.map(([name, ...row], i) => [el("img", {src: many[i].url, alt: ""}), button(name, () => look(many[i]), "quiet"), ...row.map(each => each.toFixed ? el("td.n", percent(each)) : each)]))]);
 }
 
-function csv(questions) {
-  const cell = value => /[",\n]/.test(value) ? `"${String(value).replaceAll('"', '""')}"` : value ?? "";
-  const rows = asked.many.map(each => [each.name, ...questions.map(question => bestOf(each, question)).flatMap(best => [best?.label, best?.score]), each.answer?.detail]);
-  return [["image", ...questions.map(nameOf).flatMap(name => [name, name + " score"]), "error"], ...rows].map(row => row.map(cell).join(",") + "\n").join("");
-}
-
-async function startAsk() {
-  asked.samples = await Promise.all(Object.entries(SAMPLES).map(drawn));
-  takesImages($("stage"), take);
-  $("another").onclick = () => { asked.questions.push(new Question()); showQuestions(); asked.questions.at(-1).labels[0].input.focus(); };
-  $("sort").onclick = () => { asked.sorted = !asked.sorted; $("sort").ariaPressed = String(asked.sorted); for (const each of asked.questions) each.arrange(); };
-}
+asked.samples = Object.entries(SAMPLES).map(drawn);
+$("another").onclick = () => { asked.questions.push(new Question()); showQuestions(); asked.questions.at(-1).labels[0].input.focus(); };
+$("sort").onclick = () => { asked.sorted = !asked.sorted; $("sort").ariaPressed = String(asked.sorted); for (const each of asked.questions) each.arrange(); };

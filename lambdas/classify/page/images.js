@@ -16,14 +16,14 @@ function canvasOf(width, height) {
   return [canvas, context];
 }
 
-async function drawn([name, [ground, ...parts]]) {
+function drawn([name, [ground, ...parts]]) {
   const [canvas, context] = canvasOf(256, 256);
   for (const [paint, path] of [[ground, "M0 0h256v256H0z"], ...parts]) {
     context.fillStyle = paint;
     context.fill(new Path2D(path));
   }
-  const blob = await new Promise(done => canvas.toBlob(done));
-  return pictured(new File([blob], name + ".png", {type: "image/png"}));
+  const bytes = atob(canvas.toDataURL().split(",")[1]);
+  return pictured(new File([Uint8Array.from(bytes, each => each.charCodeAt())], name + ".png", {type: "image/png"}));
 }
 
 /** A file with the address under which this page shows it; `folder` is the one that it lay in. */
@@ -40,30 +40,29 @@ async function shrunk(file, longest = 1024) {
   return new Promise(done => canvas.toBlob(done, file.type === "image/png" ? file.type : "image/jpeg", .92));
 }
 
-const images = files => [...files].filter(file => /^image/.test(file.type) || !file.type && /\.(jpe?g|png|webp|gif|avif|heic|bmp|tiff?)$/i.test(file.name)).map(file => pictured(file));
+const small = image => image.small ??= shrunk(image.file);
+const images = (files, folder) => [...files].filter(file => /^image/.test(file.type) || !file.type && /\.(jpe?g|png|webp|gif|avif|heic|bmp|tiff?)$/i.test(file.name)).map(file => pictured(file, folder));
 
 /** The images of a drop, those in its folders too. */
 async function dropped(transfer) {
-  const files = images(transfer.files), entries = [...transfer.items].map(item => item.webkitGetAsEntry?.()).filter(entry => entry?.isDirectory);
-  const found = entries.length ? images([...transfer.files].filter(file => file.type)) : files;
-  const walk = async entry => {
+  const entries = [...transfer.items].map(item => item.webkitGetAsEntry()).filter(Boolean), found = entries.length ? [] : images(transfer.files);
+  const walk = async (entry, folder) => {
+    const read = (reader, name) => new Promise((done, failed) => reader[name](done, failed));
+    if (entry.isFile) return found.push(...images([await read(entry, "file")], folder));
     const reader = entry.createReader();
-    for (let some; (some = await new Promise((done, failed) => reader.readEntries(done, failed))).length;)
-      for (const each of some) {
-        if (each.isDirectory) await walk(each);
-        else found.push(...images([await new Promise((done, failed) => each.file(done, failed))]).map(one => ({...one, folder: entry.name})));
-      }
+    for (let some; (some = await read(reader, "readEntries")).length;) for (const each of some) await walk(each, entry.name);
   };
   for (const entry of entries) await walk(entry);
   return found;
 }
 
-/** A place to drop images on, or to choose them with the input in it. */
+/** A place to drop images on, or to choose them with the input in it, also before this runs. */
 function takesImages(stage, take) {
   const input = stage.querySelector("input");
   input.onchange = () => { take(images(input.files)); input.value = ""; };
   stage.ondragover = () => stage.classList.add("over");
   stage.ondragleave = () => stage.classList.remove("over");
+  input.onchange();
 }
 
 function stageShows(stage, image, tip) {
@@ -74,11 +73,11 @@ function stageShows(stage, image, tip) {
   if (image) picture.src = image.url; else picture.removeAttribute("src");
 }
 
-/** How many of these files, from the first on, go into one request. */
-function fitting(files) {
+/** Of these promised files, from the first on, those that go into one request. */
+async function fitting(promised) {
   let bytes = 0;
-  const first = files.findIndex(file => (bytes += file.size) > CONTRACT.max_bytes * .95);
-  return first < 0 ? files.length : Math.max(1, first);
+  const files = await Promise.all(promised), first = files.findIndex((file, i) => (bytes += file.size) > CONTRACT.max_bytes * .95 && i);
+  return first < 0 ? files : files.slice(0, first);
 }
 
 const thumbnail = (image, chosen, onclick) => button(el("img", {src: image.url, alt: ""}), onclick, "", {title: image.name, "aria-label": image.name, "aria-pressed": String(chosen)});

@@ -4,7 +4,7 @@ const $ = id => document.getElementById(id);
 // relative to the stage, also where the last slash is missing
 const base = location.origin + location.pathname.replace(/\/?$/, "/");
 const own = ["127.0.0.1", "localhost", "[::1]"].includes(location.hostname);
-const POLL_MS = 1500, HEALTH_MS = 5000, LATE_MS = 300, TYPED_MS = 250;
+const POLL_MS = 1500, HEALTH_MS = 5000, LATE_MS = 300, TYPED_MS = 250, LATER_S = 2;
 
 /** An element: `el("p.soft", {id: "x"}, "words", [more])`. */
 function el(what, ...children) {
@@ -19,15 +19,32 @@ function el(what, ...children) {
 const nodes = children => children.flat(Infinity).filter(child => child || child === 0);
 const fill = (id, ...children) => { $(id).replaceChildren(...nodes(children)); $(id).hidden = !$(id).hasChildNodes(); };
 const button = (text, onclick, what = "btn", properties = {}) => el("button." + what, {type: "button", onclick, ...properties}, text);
+const card = (title, ...content) => el("div.card", title && el("h2", title), content);
+const soft = (...words) => el("p.soft", words);
+const cell = (each, what) => each?.matches?.("td, th") ? each : el(what, each);
+const table = (head, rows) => el("div.scroll", el("table", head.length > 0 && el("tr", head.map(each => cell(each, "th"))),
+  rows.map(row => el("tr", row.map(each => cell(each, "td"))))));
+/** Fills a list to choose from: `choices` are values, or [value, words]. */
+function choices(list, choices, chosen, onchange) {
+  list.replaceChildren(...choices.map(each => [each].flat()).map(([value, words = value]) => el("option", {value}, words)));
+  return Object.assign(list, {value: chosen, onchange: onchange && (() => onchange(list.value))});
+}
+const choice = (label, ...rest) => choices(el("select.field", {"aria-label": label}), ...rest);
+
 const percent = (share, digits = 1) => (100 * share).toFixed(digits) + " %";
+const whole = share => percent(share, 0);
 const count = number => number.toLocaleString("en");
 const plural = (number, noun) => `${count(number)} ${noun}${number === 1 ? "" : "s"}`;
+const isKnown = Number.isFinite;
 const sum = numbers => numbers.reduce((all, each) => all + each, 0);
 const later = ms => new Promise(done => setTimeout(done, ms));
 const duration = s => s < 90 ? `${Math.round(s)} s` : `${Math.round(s / 60)} min`;
 const sentence = text => text.charAt(0).toUpperCase() + text.slice(1) + (/[.!?]$/.test(text) ? "" : ".");
 const joined = parts => parts.filter(Boolean).join(" · ");
+const short = (said, most = 22) => said.length > most ? said.slice(0, most - 1) + "…" : said;
 const place = encodeURIComponent;
+const inShell = text => /^[\w ,.:/@%=-]+$/.test(text) ? `"${text}"` : `'${text.replaceAll("'", `'\\''`)}'`;
+const keyInShell = () => key ? '-H "x-api-key: $KEY" ' : "";
 
 function width(made, share) {
   made.style.width = 100 * Math.min(1, share || 0) + "%";
@@ -35,12 +52,11 @@ function width(made, share) {
 }
 const bar = share => width(el("i.bar", {"aria-hidden": "true"}), share);
 
-function segments(choices, chosen, choose, label) {
-  const group = el("span.seg", {role: "group", "aria-label": label});
-  const shown = value => { for (const each of group.children) each.ariaPressed = String(each.value === value); };
-  group.append(...Object.entries(choices).map(([value, text]) => button(text, () => { shown(value); choose(value); }, "", {value})));
-  shown(chosen);
-  return Object.assign(group, {shown});
+async function copied(pressed, text) {
+  await navigator.clipboard.writeText(text);
+  const before = pressed.textContent;
+  pressed.textContent = "Copied";
+  setTimeout(() => { pressed.textContent = before; }, POLL_MS);
 }
 
 /** A modal question; resolves to what `read` makes of it if it is answered, else to undefined. */
@@ -54,9 +70,6 @@ function dialog(title, body, main, read = () => true) {
     box.showModal();
   });
 }
-
-const nameField = (value = "") => el("input.field", {value, required: true, maxLength: 63, pattern: "[a-z0-9][a-z0-9_\\-]*", title: "Lower-case letters, digits, _ and -",
-  oninput: event => { event.target.value = event.target.value.toLowerCase().replace(/[^a-z0-9_-]+/g, "-"); }});
 
 // the key: once from the link that `make local` prints, from then on only in this tab
 let key = sessionStorage.getItem("key") || "";
@@ -75,8 +88,8 @@ function takeKey() {
 const told = own ? "make local prints a link that holds it." : "make api-key prints it.";
 const NEEDS = {
   missing: "This API asks for a key: " + told,
-  wrong: "The API does not take this key: " + told + " A new one may take a minute or two to be known.",
-  signed: "This API takes only requests that are signed with AWS credentials (SigV4), which a page can't do. In a shell that has credentials, wordsight open shows this page and signs what it asks.",
+  wrong: `The API does not take this key: ${told} A new one may take a minute or two to be known.`,
+  signed: "This API takes only requests that are signed with AWS credentials (SigV4). In a shell that has them, wordsight open shows this page and signs what it asks.",
   asked: "The key is kept until this tab is closed.",
 };
 
@@ -97,7 +110,7 @@ class Problem extends Error {
 }
 
 async function once(path, {method = "GET", body, headers} = {}) {
-  const json = body && !(body instanceof FormData);
+  const json = body && !(body instanceof FormData), used = key;
   const sent = {...headers, ...key && {[CONTRACT.key_header]: key}, ...json && {"content-type": "application/json"}};
   const answer = await fetch(base + path, {method, headers: sent, body: json ? JSON.stringify(body) : body}).catch(() => {
     throw new Problem(0, navigator.onLine ? "The API can't be reached. Is it still running?" : "This machine is offline.");
@@ -105,19 +118,17 @@ async function once(path, {method = "GET", body, headers} = {}) {
   const said = await answer.json().catch(() => null);
   if (answer.ok) return {body: said, headers: answer.headers, status: answer.status};
   const detail = said?.detail || said?.message || `The API answered with status ${answer.status}.`;
-  if (answer.status === 403) needs(detail.includes("SigV4") ? "signed" : key ? "wrong" : "missing");
+  if (answer.status === 403 && used === key) needs(detail.includes("SigV4") ? "signed" : key ? "wrong" : "missing");
   throw new Problem(answer.status, detail, said?.retry_after_s || Number(answer.headers.get("retry-after")));
 }
 
-const LATER_S = {504: 2};
 /** A request. What is too busy is asked once more, when it says so, if its answer is still `wanted` then. */
 async function api(path, options, wanted = () => true) {
   try {
     return await once(path, options);
   } catch (problem) {
-    const pause = problem.retryAfter || LATER_S[problem.status];
-    if (![429, 503, 504].includes(problem.status) || !pause) throw problem;
-    for (let left = Math.ceil(pause); left > 0; left--) {
+    if (![429, 503, 504].includes(problem.status)) throw problem;
+    for (let left = Math.ceil(problem.retryAfter || LATER_S); left > 0; left--) {
       if (!wanted()) throw problem;
       const words = `${sentence(problem.message)} Trying again in ${left} s.`;
       notice(words);
@@ -130,6 +141,15 @@ async function api(path, options, wanted = () => true) {
 
 const get = async (path, wanted) => (await api(path, {}, wanted)).body;
 const creating = () => ({"idempotency-key": String(Math.random()).slice(2)});
+const form = (files, fields) => {
+  const made = new FormData();
+  for (const file of files) made.append("image", file, "image");
+  for (const [name, value] of Object.entries(fields)) made.append(name, value);
+  return made;
+};
+const known = {};
+/** What is fetched once, until it is deleted from `known`. */
+const kept = path => known[path] ??= get(path).catch(problem => { delete known[path]; throw problem; });
 
 function notice(text) {
   $("notice").textContent = text;
@@ -159,7 +179,3 @@ async function health() {
   }
   setTimeout(health, HEALTH_MS);
 }
-
-let described;
-/** The API's own description, fetched once. */
-const openapi = () => described ??= get("openapi.json").catch(problem => { described = null; throw problem; });

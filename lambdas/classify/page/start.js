@@ -41,8 +41,8 @@ $("access").onsubmit = event => {
   show();
 };
 
-takeKey();
-await startAsk();
 show();
 look(asked.samples[0]);
+takesImages($("stage"), take);
+takesImages($("teach-stage"), pile);
 health();

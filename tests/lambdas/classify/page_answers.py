@@ -30,7 +30,7 @@ _figures = {
         {"step": step, "validation_loss": loss, "validation_accuracy": accuracy}
         for step, loss, accuracy in ((0, 2.31, 0.33), (100, 0.61, 0.78), (200, 0.36, 0.91), (300, 0.31, 0.94))
     ],
-    "new_before": {"pictogram": {**_new, "accuracy": 0.33}},
+    "new_before": {"pictogram": {**_new, "accuracy": 0.31}},
     "new": {"pictogram": {**_new, "accuracy": 0.94}},
     "new_change": {"pictogram": {"estimate": 0.61, "low": 0.47, "high": 0.65}},
     "world_before": {
@@ -79,8 +79,11 @@ RUNNING: JsonObject = {
     **{"dataset": "pictograms", "state": "training", "status": "Training", "step": 120, "steps": 300, "gate": None},
     **{"metrics": {"train:loss": 0.41, "validation:accuracy": 0.78}, "phase": "training", "left_s": 80},
     "history": [
-        {"step": step, "loss": round(2.4 / (1 + step / 25), 3), "accuracy": round(0.33 + 0.45 * step / 120, 3)}
-        for step in range(0, 121, 10)
+        {"step": 0, "loss": None, "accuracy": 0.33},
+        *(
+            {"step": step, "loss": round(2.4 / (1 + step / 25), 3), "accuracy": round(0.33 + 0.45 * step / 120, 3)}
+            for step in range(10, 121, 10)
+        ),
     ],
 }
 CHECK: JsonObject = {
