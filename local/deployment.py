@@ -18,7 +18,7 @@ SHELL_NAMES = {
     "ARTIFACTS_BUCKET": "ArtifactsBucketName",
     "STATE_MACHINE_ARN": "StateMachineArn",
 }
-"""What commands call outputs of the stacks: the README's names."""
+"""What commands call outputs of the stacks: the names in docs/."""
 
 
 @dataclass(frozen=True)

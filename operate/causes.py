@@ -349,6 +349,7 @@ def as_markdown() -> str:
     words = {"stage": "dev", "endpoint": "wordsight-dev"}
     parts = [
         "# When a deployment fails\n\n"
+        "Why a deployment fails or a stage behaves strangely, and what to do: find what you see.\n\n"
         "`make doctor STAGE=dev` looks at stacks, endpoint, logs, functions, executions and alarms, and names the\n"
         "probable cause, the line in which it was read, and what to do. It changes nothing, and ends with 0 if all is\n"
         "well. These are the causes that it knows, in the order in which it looks for them (`operate/causes.py`).\n"

@@ -1,42 +1,67 @@
-"""The README's examples: the sections that are run, their code, and what that asks of the API."""
+"""The documents' examples: what of them is pasted, in which order, and what that asks of the API."""
 
 import re
 from collections.abc import Iterator
 from pathlib import Path
 
-README = (Path(__file__).resolve().parent.parent / "README.md").read_text(encoding="utf-8")
+ROOT = Path(__file__).resolve().parent.parent
 
-RUN = (
-    "## Classify",
-    "### None of these",
-    "### Keep a question",
-    "### Upload large images",
-    "### What else it answers",
-    "## Classify a whole bucket",
-    "## From a shell",
-    "### In seconds",
-    "### Annotate",
-    "### Train",
-    "### Promote, and go back",
+DOCUMENTS = {
+    str(path.relative_to(ROOT)): path.read_text(encoding="utf-8")
+    for path in (*(ROOT / f"{name}.md" for name in ("README", "CONTRIBUTING", "CHANGELOG")), *ROOT.glob("docs/*.md"))
+}
+"""By path."""
+README = DOCUMENTS["README.md"]
+
+PASTED = (
+    "README.md",
+    *(f"docs/{page}.md" for page in ("api", "batches", "cli", "datasets", "teaching", "training", "models")),
 )
-"""The headings whose examples tests/e2e/test_readme.py pastes, in the README's order."""
+"""What tests/e2e/test_readme.py pastes, in this order: one may use what those before it have made."""
 
-SET_UP = ("## Classify", "## Classify a whole bucket")
-"""Begin with a block that sets up the shell for everything behind it."""
+NOT_PASTED = {
+    "make local": "stands up the system that the others ask, as tests/e2e/test_local.py does",
+    "make test": "is what runs this",
+    "make bootstrap": "prepares an AWS account",
+    "make preflight": "looks at an AWS account",
+    "make deploy": "deploys to an AWS account",
+}
+"""Why commands that begin so are left out."""
+
+SET_UP = ("docs/api.md", "## Set up the shell")
+"""Where a page sends its readers whose examples need more than a shell."""
+_NEEDS_SET_UP = "api.md#set-up-the-shell"
 
 Block = tuple[str, str]
 """(language, code)"""
 
 
-def blocks(heading: str) -> list[Block]:
-    """What can be pasted from a section, without those below it."""
-    section = re.split(r"\n##", README.split(f"\n{heading}\n")[1])[0]
-    return re.findall(r"```(sh|python)\n(.*?)```", section, re.DOTALL)
+def section(document: str, heading: str) -> str:
+    """What stands under a heading, such as "## Classify", without the sections below it."""
+    return re.split(r"\n#+ ", DOCUMENTS[document].split(f"\n{heading}\n", 1)[1])[0]
 
 
-def set_up() -> list[Block]:
-    """What a shell needs before it can run any section."""
-    return [blocks(heading)[0] for heading in SET_UP]
+def blocks(text: str) -> list[Block]:
+    """Every block of code, whatever its language."""
+    return re.findall(r"^```(\w*)\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
+
+
+def examples(text: str) -> list[Block]:
+    """The blocks for a shell or for Python, without what is not pasted."""
+    left_out = tuple(NOT_PASTED)
+    kept = (
+        (language, "".join(line for line in code.splitlines(keepends=True) if not line.startswith(left_out)))
+        for language, code in blocks(text)
+        if language in ("sh", "python")
+    )
+    return [(language, code) for language, code in kept if code]
+
+
+def pasted(document: str) -> list[Block]:
+    """What somebody pastes who follows a document from its beginning to its end."""
+    text = DOCUMENTS[document]
+    before = examples(section(*SET_UP)) if _NEEDS_SET_UP in text else []
+    return [*before, *examples(text)]
 
 
 def asked_by(block: Block) -> Iterator[tuple[str, str]]:

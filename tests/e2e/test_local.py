@@ -33,7 +33,7 @@ from tests.hostile.requests import FAMILIES, json_bodies
 from tests.hostile.traffic import Client, Seen, travels
 from tests.local.conftest import ROOT
 from tests.node import NODE
-from tests.readme import README, SET_UP, blocks
+from tests.readme import DOCUMENTS, blocks, section
 
 pytestmark = pytest.mark.slow
 
@@ -180,14 +180,16 @@ def answered(system: System, method: str, body: bytes, headers: dict[str, str]) 
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="the examples are curl commands")
 def test_the_readmes_first_examples_work_when_pasted(system: System, printed: str) -> None:
-    here = [(kind, code.replace(".local/", f"{system.settings.directory}/")) for kind, code in blocks(SET_UP[0])]
-    settings, *commands = [code for language, code in here if language == "sh"]
-    scripts = [code for language, code in here if language == "python"]
+    here = section("README.md", "## Classify").replace(".local/", f"{system.settings.directory}/")
+    commands = [code for language, code in blocks(here) if language == "sh" and "$URL" in code]
+    settings = commands[0].splitlines()[0]
     for command in commands:
         answer = json.loads(paste(["bash", "-c", f"set -e\n{settings}\n{command}"]))
         answers = answer.values() if isinstance(answer, dict) else [answer]
         assert [best["label"] for best, *_ in answers] in (["fish"], ["fish", "warm"])
-    javascript = re.findall(r"```js\n(.*?)```", README.replace(".local/", f"{system.settings.directory}/"), re.DOTALL)
+    scripts = [code for language, code in blocks(here) if language == "python"]
+    javascript = [code for language, code in blocks(here) if language == "js"]
+    assert [language for text in DOCUMENTS.values() for language, _ in blocks(text)].count("js") == len(javascript)
     programs = [[sys.executable, "-c", script] for script in scripts]
     programs += [[NODE, "--input-type=module", "--eval", script] for script in javascript]
     assert len(programs) == 2

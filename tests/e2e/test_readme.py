@@ -1,4 +1,4 @@
-"""What the README says works when it is pasted, from its first question to the way back to the base, in its order."""
+"""What README and docs/ say works when it is pasted, page after page, each from its beginning to its end."""
 
 import os
 import shutil
@@ -14,36 +14,48 @@ from benchmarks.learning.domains import pictogram
 from local.settings import DIRECTORY_VARIABLE
 from tests.e2e.system import System, deployed
 from tests.local.conftest import ROOT
-from tests.readme import RUN, Block, blocks, set_up
+from tests.readme import PASTED, Block, pasted
 
 PETS_PER_LABEL = 80
 CLASSES = 10
 """Of the pictograms, which take turns; the first one stands for every pet."""
 
-FIVE_EPOCHS = "--set epochs=5 --watch"
-TWO_STEPS = (
-    "--set steps=2 --set precision=fp32 --set selection_scenes=100 --set evaluation_scenes=100 --watch"
-    " && exit 2 || [ $? = 1 ]"
-)
-"""Five epochs are as many minutes, which nobody waits for here. Two steps teach nothing: the gate refuses the model."""
-
-SHELL = """
-aws() { .venv/bin/python - "$3" "$4" <<'END'
-import sys, pathlib, boto3
-folder, uri = sys.argv[1:]
-bucket, _, prefix = uri.removeprefix("s3://").partition("/")
-for path in pathlib.Path(folder).rglob("*"):
-    if path.is_file():
-        boto3.client("s3").upload_file(str(path), bucket, prefix + path.relative_to(folder).as_posix())
-END
+TWO_STEPS = ["steps=2", "precision=fp32", "selection_scenes=100", "evaluation_scenes=100"]
+"""Instead of five epochs, which are as many minutes. They teach nothing: the gate refuses the model."""
+SHORTER = {
+    "--set epochs=5 --watch": " ".join(f"--set {each}" for each in TWO_STEPS) + " --watch && exit 2 || [ $? = 1 ]",
+    "--out tuned epochs=5": f"--out tuned {' '.join(TWO_STEPS)}",
+    "model.evaluation --checkpoint model/shipped\n": "model.evaluation --checkpoint model/shipped --scenes 100\n",
 }
-wordsight() { .venv/bin/python -m wordsight "$@"; }
-curl() { command curl --silent --show-error --fail-with-body "$@" && echo; }
+
+AWS = """
+import re, sys, pathlib, boto3
+service, operation, *arguments = sys.argv[1:]
+if operation == "sync":
+    folder, uri = arguments
+    bucket, _, prefix = uri.removeprefix("s3://").partition("/")
+    for path in pathlib.Path(folder).rglob("*"):
+        if path.is_file():
+            boto3.client("s3").upload_file(str(path), bucket, prefix + path.relative_to(folder).as_posix())
+else:
+    camel = lambda name: re.sub("-(.)", lambda found: found[1].upper(), name.removeprefix("--"))
+    given = dict(zip(map(camel, arguments[::2]), arguments[1::2], strict=True))
+    member, _ = given.pop("query", None), given.pop("output", None)
+    answer = getattr(boto3.client(service), operation.replace("-", "_"))(**given)
+    print(answer[member] if member else answer)
+"""
+"""`aws`, as far as the examples need it, for machines without AWS's own program."""
+
+SHELL = f"""
+aws() {{ .venv/bin/python - "$@" <<'END'
+{AWS}
+END
+}}
+wordsight() {{ .venv/bin/python -m wordsight "$@"; }}
+curl() {{ command curl --silent --show-error --fail-with-body "$@" && echo; }}
 set -eu -o pipefail
 """
-"""`aws s3 sync` for machines without AWS's own program, `wordsight` as `pip install .` makes it, and a curl that takes
-a 4xx for a failure.
-"""
+"""`wordsight` as `pip install .` makes it, and a curl that takes a 4xx for a failure."""
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +80,8 @@ def desk(tmp_path_factory: pytest.TempPathFactory, system: System) -> Path:
         ImageDraw.Draw(weld).line((0, 20 * index, 64, 40), fill="black", width=3)
         weld.save(desk / f"my-welds/{index}.png")
     shutil.copytree(ROOT / "model/shipped", desk / "my-clip")
-    (desk / "local").symlink_to(ROOT / "local")
+    for folder in ("local", "model"):
+        (desk / folder).symlink_to(ROOT / folder)
     (desk / ".local").symlink_to(system.settings.directory)
     (desk / ".venv/bin").mkdir(parents=True)
     (desk / ".venv/bin/python").write_text(f'#!/bin/sh\nexec {sys.executable} "$@"\n')
@@ -83,8 +96,8 @@ def in_a_shell(block: Block) -> str:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("heading", RUN)
-def test_the_examples_work_when_pasted(system: System, desk: Path, heading: str) -> None:
+@pytest.mark.parametrize("document", PASTED)
+def test_the_examples_work_when_pasted(system: System, desk: Path, document: str) -> None:
     environment = {
         **os.environ,
         "PYTHONPATH": str(ROOT),
@@ -92,9 +105,9 @@ def test_the_examples_work_when_pasted(system: System, desk: Path, heading: str)
         "WORDSIGHT_URL": system.url,
         "WORDSIGHT_API_KEY": system.api_key,
     }
-    pasted = [block for block in blocks(heading) if block not in set_up()]
-    assert pasted
-    script = "".join(map(in_a_shell, [*set_up(), *pasted])).replace(FIVE_EPOCHS, TWO_STEPS)
+    script = "".join(map(in_a_shell, pasted(document)))
+    for long, short in SHORTER.items():
+        script = script.replace(long, short)
     done = subprocess.run(
         ["bash", "-c", SHELL + script], cwd=desk, env=environment, capture_output=True, text=True, check=False
     )

@@ -143,8 +143,8 @@ def test_what_another_service_would_refuse_fails_synth_too(tmp_path: Path) -> No
     assert rule == "pf-logs-filter-pattern-bracket" and "must end with ']'" in said
 
 
-def test_there_are_as_many_as_the_readme_says() -> None:
-    assert f"{len(Preflight.rule_ids()):,} such" in (REPOSITORY / "README.md").read_text(encoding="utf-8")
+def test_there_are_as_many_as_the_documents_say() -> None:
+    assert f"{len(Preflight.rule_ids()):,} such" in (REPOSITORY / "docs/aws.md").read_text(encoding="utf-8")
 
 
 def test_cdks_own_switch_turns_them_off(tmp_path: Path) -> None:

@@ -105,7 +105,7 @@ def test_a_folder_without_a_model_is_told_so(tmp_path: Path, capsys: pytest.Capt
 
 
 @pytest.mark.slow
-def test_the_command_is_spelled_as_the_readme_says(tmp_path: Path) -> None:
+def test_the_command_is_spelled_as_the_documents_say(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "model.data", "validate", str(dataset(tmp_path))]
     assert "would take it" in subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout
-    assert " ".join(command[1:4]) in (ROOT / "README.md").read_text()
+    assert " ".join(command[1:4]) in (ROOT / "docs/datasets.md").read_text()
