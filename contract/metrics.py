@@ -54,6 +54,17 @@ class Wording(_Figures):
     gap: float | None = None
 
 
+class Heads(_Figures):
+    """A task's accuracy where its head answers (model/clip/head.py), fitted to `images` of those that were trained on:
+    on the base's embeddings, which takes no training, and on the new model's. The words answer where a head shows no
+    gain.
+    """
+
+    images: int | None = None
+    before: float | None = None
+    after: float | None = None
+
+
 class Validation(_Figures):
     """Of the averaged weights, on the validation images; `step` where it is a point of the learning curve. Accuracy is
     by labels where images have some; what these do with their sentences is `validation_retrieval`.
@@ -137,6 +148,7 @@ class Metrics(_Figures):
     new_wrong_above_half: dict[str, float] | None = None
     new_before: Tasks | None = None
     new_change: dict[str, Change] | None = None
+    new_heads: dict[str, Heads] | None = None
     world_before: Tasks | None = None
     world_change: dict[str, Change] | None = None
     interpolation: Interpolation | None = None

@@ -33,6 +33,9 @@ class ReportedTask(BaseModel):
     after: float | None = Field(default=None, description="The model's accuracy")
     low: float | None = Field(default=None, description="The change is likely to be more than this")
     high: float | None = Field(default=None, description="The change is likely to be less than this")
+    taught_images: int | None = Field(default=None, description="Images of the training that heads were fitted to")
+    taught_before: float | None = Field(default=None, description="The base's accuracy with a head, without a training")
+    taught_after: float | None = Field(default=None, description="The model's accuracy with a head")
 
 
 class Confusion(BaseModel):

@@ -8,9 +8,8 @@ texts say left and right.
 from typing import NamedTuple
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch.nn.functional import interpolate
+from PIL import Image
 
 MOST_STRETCHED = 4 / 3
 """How much wider or higher than it was a crop may become."""
@@ -40,15 +39,14 @@ def drawn_crop(seed: int, step: int, row: int, area_min: float) -> Crop:
 
 
 def cropped(pixels: NDArray[np.uint8], crop: Crop | None) -> NDArray[np.uint8]:
-    """The crop, cut at whole pixels and resized to the size of all. Both uint8 [3, height, width]"""
-    if crop is None:
+    """The crop, resized to the size of all: both uint8 [3, height, width]. It may begin and end within a pixel, or the
+    crops of a small image would be few and alike; so Pillow resizes, as torch is faster and cuts at whole pixels only.
+    """
+    if crop is None or (crop.height, crop.width) == (1, 1):
         return pixels
     height, width = pixels.shape[1:]
-    top, left = min(round(crop.top * height), height - 1), min(round(crop.left * width), width - 1)
-    bottom = max(round((crop.top + crop.height) * height), top + 1)
-    right = max(round((crop.left + crop.width) * width), left + 1)
-    if (bottom - top, right - left) == (height, width):
-        return pixels
-    part = torch.from_numpy(np.ascontiguousarray(pixels[None, :, top:bottom, left:right]))
-    resized: NDArray[np.uint8] = interpolate(part, (height, width), mode="bicubic", antialias=True)[0].numpy()
-    return resized
+    right, bottom = min(crop.left + crop.width, 1) * width, min(crop.top + crop.height, 1) * height
+    image = Image.fromarray(np.ascontiguousarray(pixels.transpose(1, 2, 0)))
+    box = (crop.left * width, crop.top * height, right, bottom)
+    resized = image.resize((width, height), Image.Resampling.BICUBIC, box)
+    return np.ascontiguousarray(np.asarray(resized).transpose(2, 0, 1))

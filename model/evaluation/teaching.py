@@ -125,6 +125,15 @@ def learn(found: TeachingSet, scale: float, methods: Mapping[str, Method] | None
     return learnt
 
 
+def served_accuracy(
+    train: EvaluationSet, asked: EvaluationSet, texts: Tensor, scale: float, background: Tensor | None
+) -> float:
+    """Of a task that `train` has taught: by its head, or by its words where leaving images out shows no gain."""
+    lesson = fit_head(train.embeds, train.targets, texts, scale, background)
+    logits = lesson.head.logits(asked.embeds) if lesson.has_gain else asked.embeds @ texts.T
+    return float((logits.argmax(dim=1) == asked.targets).float().mean())
+
+
 def learnt_table(learnt: Learnt, honest: Sequence[str] = (WORDS, HEAD, SERVED)) -> str:
     """Mean accuracy by images of each class, and mean calibration error of some methods."""
     counts = list(learnt[WORDS])

@@ -85,6 +85,20 @@ def _new_tasks(metrics: Metrics) -> str:
     if metrics.new_before is not None and metrics.new_change is not None:
         changes = changes_table(_rows(metrics.new_before), _rows(metrics.new), _rows(metrics.new_change))
         section += f"\n\nAgainst the base:\n\n{changes}"
+    if metrics.new_heads:
+        rows = [
+            [
+                name,
+                f"{found.images}",
+                *("" if share is None else f"{share:.3f}" for share in (found.before, found.after)),
+            ]
+            for name, found in metrics.new_heads.items()
+        ]
+        table = markdown(["task", "images", "head on the base", "head on this model"], rows, aligned=True)
+        section += (
+            "\n\nWith a head on frozen embeddings, as a saved task learns at once, from images that were trained on; "
+            f"where it shows no gain the words answer:\n\n{table}"
+        )
     return section
 
 

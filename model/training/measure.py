@@ -6,14 +6,15 @@ from pathlib import Path
 
 from contract.checkpoints import Calibration
 from contract.hyperparameters import Hyperparameters
-from contract.metrics import Change, Metrics
+from contract.metrics import Change, Heads, Metrics
 from model.clip.calibration import Pairs, fit_calibration
 from model.clip.encode import Clip
 from model.data.readers import read_records
 from model.data.records import Record, some_of, splits_of
-from model.evaluation.answers import Answers, task_figures, wording_gap, wrong_above_half
+from model.evaluation.answers import Answers, embed_labels, task_figures, wording_gap, wrong_above_half
 from model.evaluation.bootstrap import changes
 from model.evaluation.labelled import EmbeddedImages, LabelledTask, own_tasks
+from model.evaluation.teaching import served_accuracy, served_scale
 from model.evaluation.validation import deciding, part
 from model.evaluation.world import World
 from model.training.interpolate import Selected, learnt
@@ -21,6 +22,8 @@ from model.training.loop import Loop
 from model.world.tasks import TASKS
 
 MAX_IMAGES = 2000
+MAX_TAUGHT_IMAGES = 1000
+"""Of those that were trained on, for heads: embedded twice, by base and new model, when all else is done."""
 MASTERED = 0.5
 
 
@@ -29,13 +32,14 @@ class NewDomain:
     """The new domain's own classification tasks, where its data names labels: asked of images kept back from training.
 
     `fitting` are validation images, on which calibrations are fitted; `reported` test images, or where the data has
-    none the validation images again.
+    none the validation images again. `taught`: some that were trained on.
     """
 
     directory: Path
     tasks: tuple[LabelledTask, ...]
     fitting: tuple[Record, ...]
     reported: tuple[Record, ...]
+    taught: tuple[Record, ...]
 
     @classmethod
     def of(cls, directory: Path, asked: Hyperparameters) -> "NewDomain | None":
@@ -43,18 +47,34 @@ class NewDomain:
         records = read_records(directory)
         splits = splits_of(records, asked.validation_share, asked.seed)
         labelled = [(record, split) for record, split in zip(records, splits, strict=True) if record.labels]
-        fitting, test = (
-            tuple(some_of([record for record, its in labelled if its == split], MAX_IMAGES, asked.seed))
-            for split in ("validation", "test")
+        taught, fitting, test = (
+            tuple(some_of([record for record, its in labelled if its == split], most, asked.seed))
+            for split, most in (("train", MAX_TAUGHT_IMAGES), ("validation", MAX_IMAGES), ("test", MAX_IMAGES))
         )
         reported = test or fitting
         tasks = [task for task in own_tasks(records) if task.is_about(fitting) and task.is_about(reported)]
-        return cls(directory, tuple(tasks), fitting, reported) if tasks else None
+        return cls(directory, tuple(tasks), fitting, reported, taught) if tasks else None
 
     def answers(self, clip: Clip, records: Sequence[Record]) -> dict[str, Answers]:
         """What a model says to every task."""
-        images = EmbeddedImages(clip, self.directory, records)
+        return self.answers_about(EmbeddedImages(clip, self.directory, records), clip)
+
+    def answers_about(self, images: EmbeddedImages, clip: Clip) -> dict[str, Answers]:
+        """The same about images that it has embedded."""
         return {task.name: images.evaluation_set(task).answers(clip, task.prompts) for task in self.tasks}
+
+    def taught_accuracies(self, clip: Clip, scale: float, asked: EmbeddedImages) -> dict[str, tuple[int, float]]:
+        """By task, the number of images that its head is fitted to, and its accuracy on those that are `asked`."""
+        tasks = [task for task in self.tasks if task.is_about(self.taught)]
+        if not tasks:
+            return {}
+        shown = EmbeddedImages(clip, self.directory, self.taught)
+        found = {}
+        for task in tasks:
+            train, texts = shown.evaluation_set(task), embed_labels(clip, task.prompts)
+            accuracy = served_accuracy(train, asked.evaluation_set(task), texts, scale, clip.background)
+            found[task.name] = (len(train.rows), accuracy)
+        return found
 
 
 @dataclass(frozen=True)
@@ -68,7 +88,7 @@ class Said:
 def measure_new_domain(
     metrics: Metrics, domain: NewDomain, clip: Clip, calibration: Calibration, base: Clip | None
 ) -> Said:
-    """Figures of every task, what its wording costs, and what changed against the base."""
+    """Figures of every task, what its wording costs, and against the base what changed and what heads would do."""
     images = EmbeddedImages(clip, domain.directory, domain.reported)
     materials = {task.name: images.evaluation_set(task) for task in domain.tasks}
     after = {task.name: materials[task.name].answers(clip, task.prompts) for task in domain.tasks}
@@ -79,9 +99,16 @@ def measure_new_domain(
     if calibration.multi_label:
         metrics.new_wrong_above_half = wrong_above_half(after, calibration)
     if base:
-        before = domain.answers(base, domain.reported)
+        known = EmbeddedImages(base, domain.directory, domain.reported)
+        before = domain.answers_about(known, base)
         metrics.new_before = task_figures(before, base.logit_scale, base.calibration)
         metrics.new_change = _changes(before, after)
+        at_once = domain.taught_accuracies(base, served_scale(base), known)
+        trained = domain.taught_accuracies(clip, clip.logit_scale / (calibration.temperature or 1.0), images)
+        metrics.new_heads = {
+            name: Heads(images=count, before=round(accuracy, 4), after=round(trained[name][1], 4))
+            for name, (count, accuracy) in at_once.items()
+        }
     return Said(images.records, after)
 
 

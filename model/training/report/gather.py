@@ -14,7 +14,7 @@ from torch.nn.functional import one_hot
 
 from contract.checkpoints import CheckpointMetadata
 from contract.idempotency import now
-from contract.metrics import Change, Interpolation, Metrics, TaskFigures, Tasks, Validation, WinLoss
+from contract.metrics import Change, Heads, Interpolation, Metrics, TaskFigures, Tasks, Validation, WinLoss
 from contract.progress import HistoryPoint
 from contract.reports import (
     MAX_CONFUSED_LABELS,
@@ -113,8 +113,8 @@ def report_of(
         lost=gain.lost,
         history=thinned(history),
         tasks=[
-            *_tasks("new", metrics.new_before, metrics.new, metrics.new_change),
-            *_tasks("old", metrics.world_before, metrics.world, metrics.world_change),
+            *_tasks("new", metrics.new_before, metrics.new, metrics.new_change, metrics.new_heads),
+            *_tasks("old", metrics.world_before, metrics.world, metrics.world_change, None),
         ],
         reported_on=metrics.new_reported_on,
         confusions=[confusion(each) for each in asked if each.task],
@@ -134,10 +134,15 @@ def report_of(
 
 
 def _tasks(
-    kind: Literal["new", "old"], before: Tasks | None, after: Tasks | None, changes: Mapping[str, Change] | None
+    kind: Literal["new", "old"],
+    before: Tasks | None,
+    after: Tasks | None,
+    changes: Mapping[str, Change] | None,
+    heads: Mapping[str, Heads] | None,
 ) -> Iterator[ReportedTask]:
     for name, found in list((after or {}).items())[:MAX_REPORTED_TASKS]:
         was, changed = (before or {}).get(name, TaskFigures()), (changes or {}).get(name, Change())
+        taught = (heads or {}).get(name, Heads())
         yield ReportedTask(
             name=cut(name),
             kind=kind,
@@ -147,6 +152,9 @@ def _tasks(
             after=found.accuracy,
             low=changed.low,
             high=changed.high,
+            taught_images=taught.images,
+            taught_before=taught.before,
+            taught_after=taught.after,
         )
 
 

@@ -110,7 +110,19 @@ def _tasks(report: Report) -> str:
         '<p class="soft key"><i></i>before <i class="after"></i>after. The band is the 95 % interval of the change, '
         "the dashed line what guessing gets.</p>"
     )
-    return _section("Before and after", f'<div class="two">{"".join(drawn)}</div>', key) if drawn else ""
+    return (
+        _section("Before and after", f'<div class="two">{"".join(drawn)}</div>', key, *_heads(report)) if drawn else ""
+    )
+
+
+def _heads(report: Report) -> Iterator[str]:
+    """What the instant way would have done, with which a training is to be compared."""
+    for task in report.tasks:
+        if task.taught_before is not None and task.taught_after is not None:
+            yield (
+                f"<p>{escape(task.name)}: taught at once by {task.taught_images:,} training images, the base gets "
+                f"{percent(task.taught_before)} right, and this model {percent(task.taught_after)}.</p>"
+            )
 
 
 def _figure(title: str, chart: str) -> str:

@@ -41,10 +41,17 @@ def test_what_is_in_the_crop_fills_the_whole_size_and_the_original_stays() -> No
     pixels[:, 5:15, 10:30] = 200
     before = pixels.copy()
     inner = cropped(pixels, Crop(top=0.25, left=0.25, height=0.5, width=0.5))
-    assert inner.shape == pixels.shape and inner.dtype == np.uint8 and (inner == 200).all()
+    assert inner.shape == pixels.shape and inner.dtype == np.uint8
+    assert (inner[:, 4:-4, 4:-4] == 200).all()  # what lies beside the crop is seen by its outermost pixels
     assert np.array_equal(pixels, before)
     left = cropped(pixels, Crop(top=0, left=0, height=1, width=0.5))
     assert (left[:, 10, :15] < 50).all() and (left[:, 10, 25:] > 150).all()
+
+
+def test_a_crop_may_begin_within_a_pixel() -> None:
+    ramp = np.broadcast_to(np.arange(64, dtype=np.uint8) * 4, (3, 64, 64))
+    shown = [cropped(ramp, Crop(top=0, left=left / 640, height=0.98, width=0.98))[0, 32, 32] for left in range(11)]
+    assert shown == sorted(shown) and len(set(shown)) == 5  # tenths of a pixel, of four levels each
 
 
 @pytest.mark.parametrize("side", [1, 2, 3])

@@ -24,6 +24,7 @@ from model.evaluation.teaching import (
     learn,
     learnt_figures,
     learnt_table,
+    served_accuracy,
     served_scale,
     teaching_set,
 )
@@ -62,6 +63,14 @@ def test_the_head_learns_what_words_get_wrong_and_is_served_where_that_is_seen()
     assert max(learnt[WORDS][4].accuracies) < 0.2 and min(learnt[HEAD][4].accuracies) > 0.9
     assert learnt[SERVED][4] == learnt[HEAD][4]
     assert learnt[SERVED][1] == learnt[WORDS][1]  # where every class has one image, nothing can be left out
+
+
+def test_what_is_served_is_the_head_where_it_gains_and_the_words_where_it_does_not() -> None:
+    taught, known = a_set(8, misled=1.0), a_set(1, misled=0.0)
+    assert served_accuracy(taught.train, taught.test, taught.texts, SCALE, None) > 0.9
+    by_words = known.test.embeds @ known.texts.T
+    accuracy = float((by_words.argmax(dim=1) == known.test.targets).float().mean())
+    assert served_accuracy(known.train, known.test, known.texts, SCALE, None) == accuracy
 
 
 def test_another_method_is_asked_the_same() -> None:

@@ -38,3 +38,11 @@ def test_the_recipe_goes_back_to_where_the_first_run_began() -> None:
 def test_what_a_checkpoint_from_elsewhere_has_seen_is_not_known() -> None:
     said = card(CheckpointMetadata(version="v", parent="elsewhere", metrics={"hyperparameters": dict(ON_FROM_THERE)}))
     assert "fine-tuned from `elsewhere`" in said and "Compare it with its parent" in said
+
+
+def test_what_a_head_would_have_done_stands_beside_what_training_did() -> None:
+    figures = {"accuracy": 0.94, "chance": 0.2, "images": 120}
+    heads = {"weld": {"images": 480, "before": 0.82, "after": 0.97}}
+    said = card(CheckpointMetadata(version="v", metrics={"new": {"weld": figures}, "new_heads": heads}))
+    (row,) = [line for line in said.splitlines() if line.startswith("| weld") and "480" in line]
+    assert "0.820" in row and "0.970" in row

@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 
 from contract.hyperparameters import Hyperparameters
-from contract.metrics import Metrics
+from contract.metrics import Heads, Metrics
 from model.clip.checkpoint import load_checkpoint
 from model.clip.encode import Clip
 from model.data.records import Split
@@ -70,6 +70,23 @@ def test_a_class_that_is_spelled_in_two_ways_is_one_label(tmp_path: Path) -> Non
     ]
     domain = domain_of(tmp_path, spelled)
     assert domain is not None and domain.tasks[0].labels == ("car", "traffic light")
+
+
+def test_what_heads_make_of_the_training_images_is_measured_on_base_and_model(
+    tmp_path: Path, checkpoint_dir: Path
+) -> None:
+    shades = [("red", 200), ("green", 60)]
+    splits: list[Split] = ["train", "train", "train", "train", "validation"]
+    lines = [(split, {"shade": shade}) for split in splits for shade, _ in shades]
+    domain = domain_of(tmp_path, lines)
+    assert domain is not None and len(domain.taught) == 8
+    for number in range(len(lines)):
+        _, red = shades[number % 2]
+        Image.new("RGB", (20, 20), (red, number, 255 - red)).save(tmp_path / f"{number}.png")
+    clip = Clip(load_checkpoint(checkpoint_dir))
+    metrics = Metrics()
+    measure_new_domain(metrics, domain, clip, clip.calibration, clip)
+    assert metrics.new_heads == {"shade": Heads(images=8, before=1.0, after=1.0)}
 
 
 def answered(right: int, of: int) -> Answers:

@@ -28,7 +28,19 @@ def report(label: str = "pore", mistakes: int = 24) -> Report:
     """With a label that a user has written."""
     labels = ["crack", label, "spatter", "good weld", "undercut"]
     tasks = [
-        ReportedTask(name="weld", kind="new", images=120, chance=0.2, before=0.33, after=0.94, low=0.52, high=0.7),
+        ReportedTask(
+            name="weld",
+            kind="new",
+            images=120,
+            chance=0.2,
+            before=0.33,
+            after=0.94,
+            low=0.52,
+            high=0.7,
+            taught_images=480,
+            taught_before=0.82,
+            taught_after=0.97,
+        ),
         ReportedTask(name=label, kind="new", images=60, chance=0.5, before=0.52, after=0.61, low=-0.04, high=0.2),
         ReportedTask(name="colour", kind="old", images=400, chance=0.1, before=0.98, after=0.975, low=-0.01, high=0.0),
         ReportedTask(name="relation", kind="old", images=400, chance=0.25, before=0.6, after=0.56, low=-0.08, high=0.0),

@@ -86,6 +86,7 @@ def test_the_new_domains_tasks_are_reported_as_they_were_measured(tmp_path: Path
     report = report_of(metadata, labelled(domain, said), clip.logit_scale, [])
     (task,) = report.tasks
     assert (task.name, task.kind, task.images, task.before) == ("colour", "new", 6, task.after)
+    assert (task.taught_images, task.taught_before) == (6, task.taught_after)
     (confused,) = report.confusions
     right = sum(confused.counts[label][label] for label in range(2))
     assert confused.labels == ["green", "red"] and right / 6 == pytest.approx(task.after, abs=1e-4)
