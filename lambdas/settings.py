@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from contract.settings import Allowed, Origins, Settings, Switch
+from contract.settings import Allowed, Origins, Settings, Switch, Words
 
 
 class Variables(Settings):
@@ -45,6 +45,7 @@ _Machines = Annotated[int, Field(ge=1), Allowed("how many machines share a train
 _ImagesPerS = Annotated[
     float, Field(gt=0, allow_inf_nan=False), Allowed("how many images a second they are assumed to train on")
 ]
+_AskRoutes = Annotated[Words, Allowed("routes such as GET /tasks/{task}, separated by commas")]
 _CorsOrigins = Annotated[Origins, Allowed("* or origins such as https://example.com, no path")]
 
 
@@ -74,6 +75,12 @@ class _Licences(_Models):
     commercial: Annotated[Switch, Allowed("True or False")] = Field(
         False, alias="COMMERCIAL", description="Refuse models whose licence allows no commercial use"
     )
+
+
+class AuthorizeSettings(Variables):
+    """What the function needs to know that finds the key of a request."""
+
+    ask_routes: _AskRoutes = Field(alias="ASK_ROUTES", description="What a key may call that may only ask")
 
 
 class ClassifySettings(_Routes, _Images):

@@ -25,6 +25,7 @@ from contract.settings import Allowed, Origins, Settings, SettingsError, Switch
 STAGES_FOLDER = Path(__file__).parent / "stages"
 DEFAULT_STAGE = "dev"
 
+Auth = Literal["api_key", "iam", "none"]
 StackPart = Literal["Data", "Training", "Serving", "Api"]
 """The stacks of a stage, in the order in which they are deployed."""
 
@@ -163,7 +164,10 @@ class StageConfig(Settings):
     """An image in ECR, pushed before: no Docker is needed to deploy then."""
     train_image_uri: _ImageUri = ""
 
-    auth: Literal["api_key", "iam", "none"] = "api_key"
+    auth: Auth = "api_key"
+    """What callers show. "api_key": a key, of which the kind decides what it opens. "iam": a signature with AWS
+    credentials that one of the API's two managed policies, or another, lets invoke a route. "none": whoever reaches the
+    API may ask; all that costs, changes or destroys takes a signature all the same."""
     throttling_rate_rps: Annotated[float, Field(ge=0.1, le=10_000)] = 50.0
     """What may be asked of one route. API Gateway counts each method of the stage by itself, and with `auth` "api_key"
     also each key over all routes. The endpoint is the real limit, so it grows with type and count of instances: two

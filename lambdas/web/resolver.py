@@ -29,7 +29,7 @@ from lambdas.aws.s3 import Document, JsonObject
 
 ANSWERING_MS = 500
 """What a function keeps for itself to hand an answer on."""
-ROUTES_IN_WORDS = ", ".join(f"{route.method} {route.path}" for route in ROUTES)
+ROUTES_IN_WORDS = ", ".join(route.name for route in ROUTES)
 
 Model = TypeVar("Model", bound=BaseModel)
 Handler = Callable[[dict[str, Any], LambdaContext], dict[str, Any]]

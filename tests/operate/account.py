@@ -251,6 +251,12 @@ class Account:
     def list_buckets(self, _: Any) -> Any:
         return {"Buckets": []}
 
+    def get_api_keys(self, _: Any) -> Any:
+        return {"items": []}
+
+    def get_usage_plans(self, _: Any) -> Any:
+        return {"items": []}
+
     def list_roles(self, _: Any) -> Any:
         return {"Roles": []}
 

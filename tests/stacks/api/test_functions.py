@@ -2,11 +2,11 @@ from contract.limits import API_TIMEOUT_S, LAMBDA_TIMEOUT_S, WORKER_MAX_ATTEMPTS
 from contract.routes import ROUTES
 from lambdas.settings import (
     AnnotateSettings,
+    AuthorizeSettings,
     BatchSettings,
     ClassifySettings,
     ImporterSettings,
     ManageSettings,
-    Variables,
 )
 from tests.contract.test_limits import longest_call_s
 from tests.stacks.conftest import (
@@ -76,7 +76,7 @@ def test_its_environment_is_what_it_reads(prod: Assembly) -> None:
 
 
 SETTINGS = {
-    "authorize": Variables,
+    "authorize": AuthorizeSettings,
     "classify": ClassifySettings,
     "annotate": AnnotateSettings,
     "manage": ManageSettings,
