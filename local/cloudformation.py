@@ -42,6 +42,7 @@ def extend(endpoints: Endpoints, permissions: Permissions) -> None:
     types["AWS::SageMaker::Endpoint"] = _endpoint(endpoints, permissions)
     types["AWS::ApplicationAutoScaling::ScalableTarget"] = _recorded("ResourceId")
     types["AWS::ApplicationAutoScaling::ScalingPolicy"] = _recorded("PolicyName")
+    types["AWS::Budgets::Budget"] = {"create": _create_budget, "delete": lambda physical_id, properties: None}
     bucket, function, services = types["AWS::S3::Bucket"], types["AWS::Lambda::Function"], app.SERVICE_HANDLERS
     bucket["create"] = partial(_create_tagged_bucket, bucket["create"])
     machine = types["AWS::StepFunctions::StateMachine"]
@@ -137,6 +138,11 @@ def _recorded(name_property: str) -> dict[str, Callable[..., Any]]:
         return arn, {"Id": arn, "Arn": arn}
 
     return {"create": create, "delete": lambda physical_id, properties: None}
+
+
+def _create_budget(logical_id: str, properties: Record, stack: str) -> Created:
+    """Nothing costs anything here: it is remembered by its stack, and never spent."""
+    return properties["Budget"]["BudgetName"], {}
 
 
 def _create_tagged_bucket(inner: Any, logical_id: str, properties: Record, stack: str) -> Created:

@@ -26,7 +26,7 @@ STAGES_FOLDER = Path(__file__).parent / "stages"
 DEFAULT_STAGE = "dev"
 
 Auth = Literal["api_key", "iam", "none"]
-StackPart = Literal["Data", "Training", "Serving", "Api"]
+StackPart = Literal["Data", "Training", "Serving", "Api", "Operations"]
 """The stacks of a stage, in the order in which they are deployed."""
 
 NO_KNOBS = ("nag", "cli-telemetry")
@@ -99,6 +99,9 @@ _ImageUri = Annotated[
     str,
     Field(pattern=rf"^({_REPOSITORY}(:[\w.-]+|@sha256:[0-9a-f]{{64}}))?$"),
     Allowed("empty, or an image in ECR such as 123456789012.dkr.ecr.us-east-1.amazonaws.com/wordsight:1"),
+]
+_Email = Annotated[
+    str, Field(pattern=r"^([^\s@,]+@[^\s@,]+\.[^\s@,]+)?$", max_length=254), Allowed("empty, or one address of e-mail")
 ]
 _Bucket = Annotated[
     str,
@@ -186,6 +189,14 @@ class StageConfig(Settings):
     deployment fails; "off" logs no requests, and needs none."""
     detailed_metrics: Switch = False
     """Metrics of every method of the API, each billed as a custom metric; those of the whole API are there anyway."""
+
+    alarm_email: _Email = ""
+    """Whom alarms and the budget mail. AWS asks the address once whether it wants that. Empty: what rings is shown on
+    the dashboard, and nobody is told."""
+    monthly_budget_usd: Annotated[float, Field(ge=0, le=1_000_000)] = 0.0
+    """What the stage may cost in a month; at 80 % `alarm_email` is told, at 100 % also whoever listens to the budget's
+    topic. 0: no budget. AWS counts it by the tags `application` and `stage`, which must be activated for cost
+    allocation, and some hours late."""
 
     retain_data: Switch = False
     """Keep the buckets when the stacks are destroyed; otherwise they go, with all objects in them."""
