@@ -113,6 +113,8 @@ class ManageSettings(_Routes, _Licences):
     usd_per_hour: _Usd = Field(alias="USD_PER_HOUR")
     training_machines: _Machines = Field(alias="TRAINING_MACHINES")
     training_images_per_s: _ImagesPerS = Field(alias="TRAINING_IMAGES_PER_S")
+    max_parallel_trainings: _Machines = Field(alias="MAX_PARALLEL_TRAININGS")
+    max_training_usd_per_month: _Usd = Field(alias="MAX_TRAINING_USD_PER_MONTH", description="0: no limit")
     endpoint_name: _EndpointName = Field(alias="ENDPOINT_NAME", description="Tells what the base knows")
 
 

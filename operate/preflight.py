@@ -176,7 +176,7 @@ def quotas(site: Site) -> Iterator[Finding]:
         most = 2 * config.autoscaling_max_instances
         of_load = f"{most} are needed at full load: {why}"
         yield _enough(site, found, for_endpoint, most, "warning", "autoscaling_max_instances", of_load)
-    count = config.training_instance_count
+    count = config.training_instance_count * config.max_parallel_trainings
     of_training = f"{count} are needed to train: the deployment works without, POST /trainings does not"
     yield _enough(site, found, for_training, count, "warning", "training_instance_type", of_training)
 

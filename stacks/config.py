@@ -146,6 +146,13 @@ class StageConfig(Settings):
     max_wait_s: _RunSeconds = 4 * 3600
     """Waiting for spot capacity and running, together. Used with `spot` only."""
 
+    max_parallel_trainings: Annotated[int, Field(ge=1, le=100)] = 1
+    """More are refused with a 409. One, since a training begins with what is live: of two at once the later one was
+    never compared with what the earlier one has made, and one machine is what a new account's quota allows."""
+    max_training_usd_per_month: Annotated[float, Field(ge=0, le=1_000_000)] = 0.0
+    """What the trainings of a calendar month (UTC) may cost, by the price without spot; one that would cost more is
+    refused with a 409. 0: no limit."""
+
     batch_concurrency: Annotated[int, Field(ge=1, le=1000)] = 2
     """Shards of a batch that are classified at once. More than the endpoint can take only wait for it."""
 
@@ -221,6 +228,12 @@ class StageConfig(Settings):
             )
         if self.spot and self.max_wait_s < self.max_run_s:
             faults.append(f"max_wait_s is {self.max_wait_s}, allowed with spot: max_run_s ({self.max_run_s}) or more")
+        if self.max_training_usd_per_month and self.training_instance_type not in USD_PER_HOUR:
+            faults.append(
+                f"max_training_usd_per_month is {self.max_training_usd_per_month:g}, allowed with "
+                f"{self.training_instance_type}, whose price is not known here: 0. Prices are known of "
+                f"{', '.join(USD_PER_HOUR)}"
+            )
         impossible = "int8" if self.endpoint_has_gpu else "fp16"
         if self.precision == impossible:
             kind = "a GPU" if self.endpoint_has_gpu else "a CPU"

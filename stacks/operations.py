@@ -109,9 +109,17 @@ class OperationsStack(Stack):
 
     def _alarms(self, alarm: Alarm) -> list[cloudwatch.Alarm]:
         if alarm.figures[0].of != "machine":
-            return [self._alarm(alarm, "", [each for figure in alarm.figures for each in self._metrics(figure)])]
+            return [
+                self._alarm(
+                    alarm, "", [each for figure in alarm.figures for each in self._metrics(figure, labelled=False)]
+                )
+            ]
         return [
-            self._alarm(alarm, f"-{_machine(machine)}", [self._metric(figure, machine) for figure in alarm.figures])
+            self._alarm(
+                alarm,
+                f"-{_machine(machine)}",
+                [self._metric(figure, machine, labelled=False) for figure in alarm.figures],
+            )
             for machine in self._machines
         ]
 
@@ -143,16 +151,16 @@ class OperationsStack(Stack):
             treat_missing_data=missing.NOT_BREACHING if is_least else missing.BREACHING,
         )
 
-    def _metrics(self, figure: Figure) -> list[cloudwatch.Metric]:
+    def _metrics(self, figure: Figure, *, labelled: bool = True) -> list[cloudwatch.Metric]:
         """Of whoever it is of."""
         of: Sequence[HandlerFunction | Machine | None] = [None]
         if figure.of == "function":
             of = self._functions
         elif figure.of == "machine":
             of = self._machines
-        return [self._metric(figure, each) for each in of]
+        return [self._metric(figure, each, labelled=labelled) for each in of]
 
-    def _metric(self, figure: Figure, of: HandlerFunction | Machine | None) -> cloudwatch.Metric:
+    def _metric(self, figure: Figure, of: HandlerFunction | Machine | None, *, labelled: bool) -> cloudwatch.Metric:
         dimensions: dict[str, str]
         if isinstance(of, HandlerFunction):
             dimensions, whose = {"FunctionName": of.function_name}, f"{of.module}: "
@@ -168,7 +176,7 @@ class OperationsStack(Stack):
             dimensions_map=dimensions,
             statistic=figure.statistic,
             period=PERIOD,
-            label=f"{whose}{figure.title}",
+            label=f"{whose}{figure.title}" if labelled else None,
         )
 
     def _dashboard(self, alarms: list[cloudwatch.Alarm]) -> None:

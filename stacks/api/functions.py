@@ -105,6 +105,8 @@ def manage_function(
         usd_per_hour=USD_PER_HOUR.get(config.training_instance_type, 0.0) * config.training_instance_count,
         training_machines=config.training_instance_count,
         training_images_per_s=config.training_images_per_s * config.training_instance_count,
+        max_parallel_trainings=config.max_parallel_trainings,
+        max_training_usd_per_month=config.max_training_usd_per_month,
     ).to_env()
     # The id is from when it knew trainings only: with another one, deployed stages would get a new function and role.
     function = HandlerFunction(

@@ -79,8 +79,7 @@ def test_silence_is_alarming_of_the_endpoint_only(dev: Assembly) -> None:
     assert silent == {"wordsight-dev-EndpointSilent"}
     alarm = found["wordsight-dev-EndpointSilent"]
     assert (alarm["ComparisonOperator"], alarm["Threshold"]) == ("LessThanThreshold", 1)
-    (metric,) = (each["MetricStat"] for each in alarm["Metrics"])
-    assert (metric["Stat"], metric["Period"] * alarm["EvaluationPeriods"]) == ("SampleCount", 15 * 60)
+    assert (alarm["Statistic"], alarm["Period"] * alarm["EvaluationPeriods"]) == ("SampleCount", 15 * 60)
 
 
 def test_every_alarm_goes_to_one_topic_when_it_begins_and_when_it_is_over(dev: Assembly) -> None:
