@@ -42,6 +42,8 @@ _Usd = Annotated[
     float, Field(ge=0, allow_inf_nan=False), Allowed("what a training's machines cost, 0 if that is not known")
 ]
 _Machines = Annotated[int, Field(ge=1), Allowed("how many machines share a training")]
+_Trainings = Annotated[int, Field(ge=1), Allowed("how many trainings may run at once")]
+_Limit = Annotated[float, Field(ge=0, allow_inf_nan=False), Allowed("USD, 0 for no limit")]
 _ImagesPerS = Annotated[
     float, Field(gt=0, allow_inf_nan=False), Allowed("how many images a second they are assumed to train on")
 ]
@@ -113,8 +115,8 @@ class ManageSettings(_Routes, _Licences):
     usd_per_hour: _Usd = Field(alias="USD_PER_HOUR")
     training_machines: _Machines = Field(alias="TRAINING_MACHINES")
     training_images_per_s: _ImagesPerS = Field(alias="TRAINING_IMAGES_PER_S")
-    max_parallel_trainings: _Machines = Field(alias="MAX_PARALLEL_TRAININGS")
-    max_training_usd_per_month: _Usd = Field(alias="MAX_TRAINING_USD_PER_MONTH", description="0: no limit")
+    max_parallel_trainings: _Trainings = Field(alias="MAX_PARALLEL_TRAININGS")
+    max_training_usd_per_month: _Limit = Field(alias="MAX_TRAINING_USD_PER_MONTH", description="0: no limit")
     endpoint_name: _EndpointName = Field(alias="ENDPOINT_NAME", description="Tells what the base knows")
 
 

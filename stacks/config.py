@@ -147,11 +147,9 @@ class StageConfig(Settings):
     """Waiting for spot capacity and running, together. Used with `spot` only."""
 
     max_parallel_trainings: Annotated[int, Field(ge=1, le=100)] = 1
-    """More are refused with a 409. One, since a training begins with what is live: of two at once the later one was
-    never compared with what the earlier one has made, and one machine is what a new account's quota allows."""
+    """Of two at once, which begin with what is live, neither is compared with the other. More are refused: 409."""
     max_training_usd_per_month: Annotated[float, Field(ge=0, le=1_000_000)] = 0.0
-    """What the trainings of a calendar month (UTC) may cost, by the price without spot; one that would cost more is
-    refused with a 409. 0: no limit."""
+    """By the price without spot, in a calendar month (UTC); what would cost more is refused: 409. 0: no limit."""
 
     batch_concurrency: Annotated[int, Field(ge=1, le=1000)] = 2
     """Shards of a batch that are classified at once. More than the endpoint can take only wait for it."""
@@ -175,9 +173,8 @@ class StageConfig(Settings):
     train_image_uri: _ImageUri = ""
 
     auth: Auth = "api_key"
-    """What callers show. "api_key": a key, of which the kind decides what it opens. "iam": a signature with AWS
-    credentials that one of the API's two managed policies, or another, lets invoke a route. "none": whoever reaches the
-    API may ask; all that costs, changes or destroys takes a signature all the same."""
+    """What callers show: a key, of which the kind decides what it opens, or a signature with AWS credentials. "none":
+    whoever reaches the API may ask; all that costs, changes or destroys takes a signature all the same."""
     throttling_rate_rps: Annotated[float, Field(ge=0.1, le=10_000)] = 50.0
     """What may be asked of one route. API Gateway counts each method of the stage by itself, and with `auth` "api_key"
     also each key over all routes. The endpoint is the real limit, so it grows with type and count of instances: two
@@ -201,9 +198,8 @@ class StageConfig(Settings):
     """Whom alarms and the budget mail. AWS asks the address once whether it wants that. Empty: what rings is shown on
     the dashboard, and nobody is told."""
     monthly_budget_usd: Annotated[float, Field(ge=0, le=1_000_000)] = 0.0
-    """What the stage may cost in a month; at 80 % `alarm_email` is told, at 100 % also whoever listens to the budget's
-    topic. 0: no budget. AWS counts it by the tags `application` and `stage`, which must be activated for cost
-    allocation, and some hours late."""
+    """What it may cost: at 80 % `alarm_email` is told, at 100 % also the budget's topic. 0: no budget. AWS counts by
+    the tags `application` and `stage`, once they are activated for cost allocation, and some hours late."""
 
     retain_data: Switch = False
     """Keep the buckets when the stacks are destroyed; otherwise they go, with all objects in them."""

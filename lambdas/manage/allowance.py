@@ -82,8 +82,8 @@ class Allowance:
         return (
             f"this training would cost about {usd or 0:.2f} USD; those of this month have cost about {spent_usd:.2f}, "
             f"and those that run will cost {running_usd:.2f} ({', '.join(sorted(claims)) or 'none'}): this stage "
-            f"allows {limit_usd:.2f} a month (max_training_usd_per_month). Ask for fewer epochs, wait for the next month, or "
-            "have whoever operates the stage allow more"
+            f"allows {limit_usd:.2f} a month (max_training_usd_per_month). Ask for fewer epochs, wait for the next "
+            "month, or have whoever operates the stage allow more"
         )
 
     def _spent_usd(self, claims: Mapping[str, Claim]) -> float:
