@@ -1,8 +1,9 @@
 """How many trainings may run at once, and what those of a month may cost: claimed before a training begins.
 
 One document says which trainings have a place, and is only ever replaced in the state in which it was read: of two
-requests at once that both find the last place free, one is refused. A training keeps its place while its execution
-runs. Where that was ended by DELETE /trainings/{id}, its machine may take two minutes more to save its state.
+requests at once that both find the last place free, one is refused. A training keeps its place until its machine has
+ended. Where DELETE /trainings/{id} ended it, the place is free at once, though the machine may take two minutes more to
+save its state.
 """
 
 from collections.abc import Mapping
@@ -17,6 +18,7 @@ from lambdas.aws.executions import Executions, TrainingJobs, may_begin
 from lambdas.aws.s3 import Store
 from lambdas.settings import ManageSettings
 
+UNDER_WAY = ("InProgress", "Stopping")
 ATTEMPTS = 5
 """Of replacing the document, which others replace at the same time."""
 
@@ -57,13 +59,18 @@ class Allowance:
     def _look(self) -> _Seen:
         found = self._data.read(RUNNING_KEY)
         claims = Claims.model_validate(found.value).running if found else {}
-        running = concurrently(self._executions.running, claims)
-        still = zip(claims.items(), running, strict=True)
-        kept = {id: claim for (id, claim), runs in still if runs or self._is_about_to(id, claim)}
+        held = concurrently(lambda item: self._is_held(*item), claims.items())
+        kept = {id: claim for (id, claim), is_held in zip(claims.items(), held, strict=True) if is_held}
         return _Seen(kept, found.etag if found else None)
 
-    def _is_about_to(self, id: str, claim: Claim) -> bool:
-        return may_begin(claim.since) and self._executions.describe(id) is None
+    def _is_held(self, id: str, claim: Claim) -> bool:
+        execution = self._executions.describe(id)
+        if execution is None:
+            return may_begin(claim.since)
+        if execution["status"] != "RUNNING":
+            return False
+        job = self._jobs.describe(f"{self._settings.job_name_prefix}{id}")
+        return job is None or job["TrainingJobStatus"] in UNDER_WAY
 
     def _refusal(self, claims: Mapping[str, Claim], usd: float | None) -> str | None:
         most = self._settings.max_parallel_trainings

@@ -6,9 +6,9 @@ from datetime import UTC, datetime, timedelta
 from threading import Barrier
 from typing import Any
 
-import pytest
-
 from contract.trainings import RUNNING_KEY
+from lambdas.aws.executions import Executions, TrainingJobs
+from lambdas.aws.s3 import Store
 from lambdas.manage.allowance import Allowance
 from tests.lambdas.manage.conftest import TRAIN_SETTINGS, Stage
 
@@ -57,6 +57,14 @@ def test_a_training_that_was_stopped_leaves_its_place(bucket: Any) -> None:
     stage.started()
 
 
+def test_while_its_model_is_judged_another_may_learn(bucket: Any) -> None:
+    stage = allowing(bucket, max_parallel_trainings=1)
+    first = stage.started()["id"]
+    ended(stage, first)
+    stage.execution(first)["status"] = "RUNNING"
+    stage.started()
+
+
 def test_the_same_request_sent_twice_takes_one_place(bucket: Any) -> None:
     stage = allowing(bucket, max_parallel_trainings=1)
     stage.annotated()
@@ -65,7 +73,7 @@ def test_the_same_request_sent_twice_takes_one_place(bucket: Any) -> None:
     assert answers[0].json["id"] == answers[1].json["id"]
 
 
-def test_what_never_began_leaves_its_place_after_a_minute(bucket: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_never_began_leaves_its_place_after_a_minute(bucket: Any) -> None:
     stage = allowing(bucket, max_parallel_trainings=1)
     allowance = of(stage)
     allowance.claim("20261129120000-000001", 0.1)  # and its function died
@@ -77,9 +85,6 @@ def test_what_never_began_leaves_its_place_after_a_minute(bucket: Any, monkeypat
 
 
 def of(stage: Stage, connect: Callable[[str], Any] | None = None) -> Allowance:
-    from lambdas.aws.executions import Executions, TrainingJobs
-    from lambdas.aws.s3 import Store
-
     connect = connect or stage.connect
     executions = Executions(stage.settings.training_machine_arn, connect)
     return Allowance(stage.settings, Store(stage.settings.data_bucket, connect), executions, TrainingJobs(connect))
