@@ -18,7 +18,6 @@ from contract.routes import FUNCTIONS, STAGE_NAME
 from stacks.config import USD_PER_HOUR, StageConfig
 from stacks.handler_function import HandlerFunction
 from stacks.machine import Machine
-from stacks.nag import acknowledge
 from stacks.serving.stack import VARIANT_NAME
 
 CALLED_FROM_OUTSIDE = {"classify", *FUNCTIONS.values(), "authorize", "teach"}
@@ -60,7 +59,12 @@ class OperationsStack(Stack):
             self._budget()
 
     def _topic(self, id: str, service: str, source_arn: str) -> sns.Topic:
-        """One to which a service may publish for this account, over TLS only."""
+        """One to which a service may publish for this account, over TLS only.
+
+        With no key: neither CloudWatch nor Budgets can publish through AWS's own one, and one of ours would cost more
+        than half of the alarms. A message names an alarm or a budget, and holds nothing that a caller has sent.
+        https://docs.aws.amazon.com/sns/latest/dg/sns-key-management.html
+        """
         topic = sns.Topic(self, id, topic_name=f"{self._config.name}-{id}", enforce_ssl=True)
         topic.add_to_resource_policy(
             iam.PolicyStatement(
@@ -72,12 +76,6 @@ class OperationsStack(Stack):
                     "ArnLike": {"aws:SourceArn": source_arn},
                 },
             )
-        )
-        acknowledge(
-            topic,
-            "neither CloudWatch nor Budgets can publish through AWS's own key, and one of ours costs more than all "
-            "alarms; a message names an alarm or a budget of this stage, and nothing that a caller has sent",
-            "SNS2",
         )
         return topic
 
@@ -266,6 +264,6 @@ def _cost(config: StageConfig) -> str:
     )
     budget = f"{config.monthly_budget_usd:g} USD a month" if config.monthly_budget_usd else "none"
     return (
-        f"**{config.name}**, while its endpoint is up ({serving}): {cost} on demand in us-east-1. Budget: {budget}. "
-        f"What an alarm means and what to do: docs/operate.md."
+        f"**{config.name}**, while its endpoint is up ({serving}): {cost} on demand in Northern Virginia. "
+        f"Budget: {budget}. What an alarm means and what to do: docs/operate.md."
     )
