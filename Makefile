@@ -19,7 +19,7 @@ LOCKED = $(PIP) --require-hashes --constraint requirements.lock --progress-bar r
 installing = @python -m local.install "$(1)" $(INSTALL_LOG)
 
 .DEFAULT_GOAL := help
-.PHONY: help local local-status local-logs local-destroy test test-slow screenshots images check types rules synth diff bootstrap preflight deploy promote doctor destroy verify-clean api-key lock sbom train-demo learn-report bench-train bench bench-load bench-gpu soak
+.PHONY: help local local-status local-logs local-destroy test test-slow screenshots images check types rules synth diff bootstrap preflight deploy promote doctor destroy verify-clean api-key key lock sbom train-demo learn-report bench-train bench bench-load bench-gpu soak
 
 help: ## List these commands
 	@awk -F ':.*## ' '/^#: / { printf "\n%s\n", substr($$0, 4) } /^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -52,8 +52,11 @@ diff: .venv/.product node_modules/.installed ## What a deploy would change on yo
 deploy: .venv/.product node_modules/.installed ## Check, deploy to your AWS account, verify (STAGE=dev, YES=1 asks nothing)
 	@python -m operate.deploy $(STAGE) $(CONTEXT) $(if $(YES),--yes)
 
-api-key: .venv/.product ## Print the API key of the deployed stage (STAGE=dev)
-	@python -m operate.api_key $(STAGE) $(CONTEXT)
+api-key: .venv/.product ## Print the deployed stage's own API key, which may manage (STAGE=dev)
+	@python -m operate.keys $(STAGE) $(CONTEXT) own
+
+key: .venv/.product ## List callers' keys (STAGE=dev); DO=create NAME=phone KIND=ask (QUOTA_PER_DAY=10000 RATE_RPS=5), DO=rotate or DO=revoke NAME=phone
+	@python -m operate.keys $(STAGE) $(CONTEXT) $(or $(DO),list) $(NAME) $(if $(KIND),--kind $(KIND)) $(if $(QUOTA_PER_DAY),--quota-per-day $(QUOTA_PER_DAY)) $(if $(RATE_RPS),--rate-rps $(RATE_RPS))
 
 promote: .venv/.product ## Promote a version of the model, by the API (VERSION=base STAGE=dev, FORCE=1)
 	@python -m operate.promote $(STAGE) $(CONTEXT) $(or $(VERSION),$(error say which: make promote VERSION=base)) $(if $(FORCE),--force)

@@ -1,4 +1,4 @@
-"""The CDK app: a stage's configuration becomes four stacks.
+"""The CDK app: a stage's configuration becomes five stacks.
 
 npx cdk deploy --all -c stage=dev
 """
@@ -12,6 +12,7 @@ from stacks.api.stack import ApiStack
 from stacks.config import from_context
 from stacks.data import DataStack
 from stacks.nag import check_with_cdk_nag
+from stacks.operations import OperationsStack
 from stacks.rules import check_with_rules
 from stacks.serving.stack import ServingStack
 from stacks.training.stack import TrainingStack
@@ -24,7 +25,9 @@ def build(app: App) -> None:
     training = TrainingStack(app, config.stack_name("Training"), config=config, data=data)
     serving = ServingStack(app, config.stack_name("Serving"), config=config, data=data)
     api = ApiStack(app, config.stack_name("Api"), config=config, data=data, training=training, serving=serving)
-    for stack in (data, training, serving, api):
+    stacks = (data, training, serving, api)
+    operations = OperationsStack(app, config.stack_name("Operations"), config=config, watched=stacks)
+    for stack in (*stacks, operations):
         stack.termination_protection = config.termination_protection
     for key, value in config.tags.items():
         Tags.of(app).add(key, value)

@@ -13,6 +13,7 @@ from contract import annotations
 from contract.answers import Classification, Embeddings, Health
 from contract.batches import MAX_LISTED_BATCHES, MAX_LISTED_SHARDS, BatchBody, BatchFiles, BatchList, BatchView
 from contract.imports import AnnotationImportBody, ImportView
+from contract.keys import KeyKind
 from contract.models import ImportBody, ModelList, ModelView, PromoteBody, Promotion
 from contract.questions import MAX_LISTED_TASKS, Task, TaskList
 from contract.reports import ReportView
@@ -46,8 +47,20 @@ class Route:
     """The resource whose state an etag names: it is answered, and may be the condition of a change."""
     open: bool = False
     """Open routes are throttled but need neither key nor signature; all others are behind the stage's auth mode."""
+    asks: bool = False
+    """Whether a key that may only ask is enough; all others but the open ones take one that may manage."""
     other_answers: Mapping[int, Any] = field(default_factory=dict)
     """The types of the answers with some statuses, in place of `answer`."""
+
+    @property
+    def name(self) -> str:
+        """Such as `GET /tasks/{task}`."""
+        return f"{self.method} {self.path}"
+
+    @property
+    def needs(self) -> KeyKind | None:
+        """The least that a key must be allowed; None where none is asked for."""
+        return None if self.open else "ask" if self.asks else "manage"
 
     @property
     def rule(self) -> str:
@@ -72,14 +85,20 @@ FUNCTIONS = {
 """By the first segment of a path; `classify` answers the others."""
 _PAGE = {200: "A page of them"}
 
-CLASSIFY = Route("POST", "/classify", "Which of these labels fit this image?", Classification, body=ClassifyBody)
-EMBED = Route("POST", "/embed", "Unit vectors of images and texts in CLIP's shared space", Embeddings, body=EmbedBody)
+CLASSIFY = Route(
+    "POST", "/classify", "Which of these labels fit this image?", Classification, body=ClassifyBody, asks=True
+)
+EMBED = Route(
+    *("POST", "/embed", "Unit vectors of images and texts in CLIP's shared space", Embeddings),
+    body=EmbedBody,
+    asks=True,
+)
 HEALTH = Route("GET", "/health", "Is the endpoint in service?", Health, open=True)
 OPENAPI = Route("GET", "/openapi.json", "This API, described", dict, open=True)
 PAGE = Route("GET", "/", "A page to try it in a browser", str, open=True)
 
-LIST_TASKS = Route("GET", "/tasks", "The saved tasks", TaskList, _PAGE, page=MAX_LISTED_TASKS)
-GET_TASK = Route("GET", "/tasks/{task}", "One saved task", TaskView, {200: "The task"}, etag="task")
+LIST_TASKS = Route("GET", "/tasks", "The saved tasks", TaskList, _PAGE, page=MAX_LISTED_TASKS, asks=True)
+GET_TASK = Route("GET", "/tasks/{task}", "One saved task", TaskView, {200: "The task"}, etag="task", asks=True)
 PUT_TASK = Route(
     *("PUT", "/tasks/{task}", "Save a task: a question with a name"),
     *(Task, {200: "It was replaced", 201: "It is new"}, Task),
@@ -96,6 +115,7 @@ UNTEACH_TASK = Route(
 UPLOAD = Route(
     *("POST", "/uploads", "Where to send images that are used later by their s3_key"),
     *(Uploads, {201: "One form per image"}, UploadsBody | None),
+    asks=True,
 )
 
 POST_ANNOTATIONS = Route(
@@ -183,3 +203,5 @@ RESUME_BATCH = Route(
 OPERATIONS = {name.lower(): each for name, each in list(globals().items()) if isinstance(each, Route)}
 """All of them by the name of what they do, in this order."""
 ROUTES = tuple(OPERATIONS.values())
+ASK_ROUTES = tuple(route for route in ROUTES if route.needs == "ask")
+"""Those that are behind a key, and take any."""

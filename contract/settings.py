@@ -87,5 +87,7 @@ def _split(value: object) -> object:
 
 Switch = Annotated[bool, Field(strict=True), BeforeValidator(_switch), PlainSerializer(str, when_used="json")]
 """True or False, in these words."""
+Words = Annotated[tuple[str, ...], BeforeValidator(_split)]
+"""Some of them, as text separated by commas."""
 Origins = Annotated[tuple[Annotated[str, Field(pattern=r"^(\*|https?://[^/\s,*]+)$")], ...], BeforeValidator(_split)]
 """Which sites may call from a browser: all, or those named by scheme, host and port. As text, separated by commas."""

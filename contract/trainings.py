@@ -1,6 +1,7 @@
 """Trainings: what may be asked of one, and what is told of it."""
 
 import json
+from collections.abc import Callable, Iterable
 from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import BaseModel, Field, model_validator
@@ -16,6 +17,8 @@ from contract.validation import AtMost, Stored, Strict
 
 TRAININGS_PREFIX = "trainings/"
 """Where in the data bucket requests are: one JSON document each."""
+RUNNING_KEY = f"{TRAININGS_PREFIX}running.json"
+"""Where beside them it says which trainings have a place among those that may run at once."""
 SNAPSHOTS_PREFIX = "snapshots/"
 """Where in the data bucket each training's data is written down before it begins, for good."""
 CHANNEL_MANIFEST = "channel.manifest"
@@ -99,6 +102,19 @@ class Training(Stored):
     warnings: list[str] = Field(default=[], description="What is likely to make a poor model")
 
 
+class Claim(Stored):
+    """A training's place."""
+
+    since: str
+    usd: float = Field(description="What it was estimated to cost; 0 where that is not known")
+
+
+class Claims(Stored):
+    """Which trainings run, or are about to, by their ids."""
+
+    running: dict[str, Claim] = Field(default={})
+
+
 class TrainingCheck(BaseModel):
     """The answer of POST /trainings?dry_run=true: what a training would find, take and cost. Nothing was started."""
 
@@ -164,6 +180,12 @@ def training_key(id: str) -> str:
     if not ID.fullmatch(id):
         raise BadRequest(f"the training's id is {shorten(id)!r}, allowed: one that POST /trainings has answered")
     return f"{TRAININGS_PREFIX}{id}.json"
+
+
+def training_ids(keys: Callable[[str], Iterable[str]]) -> list[str]:
+    """The newest first. `keys`: what is stored under a prefix of the data bucket."""
+    names = (key.removeprefix(TRAININGS_PREFIX).removesuffix(".json") for key in keys(TRAININGS_PREFIX))
+    return sorted(filter(ID.fullmatch, names), reverse=True)
 
 
 def channel_s3_uri(data_bucket: str, id: str) -> str:

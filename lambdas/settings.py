@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from contract.settings import Allowed, Origins, Settings, Switch
+from contract.settings import Allowed, Origins, Settings, Switch, Words
 
 
 class Variables(Settings):
@@ -42,9 +42,12 @@ _Usd = Annotated[
     float, Field(ge=0, allow_inf_nan=False), Allowed("what a training's machines cost, 0 if that is not known")
 ]
 _Machines = Annotated[int, Field(ge=1), Allowed("how many machines share a training")]
+_Trainings = Annotated[int, Field(ge=1), Allowed("how many trainings may run at once")]
+_Limit = Annotated[float, Field(ge=0, allow_inf_nan=False), Allowed("USD, 0 for no limit")]
 _ImagesPerS = Annotated[
     float, Field(gt=0, allow_inf_nan=False), Allowed("how many images a second they are assumed to train on")
 ]
+_AskRoutes = Annotated[Words, Allowed("routes such as GET /tasks/{task}, separated by commas")]
 _CorsOrigins = Annotated[Origins, Allowed("* or origins such as https://example.com, no path")]
 
 
@@ -74,6 +77,12 @@ class _Licences(_Models):
     commercial: Annotated[Switch, Allowed("True or False")] = Field(
         False, alias="COMMERCIAL", description="Refuse models whose licence allows no commercial use"
     )
+
+
+class AuthorizeSettings(Variables):
+    """What the function needs to know that finds the key of a request."""
+
+    ask_routes: _AskRoutes = Field(alias="ASK_ROUTES", description="What a key may call that may only ask")
 
 
 class ClassifySettings(_Routes, _Images):
@@ -106,6 +115,8 @@ class ManageSettings(_Routes, _Licences):
     usd_per_hour: _Usd = Field(alias="USD_PER_HOUR")
     training_machines: _Machines = Field(alias="TRAINING_MACHINES")
     training_images_per_s: _ImagesPerS = Field(alias="TRAINING_IMAGES_PER_S")
+    max_parallel_trainings: _Trainings = Field(alias="MAX_PARALLEL_TRAININGS")
+    max_training_usd_per_month: _Limit = Field(alias="MAX_TRAINING_USD_PER_MONTH", description="0: no limit")
     endpoint_name: _EndpointName = Field(alias="ENDPOINT_NAME", description="Tells what the base knows")
 
 

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from local import bases, cdk, deployment, processes, sample
+from local import bases, cdk, deployment, figures, processes, sample
 from local.bases import EXAMPLE, Base
 from local.permissions import read_decisions
 from local.settings import STAGE, LocalError, LocalSettings, client_environment
@@ -90,9 +90,11 @@ def status(settings: LocalSettings, arguments: argparse.Namespace) -> int:
     rows += [("stack", f"{name}  {state}") for name, state in stacks.items()]
     rows += [("endpoint", f"{deployed.endpoint_name}  {endpoint}"), ("API", f"{deployed.url}/")]
     rows += [("model", knows)] if (knows := sample.health(deployed).get("knows")) else []
+    rows += [(title.lower(), told) for title, told in figures.rows()]
     denied = [decision.sentence for decision in read_decisions(settings.decisions) if not decision.allowed]
     rows += [("denied", sentence) for sentence in denied]
-    print("\n".join(f"{name:<10} {value}" for name, value in rows))
+    width = max(len(name) for name, _ in rows)
+    print("\n".join(f"{name:<{width}} {value}" for name, value in rows))
     healthy = endpoint.startswith("InService") and all(map(deployment.is_healthy, stacks.values()))
     return 0 if healthy and not denied else 1
 

@@ -85,6 +85,8 @@ def _api_key(inner: Any, headers: Any) -> str:
 
 def _build_event(inner: Any, *arguments: Any, **options: Any) -> Any:
     event = inner(*arguments, **options)
+    if _KEY.get() and (key := apigateway_v1._resolve_api_key(_KEY.get())):
+        event["requestContext"]["identity"] |= {"apiKey": key["value"], "apiKeyId": key["id"]}
     if len(event["body"] or "") > MAX_EVENT_BODY_CHARACTERS:
         raise _Refused("REQUEST_TOO_LARGE", "Request Too Long")
     return event

@@ -42,8 +42,12 @@ def extend(endpoints: Endpoints, permissions: Permissions) -> None:
     types["AWS::SageMaker::Endpoint"] = _endpoint(endpoints, permissions)
     types["AWS::ApplicationAutoScaling::ScalableTarget"] = _recorded("ResourceId")
     types["AWS::ApplicationAutoScaling::ScalingPolicy"] = _recorded("PolicyName")
+    types["AWS::Budgets::Budget"] = {"create": _create_budget, "delete": lambda physical_id, properties: None}
     bucket, function, services = types["AWS::S3::Bucket"], types["AWS::Lambda::Function"], app.SERVICE_HANDLERS
     bucket["create"] = partial(_create_tagged_bucket, bucket["create"])
+    alarm = types["AWS::CloudWatch::Alarm"]
+    alarm["create"] = partial(_create_alarm, alarm["create"])
+    alarm["update"] = partial(_update_alarm, alarm["update"])
     machine = types["AWS::StepFunctions::StateMachine"]
     machine["create"] = partial(_create_logged_machine, machine["create"], permissions)
     function["delete"] = partial(_delete_function_with_workers, function["delete"])
@@ -137,6 +141,25 @@ def _recorded(name_property: str) -> dict[str, Callable[..., Any]]:
         return arn, {"Id": arn, "Arn": arn}
 
     return {"create": create, "delete": lambda physical_id, properties: None}
+
+
+def _create_budget(logical_id: str, properties: Record, stack: str) -> Created:
+    """Nothing costs anything here: it is remembered by its stack, and never spent."""
+    return properties["Budget"]["BudgetName"], {}
+
+
+def _create_alarm(inner: Any, logical_id: str, properties: Record, stack: str) -> Any:
+    """ministack has no alarms that add up several metrics: they are remembered by their stack, and never ring."""
+    if "Metrics" not in properties:
+        return inner(logical_id, properties, stack)
+    name = properties["AlarmName"]
+    return name, {"Arn": f"arn:aws:cloudwatch:{REGION}:{ACCOUNT}:alarm:{name}"}
+
+
+def _update_alarm(inner: Any, physical_id: str, old: Record, new: Record, stack: str, logical_id: str = "") -> Any:
+    if "Metrics" in new:
+        return _create_alarm(inner, logical_id, new, stack)
+    return inner(physical_id, old, new, stack, logical_id)
 
 
 def _create_tagged_bucket(inner: Any, logical_id: str, properties: Record, stack: str) -> Created:

@@ -16,13 +16,13 @@ import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 from ministack import app
 from ministack.core import iam_actions, iam_evaluator, lambda_runtime, router
-from ministack.services import apigateway_v1, lambda_svc, s3, sts
+from ministack.services import apigateway_v1, cloudwatch, lambda_svc, s3, sts
 from ministack.services import cloudformation as formation
 from ministack.services import iam as roles
 from ministack.services import stepfunctions as step_functions
 from ministack.services.cloudformation import handlers, provisioners, stacks
 
-from local import apigateway, cloudformation, front_door, iam, sagemaker, stepfunctions
+from local import apigateway, cloudformation, figures, front_door, iam, sagemaker, stepfunctions
 from local.containers import Images
 from local.endpoints import Endpoints
 from local.settings import LocalSettings
@@ -46,7 +46,9 @@ NEEDED = {
     iam_actions: "SERVICE_TO_IAM_NAMESPACE extract_iam_action extract_resource_arn s3_additional_checks",
     iam_evaluator: "EvalContext evaluate enforce _gather_role_policies",
     apigateway_v1: "_build_lambda_event_v1 _execute_in_scope _gateway_error_response _GatewayError"
-    " _lambda_proxy_response _invoke_authorizer_lambda _api_key_from_request _rest_apis",
+    " _lambda_proxy_response _invoke_authorizer_lambda _api_key_from_request _resolve_api_key _rest_apis"
+    " _handle_execute_in_scope",
+    cloudwatch: "record_metric",
     step_functions: "_SERVICE_DISPATCH _executions _map_runs _ExecutionError _execute_task _fail_execution"
     " _execute_wait _invoke_resource _run_map_items _state_machines",
 }
@@ -79,11 +81,12 @@ def extend(settings: LocalSettings) -> tuple[Endpoints, TrainingJobs]:
         "ListTrainingJobs": jobs.list,
         "StopTrainingJob": jobs.stop,
     }
-    app.SERVICE_HANDLERS["sagemaker"] = partial(sagemaker.handle, operations, endpoints.invoke)
+    app.SERVICE_HANDLERS["sagemaker"] = partial(sagemaker.handle, operations, figures.counting(endpoints.invoke))
     router.SERVICE_PATTERNS["sagemaker"] = {"target_prefixes": ["SageMaker."]}
     cloudformation.extend(endpoints, engine)
     stepfunctions.extend(jobs, engine)
     apigateway.extend()
+    figures.extend()
     iam.extend(engine)
     front_door.extend()
     return endpoints, jobs

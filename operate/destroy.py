@@ -20,6 +20,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from operate import verify_clean
 from operate.cdk import cdk_command, run_cdk
 from operate.evidence import is_absent, said
+from operate.keys import Keys
 from operate.stage import OperatorError, Stage, add_stage_arguments, chosen_stage
 from operate.verify_clean import RUNNING_JOB
 from stacks.config import StackPart
@@ -56,6 +57,9 @@ def destroy(
     for _ in range(2):  # while the first round waits work may begin, and begin a change
         stop_what_runs(stage, tell, sleep, told)
         wait_for_changes(stage, tell, sleep, told)
+    with _refusal_told("keys of callers are not revoked", tell):  # a plan holds on to the API's stage
+        for name in Keys(stage).revoke_all():
+            tell(f"revoked key {name}")
     for bucket in buckets_that_go(stage):
         with _refusal_told(f"{bucket} is emptied by CloudFormation's function", tell):
             empty(stage, bucket, tell)

@@ -19,6 +19,7 @@ from typing import Any, get_args
 from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, NoRegionError
 from botocore.parsers import ResponseParserError
 
+from operate.alerts import alerts
 from operate.base_model import base_model, pinned_stage
 from operate.builder import DOCKER_MANIFEST, builder, tools
 from operate.causes import BOOTSTRAP_PARAMETER
@@ -39,9 +40,7 @@ MINIMUM_BOOTSTRAP = 6
 EXPLAINING_BOOTSTRAP = 30
 """The first whose role may read why CloudFormation refused a change set, which the CDK CLI would tell."""
 
-LAMBDA_CONCURRENCY = "L-B99A9384"
-DEFAULT_CONCURRENCY = 1000
-NEW_ACCOUNTS_CONCURRENCY = 10
+LAMBDA_CONCURRENCY, DEFAULT_CONCURRENCY, NEW_ACCOUNTS_CONCURRENCY = "L-B99A9384", 1000, 10
 
 ANSWER_TIMEOUT_S = 5
 
@@ -177,7 +176,7 @@ def quotas(site: Site) -> Iterator[Finding]:
         most = 2 * config.autoscaling_max_instances
         of_load = f"{most} are needed at full load: {why}"
         yield _enough(site, found, for_endpoint, most, "warning", "autoscaling_max_instances", of_load)
-    count = config.training_instance_count
+    count = config.training_instance_count * config.max_parallel_trainings
     of_training = f"{count} are needed to train: the deployment works without, POST /trainings does not"
     yield _enough(site, found, for_training, count, "warning", "training_instance_type", of_training)
 
@@ -350,17 +349,18 @@ CHECKS: dict[str, Check] = {
     "API Gateway's role for logs": account_role,
     "the adopted buckets": adopted_buckets,
     "the stacks": stacks,
+    "the tags that the budget counts by": lambda site: alerts(site.config, site.ask),
 }
 
-SERVICES = ("ssm", "ecr", "service-quotas", "lambda", "apigateway", "s3", "cloudformation")
+SERVICES = ("ssm", "ecr", "service-quotas", "lambda", "apigateway", "s3", "cloudformation", "ce")
 
 
 def check(stage: Stage, environ: Mapping[str, str]) -> list[Finding]:
     """Everything that is found, asked at once. What can't be asked is a warning that says so."""
     site, found = identity(stage)
     with ThreadPoolExecutor() as pool:
-        of_machine = [pool.submit(list, tools(environ)), pool.submit(list, builder(stage.config, environ))]
-        of_machine += [pool.submit(list, base_model(stage.config))]
+        local = (tools(environ), builder(stage.config, environ), base_model(stage.config))
+        of_machine = [pool.submit(list, each) for each in local]
         for service in SERVICES if site else ():  # a client is not to be made in two threads at once
             stage.connect(service)
         of_account = [pool.submit(_asked, site, name) for name in CHECKS] if site else []

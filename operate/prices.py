@@ -4,8 +4,11 @@ from stacks.config import USD_PER_HOUR, StageConfig
 
 HOURS_PER_MONTH = 730
 
-REST_USD_PER_MONTH = 2
-"""Below that stay buckets, images, alarms and logs of a stage that nobody uses, by list prices."""
+REST_USD_PER_MONTH = 4
+"""Below that stay buckets, images, alarms and logs of a stage that nobody uses, by list prices: an alarm costs 0.10 for
+each metric that it looks at, the first ten of an account nothing. An account's first three dashboards cost nothing.
+https://aws.amazon.com/cloudwatch/pricing
+"""
 
 PRICING = "https://aws.amazon.com/sagemaker/ai/pricing"
 

@@ -14,6 +14,7 @@ from typing import Any, get_args
 from botocore.exceptions import BotoCoreError, ClientError
 
 from operate.evidence import STATE_MACHINE, is_absent, said
+from operate.keys import Keys
 from operate.prices import HOURS_PER_MONTH, endpoint_usd_per_hour, training_usd_per_hour
 from operate.stage import OperatorError, Stage, add_stage_arguments, chosen_stage
 from stacks.config import TRAINING_JOBS_LOG_GROUP, StackPart
@@ -66,6 +67,7 @@ def look(stage: Stage) -> Remains:
         ("models and endpoint configurations", _models),
         ("training jobs", _training_jobs),
         ("buckets", _buckets),
+        ("keys of callers", _keys),
         ("log groups", _log_groups),
         ("roles", _roles),
     ):
@@ -186,6 +188,13 @@ def _training_jobs(stage: Stage) -> Iterator[Leftover]:
     if over := set(training_jobs(stage)) - set(running):
         why = "SageMaker keeps what it knows of jobs that are over, with metrics and hyperparameters"
         yield Leftover(f"records of {len(over)} training job(s), {stage.config.name}-…", why, FREE, is_meant=True)
+
+
+def _keys(stage: Stage) -> Iterator[Leftover]:
+    keys = Keys(stage)
+    for name in sorted({*keys.plans(), *(key.name for key in keys.all())}):
+        revoke = f"make key STAGE={stage.config.stage} DO=revoke NAME={name}"
+        yield Leftover(f"key {name} with its usage plan", f"no stack deletes it: {revoke}", FREE)
 
 
 def _buckets(stage: Stage) -> Iterator[Leftover]:

@@ -25,7 +25,8 @@ from contract.settings import Allowed, Origins, Settings, SettingsError, Switch
 STAGES_FOLDER = Path(__file__).parent / "stages"
 DEFAULT_STAGE = "dev"
 
-StackPart = Literal["Data", "Training", "Serving", "Api"]
+Auth = Literal["api_key", "iam", "none"]
+StackPart = Literal["Data", "Training", "Serving", "Api", "Operations"]
 """The stacks of a stage, in the order in which they are deployed."""
 
 NO_KNOBS = ("nag", "cli-telemetry")
@@ -99,6 +100,9 @@ _ImageUri = Annotated[
     Field(pattern=rf"^({_REPOSITORY}(:[\w.-]+|@sha256:[0-9a-f]{{64}}))?$"),
     Allowed("empty, or an image in ECR such as 123456789012.dkr.ecr.us-east-1.amazonaws.com/wordsight:1"),
 ]
+_Email = Annotated[
+    str, Field(pattern=r"^([^\s@,]+@[^\s@,]+\.[^\s@,]+)?$", max_length=254), Allowed("empty, or one address of e-mail")
+]
 _Bucket = Annotated[
     str,
     Field(pattern=r"^([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])?$"),
@@ -142,6 +146,11 @@ class StageConfig(Settings):
     max_wait_s: _RunSeconds = 4 * 3600
     """Waiting for spot capacity and running, together. Used with `spot` only."""
 
+    max_parallel_trainings: Annotated[int, Field(ge=1, le=100)] = 1
+    """Of two at once, which begin with what is live, neither is compared with the other. More are refused: 409."""
+    max_training_usd_per_month: Annotated[float, Field(ge=0, le=1_000_000)] = 0.0
+    """By the price without spot, in a calendar month (UTC); what would cost more is refused: 409. 0: no limit."""
+
     batch_concurrency: Annotated[int, Field(ge=1, le=1000)] = 2
     """Shards of a batch that are classified at once. More than the endpoint can take only wait for it."""
 
@@ -163,7 +172,9 @@ class StageConfig(Settings):
     """An image in ECR, pushed before: no Docker is needed to deploy then."""
     train_image_uri: _ImageUri = ""
 
-    auth: Literal["api_key", "iam", "none"] = "api_key"
+    auth: Auth = "api_key"
+    """What callers show: a key, of which the kind decides what it opens, or a signature with AWS credentials. "none":
+    whoever reaches the API may ask; all that costs, changes or destroys takes a signature all the same."""
     throttling_rate_rps: Annotated[float, Field(ge=0.1, le=10_000)] = 50.0
     """What may be asked of one route. API Gateway counts each method of the stage by itself, and with `auth` "api_key"
     also each key over all routes. The endpoint is the real limit, so it grows with type and count of instances: two
@@ -182,6 +193,13 @@ class StageConfig(Settings):
     deployment fails; "off" logs no requests, and needs none."""
     detailed_metrics: Switch = False
     """Metrics of every method of the API, each billed as a custom metric; those of the whole API are there anyway."""
+
+    alarm_email: _Email = ""
+    """Whom alarms and the budget mail. AWS asks the address once whether it wants that. Empty: what rings is shown on
+    the dashboard, and nobody is told."""
+    monthly_budget_usd: Annotated[float, Field(ge=0, le=1_000_000)] = 0.0
+    """What it may cost: at 80 % `alarm_email` is told, at 100 % also the budget's topic. 0: no budget. AWS counts by
+    the tags `application` and `stage`, once they are activated for cost allocation, and some hours late."""
 
     retain_data: Switch = False
     """Keep the buckets when the stacks are destroyed; otherwise they go, with all objects in them."""
@@ -206,6 +224,12 @@ class StageConfig(Settings):
             )
         if self.spot and self.max_wait_s < self.max_run_s:
             faults.append(f"max_wait_s is {self.max_wait_s}, allowed with spot: max_run_s ({self.max_run_s}) or more")
+        if self.max_training_usd_per_month and self.training_instance_type not in USD_PER_HOUR:
+            faults.append(
+                f"max_training_usd_per_month is {self.max_training_usd_per_month:g}, allowed with "
+                f"{self.training_instance_type}, whose price is not known here: 0. Prices are known of "
+                f"{', '.join(USD_PER_HOUR)}"
+            )
         impossible = "int8" if self.endpoint_has_gpu else "fp16"
         if self.precision == impossible:
             kind = "a GPU" if self.endpoint_has_gpu else "a CPU"

@@ -40,6 +40,7 @@ class HandlerFunction(lambda_.Function):
         *,
         timeout_s: int = LAMBDA_TIMEOUT_S,
     ) -> None:
+        self.module = module
         log = log_group(scope, f"{id}Logs", config)
         # A role of our own: the one that the library makes may write to every log group of the account.
         self.permissions = Role(scope, f"{id}Role", service="lambda")

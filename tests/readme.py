@@ -25,6 +25,7 @@ NOT_PASTED = {
     "make bootstrap": "prepares an AWS account",
     "make preflight": "looks at an AWS account",
     "make deploy": "deploys to an AWS account",
+    "make key": "asks an AWS account; tests/e2e/test_stages.py makes, rotates and revokes one",
 }
 """Why commands that begin so are left out."""
 

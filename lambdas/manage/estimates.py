@@ -8,7 +8,7 @@ from contract import schedule
 from contract.hyperparameters import Hyperparameters
 from contract.metrics import Metrics
 from contract.models import Model
-from contract.trainings import IMAGES_PER_S_METRIC, STEPS_METRIC, TRAININGS_PREFIX, Training
+from contract.trainings import IMAGES_PER_S_METRIC, STEPS_METRIC, Training, training_ids, training_key
 from lambdas.aws.clients import concurrently
 from lambdas.aws.executions import TrainingJobs
 from lambdas.aws.s3 import Store
@@ -65,8 +65,8 @@ class Estimates:
 
     def _ended(self) -> Iterator[tuple[Training, float, float]]:
         """Earlier trainings that ended well, the newest first: images/s, and seconds that went by around the steps."""
-        keys = sorted(self._data.keys(TRAININGS_PREFIX), reverse=True)[:LOOKED_AT]
-        trainings = self._data.find_all(Training, keys)
+        ids = training_ids(self._data.keys)[:LOOKED_AT]
+        trainings = self._data.find_all(Training, list(map(training_key, ids)))
         jobs = concurrently(lambda training: self._jobs.describe(training.version), trainings)
         for training, job in zip(trainings, jobs, strict=True):
             if job and job["TrainingJobStatus"] == "Completed" and (found := _measured(training, job)):

@@ -17,7 +17,6 @@ from contract.trainings import (
     STEP_METRIC,
     STEPS_METRIC,
     TRAIN_CHANNEL,
-    TRAININGS_PREFIX,
     Training,
     TrainingBody,
     TrainingCheck,
@@ -25,12 +24,14 @@ from contract.trainings import (
     TrainingState,
     TrainingView,
     channel_s3_uri,
+    training_ids,
     training_key,
 )
 from lambdas.aws.clients import Connect, concurrently
 from lambdas.aws.executions import Executions, TrainingJobs, may_begin
 from lambdas.aws.s3 import Store
 from lambdas.aws.serving_stack import ServingStack
+from lambdas.manage.allowance import Allowance
 from lambdas.manage.estimates import Estimates
 from lambdas.manage.models import Promotions, verdict_of
 from lambdas.settings import ManageSettings
@@ -75,15 +76,20 @@ class Trainings:
         self._promotions = Promotions(settings, connect)
         self._executions = Executions(settings.training_machine_arn, connect)
         self._jobs = TrainingJobs(connect)
+        self._allowance = Allowance(settings, self._data, self._executions, self._jobs)
         self._estimates = Estimates(settings, self._data, self._registry, self._jobs)
 
     def begin(self, id: str, body: TrainingBody) -> TrainingView:
         """Start a training. With the id of one that was accepted before, it only makes sure that it runs.
 
         Raises NotFound for a dataset or base that is not there, BadRequest for what SageMaker would refuse, and
-        Conflict for a dataset of which nothing can come.
+        Conflict for a dataset of which nothing can come, or where as much runs, or was spent, as the stage allows.
         """
-        training = self._data.find(Training, training_key(id)) or self._accept(id, body)
+        training = self._data.find(Training, training_key(id))
+        if training is None:
+            training = self._accept(id, body)
+        elif self._executions.describe(id) is None:
+            self._allowance.claim(id, training.estimated_usd)
         request = job_request(training, self._settings.data_bucket, self._settings.max_wait_s)
         self._executions.start(id, {"training": training.model_dump(mode="json"), "job_request": request})
         return self._view(training)
@@ -93,7 +99,9 @@ class Trainings:
 
         Raises NotFound and BadRequest as `begin` does.
         """
-        return self._check(body)[0]
+        check, _ = self._check(body)
+        refusal = self._allowance.refusal(check.estimated_usd)
+        return check.model_copy(update={"starts": False, "missing": [*check.missing, refusal]}) if refusal else check
 
     def get(self, id: str) -> TrainingView:
         """How a training is. Raises NotFound."""
@@ -102,7 +110,7 @@ class Trainings:
     def page(self, limit: int, after: str) -> TrainingList:
         """At most `limit` of them, the newest first, of those older than the id `after`."""
         before = training_key(after) if after else "~"
-        keys = [key for key in sorted(self._data.keys(TRAININGS_PREFIX), reverse=True) if key < before]
+        keys = [key for key in map(training_key, training_ids(self._data.keys)) if key < before]
         found = self._data.find_all(Training, keys[:limit])
         views = list(concurrently(self._listed, found))
         return TrainingList(trainings=views, next=found[-1].id if found and len(keys) > limit else None)
@@ -160,6 +168,7 @@ class Trainings:
         if check.missing:
             forceable = check.images.get("train", 0) >= MIN_TRAIN_IMAGES and "validation" in check.images
             raise Conflict("; ".join([*check.missing, *([FORCE] if forceable else [])]))
+        self._allowance.claim(id, check.estimated_usd)
         training = Training(
             id=id,
             created=now(),

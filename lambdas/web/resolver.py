@@ -26,10 +26,11 @@ from contract.problems import BadRequest, InternalError, NotFound, ProblemError,
 from contract.routes import OPENAPI, ROUTES, Route
 from contract.validation import check_readable, parse_json
 from lambdas.aws.s3 import Document, JsonObject
+from lambdas.web.audit import audit_line
 
 ANSWERING_MS = 500
 """What a function keeps for itself to hand an answer on."""
-ROUTES_IN_WORDS = ", ".join(f"{route.method} {route.path}" for route in ROUTES)
+ROUTES_IN_WORDS = ", ".join(route.name for route in ROUTES)
 
 Model = TypeVar("Model", bound=BaseModel)
 Handler = Callable[[dict[str, Any], LambdaContext], dict[str, Any]]
@@ -44,6 +45,7 @@ class Resolver(APIGatewayRestResolver):
 
     def __init__(self, cors_origins: Sequence[str], logger: Logger) -> None:
         super().__init__(cors=_cors(cors_origins))
+        self._logger = logger
 
         def ours(problem: ProblemError) -> Response[str]:
             if problem.status >= 500:
@@ -65,8 +67,19 @@ class Resolver(APIGatewayRestResolver):
         self.not_found(no_route)
 
     def on(self, route: Route) -> Callable[[Callable[..., Response[str]]], Callable[..., Response[str]]]:
-        """Decorate what answers a route."""
-        return self.route(route.rule, route.method)
+        """Decorate what answers a route. What it changes is logged with who asked for it."""
+
+        def decorate(work: Callable[..., Response[str]]) -> Callable[..., Response[str]]:
+            def answer(**parameters: str) -> Response[str]:
+                response = work(**parameters)
+                if line := audit_line(route, parameters, self.current_event, response):
+                    self._logger.info("audit", **line)
+                return response
+
+            self.route(route.rule, route.method)(answer)
+            return work
+
+        return decorate
 
     def answers(self, route: Route, work: Callable[..., Any]) -> None:
         """Answer a route with what `work` returns when it is given the parameters of the path."""

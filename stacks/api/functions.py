@@ -11,9 +11,10 @@ from contract.limits import UPLOADS_PREFIX
 from contract.models import BROUGHT_PREFIX, MODELS_PREFIX, PROMOTIONS_PREFIX, REGISTRY_PREFIX
 from contract.progress import CHECKPOINTS_PREFIX
 from contract.questions import TASKS_PREFIX
+from contract.routes import ASK_ROUTES
 from contract.taught import EMBEDDINGS_PREFIX, HEADS_PREFIX, TAUGHT_PREFIX
 from contract.trainings import TRAININGS_PREFIX
-from lambdas.settings import AnnotateSettings, ClassifySettings, ManageSettings
+from lambdas.settings import AnnotateSettings, AuthorizeSettings, ClassifySettings, ManageSettings
 from stacks.api.machines import batch_machine, import_machine
 from stacks.config import USD_PER_HOUR, StageConfig
 from stacks.data import DataStack
@@ -41,7 +42,10 @@ def classify_function(scope: Construct, config: StageConfig, data: DataStack, se
 
 def authorize_function(scope: Construct, config: StageConfig) -> HandlerFunction:
     """May do nothing: it reads the headers of a request."""
-    return HandlerFunction(scope, "AuthorizeFunction", config, "authorize", {}, "finds the API key of a request")
+    environment = AuthorizeSettings(ask_routes=tuple(route.name for route in ASK_ROUTES)).to_env()
+    return HandlerFunction(
+        scope, "AuthorizeFunction", config, "authorize", environment, "finds the API key of a request"
+    )
 
 
 def annotate_function(
@@ -101,6 +105,8 @@ def manage_function(
         usd_per_hour=USD_PER_HOUR.get(config.training_instance_type, 0.0) * config.training_instance_count,
         training_machines=config.training_instance_count,
         training_images_per_s=config.training_images_per_s * config.training_instance_count,
+        max_parallel_trainings=config.max_parallel_trainings,
+        max_training_usd_per_month=config.max_training_usd_per_month,
     ).to_env()
     # The id is from when it knew trainings only: with another one, deployed stages would get a new function and role.
     function = HandlerFunction(

@@ -3,21 +3,23 @@ itself answers when a request never reaches a function.
 """
 
 import json
+import re
 from http import HTTPStatus
 
 from aws_cdk import Aws, CfnOutput, Duration, Stack
 from aws_cdk import aws_apigateway as apigateway
+from aws_cdk import aws_iam as iam
 from constructs import Construct
 
 from contract import limits, problems
 from contract.forms import FORM, IMAGE_MEDIA_TYPES
 from contract.idempotency import IDEMPOTENCY_HEADER
-from contract.routes import OPENAPI, ROUTES, STAGE_NAME
+from contract.routes import ASK_ROUTES, OPENAPI, ROUTES, STAGE_NAME, Route
 from stacks.api.functions import annotate_function, authorize_function, classify_function, manage_function
-from stacks.config import CONFIGURATION_OUTPUT, StageConfig
+from stacks.config import CONFIGURATION_OUTPUT, Auth, StageConfig
 from stacks.data import DataStack
 from stacks.handler_function import log_group
-from stacks.nag import acknowledge, managed_policy
+from stacks.nag import acknowledge, managed_policy, wildcard
 from stacks.serving.stack import ServingStack
 from stacks.training.stack import TrainingStack
 
@@ -35,7 +37,7 @@ RETRY_AFTER_S = 1
 IN_ITS_OWN_WORDS = {
     **dict.fromkeys(("BAD_REQUEST_BODY", "BAD_REQUEST_PARAMETERS"), 400),
     "UNAUTHORIZED": 401,
-    **dict.fromkeys(("ACCESS_DENIED", "EXPIRED_TOKEN", "INVALID_SIGNATURE", "WAF_FILTERED"), 403),
+    **dict.fromkeys(("ACCESS_DENIED", "EXPIRED_TOKEN", "INVALID_API_KEY", "INVALID_SIGNATURE", "WAF_FILTERED"), 403),
     "RESOURCE_NOT_FOUND": 404,
     "UNSUPPORTED_MEDIA_TYPE": 415,
     "QUOTA_EXCEEDED": 429,
@@ -96,13 +98,13 @@ class ApiStack(Stack):
             for module, function in functions.items()
         }
         for route in ROUTES:
-            guarded_by = "none" if route.open else config.auth
+            shown = guard(route, config.auth)
             api.root.resource_for_path(route.path).add_method(
                 route.method,
                 integrations[route.function],
-                authorization_type=authorization[guarded_by],
-                authorizer=None if route.open else authorizer,
-                api_key_required=guarded_by == "api_key",
+                authorization_type=authorization[shown],
+                authorizer=authorizer if shown == "api_key" else None,
+                api_key_required=shown == "api_key",
             )
         _add_gateway_responses(api, config)
         if config.auth == "api_key":
@@ -114,9 +116,28 @@ class ApiStack(Stack):
             plan.add_api_key(key)
             plan.add_api_stage(stage=api.deployment_stage)
             CfnOutput(self, "ApiKeyId", value=key.key_id)
+        else:
+            self._policies(api, config)
         CfnOutput(self, CONFIGURATION_OUTPUT, value=config.configuration)
         url = f"https://{api.rest_api_id}.execute-api.{Aws.REGION}.{Aws.URL_SUFFIX}/{STAGE_NAME}"
         CfnOutput(self, "ApiUrl", value=url)
+
+    def _policies(self, api: apigateway.RestApi, config: StageConfig) -> None:
+        """Two policies that nobody has: whoever gives callers their rights attaches them to roles, users or groups."""
+        paths = [(route.method, re.sub(r"{\w+}", "*", route.path)) for route in ASK_ROUTES]
+        asks = [api.arn_for_execute_api(method, path, STAGE_NAME) for method, path in paths]
+        policies = {
+            "Invoke": (f"Ask {config.name}: {', '.join(route.name for route in ASK_ROUTES)}", asks),
+            "Admin": (f"Everything that the API of {config.name} offers", [api.arn_for_execute_api(stage=STAGE_NAME)]),
+        }
+        if config.auth == "none":  # where whoever reaches the API may ask
+            del policies["Invoke"]
+        for name, (description, resources) in policies.items():
+            statement = iam.PolicyStatement(actions=["execute-api:Invoke"], resources=resources)
+            policy = iam.ManagedPolicy(self, f"{name}Policy", description=description, statements=[statement])
+            named = "a parameter of a path is anything; the API and its stage are fixed"
+            acknowledge(policy, named, *(wildcard(policy, arn) for arn in resources if "*" in arn))
+            CfnOutput(self, f"{name}PolicyArn", value=policy.managed_policy_arn)
 
     def _rest_api(self, config: StageConfig) -> apigateway.RestApi:
         cors = apigateway.CorsOptions(
@@ -168,7 +189,7 @@ class ApiStack(Stack):
         acknowledge(
             api,
             "callers are programs: they send an API key or sign with IAM, as the stage's `auth` says. "
-            "The page, /health and /openapi.json are open on purpose, and throttled",
+            "The page, /health and /openapi.json are open on purpose, and throttled; with `auth` none so is asking",
             *("APIG4", "COG4"),
         )
         if config.api_logging == "create":
@@ -178,6 +199,15 @@ class ApiStack(Stack):
                 managed_policy("AmazonAPIGatewayPushToCloudWatchLogs"),
             )
         return api
+
+
+def guard(route: Route, auth: Auth) -> Auth:
+    """What a caller of a route shows on a stage with this `auth`. Where that is "none", still nothing that costs or
+    destroys is open to whoever finds the address.
+    """
+    if route.open or (auth == "none" and route.asks):
+        return "none"
+    return "iam" if auth == "none" else auth
 
 
 def _access_log_line() -> str:
@@ -203,7 +233,8 @@ def _access_log_line() -> str:
 def _add_gateway_responses(api: apigateway.RestApi, config: StageConfig) -> None:
     """Give every answer of API Gateway's own our shape, our request id header and the CORS headers."""
     bodies = {name: problem.body(instance=_REQUEST_ID) for name, problem in _problems(config).items()}
-    for name, status in sorted(IN_ITS_OWN_WORDS.items()):  # the id of API Gateway's deployment depends on the order
+    in_its_own = {name: status for name, status in IN_ITS_OWN_WORDS.items() if name not in bodies}
+    for name, status in sorted(in_its_own.items()):  # the id of API Gateway's deployment depends on the order
         known = problems.PROBLEMS.get(status)
         untyped = _untyped(title=HTTPStatus(status).phrase, status=status)
         bodies[name] = known("").body(instance=_REQUEST_ID) if known else untyped
@@ -233,14 +264,27 @@ def _problems(config: StageConfig) -> dict[str, problems.ProblemError]:
     routes = f"{OPENAPI.method} {OPENAPI.path} lists the routes"
     # API Gateway calls an unknown route a missing token, as IAM calls a request without a signature.
     unknown: problems.ProblemError = problems.NotFound(f"there is no such route, or not with this method: {routes}")
-    if config.auth == "iam":
+    ask_routes = ", ".join(route.name for route in ASK_ROUTES)
+    if config.auth != "api_key":
+        takes = f"; without a signature this stage (auth=none) takes {ask_routes}" if config.auth == "none" else ""
         unknown = problems.Forbidden(
-            f"the request is not signed with AWS credentials (SigV4), or there is no such route: {routes}"
+            f"the request is not signed with AWS credentials (SigV4), or there is no such route: {routes}{takes}"
         )
-    return {
+    of_keys: dict[str, problems.ProblemError] = {
+        "ACCESS_DENIED": problems.Forbidden(
+            f"this API key may ask only, which is {ask_routes}, beside what is open to all. Everything else takes a "
+            f"key that may manage, which whoever operates {config.name} makes: make key DO=create NAME=… KIND=manage"
+        ),
         "INVALID_API_KEY": problems.Forbidden(
             f"the API key is missing or wrong: send it as {limits.API_KEY_HEADER}, or as authorization: Bearer …"
         ),
+        "QUOTA_EXCEEDED": problems.TooManyRequests(
+            "this API key has asked as often as its quota allows in one day: go on tomorrow, or ask whoever operates "
+            f"{config.name} for a key with a larger one"
+        ),
+    }
+    return {
+        **(of_keys if config.auth == "api_key" else {}),
         "REQUEST_TOO_LARGE": problems.PayloadTooLarge(
             f"the request is too large: the images of one request may have {megabytes} MB together. "
             f"Send smaller or fewer ones, or an s3_key under {limits.UPLOADS_PREFIX}"

@@ -6,6 +6,7 @@ import pytest
 
 import lambdas
 from contract.routes import (
+    ASK_ROUTES,
     CLASSIFY,
     EMBED,
     GET_IMPORT,
@@ -36,6 +37,13 @@ def test_every_route_is_answered_by_a_function_that_there_is() -> None:
 
 def test_only_what_tells_nothing_of_a_callers_things_is_open() -> None:
     assert [route for route in ROUTES if route.open] == [HEALTH, OPENAPI, PAGE]
+
+
+def test_a_key_that_may_only_ask_opens_what_neither_teaches_nor_costs_a_machine_nor_tells_what_others_said() -> None:
+    named = ["POST /classify", "POST /embed", "GET /tasks", "GET /tasks/{task}", "POST /uploads"]
+    assert [route.name for route in ASK_ROUTES] == named
+    kinds = {route.needs for route in ROUTES if route not in ASK_ROUTES and not route.open}
+    assert (kinds, {route.needs for route in ASK_ROUTES}, HEALTH.needs) == ({"manage"}, {"ask"}, None)
 
 
 def test_powertools_names_a_part_of_a_path_its_own_way() -> None:

@@ -62,7 +62,7 @@ def calls_of(decisions: Iterable[Decision], cloudformation: Any, stage: str) -> 
 def _names(cloudformation: Any, stage: str) -> Mapping[str, str]:
     """By physical name, the name in the template."""
     found = {}
-    for part in ("Data", "Training", "Serving", "Api"):
+    for part in ("Data", "Training", "Serving", "Api", "Operations"):
         pages = cloudformation.get_paginator("list_stack_resources").paginate(StackName=f"Wordsight{part}-{stage}")
         for each in (each for page in pages for each in page["StackResourceSummaries"]):
             if each["ResourceType"] in NAMED:

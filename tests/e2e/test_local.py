@@ -206,6 +206,8 @@ def test_status_is_healthy_and_logs_show_the_requests(system: System, printed: s
     status = system.run("status")
     assert status.returncode == 0, status.stdout
     assert "wordsight-dev  InService" in status.stdout
+    assert re.search(r"requests +\d+ requests, \d+ refused \(4xx\), \d+ failed \(5xx\)", status.stdout), status.stdout
+    assert re.search(r"the model +[1-9]\d* invocations, \d+ faults", status.stdout), status.stdout
     assert "/aws/sagemaker/Endpoints/wordsight-dev" in system.run("logs").stdout
 
 

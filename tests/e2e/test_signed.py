@@ -31,13 +31,15 @@ def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
         yield system
 
 
-def user(system: System, name: str, *statements: dict[str, Any]) -> Credentials:
-    """Credentials of a new user who may do what the statements say."""
+def user(system: System, name: str, *statements: dict[str, Any], policy: str = "") -> Credentials:
+    """Credentials of a new user who may do what the statements say, or the policy of one of the API's outputs."""
     iam = system.client("iam")
     iam.create_user(UserName=name)
     if statements:
         document = json.dumps({"Version": "2012-10-17", "Statement": list(statements)})
         iam.put_user_policy(UserName=name, PolicyName="may", PolicyDocument=document)
+    if policy:
+        iam.attach_user_policy(UserName=name, PolicyArn=system.output(policy))
     key = iam.create_access_key(UserName=name)["AccessKey"]
     return Credentials(key["AccessKeyId"], key["SecretAccessKey"])
 
@@ -51,17 +53,16 @@ def ask(system: System, credentials: Credentials | None, method: str = "POST", p
 
 
 def test_a_signed_request_is_answered_if_its_caller_may_invoke_the_api(system: System) -> None:
-    may_classify = {
-        "Effect": "Allow",
-        "Action": "execute-api:Invoke",
-        "Resource": "arn:aws:execute-api:*:*:*/v1/POST/classify",
-    }
-    caller = user(system, "caller", may_classify)
+    caller = user(system, "caller", policy="InvokePolicyArn")
     answer = ask(system, caller)
     assert (answer.status_code, answer.json()[0]["label"]) == (200, "fish")
+    assert ask(system, caller, "GET", "tasks").status_code == 200
+    assert ask(system, caller, "GET", "tasks/absent").status_code == 404
     denied = ask(system, caller, "GET", "models")
     assert denied.status_code == 403
     assert "not authorized" in denied.text
+    admin = user(system, "admin", policy="AdminPolicyArn")
+    assert [ask(system, admin, "GET", path).status_code for path in ("models", "tasks", "trainings")] == [200] * 3
 
 
 def test_without_a_policy_or_a_signature_there_is_a_403_that_says_why(system: System) -> None:

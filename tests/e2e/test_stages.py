@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
@@ -15,7 +16,7 @@ from local.permissions import read_decisions
 from local.settings import cdk_environment
 from tests.e2e import calls
 from tests.e2e.loop import Api
-from tests.e2e.system import System, deployed
+from tests.e2e.system import System, deployed, labels
 from tests.local.conftest import ROOT
 
 pytestmark = pytest.mark.slow
@@ -32,9 +33,11 @@ def dev(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
         yield system
 
 
-def operate(system: System, command: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """What an operator of prod runs, in a shell that points to the emulator."""
-    program = [sys.executable, "-m", f"operate.{command}", "prod", *PROD, *arguments]
+def operate(
+    system: System, command: str, *arguments: str, stage: tuple[str, ...] = ("prod", *PROD)
+) -> subprocess.CompletedProcess[str]:
+    """What an operator of prod, or another stage, runs, in a shell that points to the emulator."""
+    program = [sys.executable, "-m", f"operate.{command}", *stage, *arguments]
     environment = cdk_environment(system.settings, os.environ)
     return subprocess.run(program, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
 
@@ -77,6 +80,41 @@ def test_each_stage_has_its_own_tasks_annotations_and_models(dev: System, prod: 
         assert api.ask("GET", f"tasks/{others}")[0] == 404
         assert len(api.get(f"annotations?dataset={own}")["annotations"]) == 1
         assert api.get(f"annotations?dataset={others}")["annotations"] == []
+
+
+def keys(system: System, *arguments: str, stage: tuple[str, ...] = ("dev",)) -> str:
+    """What `make key` prints."""
+    done = operate(system, "keys", *arguments, stage=stage)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+def test_a_key_that_may_only_ask_is_made_refused_what_it_may_not_rotated_and_revoked(dev: System) -> None:
+    def ask(key: str, method: str = "POST", path: str = f"classify?candidate_labels={labels()}") -> tuple[int, Any]:
+        body = sample.IMAGE.read_bytes() if path.startswith("classify") else b"{}"
+        media_type = "image/png" if path.startswith("classify") else "application/json"
+        return dev.send(method, path, body, {"x-api-key": key, "content-type": media_type})
+
+    key = keys(dev, "create", "phone", "--kind", "ask", "--quota-per-day", "100")
+    status, answer = ask(key)
+    assert (status, answer[0]["label"]) == (200, "fish")
+    assert ask(key, "GET", "tasks")[0] == 200
+    for method, path in (("POST", "trainings"), ("DELETE", f"annotations?image={'0' * 64}"), ("PUT", "tasks/mine")):
+        status, problem = ask(key, method, path)
+        assert (status, problem["type"]) == (403, "urn:wordsight:problem:forbidden")
+        assert "may ask only, which is POST /classify" in problem["detail"], path
+        assert "make key DO=create" in problem["detail"]
+    manages = keys(dev, "create", "trainer", "--kind", "manage")
+    assert ask(manages, "POST", "trainings")[0] == 404  # says the function, which finds no annotations
+    new = keys(dev, "rotate", "phone")
+    assert (ask(new)[0], ask(key)[0]) == (200, 403)
+    assert "API key is missing or wrong" in ask(key)[1]["detail"]
+    keys(dev, "revoke", "phone")
+    assert ask(new)[0] == 403
+    assert keys(dev, "list").splitlines()[1].split()[:2] == ["trainer", "manage"]
+    few = keys(dev, "create", "visitor", "--kind", "ask", "--quota-per-day", "1")
+    assert (ask(few)[0], ask(few)[0]) == (200, 429)
+    assert "quota" in ask(few)[1]["detail"]
 
 
 def test_a_promotion_of_one_is_none_of_the_others(dev: System, prod: Prod) -> None:
@@ -128,8 +166,14 @@ def test_no_role_of_one_stage_touched_anything_of_the_other(dev: System, prod: P
 
 
 def test_the_second_stage_goes_and_the_first_one_does_not_notice(dev: System, prod: Prod) -> None:
+    listed = keys(dev, "list")
+    keys(dev, "create", "trainer", "--kind", "manage", stage=("prod", *PROD))
     destroyed = operate(dev, "destroy", "--yes")
     assert destroyed.returncode == 0, destroyed.stdout + destroyed.stderr
+    assert "revoked key trainer" in destroyed.stdout
+    assert "trainer" in listed and keys(dev, "list") == listed
+    assert not [each for each in dev.client("apigateway").get_api_keys()["items"] if "prod" in each["name"]]
+    assert not [each for each in dev.client("apigateway").get_usage_plans()["items"] if "prod" in each["name"]]
     assert dev.classify()[0][0]["label"] == "fish"
     assert [task["name"] for task in Api(dev).get("tasks")["tasks"]] == ["of-dev"]
     with pytest.raises(ClientError, match="Could not find endpoint"):

@@ -10,6 +10,7 @@ OF_MANAGE = {
     **dict.fromkeys(("TRAINING_MACHINE_ARN", "PROMOTION_MACHINE_ARN", "BATCH_MACHINE_ARN"), MACHINE),
     **{"JOB_NAME_PREFIX": "wordsight-dev-", "MAX_RUN_S": "7200", "MAX_WAIT_S": "14400"},
     **{"SPOT": "False", "USD_PER_HOUR": "0.428", "TRAINING_MACHINES": "1", "TRAINING_IMAGES_PER_S": "8.0"},
+    **{"MAX_PARALLEL_TRAININGS": "1", "MAX_TRAINING_USD_PER_MONTH": "50.0"},
     "ENDPOINT_NAME": "wordsight-dev",
 }
 
@@ -72,6 +73,8 @@ def test_a_bad_value_is_named_with_what_is_allowed(name, value):
         ("SPOT", "yes", "True or False"),
         ("USD_PER_HOUR", "-1", "what a training's machines cost, 0 if that is not known"),
         ("USD_PER_HOUR", "nan", "what a training's machines cost, 0 if that is not known"),
+        ("MAX_PARALLEL_TRAININGS", "0", "how many trainings may run at once"),
+        ("MAX_TRAINING_USD_PER_MONTH", "-1", "USD, 0 for no limit"),
         ("TRAINING_MACHINE_ARN", "Some", "the ARN of a state machine"),
         ("JOB_NAME_PREFIX", "wordsight", "what all jobs are called first"),
         ("SERVING_STACK", "1st", "the name of a CloudFormation stack"),

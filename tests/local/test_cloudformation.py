@@ -65,6 +65,37 @@ def test_an_update_needs_the_stacks_capabilities_is_seen_under_way_and_waited_fo
         assert as_the_cdk_cli.describe_stacks(StackName="serving")["Stacks"][0]["StackStatus"] == "UPDATE_COMPLETE"
 
 
+def test_an_alarm_over_several_metrics_stands_in_its_stack_and_can_be_changed(aws: Any) -> None:
+    def template(threshold: int) -> str:
+        metric = {"Namespace": "AWS/Lambda", "MetricName": "Errors"}
+        stat = {"Metric": metric, "Stat": "Sum", "Period": 300}
+        metrics = [
+            {"Id": "sum", "Expression": "SUM([m0,m1])"},
+            *({"Id": id, "MetricStat": stat, "ReturnData": False} for id in ("m0", "m1")),
+        ]
+        comparing = {"ComparisonOperator": "GreaterThanOrEqualToThreshold", "Threshold": threshold}
+        common = {**comparing, "EvaluationPeriods": 1}
+        resources = {
+            "Sum": {"Type": "AWS::CloudWatch::Alarm", "Properties": {**common, "AlarmName": "sum", "Metrics": metrics}},
+            "One": {
+                "Type": "AWS::CloudWatch::Alarm",
+                "Properties": {**common, **metric, "AlarmName": "one", "Statistic": "Sum", "Period": 300},
+            },
+            "Budget": {"Type": "AWS::Budgets::Budget", "Properties": {"Budget": {"BudgetName": "wordsight-dev"}}},
+        }
+        return json.dumps({"Resources": resources, "Outputs": {"Arn": {"Value": {"Fn::GetAtt": ["Sum", "Arn"]}}}})
+
+    cloudwatch = aws("cloudwatch")
+    with deployed(aws, "alarms", template(1)) as stacks:
+        stacks.update_stack(StackName="alarms", TemplateBody=template(2))
+        settle(stacks, "alarms", "update")
+        (output,) = stacks.describe_stacks(StackName="alarms")["Stacks"][0]["Outputs"]
+        assert output["OutputValue"].endswith(":alarm:sum")
+        (one,) = cloudwatch.describe_alarms(AlarmNames=["sum", "one"])["MetricAlarms"]
+        assert (one["AlarmName"], one["Threshold"]) == ("one", 2)
+    assert cloudwatch.describe_alarms(AlarmNames=["one"])["MetricAlarms"] == []
+
+
 def test_a_bucket_keeps_the_tags_of_its_template(aws: Any) -> None:
     bucket = {
         "Type": "AWS::S3::Bucket",

@@ -21,7 +21,7 @@ ACCOUNT, REGION = "123456789012", "eu-west-1"
 BEGAN = datetime(2026, 11, 28, 12, 0, tzinfo=UTC)
 """When the last operation of every stack began."""
 BEFORE, AFTER = BEGAN - timedelta(days=1), BEGAN + timedelta(minutes=5)
-NAMES = ("Data", "Training", "Serving", "Api")
+NAMES = ("Data", "Training", "Serving", "Api", "Operations")
 DATA_BUCKET, ARTIFACTS_BUCKET = "wordsightdata-dev-data7e2128ca-1a2b", "wordsightdata-dev-artifacts2aac-3c4d"
 ENDPOINT_LOG, JOBS_LOG = "/aws/sagemaker/Endpoints/wordsight-dev", "/aws/sagemaker/TrainingJobs"
 FUNCTION, ROLE, CONFIG = "WordsightApi-dev-ClassifyFunction-5e6f", "WordsightApi-dev-Role-7a8b", "EndpointConfig-AbC123"
@@ -111,6 +111,7 @@ class Account:
                 ("ClassifyFunctionRole", "AWS::IAM::Role", ROLE),
                 ("BatchesMachine36C9", "AWS::StepFunctions::StateMachine", BATCHES),
             ],
+            "Operations": [("EndpointSilentF544", "AWS::CloudWatch::Alarm", "wordsight-dev-EndpointSilent")],
         }[part]
 
     # What AWS answers, by operation.
@@ -250,6 +251,12 @@ class Account:
 
     def list_buckets(self, _: Any) -> Any:
         return {"Buckets": []}
+
+    def get_api_keys(self, _: Any) -> Any:
+        return {"items": []}
+
+    def get_usage_plans(self, _: Any) -> Any:
+        return {"items": []}
 
     def list_roles(self, _: Any) -> Any:
         return {"Roles": []}

@@ -116,6 +116,24 @@ def test_what_runs_is_stopped_what_is_stored_goes_and_nothing_is_left(stage: Sta
     assert remains.is_clean, remains
 
 
+def test_keys_of_callers_are_revoked_before_the_stacks_are_deleted(stage: Stage) -> None:
+    tags = {"application": "wordsight", "stage": "dev", "key": "phone", "kind": "ask"}
+    client = boto3.client("apigateway")
+    client.create_api_key(name="wordsight-dev-phone", value="ask-" + "0" * 40, tags=tags)
+    client.create_usage_plan(name="wordsight-dev-phone", tags=tags)
+    others = client.create_api_key(name="wordsight-prod-phone", tags={**tags, "stage": "prod"})
+    deploy_data()
+    cdk, told = Cdk(), list[str]()
+
+    def delete(command: Sequence[str]) -> int:
+        assert [key["id"] for key in client.get_api_keys()["items"]] == [others["id"]]
+        assert client.get_usage_plans()["items"] == []
+        return cdk(command)
+
+    destroy(stage, tell=told.append, sleep=lambda s: None, cdk=delete)
+    assert "revoked key phone" in told and len(cdk.commands) == 1
+
+
 def test_buckets_that_cloudformation_keeps_are_not_touched(stage: Stage) -> None:
     data, artifacts = deploy_data("Retain")
     boto3.client("s3").put_object(Bucket=data, Key="tasks/a", Body=b"a")

@@ -13,7 +13,7 @@ def test_idle_is_the_endpoint_and_active_is_a_training_beside_it() -> None:
     active = idle + 3 * USD_PER_HOUR["ml.c7i.2xlarge"]
     assert told["idle"].startswith(f"{idle:.2f} USD per hour, {730 * idle:.0f} USD per month 2 x ml.g4dn.xlarge")
     assert told["active"].startswith(f"{active:.2f} USD per hour and 3 x ml.c7i.2xlarge while a training runs")
-    assert told["paused"].startswith("under 2 USD per month")
+    assert told["paused"].startswith("under 4 USD per month")
 
 
 def test_what_grows_by_load_and_what_is_spare_capacity_is_said() -> None:

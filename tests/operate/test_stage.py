@@ -17,7 +17,9 @@ TEMPLATE = {
 def test_a_stage_knows_its_stacks_by_name_and_their_outputs() -> None:
     clients = {name: boto3.client(name, region_name="us-east-1") for name in ("cloudformation",)}
     stage = Stage(StageConfig(stage="dev"), clients.__getitem__)
-    assert stage.stack_names == [f"Wordsight{part}-dev" for part in ("Data", "Training", "Serving", "Api")]
+    assert stage.stack_names == [
+        f"Wordsight{part}-dev" for part in ("Data", "Training", "Serving", "Api", "Operations")
+    ]
     assert stage.stack("Api") is None
     with pytest.raises(OperatorError, match="WordsightApi-dev is not deployed here: make deploy STAGE=dev"):
         stage.outputs("Api")

@@ -47,6 +47,19 @@ def test_a_stack_is_not_clean(stage: Stage) -> None:
     assert not look(stage).is_clean
 
 
+def test_a_callers_key_is_left_by_every_stack_and_named_with_the_command_that_revokes_it(stage: Stage) -> None:
+    tags = {"application": "wordsight", "stage": "dev", "key": "phone", "kind": "ask"}
+    client = boto3.client("apigateway")
+    client.create_api_key(name="wordsight-dev-phone", value="ask-" + "0" * 40, tags=tags)
+    client.create_usage_plan(name="wordsight-dev-phone", tags=tags)
+    client.create_usage_plan(name="wordsight-prod-phone", tags={**tags, "stage": "prod"})
+    client.create_api_key(name="own", tags={"application": "wordsight", "stage": "dev"})
+    (key,) = left(stage).values()
+    assert (key.name, key.is_meant) == ("key phone with its usage plan", False)
+    assert key.why.endswith("make key STAGE=dev DO=revoke NAME=phone")
+    assert not look(stage).is_clean
+
+
 def test_a_bucket_is_meant_only_where_the_stage_keeps_its_data_and_its_size_says_what_it_costs(stage: Stage) -> None:
     name = "wordsightdata-dev-data7e2128ca-1a2b"
     for bucket in (name, "wordsightdata-dev2-data7e2128ca-1a2b"):

@@ -16,7 +16,7 @@ from stacks.config import StageConfig, from_context
 REPOSITORY = Path(__file__).parents[2]
 
 Resource = dict[str, Any]
-STACKS = ("Data", "Training", "Serving", "Api")
+STACKS = ("Data", "Training", "Serving", "Api", "Operations")
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class Template:
 
 @dataclass(frozen=True)
 class Assembly:
-    """The four stacks of one configuration."""
+    """The five stacks of one configuration."""
 
     directory: Path
     stage: str
@@ -76,6 +76,10 @@ class Assembly:
     @property
     def api(self) -> Template:
         return self.templates["Api"]
+
+    @property
+    def operations(self) -> Template:
+        return self.templates["Operations"]
 
     @property
     def resources(self) -> Iterator[tuple[str, Resource]]:

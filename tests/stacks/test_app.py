@@ -100,7 +100,7 @@ def test_prod_can_not_be_deleted_by_mistake(dev: Assembly, adopting: Assembly) -
     for assembly, protected in ((dev, False), (adopting, True)):
         manifest = json.loads((assembly.directory / "manifest.json").read_text())
         stacks = [each for each in manifest["artifacts"].values() if each["type"] == "aws:cloudformation:stack"]
-        assert [each["properties"].get("terminationProtection", False) for each in stacks] == [protected] * 4
+        assert [each["properties"].get("terminationProtection", False) for each in stacks] == [protected] * 5
 
 
 def test_stacks_refer_to_each_other_weakly(assembly: Assembly) -> None:
@@ -126,7 +126,7 @@ def test_everything_taggable_says_whose_it_is(dev: Assembly) -> None:
 def test_cfn_lint_finds_nothing(dev: Assembly, prod: Assembly, adopting: Assembly) -> None:
     """W3005 is the library's: it lists a dependency that a reference implies."""
     templates = [str(each) for assembly in (dev, prod, adopting) for each in assembly.directory.glob("*.template.json")]
-    assert len(templates) == 12
+    assert len(templates) == 15
     cfn_lint = str(Path(sys.executable).parent / "cfn-lint")
     ran = subprocess.run([cfn_lint, "--ignore-checks", "W3005", "--", *templates], capture_output=True, text=True)
     assert (ran.stdout, ran.returncode) == ("", 0)
@@ -164,7 +164,7 @@ def test_a_machine_without_credentials_synthesizes_without_a_warning(
     ran = subprocess.run(command, cwd=REPOSITORY, env=bare_environment, capture_output=True, text=True)
     assert ran.returncode == 0, ran.stderr
     assert "warning" not in ran.stderr.lower()
-    assert len(list((tmp_path / "out").glob("*.template.json"))) == 4
+    assert len(list((tmp_path / "out").glob("*.template.json"))) == 5
 
 
 def test_a_bad_value_stops_synth_with_a_sentence(bare_environment: dict[str, str]) -> None:

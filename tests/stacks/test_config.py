@@ -34,6 +34,11 @@ DEV, PROD = stage_config("dev"), stage_config("prod")
         ("cors_origins", ("example.com",), "without a path"),
         ("log_retention_days", 15, "1, 7, 14, 30, 90, 180, 365"),
         ("api_logging", "on", "create, existing, off"),
+        ("alarm_email", "team", "one address of e-mail"),
+        ("alarm_email", "a@example.com, b@example.com", "one address of e-mail"),
+        ("monthly_budget_usd", -1, "0 to 1000000"),
+        ("max_parallel_trainings", 0, "1 to 100"),
+        ("max_training_usd_per_month", -1, "0 to 1000000"),
         ("data_bucket", "s3://our-data", "the name of a bucket"),
         ("artifacts_bucket", "Our_Models", "the name of a bucket"),
     ],
@@ -43,6 +48,14 @@ def test_a_bad_value_is_named_with_what_is_allowed(field: str, value: Any, allow
         StageConfig(stage="dev", **{field: value})
     assert f"{field} is {value!r}, allowed: " in str(raised.value)
     assert allowed in str(raised.value)
+
+
+def test_a_limit_in_usd_needs_a_machine_whose_price_is_known() -> None:
+    with pytest.raises(
+        SettingsError, match=r"max_training_usd_per_month is 50, allowed with ml\.c6i\.xlarge, .*: 0\. "
+    ):
+        StageConfig(stage="dev", max_training_usd_per_month=50, training_instance_type="ml.c6i.xlarge")
+    assert StageConfig(stage="dev", max_training_usd_per_month=50).max_training_usd_per_month == 50
 
 
 def test_every_bad_value_is_named_at_once() -> None:

@@ -58,7 +58,8 @@ def test_it_is_valid_openapi_3_1():
 def test_every_route_is_described(route: Route):
     operation = DOCUMENT["paths"][route.path][route.method.lower()]
     assert operation["summary"] == route.summary
-    assert operation["security"] == ([] if route.open else [{"api_key": []}, {"bearer": []}])
+    kind = route.needs
+    assert operation["security"] == ([{"api_key": [kind]}, {"bearer": [kind]}] if kind else [])
     (tag,) = operation["tags"]
     assert tag in openapi.TAGS and operation["description"]
     assert sum(len(methods) for methods in DOCUMENT["paths"].values()) == len(ROUTES)

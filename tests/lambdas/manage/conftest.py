@@ -41,6 +41,8 @@ TRAIN_SETTINGS = ManageSettings(
     usd_per_hour=0.5,
     training_machines=1,
     training_images_per_s=10,
+    max_parallel_trainings=100,
+    max_training_usd_per_month=0,
     endpoint_name=SETTINGS.endpoint_name,
 )
 

@@ -2,11 +2,11 @@ from contract.limits import API_TIMEOUT_S, LAMBDA_TIMEOUT_S, WORKER_MAX_ATTEMPTS
 from contract.routes import ROUTES
 from lambdas.settings import (
     AnnotateSettings,
+    AuthorizeSettings,
     BatchSettings,
     ClassifySettings,
     ImporterSettings,
     ManageSettings,
-    Variables,
 )
 from tests.contract.test_limits import longest_call_s
 from tests.stacks.conftest import (
@@ -76,7 +76,7 @@ def test_its_environment_is_what_it_reads(prod: Assembly) -> None:
 
 
 SETTINGS = {
-    "authorize": Variables,
+    "authorize": AuthorizeSettings,
     "classify": ClassifySettings,
     "annotate": AnnotateSettings,
     "manage": ManageSettings,
@@ -154,4 +154,5 @@ def test_who_manages_is_told_the_stages_limits_and_prices(dev: Assembly, prod: A
     assert (spot.spot, spot.max_run_s, spot.max_wait_s) == (True, 7200, 14400)
     assert (on_demand.training_machines, on_demand.training_images_per_s, spot.training_images_per_s) == (1, 8, 50)
     assert (on_demand.commercial, spot.commercial) == (False, True)
+    assert (on_demand.max_parallel_trainings, on_demand.max_training_usd_per_month) == (1, 0)
     assert (spot.usd_per_hour, spot.serving_stack) == (0.7364, "WordsightServing-prod")

@@ -1,5 +1,6 @@
 import json
 import re
+from fnmatch import fnmatch
 from typing import Any
 
 import botocore.session
@@ -8,9 +9,10 @@ import pytest
 from contract.limits import API_TIMEOUT_S, EXPOSED_HEADERS
 from contract.problems import PROBLEMS, Problem
 from contract.routes import ROUTES
+from lambdas.settings import AuthorizeSettings
 from stacks.api.stack import IN_ITS_OWN_WORDS
 from stacks.config import from_context, stage_config
-from tests.stacks.conftest import DEV, PROD, Assembly, Resource, Synthesize, flat
+from tests.stacks.conftest import DEV, PROD, Assembly, Resource, Synthesize, flat, listed
 
 
 def methods(assembly: Assembly) -> dict[tuple[str, str], dict[str, object]]:
@@ -58,11 +60,65 @@ def test_the_api_may_call_every_function(dev: Assembly) -> None:
     assert called == answering(dev).keys() | {authorize}
 
 
-@pytest.mark.parametrize("mode", ["api_key", "iam", "none"])
+@pytest.mark.parametrize("mode", ["api_key", "iam"])
 def test_open_routes_are_open_and_all_others_follow_the_auth_mode(synthesize: Synthesize, mode: str) -> None:
     found = methods(synthesize(**DEV, auth=mode))
     for route in ROUTES:
         assert auth(found[route.method, route.path]) == ("none" if route.open else mode), route.path
+
+
+def test_without_auth_only_asking_is_open_and_what_costs_or_destroys_takes_a_signature(synthesize: Synthesize) -> None:
+    assembly = synthesize(**DEV, auth="none")
+    found = methods(assembly)
+    shown = {route: auth(found[route.method, route.path]) for route in ROUTES}
+    assert shown == {route: "iam" if route.needs == "manage" else "none" for route in ROUTES}
+    answer = responses(assembly)["MISSING_AUTHENTICATION_TOKEN"]
+    assert answer["StatusCode"] == "403"
+    detail = body(answer)["detail"]
+    assert "not signed with AWS credentials" in detail
+    assert detail.endswith("without a signature this stage (auth=none) takes " + ", ".join(ask_routes()))
+
+
+def ask_routes() -> list[str]:
+    return [route.name for route in ROUTES if route.needs == "ask"]
+
+
+def test_a_key_that_may_only_ask_is_told_what_it_may_and_who_makes_another(dev: Assembly, prod: Assembly) -> None:
+    answer = responses(dev)["ACCESS_DENIED"]
+    assert answer["StatusCode"] == "403"
+    detail = body(answer)["detail"]
+    assert "may ask only, which is " + ", ".join(ask_routes()) in detail
+    assert "wordsight-dev" in detail and "make key DO=create" in detail
+    for name in ("ACCESS_DENIED", "INVALID_API_KEY", "QUOTA_EXCEEDED"):  # without keys none of that would be true
+        assert body(responses(prod)[name])["detail"] == "Its own words"
+    assert "quota" in body(responses(dev)["QUOTA_EXCEEDED"])["detail"]
+
+
+def test_the_authorizer_knows_what_a_key_that_may_only_ask_opens(dev: Assembly) -> None:
+    variables = dev.api.the("AWS::Lambda::Function", "Authorize")["Environment"]["Variables"]
+    assert AuthorizeSettings.from_env(variables).ask_routes == tuple(ask_routes())
+
+
+def test_where_callers_sign_two_policies_that_nobody_has_say_who_may_ask_and_who_may_all(
+    synthesize: Synthesize, prod: Assembly, dev: Assembly
+) -> None:
+    (api,) = prod.api.of_type("AWS::ApiGateway::RestApi")
+    stage = f"arn:${{AWS::Partition}}:execute-api:${{AWS::Region}}:${{AWS::AccountId}}:${{{api}}}/v1/"
+    policies = prod.api.of_type("AWS::IAM::ManagedPolicy")
+    granted = {}
+    for name in ("Invoke", "Admin"):
+        properties = policies[prod.api.outputs[f"{name}PolicyArn"].removeprefix("${").removesuffix("}")]["Properties"]
+        assert not {"Roles", "Users", "Groups"} & properties.keys()
+        (statement,) = properties["PolicyDocument"]["Statement"]
+        assert (statement["Effect"], statement["Action"]) == ("Allow", "execute-api:Invoke")
+        granted[name] = {flat(each).removeprefix(stage) for each in listed(statement["Resource"])}
+    tasks = {"GET/tasks", "GET/tasks/*"}
+    assert granted == {"Invoke": {"POST/classify", "POST/embed", "POST/uploads", *tasks}, "Admin": {"*/*"}}
+    allowed = {route for route in ROUTES if any(fnmatch(route.method + route.path, each) for each in granted["Invoke"])}
+    assert {route.name for route in allowed} == set(ask_routes())
+    none = synthesize(**DEV, auth="none").api
+    assert [name for name in none.outputs if name.endswith("PolicyArn")] == ["AdminPolicyArn"]
+    assert not dev.api.of_type("AWS::IAM::ManagedPolicy")
 
 
 def test_a_key_comes_from_the_authorizer_which_is_asked_about_every_request(dev: Assembly) -> None:
@@ -206,7 +262,9 @@ def test_a_changed_answer_of_the_gateway_is_deployed(dev: Assembly, tuned: Assem
 
 
 STATUSES = {
+    "ACCESS_DENIED": "403",
     "INVALID_API_KEY": "403",
+    "QUOTA_EXCEEDED": "429",
     "REQUEST_TOO_LARGE": "413",
     "THROTTLED": "429",
     "INTEGRATION_TIMEOUT": "504",
@@ -243,9 +301,9 @@ def test_an_answer_of_the_gateway_is_a_problem_of_the_contract(dev: Assembly, re
 
 @pytest.mark.parametrize(("response_type", "status"), IN_ITS_OWN_WORDS.items())
 def test_an_answer_in_api_gateways_words_is_a_problem_with_its_status(
-    dev: Assembly, response_type: str, status: int
+    prod: Assembly, response_type: str, status: int
 ) -> None:
-    response = responses(dev)[response_type]
+    response = responses(prod)[response_type]
     problem = Problem.model_validate(body(response))
     assert str(problem.status) == response["StatusCode"] == str(status)
     assert problem.detail == problem.error == "Its own words"
