@@ -86,6 +86,7 @@ def _immutable(
 
 def _endpoint(endpoints: Endpoints, permissions: Permissions) -> dict[str, Callable[..., Any]]:
     """As on AWS, a deployment waits for the endpoint, and a failed update leaves the old containers answering."""
+    stack_of: dict[str, str] = {}
 
     def request(name: str, properties: Record) -> Record:
         return {
@@ -101,8 +102,13 @@ def _endpoint(endpoints: Endpoints, permissions: Permissions) -> dict[str, Calla
         return endpoint["EndpointArn"], {"EndpointName": name}
 
     def create(logical_id: str, properties: Record, stack: str) -> Created:
-        name = properties["EndpointName"]
-        endpoints.create_endpoint(request(name, properties))
+        name, role = properties["EndpointName"], permissions.role_of_change(stack)
+        stack_of[name] = stack
+        wanted = request(name, properties)
+        permissions.imply("a stack makes an endpoint", role, name=name, config=wanted["EndpointConfigName"])
+        for alarm in alarms_of(wanted):
+            permissions.imply("an update names alarms", role, alarm=alarm)
+        endpoints.create_endpoint(wanted)
         try:
             return settled(name)
         except ApiError:
@@ -121,11 +127,12 @@ def _endpoint(endpoints: Endpoints, permissions: Permissions) -> dict[str, Calla
         endpoints.update_endpoint(wanted)
         return settled(name)
 
-    return {
-        "create": create,
-        "update": update,
-        "delete": lambda physical_id, _: endpoints.delete_endpoint(_name(physical_id)),
-    }
+    def delete(physical_id: str, _: Record) -> None:
+        name = _name(physical_id)
+        permissions.imply("a stack removes an endpoint", permissions.role_of_change(stack_of.get(name, "")), name=name)
+        endpoints.delete_endpoint(name)
+
+    return {"create": create, "update": update, "delete": delete}
 
 
 def _recorded(name_property: str) -> dict[str, Callable[..., Any]]:

@@ -108,6 +108,16 @@ MOMENTS: Mapping[str, Moment] = {
             ),
         ),
     ),
+    "a state lists executions": Moment(
+        "states",
+        (
+            ImpliedCalls(
+                ("states:ListExecutions",),
+                "{machine_arn}",
+                f"{_DOCS}/service-authorization/latest/reference/list_awsstepfunctions.html",
+            ),
+        ),
+    ),
     "a state runs a training job": Moment(
         "states",
         (
@@ -169,6 +179,27 @@ MOMENTS: Mapping[str, Moment] = {
                 ("sagemaker:DeleteEndpointConfig",),
                 _arn("sagemaker", "endpoint-config/{name}"),
                 _HANDLERS.format("endpointconfig"),
+            ),
+        ),
+    ),
+    "a stack makes an endpoint": Moment(
+        "cloudformation",
+        (
+            ImpliedCalls(_made("Endpoint"), _arn("sagemaker", "endpoint/{name}"), _HANDLERS.format("endpoint")),
+            ImpliedCalls(
+                ("sagemaker:CreateEndpoint",),
+                _arn("sagemaker", "endpoint-config/{config}"),
+                f"{_DOCS}/service-authorization/latest/reference/list_sagemaker.html",
+            ),
+        ),
+    ),
+    "a stack removes an endpoint": Moment(
+        "cloudformation",
+        (
+            ImpliedCalls(
+                ("sagemaker:DeleteEndpoint", "sagemaker:DescribeEndpoint"),
+                _arn("sagemaker", "endpoint/{name}"),
+                _HANDLERS.format("endpoint"),
             ),
         ),
     ),

@@ -133,6 +133,9 @@ class StageConfig(Settings):
     autoscaling_concurrency: Annotated[float, Field(ge=0.1, le=1000)] = 4.0
     """Requests in flight per instance that scaling aims at."""
 
+    pause_after_idle_min: Annotated[int, Field(ge=0, le=10_000)] = 0
+    """Pause the stage when nobody has asked its endpoint for so many minutes; 0: never."""
+
     training_instance_type: _InstanceType = "ml.c7i.2xlarge"
     training_instance_count: _Instances = 1
     training_volume_gb: Annotated[int, Field(ge=10, le=16_384)] = 50

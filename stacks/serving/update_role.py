@@ -1,9 +1,10 @@
-"""What CloudFormation may do while a promotion updates the serving stack: replace the model, and nothing else.
+"""What CloudFormation may do while a promotion or a pause updates the serving stack: replace the model, delete the
+endpoint and make it again, and nothing else.
 
 Without a role of its own the update would act with the one that `cdk deploy` left with the stack, an administrator, and
 whoever may update the stack could hand it any template. With this role a foreign template comes no further either: it
-can put another container behind this stage's endpoint, with the endpoint's own role. It can't touch roles, functions,
-alarms or buckets, and not delete the endpoint.
+can put another container behind this stage's endpoint, with the endpoint's own role, or take the endpoint away. It
+can't touch roles, functions, alarms or buckets.
 
 The stack is named, not referred to: it is deployed after the role. CloudFormation keeps a stack's last role for calls
 that name none. `cdk deploy`, `cdk rollback` and `cdk destroy` name the bootstrap's with every call; whoever deletes the
@@ -55,8 +56,8 @@ class UpdateRole(Role):
         self._allow_sagemaker(["CreateModel", "DescribeModel", "DeleteModel"], model, because=named)
         configured = ["CreateEndpointConfig", "DescribeEndpointConfig", "DeleteEndpointConfig"]
         self._allow_sagemaker(configured, endpoint_config, because=named)
-        self._allow_sagemaker(["DescribeEndpoint"], endpoint)
-        self._allow_sagemaker(["UpdateEndpoint"], endpoint, endpoint_config)
+        self._allow_sagemaker(["DescribeEndpoint", "DeleteEndpoint"], endpoint)
+        self._allow_sagemaker(["CreateEndpoint", "UpdateEndpoint"], endpoint, endpoint_config)
         self._allow_sagemaker(["AddTags", "DeleteTags", "ListTags"], model, endpoint_config, endpoint)
         self.allow(
             ["iam:PassRole"],

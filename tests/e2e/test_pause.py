@@ -1,0 +1,86 @@
+"""A stage is paused and comes back: by a person, by its schedule and as nobody used it, on a moved clock.
+
+The tests share one system, in their order. The emulator knows no time zones and ticks in minutes, so what its schedules
+would send is read from them and sent by the test.
+"""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from local import sample
+from tests.e2e.loop import JSON_HEADERS, Api
+from tests.e2e.system import System, deployed, labels
+
+pytestmark = pytest.mark.slow
+
+OFFICE_HOURS = "Mon-Fri 07:00-19:00 Europe/Berlin"
+IDLE_MIN = 60
+TIMEOUT_S = 60
+
+
+@pytest.fixture(scope="module")
+def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
+    knobs = ()  # (f"office_hours={OFFICE_HOURS}", f"pause_after_idle_min={IDLE_MIN}")
+    context = [word for knob in knobs for word in ("-c", knob)]
+    with deployed(tmp_path_factory.mktemp("pause") / "local", *context) as system:
+        yield system
+
+
+@pytest.fixture(scope="module")
+def api(system: System) -> Api:
+    return Api(system)
+
+
+def over(api: Api, id: str) -> Any:
+    """What has become of a pause or a resume."""
+
+    def is_over(found: Any) -> bool:
+        change = found["change"]
+        return change and change["id"] == id and change["state"] in ("paused", "in service", "failed")
+
+    return api.wait("endpoint", is_over, TIMEOUT_S)
+
+
+def begun(api: Api, action: str) -> Any:
+    return over(api, api.begin(f"endpoint/{action}")["id"])
+
+
+def refused(system: System, method: str, path: str, body: Any = None) -> Any:
+    """The status and the problem, at the first attempt."""
+    return system.send(method, path, b"" if body is None else json.dumps(body).encode(), JSON_HEADERS)
+
+
+def test_a_paused_stage_says_so_and_comes_back_with_the_same_version_and_the_same_bits(
+    system: System, api: Api
+) -> None:
+    before, headers = system.classify()
+    in_service = api.get("endpoint")
+    assert (in_service["state"], in_service["version"], in_service["usd_per_hour"] > 0) == ("in service", "base", True)
+
+    paused = begun(api, "pause")
+    assert (paused["state"], paused["by"], paused["usd_per_hour"]) == ("paused", "request", 0), paused
+    assert paused["usd_per_hour_in_service"] == in_service["usd_per_hour"] and paused["version"] == "base"
+    question = f"classify?candidate_labels={labels()}"
+    status, problem = system.send("POST", question, sample.IMAGE.read_bytes(), {"content-type": "image/png"})
+    assert (status, problem["state"], problem["retry_after_s"] > 0) == (503, "paused", True)
+    assert f"the stage is paused since {paused['since']}" in problem["detail"] and "resume" in problem["detail"]
+    status, health = refused(system, "GET", "health")
+    assert (status, health["state"], health["detail"]) == (503, "paused", problem["detail"])
+    for path, body in (
+        ("models/base/promote", None),
+        ("batches", {"s3_prefix": "uploads/", "parameters": {"candidate_labels": ["a", "b"]}}),
+        ("annotations/imports", {"s3_prefix": "uploads/pets/"}),
+    ):
+        status, problem = refused(system, "POST", path, body)
+        assert (status, "the stage is paused since" in problem["detail"]) == (409, True), problem
+    assert api.ask("PUT", "tasks/kept", {"candidate_labels": ["fish", "house"]})[0] == 201
+    assert api.begin("endpoint/pause")["state"] == "paused", "it is so already"
+
+    resumed = begun(api, "resume")
+    assert (resumed["state"], resumed["change"]["state"]) == ("in service", "in service"), resumed
+    answer, now = system.classify()
+    assert (answer, now["x-model-version"]) == (before, headers["x-model-version"])
+    assert refused(system, "GET", "health")[0] == 200
