@@ -34,7 +34,7 @@ endpoint, 160 minutes."""
 RETRY_AFTER_S = 60
 """Of a call to a stage that is paused; nothing is back sooner."""
 RESUME = "POST /endpoint/resume (make resume, wordsight resume)"
-USUALLY = "usually 5 to 10 minutes"
+USUALLY = "usually within 10 minutes"
 
 _WHO: dict[AskedBy, str] = {
     "request": "as somebody asked for",
@@ -116,7 +116,7 @@ def standing(change: EndpointChange | None) -> Standing | None:
     if change is None:
         return None
     if change.action == "resume" and not change.is_over:
-        return Standing("resuming", f"the stage was paused and is being resumed since {change.created}: {USUALLY}")
+        return Standing("resuming", f"the stage was paused and is being resumed since {change.created}, {USUALLY}")
     if change.action == "pause" and not change.is_over:
         return Standing("pausing", f"the stage is being paused, {_WHO[change.by]}. When it is, {RESUME} brings it back")
     if change.paused_since is None:

@@ -40,8 +40,8 @@ def extend(endpoints: Endpoints, permissions: Permissions) -> None:
         *(endpoints.create_endpoint_config, endpoints.configs.remove),
     )
     types["AWS::SageMaker::Endpoint"] = _endpoint(endpoints, permissions)
-    types["AWS::ApplicationAutoScaling::ScalableTarget"] = _recorded("ResourceId")
-    types["AWS::ApplicationAutoScaling::ScalingPolicy"] = _recorded("PolicyName")
+    types["AWS::ApplicationAutoScaling::ScalableTarget"] = _recorded("ResourceId", "scalable target", permissions)
+    types["AWS::ApplicationAutoScaling::ScalingPolicy"] = _recorded("PolicyName", "scaling policy", permissions)
     bucket, function, services = types["AWS::S3::Bucket"], types["AWS::Lambda::Function"], app.SERVICE_HANDLERS
     bucket["create"] = partial(_create_tagged_bucket, bucket["create"])
     machine = types["AWS::StepFunctions::StateMachine"]
@@ -135,15 +135,24 @@ def _endpoint(endpoints: Endpoints, permissions: Permissions) -> dict[str, Calla
     return {"create": create, "update": update, "delete": delete}
 
 
-def _recorded(name_property: str) -> dict[str, Callable[..., Any]]:
+def _recorded(name_property: str, noun: str, permissions: Permissions) -> dict[str, Callable[..., Any]]:
     """Types that have no effect on one machine: accepted and remembered by the stack, nothing more."""
 
+    def imply(stack: str) -> None:
+        """One of an update with a role of its own, which knows the endpoint of its stage only."""
+        endpoint = stack.lower().replace("serving", "")
+        permissions.imply(f"a stack changes a {noun}", permissions.role_of_change(stack), endpoint=endpoint)
+
     def create(logical_id: str, properties: Record, stack: str) -> Created:
+        imply(stack)
         name = properties[name_property]
         arn = f"arn:aws:application-autoscaling:{REGION}:{ACCOUNT}:{stack}/{logical_id}/{name}"
         return arn, {"Id": arn, "Arn": arn}
 
-    return {"create": create, "delete": lambda physical_id, properties: None}
+    def delete(arn: str, properties: Record) -> None:
+        imply(arn.split(":")[5].partition("/")[0])
+
+    return {"create": create, "delete": delete}
 
 
 def _create_tagged_bucket(inner: Any, logical_id: str, properties: Record, stack: str) -> Created:

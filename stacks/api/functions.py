@@ -89,7 +89,8 @@ def manage_function(
     importing: Machine,
 ) -> HandlerFunction:
     """May start and stop trainings, promotions and batches, pause the endpoint and bring it back, look at
-    everything that tells how they are, and take in checkpoints, which callers send with its signature: into a folder of their own, never over another one.
+    everything that tells how they are, and take in checkpoints, which callers send with its signature: into a folder of
+    their own, never over another one.
     """
     trainings, promotions, batched = (
         training.machine,

@@ -5,17 +5,23 @@ that is called like it.
 """
 
 from aws_cdk import Duration, Fn
+from aws_cdk import aws_scheduler as scheduler
 from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
-from contract.endpoint import LIMIT_S
-from contract.steps import TeachEvent
+from contract.endpoint import LIMIT_S, Action, AskedBy
+from contract.steps import EndpointAsked, TeachEvent
 from stacks.config import StageConfig
 from stacks.machine import MAX_ATTEMPTS, Machine, call, catch, machine_role, read_fault
+from stacks.office_hours import OfficeHours
 from stacks.permissions import Role
 from stacks.training.rollout import POLL_S, TEACH_RETRIES
 from stacks.training.stack import TrainingStack
 
+IDLE_LOOK_MIN = 15
+"""How often it is looked whether the endpoint was used: four steps each, which cost 0.3 USD a month in all."""
+MAX_LATE_S = 3600
+"""A schedule whose execution could not be started is not made up for on another day."""
 LATER_S = 300
 """Until it is looked again whether what runs has ended."""
 
@@ -82,15 +88,46 @@ def pause_machine(
     for task in (begin, update, check, verify):
         task.next(decide)
     functions = [training.rollout, training.teacher]
-    return Machine(
-        scope,
-        "Machine",
-        config=config,
-        start=asked.next(begin),
-        functions=functions,
-        role=role,
-        timeout_s=LIMIT_S,
-    )
+    start = asked.next(begin)
+    machine = Machine(scope, "Machine", config=config, start=start, functions=functions, role=role, timeout_s=LIMIT_S)
+    _schedules(scope, config, machine)
+    return machine
+
+
+def _schedules(scope: Construct, config: StageConfig, machine: Machine) -> None:
+    """Outside of office hours there is no endpoint, and none that nobody uses. The role may start the machine."""
+    hours = OfficeHours.read(config.office_hours)
+    wanted: list[tuple[str, Action, AskedBy, str]] = []
+    if hours:
+        # A person's resume at a week-end lasts until the evening, too.
+        wanted.append(("Closing", "pause", "schedule", f"cron({hours.ends.minute} {hours.ends.hour} * * ? *)"))
+        days = ",".join(day.upper() for day in hours.days)
+        opening = f"cron({hours.begins.minute} {hours.begins.hour} ? * {days} *)"
+        wanted.append(("Opening", "resume", "schedule", opening))
+    if config.pause_after_idle_min:
+        wanted.append(("Idle", "pause", "idle", f"rate({IDLE_LOOK_MIN} minutes)"))
+    if not wanted:
+        return
+    role = Role(scope, "ScheduleRole", service="scheduler")
+    role.allow(["states:StartExecution"], machine.state_machine_arn)
+    for id, action, by, expression in wanted:
+        asked = EndpointAsked(action=action, by=by, at="<aws.scheduler.scheduled-time>")
+        properties = scheduler.CfnSchedule
+        schedule = scheduler.CfnSchedule(
+            scope,
+            id,
+            description=f"{config.name}: {action}, {by}",
+            flexible_time_window=properties.FlexibleTimeWindowProperty(mode="OFF"),
+            schedule_expression=expression,
+            schedule_expression_timezone=hours.timezone if hours else None,
+            target=properties.TargetProperty(
+                arn=machine.state_machine_arn,
+                role_arn=role.role_arn,
+                input=asked.model_dump_json(),
+                retry_policy=properties.RetryPolicyProperty(maximum_event_age_in_seconds=MAX_LATE_S),
+            ),
+        )
+        schedule.node.add_dependency(role)
 
 
 def _list_running(

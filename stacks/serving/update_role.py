@@ -79,6 +79,41 @@ class UpdateRole(Role):
         # https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/intrinsic-function-reference-getstackoutput.html
         self.allow_stack(config.stack_name("Data"), "DescribeStacks")
 
+        if config.autoscaling:
+            self._allow_autoscaling(config, endpoint)
+
+    def _allow_autoscaling(self, config: StageConfig, endpoint: str) -> None:
+        """A pause takes the scalable target and its policy away, and a resume brings them back.
+
+        The writing actions know one resource, `scalable-target/*`, and are held to SageMaker's by the service's key:
+        https://docs.aws.amazon.com/service-authorization/latest/reference/list_awsapplicationautoscaling.html
+        What the service does then in the caller's name:
+        https://docs.aws.amazon.com/sagemaker/latest/dg/endpoint-auto-scaling-prerequisites.html
+        Its service-linked role is there: the deployment that switched scaling on has made it.
+        """
+        service, format_arn = "application-autoscaling", Stack.of(self).format_arn
+        targets = format_arn(service=service, resource="scalable-target", resource_name="*")
+        named = "Application Auto Scaling knows no other resource; changes are held to SageMaker's targets"
+        changes = ("RegisterScalableTarget", "DeregisterScalableTarget", "PutScalingPolicy", "DeleteScalingPolicy")
+        of_sagemaker = {"StringEquals": {f"{service}:service-namespace": "sagemaker"}}
+        self.allow([f"{service}:{verb}" for verb in changes], targets, conditions=of_sagemaker, because=named)
+        self.allow([f"{service}:TagResource", f"{service}:ListTagsForResource"], targets, because=named)
+        looks = ("DescribeScalableTargets", "DescribeScalingPolicies", "DescribeScheduledActions")
+        self.allow(
+            [*(f"{service}:{verb}" for verb in looks), "cloudwatch:GetMetricData"],
+            "*",
+            because="what Application Auto Scaling and CloudWatch tell knows no resources",
+        )
+        alarms = format_arn(
+            service="cloudwatch",
+            resource="alarm",
+            resource_name=f"TargetTracking-endpoint/{config.name}/*",
+            arn_format=ArnFormat.COLON_RESOURCE_NAME,
+        )
+        of_tracking = ["cloudwatch:PutMetricAlarm", "cloudwatch:DeleteAlarms", "cloudwatch:DescribeAlarms"]
+        self.allow(of_tracking, alarms, because="target tracking ends its alarms' names with random characters")
+        self._allow_sagemaker(["UpdateEndpointWeightsAndCapacities"], endpoint)
+
     def _sagemaker_arn(self, kind: str, name: str) -> str:
         return Stack.of(self).format_arn(service="sagemaker", resource=kind, resource_name=name)
 

@@ -5,7 +5,9 @@ would send is read from them and sent by the test.
 """
 
 import json
+import time
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -23,7 +25,7 @@ TIMEOUT_S = 60
 
 @pytest.fixture(scope="module")
 def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
-    knobs = ()  # (f"office_hours={OFFICE_HOURS}", f"pause_after_idle_min={IDLE_MIN}")
+    knobs = (f"office_hours={OFFICE_HOURS}", f"pause_after_idle_min={IDLE_MIN}", "autoscaling=true")
     context = [word for knob in knobs for word in ("-c", knob)]
     with deployed(tmp_path_factory.mktemp("pause") / "local", *context) as system:
         yield system
@@ -84,3 +86,70 @@ def test_a_paused_stage_says_so_and_comes_back_with_the_same_version_and_the_sam
     answer, now = system.classify()
     assert (answer, now["x-model-version"]) == (before, headers["x-model-version"])
     assert refused(system, "GET", "health")[0] == 200
+
+
+def schedules(system: System) -> dict[tuple[str, str], Any]:
+    """By what they ask for: (action, by)."""
+    scheduler = system.client("scheduler")
+    names = [each["Name"] for each in scheduler.list_schedules()["Schedules"]]
+    found = [scheduler.get_schedule(Name=name) for name in names]
+    asked = [json.loads(each["Target"]["Input"]) for each in found]
+    return {(each["action"], each["by"]): schedule for each, schedule in zip(asked, found, strict=True)}
+
+
+def sent(system: System, schedule: Any, at: datetime) -> str:
+    """What a schedule does when the clock shows `at`: the id of the change, and so of the execution."""
+    target = schedule["Target"]
+    given = target["Input"].replace("<aws.scheduler.scheduled-time>", at.isoformat())
+    begun = system.client("stepfunctions").start_execution(stateMachineArn=target["Arn"], input=given)
+    return str(begun["executionArn"]).rpartition(":")[2]
+
+
+def executed(system: System, schedule: Any, name: str) -> str:
+    """How an execution ended."""
+    states = system.client("stepfunctions")
+    arn = f"{schedule['Target']['Arn'].replace(':stateMachine:', ':execution:')}:{name}"
+    deadline = time.monotonic() + TIMEOUT_S
+    while (status := states.describe_execution(executionArn=arn)["status"]) == "RUNNING":
+        assert time.monotonic() < deadline
+        time.sleep(0.5)
+    return str(status)
+
+
+def test_a_stage_is_paused_in_the_evening_and_resumed_in_the_morning(system: System, api: Api) -> None:
+    found, states = schedules(system), system.client("stepfunctions")
+    closing = found["pause", "schedule"]
+    machine = closing["Target"]["Arn"]
+    known = {each["name"] for each in states.list_executions(stateMachineArn=machine)["executions"]}
+    # One that is due fires by itself, with the role and the input of the deployed one.
+    due = {key: closing[key] for key in ("FlexibleTimeWindow", "Target")}
+    system.client("scheduler").create_schedule(Name="due", ScheduleExpression="at(2026-01-01T00:00:00)", **due)
+    deadline = time.monotonic() + TIMEOUT_S
+    while not (new := {each["name"] for each in states.list_executions(stateMachineArn=machine)["executions"]} - known):
+        assert time.monotonic() < deadline, "no schedule fired"
+        time.sleep(0.5)
+    (id,) = new
+    paused = over(api, id)
+    assert (paused["state"], paused["by"]) == ("paused", "schedule"), paused
+    assert "office_hours" in refused(system, "GET", "health")[1]["detail"]
+    opening = found["resume", "schedule"]
+    resumed = over(api, sent(system, opening, datetime.now(UTC)))
+    assert (resumed["state"], resumed["change"]["by"]) == ("in service", "schedule"), resumed
+    before = resumed["change"]
+    assert executed(system, opening, sent(system, opening, datetime.now(UTC))) == "SUCCEEDED"
+    assert api.get("endpoint")["change"] == before, "there was nothing to do"
+
+
+def test_what_nobody_uses_is_paused_and_what_is_used_is_not(system: System, api: Api) -> None:
+    idle = schedules(system)["pause", "idle"]
+    idle_for = timedelta(minutes=IDLE_MIN)
+    before = datetime.now(UTC)
+    system.classify()
+    used = datetime.now(UTC)
+    for at in (used, before + idle_for):
+        assert executed(system, idle, sent(system, idle, at)) == "SUCCEEDED"
+        assert api.get("endpoint")["state"] == "in service", "it has just come back, or was used"
+    paused = over(api, sent(system, idle, used + idle_for + timedelta(minutes=1)))
+    assert (paused["state"], paused["by"]) == ("paused", "idle"), paused
+    assert "nobody used it" in paused["detail"]
+    assert begun(api, "resume")["state"] == "in service"
