@@ -48,7 +48,7 @@ class EndpointChange(Stored):
     """One pause or resume."""
 
     id: str
-    action: Action
+    action: Action = Field(description="What is to be done")
     by: AskedBy = "request"
     created: str
     updated: str = Field(description="When its state was last written down")
