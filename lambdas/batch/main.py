@@ -12,13 +12,13 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from contract.batches import Failure, failure_key
 from contract.steps import BATCH_EVENT, BatchFailEvent, BatchPlanAnswer, BatchPlanEvent, BatchShardEvent
 from lambdas.aws.clients import Connect, connect_worker
+from lambdas.aws.endpoint import Endpoint
 from lambdas.aws.executions import cause_of
 from lambdas.aws.s3 import Store
 from lambdas.batch.plan import missing_shards, plan
 from lambdas.batch.shard import ShardWorker
 from lambdas.settings import BatchSettings
 from lambdas.stored.batches import load_batch
-from lambdas.stored.endpoint import endpoint_of
 
 logger = Logger(service="wordsight-batch", serialize_stacktrace=False)
 
@@ -28,7 +28,7 @@ class Worker:
 
     def __init__(self, settings: BatchSettings, connect: Connect) -> None:
         self._store = Store(settings.data_bucket, connect)
-        self._endpoint = endpoint_of(settings.endpoint_name, self._store, connect)
+        self._endpoint = Endpoint(settings.endpoint_name, connect)
 
     def take(self, event: dict[str, Any], context: LambdaContext) -> Any:
         """One step, by its name."""

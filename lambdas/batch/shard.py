@@ -24,7 +24,6 @@ from contract.batches import (
     results_prefix,
     shard_key,
 )
-from contract.endpoint import Paused
 from contract.invocation import AnswerAttributes
 from contract.limits import MAX_IMAGES, MAX_SCORES, SDK_CONNECT_TIMEOUT_S, SDK_READ_TIMEOUT_S
 from contract.problems import (
@@ -146,8 +145,6 @@ class ShardWorker:
         while True:
             try:
                 return ask()
-            except Paused:
-                raise  # nobody knows for how long
             except ServiceUnavailable as problem:
                 if isinstance(problem, ModelStopped) and not while_stopped:
                     raise

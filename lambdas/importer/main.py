@@ -20,6 +20,7 @@ from contract.limits import MAX_IMAGES
 from contract.problems import BadRequest, Problem, ProblemError
 from contract.steps import ImportAnswer, ImportEvent, TeachEvent
 from lambdas.aws.clients import connect_worker
+from lambdas.aws.endpoint import Endpoint
 from lambdas.aws.executions import STEP_MS, cause_of
 from lambdas.aws.functions import Function
 from lambdas.aws.inference import Inspect, attributes_within, inspect, invocation_chunks
@@ -27,7 +28,6 @@ from lambdas.aws.s3 import Document, Store
 from lambdas.importer.source import Row, find_layout, rows
 from lambdas.settings import ImporterSettings
 from lambdas.stored.annotations import AnnotationStore
-from lambdas.stored.endpoint import endpoint_of
 from lambdas.stored.images import read_each_image
 
 ImportDocument = Document[AnnotationImport]
@@ -119,10 +119,9 @@ class Importer:
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Go on with the import `id`, or end it with `failure`; the state machine calls again while it is "running"."""
     asked, settings = ImportEvent.model_validate(event), ImporterSettings.from_env()
-    store = Store(settings.data_bucket, connect_worker)
-    endpoint = endpoint_of(settings.endpoint_name, store, connect_worker)
+    endpoint = Endpoint(settings.endpoint_name, connect_worker)
     importer = Importer(
-        store,
+        Store(settings.data_bucket, connect_worker),
         lambda images: inspect(images, endpoint, attributes_within("import")),
         lambda: Function(settings.teach_function_arn, connect_worker).begin(TeachEvent().model_dump()),
     )

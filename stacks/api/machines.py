@@ -8,7 +8,6 @@ from constructs import Construct
 
 from contract.annotations import ANNOTATIONS_PREFIX, IMAGES_PREFIX
 from contract.batches import BATCHES_PREFIX, SOURCE_PREFIXES
-from contract.endpoint import ENDPOINT_PREFIX
 from contract.imports import IMPORTS_PREFIX
 from contract.limits import UPLOADS_PREFIX
 from contract.taught import EMBEDDINGS_PREFIX
@@ -45,7 +44,7 @@ def import_machine(
         scope, "Function", config, "importer", environment, "imports annotations", timeout_s=IMPORT_WORKER_TIMEOUT_S
     )
     worker.permissions.allow(["sagemaker:InvokeEndpoint"], serving.endpoint_arn)
-    worker.permissions.allow_objects(data.data, ["s3:GetObject"], UPLOADS_PREFIX, IMPORTS_PREFIX, ENDPOINT_PREFIX)
+    worker.permissions.allow_objects(data.data, ["s3:GetObject"], UPLOADS_PREFIX, IMPORTS_PREFIX)
     added = (ANNOTATIONS_PREFIX, IMAGES_PREFIX, EMBEDDINGS_PREFIX, IMPORTS_PREFIX)
     worker.permissions.allow_objects(data.data, ["s3:PutObject"], *added)
     worker.permissions.allow(["lambda:InvokeFunction"], teach_function_arn)
@@ -78,7 +77,7 @@ def batch_machine(stack: Construct, config: StageConfig, data: DataStack, servin
         scope, "Function", config, "batch", environment, "classifies stored images", timeout_s=BATCH_WORKER_TIMEOUT_S
     )
     worker.permissions.allow(["sagemaker:InvokeEndpoint"], serving.endpoint_arn)
-    worker.permissions.allow_objects(data.data, ["s3:GetObject"], *SOURCE_PREFIXES, BATCHES_PREFIX, ENDPOINT_PREFIX)
+    worker.permissions.allow_objects(data.data, ["s3:GetObject"], *SOURCE_PREFIXES, BATCHES_PREFIX)
     worker.permissions.allow_objects(data.data, ["s3:PutObject"], BATCHES_PREFIX)
     worker.permissions.allow_listing(data.data)
 

@@ -4,6 +4,7 @@ The tests share one system, in their order. The emulator knows no time zones and
 would send is read from them and sent by the test.
 """
 
+import base64
 import json
 import time
 from collections.abc import Iterator
@@ -78,6 +79,8 @@ def test_a_paused_stage_says_so_and_comes_back_with_the_same_version_and_the_sam
     ):
         status, problem = refused(system, "POST", path, body)
         assert (status, "the stage is paused since" in problem["detail"]) == (409, True), problem
+    annotation = {"image": base64.b64encode(sample.IMAGE.read_bytes()).decode(), "label": "fish"}
+    assert refused(system, "POST", "annotations", annotation)[1]["state"] == "paused", "whose image the model looks at"
     assert api.ask("PUT", "tasks/kept", {"candidate_labels": ["fish", "house"]})[0] == 201
     assert api.begin("endpoint/pause")["state"] == "paused", "it is so already"
 

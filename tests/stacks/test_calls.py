@@ -20,7 +20,7 @@ MODELS = "arn:aws:s3:::WordsightData-<stage>-Artifacts82DD59A1-<…>/models/*"
 LOGS = "arn:aws:logs:us-east-1:000000000000:log-group:/aws/sagemaker"
 SAGEMAKER = "arn:aws:sagemaker:us-east-1:000000000000"
 BOTH_FORMS = "AWS was seen to refuse this action under either form of a group's ARN"
-OF_HANDLERS = "the handlers of CloudFormation's registry list it; no promotion changes tags"
+OF_HANDLERS = "the handlers of CloudFormation's registry list it; no promotion and no pause changes tags"
 UNUSED = {
     **NEVER_SEEN,
     f"Training.TeachFunctionRole588EA4A1: s3:DeleteObjectVersion on {EMBEDDINGS}": "an image erased while looked at",
@@ -46,6 +46,13 @@ FINDS_KEYS = "Api.AuthorizeFunctionRole28732737"
 LARGEST_SHARE_NEVER_SEEN = 0.05
 
 
+def needs_a_knob(call: Call) -> bool:
+    """Whether it is made only with office hours, an idle detector or autoscaling, which a plain stage has not."""
+    of_scaling = "application-autoscaling:" in call.action or "TargetTracking-" in call.resource
+    measures = call.action in ("cloudwatch:GetMetricStatistics", "cloudwatch:GetMetricData")
+    return "ScheduleRole" in call.role or of_scaling or measures or "WeightsAndCapacities" in call.action
+
+
 @pytest.fixture(scope="module")
 def calls() -> list[Call]:
     return sorted(load_calls())
@@ -59,7 +66,8 @@ def of(role: str, granted: list[Statement]) -> list[Statement]:
 def test_every_call_that_was_made_is_allowed(stage: str, calls: list[Call], request: pytest.FixtureRequest) -> None:
     granted = list(statements(request.getfixturevalue(stage)))
     absent = [FINDS_KEYS] if stage_config(stage).auth != "api_key" else []
-    assert [call for call in calls if call.role not in absent and not allows(of(call.role, granted), call)] == []
+    made = [call for call in calls if call.role not in absent and not (stage == "dev" and needs_a_knob(call))]
+    assert [call for call in made if not allows(of(call.role, granted), call)] == []
 
 
 @pytest.mark.parametrize("stage", ["dev", "prod"])
