@@ -60,6 +60,7 @@ def test_a_paused_stage_says_so_and_comes_back_with_the_same_version_and_the_sam
     system: System, api: Api
 ) -> None:
     before, headers = system.classify()
+    assert api.promote("base", TIMEOUT_S)["state"] == "live", "a stage that was never paused promotes"
     in_service = api.get("endpoint")
     assert (in_service["state"], in_service["version"], in_service["usd_per_hour"] > 0) == ("in service", "base", True)
 
