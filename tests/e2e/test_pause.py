@@ -64,7 +64,10 @@ def test_a_paused_stage_says_so_and_comes_back_with_the_same_version_and_the_sam
     in_service = api.get("endpoint")
     assert (in_service["state"], in_service["version"], in_service["usd_per_hour"] > 0) == ("in service", "base", True)
 
-    paused = begun(api, "pause")
+    while (asked := refused(system, "POST", "endpoint/pause"))[0] == 409:
+        assert "the promotion" in asked[1]["detail"], "whose lessons take a moment, though it is live"
+        time.sleep(0.5)
+    paused = over(api, asked[1]["id"])
     assert (paused["state"], paused["by"], paused["usd_per_hour"]) == ("paused", "request", 0), paused
     assert paused["usd_per_hour_in_service"] == in_service["usd_per_hour"] and paused["version"] == "base"
     question = f"classify?candidate_labels={labels()}"
