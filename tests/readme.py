@@ -18,8 +18,9 @@ RUN = (
     "### Annotate",
     "### Train",
     "### Promote, and go back",
+    "### Pause",
 )
-"""The headings whose examples tests/e2e/test_readme.py pastes, in the README's order."""
+"""The headings whose examples tests/e2e/test_readme.py pastes, in this order."""
 
 SET_UP = ("## Classify", "## Classify a whole bucket")
 """Begin with a block that sets up the shell for everything behind it."""
