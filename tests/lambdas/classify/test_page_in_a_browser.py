@@ -356,7 +356,7 @@ def test_a_starting_endpoint_is_waited_for(api: PageApi, opened: Open) -> None:
 
 
 def test_a_paused_stage_is_said_and_its_end_waited_for(api: PageApi, opened: Open) -> None:
-    paused = Paused(Standing("paused", "the stage is paused since noon: POST /endpoint/resume brings it back"))
+    paused = Paused(Standing("paused", "the stage is paused since noon: ask for it"))
     api.problems[routes.HEALTH] = [paused]
     page = opened("api")
     expect(page.locator("#notice")).to_have_text(
