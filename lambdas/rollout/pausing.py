@@ -95,12 +95,12 @@ class Pausing:
 
     def _is_idle(self, asked: EndpointAsked, newest: ChangeDocument | None, stack: StackState) -> bool:
         """Whether nobody has called the endpoint for so long that it may go: since it has been there, at least."""
-        at = datetime.fromisoformat(asked.at)
-        begins = at - self._idle
+        ends = max(datetime.fromisoformat(asked.at), datetime.now(UTC))  # which comes later where it had to wait
+        begins = ends - self._idle
         resumed = newest and newest.value.action == "resume" and datetime.fromisoformat(newest.value.updated)
         if not self._idle or stack.changed > begins or (resumed and resumed > begins):
             return False
-        return self._invocations.between(begins, at) == 0
+        return self._invocations.between(begins, ends) == 0
 
     def _busy(self, newest: ChangeDocument, asked: EndpointAsked, what: str) -> EndpointAnswer:
         """Something runs that needs the endpoint: a person is told so, everybody else waits for its end."""

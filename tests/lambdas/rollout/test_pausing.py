@@ -219,7 +219,8 @@ def test_what_is_used_while_its_pause_waits_stays(switch: Switch) -> None:
     switch.by = "idle"
     switch.take("begin", "pause")
     switch.take("busy", "pause", reason="the import one")
-    switch.cloudwatch.invocations.append(switch.at - timedelta(minutes=1))
+    switch.at -= timedelta(minutes=30)
+    switch.cloudwatch.invocations.append(switch.at + timedelta(minutes=10))
     assert switch.take("begin", "pause").next == "failed"
     assert "it was used" in str(switch.change.reason)
 
