@@ -19,7 +19,7 @@ LOCKED = $(PIP) --require-hashes --constraint requirements.lock --progress-bar r
 installing = @python -m local.install "$(1)" $(INSTALL_LOG)
 
 .DEFAULT_GOAL := help
-.PHONY: help local local-status local-logs local-destroy test test-slow screenshots images check types rules synth diff bootstrap preflight deploy promote doctor destroy verify-clean api-key key lock sbom train-demo learn-report bench-train bench bench-load bench-gpu soak
+.PHONY: help local local-status local-logs local-destroy test test-slow screenshots images check types rules synth diff bootstrap preflight deploy promote pause resume doctor destroy verify-clean api-key key lock sbom train-demo learn-report bench-train bench bench-load bench-gpu soak
 
 help: ## List these commands
 	@awk -F ':.*## ' '/^#: / { printf "\n%s\n", substr($$0, 4) } /^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -60,6 +60,12 @@ key: .venv/.product ## List callers' keys (STAGE=dev); DO=create NAME=phone KIND
 
 promote: .venv/.product ## Promote a version of the model, by the API (VERSION=base STAGE=dev, FORCE=1)
 	@python -m operate.promote $(STAGE) $(CONTEXT) $(or $(VERSION),$(error say which: make promote VERSION=base)) $(if $(FORCE),--force)
+
+pause: .venv/.product ## Delete the endpoint, which costs, and keep everything else (STAGE=dev)
+	@python -m operate.pause $(STAGE) $(CONTEXT) pause
+
+resume: .venv/.product ## Bring the endpoint back with the version that was live (STAGE=dev)
+	@python -m operate.pause $(STAGE) $(CONTEXT) resume
 
 doctor: .venv/.product ## Why a deployment failed or behaves strangely (STAGE=dev)
 	@python -m operate.doctor $(STAGE) $(CONTEXT)

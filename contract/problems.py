@@ -137,6 +137,7 @@ class Problem(BaseModel):
     error: str = Field(description="The same sentence as `detail`: Hugging Face's client shows this member")
     instance: str | None = Field(default=None, description="The request id; quote it when asking for help")
     retry_after_s: int | None = None
+    state: str | None = Field(default=None, description="Of a stage without endpoint: pausing, paused or resuming")
 
 
 def shorten(text: str, chars: int = QUOTED_CHARS) -> str:

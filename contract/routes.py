@@ -12,6 +12,7 @@ from typing import Any, Literal
 from contract import annotations
 from contract.answers import Classification, Embeddings, Health
 from contract.batches import MAX_LISTED_BATCHES, MAX_LISTED_SHARDS, BatchBody, BatchFiles, BatchList, BatchView
+from contract.endpoint import EndpointChange, EndpointView
 from contract.imports import AnnotationImportBody, ImportView
 from contract.keys import KeyKind
 from contract.models import ImportBody, ModelList, ModelView, PromoteBody, Promotion
@@ -80,7 +81,7 @@ class Route:
 
 FUNCTIONS = {
     **dict.fromkeys(("tasks", "uploads", "annotations", "images"), "annotate"),
-    **dict.fromkeys(("trainings", "models", "batches"), "manage"),
+    **dict.fromkeys(("trainings", "models", "batches", "endpoint"), "manage"),
 }
 """By the first segment of a path; `classify` answers the others."""
 _PAGE = {200: "A page of them"}
@@ -198,6 +199,16 @@ STOP_BATCH = Route("DELETE", "/batches/{batch}", "Stop a batch", BatchView, {200
 RESUME_BATCH = Route(
     *("POST", "/batches/{batch}/resume", "Go on with a batch that failed or stopped"),
     *(BatchView, {202: "It goes on with what is missing"}),
+)
+
+GET_ENDPOINT = Route("GET", "/endpoint", "Is the stage paused, and what does it cost?", EndpointView)
+PAUSE_ENDPOINT = Route(
+    *("POST", "/endpoint/pause", "Delete the endpoint, which costs, and keep everything else"),
+    *(EndpointChange, {202: "It begins; GET /endpoint tells how it is"}),
+)
+RESUME_ENDPOINT = Route(
+    *("POST", "/endpoint/resume", "Bring back the version that was live"),
+    *(EndpointChange, {202: "It begins; GET /endpoint tells how it is"}),
 )
 
 OPERATIONS = {name.lower(): each for name, each in list(globals().items()) if isinstance(each, Route)}

@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 from pydantic.alias_generators import to_pascal
 
+from contract.endpoint import Action, AskedBy
 from contract.models import Gate
 from contract.texts import same_to_the_model
 from contract.trainings import Training
@@ -85,6 +86,39 @@ class RolloutAnswer(_Step):
 
     next: Literal["wait", "verify", "live", "failed"]
     reason: str = ""
+
+
+class EndpointAsked(_Step):
+    """What an execution that pauses or resumes a stage is given. `at`: when it was asked for, ISO 8601, by which it is
+    judged whether the endpoint was used lately, and whether waiting has an end.
+    """
+
+    action: Action
+    by: AskedBy
+    at: str
+
+
+class EndpointEvent(_Step):
+    """A step of the change with the id `change`. `reason`: what has to end before, or why a step could not be taken."""
+
+    step: Literal["begin", "busy", "update", "check", "verify", "report"]
+    change: str
+    asked: EndpointAsked
+    reason: str | None = None
+
+
+class EndpointAnswer(_Step):
+    """What comes next: looking whether anything runs that needs the endpoint, beginning again later, updating, waiting
+    for CloudFormation, verifying, or an end, after a resume with lessons.
+    """
+
+    next: Literal["look", "later", "update", "wait", "verify", "resumed", "over", "failed"]
+    reason: str = ""
+
+
+RolloutStep = RolloutEvent | EndpointEvent
+"""What the function is given that changes the serving stack."""
+ROLLOUT_STEP: TypeAdapter[RolloutStep] = TypeAdapter(RolloutStep)
 
 
 class TeachEvent(_Step):

@@ -39,7 +39,7 @@ _JobNamePrefix = Annotated[str, Field(pattern="^[a-z][a-z0-9-]{1,40}-$"), Allowe
 _Commit = Annotated[str, Field(pattern="^([0-9a-f]{40}(-dirty)?|unknown)$"), Allowed("a commit, or unknown")]
 _Seconds = Annotated[int, Field(ge=1, lt=10**9), Allowed("whole seconds")]
 _Usd = Annotated[
-    float, Field(ge=0, allow_inf_nan=False), Allowed("what a training's machines cost, 0 if that is not known")
+    float, Field(ge=0, allow_inf_nan=False), Allowed("what machines cost in an hour, 0 if that is not known")
 ]
 _Machines = Annotated[int, Field(ge=1), Allowed("how many machines share a training")]
 _Trainings = Annotated[int, Field(ge=1), Allowed("how many trainings may run at once")]
@@ -108,11 +108,14 @@ class ManageSettings(_Routes, _Licences):
     training_machine_arn: _MachineArn = Field(alias="TRAINING_MACHINE_ARN")
     promotion_machine_arn: _MachineArn = Field(alias="PROMOTION_MACHINE_ARN")
     batch_machine_arn: _MachineArn = Field(alias="BATCH_MACHINE_ARN")
+    import_machine_arn: _MachineArn = Field(alias="IMPORT_MACHINE_ARN", description="Of which it asks what runs")
+    pause_machine_arn: _MachineArn = Field(alias="PAUSE_MACHINE_ARN")
     job_name_prefix: _JobNamePrefix = Field(alias="JOB_NAME_PREFIX")
     max_run_s: _Seconds = Field(alias="MAX_RUN_S")
     max_wait_s: _Seconds = Field(alias="MAX_WAIT_S")
     spot: Annotated[Switch, Allowed("True or False")] = Field(alias="SPOT")
     usd_per_hour: _Usd = Field(alias="USD_PER_HOUR")
+    endpoint_usd_per_hour: _Usd = Field(alias="ENDPOINT_USD_PER_HOUR")
     training_machines: _Machines = Field(alias="TRAINING_MACHINES")
     training_images_per_s: _ImagesPerS = Field(alias="TRAINING_IMAGES_PER_S")
     max_parallel_trainings: _Trainings = Field(alias="MAX_PARALLEL_TRAININGS")
@@ -145,7 +148,12 @@ class GateSettings(_Licences):
 
 
 class RolloutSettings(_Models):
-    """What the function needs to know that takes the steps of a promotion."""
+    """What the function needs to know that takes the steps of a promotion and of a pause."""
 
     endpoint_name: _EndpointName = Field(alias="ENDPOINT_NAME")
+    variant_name: _EndpointName = Field(alias="VARIANT_NAME")
+    data_bucket: _BucketName = Field(alias="DATA_BUCKET")
+    pause_after_idle_min: Annotated[int, Field(ge=0, le=10_000), Allowed("whole minutes, 0 for never")] = Field(
+        0, alias="PAUSE_AFTER_IDLE_MIN"
+    )
     update_role_arn: _RoleArn = Field(alias="UPDATE_ROLE_ARN", description="With it CloudFormation updates the stack")

@@ -40,8 +40,8 @@ def extend(endpoints: Endpoints, permissions: Permissions) -> None:
         *(endpoints.create_endpoint_config, endpoints.configs.remove),
     )
     types["AWS::SageMaker::Endpoint"] = _endpoint(endpoints, permissions)
-    types["AWS::ApplicationAutoScaling::ScalableTarget"] = _recorded("ResourceId")
-    types["AWS::ApplicationAutoScaling::ScalingPolicy"] = _recorded("PolicyName")
+    types["AWS::ApplicationAutoScaling::ScalableTarget"] = _recorded("ResourceId", "scalable target", permissions)
+    types["AWS::ApplicationAutoScaling::ScalingPolicy"] = _recorded("PolicyName", "scaling policy", permissions)
     types["AWS::Budgets::Budget"] = {"create": _create_budget, "delete": lambda physical_id, properties: None}
     bucket, function, services = types["AWS::S3::Bucket"], types["AWS::Lambda::Function"], app.SERVICE_HANDLERS
     bucket["create"] = partial(_create_tagged_bucket, bucket["create"])
@@ -90,6 +90,7 @@ def _immutable(
 
 def _endpoint(endpoints: Endpoints, permissions: Permissions) -> dict[str, Callable[..., Any]]:
     """As on AWS, a deployment waits for the endpoint, and a failed update leaves the old containers answering."""
+    stack_of: dict[str, str] = {}
 
     def request(name: str, properties: Record) -> Record:
         return {
@@ -105,8 +106,13 @@ def _endpoint(endpoints: Endpoints, permissions: Permissions) -> dict[str, Calla
         return endpoint["EndpointArn"], {"EndpointName": name}
 
     def create(logical_id: str, properties: Record, stack: str) -> Created:
-        name = properties["EndpointName"]
-        endpoints.create_endpoint(request(name, properties))
+        name, role = properties["EndpointName"], permissions.role_of_change(stack)
+        stack_of[name] = stack
+        wanted = request(name, properties)
+        permissions.imply("a stack makes an endpoint", role, name=name, config=wanted["EndpointConfigName"])
+        for alarm in alarms_of(wanted):
+            permissions.imply("an update names alarms", role, alarm=alarm)
+        endpoints.create_endpoint(wanted)
         try:
             return settled(name)
         except ApiError:
@@ -125,22 +131,32 @@ def _endpoint(endpoints: Endpoints, permissions: Permissions) -> dict[str, Calla
         endpoints.update_endpoint(wanted)
         return settled(name)
 
-    return {
-        "create": create,
-        "update": update,
-        "delete": lambda physical_id, _: endpoints.delete_endpoint(_name(physical_id)),
-    }
+    def delete(physical_id: str, _: Record) -> None:
+        name = _name(physical_id)
+        permissions.imply("a stack removes an endpoint", permissions.role_of_change(stack_of.get(name, "")), name=name)
+        endpoints.delete_endpoint(name)
+
+    return {"create": create, "update": update, "delete": delete}
 
 
-def _recorded(name_property: str) -> dict[str, Callable[..., Any]]:
+def _recorded(name_property: str, noun: str, permissions: Permissions) -> dict[str, Callable[..., Any]]:
     """Types that have no effect on one machine: accepted and remembered by the stack, nothing more."""
 
+    def imply(stack: str) -> None:
+        """One of an update with a role of its own, which knows the endpoint of its stage only."""
+        endpoint = stack.lower().replace("serving", "")
+        permissions.imply(f"a stack changes a {noun}", permissions.role_of_change(stack), endpoint=endpoint)
+
     def create(logical_id: str, properties: Record, stack: str) -> Created:
+        imply(stack)
         name = properties[name_property]
         arn = f"arn:aws:application-autoscaling:{REGION}:{ACCOUNT}:{stack}/{logical_id}/{name}"
         return arn, {"Id": arn, "Arn": arn}
 
-    return {"create": create, "delete": lambda physical_id, properties: None}
+    def delete(arn: str, properties: Record) -> None:
+        imply(arn.split(":")[5].partition("/")[0])
+
+    return {"create": create, "delete": delete}
 
 
 def _create_budget(logical_id: str, properties: Record, stack: str) -> Created:

@@ -16,13 +16,13 @@ import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 from ministack import app
 from ministack.core import iam_actions, iam_evaluator, lambda_runtime, router
-from ministack.services import apigateway_v1, cloudwatch, lambda_svc, s3, sts
+from ministack.services import apigateway_v1, cloudwatch, eventbridge, lambda_svc, s3, sts
 from ministack.services import cloudformation as formation
 from ministack.services import iam as roles
 from ministack.services import stepfunctions as step_functions
 from ministack.services.cloudformation import handlers, provisioners, stacks
 
-from local import apigateway, cloudformation, figures, front_door, iam, sagemaker, stepfunctions
+from local import apigateway, cloudformation, figures, front_door, iam, sagemaker, scheduler, stepfunctions
 from local.containers import Images
 from local.endpoints import Endpoints
 from local.settings import LocalSettings
@@ -39,6 +39,8 @@ NEEDED = {
     provisioners: "_RESOURCE_HANDLERS",
     stacks: "_runs_on_worker_thread",
     s3: "_bucket_tags _buckets",
+    cloudwatch: "record_metric",
+    eventbridge: "_invoke_target",
     lambda_runtime: "reset invalidate_worker",
     lambda_svc: "_execute_function_with_config_scope",
     sts: "register_session _sessions",
@@ -85,6 +87,7 @@ def extend(settings: LocalSettings) -> tuple[Endpoints, TrainingJobs]:
     router.SERVICE_PATTERNS["sagemaker"] = {"target_prefixes": ["SageMaker."]}
     cloudformation.extend(endpoints, engine)
     stepfunctions.extend(jobs, engine)
+    scheduler.extend(engine)
     apigateway.extend()
     figures.extend()
     iam.extend(engine)

@@ -55,6 +55,10 @@ _GUARDRAILS = f"{_DOCS}/sagemaker/latest/dg/deployment-guardrails-configuration.
 _HANDLERS = f"{_DOCS}/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-{{}}.html"
 """And the permissions of the handlers in the type's schema: aws cloudformation describe-type --type RESOURCE."""
 
+_SCALING = f"{_DOCS}/AWSCloudFormation/latest/TemplateReference/aws-resource-applicationautoscaling-{{}}.html"
+_SCALABLE_TARGETS = _arn("application-autoscaling", "scalable-target/*")
+_OF_SAGEMAKER = {"application-autoscaling:service-namespace": "sagemaker"}
+
 
 def _made(kind: str) -> tuple[str, ...]:
     """What a handler calls to make a resource and to see that it is there."""
@@ -105,6 +109,24 @@ MOMENTS: Mapping[str, Moment] = {
                 ("states:StartExecution",),
                 "{machine_arn}",
                 f"{_DOCS}/step-functions/latest/dg/connect-stepfunctions.html",
+            ),
+        ),
+    ),
+    "a schedule starts an execution": Moment(
+        "scheduler",
+        (
+            ImpliedCalls(
+                ("states:StartExecution",), "{machine_arn}", f"{_DOCS}/scheduler/latest/UserGuide/setting-up.html"
+            ),
+        ),
+    ),
+    "a state lists executions": Moment(
+        "states",
+        (
+            ImpliedCalls(
+                ("states:ListExecutions",),
+                "{machine_arn}",
+                f"{_DOCS}/service-authorization/latest/reference/list_awsstepfunctions.html",
             ),
         ),
     ),
@@ -172,6 +194,27 @@ MOMENTS: Mapping[str, Moment] = {
             ),
         ),
     ),
+    "a stack makes an endpoint": Moment(
+        "cloudformation",
+        (
+            ImpliedCalls(_made("Endpoint"), _arn("sagemaker", "endpoint/{name}"), _HANDLERS.format("endpoint")),
+            ImpliedCalls(
+                ("sagemaker:CreateEndpoint",),
+                _arn("sagemaker", "endpoint-config/{config}"),
+                f"{_DOCS}/service-authorization/latest/reference/list_sagemaker.html",
+            ),
+        ),
+    ),
+    "a stack removes an endpoint": Moment(
+        "cloudformation",
+        (
+            ImpliedCalls(
+                ("sagemaker:DeleteEndpoint", "sagemaker:DescribeEndpoint"),
+                _arn("sagemaker", "endpoint/{name}"),
+                _HANDLERS.format("endpoint"),
+            ),
+        ),
+    ),
     "a stack updates an endpoint": Moment(
         "cloudformation",
         (
@@ -184,6 +227,53 @@ MOMENTS: Mapping[str, Moment] = {
                 ("sagemaker:UpdateEndpoint",),
                 _arn("sagemaker", "endpoint-config/{config}"),
                 f"{_DOCS}/service-authorization/latest/reference/list_sagemaker.html",
+            ),
+        ),
+    ),
+    "a stack changes a scalable target": Moment(
+        "cloudformation",
+        (
+            ImpliedCalls(
+                tuple(f"application-autoscaling:{verb}ScalableTarget" for verb in ("Register", "Deregister")),
+                _SCALABLE_TARGETS,
+                _SCALING.format("scalabletarget"),
+                _OF_SAGEMAKER,
+            ),
+            ImpliedCalls(
+                ("application-autoscaling:TagResource", "application-autoscaling:ListTagsForResource"),
+                _SCALABLE_TARGETS,
+                _SCALING.format("scalabletarget"),
+            ),
+            ImpliedCalls(
+                ("application-autoscaling:DescribeScalableTargets", "application-autoscaling:DescribeScheduledActions"),
+                "*",
+                _SCALING.format("scalabletarget"),
+            ),
+            ImpliedCalls(
+                ("sagemaker:DescribeEndpoint", "sagemaker:UpdateEndpointWeightsAndCapacities"),
+                _arn("sagemaker", "endpoint/{endpoint}"),
+                f"{_DOCS}/sagemaker/latest/dg/endpoint-auto-scaling-prerequisites.html",
+            ),
+        ),
+    ),
+    "a stack changes a scaling policy": Moment(
+        "cloudformation",
+        (
+            ImpliedCalls(
+                ("application-autoscaling:PutScalingPolicy", "application-autoscaling:DeleteScalingPolicy"),
+                _SCALABLE_TARGETS,
+                _SCALING.format("scalingpolicy"),
+                _OF_SAGEMAKER,
+            ),
+            ImpliedCalls(
+                ("application-autoscaling:DescribeScalingPolicies", "cloudwatch:GetMetricData"),
+                "*",
+                _SCALING.format("scalingpolicy"),
+            ),
+            ImpliedCalls(
+                tuple(f"cloudwatch:{verb}" for verb in ("PutMetricAlarm", "DeleteAlarms", "DescribeAlarms")),
+                _arn("cloudwatch", "alarm:TargetTracking-endpoint/{endpoint}/variant/alarm"),
+                f"{_DOCS}/sagemaker/latest/dg/endpoint-auto-scaling-prerequisites.html",
             ),
         ),
     ),

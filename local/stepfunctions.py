@@ -61,6 +61,8 @@ def _invoke_resource(inner: Any, permissions: Permissions, resource: str, reques
             permissions.imply("a state invokes a function", role, function_arn=resource)
         elif resource.startswith("arn:aws:states:::states:startExecution"):
             permissions.imply("a state starts an execution", role, machine_arn=request["StateMachineArn"])
+        elif resource == "arn:aws:states:::aws-sdk:sfn:listExecutions":
+            permissions.imply("a state lists executions", role, machine_arn=request["StateMachineArn"])
         elif resource.startswith(_CREATE_TRAINING_JOB):
             job, job_role = request["TrainingJobName"], request["RoleArn"]
             permissions.imply("a state runs a training job", role, job=job, job_role_arn=job_role)

@@ -24,7 +24,7 @@ from operate.api import open_api
 from operate.base_model import pinned_stage
 from operate.builder import REPOSITORY
 from operate.cdk import cdk_command, run_cdk
-from operate.stage import OperatorError, Stage, add_stage_arguments
+from operate.stage import OperatorError, Stage, add_stage_arguments, paused_since
 from stacks.config import CONFIGURATION_OUTPUT
 from wordsight.api import Api, CommandError, RefusedError
 
@@ -98,6 +98,9 @@ def may_begin(stage: Stage, context: Sequence[str], *, yes: bool, ask: Ask | Non
 
 def verify(stage: Stage, sleep: Sleep = time.sleep) -> str:
     """That the new deployment is what answers, in a sentence. Raises OperatorError or CommandError if it is not."""
+    if since := paused_since(stage):
+        again = f"make resume STAGE={stage.config.stage} brings the endpoint back by what is deployed now, and asks it"
+        return f"the stage is paused since {since:%Y-%m-%d %H:%M} UTC, and stays so: {again}"
     name = stage.outputs("Serving")["EndpointName"]
     endpoint = stage.connect("sagemaker").describe_endpoint(EndpointName=name)
     if endpoint["EndpointStatus"] != "InService":

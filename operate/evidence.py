@@ -14,7 +14,7 @@ from typing import Any, get_args
 from botocore.exceptions import BotoCoreError, ClientError
 
 from operate.causes import BOOTSTRAP_PARAMETER, Evidence, Subject
-from operate.stage import Stage
+from operate.stage import Stage, paused_since
 from stacks.config import TRAINING_JOBS_LOG_GROUP, StackPart
 
 TAIL_LINES = 20
@@ -169,7 +169,11 @@ def _serving(stage: Stage, seen: Observation, of_stack: list[Evidence], events: 
     stack, group = config.serving_stack_name, config.endpoint_log_group
     endpoint = _described(stage)
     seen.states[config.name] = endpoint["EndpointStatus"] if endpoint else "no endpoint"
-    if endpoint is None:
+    since = paused_since(stage)
+    if endpoint is None and since:
+        how = f"make resume STAGE={config.stage}"
+        seen.states[config.name] = f"paused since {since:%Y-%m-%d %H:%M} UTC: {how}"
+    elif endpoint is None:
         if not of_stack and stage.physical_ids("Serving", "AWS::SageMaker::Endpoint"):
             evidence.append(Evidence("reference", stack, f"its endpoint {config.name} no longer exists"))
     elif endpoint["EndpointStatus"] != "InService":

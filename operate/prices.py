@@ -23,6 +23,15 @@ def training_usd_per_hour(config: StageConfig) -> float | None:
     return _usd_per_hour(config.training_instance_type, config.training_instance_count)
 
 
+def saved(config: StageConfig) -> str:
+    """What a pause of the stage saves by the same prices, and what still costs."""
+    usd_per_hour = endpoint_usd_per_hour(config)
+    saves = f"what {config.endpoint_instance_type} costs: see {PRICING}"
+    if usd_per_hour is not None:
+        saves = f"{usd_per_hour:.2f} USD per hour, {usd_per_hour * HOURS_PER_MONTH:.0f} USD in a month"
+    return f"That saves {saves}. Buckets, images and logs stay, for under {REST_USD_PER_MONTH} USD per month."
+
+
 def _usd_per_hour(instance_type: str, count: int) -> float | None:
     price = USD_PER_HOUR.get(instance_type)
     return None if price is None else price * count

@@ -4,11 +4,13 @@ import argparse
 import functools
 import os
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from typing import Any, get_args
 
 import boto3
 from botocore.exceptions import ClientError
 
+from contract.endpoint import PAUSED_PARAMETER, YES
 from contract.settings import SettingsError
 from stacks.config import StackPart, StageConfig, from_context
 
@@ -71,6 +73,16 @@ class Stage:
             and resource.get("PhysicalResourceId")
             and resource["ResourceStatus"] not in ("DELETE_COMPLETE", "DELETE_SKIPPED")
         }
+
+
+def paused_since(stage: Stage) -> datetime | None:
+    """When the stack of a paused stage was last changed; None of a stage that has an endpoint, or should have."""
+    stack = stage.stack("Serving")
+    parameters = {each["ParameterKey"]: each.get("ParameterValue") for each in (stack or {}).get("Parameters", [])}
+    if stack is None or parameters.get(PAUSED_PARAMETER) != YES:
+        return None
+    since: datetime = stack.get("LastUpdatedTime") or stack["CreationTime"]
+    return since
 
 
 def add_stage_arguments(parser: argparse.ArgumentParser) -> None:

@@ -21,6 +21,7 @@ from pydantic import ConfigDict, Field, model_validator
 
 from contract.containers import Precision, ServeSettings
 from contract.settings import Allowed, Origins, Settings, SettingsError, Switch
+from stacks.office_hours import PATTERN, OfficeHours
 
 STAGES_FOLDER = Path(__file__).parent / "stages"
 DEFAULT_STAGE = "dev"
@@ -103,6 +104,13 @@ _ImageUri = Annotated[
 _Email = Annotated[
     str, Field(pattern=r"^([^\s@,]+@[^\s@,]+\.[^\s@,]+)?$", max_length=254), Allowed("empty, or one address of e-mail")
 ]
+_OfficeHours = Annotated[
+    str,
+    Field(pattern=PATTERN),
+    Allowed('empty, or days, hours and a time zone such as "Mon-Fri 07:00-19:00 Europe/Berlin"'),
+]
+MIN_IDLE_MIN = 15
+"""A new endpoint takes nearly as long to come."""
 _Bucket = Annotated[
     str,
     Field(pattern=r"^([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])?$"),
@@ -136,6 +144,13 @@ class StageConfig(Settings):
     autoscaling_max_instances: _Instances = 4
     autoscaling_concurrency: Annotated[float, Field(ge=0.1, le=1000)] = 4.0
     """Requests in flight per instance that scaling aims at."""
+
+    office_hours: _OfficeHours = ""
+    """When there is an endpoint, such as "Mon-Fri 07:00-19:00 Europe/Berlin": the stage is paused every day at the end,
+    and resumed at the beginning of these days. Empty: it is paused and resumed by hand only."""
+    pause_after_idle_min: Annotated[int, Field(ge=0, le=10_000)] = 0
+    """Pause the stage when its endpoint was asked nothing for so many minutes, 15 or more; 0: never. GET /health asks
+    it what the model knows: whoever looks regularly keeps the stage awake."""
 
     training_instance_type: _InstanceType = "ml.c7i.2xlarge"
     training_instance_count: _Instances = 1
@@ -248,6 +263,13 @@ class StageConfig(Settings):
                 "give both, so that every build bakes in the same weights, or neither. make preflight "
                 f"STAGE={self.stage} looks the newest revision up and writes it into the stage's file"
             )
+        if 0 < self.pause_after_idle_min < MIN_IDLE_MIN:
+            allowed = f"0, or {MIN_IDLE_MIN} and more: so long a resume may take"
+            faults.append(f"pause_after_idle_min is {self.pause_after_idle_min}, allowed: {allowed}")
+        try:
+            OfficeHours.read(self.office_hours)
+        except ValueError as error:
+            faults.append(f"office_hours is {self.office_hours!r}: {error}")
         if "*" in self.cors_origins and len(self.cors_origins) > 1:
             faults.append(f"cors_origins is {self.cors_origins!r}: * allows every origin already, give it alone")
         if self.data_bucket and self.data_bucket == self.artifacts_bucket:

@@ -15,7 +15,7 @@ README = DOCUMENTS["README.md"]
 
 PASTED = (
     "README.md",
-    *(f"docs/{page}.md" for page in ("api", "batches", "cli", "datasets", "teaching", "training", "models")),
+    *(f"docs/{page}.md" for page in ("api", "batches", "cli", "datasets", "teaching", "training", "models", "operate")),
 )
 """What tests/e2e/test_readme.py pastes, in this order: one may use what those before it have made."""
 
@@ -25,6 +25,7 @@ NOT_PASTED = {
     "make bootstrap": "prepares an AWS account",
     "make preflight": "looks at an AWS account",
     "make deploy": "deploys to an AWS account",
+    "make pause": "pauses a stage on AWS, as wordsight does any",
     "make key": "asks an AWS account; tests/e2e/test_stages.py makes, rotates and revokes one",
 }
 """Why commands that begin so are left out."""

@@ -150,6 +150,7 @@ READERS_OF_THE_ENVIRONMENT = {
     "operate/preflight.py": "hands it to the builder that it names",
     "operate/deploy.py": "hands it to the preflight",
     "operate/promote.py": "hands it to operate.stage",
+    "operate/pause.py": "hands it to operate.stage",
     "stacks/rules.py": "CDK's own switch of its rules",
 }
 """local/ builds environments for its children and is free to read its own, as benchmarks/ is."""

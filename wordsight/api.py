@@ -95,8 +95,9 @@ class Api:
             try:
                 answer = self.deliver(method, path, content, query=query, headers=sent)
             except HTTPError as error:
-                if error.code not in (429, 503) or not left:
-                    raise RefusedError(self._sentence(error), error.code) from None
+                said = _said(error)
+                if error.code not in (429, 503) or not left or said.get("state"):  # paused, for nobody knows how long
+                    raise RefusedError(self._sentence(error, said), error.code) from None
                 self.pause(_pause_s(error.headers.get("retry-after")))
             else:
                 try:
@@ -121,14 +122,10 @@ class Api:
         sent = {API_KEY_HEADER: self.key, **headers}
         return send(url, content, self.sign(method, url, content, sent) if self.sign else sent, method)
 
-    def _sentence(self, error: HTTPError) -> str:
-        """What the API says of it; something else may stand before the API and answer in its place."""
-        try:
-            said = json.loads(error.read())
-        except ValueError:
-            said = None
-        detail = said.get("detail") if isinstance(said, dict) else None
-        sentence = str(detail or f"{error.code} {error.reason}: this does not look like the API's own answer")
+    def _sentence(self, error: HTTPError, said: Mapping[str, Any]) -> str:
+        sentence = str(
+            said.get("detail") or f"{error.code} {error.reason}: this does not look like the API's own answer"
+        )
         if error.code in (401, 403) and not self.key and self.sign is None:
             sentence += (
                 f" (no API key was given: set {KEY_VARIABLE}; where callers sign, with auth=iam, "
@@ -196,6 +193,15 @@ def send(
     except (URLError, HTTPException, OSError) as error:
         reason = error.reason if isinstance(error, URLError) else error
         raise CommandError(f"nothing answers at {request.host}: {reason}") from None
+
+
+def _said(error: HTTPError) -> Mapping[str, Any]:
+    """The problem that the API answers with; something else may stand before the API and answer in its place."""
+    try:
+        said = json.loads(error.read())
+    except ValueError:
+        return {}
+    return said if isinstance(said, dict) else {}
 
 
 def _pause_s(retry_after: str | None) -> float:

@@ -61,6 +61,7 @@ from lambdas.aws.inference import inspect
 from lambdas.aws.s3 import Document, JsonObject, Store
 from lambdas.settings import AnnotateSettings
 from lambdas.stored.annotations import AnnotationStore
+from lambdas.stored.endpoint import Changes, endpoint_of
 from lambdas.stored.images import read_images
 from lambdas.stored.tasks import unknown_task
 from lambdas.stored.teachings import RETRY_AFTER_S, Teachings
@@ -79,7 +80,7 @@ def create_app(settings: AnnotateSettings, connect: Connect) -> Resolver:
     add_task_routes(app, store, teacher)
     add_teach_routes(app, store, teacher)
     add_upload_routes(app, store)
-    add_annotation_routes(app, store, Endpoint(settings.endpoint_name, connect), teacher)
+    add_annotation_routes(app, store, endpoint_of(settings.endpoint_name, store, connect), teacher)
     add_import_routes(app, store, Executions(settings.import_machine_arn, connect))
     return app
 
@@ -283,6 +284,7 @@ def add_import_routes(app: Resolver, store: Store, machine: Executions) -> None:
         asked = app.json_body(AnnotationImportBody)
 
         def begin(id: str) -> Response[str]:
+            Changes(store).refuse("an import")
             importing = AnnotationImport(id=id, created=now(), updated=now(), asked=asked)
             store.create(import_key(id), importing)  # or an attempt before has, and may not have started it
             machine.start(id, {"id": id})

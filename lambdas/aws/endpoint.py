@@ -42,6 +42,7 @@ SERVING = frozenset({"InService", "Updating", "SystemUpdating", "RollingBack"})
 """States in which invocations are answered: an update keeps the old fleet until the new one serves."""
 
 _UNAVAILABLE = frozenset({"ModelNotReadyException", "ServiceUnavailable", "ServiceUnavailableException"})
+_ABSENT = ("ValidationError", "ValidationException")
 _TIMED_OUT = f"the model did not answer within {SDK_READ_TIMEOUT_S} s: send fewer images or labels, or try again"
 
 
@@ -52,9 +53,18 @@ class ModelStopped(ServiceUnavailable):
 class Endpoint:
     """One SageMaker real-time endpoint. Every failure it is known to have is raised as a ProblemError."""
 
-    def __init__(self, name: str, connect: Connect, clock_s: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        name: str,
+        connect: Connect,
+        clock_s: Callable[[], float] = time.monotonic,
+        *,
+        why_absent: Callable[[], ProblemError | None] = lambda: None,
+    ) -> None:
+        """`why_absent` is asked once SageMaker has said that there is no endpoint, and at no other time."""
         self.name = name
         self._connect = connect
+        self._why_absent = why_absent
         self._clock_s = clock_s
         self._seen_status = ""
         self._seen_instances = True
@@ -104,6 +114,13 @@ class Endpoint:
             )
         return self._seen_status
 
+    def exists(self) -> bool:
+        """Whether there is one, in whatever state."""
+        with botocore_errors_as_problems("SageMaker", ignored=_ABSENT):
+            self._connect("sagemaker").describe_endpoint(EndpointName=self.name)
+            return True
+        return False
+
     def cards(self) -> EndpointCards | None:
         """What the endpoint says of its models, as it was STATUS_AGE_S ago or later; None while it can't be asked."""
         if self._clock_s() - self._described_at_s >= STATUS_AGE_S:
@@ -145,8 +162,8 @@ class Endpoint:
             return ServiceUnavailable("too many requests reach the model: try again", retry_after_s=RETRY_SOON_S)
         if code in _UNAVAILABLE:
             return ServiceUnavailable("the model is not ready: try again", retry_after_s=RETRY_SOON_S)
-        if code in ("ValidationError", "ValidationException"):
-            return ServiceUnavailable(
+        if code in _ABSENT:
+            return self._why_absent() or ServiceUnavailable(
                 f"the endpoint {self.name} is not in service: it is being deployed, or it was deleted",
                 retry_after_s=RETRY_LATER_S,
             )

@@ -45,6 +45,14 @@ class Executions:
         found = self.describe(name)
         return found is not None and found["status"] == "RUNNING"
 
+    def any_running(self) -> str | None:
+        """The name of one that is at work, if any is."""
+        with botocore_errors_as_problems("Step Functions"):
+            found = self._connect("stepfunctions").list_executions(
+                stateMachineArn=self._machine_arn, statusFilter="RUNNING", maxResults=1
+            )["executions"]
+            return str(found[0]["name"]) if found else None
+
     def stop(self, name: str, cause: str) -> None:
         """End one; nothing happens if it has ended."""
         with botocore_errors_as_problems("Step Functions", ignored=("ExecutionDoesNotExist", "ValidationException")):

@@ -1,9 +1,13 @@
-"""The serving stack as CloudFormation tells of it: which checkpoint is live, and the one way to change that."""
+"""The serving stack as CloudFormation tells of it: which checkpoint is live, whether there is an endpoint, and the
+one way to change that.
+"""
 
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
+from contract.endpoint import PAUSED_PARAMETER, YES
 from contract.models import MODEL_URI_PARAMETER
 from contract.problems import Conflict
 from lambdas.aws.clients import Connect
@@ -14,10 +18,14 @@ _NOTHING_TO_DO = "No updates are to be performed"
 
 @dataclass(frozen=True)
 class StackState:
-    """`status` is CloudFormation's StackStatus, such as UPDATE_COMPLETE."""
+    """`status` is CloudFormation's StackStatus, such as UPDATE_COMPLETE; `changed` is when the last change began, of
+    whatever kind. A paused stack has no endpoint.
+    """
 
     model_uri: str
     status: str
+    paused: bool
+    changed: datetime
 
     @property
     def changing(self) -> bool:
@@ -36,23 +44,29 @@ class ServingStack:
         """What is live now. Raises Conflict if the stack is not there."""
         stack = self._describe()
         parameters = {each["ParameterKey"]: each["ParameterValue"] for each in stack.get("Parameters", [])}
-        return StackState(parameters[MODEL_URI_PARAMETER], stack["StackStatus"])
+        return StackState(
+            parameters[MODEL_URI_PARAMETER],
+            stack["StackStatus"],
+            parameters.get(PAUSED_PARAMETER) == YES,  # which a stack of an earlier release does not know
+            stack.get("LastUpdatedTime") or stack["CreationTime"],
+        )
 
-    def update(self, model_uri: str, role_arn: str, token: str) -> bool:
-        """Begin to serve the checkpoint at `model_uri`; False if it is served already.
+    def update(self, role_arn: str, token: str, **parameters: str) -> bool:
+        """Begin to give the template's `parameters` these values; False if they have them.
 
         CloudFormation acts with the role `role_arn`. The template and its other parameters stay as they were deployed.
         The same `token` begins it once only. Raises Conflict with CloudFormation's sentence if it can't begin.
         """
         stack = self._describe()
         others = (each["ParameterKey"] for each in stack.get("Parameters", []))
-        kept = [{"ParameterKey": key, "UsePreviousValue": True} for key in others if key != MODEL_URI_PARAMETER]
+        kept = [{"ParameterKey": key, "UsePreviousValue": True} for key in others if key not in parameters]
+        changed = [{"ParameterKey": key, "ParameterValue": value} for key, value in parameters.items()]
         try:
             with self._errors_as_problems():
                 self._connect("cloudformation").update_stack(
                     StackName=self.name,
                     UsePreviousTemplate=True,
-                    Parameters=[{"ParameterKey": MODEL_URI_PARAMETER, "ParameterValue": model_uri}, *kept],
+                    Parameters=[*changed, *kept],
                     RoleARN=role_arn,
                     Capabilities=stack.get("Capabilities", []),
                     ClientRequestToken=token,

@@ -23,6 +23,7 @@ from lambdas.aws.inference import infer, infer_taught
 from lambdas.aws.s3 import Store
 from lambdas.classify import openapi, page
 from lambdas.settings import ClassifySettings
+from lambdas.stored.endpoint import endpoint_of
 from lambdas.stored.images import read_images
 from lambdas.stored.tasks import head_reader, saved_tasks, shas_of, versions, with_tasks
 from lambdas.web.resolver import Resolver, handler_of
@@ -34,8 +35,8 @@ metrics = Metrics(namespace="Wordsight", service="wordsight-api")
 def create_app(settings: ClassifySettings, connect: Connect) -> Resolver:
     """The routes, answering for one endpoint and one bucket."""
     app = Resolver(settings.cors_origins, logger)
-    endpoint = Endpoint(settings.endpoint_name, connect)
     store = Store(settings.data_bucket, connect)
+    endpoint = endpoint_of(settings.endpoint_name, store, connect)
 
     def answer(operation: Operation) -> Response[str]:
         request = parse_request(app.content_type, app.body, app.query, operation=operation)

@@ -121,6 +121,11 @@ _batch = {
     **{"done_shards": 3, "results_s3_prefix": f"batches/{_ID}/results/"},
     **{"problems_s3_prefix": f"batches/{_ID}/problems/"},
 }
+_pause = {
+    **{"id": _ID, "action": "pause", "by": "request", "created": CREATED, "updated": CREATED, "state": "requested"},
+    **{"reason": None, "paused_since": None, "paused_by": None, "served_version": None},
+}
+_paused = {**_pause, "state": "paused", "paused_since": CREATED, "paused_by": "request", "served_version": _VERSION}
 _weather = Task.EXAMPLES["weather"]
 _worth = {
     "before": {"accuracy": 0.31, "calibration_error": 0.18},
@@ -310,6 +315,23 @@ DESCRIBED: Mapping[routes.Route, Described] = {
     ),
     routes.STOP_BATCH: Described("Stops after the images that are being classified.", {**_batch, "state": "stopped"}),
     routes.RESUME_BATCH: Described("Classifies the images that have no answer yet.", _batch),
+    routes.GET_ENDPOINT: Described(
+        "Tells whether there is an endpoint, which version it serves or will serve again, and what it costs.",
+        {
+            **{"state": "paused", "detail": f"the stage is paused since {CREATED}, as somebody asked for"},
+            **{"since": CREATED, "by": "request", "version": _VERSION, "model_s3_uri": _MODEL},
+            **{"usd_per_hour": 0.0, "usd_per_hour_in_service": 0.214, "change": _paused},
+        },
+    ),
+    routes.PAUSE_ENDPOINT: Described(
+        "Deletes the endpoint, which is nearly all that a stage costs. Tasks, annotations, models and which of them is "
+        "live are kept. Until it is resumed, what needs the endpoint is answered with 503 and why.",
+        _pause,
+    ),
+    routes.RESUME_ENDPOINT: Described(
+        "Makes the endpoint again, asks it, and tells whether it serves the version that was live.",
+        {**_paused, "action": "resume", "state": "requested"},
+    ),
 }
 
 REFUSED: Mapping[str, problems.ProblemError] = {

@@ -37,6 +37,7 @@ from lambdas.aws.executions import Executions, may_begin
 from lambdas.aws.s3 import Store
 from lambdas.settings import ManageSettings
 from lambdas.stored.batches import load_batch, read_plan
+from lambdas.stored.endpoint import Changes
 from lambdas.stored.tasks import read_head, saved_tasks, with_tasks
 
 
@@ -46,13 +47,16 @@ class Batches:
     def __init__(self, settings: ManageSettings, connect: Connect) -> None:
         self._data = Store(settings.data_bucket, connect)
         self._executions = Executions(settings.batch_machine_arn, connect)
+        self._changes = Changes(self._data)
 
     def begin(self, id: str, body: BatchBody) -> BatchView:
         """Start a batch. With the id of one that was accepted before, it only makes sure that it runs.
 
-        Raises NotFound for images or saved tasks that are not there, BadRequest for a question no answer has room for.
+        Raises NotFound for images or saved tasks that are not there, BadRequest for a question no answer has room for,
+        and Conflict while the stage is paused.
         """
         if self._data.read(batch_key(id)) is None:
+            self._changes.refuse("a batch")
             self._accept(id, body)
         return self._run(load_batch(self._data, id).value)
 
@@ -96,7 +100,10 @@ class Batches:
         return self._view(batch)
 
     def resume(self, id: str) -> BatchView:
-        """Go on with what is missing. Raises NotFound, or Conflict for a batch that neither failed nor was stopped."""
+        """Go on with what is missing.
+
+        Raises NotFound, or Conflict for a batch that neither failed nor was stopped, and while the stage is paused.
+        """
         document = load_batch(self._data, id)
         batch = document.value
         state = self._view(batch).state
@@ -104,6 +111,7 @@ class Batches:
             return self._run(batch)  # a request before this one was cut off
         if state not in RESUMABLE:
             raise Conflict(f"the batch {id} is {state}: only one that is {' or '.join(RESUMABLE)} can be resumed")
+        self._changes.refuse("a batch")
         following = batch.model_copy(update={"attempt": batch.attempt + 1, "begun": now()})
         try:
             self._data.write(document.key, following, etag=document.etag)

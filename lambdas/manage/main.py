@@ -1,4 +1,5 @@
-"""The function that manages what is done with models: trainings, versions and their promotion, and batches.
+"""The function that manages what is done with models: trainings, versions and their promotion, batches, and
+pauses of the endpoint.
 
 API Gateway calls `handler` with every request of these routes. What takes long is done by state machines.
 """
@@ -12,14 +13,17 @@ from contract.routes import (
     ADD_MODEL,
     GET_BATCH,
     GET_BATCH_FILES,
+    GET_ENDPOINT,
     GET_MODEL,
     GET_REPORT,
     GET_TRAINING,
     LIST_BATCHES,
     LIST_MODELS,
     LIST_TRAININGS,
+    PAUSE_ENDPOINT,
     PROMOTE_MODEL,
     RESUME_BATCH,
+    RESUME_ENDPOINT,
     START_BATCH,
     START_TRAINING,
     STOP_BATCH,
@@ -31,6 +35,7 @@ from contract.uploads import CheckpointUploadsBody
 from lambdas.aws.clients import Connect, connect
 from lambdas.aws.s3 import Store
 from lambdas.manage.batches import Batches
+from lambdas.manage.endpoint import EndpointSwitch
 from lambdas.manage.models import Models
 from lambdas.manage.trainings import Trainings
 from lambdas.settings import ManageSettings
@@ -87,6 +92,11 @@ def create_app(settings: ManageSettings, connect: Connect) -> Resolver:
     def _start_batch() -> Response[str]:
         body = app.json_body(BatchBody)
         return once(app, data, lambda id: app.answer(batches.begin(id, body), 202))
+
+    switch = EndpointSwitch(settings, connect)
+    app.answers(GET_ENDPOINT, switch.get)
+    app.on(PAUSE_ENDPOINT)(lambda: once(app, data, lambda id: app.answer(switch.begin(id, "pause"), 202)))
+    app.on(RESUME_ENDPOINT)(lambda: once(app, data, lambda id: app.answer(switch.begin(id, "resume"), 202)))
 
     return app
 

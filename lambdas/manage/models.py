@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from contract.endpoint import RESUME
 from contract.idempotency import now
 from contract.metrics import Metrics
 from contract.models import BASE_VERSION, ENDED, ImportBody, Model, ModelList, ModelSummary, ModelView, Promotion
@@ -23,6 +24,7 @@ from lambdas.aws.s3 import Store
 from lambdas.aws.serving_stack import ServingStack
 from lambdas.manage.foreign_checkpoint import read_foreign
 from lambdas.settings import ManageSettings
+from lambdas.stored.endpoint import Changes
 from lambdas.stored.registry import Registry, StoredCheckpoint
 
 _SUMMARIZED = set(ModelSummary.model_fields)
@@ -86,6 +88,7 @@ class Models:
         self._stack = ServingStack(settings.serving_stack, connect)
         self._promotions = Promotions(settings, connect)
         self._endpoint = Endpoint(settings.endpoint_name, connect)
+        self._changes = Changes(Store(settings.data_bucket, connect))
         self._commercial = settings.commercial
 
     def all(self) -> ModelList:
@@ -171,8 +174,8 @@ class Models:
     def promote(self, id: str, version: str, *, force: bool) -> Promotion:
         """Begin the promotion of a version. With the id of one that began before, it only makes sure that it runs.
 
-        Raises NotFound, or Conflict if the gate refused the version, its licence forbids it, or the stack is being
-        changed.
+        Raises NotFound, or Conflict if the gate refused the version, its licence forbids it, the stage is paused, or
+        the stack is being changed.
         """
         model = self._registry.get(version)
         promotion = self._registry.promotion(id)
@@ -187,7 +190,10 @@ class Models:
             raise Conflict(refusal)
         if model.gate and not model.gate.passed and not force:
             raise Conflict(f"the gate refused {model.version}: {'; '.join(model.gate.reasons)}. Set force to go on")
+        self._changes.refuse("a promotion")
         stack = self._stack.state()
+        if stack.paused:
+            raise Conflict(f"a promotion needs the endpoint, and the stage is paused: {RESUME} first")
         if stack.changing:
             raise Conflict(
                 f"the endpoint is being changed ({stack.status}): try again when that is done", retry_after_s=30

@@ -1,4 +1,5 @@
-"""The steps of a promotion, which a state machine calls in turn: a version is served, or it is known why not.
+"""The steps of a promotion, which a state machine calls in turn: a version is served, or it is known why not. Those of
+a pause, which changes the same stack, are in pausing.py.
 
 CloudFormation is the endpoint's only writer: a new `ModelUri` of the serving stack is a new fleet beside the old one,
 which takes over when it is healthy. After that the endpoint is asked what it serves. If that is not the version that
@@ -13,15 +14,17 @@ from typing import Any
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from contract.models import BASE_VERSION, Promotion
+from contract.models import BASE_VERSION, MODEL_URI_PARAMETER, Promotion
 from contract.problems import Conflict, NotFound
-from contract.steps import RolloutAnswer, RolloutEvent
+from contract.steps import ROLLOUT_STEP, EndpointEvent, RolloutAnswer, RolloutEvent
 from lambdas.aws.clients import Connect, connect_worker
 from lambdas.aws.endpoint import Endpoint
 from lambdas.aws.s3 import Store
 from lambdas.aws.serving_stack import ServingStack
+from lambdas.rollout.pausing import Pausing, refusal
 from lambdas.rollout.probe import fault_of
 from lambdas.settings import RolloutSettings
+from lambdas.stored.endpoint import Changes
 from lambdas.stored.registry import Registry
 
 logger = Logger(service="wordsight-rollout", serialize_stacktrace=False)
@@ -35,6 +38,7 @@ class Rollout:
         self._registry = Registry(self._artifacts)
         self._stack = ServingStack(settings.serving_stack, connect)
         self._update_role_arn = settings.update_role_arn
+        self._changes = Changes(Store(settings.data_bucket, connect))
         self._endpoint = Endpoint(settings.endpoint_name, connect)
 
     def step(self, asked: RolloutEvent) -> RolloutAnswer:
@@ -54,9 +58,12 @@ class Rollout:
 
     def _update(self, promotion: Promotion) -> RolloutAnswer:
         if promotion.previous_s3_uri is None:
-            promotion = self._note(promotion, state="updating", previous_s3_uri=self._stack.state().model_uri)
+            stack = self._stack.state()
+            if reason := refusal(self._changes, stack):
+                return self._failed(promotion, f"{reason}. Promote {promotion.version} when it is back")
+            promotion = self._note(promotion, state="updating", previous_s3_uri=stack.model_uri)
         try:
-            begun = self._stack.update(promotion.artifact_s3_uri, self._update_role_arn, f"promote-{promotion.id}")
+            begun = self._serve(promotion.artifact_s3_uri, f"promote-{promotion.id}")
         except Conflict as conflict:
             return self._failed(promotion, conflict.detail)
         return RolloutAnswer(next="wait" if begun else "verify")
@@ -107,10 +114,13 @@ class Rollout:
             return self._failed(promotion, fault)
         promotion = self._note(promotion, state="restoring", reason=fault)
         try:
-            begun = self._stack.update(previous, self._update_role_arn, f"restore-{promotion.id}")
+            begun = self._serve(previous, f"restore-{promotion.id}")
         except Conflict as conflict:
             return self._failed(promotion, f"{fault}; and the previous model can't be brought back: {conflict.detail}")
         return RolloutAnswer(next="wait") if begun else self._failed(promotion, fault)
+
+    def _serve(self, model_uri: str, token: str) -> bool:
+        return self._stack.update(self._update_role_arn, token, **{MODEL_URI_PARAMETER: model_uri})
 
     def _failed(self, promotion: Promotion, reason: str) -> RolloutAnswer:
         logger.warning("promotion failed", promotion=promotion.id, version=promotion.version, reason=reason)
@@ -125,6 +135,8 @@ class Rollout:
 
 @logger.inject_lambda_context
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, str]:
-    """Take one step of a promotion, as stacks/training/rollout.py asks for it."""
-    rollout = Rollout(RolloutSettings.from_env(), connect_worker)
-    return rollout.step(RolloutEvent.model_validate(event)).model_dump()
+    """Take one step of a promotion, as stacks/training/rollout.py asks for it, or of a pause: stacks/api/pauses.py."""
+    asked, settings = ROLLOUT_STEP.validate_python(event), RolloutSettings.from_env()
+    if isinstance(asked, EndpointEvent):
+        return Pausing(settings, connect_worker).step(asked).model_dump()
+    return Rollout(settings, connect_worker).step(asked).model_dump()

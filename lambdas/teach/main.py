@@ -13,18 +13,19 @@ from typing import Any, NamedTuple, TypeVar
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from contract.endpoint import Paused
 from contract.problems import ProblemError, ServiceUnavailable
 from contract.questions import TASKS_PREFIX, task_key, task_name
 from contract.steps import TeachEvent
 from contract.taught import Progress
 from contract.texts import same_to_the_model
 from lambdas.aws.clients import Connect, connect_worker
-from lambdas.aws.endpoint import Endpoint
 from lambdas.aws.executions import STEP_MS
 from lambdas.aws.inference import attributes_within, inspect, teach
 from lambdas.aws.s3 import JsonObject, Store
 from lambdas.settings import TeachSettings
 from lambdas.stored.annotations import AnnotationStore
+from lambdas.stored.endpoint import endpoint_of
 from lambdas.stored.teachings import Teachings
 from lambdas.teach.examples import READ_ANNOTATIONS, Annotations
 from lambdas.teach.lesson import ErasedMeanwhile, Looked, Pupil
@@ -59,7 +60,7 @@ class Teacher:
 
     def __init__(self, settings: TeachSettings, connect: Connect, pause: Callable[[float], None] = time.sleep) -> None:
         self._store = Store(settings.data_bucket, connect)
-        self._endpoint = Endpoint(settings.endpoint_name, connect)
+        self._endpoint = endpoint_of(settings.endpoint_name, self._store, connect)
         self._teachings = Teachings(self._store)
         self._annotation_store = AnnotationStore(self._store)
         self._annotations = Annotations(self._annotation_store)
@@ -145,6 +146,8 @@ class Teacher:
         for _ in range(BUSY_ATTEMPTS - 1):
             try:
                 return ask()
+            except Paused:
+                raise  # after a resume all tasks are taught
             except ServiceUnavailable as problem:
                 self._pause(min(problem.retry_after_s or 1, MAX_PAUSE_S))
         return ask()

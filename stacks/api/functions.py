@@ -5,6 +5,7 @@ from constructs import Construct
 
 from contract.annotations import ANNOTATIONS_PREFIX, IMAGES_PREFIX
 from contract.batches import BATCHES_PREFIX
+from contract.endpoint import ENDPOINT_PREFIX
 from contract.idempotency import IDEMPOTENCY_PREFIX
 from contract.imports import IMPORTS_PREFIX
 from contract.limits import UPLOADS_PREFIX
@@ -15,10 +16,12 @@ from contract.routes import ASK_ROUTES
 from contract.taught import EMBEDDINGS_PREFIX, HEADS_PREFIX, TAUGHT_PREFIX
 from contract.trainings import TRAININGS_PREFIX
 from lambdas.settings import AnnotateSettings, AuthorizeSettings, ClassifySettings, ManageSettings
-from stacks.api.machines import batch_machine, import_machine
+from stacks.api.machines import batch_machine
+from stacks.api.pauses import pause_machine
 from stacks.config import USD_PER_HOUR, StageConfig
 from stacks.data import DataStack
 from stacks.handler_function import HandlerFunction
+from stacks.machine import Machine
 from stacks.serving.stack import ServingStack
 from stacks.training.stack import TrainingStack
 
@@ -35,7 +38,7 @@ def classify_function(scope: Construct, config: StageConfig, data: DataStack, se
     )
     may = function.permissions
     may.allow(["sagemaker:InvokeEndpoint", "sagemaker:DescribeEndpoint"], serving.endpoint_arn)
-    may.allow_objects(data.data, READ, UPLOADS_PREFIX, TASKS_PREFIX, TAUGHT_PREFIX, HEADS_PREFIX)
+    may.allow_objects(data.data, READ, UPLOADS_PREFIX, TASKS_PREFIX, TAUGHT_PREFIX, HEADS_PREFIX, ENDPOINT_PREFIX)
     may.allow_listing(data.data)
     return function
 
@@ -49,14 +52,18 @@ def authorize_function(scope: Construct, config: StageConfig) -> HandlerFunction
 
 
 def annotate_function(
-    scope: Construct, config: StageConfig, data: DataStack, serving: ServingStack, training: TrainingStack
+    scope: Construct,
+    config: StageConfig,
+    data: DataStack,
+    serving: ServingStack,
+    training: TrainingStack,
+    importing: Machine,
 ) -> HandlerFunction:
     """May keep tasks, annotations and what was answered before, have images looked at, handed out and forgotten, let
     tasks be taught and forget what they have learnt, start imports, and take in uploads, which callers send with its
     signature.
     """
-    teacher = training.teacher.function_arn
-    imports = import_machine(scope, config, data, serving, teacher).state_machine_arn
+    teacher, imports = training.teacher.function_arn, importing.state_machine_arn
     environment = AnnotateSettings(
         **dict(_settings(config, data, serving)), import_machine_arn=imports, teach_function_arn=teacher
     ).to_env()
@@ -66,7 +73,7 @@ def annotate_function(
     may = function.permissions
     may.allow_objects(data.data, KEEP, TASKS_PREFIX, IDEMPOTENCY_PREFIX, ANNOTATIONS_PREFIX)
     may.allow_objects(data.data, [*READ, *WRITE], UPLOADS_PREFIX, IMPORTS_PREFIX, IMAGES_PREFIX, TAUGHT_PREFIX)
-    may.allow_objects(data.data, READ, HEADS_PREFIX)
+    may.allow_objects(data.data, READ, HEADS_PREFIX, ENDPOINT_PREFIX)
     may.allow_objects(data.data, WRITE, EMBEDDINGS_PREFIX)
     erased = (ANNOTATIONS_PREFIX, IMAGES_PREFIX, EMBEDDINGS_PREFIX, HEADS_PREFIX, TAUGHT_PREFIX)
     may.allow_objects(data.data, ["s3:DeleteObjectVersion"], *erased)
@@ -78,16 +85,24 @@ def annotate_function(
 
 
 def manage_function(
-    scope: Construct, config: StageConfig, data: DataStack, serving: ServingStack, training: TrainingStack
+    scope: Construct,
+    config: StageConfig,
+    data: DataStack,
+    serving: ServingStack,
+    training: TrainingStack,
+    importing: Machine,
 ) -> HandlerFunction:
-    """May start and stop trainings, promotions and batches, look at everything that tells how they are, and take in
-    checkpoints, which callers send with its signature: into a folder of their own, never over another one.
+    """May start and stop trainings, promotions and batches, pause the endpoint and bring it back, look at
+    everything that tells how they are, and take in checkpoints, which callers send with its signature: into a folder of
+    their own, never over another one.
     """
-    trainings, promotions, batched = machines = (
+    trainings, promotions, batched = (
         training.machine,
         training.promotion_machine,
         batch_machine(scope, config, data, serving),
     )
+    pauses = pause_machine(scope, config, training, batched, importing)
+    machines = (trainings, promotions, batched, pauses)
     environment = ManageSettings(
         cors_origins=config.cors_origins,
         data_bucket=data.data.bucket_name,
@@ -96,12 +111,15 @@ def manage_function(
         training_machine_arn=trainings.state_machine_arn,
         promotion_machine_arn=promotions.state_machine_arn,
         batch_machine_arn=batched.state_machine_arn,
+        import_machine_arn=importing.state_machine_arn,
+        pause_machine_arn=pauses.state_machine_arn,
         job_name_prefix=f"{config.name}-",
         max_run_s=config.max_run_s,
         max_wait_s=config.max_wait_s,
         spot=config.spot,
         endpoint_name=serving.endpoint_name,
         commercial=config.commercial,
+        endpoint_usd_per_hour=USD_PER_HOUR.get(config.endpoint_instance_type, 0.0) * config.endpoint_instance_count,
         usd_per_hour=USD_PER_HOUR.get(config.training_instance_type, 0.0) * config.training_instance_count,
         training_machines=config.training_instance_count,
         training_images_per_s=config.training_images_per_s * config.training_instance_count,
@@ -110,22 +128,26 @@ def manage_function(
     ).to_env()
     # The id is from when it knew trainings only: with another one, deployed stages would get a new function and role.
     function = HandlerFunction(
-        scope, "TrainFunction", config, "manage", environment, "starts trainings, promotions and batches"
+        scope, "TrainFunction", config, "manage", environment, "starts trainings, promotions, batches and pauses"
     )
     may = function.permissions
     may.allow_objects(data.data, KEEP, IDEMPOTENCY_PREFIX)
-    may.allow_objects(data.data, [*READ, *WRITE], TRAININGS_PREFIX, BATCHES_PREFIX)
+    may.allow_objects(data.data, [*READ, *WRITE], TRAININGS_PREFIX, BATCHES_PREFIX, ENDPOINT_PREFIX)
     may.allow_objects(data.data, READ, TASKS_PREFIX, TAUGHT_PREFIX, HEADS_PREFIX, ANNOTATIONS_PREFIX)
     may.allow_listing(data.data)
     may.allow_objects(data.artifacts, READ, MODELS_PREFIX, REGISTRY_PREFIX, PROMOTIONS_PREFIX, CHECKPOINTS_PREFIX)
     may.allow_objects(data.artifacts, WRITE, REGISTRY_PREFIX, PROMOTIONS_PREFIX, BROUGHT_PREFIX)
     may.allow_listing(data.artifacts)
     jobs = Stack.of(scope).format_arn(service="sagemaker", resource="training-job", resource_name=f"{config.name}-*")
-    named = "every training, promotion and batch has a name of its own; the prefix and the machines are this stage's"
+    named = (
+        "every training, promotion, batch and pause has a name of its own; the prefix and the machines are this stage's"
+    )
     may.allow(["sagemaker:DescribeTrainingJob", "sagemaker:StopTrainingJob"], jobs, because=named)
     may.allow(["states:StartExecution"], *(machine.state_machine_arn for machine in machines))
     may.allow(["states:DescribeExecution"], *(machine.executions_arn for machine in machines), because=named)
     may.allow(["states:StopExecution"], trainings.executions_arn, batched.executions_arn, because=named)
+    at_work = (promotions, batched, importing)
+    may.allow(["states:ListExecutions"], *(machine.state_machine_arn for machine in at_work))
     may.allow_stack(config.serving_stack_name, "DescribeStacks")
     may.allow(["sagemaker:InvokeEndpoint"], serving.endpoint_arn)
     return function

@@ -16,6 +16,7 @@ from contract.forms import FORM, IMAGE_MEDIA_TYPES
 from contract.idempotency import IDEMPOTENCY_HEADER
 from contract.routes import ASK_ROUTES, OPENAPI, ROUTES, STAGE_NAME, Route
 from stacks.api.functions import annotate_function, authorize_function, classify_function, manage_function
+from stacks.api.machines import import_machine
 from stacks.config import CONFIGURATION_OUTPUT, Auth, StageConfig
 from stacks.data import DataStack
 from stacks.handler_function import log_group
@@ -71,10 +72,11 @@ class ApiStack(Stack):
         self.add_stack_dependency(serving)  # callers find an endpoint as soon as they find the API
         api = self._rest_api(config)
         timeout = Duration.seconds(limits.API_TIMEOUT_S)
+        imports = import_machine(self, config, data, serving, training.teacher.function_arn)
         functions = {
             "classify": classify_function(self, config, data, serving),
-            "annotate": annotate_function(self, config, data, serving, training),
-            "manage": manage_function(self, config, data, serving, training),
+            "annotate": annotate_function(self, config, data, serving, training, imports),
+            "manage": manage_function(self, config, data, serving, training, imports),
         }
         # Nothing is remembered: what is remembered needs all of the headers in which a key may be.
         authorizer = (

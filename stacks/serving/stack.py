@@ -3,8 +3,9 @@
     npx cdk deploy WordsightServing-dev --parameters ModelUri=s3://<artifacts bucket>/models/<job>/…/
 
 `ModelUri` names the checkpoint to serve; by default the base weights in the image. Changing it makes a new Model, and
-so a new EndpointConfig, and so a blue/green update of the endpoint with alarms that roll it back. CloudFormation is
-the endpoint's only writer: what another hand changes, the next deployment undoes.
+so a new EndpointConfig, and so a blue/green update of the endpoint with alarms that roll it back. While `Paused` is yes
+there is no endpoint, which is nearly all that a stage costs. CloudFormation is the endpoint's only writer: what another
+hand changes, the next deployment undoes.
 """
 
 from collections.abc import Sequence
@@ -29,6 +30,7 @@ from aws_cdk import aws_sagemaker as sagemaker
 from constructs import Construct
 
 from contract.containers import ServeSettings
+from contract.endpoint import NO, PAUSED_PARAMETER, YES
 from contract.limits import CONTAINER_TIMEOUT_S
 from contract.models import MODEL_URI_PARAMETER, MODELS_PREFIX, NO_MODEL_URI
 from stacks.config import StageConfig
@@ -93,14 +95,27 @@ class ServingStack(Stack):
             retain_all_variant_properties=True if config.autoscaling else None,
         )
         endpoint.node.add_dependency(self._log_retention(config))
+        not_paused = self._not_paused()
+        endpoint.cfn_options.condition = not_paused
         if config.autoscaling:
-            self._autoscaling(config, endpoint)
+            self._autoscaling(config, endpoint, not_paused)
         CfnOutput(self, "EndpointName", value=self.endpoint_name)
 
     @property
     def endpoint_arn(self) -> str:
         """The endpoint's ARN, spelled from its name: whoever may call it need not wait for it to exist."""
         return self.format_arn(service="sagemaker", resource="endpoint", resource_name=self.endpoint_name)
+
+    def _not_paused(self) -> CfnCondition:
+        """A pause changes the parameter, and a deployment keeps what it finds (lambdas/rollout/pausing.py)."""
+        paused = CfnParameter(
+            self,
+            PAUSED_PARAMETER,
+            default=NO,
+            allowed_values=[YES, NO],
+            description="Whether the stage has no endpoint: the model, its configuration and ModelUri stay",
+        )
+        return CfnCondition(self, "IsNotPaused", expression=Fn.condition_equals(paused, NO))
 
     def _model(self, config: StageConfig, image: ContainerImage, role: ExecutionRole) -> sagemaker.CfnModel:
         model_uri = CfnParameter(
@@ -187,7 +202,7 @@ class ServingStack(Stack):
             )
         ]
 
-    def _autoscaling(self, config: StageConfig, endpoint: sagemaker.CfnEndpoint) -> None:
+    def _autoscaling(self, config: StageConfig, endpoint: sagemaker.CfnEndpoint, not_paused: CfnCondition) -> None:
         """Follow the requests in flight, which CloudWatch shows every ten seconds for this one metric.
 
         No role: Application Auto Scaling has its own for SageMaker.
@@ -203,7 +218,7 @@ class ServingStack(Stack):
         )
         target.add_resource_dependency(endpoint)
         properties = applicationautoscaling.CfnScalingPolicy
-        applicationautoscaling.CfnScalingPolicy(
+        policy = applicationautoscaling.CfnScalingPolicy(
             self,
             "ScalingPolicy",
             policy_name=f"{config.name}-concurrency",
@@ -218,6 +233,9 @@ class ServingStack(Stack):
                 ),
             ),
         )
+
+        for each in (target, policy):
+            each.cfn_options.condition = not_paused
 
     def _log_retention(self, config: StageConfig) -> logs.LogRetention:
         """SageMaker makes the log group, and makes it again when a late line arrives after a deletion.

@@ -1,9 +1,10 @@
-"""What CloudFormation may do while a promotion updates the serving stack: replace the model, and nothing else.
+"""What CloudFormation may do while a promotion or a pause updates the serving stack: replace the model, delete the
+endpoint and make it again, and nothing else.
 
 Without a role of its own the update would act with the one that `cdk deploy` left with the stack, an administrator, and
 whoever may update the stack could hand it any template. With this role a foreign template comes no further either: it
-can put another container behind this stage's endpoint, with the endpoint's own role. It can't touch roles, functions,
-alarms or buckets, and not delete the endpoint.
+can put another container behind this stage's endpoint, with the endpoint's own role, or take the endpoint away. It
+can't touch roles, functions, alarms or buckets.
 
 The stack is named, not referred to: it is deployed after the role. CloudFormation keeps a stack's last role for calls
 that name none. `cdk deploy`, `cdk rollback` and `cdk destroy` name the bootstrap's with every call; whoever deletes the
@@ -55,8 +56,8 @@ class UpdateRole(Role):
         self._allow_sagemaker(["CreateModel", "DescribeModel", "DeleteModel"], model, because=named)
         configured = ["CreateEndpointConfig", "DescribeEndpointConfig", "DeleteEndpointConfig"]
         self._allow_sagemaker(configured, endpoint_config, because=named)
-        self._allow_sagemaker(["DescribeEndpoint"], endpoint)
-        self._allow_sagemaker(["UpdateEndpoint"], endpoint, endpoint_config)
+        self._allow_sagemaker(["DescribeEndpoint", "DeleteEndpoint"], endpoint)
+        self._allow_sagemaker(["CreateEndpoint", "UpdateEndpoint"], endpoint, endpoint_config)
         self._allow_sagemaker(["AddTags", "DeleteTags", "ListTags"], model, endpoint_config, endpoint)
         self.allow(
             ["iam:PassRole"],
@@ -77,6 +78,41 @@ class UpdateRole(Role):
         # The template takes the buckets' names from there with Fn::GetStackOutput, which asks with the stack's role:
         # https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/intrinsic-function-reference-getstackoutput.html
         self.allow_stack(config.stack_name("Data"), "DescribeStacks")
+
+        if config.autoscaling:
+            self._allow_autoscaling(config, endpoint)
+
+    def _allow_autoscaling(self, config: StageConfig, endpoint: str) -> None:
+        """A pause takes the scalable target and its policy away, and a resume brings them back.
+
+        The writing actions know one resource, `scalable-target/*`, and are held to SageMaker's by the service's key:
+        https://docs.aws.amazon.com/service-authorization/latest/reference/list_awsapplicationautoscaling.html
+        What the service does then in the caller's name:
+        https://docs.aws.amazon.com/sagemaker/latest/dg/endpoint-auto-scaling-prerequisites.html
+        Its service-linked role is there: the deployment that switched scaling on has made it.
+        """
+        service, format_arn = "application-autoscaling", Stack.of(self).format_arn
+        targets = format_arn(service=service, resource="scalable-target", resource_name="*")
+        named = "Application Auto Scaling knows no other resource; changes are held to SageMaker's targets"
+        changes = ("RegisterScalableTarget", "DeregisterScalableTarget", "PutScalingPolicy", "DeleteScalingPolicy")
+        of_sagemaker = {"StringEquals": {f"{service}:service-namespace": "sagemaker"}}
+        self.allow([f"{service}:{verb}" for verb in changes], targets, conditions=of_sagemaker, because=named)
+        self.allow([f"{service}:TagResource", f"{service}:ListTagsForResource"], targets, because=named)
+        looks = ("DescribeScalableTargets", "DescribeScalingPolicies", "DescribeScheduledActions")
+        self.allow(
+            [*(f"{service}:{verb}" for verb in looks), "cloudwatch:GetMetricData"],
+            "*",
+            because="what Application Auto Scaling and CloudWatch tell knows no resources",
+        )
+        alarms = format_arn(
+            service="cloudwatch",
+            resource="alarm",
+            resource_name=f"TargetTracking-endpoint/{config.name}/*",
+            arn_format=ArnFormat.COLON_RESOURCE_NAME,
+        )
+        of_tracking = ["cloudwatch:PutMetricAlarm", "cloudwatch:DeleteAlarms", "cloudwatch:DescribeAlarms"]
+        self.allow(of_tracking, alarms, because="target tracking ends its alarms' names with random characters")
+        self._allow_sagemaker(["UpdateEndpointWeightsAndCapacities"], endpoint)
 
     def _sagemaker_arn(self, kind: str, name: str) -> str:
         return Stack.of(self).format_arn(service="sagemaker", resource=kind, resource_name=name)

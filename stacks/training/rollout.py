@@ -1,4 +1,5 @@
-"""Promotion: the state machine that promotes a version of the model, and tells what became of it.
+"""Promotion: the state machine that promotes a version of the model, and tells what became of it. Its function also
+takes the steps of pauses (stacks/api/pauses.py), which change the same stack.
 
 An execution is named after its promotion and given {"promotion": id}. The serving stack is named, not referred to: it
 is deployed after this one, and its update must not wait for this one's.
@@ -8,6 +9,7 @@ from aws_cdk import Duration, Stack
 from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
+from contract.endpoint import ENDPOINT_PREFIX
 from contract.models import MODELS_PREFIX, PROMOTIONS_PREFIX, REGISTRY_PREFIX
 from contract.steps import TeachEvent
 from lambdas.settings import RolloutSettings
@@ -15,6 +17,7 @@ from stacks.config import StageConfig
 from stacks.data import DataStack
 from stacks.handler_function import HandlerFunction
 from stacks.machine import Machine, call, read_fault
+from stacks.serving.stack import VARIANT_NAME
 from stacks.serving.update_role import UpdateRole
 
 POLL_S = 30
@@ -28,12 +31,15 @@ MACHINE_TIMEOUT_S = 6 * 3600
 """Two updates, there and back, with all the waiting that blue/green deployments may do."""
 
 
-def promotion_machine(stack: Construct, config: StageConfig, data: DataStack, teacher: HandlerFunction) -> Machine:
+def promotion_machine(
+    stack: Construct, config: StageConfig, data: DataStack, teacher: HandlerFunction
+) -> tuple[Machine, HandlerFunction]:
     """Update → wait and check until it is over → verify, after which it may have to be waited for again. When a version
     is live, tasks are taught for it: what they have learnt with another one counts no more, and words answer meanwhile.
+    And the function.
 
-    The function may update one stack with one role (stacks/serving/update_role.py), ask one endpoint, and read and
-    write what is registered.
+    The function may update one stack with one role (stacks/serving/update_role.py), ask one endpoint, read and write
+    what is registered and how the endpoint is, and look how often that was asked.
     """
     scope = Construct(stack, "Rollout")
     update_role = UpdateRole(scope, "UpdateRole", config=config)
@@ -42,9 +48,18 @@ def promotion_machine(stack: Construct, config: StageConfig, data: DataStack, te
         serving_stack=config.serving_stack_name,
         endpoint_name=config.name,
         update_role_arn=update_role.role_arn,
+        variant_name=VARIANT_NAME,
+        data_bucket=data.data.bucket_name,
+        pause_after_idle_min=config.pause_after_idle_min,
     ).to_env()
     function = HandlerFunction(
-        scope, "Function", config, "rollout", environment, "takes the steps of a promotion", timeout_s=STEP_TIMEOUT_S
+        scope,
+        "Function",
+        config,
+        "rollout",
+        environment,
+        "takes the steps of promotions and pauses",
+        timeout_s=STEP_TIMEOUT_S,
     )
     may = function.permissions
     may.allow_stack(config.serving_stack_name, "DescribeStacks", "DescribeStackEvents")
@@ -53,10 +68,14 @@ def promotion_machine(stack: Construct, config: StageConfig, data: DataStack, te
     passed = {"StringEquals": {"iam:PassedToService": "cloudformation.amazonaws.com"}}
     may.allow(["iam:PassRole"], update_role.role_arn, conditions=passed)
     endpoint = Stack.of(scope).format_arn(service="sagemaker", resource="endpoint", resource_name=config.name)
-    may.allow(["sagemaker:InvokeEndpoint"], endpoint)
+    may.allow(["sagemaker:InvokeEndpoint", "sagemaker:DescribeEndpoint"], endpoint)
     may.allow_objects(data.artifacts, ["s3:GetObject"], MODELS_PREFIX, REGISTRY_PREFIX, PROMOTIONS_PREFIX)
     may.allow_objects(data.artifacts, ["s3:PutObject"], PROMOTIONS_PREFIX)
     may.allow_listing(data.artifacts)
+    may.allow_objects(data.data, ["s3:GetObject", "s3:PutObject"], ENDPOINT_PREFIX)
+    may.allow_listing(data.data)
+    if config.pause_after_idle_min:
+        may.allow(["cloudwatch:GetMetricStatistics"], "*", because="CloudWatch's metrics are no resources")
 
     def step(id: str, step: str, *, reason: str = "", caught: sfn.IChainable | None = None) -> sfn.CustomState:
         event = {"step": step, **({"reason.$": reason} if reason else {}), "promotion.$": "$.promotion"}
@@ -88,6 +107,6 @@ def promotion_machine(stack: Construct, config: StageConfig, data: DataStack, te
     )
     for task in (update, check, verify):
         task.next(decide)
-    return Machine(
-        scope, "Machine", config=config, start=update, functions=[function, teacher], timeout_s=MACHINE_TIMEOUT_S
-    )
+    functions = [function, teacher]
+    machine = Machine(scope, "Machine", config=config, start=update, functions=functions, timeout_s=MACHINE_TIMEOUT_S)
+    return machine, function

@@ -43,7 +43,7 @@ UNKNOWN_REVISION = "unknown"
 
 class TrainingStack(Stack):
     """The state machine of trainings, that of promotions, the role that training jobs run with, and the function that
-    teaches without a training.
+    teaches without a training. `rollout` is the function that changes the serving stack.
     """
 
     def __init__(self, scope: Construct, id: str, *, config: StageConfig, data: DataStack) -> None:
@@ -64,7 +64,7 @@ class TrainingStack(Stack):
         job_role.allow_objects(data.artifacts, written, MODELS_PREFIX, CHECKPOINTS_PREFIX)
         image.repository.grant_pull(job_role)
         self.teacher = teach_function(self, config, data)
-        self.promotion_machine = promotion_machine(self, config, data, self.teacher)
+        self.promotion_machine, self.rollout = promotion_machine(self, config, data, self.teacher)
         definition = Definition(
             scope=self,
             config=config,

@@ -7,6 +7,7 @@ from aws_cdk import Stack
 from constructs import Construct
 
 from contract.annotations import ANNOTATIONS_PREFIX, IMAGES_PREFIX
+from contract.endpoint import ENDPOINT_PREFIX
 from contract.questions import TASKS_PREFIX
 from contract.taught import EMBEDDINGS_PREFIX, HEADS_PREFIX, TAUGHT_PREFIX
 from lambdas.settings import TeachSettings
@@ -25,7 +26,7 @@ def teach_function(scope: Construct, config: StageConfig, data: DataStack) -> Ha
         scope, "TeachFunction", config, "teach", environment, "teaches saved tasks", timeout_s=TEACH_TIMEOUT_S
     )
     may = function.permissions
-    read = (TASKS_PREFIX, ANNOTATIONS_PREFIX, IMAGES_PREFIX, EMBEDDINGS_PREFIX, TAUGHT_PREFIX)
+    read = (TASKS_PREFIX, ANNOTATIONS_PREFIX, IMAGES_PREFIX, EMBEDDINGS_PREFIX, TAUGHT_PREFIX, ENDPOINT_PREFIX)
     may.allow_objects(data.data, ["s3:GetObject"], *read)
     may.allow_objects(data.data, ["s3:PutObject"], EMBEDDINGS_PREFIX, HEADS_PREFIX, TAUGHT_PREFIX)
     may.allow_objects(data.data, ["s3:DeleteObjectVersion"], EMBEDDINGS_PREFIX, HEADS_PREFIX)

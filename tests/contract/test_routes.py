@@ -13,6 +13,7 @@ from contract.routes import (
     HEALTH,
     OPENAPI,
     PAGE,
+    PAUSE_ENDPOINT,
     POST_ANNOTATIONS,
     PROMOTE_MODEL,
     PUT_TASK,
@@ -24,7 +25,7 @@ from contract.routes import (
 
 
 def test_no_two_routes_answer_the_same_request() -> None:
-    assert len({(route.method, route.path) for route in ROUTES}) == len(ROUTES) == 37
+    assert len({(route.method, route.path) for route in ROUTES}) == len(ROUTES) == 40
 
 
 def test_every_route_is_answered_by_a_function_that_there_is() -> None:
@@ -32,7 +33,7 @@ def test_every_route_is_answered_by_a_function_that_there_is() -> None:
     assert all((folders / route.function / "main.py").is_file() for route in ROUTES)
     assert [route.function for route in (CLASSIFY, PAGE, OPENAPI)] == ["classify"] * 3
     assert [route.function for route in (PUT_TASK, UPLOAD, GET_IMPORT)] == ["annotate"] * 3
-    assert [route.function for route in (PROMOTE_MODEL, RESUME_BATCH)] == ["manage"] * 2
+    assert [route.function for route in (PROMOTE_MODEL, RESUME_BATCH, PAUSE_ENDPOINT)] == ["manage"] * 3
 
 
 def test_only_what_tells_nothing_of_a_callers_things_is_open() -> None:

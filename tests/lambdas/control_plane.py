@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Any
 
@@ -35,15 +36,17 @@ def check(service: str, operation: str, request: dict[str, Any]) -> None:
 
 
 class CloudFormation:
-    """One stack. An update takes `polls` looks until it is over; it fails for the URIs in `broken`."""
+    """One stack. An update takes `polls` looks until it is over; it fails for the values of parameters in `broken`."""
 
     def __init__(self, polls: int = 1) -> None:
-        self.model_uri, self.status = NO_MODEL_URI, "CREATE_COMPLETE"
+        self.model_uri, self.paused, self.status = NO_MODEL_URI, "no", "CREATE_COMPLETE"
+        self.changed = datetime.now(UTC) - timedelta(days=1)
         self.polls = polls
         self.broken: dict[str, str] = {}
         self.updates: list[dict[str, Any]] = []
         self.events: list[dict[str, Any]] = []
-        self._wanted, self._left = "", 0
+        self._wanted: dict[str, str] = {}
+        self._left = 0
 
     def describe_stacks(self, **request: Any) -> dict[str, Any]:
         check("cloudformation", "DescribeStacks", request)
@@ -51,9 +54,11 @@ class CloudFormation:
         stack = {
             "StackName": SERVING_STACK,
             "StackStatus": self.status,
+            "CreationTime": self.changed,
             "Capabilities": ["CAPABILITY_IAM"],
             "Parameters": [
                 {"ParameterKey": "ModelUri", "ParameterValue": self.model_uri},
+                {"ParameterKey": "Paused", "ParameterValue": self.paused},
                 {"ParameterKey": "Other", "ParameterValue": "kept"},
             ],
         }
@@ -64,11 +69,13 @@ class CloudFormation:
         if self.status.endswith("_IN_PROGRESS"):
             message = f"Stack:{SERVING_STACK} is in {self.status} state and can not be updated."
             raise client_error("UpdateStack", "ValidationError", message)
-        parameters = {each["ParameterKey"]: each.get("ParameterValue") for each in request["Parameters"]}
-        if parameters["ModelUri"] == self.model_uri:
+        given = {each["ParameterKey"]: each for each in request["Parameters"]}
+        has = {"ModelUri": self.model_uri, "Paused": self.paused}
+        wanted = {key: given[key].get("ParameterValue", value) for key, value in has.items()}
+        if wanted == has:
             raise client_error("UpdateStack", "ValidationError", "No updates are to be performed.")
         self.updates.append(request)
-        self._wanted, self._left, self.status = parameters["ModelUri"], self.polls, "UPDATE_IN_PROGRESS"
+        self._wanted, self._left, self.status = wanted, self.polls, "UPDATE_IN_PROGRESS"
         self._happened(SERVING_STACK, "UPDATE_IN_PROGRESS", "User Initiated")
         return {"StackId": "stack-id"}
 
@@ -89,12 +96,13 @@ class CloudFormation:
         self._left -= 1
         if self._left >= 0:
             return
-        if reason := self.broken.get(self._wanted):
+        if reason := next(filter(None, map(self.broken.get, self._wanted.values())), None):
             self._happened("Endpoint", "UPDATE_FAILED", reason)
             self._happened("LogRetention", "UPDATE_FAILED", "Resource update cancelled")
             self.status = "UPDATE_ROLLBACK_COMPLETE"
         else:
-            self.model_uri, self.status = self._wanted, "UPDATE_COMPLETE"
+            self.model_uri, self.paused = self._wanted["ModelUri"], self._wanted["Paused"]
+            self.status = "UPDATE_COMPLETE"
         self._happened(SERVING_STACK, self.status)
 
 
@@ -117,6 +125,13 @@ class StepFunctions:
         if request["executionArn"] not in self.executions:
             raise client_error("DescribeExecution", "ExecutionDoesNotExist", "Execution Does Not Exist")
         return self.executions[request["executionArn"]]
+
+    def list_executions(self, **request: Any) -> dict[str, Any]:
+        check("stepfunctions", "ListExecutions", request)
+        prefix = f"{request['stateMachineArn'].replace(':stateMachine:', ':execution:')}:"
+        named = {arn.removeprefix(prefix): each for arn, each in self.executions.items() if arn.startswith(prefix)}
+        running = [{"name": name} for name, each in named.items() if each["status"] == request["statusFilter"]]
+        return {"executions": running[: request["maxResults"]]}
 
     def stop_execution(self, **request: Any) -> dict[str, Any]:
         check("stepfunctions", "StopExecution", request)

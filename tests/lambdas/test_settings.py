@@ -8,10 +8,11 @@ MACHINE = "arn:aws:states:us-east-1:123456789012:stateMachine:Some"
 OF_MANAGE = {
     **{"DATA_BUCKET": "data", "ARTIFACTS_BUCKET": "artifacts", "SERVING_STACK": "WordsightServing-dev"},
     **dict.fromkeys(("TRAINING_MACHINE_ARN", "PROMOTION_MACHINE_ARN", "BATCH_MACHINE_ARN"), MACHINE),
+    **dict.fromkeys(("IMPORT_MACHINE_ARN", "PAUSE_MACHINE_ARN"), MACHINE),
     **{"JOB_NAME_PREFIX": "wordsight-dev-", "MAX_RUN_S": "7200", "MAX_WAIT_S": "14400"},
     **{"SPOT": "False", "USD_PER_HOUR": "0.428", "TRAINING_MACHINES": "1", "TRAINING_IMAGES_PER_S": "8.0"},
     **{"MAX_PARALLEL_TRAININGS": "1", "MAX_TRAINING_USD_PER_MONTH": "50.0"},
-    "ENDPOINT_NAME": "wordsight-dev",
+    **{"ENDPOINT_NAME": "wordsight-dev", "ENDPOINT_USD_PER_HOUR": "0.214"},
 }
 
 
@@ -71,8 +72,8 @@ def test_a_bad_value_is_named_with_what_is_allowed(name, value):
         ("MAX_RUN_S", "0", "whole seconds"),
         ("MAX_WAIT_S", "soon", "whole seconds"),
         ("SPOT", "yes", "True or False"),
-        ("USD_PER_HOUR", "-1", "what a training's machines cost, 0 if that is not known"),
-        ("USD_PER_HOUR", "nan", "what a training's machines cost, 0 if that is not known"),
+        ("USD_PER_HOUR", "-1", "what machines cost in an hour, 0 if that is not known"),
+        ("USD_PER_HOUR", "nan", "what machines cost in an hour, 0 if that is not known"),
         ("MAX_PARALLEL_TRAININGS", "0", "how many trainings may run at once"),
         ("MAX_TRAINING_USD_PER_MONTH", "-1", "USD, 0 for no limit"),
         ("TRAINING_MACHINE_ARN", "Some", "the ARN of a state machine"),

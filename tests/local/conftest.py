@@ -165,7 +165,7 @@ def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalSettings]:
     settings = LocalSettings(ROOT, tmp_path_factory.mktemp("emulator") / "local", free_port())
     with processes.exclusive(settings):
         process = processes.start(settings)
-    services = [f"{service}.amazonaws.com" for service in ("lambda", "states", "sagemaker")]
+    services = [f"{service}.amazonaws.com" for service in ("lambda", "states", "sagemaker", "scheduler")]
     trust = {"Statement": [{"Effect": "Allow", "Principal": {"Service": services}, "Action": "sts:AssumeRole"}]}
     clients_of(settings)("iam").create_role(RoleName="any", AssumeRolePolicyDocument=json.dumps(trust))
     yield settings

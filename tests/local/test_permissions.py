@@ -4,7 +4,7 @@ from tests.local.conftest import IMAGE
 
 def test_every_implied_call_says_where_it_is_documented() -> None:
     for moment in MOMENTS.values():
-        assert moment.service in ("lambda", "states", "sagemaker", "cloudformation")
+        assert moment.service in ("lambda", "states", "sagemaker", "cloudformation", "scheduler")
         assert all(calls.source.startswith("https://") for calls in moment.calls)
 
 

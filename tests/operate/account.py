@@ -71,6 +71,7 @@ class Account:
     alarms: dict[str, str] = field(default_factory=dict)
     """Those that are on, with their reason."""
     is_bootstrapped: bool = True
+    paused: bool = False
     refusals: dict[str, Refused] = field(default_factory=dict)
     """By operation, such as describe_alarms."""
 
@@ -139,6 +140,7 @@ class Account:
             "StackStatus": self.status[part],
             "StackStatusReason": self.reasons.get(part, ""),
             "Outputs": [{"OutputKey": key, "OutputValue": value} for key, value in outputs.items()],
+            "Parameters": [{"ParameterKey": "Paused", "ParameterValue": "yes"}] if self.paused else [],
         }
         return {"Stacks": [stack]}
 

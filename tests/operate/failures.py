@@ -467,6 +467,11 @@ def untouched(account: Account) -> None:
 
 
 @healthy
+def a_pause(account: Account) -> None:
+    account.paused, account.endpoint = True, None
+
+
+@healthy
 def failures_that_are_over(account: Account) -> None:
     """A deployment, a training and a log of yesterday's, and jobs of others."""
     account.earlier["Serving"] = [("Endpoint", "AWS::SageMaker::Endpoint", "UPDATE_FAILED", NO_QUOTA)]

@@ -1,6 +1,7 @@
 import json
 import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from tests.wordsight.conftest import (  # noqa: F401, the fixtures that the ones
     system,
 )
 
+MADE = datetime(2026, 1, 1)
 CONFIG_ARN = "arn:aws:sagemaker:eu-central-1:123456789012:endpoint-config/endpointconfig-abc123"
 ENDPOINT = {
     "EndpointName": "wordsight-dev",
@@ -38,6 +40,7 @@ class Cloud(Account):
 
     url = ""
     key = True
+    paused = False
 
     def __init__(self, resolve: Resolve) -> None:
         super().__init__(GOOD)
@@ -88,8 +91,13 @@ class Cloud(Account):
         outputs |= {"ApiKeyId": "key1"} if self.key else {}
         outputs |= {"Configuration": self.configuration} if self.configuration is not None else {}
         described = [{"OutputKey": key, "OutputValue": value} for key, value in outputs.items()]
-        stack = {"StackName": asked["StackName"], "CreationTime": "2026-01-01", "StackStatus": "CREATE_COMPLETE"}
-        return {"Stacks": [{**stack, "Outputs": described}]}
+        stack = {
+            "StackName": asked["StackName"],
+            "CreationTime": MADE,
+            "StackStatus": "CREATE_COMPLETE",
+        }
+        parameters = [{"ParameterKey": "Paused", "ParameterValue": "yes" if self.paused else "no"}]
+        return {"Stacks": [{**stack, "Outputs": described, "Parameters": parameters}]}
 
     def examine(self, stage: Stage, *, cli_failed: bool = False) -> str:
         self.examined.append("the CLI failed" if cli_failed else "it is deployed")
@@ -277,3 +285,11 @@ def test_who_has_to_sign_is_told_how(deploys: Deploy, cloud: Cloud, capsys: Any)
 def test_a_stage_that_is_not_allowed_is_told_before_anything_is_asked(capsys: Any) -> None:
     assert main(["dev", "-c", "spot=yes"], {}) == 1
     assert "spot is 'yes', allowed: true, false" in capsys.readouterr().err
+
+
+def test_a_paused_stage_is_deployed_and_stays_paused(deploys: Deploy, cloud: Cloud, capsys: Any) -> None:
+    cloud.paused = True
+    cloud.answers.pop("sagemaker.DescribeEndpoint", None)
+    assert deploys() == 0 and cloud.examined == []
+    told = capsys.readouterr().out
+    assert "the stage is paused since 2026-01-01 00:00 UTC, and stays so: make resume STAGE=dev brings" in told

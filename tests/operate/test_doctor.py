@@ -157,3 +157,10 @@ def test_change_sets_that_may_not_be_listed_are_said(account: Account) -> None:
 def test_a_first_stack_that_was_never_complete_and_has_no_outputs_is_looked_at(account: Account, status: str) -> None:
     account.status["Data"] = status
     assert "WordsightData-dev" in report(account.stage(), cli_failed=True)
+
+
+def test_a_paused_stage_is_healthy_and_told_how_it_comes_back(account: Account) -> None:
+    account.paused, account.endpoint = True, None
+    told = report(account.stage())
+    assert "It is healthy." in told and "make resume STAGE=dev" in told
+    assert any(line.split()[:3] == ["wordsight-dev", "paused", "since"] for line in told.splitlines())

@@ -1,4 +1,4 @@
-from operate.prices import prices
+from operate.prices import prices, saved
 from stacks.config import USD_PER_HOUR, StageConfig
 
 
@@ -28,3 +28,9 @@ def test_an_unknown_price_is_not_made_up() -> None:
     assert "ml.p5.48xlarge: see https://aws.amazon.com/sagemaker/ai/pricing" in told["idle"]
     told = rows(training_instance_type="ml.p5.48xlarge")
     assert "USD per month" in told["idle"] and "ml.p5.48xlarge: see https://" in told["active"]
+
+
+def test_a_pause_saves_the_endpoint() -> None:
+    of_two = saved(StageConfig(stage="dev", endpoint_instance_count=2))
+    assert of_two.startswith("That saves 0.43 USD per hour, 312 USD in a month. Buckets")
+    assert "see https://" in saved(StageConfig(stage="dev", endpoint_instance_type="ml.p5.48xlarge"))

@@ -146,6 +146,8 @@ PROD = {
     "spot": "true",
     "cors_origins": "https://one.example,https://two.example",
     "endpoint_instance_count": "2",
+    "office_hours": "Mon-Fri 07:00-19:30 Europe/Berlin",
+    "pause_after_idle_min": "60",
 }
 """With everything that a flag switches on."""
 TUNED = {

@@ -159,10 +159,14 @@ def _selected(path: str, data: Any, context: Any) -> Any:
     if made := re.fullmatch(r"States\.Format\('(.*)', (\$[^']*)\)", path):
         return made[1].replace("{}", "%s") % tuple(_selected(each, data, context) for each in made[2].split(", "))
     found = context if path.startswith("$$") else data
-    for name in path.lstrip("$").split(".")[1:]:
+    for name, _, position in re.findall(r"\.(\w+)(\[(\d+)\])?", path):
         if not isinstance(found, dict) or name not in found:
             raise Unknown(f"nothing is at {path}")
         found = found[name]
+        if position:
+            if int(position) >= len(found):
+                raise Unknown(f"nothing is at {path}")
+            found = found[int(position)]
     return found
 
 

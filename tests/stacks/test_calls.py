@@ -19,14 +19,16 @@ EMBEDDINGS = "arn:aws:s3:::WordsightData-<stage>-Data666C94C7-<…>/embeddings/*
 MODELS = "arn:aws:s3:::WordsightData-<stage>-Artifacts82DD59A1-<…>/models/*"
 LOGS = "arn:aws:logs:us-east-1:000000000000:log-group:/aws/sagemaker"
 SAGEMAKER = "arn:aws:sagemaker:us-east-1:000000000000"
+PAUSES = "arn:aws:states:us-east-1:000000000000:execution:WordsightApi-<stage>-PausesMachine29C514A3-<…>:*"
 BOTH_FORMS = "AWS was seen to refuse this action under either form of a group's ARN"
-OF_HANDLERS = "the handlers of CloudFormation's registry list it; no promotion changes tags"
+OF_HANDLERS = "the handlers of CloudFormation's registry list it; no promotion and no pause changes tags"
 UNUSED = {
     **NEVER_SEEN,
     f"Training.TeachFunctionRole588EA4A1: s3:DeleteObjectVersion on {EMBEDDINGS}": "an image erased while looked at",
     f"Training.ExecutionRole605A040B: s3:AbortMultipartUpload on {MODELS}": "an upload in parts that fails",
     f"Training.ExecutionRole605A040B: logs:CreateLogGroup on {LOGS}/TrainingJobs:log-stream:": BOTH_FORMS,
     f"Training.ExecutionRole605A040B: logs:DescribeLogStreams on {LOGS}/TrainingJobs": BOTH_FORMS,
+    f"Api.TrainFunctionRoleE9D0760D: states:DescribeExecution on {PAUSES}": "a pause that takes more than a minute",
     f"Serving.ExecutionRole: logs:CreateLogGroup on {LOGS}/Endpoints/wordsight-<stage>:log-stream:": BOTH_FORMS,
     f"Serving.ExecutionRole: logs:DescribeLogStreams on {LOGS}/Endpoints/wordsight-<stage>": BOTH_FORMS,
     **{
@@ -46,6 +48,13 @@ FINDS_KEYS = "Api.AuthorizeFunctionRole28732737"
 LARGEST_SHARE_NEVER_SEEN = 0.05
 
 
+def needs_a_knob(call: Call) -> bool:
+    """Whether it is made only with office hours, an idle detector or autoscaling, which a plain stage has not."""
+    of_scaling = "application-autoscaling:" in call.action or "TargetTracking-" in call.resource
+    measures = call.action in ("cloudwatch:GetMetricStatistics", "cloudwatch:GetMetricData")
+    return "ScheduleRole" in call.role or of_scaling or measures or "WeightsAndCapacities" in call.action
+
+
 @pytest.fixture(scope="module")
 def calls() -> list[Call]:
     return sorted(load_calls())
@@ -59,7 +68,8 @@ def of(role: str, granted: list[Statement]) -> list[Statement]:
 def test_every_call_that_was_made_is_allowed(stage: str, calls: list[Call], request: pytest.FixtureRequest) -> None:
     granted = list(statements(request.getfixturevalue(stage)))
     absent = [FINDS_KEYS] if stage_config(stage).auth != "api_key" else []
-    assert [call for call in calls if call.role not in absent and not allows(of(call.role, granted), call)] == []
+    made = [call for call in calls if call.role not in absent and not (stage == "dev" and needs_a_knob(call))]
+    assert [call for call in made if not allows(of(call.role, granted), call)] == []
 
 
 @pytest.mark.parametrize("stage", ["dev", "prod"])
@@ -82,7 +92,7 @@ def test_every_action_on_every_resource_is_needed_by_a_call(calls: list[Call], d
         for grant in grants(list(statements(dev)))
         if not any(call.role == grant.role and allows([grant], call) for call in calls)
     ]
-    assert sorted(unused) == sorted(UNUSED)
+    assert set(unused) ^ set(UNUSED) == set()
 
 
 @pytest.mark.parametrize("stage", ["dev", "prod"])

@@ -1,6 +1,7 @@
 """What all state machines have in common; and that each sends what its functions take and reads what there is."""
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -10,9 +11,13 @@ from pydantic import BaseModel, TypeAdapter
 
 from contract.steps import (
     BATCH_EVENT,
+    ROLLOUT_STEP,
     BatchPlanAnswer,
     BatchPlanEvent,
     BatchShardEvent,
+    EndpointAnswer,
+    EndpointAsked,
+    EndpointEvent,
     GateAnswer,
     GateEvent,
     ImportAnswer,
@@ -59,10 +64,16 @@ def batch_answers(event: Any) -> list[Any]:
     return [None]
 
 
+def rollout_answers(event: Any) -> list[Any]:
+    return examples(EndpointAnswer if isinstance(event, EndpointEvent) else RolloutAnswer)
+
+
+RUNNING = [{"Executions": []}, {"Executions": [{"Name": "first", "Status": "RUNNING"}]}]
+"""What ListExecutions answers, as an SDK integration spells it."""
 TASKS = {
     "lambdas.snapshot.main.handler": Task(TypeAdapter(SnapshotEvent), lambda event: [None]),
     "lambdas.gate.main.handler": Task(TypeAdapter(GateEvent), answering(GateAnswer)),
-    "lambdas.rollout.main.handler": Task(TypeAdapter(RolloutEvent), answering(RolloutAnswer)),
+    "lambdas.rollout.main.handler": Task(ROLLOUT_STEP, rollout_answers),
     "lambdas.teach.main.handler": Task(TypeAdapter(TeachEvent), lambda event: [None]),
     "lambdas.importer.main.handler": Task(TypeAdapter(ImportEvent), answering(ImportAnswer)),
     "lambdas.batch.main.handler": Task(BATCH_EVENT, batch_answers),
@@ -70,8 +81,21 @@ TASKS = {
         TypeAdapter(dict[str, Any]), lambda event: JOBS, (*map(json.dumps, JOBS), DIED)
     ),
     ":states:startExecution": Task(TypeAdapter(dict[str, Any]), lambda event: [STARTED]),
+    ":aws-sdk:sfn:listExecutions": Task(TypeAdapter(dict[str, Any]), lambda event: RUNNING),
 }
-MACHINES = ["StateMachine", "Rollout", "Imports", "Batches"]
+MACHINES = ["StateMachine", "Rollout", "Imports", "Batches", "Pauses"]
+
+
+OF_MACHINES: Mapping[str, list[dict[str, Any]]] = {
+    "Rollout": [{"promotion": "first"}],
+    "Pauses": examples(EndpointAsked),
+}
+"""What executions of these are given; others the id of what they work on."""
+OF_ANOTHER_STACK = {
+    "RolloutFunction": "lambdas.rollout.main.handler",
+    "TeachFunction": "lambdas.teach.main.handler",
+}
+"""Functions by the beginning of their logical ids."""
 
 
 def machine(assembly: Assembly, id: str) -> tuple[Template, dict[str, Any]]:
@@ -86,6 +110,8 @@ def definition(assembly: Assembly, id: str) -> dict[str, Any]:
     text = flat(properties["DefinitionString"])
     for name, function in template.of_type("AWS::Lambda::Function").items():
         text = text.replace(f"${{{name}.Arn}}", function["Properties"]["Handler"])
+    for output, module in OF_ANOTHER_STACK.items():
+        text = re.sub(rf"\$\{{WordsightTraining-\w+\.PublishOutputFnGetAtt{output}\w+\}}", module, text)
     found: dict[str, Any] = json.loads(text)
     return found
 
@@ -93,7 +119,7 @@ def definition(assembly: Assembly, id: str) -> dict[str, Any]:
 def inputs(definition: Mapping[str, Any], id: str) -> list[dict[str, Any]]:
     """What executions are started with: by the functions behind the API, and of trainings also by hand."""
     if id != "StateMachine":
-        return [{"Rollout": {"promotion": "first"}}.get(id, {"id": "first"})]
+        return OF_MACHINES.get(id, [{"id": "first"}])
     request = job_request(Training.model_validate(TRAINING), "data", 7200)
     root = definition["States"]["NoDataset"]["Cause"].partition("give an S3 prefix under ")[2].partition(" or ")[0]
     by_hand = {"dataset_s3_uri": f"{root}first/"}
@@ -164,7 +190,12 @@ def test_a_field_that_is_renamed_in_an_answer_is_found(dev: Assembly) -> None:
             '"ResultPath": "$.jobs"',
             "IsCompleted: nothing is at $.job.TrainingJob",
         ),
-        ("Rollout", '"step": "check"', '"step": "checks"', "Check: step: Input should be 'update', 'check', 'verify'"),
+        (
+            "Rollout",
+            '"step": "check"',
+            '"step": "checks"',
+            "Check: RolloutEvent.step: Input should be 'update'",
+        ),
         ("Rollout", "ServiceUnavailable", "Unavailable", "Update: nobody raises Unavailable"),
         ("Imports", "$.worked.state", "$.work.state", "IsRunning: nothing is at $.work.state"),
         ("Imports", '"failure.$"', '"error.$"', "GiveUp: error: Extra inputs are not permitted"),
@@ -233,6 +264,7 @@ def test_a_role_may_call_the_functions_that_its_machine_calls_and_no_other(dev: 
         for name, each in template.of_type("AWS::Lambda::Function").items()
     }
     (allowed,) = (found for actions, found, _ in template.statements(role) if "lambda:InvokeFunction" in actions)
+    handlers |= {arn: module for arn in allowed for function, module in OF_ANOTHER_STACK.items() if function in arn}
     text = json.dumps(definition(dev, id))
     assert {handlers[arn] for arn in allowed} == {each for each in handlers.values() if each in text}
 

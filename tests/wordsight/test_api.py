@@ -150,3 +150,14 @@ def test_who_gives_no_key_is_told_of_both_ways_in() -> None:
         Api(url, "").get("/models")
     assert "the request is not signed (no API key was given: set WORDSIGHT_API_KEY" in str(refused.value)
     assert "pip install botocore" in str(refused.value)
+
+
+def test_a_paused_stage_is_not_asked_again() -> None:
+    pauses_s: list[float] = []
+    paused = b'{"detail": "the stage is paused since noon", "state": "paused"}'
+    with (
+        answering([(503, {"retry-after": "60"}, paused)]) as (url, seen),
+        pytest.raises(RefusedError, match="the stage is paused since noon"),
+    ):
+        Api(url, "key", pauses_s.append).get("/health")
+    assert (len(seen), pauses_s) == (1, [])

@@ -103,9 +103,9 @@ function needs(what) {
 }
 
 class Problem extends Error {
-  constructor(status, detail, retryAfter) {
+  constructor(status, detail, retryAfter, state) {
     super(detail);
-    Object.assign(this, {status, retryAfter});
+    Object.assign(this, {status, retryAfter, state});
   }
 }
 
@@ -119,7 +119,7 @@ async function once(path, {method = "GET", body, headers} = {}) {
   if (answer.ok) return {body: said, headers: answer.headers, status: answer.status};
   const detail = said?.detail || said?.message || `The API answered with status ${answer.status}.`;
   if (answer.status === 403 && used === key) needs(detail.includes("SigV4") ? "signed" : key ? "wrong" : "missing");
-  throw new Problem(answer.status, detail, said?.retry_after_s || Number(answer.headers.get("retry-after")));
+  throw new Problem(answer.status, detail, said?.retry_after_s || Number(answer.headers.get("retry-after")), said?.state);
 }
 
 /** A request. What is too busy is asked once more, when it says so, if its answer is still `wanted` then. */
@@ -127,7 +127,7 @@ async function api(path, options, wanted = () => true) {
   try {
     return await once(path, options);
   } catch (problem) {
-    if (![429, 503, 504].includes(problem.status)) throw problem;
+    if (![429, 503, 504].includes(problem.status) || problem.state) throw problem;
     for (let left = Math.ceil(problem.retryAfter || LATER_S); left > 0; left--) {
       if (!wanted()) throw problem;
       const words = `${sentence(problem.message)} Trying again in ${left} s.`;
@@ -168,14 +168,14 @@ function pill(now, version = served) {
 
 async function health() {
   try {
-    const {status, knows, licence} = (await once("health")).body, back = ["starting", "unreachable"].includes(state);
+    const {status, knows, licence} = (await once("health")).body, back = !["connecting", "in service", "updating"].includes(state);
     pill(status === "InService" ? "in service" : "updating");
     fill("knows", knows && [knows, licence && ` Licence: ${licence}.`, own && [" For photographs: ", el("code", "make local MODEL=openai/clip-vit-base-patch32")]]);
     if (back) { notice(""); show(); }
     if (status === "InService") return;
   } catch (problem) {
-    pill(problem.status === 503 ? "starting" : "unreachable");
-    notice(sentence(problem.message) + (problem.status === 503 ? " A new endpoint usually takes 5 to 10 minutes; this page goes on by itself." : ""));
+    pill(problem.state || (problem.status === 503 ? "starting" : "unreachable"));
+    notice(sentence(problem.message) + (problem.status === 503 && !problem.state ? " A new endpoint usually takes 5 to 10 minutes; this page goes on by itself." : ""));
   }
   setTimeout(health, HEALTH_MS);
 }

@@ -73,3 +73,12 @@ def test_an_import_that_can_not_be_understood_is_refused(annotate: Call, bucket:
 def test_an_import_that_was_never_asked_for_is_not_found(annotate: Call) -> None:
     assert send(annotate, "GET", "/annotations/imports/20260101000000-00000a").status == 404
     assert "import's id is 'x'" in send(annotate, "GET", "/annotations/imports/x").detail
+
+
+def test_no_import_begins_while_the_stage_is_paused(annotate: Call, machine: Any, bucket: Any) -> None:
+    paused = {"id": "one", "action": "pause", "state": "paused", "paused_since": "2026-11-29T18:00:00+00:00"}
+    at = {"created": "2026-11-29T17:58:00+00:00", "updated": "2026-11-29T18:00:00+00:00"}
+    bucket.put_object(Key="endpoint/change.json", Body=json.dumps({**paused, **at}))
+    answer = send(annotate, "POST", "/annotations/imports", ASKED)
+    assert answer.status == 409 and "an import needs the endpoint, and the stage is paused since" in answer.detail
+    assert executions(machine) == [] and keys(bucket, "imports/") == []

@@ -56,6 +56,7 @@ def test_a_callers_fault_found_by_the_container_keeps_its_status_and_sentence(
     assert (answer.status, answer.detail) == (problem.status, problem.detail)
 
 
+@pytest.mark.usefixtures("bucket")
 @pytest.mark.parametrize(
     "failure, status, retry, sentence",
     [
@@ -175,3 +176,19 @@ def test_an_endpoint_of_which_no_instance_is_left_does_not_answer(sagemaker: Sag
 def _not_json(parsed: dict[str, Any], **_: Any) -> None:
     parsed["Body"].read()
     parsed["Body"] = type("Empty", (), {"read": lambda self: b"<html>"})()
+
+
+def test_why_there_is_none_is_asked_once_sagemaker_has_said_so(sagemaker: SageMaker):
+    asked: list[int] = []
+
+    def why() -> ProblemError:
+        asked.append(1)
+        return ServiceUnavailable("it was deleted on purpose")
+
+    endpoint = Endpoint("wordsight-test", sagemaker.connect, why_absent=why)
+    assert endpoint.status() == "InService" and endpoint.exists() and not asked
+    sagemaker.failure = refused(400, "ValidationException", "Could not find endpoint")
+    assert not endpoint.exists() and not asked
+    with pytest.raises(ServiceUnavailable, match="on purpose"):
+        endpoint.version()
+    assert asked == [1]

@@ -71,3 +71,11 @@ def test_throttling_is_over_in_a_moment() -> None:
 
     with pytest.raises(ServiceUnavailable, match="SageMaker did not answer"):
         TrainingJobs(lambda service: Throttled()).describe("one")
+
+
+def test_any_execution_that_is_at_work_is_found(executions: Executions) -> None:
+    assert executions.any_running() is None
+    executions.start("one", {})
+    assert executions.any_running() == "one"
+    executions.stop("one", "enough")
+    assert executions.any_running() is None

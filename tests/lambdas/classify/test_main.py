@@ -11,9 +11,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from contract.endpoint import CHANGE_KEY, EndpointChange
 from contract.invocation import AnswerAttributes, InvocationAttributes
 from contract.limits import MAX_ANSWER_BYTES, MAX_INLINE_IMAGE_BYTES
 from contract.model_cards import UNKNOWN, EndpointCards, ModelCard
+from contract.problems import Problem
 from contract.requests import ClassifyRequest, EmbedRequest
 from lambdas.classify import main as classify
 from lambdas.classify.main import create_app
@@ -256,9 +258,21 @@ class TestHealth:
         assert answer.status == 503 and answer.detail == f"the endpoint wordsight-test is {status}"
         assert int(answer.headers["retry-after"]) > 0
 
-    def test_an_absent_endpoint_is_not_healthy(self, call: Call, sagemaker: SageMaker):
+    def test_an_absent_endpoint_is_not_healthy(self, call: Call, sagemaker: SageMaker, bucket: Any):
         sagemaker.failure = (400, "ValidationException", {"message": 'Could not find endpoint "wordsight-test".'})
         assert "not in service" in call(event("health")).detail
+
+    @pytest.mark.parametrize("name", ["health", "classify_raw"])
+    def test_a_paused_one_is_told_of_with_the_way_back(self, call: Call, sagemaker: SageMaker, bucket: Any, name: str):
+        since = "2026-11-29T18:00:00+00:00"
+        at = {"created": since, "updated": since, "paused_since": since, "paused_by": "schedule"}
+        paused = EndpointChange(id="one", action="pause", by="schedule", state="paused", **at)
+        bucket.put_object(Key=CHANGE_KEY, Body=paused.model_dump_json())
+        sagemaker.failure = (400, "ValidationException", {"message": 'Could not find endpoint "wordsight-test".'})
+        answer = call(event(name))
+        assert (answer.status, answer.headers["retry-after"], answer.json["state"]) == (503, "60", "paused")
+        assert f"the stage is paused since {since}, by its schedule (office_hours)" in answer.detail
+        assert "POST /endpoint/resume" in answer.detail and Problem.model_validate(answer.json).state
 
 
 class TestBadRequests:

@@ -18,6 +18,7 @@ from PIL import Image
 from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, ViewportSize, expect, sync_playwright
 
 from contract import routes
+from contract.endpoint import Paused, Standing
 from contract.problems import Forbidden, ServiceUnavailable, TooManyRequests, UnprocessableImage
 from tests.lambdas.classify import page_answers as answers
 from tests.lambdas.classify.page_api import KEY, Asked, PageApi, overtaken, served
@@ -366,6 +367,18 @@ def test_a_starting_endpoint_is_waited_for(api: PageApi, opened: Open) -> None:
     page = opened("api")
     expect(page.locator("#notice")).to_contain_text("is Creating. A new endpoint usually takes 5 to 10 minutes")
     expect(page.locator("#pill")).to_contain_text("starting")
+    expect(page.locator("#pill")).to_contain_text("in service")
+    expect(page.locator("#notice")).to_be_hidden()
+
+
+def test_a_paused_stage_is_said_and_its_end_waited_for(api: PageApi, opened: Open) -> None:
+    paused = Paused(Standing("paused", "the stage is paused since noon: ask for it"))
+    api.problems[routes.HEALTH] = [paused]
+    page = opened("api")
+    expect(page.locator("#notice")).to_have_text(
+        "The stage is paused since noon: POST /endpoint/resume brings it back."
+    )
+    expect(page.locator("#pill")).to_contain_text("paused")
     expect(page.locator("#pill")).to_contain_text("in service")
     expect(page.locator("#notice")).to_be_hidden()
 

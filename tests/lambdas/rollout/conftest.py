@@ -9,6 +9,7 @@ import pytest
 
 from contract.models import NO_MODEL_URI, Model, Promotion
 from contract.steps import RolloutEvent
+from lambdas.aws.clients import Connect
 from lambdas.aws.s3 import Store
 from lambdas.rollout.main import Rollout
 from lambdas.settings import RolloutSettings
@@ -40,6 +41,8 @@ class Stage:
     registry: Registry
     rollout: Rollout
     bucket: Any
+    settings: RolloutSettings
+    connect: Connect
 
     def promote(self, **changes: Any) -> Promotion:
         """Ask for a promotion, and take its steps as the state machine does."""
@@ -80,10 +83,13 @@ def stage(bucket: Any, sagemaker: SageMaker, monkeypatch: pytest.MonkeyPatch) ->
         serving_stack=SERVING_STACK,
         endpoint_name="wordsight-test",
         update_role_arn=UPDATE_ROLE_ARN,
+        variant_name="AllTraffic",
+        data_bucket=bucket.name,
+        pause_after_idle_min=60,
     )
     registry = Registry(Store(bucket.name, connect))
     for version, uri in (("old", OLD_URI), ("new", NEW_URI)):
         registry.add(
             Model(version=version, artifact_s3_uri=uri, served_version=version, created="2026", source="training")
         )
-    return Stage(cloudformation, sagemaker, registry, Rollout(settings, connect), bucket)
+    return Stage(cloudformation, sagemaker, registry, Rollout(settings, connect), bucket, settings, connect)

@@ -17,6 +17,7 @@ def test_a_new_version_goes_live_by_one_parameter_of_the_stack_and_nothing_else(
     assert update["Capabilities"] == ["CAPABILITY_IAM"]
     assert update["Parameters"] == [
         {"ParameterKey": "ModelUri", "ParameterValue": NEW_URI},
+        {"ParameterKey": "Paused", "UsePreviousValue": True},
         {"ParameterKey": "Other", "UsePreviousValue": True},
     ]
 
@@ -62,7 +63,7 @@ def test_a_deployment_by_another_hand_is_not_taken_for_ones_own(stage: Stage) ->
 
     def update_and_overtake(**request: Any) -> dict[str, Any]:
         answer = update(**request)
-        stage.cloudformation._wanted = NO_MODEL_URI
+        stage.cloudformation._wanted["ModelUri"] = NO_MODEL_URI
         return answer
 
     stage.cloudformation.update_stack = update_and_overtake  # type: ignore[method-assign]
@@ -99,3 +100,11 @@ def test_a_throttled_cloudformation_is_asked_again_by_the_state_machine(stage: S
     stage.cloudformation.describe_stacks = throttled  # type: ignore[method-assign]
     with pytest.raises(ServiceUnavailable, match="CloudFormation did not answer"):
         stage.promote()
+
+
+def test_nothing_is_promoted_while_the_stage_is_paused(stage: Stage) -> None:
+    stage.cloudformation.paused = "yes"
+    promotion = stage.promote()
+    assert (promotion.state, promotion.previous_s3_uri) == ("failed", None)
+    assert "the stage is paused: POST /endpoint/resume first. Promote new when it is back" in str(promotion.reason)
+    assert stage.cloudformation.updates == []

@@ -40,7 +40,7 @@ def test_who_classifies_may_ask_one_endpoint_and_read_uploads_and_tasks_and_noth
     assert granted(dev.api, "Classify") == {
         "sagemaker:InvokeEndpoint": {ENDPOINT},
         "sagemaker:DescribeEndpoint": {ENDPOINT},
-        "s3:GetObject": {f"{DATA}/{name}/*" for name in ("uploads", "tasks", "taught", "heads")},
+        "s3:GetObject": {f"{DATA}/{name}/*" for name in ("uploads", "tasks", "taught", "heads", "endpoint")},
         "s3:ListBucket": {DATA},
     }
 
@@ -51,7 +51,7 @@ def test_who_annotates_may_keep_what_users_give_and_start_imports_and_lessons_an
     erased = {f"{DATA}/{name}/*" for name in ("annotations", "images", "embeddings", "heads", "taught")}
     (machine,) = (id for id in dev.api.of_type("AWS::StepFunctions::StateMachine") if id.startswith("Imports"))
     assert granted(dev.api, "Annotate") == {
-        "s3:GetObject": changed | {f"{DATA}/heads/*"},
+        "s3:GetObject": changed | {f"{DATA}/heads/*", f"{DATA}/endpoint/*"},
         "s3:PutObject": changed | {f"{DATA}/embeddings/*"},
         "s3:DeleteObject": kept,
         "s3:DeleteObjectVersion": erased,
@@ -133,8 +133,13 @@ def test_who_manages_starts_both_machines_and_stops_only_trainings_of_them(dev: 
     stopped = {arn for arn in found["states:StopExecution"] if TRAINING in arn}
     (executions,) = stopped
     assert ":execution:" in executions and "StateMachine" in executions and "Rollout" not in executions
-    (of_promotions,) = found["states:DescribeExecution"] - found["states:StopExecution"]
+    of_pauses, of_promotions = sorted(
+        found["states:DescribeExecution"] - found["states:StopExecution"], key=lambda arn: "Rollout" in arn
+    )
     assert ":execution:" in of_promotions and "RolloutMachine" in of_promotions
+    assert ":execution:" in of_pauses and "PausesMachine" in of_pauses
+    listed = sorted(found["states:ListExecutions"])
+    assert len(listed) == 3 and not [arn for arn in listed if "Pauses" in arn]
     assert found["states:StopExecution"] < found["states:DescribeExecution"]
 
 
@@ -156,3 +161,4 @@ def test_who_manages_is_told_the_stages_limits_and_prices(dev: Assembly, prod: A
     assert (on_demand.commercial, spot.commercial) == (False, True)
     assert (on_demand.max_parallel_trainings, on_demand.max_training_usd_per_month) == (1, 0)
     assert (spot.usd_per_hour, spot.serving_stack) == (0.7364, "WordsightServing-prod")
+    assert (on_demand.endpoint_usd_per_hour, spot.endpoint_usd_per_hour) == (0.214, 2 * 0.7364)

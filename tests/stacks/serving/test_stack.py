@@ -100,7 +100,7 @@ def test_requests_are_not_recorded_and_no_disk_names_a_key(assembly: Assembly) -
 
 
 def test_whoever_updates_the_stack_need_not_read_parameters_of_the_account(dev: Assembly) -> None:
-    assert set(dev.serving.body["Parameters"]) == {"ModelUri"}
+    assert set(dev.serving.body["Parameters"]) == {"ModelUri", "Paused"}
     assert "Rules" not in dev.serving.body
     for template in (dev.data, dev.training, dev.api):  # these stop a deployment that is not bootstrapped
         assert "CheckBootstrapVersion" in template.body["Rules"]
@@ -241,3 +241,26 @@ def test_autoscaling_waits_for_the_endpoint_and_survives_its_updates(prod: Assem
     (target,) = prod.serving.of_type("AWS::ApplicationAutoScaling::ScalableTarget").values()
     assert target["DependsOn"] == ["Endpoint"]
     assert prod.serving.the("AWS::SageMaker::Endpoint")["RetainAllVariantProperties"] is True
+
+
+def test_a_paused_stack_has_no_endpoint_and_nothing_that_needs_one(assembly: Assembly) -> None:
+    parameter = assembly.serving.body["Parameters"]["Paused"]
+    assert (parameter["Default"], parameter["AllowedValues"]) == ("no", ["yes", "no"])
+    conditional = {
+        each["Type"]: each["Condition"] for each in assembly.serving.body["Resources"].values() if each.get("Condition")
+    }
+    scaling = {f"AWS::ApplicationAutoScaling::{kind}" for kind in ("ScalableTarget", "ScalingPolicy")}
+    wanted = {"AWS::SageMaker::Endpoint"} | (scaling if assembly.stage == "prod" else set())
+    assert conditional == dict.fromkeys(wanted, "IsNotPaused")
+    assert assembly.serving.body["Conditions"]["IsNotPaused"] == {"Fn::Equals": [{"Ref": "Paused"}, "no"]}
+    left = {each["Type"] for each in assembly.serving.body["Resources"].values()} - wanted
+    assert {"AWS::SageMaker::Model", "AWS::SageMaker::EndpointConfig"} <= left
+
+
+def test_what_stays_refers_to_nothing_that_goes(assembly: Assembly) -> None:
+    resources = assembly.serving.body["Resources"]
+    going = [name for name, each in resources.items() if each.get("Condition")]
+    for name, each in resources.items():
+        if name not in going:
+            assert not [gone for gone in going if f"'{gone}'" in str(each)], name
+    assert not [gone for gone in going if f"'{gone}'" in str(assembly.serving.body["Outputs"])]

@@ -1,4 +1,4 @@
-"""What CloudFormation may do while a promotion updates the serving stack."""
+"""What CloudFormation may do while a promotion or a pause updates the serving stack."""
 
 import re
 from fnmatch import fnmatchcase
@@ -24,9 +24,9 @@ def granted(assembly: Assembly) -> dict[str, set[str]]:
     return found
 
 
-def handlers(kind: str) -> dict[str, Any]:
+def handlers(kind: str, service: str = "SageMaker") -> dict[str, Any]:
     """What the registry says of a type's handlers; the copy is cfn-lint's."""
-    schema = PROVIDER_SCHEMA_MANAGER.get_resource_schema("us-east-1", f"AWS::SageMaker::{kind}").schema
+    schema = PROVIDER_SCHEMA_MANAGER.get_resource_schema("us-east-1", f"AWS::{service}::{kind}").schema
     found: dict[str, Any] = schema["handlers"]
     return found
 
@@ -37,14 +37,38 @@ def may(assembly: Assembly, action: str, arn: str) -> bool:
     return any(fnmatchcase(arn, pattern) for pattern in granted(assembly).get(action, ()))
 
 
-def test_it_may_do_what_cloudformations_handlers_do_for_a_new_model_and_nothing_else(assembly: Assembly) -> None:
-    """The endpoint is never made or deleted by a promotion, and nothing is encrypted with a key of ours."""
+def permissions(kind: str, service: str = "SageMaker") -> set[str]:
+    """Of all handlers but the one that lists."""
+    found = handlers(kind, service)
+    return {each for handler, described in found.items() if handler != "list" for each in described["permissions"]}
+
+
+def test_it_may_do_what_cloudformations_handlers_do_for_a_model_and_its_endpoint_and_nothing_else(
+    dev: Assembly,
+) -> None:
+    """Nothing is encrypted with a key of ours."""
     needed = {"cloudwatch:DescribeAlarms", "cloudformation:DescribeStacks"}
-    for kind in TYPES:
-        for handler, described in handlers(kind).items():
-            if handler != "list" and not (kind == "Endpoint" and handler in ("create", "delete")):
-                needed |= set(described["permissions"])
-    assert granted(assembly).keys() == needed - {"kms:DescribeKey"}
+    assert granted(dev).keys() == needed.union(*map(permissions, TYPES)) - {"kms:DescribeKey"}
+
+
+NOT_OF_SAGEMAKER = {
+    *(f"lambda:{verb}ProvisionedConcurrencyConfig" for verb in ("Get", "Put", "Delete")),
+    *(f"application-autoscaling:{verb}ScheduledAction" for verb in ("Put", "Delete")),
+    *("application-autoscaling:UntagResource", "iam:CreateServiceLinkedRole"),
+}
+"""What the handlers of scalable targets do for others, for schedules and tags, which ours have not, and what the
+deployment that switched scaling on has done once."""
+
+
+def test_with_autoscaling_also_what_they_do_for_a_target_and_its_policy(prod: Assembly, dev: Assembly) -> None:
+    scaling = [permissions(kind, "ApplicationAutoScaling") for kind in ("ScalableTarget", "ScalingPolicy")]
+    documented = {"sagemaker:UpdateEndpointWeightsAndCapacities"}  # see the role
+    more = set().union(*scaling) - NOT_OF_SAGEMAKER | documented
+    assert granted(prod).keys() == granted(dev).keys() | more
+    for actions, resources, condition in prod.training.statements(ROLE):
+        if any(action.startswith("application-autoscaling:Register") for action in actions):
+            assert condition == {"StringEquals": {"application-autoscaling:service-namespace": "sagemaker"}}
+            assert [each.rpartition(":")[2] for each in resources] == ["scalable-target/*"]
 
 
 @pytest.mark.parametrize("stage", ["dev", "prod"])
@@ -60,7 +84,9 @@ def test_the_names_that_cloudformation_makes_are_its_own_stages_however_they_are
             assert may(assembly, f"sagemaker:{action}", f"{arn}/{name}")
         for other in ("dev2", "adev", "prod2", "test"):
             assert not may(assembly, f"sagemaker:{action}", f"{arn}/{id.replace(stage, other)}-pR9dIu4ZjVhk")
-    assert may(assembly, "sagemaker:UpdateEndpoint", ACCOUNT % "sagemaker" + f"endpoint/wordsight-{stage}")
+    for verb in ("CreateEndpoint", "UpdateEndpoint", "DeleteEndpoint"):
+        assert may(assembly, f"sagemaker:{verb}", ACCOUNT % "sagemaker" + f"endpoint/wordsight-{stage}")
+        assert not may(assembly, f"sagemaker:{verb}", ACCOUNT % "sagemaker" + "endpoint/wordsight-other")
     assert may(assembly, "sagemaker:UpdateEndpoint", ACCOUNT % "sagemaker" + f"endpoint-config/{config}-pR9dIu4ZjVhk")
 
 

@@ -8,22 +8,23 @@ import pytest
 
 from stacks.machine import MAX_ATTEMPTS
 from stacks.training.rollout import POLL_S, TEACH_RETRIES
-from tests.stacks.conftest import ARTIFACTS, ENDPOINT, SERVING_STACK, Assembly, flat, granted
+from tests.stacks.conftest import ARTIFACTS, DATA, ENDPOINT, SERVING_STACK, Assembly, flat, granted
 from tests.stacks.machines import Machine, ending, failure
 
 GIVEN = {"promotion": "20261122120000-abcdef"}
 TEACH_ALL: dict[str, list[str]] = {"tasks": [], "labels": []}
 
 
-def test_its_function_may_ask_one_endpoint_and_keep_promotions(dev: Assembly) -> None:
+def test_its_function_may_ask_one_endpoint_and_keep_promotions_and_what_becomes_of_pauses(dev: Assembly) -> None:
     of_models = {f"{ARTIFACTS}/{prefix}/*" for prefix in ("models", "registry", "promotions")}
     assert granted(dev.training, "Rollout", bound=("cloudformation:UpdateStack", "iam:PassRole")) == {
         "cloudformation:DescribeStacks": {SERVING_STACK},
         "cloudformation:DescribeStackEvents": {SERVING_STACK},
         "sagemaker:InvokeEndpoint": {ENDPOINT},
-        "s3:GetObject": of_models,
-        "s3:PutObject": {f"{ARTIFACTS}/promotions/*"},
-        "s3:ListBucket": {ARTIFACTS},
+        "sagemaker:DescribeEndpoint": {ENDPOINT},
+        "s3:GetObject": of_models | {f"{DATA}/endpoint/*"},
+        "s3:PutObject": {f"{ARTIFACTS}/promotions/*", f"{DATA}/endpoint/*"},
+        "s3:ListBucket": {ARTIFACTS, DATA},
     }
 
 

@@ -5,7 +5,7 @@ from tests.stacks.conftest import DATA, ENDPOINT, Assembly, granted
 
 
 def test_it_may_read_what_is_said_of_images_and_keep_what_tasks_learn_and_nothing_else(dev: Assembly) -> None:
-    read = ("tasks", "annotations", "images", "embeddings", "taught")
+    read = ("tasks", "annotations", "images", "embeddings", "taught", "endpoint")
     assert granted(dev.training, "Teach") == {
         "s3:GetObject": {f"{DATA}/{name}/*" for name in read},
         "s3:PutObject": {f"{DATA}/{name}/*" for name in ("embeddings", "heads", "taught")},

@@ -1,0 +1,129 @@
+"""The endpoint's pauses: a stage stops costing, and comes back with the version that was live. What is said of it until
+then.
+
+One document in the data bucket tells of the newest change. Whoever must explain why there is no endpoint reads it then
+and only then; what counts is the serving stack's parameter `Paused`, of which CloudFormation makes an endpoint or none.
+"""
+
+from datetime import UTC, datetime
+from typing import Literal, NamedTuple, Self
+
+from pydantic import BaseModel, Field
+
+from contract.idempotency import now
+from contract.problems import ServiceUnavailable
+from contract.validation import Stored
+
+ENDPOINT_PREFIX = "endpoint/"
+"""Where in the data bucket the document is: every function that asks the endpoint knows that bucket."""
+CHANGE_KEY = f"{ENDPOINT_PREFIX}change.json"
+
+PAUSED_PARAMETER = "Paused"
+"""Of the serving stack: whether it has no endpoint."""
+YES, NO = "yes", "no"
+
+Action = Literal["pause", "resume"]
+AskedBy = Literal["request", "schedule", "idle", "budget"]
+ChangeState = Literal["requested", "updating", "verifying", "paused", "in service", "failed"]
+OVER: frozenset[ChangeState] = frozenset({"paused", "in service", "failed"})
+
+LIMIT_S = 5 * 3600
+"""No change is at work for longer: two hours of waiting for what runs, and what CloudFormation takes at most for an
+endpoint, 160 minutes."""
+
+RETRY_AFTER_S = 60
+"""Of a call to a stage that is paused; nothing is back sooner."""
+RESUME = "POST /endpoint/resume (make resume, wordsight resume)"
+USUALLY = "usually within 10 minutes"
+
+_WHO: dict[AskedBy, str] = {
+    "request": "as somebody asked for",
+    "schedule": "by its schedule (office_hours)",
+    "idle": "as nobody used it (pause_after_idle_min)",
+    "budget": "as its budget is spent (monthly_budget_usd)",
+}
+
+
+class EndpointChange(Stored):
+    """One pause or resume."""
+
+    id: str
+    action: Action = Field(description="What is to be done")
+    by: AskedBy = "request"
+    created: str
+    updated: str = Field(description="When its state was last written down")
+    state: ChangeState = "requested"
+    reason: str | None = Field(default=None, description="Why it failed, or what it waits for")
+    paused_since: str | None = Field(default=None, description="While there is no endpoint: since when")
+    paused_by: AskedBy | None = Field(default=None, description="And who had it paused")
+    served_version: str | None = Field(default=None, description="What the endpoint called its model before the pause")
+
+    @classmethod
+    def following(cls, before: Self | None, *, id: str, action: Action, by: AskedBy) -> Self:
+        """A new one, which knows what the one before knew of the pause."""
+        known = before.model_dump(include={"paused_since", "paused_by", "served_version"}) if before else {}
+        return cls(id=id, action=action, by=by, created=now(), updated=now(), **known)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing is at work any more."""
+        age_s = (datetime.now(UTC) - datetime.fromisoformat(self.created)).total_seconds()
+        return self.state in OVER or age_s > LIMIT_S
+
+
+EndpointState = Literal["in service", "pausing", "paused", "resuming", "changing"]
+
+
+class EndpointView(BaseModel):
+    """The answer of GET /endpoint."""
+
+    state: EndpointState = Field(description="`changing`: a deployment or a promotion is under way")
+    detail: str | None = Field(description="What a call is told that needs the endpoint, if it is not in service")
+    since: str | None = Field(description="Of a paused stage")
+    by: AskedBy | None = Field(description="Who had a paused stage paused")
+    version: str | None = Field(description="Which version is live, or will be again; null: it was never registered")
+    model_s3_uri: str = Field(description="Its checkpoint")
+    usd_per_hour: float | None = Field(
+        description="What its instances cost now, on demand in us-east-1; null: the price is not known"
+    )
+    usd_per_hour_in_service: float | None = Field(description="And what they cost while it is not paused")
+    change: EndpointChange | None = Field(description="The newest pause or resume")
+
+
+class Standing(NamedTuple):
+    """How a stage is that has no endpoint, or not for long."""
+
+    state: Literal["pausing", "paused", "resuming"]
+    sentence: str
+
+
+class Paused(ServiceUnavailable):
+    """The endpoint is not there because somebody wanted it so. Not worth another attempt soon."""
+
+    slug, title = "paused", "The stage is paused"
+
+    def __init__(self, standing: Standing) -> None:
+        super().__init__(standing.sentence, retry_after_s=RETRY_AFTER_S)
+        self.state = standing.state
+
+    def body(self, instance: str | None = None) -> dict[str, object]:
+        """As of any problem, and `state`."""
+        return {**super().body(instance), "state": self.state}
+
+
+def standing(change: EndpointChange | None) -> Standing | None:
+    """What the newest change makes of the stage; None if there should be an endpoint as ever."""
+    if change is None:
+        return None
+    if change.action == "resume" and not change.is_over:
+        return Standing("resuming", f"the stage was paused and is being resumed since {change.created}, {USUALLY}")
+    if change.action == "pause" and not change.is_over:
+        return Standing("pausing", f"the stage is being paused, {_WHO[change.by]}. When it is, {RESUME} brings it back")
+    if change.paused_since is None:
+        return None
+    who = _WHO[change.paused_by or "request"]
+    if change.action == "pause":
+        how = f"{RESUME} brings back the version that was live, {USUALLY}"
+    else:
+        how = f"resuming it failed at {change.updated} ({change.reason}), {RESUME} tries again"
+    return Standing("paused", f"the stage is paused since {change.paused_since}, {who}: {how}")

@@ -1,0 +1,195 @@
+"""The steps of a pause and of a resume, which a state machine calls in turn.
+
+A pause gives the serving stack's parameter `Paused` another value, and CloudFormation deletes the endpoint. The model
+and its configuration stay, which cost nothing, and so does the parameter that says which version is live: a resume
+makes an endpoint of them again, and is verified as a promotion is.
+
+Each step is given {"step", "change", "asked"} and answers {"next", "reason"}. How far it is stands in the data bucket
+all the time (contract/endpoint.py), where a change that comes second finds the first one.
+"""
+
+import re
+from datetime import UTC, datetime, timedelta
+
+from aws_lambda_powertools import Logger
+
+from contract.endpoint import NO, PAUSED_PARAMETER, YES, EndpointChange
+from contract.idempotency import now
+from contract.models import Promotion
+from contract.problems import Conflict, PreconditionFailed, ProblemError
+from contract.steps import EndpointAnswer, EndpointAsked, EndpointEvent
+from lambdas.aws.clients import Connect
+from lambdas.aws.endpoint import Endpoint
+from lambdas.aws.invocations import Invocations
+from lambdas.aws.s3 import Document, Store
+from lambdas.aws.serving_stack import ServingStack, StackState
+from lambdas.rollout.probe import fault_of
+from lambdas.settings import RolloutSettings
+from lambdas.stored.endpoint import Changes
+from lambdas.stored.registry import Registry
+
+logger = Logger(service="wordsight-rollout", serialize_stacktrace=False)
+
+WAIT_LIMIT = timedelta(hours=2)
+"""How long a pause that no person waits for lets what runs end first."""
+
+ChangeDocument = Document[EndpointChange]
+
+
+class Pausing:
+    """The steps, for one serving stack and its endpoint."""
+
+    def __init__(self, settings: RolloutSettings, connect: Connect) -> None:
+        self._artifacts = Store(settings.artifacts_bucket, connect)
+        self._registry = Registry(self._artifacts)
+        self._changes = Changes(Store(settings.data_bucket, connect))
+        self._stack = ServingStack(settings.serving_stack, connect)
+        self._update_role_arn = settings.update_role_arn
+        self._endpoint = Endpoint(settings.endpoint_name, connect)
+        self._idle = timedelta(minutes=settings.pause_after_idle_min)
+        self._invocations = Invocations(settings.endpoint_name, settings.variant_name, connect)
+
+    def step(self, event: EndpointEvent) -> EndpointAnswer:
+        """Take one step. Raises ServiceUnavailable or GatewayTimeout for later."""
+        if event.step == "begin":
+            return self._begin(event.change, event.asked)
+        newest = self._changes.newest()
+        if newest is None or newest.value.id != event.change:
+            return EndpointAnswer(next="failed", reason=f"another change than {event.change} is the newest by now")
+        match event.step:
+            case "busy":
+                return self._busy(newest, event.asked, event.reason or "something")
+            case "update":
+                return self._update(newest)
+            case "check":
+                return self._check(newest)
+            case "verify":
+                return self._verify(newest)
+            case step:  # "report": a step before this one could not be taken
+                return self._failed(newest, event.reason or f"the step {step!r} failed")
+
+    def _begin(self, id: str, asked: EndpointAsked) -> EndpointAnswer:
+        """Find out whether there is anything to do, and write down that it is done. A repetition goes on."""
+        newest, stack = self._changes.newest(), self._stack.state()
+        if newest is None or newest.value.id != id:
+            other = newest.value if newest and not newest.value.is_over else None
+            if other and other.action == asked.action:
+                return EndpointAnswer(next="over", reason=f"{other.id} does the same")
+            if other or stack.changing:
+                busy = f"the {other.action} {other.id}" if other else f"a deployment ({stack.status})"
+                late = f"{busy} was still at work {WAIT_LIMIT} after it was asked for"
+                return EndpointAnswer(next="later") if _may_wait(asked) else EndpointAnswer(next="failed", reason=late)
+            if stack.paused == (asked.action == "pause"):
+                return EndpointAnswer(next="over", reason="it is so already")
+            if asked.by == "idle" and not self._is_idle(asked, newest, stack):
+                return EndpointAnswer(next="over", reason="it was used lately")
+            try:
+                before = newest.value if newest else None
+                change = EndpointChange.following(before, id=id, action=asked.action, by=asked.by)
+                self._changes.write(change, newest)
+            except PreconditionFailed:
+                return EndpointAnswer(next="later")
+        elif asked.by == "idle" and not newest.value.is_over and not self._is_idle(asked, None, stack):
+            return self._failed(newest, "it was used while it waited for something to end")
+        return EndpointAnswer(next="look" if asked.action == "pause" else "update")
+
+    def _is_idle(self, asked: EndpointAsked, newest: ChangeDocument | None, stack: StackState) -> bool:
+        """Whether nobody has called the endpoint for so long that it may go: since it has been there, at least."""
+        ends = max(datetime.fromisoformat(asked.at), datetime.now(UTC))  # which comes later where it had to wait
+        begins = ends - self._idle
+        resumed = newest and newest.value.action == "resume" and datetime.fromisoformat(newest.value.updated)
+        if not self._idle or stack.changed > begins or (resumed and resumed > begins):
+            return False
+        return self._invocations.between(begins, ends) == 0
+
+    def _busy(self, newest: ChangeDocument, asked: EndpointAsked, what: str) -> EndpointAnswer:
+        """Something runs that needs the endpoint: a person is told so, everybody else waits for its end."""
+        if asked.by == "request":
+            return self._failed(newest, f"{what} runs")
+        if not _may_wait(asked):
+            return self._failed(newest, f"{what} still ran {WAIT_LIMIT} after the pause was asked for")
+        self._note(newest, reason=f"it waits for the end of {what}")
+        return EndpointAnswer(next="later")
+
+    def _update(self, newest: ChangeDocument) -> EndpointAnswer:
+        change = newest.value
+        version = self._served_version() if change.action == "pause" else change.served_version
+        newest = self._note(newest, state="updating", reason=None, served_version=version)
+        token = f"{change.action}-{re.sub('[^a-zA-Z0-9]', '-', change.id)}"[:128]
+        wanted = {PAUSED_PARAMETER: YES if change.action == "pause" else NO}
+        try:
+            begun = self._stack.update(self._update_role_arn, token, **wanted)
+        except Conflict as conflict:
+            return self._failed(newest, conflict.detail)
+        return EndpointAnswer(next="wait") if begun else self._ended(newest)
+
+    def _served_version(self) -> str | None:
+        """What a resume has to bring back; None if the endpoint does not say, which is no reason to keep it."""
+        try:
+            return self._endpoint.version()
+        except ProblemError:
+            return None
+
+    def _check(self, newest: ChangeDocument) -> EndpointAnswer:
+        """What has become of the update."""
+        stack = self._stack.state()
+        if stack.changing:
+            return EndpointAnswer(next="wait")
+        if stack.status == "UPDATE_COMPLETE" and stack.paused == (newest.value.action == "pause"):
+            return self._ended(newest)
+        reason = self._stack.first_failure() or "CloudFormation gave no reason"
+        return self._failed(newest, f"the update was rolled back ({stack.status}): {reason}")
+
+    def _ended(self, newest: ChangeDocument) -> EndpointAnswer:
+        if newest.value.action == "resume":
+            return EndpointAnswer(next="verify")
+        if self._endpoint.exists():
+            left = f"aws sagemaker delete-endpoint --endpoint-name {self._endpoint.name}"
+            return self._failed(newest, f"CloudFormation has let go of the endpoint, which is still there: {left}")
+        self._note(newest, state="paused", paused_since=now(), paused_by=newest.value.by)
+        return EndpointAnswer(next="over")
+
+    def _verify(self, newest: ChangeDocument) -> EndpointAnswer:
+        newest = self._note(newest, state="verifying")
+        live = self._stack.state().model_uri
+        model, before = self._registry.at(live), newest.value.served_version
+        meant = Promotion(
+            id=newest.value.id,
+            version=model.version if model else live,
+            artifact_s3_uri=live,
+            served_version=before or (model.served_version if model else None),
+            created=newest.value.created,
+        )
+        if fault := fault_of(meant, None, self._artifacts, self._endpoint):
+            return self._failed(newest, f"there is an endpoint again, but {fault}")
+        self._note(newest, state="in service", paused_since=None, paused_by=None)
+        return EndpointAnswer(next="resumed")
+
+    def _failed(self, newest: ChangeDocument, reason: str) -> EndpointAnswer:
+        change = newest.value
+        logger.warning(f"{change.action} failed", change=change.id, by=change.by, reason=reason)
+        try:
+            since = {} if self._stack.state().paused else {"paused_since": None, "paused_by": None}
+        except ProblemError:  # CloudFormation is silent, which may be why it failed
+            since = {}
+        self._note(newest, state="failed", reason=reason, **since)
+        return EndpointAnswer(next="failed", reason=reason)
+
+    def _note(self, newest: ChangeDocument, **changes: str | None) -> ChangeDocument:
+        change = newest.value.model_copy(update={**changes, "updated": now()})
+        written = self._changes.write(change, newest)
+        if "state" in changes:
+            logger.info(change.state, action=change.action, change=change.id, by=change.by)
+        return written
+
+
+def _may_wait(asked: EndpointAsked) -> bool:
+    return datetime.now(UTC) - datetime.fromisoformat(asked.at) < WAIT_LIMIT
+
+
+def refusal(changes: Changes, stack: StackState) -> str | None:
+    """Why no version can go live now, if the stage is paused or about to be."""
+    found = changes.standing()
+    if found is None and stack.paused:  # by hand, as a deployment's parameter
+        return "the stage is paused: POST /endpoint/resume first"
+    return found.sentence if found else None

@@ -1,0 +1,231 @@
+"""Pauses and resumes of one stage, step by step as the state machine takes them."""
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from contract.endpoint import EndpointChange
+from contract.steps import EndpointAsked, EndpointEvent
+from lambdas.rollout.pausing import WAIT_LIMIT, Pausing
+from tests.lambdas.control_plane import client_error
+from tests.lambdas.rollout.conftest import NEW_URI, OLD_URI, Stage
+
+ID = "20261129120000-abcdef"
+NOT_FOUND = (400, "ValidationException", {"message": 'Could not find endpoint "wordsight-test".'})
+
+
+@dataclass
+class CloudWatch:
+    """Counts one endpoint's invocations, of which a test has made some."""
+
+    invocations: list[datetime] = field(default_factory=list)
+
+    def get_metric_statistics(self, **request: Any) -> dict[str, Any]:
+        assert (request["Namespace"], request["MetricName"]) == ("AWS/SageMaker", "Invocations")
+        within = [each for each in self.invocations if request["StartTime"] <= each <= request["EndTime"]]
+        return {"Datapoints": [{"Sum": float(len(within))}] if within else []}
+
+
+@dataclass
+class Switch:
+    """The steps, on a stage whose endpoint is there while its stack is not paused."""
+
+    stage: Stage
+    cloudwatch: CloudWatch = field(default_factory=CloudWatch)
+    by: Any = "request"
+    at: datetime = field(default_factory=lambda: datetime.now(UTC))
+    lingers: bool = False
+    """Whether an endpoint stays behind that CloudFormation has let go of."""
+
+    def connect(self, service: str) -> Any:
+        if service == "cloudwatch":
+            return self.cloudwatch
+        if service.startswith("sagemaker"):
+            absent = self.stage.cloudformation.paused == "yes" and not self.lingers
+            self.stage.sagemaker.failure = NOT_FOUND if absent else None
+        return self.stage.connect(service)
+
+    def take(self, step: Any, action: Any, id: str = ID, **more: Any) -> Any:
+        asked = EndpointAsked(action=action, by=self.by, at=self.at.isoformat())
+        event = EndpointEvent(step=step, change=id, asked=asked, **more)
+        return Pausing(self.stage.settings, self.connect).step(event)
+
+    def run(self, action: Any, id: str = ID) -> Any:
+        """Begin, and take the steps that are said to come next, as if nothing else ran. The last answer."""
+        answer = self.take("begin", action, id)
+        for _ in range(20):
+            if answer.next in ("over", "resumed", "failed", "later"):
+                return answer
+            step = {"look": "update", "wait": "check"}.get(answer.next, answer.next)
+            answer = self.take(step, action, id)
+        raise AssertionError(answer)
+
+    @property
+    def change(self) -> EndpointChange:
+        document = self.stage.bucket.Object("endpoint/change.json").get()["Body"].read()
+        return EndpointChange.model_validate_json(document)
+
+
+@pytest.fixture
+def switch(stage: Stage) -> Switch:
+    return Switch(stage)
+
+
+def test_a_pause_changes_one_parameter_and_is_over_when_the_endpoint_is_gone(switch: Switch) -> None:
+    assert switch.run("pause").next == "over"
+    change = switch.change
+    assert (change.id, change.state, change.by, change.served_version) == (ID, "paused", "request", "old")
+    assert change.paused_since is not None and change.paused_by == "request"
+    (update,) = switch.stage.cloudformation.updates
+    assert update["Parameters"][0] == {"ParameterKey": "Paused", "ParameterValue": "yes"}
+    assert {"ParameterKey": "ModelUri", "UsePreviousValue": True} in update["Parameters"]
+
+
+def test_an_endpoint_that_stays_behind_costs_and_is_told_of(switch: Switch) -> None:
+    switch.lingers = True
+    answer = switch.run("pause")
+    assert answer.next == "failed" and "aws sagemaker delete-endpoint --endpoint-name wordsight-test" in answer.reason
+    assert switch.change.state == "failed"
+
+
+def test_a_resume_brings_back_the_version_that_was_live_and_asks_it(switch: Switch) -> None:
+    switch.run("pause")
+    assert switch.run("resume", "second").next == "resumed"
+    change = switch.change
+    assert (change.id, change.state, change.paused_since) == ("second", "in service", None)
+    assert switch.stage.cloudformation.model_uri == OLD_URI
+    assert [each["Parameters"][0]["ParameterValue"] for each in switch.stage.cloudformation.updates] == ["yes", "no"]
+
+
+def test_another_model_than_the_one_that_was_live_is_a_failed_resume(switch: Switch) -> None:
+    switch.run("pause")
+    switch.stage.cloudformation.model_uri = NEW_URI
+    answer = switch.run("resume", "second")
+    assert answer.next == "failed" and "the endpoint serves 'new' and not 'old'" in answer.reason
+    assert (switch.change.state, switch.change.paused_since) == ("failed", None)
+
+
+def test_a_resume_without_capacity_says_why_and_leaves_the_stage_paused(switch: Switch) -> None:
+    switch.run("pause")
+    since = switch.change.paused_since
+    switch.stage.cloudformation.broken["no"] = "Unable to provision requested ML compute capacity"
+    answer = switch.run("resume", "second")
+    assert (answer.next, "Unable to provision requested ML compute capacity" in answer.reason) == ("failed", True)
+    assert (switch.change.state, switch.change.paused_since) == ("failed", since)
+    switch.stage.cloudformation.broken.clear()
+    assert switch.run("resume", "third").next == "resumed"
+
+
+def test_a_broken_endpoint_can_be_paused_and_what_it_served_is_not_known_then(switch: Switch) -> None:
+    switch.stage.sagemaker.failure = (500, "InternalFailure", {})
+    switch.connect = switch.stage.connect  # type: ignore[method-assign]
+    switch.take("begin", "pause")
+    assert switch.take("update", "pause").next == "wait" and switch.change.served_version is None
+
+
+@pytest.mark.parametrize("action", ["pause", "resume"])
+def test_what_is_so_already_is_over_at_once(switch: Switch, action: str) -> None:
+    switch.by = "schedule"
+    if action == "pause":
+        switch.run("pause")
+    before = len(switch.stage.cloudformation.updates)
+    assert switch.run(action, "again").next == "over"
+    assert len(switch.stage.cloudformation.updates) == before
+
+
+def test_of_two_at_once_one_wins_and_the_other_is_over_or_waits(switch: Switch) -> None:
+    assert switch.take("begin", "pause").next == "look"
+    assert switch.take("begin", "pause", "other").next == "over"
+    assert switch.take("begin", "resume", "other").next == "later"
+    switch.at -= 2 * WAIT_LIMIT
+    assert switch.take("begin", "resume", "other").next == "failed"
+    assert switch.change.id == ID
+
+
+def test_a_deployment_is_waited_for(switch: Switch) -> None:
+    switch.stage.cloudformation.status, switch.stage.cloudformation.polls = "UPDATE_IN_PROGRESS", 99
+    switch.stage.cloudformation._left = 99
+    assert switch.take("begin", "pause").next == "later"
+
+
+def test_a_step_of_a_change_that_is_not_the_newest_changes_nothing(switch: Switch) -> None:
+    switch.run("pause")
+    assert switch.take("update", "resume", "older").next == "failed"
+    assert switch.change.id == ID and switch.change.state == "paused"
+
+
+def test_what_runs_fails_a_persons_pause_and_is_waited_for_by_every_other_one(switch: Switch) -> None:
+    switch.take("begin", "pause")
+    assert switch.take("busy", "pause", reason="the batch one").next == "failed"
+    assert switch.change.reason == "the batch one runs"
+    switch.by = "schedule"
+    switch.take("begin", "pause", "second")
+    assert switch.take("busy", "pause", "second", reason="the batch one").next == "later"
+    assert (switch.change.state, switch.change.reason) == ("requested", "it waits for the end of the batch one")
+    assert switch.take("begin", "pause", "second").next == "look"
+    switch.at -= 2 * WAIT_LIMIT
+    assert switch.take("busy", "pause", "second", reason="the batch one").next == "failed"
+
+
+def test_what_a_step_could_not_do_is_written_down(switch: Switch) -> None:
+    switch.take("begin", "pause")
+    assert switch.take("report", "pause", reason="the function died").next == "failed"
+    assert (switch.change.state, switch.change.reason) == ("failed", "the function died")
+
+
+def test_also_while_cloudformation_is_silent(switch: Switch) -> None:
+    switch.take("begin", "pause")
+
+    def silent(**_: Any) -> Any:
+        raise client_error("DescribeStacks", "Throttling", "Rate exceeded")
+
+    switch.stage.cloudformation.describe_stacks = silent  # type: ignore[method-assign]
+    assert switch.take("report", "pause", reason="CloudFormation did not answer").next == "failed"
+
+
+HOUR = timedelta(minutes=60)
+"""`pause_after_idle_min` of the stage."""
+
+
+@pytest.mark.parametrize(("ago_min", "becomes"), [(None, "look"), (61, "look"), (59, "over"), (2, "over")])
+def test_an_endpoint_that_was_used_lately_stays(switch: Switch, ago_min: int | None, becomes: str) -> None:
+    switch.by = "idle"
+    if ago_min is not None:
+        switch.cloudwatch.invocations.append(switch.at - timedelta(minutes=ago_min))
+    assert switch.take("begin", "pause").next == becomes
+
+
+def test_an_endpoint_that_has_just_come_or_changed_stays(switch: Switch) -> None:
+    switch.by = "idle"
+    switch.stage.cloudformation.changed = switch.at - timedelta(minutes=59)
+    assert switch.take("begin", "pause").next == "over"
+    switch.at += timedelta(minutes=2)
+    assert switch.take("begin", "pause").next == "look"
+
+
+def test_a_resume_counts_from_when_the_endpoint_was_there(switch: Switch) -> None:
+    switch.run("pause")
+    switch.run("resume", "second")
+    switch.by = "idle"
+    switch.at = datetime.now(UTC) + HOUR - timedelta(minutes=1)
+    assert switch.take("begin", "pause", "third").next == "over"
+    switch.at += timedelta(minutes=2)
+    assert switch.take("begin", "pause", "third").next == "look"
+
+
+def test_what_is_used_while_its_pause_waits_stays(switch: Switch) -> None:
+    switch.by = "idle"
+    switch.take("begin", "pause")
+    switch.take("busy", "pause", reason="the import one")
+    switch.at -= timedelta(minutes=30)
+    switch.cloudwatch.invocations.append(switch.at + timedelta(minutes=10))
+    assert switch.take("begin", "pause").next == "failed"
+    assert "it was used" in str(switch.change.reason)
+
+
+def test_without_the_knob_nothing_is_idle(switch: Switch) -> None:
+    switch.by = "idle"
+    switch.stage.settings = switch.stage.settings.model_copy(update={"pause_after_idle_min": 0})
+    assert switch.take("begin", "pause").next == "over"
