@@ -9,12 +9,12 @@ from aws_cdk import App, Tags
 
 from contract.settings import SettingsError
 from stacks.api.stack import ApiStack
-from stacks.config import from_context
 from stacks.data import DataStack
 from stacks.nag import check_with_cdk_nag
 from stacks.operations import OperationsStack
 from stacks.rules import check_with_rules
 from stacks.serving.stack import ServingStack
+from stacks.stage_files import from_context
 from stacks.training.stack import TrainingStack
 
 

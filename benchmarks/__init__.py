@@ -1,4 +1,4 @@
-"""What produces the figures that README and docs/ quote: reports in this folder, and what they are made of in .bench."""
+"""What produces the figures that README and docs/ quote: reports here, and what they are made of in .bench."""
 
 from pathlib import Path
 

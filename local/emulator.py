@@ -50,7 +50,6 @@ NEEDED = {
     apigateway_v1: "_build_lambda_event_v1 _execute_in_scope _gateway_error_response _GatewayError"
     " _lambda_proxy_response _invoke_authorizer_lambda _api_key_from_request _resolve_api_key _rest_apis"
     " _handle_execute_in_scope",
-    cloudwatch: "record_metric",
     step_functions: "_SERVICE_DISPATCH _executions _map_runs _ExecutionError _execute_task _fail_execution"
     " _execute_wait _invoke_resource _run_map_items _state_machines",
 }

@@ -14,7 +14,8 @@ from contract.model_cards import UNKNOWN_LICENCE, model_card
 from operate.findings import Finding
 from operate.hub import HubError, HubModel, UnreachableError, look_up
 from operate.stage import OperatorError, Stage, chosen_stage
-from stacks.config import STAGES_FOLDER, StageConfig
+from stacks.config import StageConfig
+from stacks.stage_files import STAGES_FOLDER
 
 LookUp = Callable[[str, str], HubModel]
 """From a model's name and a revision, or "", to what the hub knows of it. Raises HubError."""

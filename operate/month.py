@@ -14,9 +14,9 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from operate.prices import endpoint_usd_per_hour
-from stacks.api.pauses import IDLE_LOOK_MIN
-from stacks.config import stage_config
+from stacks.config import IDLE_LOOK_MIN
 from stacks.office_hours import DAYS, OfficeHours
+from stacks.stage_files import stage_config
 
 FROM = datetime(2026, 6, 1)  # a Monday
 MINUTES = 30 * 24 * 60

@@ -12,7 +12,8 @@ from botocore.exceptions import ClientError
 
 from contract.endpoint import PAUSED_PARAMETER, YES
 from contract.settings import SettingsError
-from stacks.config import StackPart, StageConfig, from_context
+from stacks.config import StackPart, StageConfig
+from stacks.stage_files import from_context
 
 Connect = Callable[[str], Any]
 """From a service's name to its boto3 client, in the account and region of the shell."""

@@ -25,7 +25,6 @@ NOT_PASTED = {
     "make bootstrap": "prepares an AWS account",
     "make preflight": "looks at an AWS account",
     "make deploy": "deploys to an AWS account",
-    "make pause": "pauses a stage on AWS, as wordsight does any",
     "make key": "asks an AWS account; tests/e2e/test_stages.py makes, rotates and revokes one",
 }
 """Why commands that begin so are left out."""

@@ -22,7 +22,8 @@ from lambdas.teach.examples import READ_ANNOTATIONS
 from model.clip.lookahead import AVIF_BYTES_PER_PIXEL, WEBP_BYTES_PER_PIXEL
 from model.serving.decoders import SLOW
 from operate.prices import HOURS_PER_MONTH, REST_USD_PER_MONTH, endpoint_usd_per_hour, training_usd_per_hour
-from stacks.config import StageConfig, stage_config
+from stacks.config import StageConfig
+from stacks.stage_files import stage_config
 from tests.readme import DOCUMENTS, NOT_PASTED, PASTED, README, ROOT, asked_by, blocks, examples, pasted, section
 
 MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")

@@ -11,15 +11,13 @@ from constructs import Construct
 
 from contract.endpoint import LIMIT_S, Action, AskedBy
 from contract.steps import EndpointAsked, TeachEvent
-from stacks.config import StageConfig
+from stacks.config import IDLE_LOOK_MIN, StageConfig
 from stacks.machine import MAX_ATTEMPTS, Machine, call, catch, machine_role, read_fault
 from stacks.office_hours import OfficeHours
 from stacks.permissions import Role
 from stacks.training.rollout import POLL_S, TEACH_RETRIES
 from stacks.training.stack import TrainingStack
 
-IDLE_LOOK_MIN = 15
-"""How often it is looked whether the endpoint was used: four steps each, which cost 0.3 USD a month in all."""
 MAX_LATE_S = 3600
 """A schedule whose execution could not be started is not made up for on another day."""
 LATER_S = 300

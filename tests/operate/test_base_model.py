@@ -9,7 +9,8 @@ from operate.base_model import base_model, pin_model
 from operate.findings import Finding
 from operate.hub import HubError, HubModel, UnreachableError
 from operate.stage import OperatorError
-from stacks.config import StageConfig, stage_config
+from stacks.config import StageConfig
+from stacks.stage_files import stage_config
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 OPENAI, THEIRS = "openai/clip-vit-large-patch14", "facebook/metaclip-b32-400m"

@@ -11,7 +11,8 @@ from contract.models import Model
 from operate.cdk import cdk_command
 from operate.deploy import KEY_POLL_S, KEY_WAIT_S, deploy, main, verify
 from operate.stage import OperatorError, Stage
-from stacks.config import StageConfig, from_context
+from stacks.config import StageConfig
+from stacks.stage_files import from_context
 from tests.lambdas.gateway import Event, Resolve, served
 from tests.operate.accounts import GOOD, Account, refusal
 from tests.operate.builders import install, program

@@ -12,7 +12,8 @@ from operate.builder import DOCKER_MANIFEST
 from operate.findings import Finding
 from operate.preflight import check, main, passes
 from operate.stage import Stage
-from stacks.config import StageConfig, stage_config
+from stacks.config import StageConfig
+from stacks.stage_files import stage_config
 from tests.operate.accounts import GOOD, QUOTAS, REGION, Account, Answer, holds, paged, refusal
 from tests.operate.builders import CONTAINERD, install, program
 from tests.servers import Quiet, serving

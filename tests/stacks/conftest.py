@@ -11,7 +11,8 @@ import pytest
 from aws_cdk import App
 
 from app import build
-from stacks.config import StageConfig, from_context
+from stacks.config import StageConfig
+from stacks.stage_files import from_context
 
 REPOSITORY = Path(__file__).parents[2]
 

@@ -5,7 +5,7 @@ A permission that is missing, and one that nothing needs, is found without deplo
 
 import pytest
 
-from stacks.config import stage_config
+from stacks.stage_files import stage_config
 from tests.stacks.conftest import Assembly
 from tests.stacks.policies import KNOW_NO_RESOURCES, Call, Statement, allows, grants, load_calls, statements, too_wide
 

@@ -103,7 +103,7 @@ TOUCH = """
 import sys
 from pathlib import Path
 from aws_cdk import App, AssetStaging, Stack
-from stacks.config import stage_config
+from stacks.stage_files import stage_config
 from stacks.images import ContainerImage
 
 for touched in ["model/Dockerfile", *sys.argv[1:]]:

@@ -4,8 +4,9 @@ from datetime import time
 import pytest
 
 from contract.settings import SettingsError
-from stacks.config import StageConfig, from_context
+from stacks.config import StageConfig
 from stacks.office_hours import PATTERN, OfficeHours
+from stacks.stage_files import from_context
 
 
 @pytest.mark.parametrize(

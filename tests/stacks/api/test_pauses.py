@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from contract.steps import EndpointAsked
-from stacks.api.pauses import IDLE_LOOK_MIN, LATER_S
+from stacks.api.pauses import LATER_S
+from stacks.config import IDLE_LOOK_MIN
 from stacks.machine import MAX_ATTEMPTS
 from stacks.training.rollout import POLL_S
 from tests.stacks.conftest import Assembly, flat

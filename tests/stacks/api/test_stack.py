@@ -11,7 +11,7 @@ from contract.problems import PROBLEMS, Problem
 from contract.routes import ROUTES
 from lambdas.settings import AuthorizeSettings
 from stacks.api.stack import IN_ITS_OWN_WORDS
-from stacks.config import from_context, stage_config
+from stacks.stage_files import from_context, stage_config
 from tests.stacks.conftest import DEV, PROD, Assembly, Resource, Synthesize, flat, listed
 
 
