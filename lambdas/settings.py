@@ -147,6 +147,12 @@ class GateSettings(_Licences):
     git_revision: _Commit = Field(alias="GIT_REVISION")
 
 
+class BudgetSettings(Variables):
+    """What the function needs to know that pauses a stage whose budget is spent."""
+
+    pause_machine_arn: _MachineArn = Field(alias="PAUSE_MACHINE_ARN")
+
+
 class RolloutSettings(_Models):
     """What the function needs to know that takes the steps of a promotion and of a pause."""
 

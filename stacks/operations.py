@@ -15,6 +15,7 @@ from constructs import Construct
 
 from contract.operations import ALARMS, PANELS, Alarm, Figure
 from contract.routes import FUNCTIONS, STAGE_NAME
+from lambdas.settings import BudgetSettings
 from stacks.config import USD_PER_HOUR, StageConfig
 from stacks.handler_function import HandlerFunction
 from stacks.machine import Machine
@@ -23,6 +24,8 @@ from stacks.serving.stack import VARIANT_NAME
 CALLED_FROM_OUTSIDE = {"classify", *FUNCTIONS.values(), "authorize", "teach"}
 """Functions of which only their metrics tell that they fail; state machines call the others, and say what failed."""
 PERIOD = Duration.minutes(5)
+PAUSES = "Pauses"
+"""The state machine that pauses and resumes."""
 WARN_AT_PERCENT = 80
 HOURS_PER_MONTH = 730
 _WIDTH, _HEIGHT = 12, 6
@@ -32,7 +35,7 @@ class OperationsStack(Stack):
     """Watches the functions and state machines of `watched`, the API and the endpoint. It changes nothing of them.
 
     Outputs: `AlarmTopicArn`, whose messages reach `alarm_email` once that address has confirmed; `BudgetTopicArn` where
-    the stage has a budget: a message comes when it is spent, for whoever then pauses the stage.
+    the stage has a budget: a message there pauses the stage, and one comes when it is spent.
     """
 
     def __init__(self, scope: Construct, id: str, *, config: StageConfig, watched: Sequence[Stack]) -> None:
@@ -243,7 +246,18 @@ class OperationsStack(Stack):
             ],
         )
         budget.node.add_dependency(topic)  # with its policy: Budgets tries it when the budget is made
+        topic.add_subscription(subscriptions.LambdaSubscription(self._pauses()))
         CfnOutput(self, "BudgetTopicArn", value=topic.topic_arn)
+
+    def _pauses(self) -> HandlerFunction:
+        """What a spent budget begins; it may start one state machine."""
+        (machine,) = (each for each in self._machines if _machine(each) == PAUSES)
+        environment = BudgetSettings(pause_machine_arn=machine.state_machine_arn).to_env()
+        function = HandlerFunction(
+            self, "BudgetFunction", self._config, "budget", environment, "pauses a stage whose budget is spent"
+        )
+        function.permissions.allow(["states:StartExecution"], machine.state_machine_arn)
+        return function
 
 
 def _machine(machine: Machine) -> str:

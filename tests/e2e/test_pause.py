@@ -1,4 +1,5 @@
-"""A stage is paused and comes back: by a person, by its schedule and as nobody used it, on a moved clock.
+"""A stage is paused and comes back: by a person, by its schedule, as nobody used it, on a moved clock, and as its budget
+is spent.
 
 The tests share one system, in their order. The emulator knows no time zones and ticks in minutes, so what its schedules
 would send is read from them and sent by the test.
@@ -26,7 +27,10 @@ TIMEOUT_S = 60
 
 @pytest.fixture(scope="module")
 def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
-    knobs = (f"office_hours={OFFICE_HOURS}", f"pause_after_idle_min={IDLE_MIN}", "autoscaling=true")
+    knobs = (
+        *(f"office_hours={OFFICE_HOURS}", f"pause_after_idle_min={IDLE_MIN}", "autoscaling=true"),
+        "monthly_budget_usd=100",
+    )
     context = [word for knob in knobs for word in ("-c", knob)]
     with deployed(tmp_path_factory.mktemp("pause") / "local", *context) as system:
         yield system
@@ -159,4 +163,14 @@ def test_what_nobody_uses_is_paused_and_what_is_used_is_not(system: System, api:
     paused = over(api, sent(system, idle, used + idle_for + timedelta(minutes=1)))
     assert (paused["state"], paused["by"]) == ("paused", "idle"), paused
     assert "nobody used it" in paused["detail"]
+    assert begun(api, "resume")["state"] == "in service"
+
+
+def test_a_spent_budget_pauses_the_stage(system: System, api: Api) -> None:
+    message = system.client("sns").publish(
+        TopicArn=system.output("BudgetTopicArn"), Message="your actual cost exceeds 100% of your budget"
+    )
+    paused = api.wait("endpoint", lambda found: found["by"] == "budget" and found["state"] == "paused", TIMEOUT_S)
+    assert paused["change"]["id"] == f"budget-{message['MessageId']}"
+    assert "as its budget is spent (monthly_budget_usd)" in paused["detail"]
     assert begun(api, "resume")["state"] == "in service"

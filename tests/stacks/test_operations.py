@@ -33,7 +33,8 @@ def test_there_is_an_alarm_for_each_row_of_the_table_and_for_each_state_machine(
     machines = [id for id, each in assembly.resources if each["Type"] == "AWS::StepFunctions::StateMachine"]
     prefix = f"wordsight-{assembly.stage}-"
     once = {f"{prefix}{alarm.id}" for alarm in ALARMS if alarm.figures[0].of != "machine"}
-    of_machines = {f"{prefix}ExecutionFailed-{name}" for name in ("Trainings", "Rollout", "Batches", "Imports")}
+    names = ("Trainings", "Rollout", "Batches", "Imports", "Pauses")
+    of_machines = {f"{prefix}ExecutionFailed-{name}" for name in names}
     assert alarms(assembly.operations).keys() == once | of_machines
     assert len(machines) == len(of_machines)
 
@@ -102,8 +103,9 @@ def test_the_alarms_that_roll_an_update_back_are_told_too_and_not_made_again(dev
 
 def test_nobody_is_told_unless_an_address_is_given(dev: Assembly, told: Assembly) -> None:
     assert not dev.operations.of_type("AWS::SNS::Subscription")
-    subscription = told.operations.the("AWS::SNS::Subscription")
-    assert (subscription["Protocol"], subscription["Endpoint"]) == ("email", "team@example.com")
+    subscriptions = [each["Properties"] for each in told.operations.of_type("AWS::SNS::Subscription").values()]
+    (mailed,) = (each for each in subscriptions if each["Protocol"] == "email")
+    assert mailed["Endpoint"] == "team@example.com" and mailed["TopicArn"]["Ref"].startswith("AlarmTopic")
 
 
 def test_a_topic_takes_messages_over_tls_only_and_from_its_service_for_this_account_only(told: Assembly) -> None:
@@ -135,6 +137,15 @@ def test_a_budget_counts_what_carries_both_tags_and_tells_at_80_and_100_percent(
     topic = told.operations.outputs["BudgetTopicArn"]
     mail = ("EMAIL", "team@example.com")
     assert notified == {80: [mail], 100: [mail, ("SNS", topic)]}
+
+
+def test_a_spent_budget_calls_the_function_that_may_start_the_pausing_machine_and_nothing_else(told: Assembly) -> None:
+    subscriptions = [each["Properties"] for each in told.operations.of_type("AWS::SNS::Subscription").values()]
+    (called,) = (each for each in subscriptions if each["Protocol"] == "lambda")
+    assert called["TopicArn"]["Ref"].startswith("BudgetTopic") and "BudgetFunction" in flat(called["Endpoint"])
+    granted = {action for actions, _, _ in told.operations.statements("BudgetFunctionRole") for action in actions}
+    own = {"logs:CreateLogStream", "logs:PutLogEvents", "xray:PutTraceSegments", "xray:PutTelemetryRecords"}
+    assert granted - own == {"states:StartExecution"}
 
 
 def test_a_budget_without_an_address_still_tells_whoever_pauses(synthesize: Synthesize) -> None:
