@@ -75,8 +75,19 @@ class Hyperparameters(Settings):
         None, ge=0, le=0.9, description="Of a batch shows the rendered world; None: half if the base learnt from it"
     )
     distillation_weight: float | None = Field(
-        None, ge=0, le=100, description="Of keeping the base's answers on new images; None: 1 where nothing is replayed"
+        None,
+        ge=0,
+        le=100,
+        description="Of keeping the base's answers on new images; None: 1 without replay and reference set",
     )
+    reference_share: float | None = Field(
+        None,
+        ge=0,
+        le=0.9,
+        description="Of a batch shows the reference set's images, before the rest is shared; None: a quarter where "
+        "there is one",
+    )
+    reference_weight: float = Field(1.0, ge=0, le=100, description="Of keeping the base's answers on these")
     max_forgetting: float = Field(
         0.02, ge=0, le=1, description="What publishing may cost the old tasks in the mean, in accuracy"
     )

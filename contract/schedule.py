@@ -6,6 +6,7 @@ from contract.hyperparameters import Hyperparameters
 
 MIN_STEPS = 300
 REPLAY_SHARE = 0.5
+REFERENCE_SHARE = 0.25
 
 
 def replay_share(asked: Hyperparameters, learnt_from_world: bool) -> float:
@@ -15,6 +16,13 @@ def replay_share(asked: Hyperparameters, learnt_from_world: bool) -> float:
     if asked.replay_share is None:
         return REPLAY_SHARE if learnt_from_world else 0.0
     return asked.replay_share
+
+
+def reference_share(asked: Hyperparameters, has_reference: bool) -> float:
+    """What part of a batch shows images of a reference set, if there is one."""
+    if not has_reference or asked.init == "scratch" or asked.data == "world":
+        return 0.0
+    return REFERENCE_SHARE if asked.reference_share is None else asked.reference_share
 
 
 def images_per_epoch(new: int, share: float) -> int:

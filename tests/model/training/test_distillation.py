@@ -7,7 +7,8 @@ import pytest
 import torch
 from torch.nn.functional import normalize
 
-from model.training.distillation import BANK_TEXTS, WORDS, Teacher, bank_sentences
+from model.evaluation.vocabulary import WORDS
+from model.training.distillation import BANK_TEXTS, Teacher, bank_sentences
 from model.training.loop import Loop
 from model.training.recipe import DISTILLATION_WEIGHT
 from model.training.towers import Towers
