@@ -51,8 +51,9 @@ class Estimates:
             made = self._registry.find(earlier[0].version)
             learnt_from_world = made is not None and (Metrics.of(made.metrics).replay_share or 0) > 0
         images = asked.world_images if asked.data == "world" else images
-        images = schedule.images_per_epoch(images, schedule.replay_share(asked, learnt_from_world))
-        images = schedule.images_per_epoch(images, schedule.reference_share(asked, has_reference))
+        replayed = schedule.replay_share(asked, learnt_from_world)
+        images = schedule.images_per_epoch(images, replayed)
+        images = schedule.images_per_epoch(images, schedule.reference_share(asked, has_reference, replayed))
         per_step = schedule.images_per_step(asked, images, self._settings.training_machines)
         steps = schedule.steps(asked, images, per_step)
         if earlier:

@@ -74,7 +74,7 @@ class Recipe(Hyperparameters):
 
         replay_share = schedule.replay_share(asked, seen.learnt_from_world) if adapts else 0.0
 
-        reference_share = schedule.reference_share(asked, adapts and reference_images > 0)
+        reference_share = schedule.reference_share(asked, adapts and reference_images > 0, replay_share)
 
         pair_share = asked.pair_share
         if pair_share is None:  # what the base knows of pairs would be forgotten like all else
