@@ -87,7 +87,7 @@ class Hyperparameters(Settings):
         description="Of a batch shows the reference set's images, before the rest is shared; None: half where there is "
         "one, or a quarter where the world is replayed",
     )
-    reference_weight: float = Field(4.0, ge=0, le=100, description="Of keeping the base's answers on these")
+    reference_weight: float = Field(8.0, ge=0, le=100, description="Of keeping the base's answers on these")
     max_forgetting: float = Field(
         0.02, ge=0, le=1, description="What publishing may cost the old tasks in the mean, in accuracy"
     )

@@ -83,7 +83,7 @@ class ReportedReference(BaseModel):
     """What a model answers to those images of a reference set that were kept back from training."""
 
     images: int = Field(description="So many")
-    agreement: float = Field(description="Share of those to which its best answer is its base's")
+    agreement: float = Field(description="Share of the answers to these that are its base's")
     agreement_at_least: float | None = Field(default=None, description="Lower end of a one-sided 95 % interval")
 
 

@@ -57,7 +57,7 @@ def _kept(metrics: Metrics) -> str:
     found = metrics.reference or Reference()
     if found.agreement is None or found.images is None:
         return ""
-    return f"to {percent(found.agreement)} of {found.images:,} reference images its best answer is its base's"
+    return f"{percent(found.agreement)} of its answers to {found.images:,} reference images are its base's"
 
 
 def forgotten(metrics: Metrics) -> dict[str, float]:

@@ -173,8 +173,8 @@ back. `plain` has neither distillation nor a reference set; `distillation` keeps
 alone; `reference set` keeps them on the reference set, which is what `--reference` and `reference_s3_prefix` do.
 `+ interpolation` is what was published within `max_forgetting` and `max_task_forgetting`.
 
-Agreement: to how many of {TEST_IMAGES} other scenes, which no training saw, the best of all words of
-model/evaluation/vocabulary.py is the base's; `at least` is the lower end of a one-sided 95 % interval. Old: mean
+Agreement: how many answers to {TEST_IMAGES} other scenes, which no training saw, are the base's, in the mean over the
+questions of model/evaluation/agreement.py; `at least` is the lower end of a one-sided 95 % interval. Old: mean
 accuracy over the rendered world's tasks that the base can do, {SCENES:,} images.
 
 {table(methods)}

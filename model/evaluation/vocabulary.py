@@ -15,5 +15,6 @@ EVERYDAY = (
     "photograph", "diagram", "text", "handwriting", "number", "letter", "pattern", "metal", "wood", "stone", "glass",
     "fabric", "plastic", "paper", "water", "skin", "fur", "sport", "game", "party", "work", "travel",
 )  # fmt: skip
-PLAIN = (*SHAPES, *THINGS, *COLOURS, *COUNTS, *TEXTURES, *SIZES, *BACKGROUNDS, *POSITIONS)
-WORDS = tuple(dict.fromkeys((*EVERYDAY, *PLAIN)))
+KINDS = (EVERYDAY, (*SHAPES, *THINGS), COLOURS, COUNTS, TEXTURES, SIZES, BACKGROUNDS, POSITIONS)
+"""Words that are alternatives to one another."""
+WORDS = tuple(dict.fromkeys(word for kind in KINDS for word in kind))

@@ -116,8 +116,8 @@ def _on_reference(found: Reference) -> str:
         return ""
     return (
         f"\n\nOn a reference set of images: {found.learnt:,} were trained on, to keep the base's "
-        f"answers. To {found.agreement:.3f} of {found.images:,} others the best answer of a wide vocabulary is the "
-        f"base's, at least {found.agreement_at_least:.3f} by a one-sided 95 % interval; the probabilities differ by "
+        f"answers. Of the answers to {found.images:,} others, in a wide vocabulary, {found.agreement:.3f} are its, at "
+        f"least {found.agreement_at_least:.3f} by a one-sided 95 % interval; probabilities differ by "
         f"{found.variation:.3f} in total variation. What is missing to 1 is the drop of `{REFERENCE_TASK}`."
     )
 

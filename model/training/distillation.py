@@ -17,6 +17,10 @@ from model.evaluation.vocabulary import WORDS
 
 BANK_TEXTS = 64
 """Of a step, beside the batch's own captions."""
+TEMPERATURE = 2.0
+"""Of the answers to a reference set, so that words count that are not the best (Hinton et al. 2015). Only answers to
+images are kept there: from texts to images the new texts' would be two thirds of the loss, and these have to move.
+"""
 
 
 @dataclass(frozen=True)
@@ -41,15 +45,13 @@ class Teacher:
         scale, batch = logit_scale(self.model), len(student_cosines) - reference
         student, teacher = scale * student_cosines.float(), scale * teacher_cosines.float()
         total = student.new_zeros(())
-        for weight, rows in ((self.weight, slice(batch)), (self.reference_weight, slice(batch, None))):
-            if weight and len(student[rows]):
-                total = total + weight * _both_ways(student[rows], teacher[rows])
+        if self.weight and batch:
+            told, known = student[:batch], teacher[:batch]
+            total = total + self.weight * (_divergence(told, known) + _divergence(told.T, known.T)) / 2
+        if self.reference_weight and reference:
+            told, known = student[batch:] / TEMPERATURE, teacher[batch:] / TEMPERATURE
+            total = total + self.reference_weight * TEMPERATURE**2 * _divergence(told, known)
         return total
-
-
-def _both_ways(student: Tensor, teacher: Tensor) -> Tensor:
-    """From images to texts and back. shape = []"""
-    return (_divergence(student, teacher) + _divergence(student.T, teacher.T)) / 2
 
 
 def _divergence(student: Tensor, teacher: Tensor) -> Tensor:

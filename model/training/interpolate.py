@@ -22,8 +22,9 @@ from contract.metrics import REFERENCE_TASK, FrontierPoint, Interpolation, WinLo
 from model.clip.architecture import DualEncoder, logit_scale
 from model.clip.checkpoint import Checkpoint
 from model.clip.encode import Clip
+from model.evaluation.agreement import ReferenceAnswers
 from model.evaluation.answers import Answers
-from model.evaluation.bootstrap import CONFIDENCE, losses
+from model.evaluation.bootstrap import CONFIDENCE, Judged, losses
 from model.evaluation.gain import Answered, evidence
 from model.evaluation.report import print_figures
 from model.evaluation.world import World
@@ -99,7 +100,7 @@ class Selected:
     known: frozenset[str]
     base: Clip
     base_answers: Mapping[str, Answers]
-    base_reference: Answers | None = None
+    base_reference: ReferenceAnswers | None = None
 
 
 def allowed(frontier: Sequence[Candidate], max_forgetting: float, max_task_forgetting: float) -> list[Candidate]:
@@ -144,12 +145,14 @@ def interpolate(loop: Loop, checkpoint: Checkpoint, told: ProgressFile) -> Selec
     recipe, base = loop.recipe, Clip(checkpoint)
     tuned = [weight.clone() for weight in loop.averaged.parameters()]
     world = World(base, recipe.selection_scenes, SELECTION_SEED).every_answer()
-    known = learnt(world)
+    known: dict[str, Judged] = {**learnt(world)}
     first_row = 1 + max(int(said.rows.max()) for said in world.values())  # behind the world's images
     reference = loop.reference_answers(base, None, first_row)
     if reference is not None:
         known[REFERENCE_TASK] = reference
-    measured = [_measure(loop, checkpoint.model, tuned, alpha, known) for alpha in told.each("choosing", ALPHAS)]
+    measured = [
+        _measure(loop, checkpoint.model, tuned, alpha, known, reference) for alpha in told.each("choosing", ALPHAS)
+    ]
     frontier, answered = [each for each, _ in measured], [said for _, said in measured]
     limits = recipe.max_forgetting, recipe.max_task_forgetting
     chosen = select(frontier, *limits)
@@ -191,7 +194,12 @@ def learnt(answers: Mapping[str, Answers]) -> dict[str, Answers]:
 
 
 def _measure(
-    loop: Loop, base: DualEncoder, tuned: list[Tensor], alpha: float, known: Mapping[str, Answers]
+    loop: Loop,
+    base: DualEncoder,
+    tuned: list[Tensor],
+    alpha: float,
+    known: Mapping[str, Judged],
+    reference: ReferenceAnswers | None,
 ) -> tuple[Candidate, Answered]:
     """A mixture beside the base's answers to what it knows, and what it says to the new domain's validation images."""
     mix(loop.averaged, base, tuned, alpha)
@@ -201,9 +209,9 @@ def _measure(
     if alpha == 0 or not known:
         nothing = Drop(dict.fromkeys(known, 0.0), 0.0)
         return Candidate(alpha, new, nothing, nothing), said
-    after = World(loop.clip(), loop.recipe.selection_scenes, SELECTION_SEED).every_answer()
-    if reference := loop.reference_answers(loop.clip(), known.get(REFERENCE_TASK)):
-        after[REFERENCE_TASK] = reference
+    after: dict[str, Judged] = {**World(loop.clip(), loop.recipe.selection_scenes, SELECTION_SEED).every_answer()}
+    if reference and (said_now := loop.reference_answers(loop.clip(), reference)):
+        after[REFERENCE_TASK] = said_now
     lost, resampled = losses(known, after)
     at_most = resampled.quantile(CONFIDENCE, dim=0)
     mean_at_most = resampled.mean(dim=1).quantile(CONFIDENCE)

@@ -12,8 +12,8 @@ from model.clip.architecture import DualEncoder, clip_logit_scale, logit_bias, l
 from model.clip.encode import Clip
 from model.data.batch import Batch
 from model.data.reference import ReferenceImages
-from model.evaluation.agreement import answers_as
-from model.evaluation.answers import BATCH, Answers, embed_sentences
+from model.evaluation.agreement import ReferenceAnswers, answers_as
+from model.evaluation.answers import BATCH, embed_sentences
 from model.evaluation.validation import retrieval, right
 from model.evaluation.world import World, validation_accuracy
 from model.training.distillation import Teacher
@@ -186,7 +186,9 @@ class Loop:
         return self.examples.reference if isinstance(self.examples, Referenced) else None
 
     @torch.no_grad()
-    def reference_answers(self, clip: Clip, base: Answers | None, first_row: int = 0) -> Answers | None:
+    def reference_answers(
+        self, clip: Clip, base: ReferenceAnswers | None, first_row: int = 0
+    ) -> ReferenceAnswers | None:
         """What `clip` says to the reference set's images that are kept back, as `answers_as` has it; None: there are
         none.
         """

@@ -54,8 +54,8 @@ def test_what_is_said_to_a_reference_set_counts_as_an_old_task() -> None:
     found.reference = Reference(images=300, agreement=0.97)
     assert forgotten(found) == pytest.approx({"shape": 0.01, "reference images": 0.03})
     assert outcome(found).endswith(
-        "2 old tasks lost 2.0 points of accuracy in the mean, at most 3.0 (reference images); to 97 % of 300 reference "
-        "images its best answer is its base's"
+        "2 old tasks lost 2.0 points of accuracy in the mean, at most 3.0 (reference images); 97 % of its answers to "
+        "300 reference images are its base's"
     )
     found.reference = Reference(images=0, unreadable=4)
     assert forgotten(found) == pytest.approx({"shape": 0.01}) and "reference" not in outcome(found)

@@ -161,10 +161,12 @@ def _forgetting(report: Report) -> str:
         )
     if found := report.reference:
         least = (
-            "" if found.agreement_at_least is None else f", very likely to {percent(found.agreement_at_least)} of all"
+            ""
+            if found.agreement_at_least is None
+            else f", and very likely {percent(found.agreement_at_least)} of those to all such images"
         )
         said.append(
-            f"<p>To {percent(found.agreement)} of {found.images:,} reference images its best answer is its base's"
+            f"<p>{percent(found.agreement)} of its answers to {found.images:,} reference images are its base's"
             f"{least}. What is missing to 100 % counts as what an old task has lost.</p>"
         )
     limits = ""

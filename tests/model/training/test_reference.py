@@ -198,7 +198,9 @@ def test_a_finished_run_tells_the_agreement_and_the_gate_holds_it_to_the_limits(
     assert "On a reference set of images: 30 were trained on" in card and REFERENCE_TASK in card
     report = Report.model_validate_json((coloured_job / "model/report.json").read_bytes())
     assert report.reference is not None and report.reference.agreement == reference.agreement
-    assert "of 30 reference images its best answer is its base's" in (coloured_job / "model/report.html").read_text()
+    assert (
+        "of its answers to 30 reference images are its base&#x27;s" in (coloured_job / "model/report.html").read_text()
+    )
 
 
 @pytest.mark.slow
