@@ -30,27 +30,33 @@ from model.clip.encode import Clip
 from model.evaluation.agreement import Agreement, agreement, answers_as
 from model.evaluation.answers import embed_pictures
 from model.evaluation.report import markdown
-from model.training.recipe import SMALL_BASE_RATE
+from model.training.recipe import SMALL_BASE_RATE, UNREPLAYED_BASE_RATE
 from model.world.examples import render
 
 DOMAIN = "pictograms"
 REFERENCE_IMAGES, TEST_IMAGES = 600, 400
 REFERENCE_SEED, TEST_SEED = 31, 77
-COMMON = {"threads": "1", "precision": "fp32", "steps": "250", "batch_size": "32", "evaluate_every_steps": "125"}
-FEW_SCENES = {"selection_scenes": "500", "evaluation_scenes": "100"}
+STEPS, BATCH = 400, 32
+COMMON = {
+    **{"threads": "1", "precision": "fp32", "steps": str(STEPS), "batch_size": str(BATCH)},
+    **{"evaluate_every_steps": "200", "selection_scenes": "100", "evaluation_scenes": "100"},
+}
+"""What is published is chosen by few scenes, and not looked at here: the weights alone are, at several mixtures."""
+REFERENCE_RATE = 3e-4
 TRAININGS: dict[str, Mapping[str, str]] = {
     "plain": UNDEFENDED | {"learning_rate": str(SMALL_BASE_RATE), "reference_share": "0"},
     "distillation": {"reference_share": "0"},
-    "reference set": {},
+    "reference set": {"learning_rate": str(REFERENCE_RATE)},
 }
 """Hyperparameters beside the defaults. All are given the reference set: without a share it is only measured."""
-DEFAULT = "reference set"
+SHARES = (0.75, 1.0)
+"""Of the fine-tuned weights, between the base's and these."""
 LEAST_AGREEMENT, LEAST_GAIN = 0.97, 0.9
 
 
 @dataclass(frozen=True)
 class Method:
-    """A training's result: its fine-tuned weights alone, or what it published. `agreement` is of test images."""
+    """A training's result, mixed with the base: `share` of its weights. `agreement` is of test images."""
 
     name: str
     share: float
@@ -76,20 +82,17 @@ class Bench:
         self.before = measure(load_checkpoint(self.base_dir), self.images / "test", self.tasks)
 
     def methods(self) -> list[Method]:
-        """The base, then every training before and after it was mixed with the base."""
+        """The base, then every training, at each mixture with the base."""
         found = [Method("zero-shot", 0.0, self.before, self._agreement(load_checkpoint(self.base_dir)))]
         for name, told in TRAININGS.items():
             directory = self.directory / name.replace(" ", "-")
-            told = {**COMMON, **FEW_SCENES, **told}
-            job = run_job(directory, self.images / "train", self.base_dir, told, self.reference_dir)
+            job = run_job(directory, self.images / "train", self.base_dir, {**COMMON, **told}, self.reference_dir)
             print(f"{name} took {job.steps} steps and {job.cpu_s:.0f} CPU seconds", flush=True)
-            tuned, published = mixture(self.base_dir, job.tuned_weights, 1.0), load_checkpoint(job.model_dir)
-            found.append(self._method(name, 1.0, tuned, job, directory / "tuned.json"))
-            name = f"{name} + interpolation{' (the default)' if name == DEFAULT else ''}"
-            found.append(self._method(name, job.published_share, published, job, directory / "published.json"))
+            found += [self._method(name, share, job) for share in SHARES]
         return found
 
-    def _method(self, name: str, share: float, checkpoint: Checkpoint, job: Job, kept: Path) -> Method:
+    def _method(self, name: str, share: float, job: Job) -> Method:
+        checkpoint, kept = mixture(self.base_dir, job.tuned_weights, share), job.directory / f"share-{share:g}.json"
         outcome = remembered(kept, lambda: measure(checkpoint, self.images / "test", self.tasks))
         return Method(name, share, outcome, self._agreement(checkpoint), job)
 
@@ -122,7 +125,7 @@ def _written(directory: Path, seed: int, split: str, images: int) -> Path:
 
 def table(methods: Sequence[Method]) -> str:
     """What every method gained and what it kept."""
-    base, plain = methods[0], next(method for method in methods if method.name == "plain")
+    base, plain = methods[0], _plain(methods)
     gain = plain.outcome.unseen_wording - base.outcome.unseen_wording
     header = ["method", "fine-tuned share", "new, unseen wording", "of plain's gain", "agreement", "at least"]
     header += ["total variation", "old tasks, mean", "change", "CPU s"]
@@ -144,18 +147,23 @@ def table(methods: Sequence[Method]) -> str:
     return markdown(header, rows)
 
 
+def _plain(methods: Sequence[Method]) -> Method:
+    """Plain fine-tuning's own weights."""
+    return next(method for method in methods if method.name == "plain" and method.share == 1)
+
+
 def verdict(methods: Sequence[Method]) -> str:
-    """Whether what is published by default keeps and learns as much as it is to."""
-    base, plain = methods[0], next(method for method in methods if method.name == "plain")
-    published = methods[-1]
+    """Whether the last one keeps and learns as much as it is to."""
+    base, plain = methods[0], _plain(methods)
+    last = methods[-1]
     gain = plain.outcome.unseen_wording - base.outcome.unseen_wording
-    share = (published.outcome.unseen_wording - base.outcome.unseen_wording) / gain
-    found = published.agreement.agreement
+    share = (last.outcome.unseen_wording - base.outcome.unseen_wording) / gain
+    found = last.agreement.agreement
     kept, learnt = found >= LEAST_AGREEMENT, share >= LEAST_GAIN
     held = "Both hold" if kept and learnt else "The agreement does not hold" if learnt else "The gain does not hold"
     return (
-        f"Wanted of what is published by default: an agreement of {LEAST_AGREEMENT:g} at least, at {LEAST_GAIN:.0%} of "
-        f"plain's gain. {held if kept or learnt else 'Neither holds'}: {found:.3f} at {share:.0%}."
+        f"Wanted of the last row: an agreement of {LEAST_AGREEMENT:g} at least, at {LEAST_GAIN:.0%} of plain's gain. "
+        f"{held if kept or learnt else 'Neither holds'}: {found:.3f} at {share:.0%}."
     )
 
 
@@ -167,11 +175,13 @@ def write_report(methods: Sequence[Method], folder: Path = REPORTS) -> None:
 `make learn-report` wrote this file. {machine()}; one thread.
 
 The base stands in for a public CLIP: the checkpoint that ships with the repository, without the word of what it learnt
-from, so that nothing is replayed. It learns {DOMAIN}, {COMMON["steps"]} steps of {COMMON["batch_size"]} images.
+from, so that nothing is replayed. It learns {DOMAIN}, {STEPS} steps of {BATCH} images.
 The reference set is {REFERENCE_IMAGES} rendered scenes in files of which nothing is said; a third of them is kept
 back. `plain` has neither distillation nor a reference set; `distillation` keeps the base's answers on the new images
 alone; `reference set` keeps them on the reference set, which is what `--reference` and `reference_s3_prefix` do.
-`+ interpolation` is what was published within `max_forgetting` and `max_task_forgetting`.
+Learning rates: {REFERENCE_RATE:g} with the reference set, {SMALL_BASE_RATE:g} of `plain`,
+{UNREPLAYED_BASE_RATE:g}, the default, of `distillation`.
+The fine-tuned share is of a mixture with the base's weights; which one is published, the limits of forgetting decide.
 
 Agreement: how many answers to {TEST_IMAGES} other scenes, which no training saw, are the base's, in the mean over the
 questions of model/evaluation/agreement.py; `at least` is the lower end of a one-sided 95 % interval. Old: mean

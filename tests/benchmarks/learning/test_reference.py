@@ -17,15 +17,14 @@ JOB = Job(Path("job"), 90.0, 250, (), 0.75)
 
 
 def method(name: str, new: float, agreed: float, old: float, job: Job | None = JOB) -> Method:
-    share = 0.75 if "interpolation" in name else 1.0
-    return Method(name, share, Outcome(new, new, {"shape": old}), Agreement(agreed, agreed - 0.02, 0.04, 0.05), job)
+    return Method(name, 1.0, Outcome(new, new, {"shape": old}), Agreement(agreed, agreed - 0.02, 0.04, 0.05), job)
 
 
 def methods(new: float = 0.85, agreed: float = 0.975) -> list[Method]:
     return [
         method("zero-shot", 0.1, 1.0, 0.9, None),
         method("plain", 0.9, 0.5, 0.6),
-        method("reference set + interpolation (the default)", new, agreed, 0.89),
+        method("reference set", new, agreed, 0.89),
     ]
 
 
@@ -33,8 +32,8 @@ def test_every_method_has_what_it_gained_and_what_it_kept() -> None:
     rows = cells(table(methods()))
     assert rows["zero-shot"] == ["1", "0.100", "", "1.000", "0.980", "0.040", "0.900", "+0.000", ""]
     assert rows["plain"][1:4] == ["0.900", "100%", "0.500"]
-    assert rows["reference set + interpolation (the default)"] == [
-        *("0.75", "0.850", "94%", "0.975", "0.955", "0.040", "0.890", "-0.010", "90"),
+    assert rows["reference set"] == [
+        *("1", "0.850", "94%", "0.975", "0.955", "0.040", "0.890", "-0.010", "90"),
     ]
 
 
@@ -63,5 +62,6 @@ def test_the_stand_in_has_the_weights_and_says_nothing_of_the_world(tmp_path: Pa
     assert stand_in(SHIPPED, tmp_path / "base") == base
 
 
-def test_only_the_last_training_is_what_a_user_gets_who_chooses_nothing() -> None:
-    assert list(TRAININGS.values())[-1] == {} and all(list(TRAININGS.values())[:-1])
+def test_only_the_last_training_shows_reference_images() -> None:
+    shares = [told.get("reference_share") for told in TRAININGS.values()]
+    assert shares == ["0", "0", None] and list(TRAININGS)[-1] == "reference set"
