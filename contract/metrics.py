@@ -87,9 +87,9 @@ REFERENCE_TASK = "reference images"
 
 class Reference(_Figures):
     """Of the published weights on a reference set of the user's own images: `learnt` were trained on, and `images`
-    others asked; `unreadable` and `of_dataset` were left out. `agreement`: the share of answers to the latter that are
-    the base's; `variation`: mean total variation between both models' probabilities. model/evaluation/agreement.py says
-    how; `at_least` and `at_most` are ends of one-sided 95 % intervals.
+    others asked; `unreadable` and `of_dataset` were left out. `agreement`: the share of answers to the images asked
+    that are the base's, where it is sure; `variation`: mean total variation between both models' probabilities.
+    model/evaluation/agreement.py says how; `at_least` and `at_most` are ends of one-sided 95 % intervals.
     """
 
     learnt: int | None = None

@@ -184,8 +184,8 @@ Learning rates: {REFERENCE_RATE:g} with the reference set, {SMALL_BASE_RATE:g} o
 The fine-tuned share is of a mixture with the base's weights; which one is published, the limits of forgetting decide.
 
 Agreement: how many answers to {TEST_IMAGES} other scenes, which no training saw, are the base's, in the mean over the
-questions of model/evaluation/agreement.py; `at least` is the lower end of a one-sided 95 % interval. Old: mean
-accuracy over the rendered world's tasks that the base can do, {SCENES:,} images.
+questions of model/evaluation/agreement.py of which the base is sure; `at least` is the lower end of a one-sided 95 %
+interval. Old: mean accuracy over the rendered world's tasks that the base can do, {SCENES:,} images.
 
 {table(methods)}
 

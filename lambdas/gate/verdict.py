@@ -74,8 +74,9 @@ def _forgotten(metrics: Metrics, interpolation: Interpolation, figures: dict[str
     if metrics.reference is not None:
         if metrics.reference.agreement is None:
             yield (
-                "it was not measured what the model answers to the reference images: none of them could be used; put "
-                "images there that the dataset does not have, or train without a reference set"
+                "it was not measured what the model answers to the reference images: none of them could be used, or "
+                "the base is sure of nothing there; name other images than the dataset's, or train without a "
+                "reference set"
             )
         told = metrics.reference.model_dump(exclude_none=True)
         figures |= {f"reference_{name}": value for name, value in told.items()}

@@ -190,11 +190,12 @@ class Loop:
         self, clip: Clip, base: ReferenceAnswers | None, first_row: int = 0
     ) -> ReferenceAnswers | None:
         """What `clip` says to the reference set's images that are kept back, as `answers_as` has it; None: there are
-        none.
+        none, or it is the base and sure of nothing.
         """
         if not isinstance(self.examples, Referenced) or not self.examples.kept_back_rows:
             return None
-        return answers_as(clip, self._embedded(clip, self.examples.kept_back_rows), base, first_row)
+        said = answers_as(clip, self._embedded(clip, self.examples.kept_back_rows), base, first_row)
+        return said if said.sure.any() else None
 
     def _embedded(self, clip: Clip, rows: tuple[int, ...]) -> Tensor:
         """Whole images as unit vectors. shape = [rows, projection]"""
