@@ -181,7 +181,8 @@ from, so that nothing is replayed. It learns {DOMAIN}, {STEPS} steps of {BATCH} 
 The reference set is {REFERENCE_IMAGES} rendered scenes in files of which nothing is said; a third of them is kept
 back. `plain` keeps nothing; `reference set` keeps the base's answers on it, which is what `--reference` and
 `reference_s3_prefix` do, here at a learning rate of {REFERENCE_RATE:g}, where `plain` has {SMALL_BASE_RATE:g}.
-Without replay the default is {UNREPLAYED_BASE_RATE:g}. What distillation on the new images alone does is in learning.md.
+Without replay the default is {UNREPLAYED_BASE_RATE:g}. What distillation on the new images alone
+does is in learning.md.
 The fine-tuned share is of a mixture with the base's weights; which one is published, the limits of forgetting decide.
 
 Agreement: how many answers to {TEST_IMAGES} other scenes, which no training saw, are the base's, in the mean over the
