@@ -19,7 +19,7 @@ BANK_TEXTS = 64
 """Of a step, beside the batch's own captions."""
 TEMPERATURE = 2.0
 """Of the answers to a reference set, so that words count that are not the best (Hinton et al. 2015). Only answers to
-images are kept there: from texts to images the new texts' would be two thirds of the loss, and these have to move.
+images are kept there: from texts to images more than half of the loss was the new texts', and these have to move.
 """
 
 
