@@ -187,7 +187,8 @@ The fine-tuned share is of a mixture with the base's weights; which one is publi
 
 Agreement: how many answers to {TEST_IMAGES} other scenes, which no training saw, are the base's, in the mean over the
 questions of model/evaluation/agreement.py of which the base is sure; `at least` is the lower end of a one-sided 95 %
-interval. Old: mean accuracy over the rendered world's tasks that the base can do, {SCENES:,} images.
+interval. Old: mean accuracy over the rendered world's tasks that the base can do, {SCENES:,} images. CPU seconds are of
+the whole job; `nan` marks one that was stopped and went on.
 
 {table(methods)}
 
