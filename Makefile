@@ -130,6 +130,7 @@ train-demo: .venv/.product ## Train the shipped checkpoint again: an hour, resum
 
 learn-report: .venv/.product ## What fine-tuning and a few annotated images teach: 45 minutes, resumes if stopped (DATA=folder: your photographs)
 	python -m benchmarks.learning.report
+	python -m benchmarks.learning.reference
 	python -m benchmarks.learning.teach $(DATA)
 
 bench-train: .venv/.product .bench/site ## Measure training beside two common training loops: 15 minutes

@@ -199,9 +199,9 @@ class BatchList(BaseModel):
     next: str | None = Field(description="What to send as `after`; null at the end")
 
 
-def check_source(key: str) -> str:
-    """The key or prefix itself. Raises ValueError for a place in the bucket from which no batch reads, and for what no
-    key can be.
+def check_source(key: str, prefixes: tuple[str, ...] = SOURCE_PREFIXES, images: str = "the images of a batch") -> str:
+    """The key or prefix itself. Raises ValueError for a place in the bucket from which no batch, or whose `images` else
+    these are, reads, and for what no key can be.
     """
     try:
         size_bytes = len(key.encode())
@@ -209,8 +209,8 @@ def check_source(key: str) -> str:
         raise ValueError(f"{shorten(key)!r} is no text: it holds half a character") from None
     if size_bytes > MAX_S3_KEY_BYTES:
         raise ValueError(f"a key has at most {MAX_S3_KEY_BYTES} bytes, got {size_bytes:,}: {shorten(key)!r}")
-    if not key.startswith(SOURCE_PREFIXES):
-        raise ValueError(f"the images of a batch lie under {' or '.join(SOURCE_PREFIXES)}, got {shorten(key)!r}")
+    if not key.startswith(prefixes):
+        raise ValueError(f"{images} lie under {' or '.join(prefixes)}, got {shorten(key)!r}")
     return key
 
 

@@ -72,6 +72,8 @@ class TrainSettings(ContainerSettings):
     """A dataset in any layout of model/data/readers.py."""
     base_channel_dir: Path | None = Field(None, alias="SM_CHANNEL_BASE")
     """A checkpoint to fine-tune in place of the image's own; None: the base channel, if it is mounted."""
+    reference_channel_dir: Path | None = Field(None, alias="SM_CHANNEL_REFERENCE")
+    """Images on which the base's answers are kept; None: the reference channel, if it is mounted."""
     pixels_dir: Path | None = Field(None, alias="PIXELS_DIR")
     """Keep decoded images here for other runs and processes; None: until this process ends."""
     job_name: str | None = Field(None, alias="TRAINING_JOB_NAME")
@@ -114,5 +116,13 @@ class TrainSettings(ContainerSettings):
         """
         if self.base_channel_dir is not None:
             return self.base_channel_dir
-        mounted = self.base_dir / "input/data/base"
-        return mounted if mounted.is_dir() else self.base_model_dir
+        return self._mounted("base") or self.base_model_dir
+
+    @property
+    def reference_dir(self) -> Path | None:
+        """A folder of images; None: there is none."""
+        return self.reference_channel_dir or self._mounted("reference")
+
+    def _mounted(self, channel: str) -> Path | None:
+        directory = self.base_dir / "input/data" / channel
+        return directory if directory.is_dir() else None

@@ -35,7 +35,7 @@ class Hyperparameters(Settings):
         description="Captions of an image in one step at most; with labels and sentences half of each, at least one",
     )
     crop_area_min: float = Field(
-        0.9,
+        0.8,
         gt=0,
         le=1,
         description="Least area of the random crops that the channel's images are shown in. 1: all of it",
@@ -75,8 +75,19 @@ class Hyperparameters(Settings):
         None, ge=0, le=0.9, description="Of a batch shows the rendered world; None: half if the base learnt from it"
     )
     distillation_weight: float | None = Field(
-        None, ge=0, le=100, description="Of keeping the base's answers on new images; None: 1 where nothing is replayed"
+        None,
+        ge=0,
+        le=100,
+        description="Of keeping the base's answers on new images; None: 1 without replay and reference set",
     )
+    reference_share: float | None = Field(
+        None,
+        ge=0,
+        le=0.9,
+        description="Of a batch shows the reference set's images, before the rest is shared; None: half where there is "
+        "one, or a quarter where the world is replayed",
+    )
+    reference_weight: float = Field(8.0, ge=0, le=100, description="Of keeping the base's answers on these")
     max_forgetting: float = Field(
         0.02, ge=0, le=1, description="What publishing may cost the old tasks in the mean, in accuracy"
     )

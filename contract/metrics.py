@@ -92,6 +92,27 @@ class FrontierPoint(_Figures):
     drop_at_most: dict[str, float] | None = None
 
 
+REFERENCE_TASK = "reference images"
+"""What the answers to these are called among the old tasks, of which what was lost is one minus the agreement."""
+
+
+class Reference(_Figures):
+    """Of the published weights on a reference set of the user's own images: `learnt` were trained on, and `images`
+    others asked; `unreadable` and `of_dataset` were left out. `agreement`: the share of answers to the images asked
+    that are the base's, where it is sure; `variation`: mean total variation between both models' probabilities.
+    model/evaluation/agreement.py says how; `at_least` and `at_most` are ends of one-sided 95 % intervals.
+    """
+
+    learnt: int | None = None
+    images: int | None = None
+    unreadable: int | None = None
+    of_dataset: int | None = None
+    agreement: float | None = None
+    agreement_at_least: float | None = None
+    variation: float | None = None
+    variation_at_most: float | None = None
+
+
 class Interpolation(_Figures):
     """Between the weights of the base (alpha 0) and the fine-tuned ones (alpha 1): what was chosen, and from what."""
 
@@ -125,13 +146,14 @@ Told = dict[str, JsonValue]
 
 class Metrics(_Figures):
     """The `metrics` of a checkpoint. A run that was stopped has measured nothing; what begins with `world_before` is of
-    fine-tuning on a dataset, what begins with `new` of data that names labels.
+    fine-tuning on a dataset, what begins with `new` of data that names labels, `reference` of a run with such a set.
     """
 
     step: int | None = None
     hyperparameters: Told | None = None
     given_hyperparameters: Told | None = None
     replay_share: float | None = None
+    reference_share: float | None = None
     pair_share: float | None = None
     distillation_weight: float | None = None
     precision: Literal["fp32", "bf16"] | None = None
@@ -151,6 +173,7 @@ class Metrics(_Figures):
     new_heads: dict[str, Heads] | None = None
     world_before: Tasks | None = None
     world_change: dict[str, Change] | None = None
+    reference: Reference | None = None
     interpolation: Interpolation | None = None
     gain: WinLoss | None = None
 

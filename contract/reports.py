@@ -82,6 +82,14 @@ class Mixture(BaseModel):
     worst_task: str | None = Field(default=None, description="Which one that is")
 
 
+class ReportedReference(BaseModel):
+    """What a model answers to those images of a reference set that were kept back from training."""
+
+    images: int = Field(description="So many")
+    agreement: float = Field(description="Share of the answers to these that are its base's")
+    agreement_at_least: float | None = Field(default=None, description="Lower end of a one-sided 95 % interval")
+
+
 class Report(Stored):
     """Of one training. What was not measured is null or empty."""
 
@@ -107,6 +115,7 @@ class Report(Stored):
     worst_task: str | None = Field(default=None, description="Which one that is")
     max_forgetting: float | None = Field(default=None, description="What the mean may be")
     max_task_forgetting: float | None = Field(default=None, description="And what one may lose")
+    reference: ReportedReference | None = Field(default=None, description="Counts as an old task; null: there was none")
     alpha: float | None = Field(default=None, description="Share of the fine-tuned weights in what is published")
     frontier: list[Mixture] = Field(default=[], description="The mixtures of weights to choose from")
     mistakes: list[Mistake] = Field(default=[], description="The worst: the surest first")

@@ -6,6 +6,9 @@ from contract.hyperparameters import Hyperparameters
 
 MIN_STEPS = 300
 REPLAY_SHARE = 0.5
+REFERENCE_SHARE = 0.5
+REFERENCE_SHARE_BESIDE_REPLAY = 0.25
+"""So that enough is left of a batch for what is new."""
 
 
 def replay_share(asked: Hyperparameters, learnt_from_world: bool) -> float:
@@ -15,6 +18,15 @@ def replay_share(asked: Hyperparameters, learnt_from_world: bool) -> float:
     if asked.replay_share is None:
         return REPLAY_SHARE if learnt_from_world else 0.0
     return asked.replay_share
+
+
+def reference_share(asked: Hyperparameters, has_reference: bool, replay_share: float) -> float:
+    """What part of a batch shows images of a reference set, if there is one; the rest is shared as it is without."""
+    if not has_reference or asked.init == "scratch" or asked.data == "world":
+        return 0.0
+    if asked.reference_share is None:
+        return REFERENCE_SHARE_BESIDE_REPLAY if replay_share > 0 else REFERENCE_SHARE
+    return asked.reference_share
 
 
 def images_per_epoch(new: int, share: float) -> int:

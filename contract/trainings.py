@@ -7,13 +7,15 @@ from typing import Annotated, ClassVar, Literal, Self
 from pydantic import BaseModel, Field, model_validator
 
 from contract.annotations import DEFAULT_DATASET, LISTED_KEYS, Dataset
+from contract.batches import check_source
 from contract.hyperparameters import Hyperparameters
 from contract.idempotency import ID
 from contract.limits import MAX_FIELDS
 from contract.models import Gate, Promotion
 from contract.problems import BadRequest, shorten
 from contract.progress import HistoryPoint, Phase
-from contract.validation import AtMost, Stored, Strict
+from contract.reference import MAX_REFERENCE_IMAGES, REFERENCE_PREFIXES
+from contract.validation import AtMost, S3Key, Stored, Strict
 
 TRAININGS_PREFIX = "trainings/"
 """Where in the data bucket requests are: one JSON document each."""
@@ -23,8 +25,11 @@ SNAPSHOTS_PREFIX = "snapshots/"
 """Where in the data bucket each training's data is written down before it begins, for good."""
 CHANNEL_MANIFEST = "channel.manifest"
 """Of a snapshot: which objects are the train channel, as SageMaker's ManifestFile."""
+REFERENCE_MANIFEST = "reference.manifest"
+"""Likewise, which objects are the reference channel, for a training that has one."""
 TRAIN_CHANNEL = "train"
 BASE_CHANNEL = "base"
+REFERENCE_CHANNEL = "reference"
 
 STEP_METRIC = "train:step"
 STEPS_METRIC = "train:steps"
@@ -43,6 +48,12 @@ class TrainingBody(Strict):
 
     dataset: Dataset = Field(default=DEFAULT_DATASET, description="Of the annotations to learn from")
     base_version: str = Field(default=LIVE, description="The model to fine-tune: a version, or what is live now")
+    reference_s3_prefix: S3Key | None = Field(
+        default=None,
+        description=f"Your own images, under {' or '.join(REFERENCE_PREFIXES)}, on which the base's answers are kept: "
+        f"a sample of {MAX_REFERENCE_IMAGES:,} at most, of which nothing need be said. How many answers to some of "
+        "them change all the same counts as an old task. Null: none",
+    )
     hyperparameters: Annotated[dict[str, str | bool | int | float], AtMost(MAX_FIELDS)] = Field(
         default={}, description="Such as epochs; what is left out has a default that suits the base"
     )
@@ -72,7 +83,14 @@ class TrainingBody(Strict):
 
     @model_validator(mode="after")
     def _allowed_and_limited_one_way(self) -> Self:
-        Hyperparameters.from_strings(self.hyperparameter_strings)
+        asked = Hyperparameters.from_strings(self.hyperparameter_strings)
+        if self.reference_s3_prefix is not None:
+            check_source(self.reference_s3_prefix, REFERENCE_PREFIXES, "the images of a reference set")
+            if asked.init == "scratch" or asked.data == "world":
+                raise ValueError(
+                    "reference_s3_prefix keeps a base's answers while a dataset is learnt: set init=base and "
+                    "data=channel, or leave it out"
+                )
         if self.max_runtime_s is not None and self.max_spend_usd is not None:
             raise ValueError("max_runtime_s and max_spend_usd are given together: give one of them")
         return self
@@ -87,6 +105,7 @@ class Training(Stored):
     dataset: str
     base_version: str | None = Field(description="Null: what was live is no registered version")
     base_s3_uri: str
+    reference_s3_prefix: str | None = Field(default=None, description="Where the reference set is taken from")
     hyperparameters: dict[str, str] = Field(default={})
     promote: Literal["manual", "auto"] = "manual"
     max_runtime_s: int
@@ -130,6 +149,9 @@ class TrainingCheck(BaseModel):
     images: dict[str, int] = Field(description="By split, as the training would assign them")
     labels: dict[str, dict[str, dict[str, int]]] = Field(
         description='Images by task, label and split; "" stands for no task'
+    )
+    reference_images: int | None = Field(
+        default=None, description="So many the reference set has, as far as their names tell; null: there is none"
     )
     telling_images: int = Field(
         description="Validation images at which a model can be wrong: not all is true of them that is said of any"
@@ -188,9 +210,9 @@ def training_ids(keys: Callable[[str], Iterable[str]]) -> list[str]:
     return sorted(filter(ID.fullmatch, names), reverse=True)
 
 
-def channel_s3_uri(data_bucket: str, id: str) -> str:
-    """Where the training's snapshot says which objects it is."""
-    return f"s3://{data_bucket}/{SNAPSHOTS_PREFIX}{id}/{CHANNEL_MANIFEST}"
+def channel_s3_uri(data_bucket: str, id: str, manifest: str = CHANNEL_MANIFEST) -> str:
+    """Where the training's snapshot says which objects a channel is."""
+    return f"s3://{data_bucket}/{SNAPSHOTS_PREFIX}{id}/{manifest}"
 
 
 METRIC_DEFINITIONS: dict[str, str] = {

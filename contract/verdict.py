@@ -1,6 +1,6 @@
 """What became of a training, as a sentence for a person: the same in the API, at the command line and in the report."""
 
-from contract.metrics import Metrics, Tasks, Validation, WinLoss
+from contract.metrics import REFERENCE_TASK, Metrics, Reference, Tasks, Validation, WinLoss
 from contract.models import Gate
 
 LIVE = "It may go live"
@@ -18,7 +18,7 @@ def verdict_sentence(gate: Gate, metrics: Metrics) -> str:
 
 def outcome(metrics: Metrics) -> str:
     """What was learnt and lost, as a clause; empty where neither was measured."""
-    return "; ".join(filter(None, (_learnt(metrics), _lost(metrics))))
+    return "; ".join(filter(None, (_learnt(metrics), _lost(metrics), _kept(metrics))))
 
 
 def percent(share: float) -> str:
@@ -53,15 +53,24 @@ def _lost(metrics: Metrics) -> str:
     return kept + (f" in the mean, at most {100 * most:.1f} ({worst})" if len(drops) > 1 and most > 0 else "")
 
 
+def _kept(metrics: Metrics) -> str:
+    found = metrics.reference or Reference()
+    if found.agreement is None or found.images is None:
+        return ""
+    return f"{percent(found.agreement)} of its answers to {found.images:,} reference images are its base's"
+
+
 def forgotten(metrics: Metrics) -> dict[str, float]:
     """What the published weights have lost in accuracy at each old task, a gain below zero. As old counts what the base
-    could do.
+    could do, and what it answers to a reference set, of which other answers are lost.
     """
     before, after = accuracies(metrics.world_before), accuracies(metrics.world)
     frontier = metrics.interpolation and metrics.interpolation.frontier
     known = frontier[0].drop if frontier else None
     old = before.keys() if known is None else before.keys() & known.keys()
-    return {task: before[task] - after[task] for task in before if task in old and task in after}
+    drops = {task: before[task] - after[task] for task in before if task in old and task in after}
+    agreement = (metrics.reference or Reference()).agreement
+    return drops if agreement is None else {**drops, REFERENCE_TASK: 1 - agreement}
 
 
 def accuracies(tasks: Tasks | None) -> dict[str, float]:

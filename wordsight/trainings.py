@@ -21,6 +21,11 @@ def add_train(parser: ArgumentParser) -> None:
         "--base", default=LIVE, metavar="VERSION", help="the model to start from, else the one that is live"
     )
     parser.add_argument(
+        "--reference",
+        metavar="S3_PREFIX",
+        help="own images on which the base's answers are kept, such as collections/",
+    )
+    parser.add_argument(
         "--set",
         action="append",
         default=[],
@@ -51,6 +56,7 @@ def train(api: Api, arguments: Namespace) -> None:
     asked = {
         "dataset": arguments.dataset,
         "base_version": arguments.base,
+        "reference_s3_prefix": arguments.reference,
         "hyperparameters": dict(arguments.set),
         "promote": arguments.promote,
         "max_runtime_s": arguments.max_runtime_s,
@@ -125,10 +131,12 @@ def _checked(check: dict[str, Any]) -> str:
     images = [("IMAGES", *map(str.upper, splits)), *found, ("all", *(check["images"][split] for split in splits))]
     usd, max_usd = check["estimated_usd"], check["max_usd"]
     cost = None if usd is None else f"about {usd:.2f} USD, at most {max_usd:.2f}"
+    reference = check["reference_images"]
     rows = [
         ("annotations", f"{check['records']:,}, counted {check['counted']:,}"),
         ("gate", f"{check['telling_images']} validation images can tell, {check['needed_images']} are needed"),
         ("base", check["base_version"]),
+        *([] if reference is None else [("reference", f"{reference:,} images to keep its answers on")]),
         ("steps", f"{check['steps']:,} of {check['images_per_step']} images"),
         ("time", f"about {check['estimated_s']:,} s, at most {check['max_runtime_s']:,}"),
         ("cost", cost),

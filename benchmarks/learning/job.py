@@ -38,7 +38,13 @@ class Job:
         return max((self.directory / "checkpoints").glob("step-*.pt"))
 
 
-def run_job(directory: Path, train_dir: Path, base_dir: Path, hyperparameters: Mapping[str, str]) -> Job:
+def run_job(
+    directory: Path,
+    train_dir: Path,
+    base_dir: Path,
+    hyperparameters: Mapping[str, str],
+    reference_dir: Path | None = None,
+) -> Job:
     """Run `python -m model.training` to its end, unless that has been done before. Raises ProcessError.
 
     An interrupted job goes on from its newest checkpoint; what it has cost in all is then not known. What another
@@ -54,6 +60,8 @@ def run_job(directory: Path, train_dir: Path, base_dir: Path, hyperparameters: M
     if not done.is_file():
         resumed, before_s = log.is_file(), finished_children_cpu_s()
         places = {"SAGEMAKER_BASE_DIR": directory, "SM_CHANNEL_TRAIN": train_dir, "SM_CHANNEL_BASE": base_dir}
+        if reference_dir:
+            places["SM_CHANNEL_REFERENCE"] = reference_dir
         run_python(["-m", "model.training"], log, **{name: str(path.resolve()) for name, path in places.items()})
         done.write_text("nan" if resumed else str(finished_children_cpu_s() - before_s))
     curve = {int(step): float(accuracy) for step, accuracy in VALIDATION.findall(log.read_text())}

@@ -47,19 +47,19 @@ class Outcome:
         return name, base.old[name] - self.old[name]
 
 
-def learnt_tasks(base: Checkpoint) -> list[Task]:
+def learnt_tasks(base: Checkpoint, scenes: int = SCENES) -> list[Task]:
     """The world's tasks that a base is clearly better at than chance: what can be forgotten."""
-    known = learnt(World(Clip(base), SCENES).every_answer())
+    known = learnt(World(Clip(base), scenes).every_answer())
     return [task for task in TASKS if task.name in known]
 
 
-def measure(checkpoint: Checkpoint, images_dir: Path, tasks: Sequence[Task]) -> Outcome:
+def measure(checkpoint: Checkpoint, images_dir: Path, tasks: Sequence[Task], scenes: int = SCENES) -> Outcome:
     """Ask a model about the test images, a folder per class, and evaluate it at the world's tasks."""
     clip, records = Clip(checkpoint), read_records(images_dir)
     (classes,) = own_tasks(records)
     labelled = EmbeddedImages(clip, images_dir, records).evaluation_set(classes)
     trained, unseen = (labelled.answers(clip, prompts) for prompts in (classes.trained, classes.prompts))
-    old = World(clip, SCENES).every_answer(tasks)
+    old = World(clip, scenes).every_answer(tasks)
     return Outcome(
         _accuracy(trained),
         _accuracy(unseen),

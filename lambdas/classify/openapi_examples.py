@@ -48,6 +48,7 @@ _training = {
     **{"base_s3_uri": "s3://artifacts-bucket/models/none/", "hyperparameters": {"epochs": "5"}, "promote": "manual"},
     **{"max_runtime_s": 3600, "spot": False, "state": "training", "status": "Training", "step": 120, "steps": 300},
     **{"metrics": {"train:loss": 0.41}, "gate": None, "verdict": None, "promotion": None},
+    "reference_s3_prefix": None,
     **{"reason": None, "force": False, "images_per_step": 128, "planned_steps": 300, "warnings": []},
     **{"phase": "training", "left_s": 80, "history": _history},
     **_estimated,
@@ -68,6 +69,7 @@ _check = {
     **{"starts": True, "missing": [], "warnings": [], "dataset": "pets", "base_version": "base"},
     **{"records": 1200, "counted": 1200, "images": {"train": 1080, "validation": 120}},
     "labels": {"pet": {"cat": {"train": 540, "validation": 60}, "dog": {"train": 540, "validation": 60}}},
+    "reference_images": 1000,
     **{"telling_images": 120, "needed_images": 5, "steps": 300, "images_per_step": 128},
     **{"max_runtime_s": 3600, "max_usd": 0.74},
     **_estimated,
@@ -98,6 +100,7 @@ _report = {
     "confusions": [{"task": "pet", "labels": ["cat", "dog"], "counts": [[57, 3], [3, 57]], "left_out": 0}],
     "calibration": [{"images": 120, "confidence": 0.93, "accuracy": 0.95}],
     **{"mean_drop": 0.004, "worst_drop": 0.012, "worst_task": "relation"},
+    "reference": {"images": 300, "agreement": 0.983, "agreement_at_least": 0.966},
     **{"max_forgetting": 0.02, "max_task_forgetting": 0.1, "alpha": 0.75},
     "frontier": [
         {

@@ -1,14 +1,15 @@
 """The gate's verdict: is a fine-tuned model better on the new data than its base, and has it kept the old?
 
 Better: by the two tests of `contract.gain`.
-Kept: the drops in accuracy at the old tasks, which training measures, are within their limits.
+Kept: the drops in accuracy at the old tasks, which training measures, are within their limits. Where the training had a
+reference set, other answers than the base's to its images are such a drop.
 """
 
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from contract.gain import NO_GAIN_BELOW, UNRELATED_BELOW, chance_of_no_gain
-from contract.metrics import Interpolation, Metrics, WinLoss
+from contract.metrics import REFERENCE_TASK, Interpolation, Metrics, WinLoss
 from contract.models import Gate
 from contract.verdict import accuracies, forgotten
 
@@ -70,6 +71,15 @@ def _forgotten(metrics: Metrics, interpolation: Interpolation, figures: dict[str
     if not before or not after.keys() >= before.keys():
         yield "it was not measured what the model has forgotten"
         return
+    if metrics.reference is not None:
+        if metrics.reference.agreement is None:
+            yield (
+                "it was not measured what the model answers to the reference images: none of them could be used, or "
+                "the base is sure of nothing there; name other images than the dataset's, or train without a "
+                "reference set"
+            )
+        told = metrics.reference.model_dump(exclude_none=True)
+        figures |= {f"reference_{name}": value for name, value in told.items()}
     drops = forgotten(metrics)
     if not drops:
         figures["old_tasks"] = 0
@@ -78,7 +88,8 @@ def _forgotten(metrics: Metrics, interpolation: Interpolation, figures: dict[str
     figures |= {"old_tasks": len(drops), "mean_drop": round(mean, 4), "worst_drop": round(most, 4), "worst_task": worst}
     mean_limit, task_limit = interpolation.max_forgetting, interpolation.max_task_forgetting
     yield from _beyond("max_forgetting", mean_limit, mean, f"the mean over the {len(drops)} old tasks")
-    yield from _beyond("max_task_forgetting", task_limit, most, f"the old task {worst!r}")
+    where = "the answers to the reference images" if worst == REFERENCE_TASK else f"the old task {worst!r}"
+    yield from _beyond("max_task_forgetting", task_limit, most, where)
 
 
 def _beyond(name: str, limit: float | None, drop: float, where: str) -> Iterator[str]:

@@ -41,7 +41,9 @@ class Estimates:
     def __init__(self, settings: ManageSettings, data: Store, registry: Registry, jobs: TrainingJobs) -> None:
         self._settings, self._data, self._registry, self._jobs = settings, data, registry, jobs
 
-    def of(self, asked: Hyperparameters, images: int, base: Model | None, base_s3_uri: str) -> Estimate:
+    def of(
+        self, asked: Hyperparameters, images: int, base: Model | None, base_s3_uri: str, *, has_reference: bool = False
+    ) -> Estimate:
         """Of a training on so many images that begins with a base; None: what is there is not registered."""
         earlier = next(self._ended(), None)
         learnt_from_world = base is not None and Metrics.of(base.metrics).learnt_from_world
@@ -49,7 +51,9 @@ class Estimates:
             made = self._registry.find(earlier[0].version)
             learnt_from_world = made is not None and (Metrics.of(made.metrics).replay_share or 0) > 0
         images = asked.world_images if asked.data == "world" else images
-        images = schedule.images_per_epoch(images, schedule.replay_share(asked, learnt_from_world))
+        replayed = schedule.replay_share(asked, learnt_from_world)
+        images = schedule.images_per_epoch(images, replayed)
+        images = schedule.images_per_epoch(images, schedule.reference_share(asked, has_reference, replayed))
         per_step = schedule.images_per_step(asked, images, self._settings.training_machines)
         steps = schedule.steps(asked, images, per_step)
         if earlier:

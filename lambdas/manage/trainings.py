@@ -14,6 +14,8 @@ from contract.trainings import (
     BASE_CHANNEL,
     LIVE,
     MIN_RUNTIME_S,
+    REFERENCE_CHANNEL,
+    REFERENCE_MANIFEST,
     STEP_METRIC,
     STEPS_METRIC,
     TRAIN_CHANNEL,
@@ -37,6 +39,7 @@ from lambdas.manage.models import Promotions, verdict_of
 from lambdas.settings import ManageSettings
 from lambdas.stored.annotations import AnnotationStore
 from lambdas.stored.datasets import MIN_TRAIN_IMAGES, hopeless, needed_images, scarce, survey, unlearnable
+from lambdas.stored.reference import counted, too_few
 from lambdas.stored.registry import Registry
 
 FORGOTTEN = "nothing is known of it any more: it never began, or ended more than 90 days ago; start another"
@@ -166,7 +169,8 @@ class Trainings:
     def _accept(self, id: str, body: TrainingBody) -> Training:
         check, s3_uri = self._check(body)
         if check.missing:
-            forceable = check.images.get("train", 0) >= MIN_TRAIN_IMAGES and "validation" in check.images
+            learnable = check.images.get("train", 0) >= MIN_TRAIN_IMAGES and "validation" in check.images
+            forceable = learnable and not _missing_reference(body, check.reference_images)
             raise Conflict("; ".join([*check.missing, *([FORCE] if forceable else [])]))
         self._allowance.claim(id, check.estimated_usd)
         training = Training(
@@ -176,6 +180,7 @@ class Trainings:
             dataset=body.dataset,
             base_version=check.base_version,
             base_s3_uri=s3_uri,
+            reference_s3_prefix=body.reference_s3_prefix,
             hyperparameters=body.hyperparameter_strings,
             promote=body.promote,
             max_runtime_s=check.max_runtime_s,
@@ -205,8 +210,10 @@ class Trainings:
             # what is too few of a part may be enough of all, which the snapshot counts before a machine starts
             warnings = [PARTLY.format(counted=len(annotations), records=records), *missing, *warnings]
             missing = []
+        reference = None if body.reference_s3_prefix is None else counted(self._data, body.reference_s3_prefix)
+        missing = [*missing, *_missing_reference(body, reference)]
         train = ceil(found.train * records / len(annotations)) if annotations else 0
-        estimate = self._estimates.of(asked, train, base, s3_uri)
+        estimate = self._estimates.of(asked, train, base, s3_uri, has_reference=reference is not None)
         usd_per_hour = self._settings.usd_per_hour
         if estimate.seconds > max_runtime_s:
             warnings.append(TOO_LONG.format(estimated_s=estimate.seconds, max_runtime_s=max_runtime_s))
@@ -220,6 +227,7 @@ class Trainings:
             counted=len(annotations),
             images=found.images,
             labels=found.labels,
+            reference_images=reference,
             telling_images=found.telling,
             needed_images=needed_images(found),
             steps=estimate.steps,
@@ -259,6 +267,10 @@ class Trainings:
                 f"give at least {least_usd:.2f}, or max_runtime_s"
             )
         return min(most, runtime_s)
+
+
+def _missing_reference(body: TrainingBody, images: int | None) -> list[str]:
+    return [] if body.reference_s3_prefix is None else too_few(body.reference_s3_prefix, images or 0)
 
 
 def _before_gate(
@@ -307,6 +319,9 @@ def job_request(training: Training, data_bucket: str, max_wait_s: int) -> dict[s
     channels = [_channel(TRAIN_CHANNEL, "ManifestFile", channel_s3_uri(data_bucket, training.id))]
     if training.base_s3_uri != NO_MODEL_URI:
         channels.append(_channel(BASE_CHANNEL, "S3Prefix", training.base_s3_uri))
+    if training.reference_s3_prefix is not None:
+        s3_uri = channel_s3_uri(data_bucket, training.id, REFERENCE_MANIFEST)
+        channels.append(_channel(REFERENCE_CHANNEL, "ManifestFile", s3_uri))
     stopping = {"MaxRuntimeInSeconds": training.max_runtime_s}
     if training.spot:  # SageMaker refuses it without
         stopping["MaxWaitTimeInSeconds"] = max(max_wait_s, training.max_runtime_s)

@@ -44,6 +44,8 @@ class Batch:
 
     `known` bool, same shape: for which pairs anybody can say so; None: for all. The others are neither true nor false.
     `crops`: what is shown of each image; None: all of every one. `questions`: in validation, what is asked.
+    `reference`: rows of images that are shown beside these and of which nothing is said, so that no loss over texts
+    counts them; their crops stand behind the others.
     """
 
     rows: tuple[int, ...]
@@ -52,6 +54,7 @@ class Batch:
     known: Tensor | None = None
     crops: tuple[Crop | None, ...] | None = None
     questions: tuple[Question, ...] = ()
+    reference: tuple[int, ...] = ()
 
     def without_unknown(self, logits: Tensor) -> Tensor:
         """Logits [rows, texts] in which an unknown pair is no candidate, so that no loss pulls or pushes it."""

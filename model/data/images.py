@@ -42,10 +42,13 @@ class ImageFiles:
     def __init__(self, directory: Path, processor: ImageProcessor) -> None:
         self.directory = directory
         self.processor = processor
+        self.digests: dict[str, str] = {}
+        """sha256 of each file that was added, by its name."""
 
     def add(self, name: str, data: bytes) -> None:
         """Take in an image's bytes. Raises ProblemError if they can't be opened."""
         self._open(data)
+        self.digests[name] = hashlib.sha256(data).hexdigest()
 
     def image(self, name: str) -> RgbImage:
         """The image of a name."""
@@ -94,6 +97,7 @@ class CachedImages(ImageFiles):
             with self._lock:
                 self._pixels[self._rows.setdefault(digest, len(self._rows))] = pixels
         self._places[name] = self._rows[digest]
+        self.digests[name] = digest
 
     def image(self, name: str) -> RgbImage:
         """The pixels of an image that was added."""

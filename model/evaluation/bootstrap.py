@@ -6,6 +6,7 @@ what makes an image easy or hard.
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -15,6 +16,18 @@ from model.evaluation.answers import Answers, rounded
 RESAMPLES = 1000
 AT_ONCE = 100
 CONFIDENCE = 0.95
+
+
+class Judged(Protocol):
+    """What was answered about some images, so that two models can be compared on the same ones."""
+
+    @property
+    def rows(self) -> Tensor:
+        """Which images these are. int [images]"""
+
+    @property
+    def right(self) -> Tensor:
+        """Whether the answer to each is right, or what share of several is. [images]"""
 
 
 @dataclass(frozen=True)
@@ -39,7 +52,7 @@ def changes(before: Mapping[str, Answers], after: Mapping[str, Answers]) -> dict
     return {name: rounded(asdict(change(said, after[name]))) for name, said in before.items()}
 
 
-def losses(before: Mapping[str, Answers], after: Mapping[str, Answers]) -> tuple[Tensor, Tensor]:
+def losses(before: Mapping[str, Judged], after: Mapping[str, Judged]) -> tuple[Tensor, Tensor]:
     """What each task lost, and what it lost in each of many resamplings of the images; an image is drawn for all its
     tasks at once. Two imaginary images are among them, one lost and one won by every task, so that a few equal answers
     are no certainty (Agresti and Min 2005). shapes = [tasks], [resamples, tasks]
@@ -67,6 +80,6 @@ def resampled_means(values: Tensor, seed: int = 0) -> Tensor:
     return torch.cat(means)
 
 
-def _gained(before: Answers, after: Answers) -> Tensor:
-    """-1, 0 or 1 for each image. shape = [images]"""
+def _gained(before: Judged, after: Judged) -> Tensor:
+    """From -1 to 1 for each image. shape = [images]"""
     return after.right.float() - before.right.float()

@@ -9,7 +9,7 @@ from pathlib import Path
 from pydantic import BaseModel, JsonValue
 
 from contract.checkpoints import CheckpointMetadata
-from contract.metrics import Metrics
+from contract.metrics import REFERENCE_TASK, Metrics, Reference
 from contract.model_cards import ModelCard
 from model.evaluation.chart import learning_curve
 from model.evaluation.report import changes_table, markdown, tasks_table, wording_table
@@ -120,6 +120,19 @@ def _kept(metrics: Metrics) -> str:
         "other images. `new` is the share of the new domain's validation images whose best sentence is a true one; "
         "`at most` is the upper end of a one-sided 95 % interval, and what the limits hold for; tasks at which the "
         f"base is hardly better than chance do not count as old.\n\n{markdown(header, rows, aligned=True)}"
+        f"{_on_reference(metrics.reference or Reference())}"
+    )
+
+
+def _on_reference(found: Reference) -> str:
+    """What the reference set says, where there was one."""
+    if found.agreement is None or found.agreement_at_least is None or found.variation is None:
+        return ""
+    return (
+        f"\n\nOn a reference set of images: {found.learnt:,} were trained on, to keep the base's "
+        f"answers. Of the answers to {found.images:,} others, in a wide vocabulary, {found.agreement:.3f} are its, at "
+        f"least {found.agreement_at_least:.3f} by a one-sided 95 % interval; probabilities differ by "
+        f"{found.variation:.3f} in total variation. What is missing to 1 is the drop of `{REFERENCE_TASK}`."
     )
 
 

@@ -1,8 +1,8 @@
 """Knowledge distillation: where nothing of what the base learnt from can be shown again, its answers are kept instead.
 
 On the new images and over a bank of texts, the tuned model is held to the probabilities that the base gives, from
-images to texts and back: Learning without Forgetting (Li & Hoiem 2016), for CLIP as in ZSCL (Zheng et al. 2023).
-The bank has no data set's classes: it is a wide, plain vocabulary whose answers span what an image model knows about.
+images to texts and back: Learning without Forgetting (Li & Hoiem 2016), for CLIP as in ZSCL (Zheng et al. 2023), which
+holds it on other images, too: here on a reference set of the user's own, if there is one.
 """
 
 from dataclasses import dataclass
@@ -13,44 +13,45 @@ from torch.nn.functional import kl_div
 
 from model.clip.architecture import DualEncoder, logit_scale
 from model.data.class_wording import said_in_training
-from model.world.scene import BACKGROUNDS, COLOURS, COUNTS, POSITIONS, SHAPES, SIZES, TEXTURES, THINGS
+from model.evaluation.vocabulary import WORDS
 
 BANK_TEXTS = 64
 """Of a step, beside the batch's own captions."""
-EVERYDAY = (
-    "dog", "cat", "bird", "fish", "horse", "cow", "sheep", "insect", "snake", "wild animal", "farm animal", "pet",
-    "person", "child", "crowd", "face", "hand", "flower", "tree", "forest", "leaf", "mushroom", "fruit", "vegetable",
-    "bread", "meal", "drink", "cake", "car", "truck", "bus", "train", "bicycle", "boat", "aeroplane", "road",
-    "traffic sign", "bridge", "building", "house", "church", "city", "village", "street", "room", "kitchen", "office",
-    "shop", "garden", "park", "beach", "sea", "river", "lake", "mountain", "desert", "field", "snow", "sky", "cloud",
-    "sunset", "night", "storm", "fire", "rock", "sand", "satellite view", "map", "chair", "table", "bed", "lamp",
-    "window", "door", "stairs", "bottle", "cup", "plate", "bag", "box", "book", "newspaper", "toy", "ball", "tool",
-    "machine", "computer", "telephone", "camera", "screen", "clock", "musical instrument", "weapon", "clothes", "shoe",
-    "hat", "jewellery", "medical scan", "cell under a microscope", "painting", "drawing", "cartoon", "logo",
-    "photograph", "diagram", "text", "handwriting", "number", "letter", "pattern", "metal", "wood", "stone", "glass",
-    "fabric", "plastic", "paper", "water", "skin", "fur", "sport", "game", "party", "work", "travel",
-)  # fmt: skip
-PLAIN = (*SHAPES, *THINGS, *COLOURS, *COUNTS, *TEXTURES, *SIZES, *BACKGROUNDS, *POSITIONS)
-WORDS = tuple(dict.fromkeys((*EVERYDAY, *PLAIN)))
+TEMPERATURE = 2.0
+"""Of the answers to a reference set, so that words count that are not the best (Hinton et al. 2015). Only answers to
+images are kept there: from texts to images more than half of the loss was the new texts', and these have to move.
+"""
 
 
 @dataclass(frozen=True)
 class Teacher:
-    """The base as it was. `weight`: of its answers in the student's loss."""
+    """The base as it was. `weight`: of its answers to a batch's images in the student's loss; `reference_weight`: of
+    those to the reference set's images.
+    """
 
     model: DualEncoder
     weight: float
     seed: int
+    reference_weight: float = 0.0
 
     def texts(self, step: int, known: tuple[str, ...]) -> tuple[str, ...]:
         """The batch's texts, then the bank's of this step that are not among them."""
         return tuple(dict.fromkeys((*known, *bank_sentences(self.seed, step, BANK_TEXTS))))
 
-    def loss(self, student_cosines: Tensor, teacher_cosines: Tensor) -> Tensor:
-        """How far the student's answers are from the teacher's, in nats, times the weight. Both [images, texts]."""
-        scale = logit_scale(self.model)
+    def loss(self, student_cosines: Tensor, teacher_cosines: Tensor, reference: int = 0) -> Tensor:
+        """How far the student's answers are from the teacher's, in nats, times the weights. Both [images, texts], of
+        which the last `reference` images are the reference set's.
+        """
+        scale, batch = logit_scale(self.model), len(student_cosines) - reference
         student, teacher = scale * student_cosines.float(), scale * teacher_cosines.float()
-        return self.weight * (_divergence(student, teacher) + _divergence(student.T, teacher.T)) / 2
+        total = student.new_zeros(())
+        if self.weight and batch:
+            told, known = student[:batch], teacher[:batch]
+            total = total + self.weight * (_divergence(told, known) + _divergence(told.T, known.T)) / 2
+        if self.reference_weight and reference:
+            told, known = student[batch:] / TEMPERATURE, teacher[batch:] / TEMPERATURE
+            total = total + self.reference_weight * TEMPERATURE**2 * _divergence(told, known)
+        return total
 
 
 def _divergence(student: Tensor, teacher: Tensor) -> Tensor:

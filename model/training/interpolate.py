@@ -3,7 +3,8 @@ within what may be forgotten.
 
 Weights in between can keep the old and have the new: Robust fine-tuning of zero-shot models, Wortsman et al. 2022
 (WiSE-FT); Patching open-vocabulary models by interpolating weights, Ilharco et al. 2022. The old tasks are the rendered
-world's, on images of their own, which neither training nor the reported figures use.
+world's, on images of their own, which neither training nor the reported figures use; and, where there is a reference
+set, the base's answers to its images, of which those that are never trained on are both chosen by and reported.
 
 What was lost is known from a sample of images only, and the mixture that looks best within the limits is likely to be
 one that luck made look good. So the limits hold for what may have been lost: upper ends of one-sided 95 % intervals.
@@ -17,12 +18,13 @@ import torch
 from torch import Tensor
 
 from contract.gain import ALPHAS
-from contract.metrics import FrontierPoint, Interpolation, WinLoss
+from contract.metrics import REFERENCE_TASK, FrontierPoint, Interpolation, WinLoss
 from model.clip.architecture import DualEncoder, logit_scale
 from model.clip.checkpoint import Checkpoint
 from model.clip.encode import Clip
+from model.evaluation.agreement import ReferenceAnswers
 from model.evaluation.answers import Answers
-from model.evaluation.bootstrap import CONFIDENCE, losses
+from model.evaluation.bootstrap import CONFIDENCE, Judged, losses
 from model.evaluation.gain import Answered, evidence
 from model.evaluation.report import print_figures
 from model.evaluation.world import World
@@ -89,7 +91,7 @@ class Candidate:
 @dataclass(frozen=True)
 class Selected:
     """What was chosen, what it gains on the new domain's validation images, the tasks that count as old, and the base
-    with its answers to what the result is reported on.
+    with its answers to what the result is reported on, and to the reference set.
     """
 
     alpha: float
@@ -98,6 +100,7 @@ class Selected:
     known: frozenset[str]
     base: Clip
     base_answers: Mapping[str, Answers]
+    base_reference: ReferenceAnswers | None = None
 
 
 def allowed(frontier: Sequence[Candidate], max_forgetting: float, max_task_forgetting: float) -> list[Candidate]:
@@ -141,8 +144,15 @@ def interpolate(loop: Loop, checkpoint: Checkpoint, told: ProgressFile) -> Selec
     started_s = time.monotonic()
     recipe, base = loop.recipe, Clip(checkpoint)
     tuned = [weight.clone() for weight in loop.averaged.parameters()]
-    known = learnt(World(base, recipe.selection_scenes, SELECTION_SEED).every_answer())
-    measured = [_measure(loop, checkpoint.model, tuned, alpha, known) for alpha in told.each("choosing", ALPHAS)]
+    world = World(base, recipe.selection_scenes, SELECTION_SEED).every_answer()
+    known: dict[str, Judged] = {**learnt(world)}
+    first_row = 1 + max(int(said.rows.max()) for said in world.values())  # behind the world's images
+    reference = loop.reference_answers(base, None, first_row)
+    if reference is not None:
+        known[REFERENCE_TASK] = reference
+    measured = [
+        _measure(loop, checkpoint.model, tuned, alpha, known, reference) for alpha in told.each("choosing", ALPHAS)
+    ]
     frontier, answered = [each for each, _ in measured], [said for _, said in measured]
     limits = recipe.max_forgetting, recipe.max_task_forgetting
     chosen = select(frontier, *limits)
@@ -163,7 +173,8 @@ def interpolate(loop: Loop, checkpoint: Checkpoint, told: ProgressFile) -> Selec
         )
     print_figures(selected=alpha, selection_s=time.monotonic() - started_s)
     print(metrics.sentence, flush=True)
-    return Selected(alpha, metrics, gain, frozenset(known), base, World(base, recipe.evaluation_scenes).every_answer())
+    answers = World(base, recipe.evaluation_scenes).every_answer()
+    return Selected(alpha, metrics, gain, frozenset(known), base, answers, reference)
 
 
 @torch.no_grad()
@@ -183,7 +194,12 @@ def learnt(answers: Mapping[str, Answers]) -> dict[str, Answers]:
 
 
 def _measure(
-    loop: Loop, base: DualEncoder, tuned: list[Tensor], alpha: float, known: Mapping[str, Answers]
+    loop: Loop,
+    base: DualEncoder,
+    tuned: list[Tensor],
+    alpha: float,
+    known: Mapping[str, Judged],
+    reference: ReferenceAnswers | None,
 ) -> tuple[Candidate, Answered]:
     """A mixture beside the base's answers to what it knows, and what it says to the new domain's validation images."""
     mix(loop.averaged, base, tuned, alpha)
@@ -193,7 +209,9 @@ def _measure(
     if alpha == 0 or not known:
         nothing = Drop(dict.fromkeys(known, 0.0), 0.0)
         return Candidate(alpha, new, nothing, nothing), said
-    after = World(loop.clip(), loop.recipe.selection_scenes, SELECTION_SEED).every_answer()
+    after: dict[str, Judged] = {**World(loop.clip(), loop.recipe.selection_scenes, SELECTION_SEED).every_answer()}
+    if reference and (said_now := loop.reference_answers(loop.clip(), reference)):
+        after[REFERENCE_TASK] = said_now
     lost, resampled = losses(known, after)
     at_most = resampled.quantile(CONFIDENCE, dim=0)
     mean_at_most = resampled.mean(dim=1).quantile(CONFIDENCE)

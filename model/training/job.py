@@ -14,6 +14,10 @@ base's and the tuned ones are published, the best on the new validation images t
 max_forgetting and max_task_forgetting; where there are none, the base's. Limits may be changed and the run started
 again: only the choice is repeated.
 
+--reference is a folder of images of your own of which nothing need be said. Part of every batch are some of these, on
+which the base's answers are kept (reference_share, reference_weight); how many answers to others of them have changed
+counts as an old task.
+
 Without these, channels and models have their places below SAGEMAKER_BASE_DIR, by default /opt/ml.
 Hyperparameters come from /opt/ml/input/config/hyperparameters.json, or as name=value. A run that is started again
 goes on from its newest checkpoint; SIGTERM ends it after the present step with a usable model.
@@ -124,7 +128,10 @@ def _disk_full(settings: TrainSettings, error: Exception) -> str | None:
 def read_arguments(arguments: Sequence[str]) -> tuple[dict[str, str], list[str]]:
     """The folders that a terminal names, as the variables that SageMaker's toolkit names them by, and what is left."""
     parser = ArgumentParser(prog="python -m model.training", add_help=False, allow_abbrev=False)
-    variables = {"data": "SM_CHANNEL_TRAIN", "base": "SM_CHANNEL_BASE", "out": "SAGEMAKER_BASE_DIR"}
+    variables = {
+        **{"data": "SM_CHANNEL_TRAIN", "base": "SM_CHANNEL_BASE"},
+        **{"reference": "SM_CHANNEL_REFERENCE", "out": "SAGEMAKER_BASE_DIR"},
+    }
     for name in variables:
         parser.add_argument(f"--{name}", metavar="DIR")
     parser.add_argument("told", nargs="*", metavar="name=value")
@@ -155,10 +162,14 @@ def run(settings: TrainSettings, asked: Hyperparameters, ranks: Ranks, stop: Eve
     loop.curve.append({"step": loop.step, **before})
     loop.resume(states.newest())
     recipe = loop.recipe
-    told.afterwards = seconds_afterwards(recipe, len(start.examples.validation().rows), validation_s)
+    reference = 0 if loop.reference is None else len(loop.reference.kept_back)
+    told.afterwards = seconds_afterwards(recipe, len(start.examples.validation().rows), validation_s, reference)
     told.resume(loop.step, recipe.steps, loop.curve)
     if ranks.is_first:
-        kept = {"replay": recipe.replay_share, "distillation": recipe.distillation_weight}
+        kept = {
+            **{"replay": recipe.replay_share, "distillation": recipe.distillation_weight},
+            "reference": recipe.reference_share,
+        }
         steps = {"steps": recipe.steps, "first_step": loop.step}
         print(f"curves: tensorboard --logdir {shlex.quote(str(settings.tensorboard_dir))}", flush=True)
         print_figures(run=states.run_digest[:12], images=recipe.images, **kept, **steps)

@@ -11,6 +11,8 @@ from contract.checkpoints import CheckpointMetadata
 from model.clip.architecture import DualEncoder, clip_logit_scale, logit_bias, logit_scale
 from model.clip.encode import Clip
 from model.data.batch import Batch
+from model.data.reference import ReferenceImages
+from model.evaluation.agreement import ReferenceAnswers, answers_as
 from model.evaluation.answers import BATCH, embed_sentences
 from model.evaluation.validation import retrieval, right
 from model.evaluation.world import World, validation_accuracy
@@ -19,6 +21,7 @@ from model.training.distributed import Ranks
 from model.training.loss import Objective
 from model.training.optimizer import build_optimizers, set_rates
 from model.training.prefetch import Prefetcher
+from model.training.reference import Referenced
 from model.training.start import Start
 from model.training.state import ResumeError
 from model.training.towers import Towers, faster_in_bf16
@@ -45,8 +48,7 @@ class Loop:
         self.ranks = ranks
         self.model = start.checkpoint.model.to(ranks.device).train()
         self.averaged = frozen_copy(self.model)
-        weight = self.recipe.distillation_weight
-        self.teacher = Teacher(frozen_copy(self.model), weight, self.recipe.seed) if weight else None
+        self.teacher = self._teacher()
         freeze(self.recipe, self.model)
         self.objective = Objective(self.recipe.loss, learns_bias=logit_bias(self.model) is None).to(ranks.device)
         self.learning = [weight for weight in self.model.parameters() if weight.requires_grad]
@@ -105,16 +107,27 @@ class Loop:
         """
         texts = self.teacher.texts(self.step, batch.texts) if self.teacher else batch.texts
         cosines = self._cosines(self.model, pixels, texts, bf16)
-        logits = batch.without_unknown(logit_scale(self.model) * cosines[:, : len(batch.texts)])
+        told = cosines[: len(batch.rows), : len(batch.texts)]
+        logits = batch.without_unknown(logit_scale(self.model) * told)
         loss = self._objective_loss(self.model, logits, batch.positives.to(logits.device))
         if self.teacher:
             whole = pixels if batch.crops is None or self.prefetcher.whole is None else self.prefetcher.whole
+            asked = slice(None)
+            if not self.teacher.weight and self.ranks.count == 1:  # several have unequal parts of the reference set
+                asked = slice(len(batch.rows), None)
             with torch.no_grad():
-                teacher_cosines = self._cosines(self.teacher.model, whole, texts, bf16)
-            loss = loss + self.teacher.loss(cosines, teacher_cosines)
+                teacher_cosines = self._cosines(self.teacher.model, whole[asked], texts, bf16)
+            loss = loss + self.teacher.loss(cosines[asked], teacher_cosines, len(batch.reference))
         loss.backward()  # type: ignore[no-untyped-call]
         self.ranks.average_gradients(self.learning)
         return loss.detach()
+
+    def _teacher(self) -> Teacher | None:
+        recipe = self.recipe
+        on_reference = recipe.reference_weight if recipe.reference_share else 0.0
+        if not recipe.distillation_weight and not on_reference:
+            return None
+        return Teacher(frozen_copy(self.model), recipe.distillation_weight, recipe.seed, on_reference)
 
     def _picks_bf16(self, batch: Batch, pixels: Tensor) -> bool:
         """Whether this run computes in bfloat16: decided once, by all ranks, and kept in the state."""
@@ -165,9 +178,29 @@ class Loop:
     def validation_cosines(self, clip: Clip | None = None) -> tuple[Tensor, Batch]:
         """Cosines of `clip` or else the averaged weights [images, texts], and whose images and texts these are."""
         batch, clip = self.examples.validation(), clip or self.clip()
-        parts = (batch.rows[first : first + BATCH] for first in range(0, len(batch.rows), BATCH))
-        images = torch.cat([clip.embed_images(torch.from_numpy(self.prefetcher.pixels(rows))) for rows in parts])
-        return images @ embed_sentences(clip, batch.texts).T, batch
+        return self._embedded(clip, batch.rows) @ embed_sentences(clip, batch.texts).T, batch
+
+    @property
+    def reference(self) -> ReferenceImages | None:
+        """The images on which the base's answers are kept; None: there are none."""
+        return self.examples.reference if isinstance(self.examples, Referenced) else None
+
+    @torch.no_grad()
+    def reference_answers(
+        self, clip: Clip, base: ReferenceAnswers | None, first_row: int = 0
+    ) -> ReferenceAnswers | None:
+        """What `clip` says to the reference set's images that are kept back, as `answers_as` has it; None: there are
+        none, or it is the base and sure of nothing.
+        """
+        if not isinstance(self.examples, Referenced) or not self.examples.kept_back_rows:
+            return None
+        said = answers_as(clip, self._embedded(clip, self.examples.kept_back_rows), base, first_row)
+        return said if said.sure.any() else None
+
+    def _embedded(self, clip: Clip, rows: tuple[int, ...]) -> Tensor:
+        """Whole images as unit vectors. shape = [rows, projection]"""
+        parts = (rows[first : first + BATCH] for first in range(0, len(rows), BATCH))
+        return torch.cat([clip.embed_images(torch.from_numpy(self.prefetcher.pixels(part))) for part in parts])
 
     def state(self) -> dict[str, Any]:
         """What `resume` needs. The size of the batch is part of it: other ranks share the same batches."""

@@ -6,12 +6,13 @@ from pathlib import Path
 
 from contract.checkpoints import Calibration
 from contract.hyperparameters import Hyperparameters
-from contract.metrics import Change, Heads, Metrics
+from contract.metrics import Change, Heads, Metrics, Reference
 from model.clip.calibration import Pairs, fit_calibration
 from model.clip.encode import Clip
 from model.data.readers import read_records
 from model.data.records import Record, some_of, splits_of
-from model.evaluation.answers import Answers, embed_labels, task_figures, wording_gap, wrong_above_half
+from model.evaluation.agreement import agreement
+from model.evaluation.answers import Answers, embed_labels, rounded, task_figures, wording_gap, wrong_above_half
 from model.evaluation.bootstrap import changes
 from model.evaluation.labelled import EmbeddedImages, LabelledTask, own_tasks
 from model.evaluation.teaching import served_accuracy, served_scale
@@ -124,6 +125,30 @@ def measure_world(
         base, before = selected.base, selected.base_answers
         metrics.world_before = task_figures(before, base.logit_scale, base.calibration)
         metrics.world_change = _changes(before, answers)
+
+
+def measure_reference(metrics: Metrics, loop: Loop, clip: Clip, selected: Selected | None) -> None:
+    """Of a run with a reference set: how many answers to its images are the base's."""
+    if loop.reference is None:
+        return
+    found = loop.reference
+    counted = {"learnt": len(found.learnt), "images": len(found.kept_back), "of_dataset": found.of_dataset}
+    metrics.reference = Reference(**counted, unreadable=len(found.left_out))
+    before = selected.base_reference if selected else None
+    after = before and loop.reference_answers(clip, before)
+    if selected is None or before is None or after is None:
+        return
+    measured = agreement(before, after, (selected.base.logit_scale, clip.logit_scale))
+    metrics.reference = metrics.reference.model_copy(
+        update=rounded(
+            {
+                "agreement": measured.agreement,
+                "agreement_at_least": measured.at_least,
+                "variation": measured.variation,
+                "variation_at_most": measured.variation_at_most,
+            }
+        )
+    )
 
 
 def _changes(before: Mapping[str, Answers], after: Mapping[str, Answers]) -> dict[str, Change]:

@@ -16,7 +16,9 @@ from model.training.distributed import Ranks
 class Prefetcher:
     """This rank's part of every batch, and `waited_s`: how long the run has waited for it.
 
-    `whole` has the images of the step that was read last without their crops, if `keeps_whole`.
+    `whole` has the images of the step that was read last without their crops, if `keeps_whole`; those of the reference
+    set with them, because a teacher is to see what the student sees (Beyer et al. 2022, "Knowledge distillation: a good
+    teacher is patient and consistent").
     """
 
     def __init__(
@@ -52,13 +54,16 @@ class Prefetcher:
 
     def _prepare(self, step: int, size: int) -> tuple[Batch, Tensor, Tensor | None]:
         batch = self.examples.batch(step, size)
-        images = self.pixels(self.ranks.share(batch.rows))
+        images = self.pixels(self.ranks.share((*batch.rows, *batch.reference)))
         shown = images
         if batch.crops is not None:
             crops = self.ranks.share(batch.crops)
             shown = np.stack(list(self._decoders.map(cropped, images, crops)))
-        whole = normalized(self.processor, images) if self.keeps_whole else None
-        return batch, normalized(self.processor, shown), whole
+        if not self.keeps_whole:
+            return batch, normalized(self.processor, shown), None
+        is_reference = self.ranks.share((False,) * len(batch.rows) + (True,) * len(batch.reference))
+        whole = np.where(np.array(is_reference)[:, None, None, None], shown, images)
+        return batch, normalized(self.processor, shown), normalized(self.processor, whole)
 
     def _resized(self, row: int) -> NDArray[np.uint8]:
         picture = self.examples.image(row)

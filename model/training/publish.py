@@ -18,7 +18,7 @@ from model.evaluation.world import World
 from model.training.card import write_card
 from model.training.interpolate import interpolate
 from model.training.loop import Loop
-from model.training.measure import NewDomain, fitted_calibration, measure_new_domain, measure_world
+from model.training.measure import NewDomain, fitted_calibration, measure_new_domain, measure_reference, measure_world
 from model.training.progress import ProgressFile
 from model.training.report.gather import Asked, captioned, labelled, report_of
 from model.training.report.page import write_report
@@ -53,6 +53,7 @@ def export(
     metrics.before, metrics.after = Validation.model_validate(before), Validation.model_validate(after)
     answers = world.every_answer()
     measure_world(metrics, world, answers, calibration, selected)
+    measure_reference(metrics, loop, world.clip, selected)
     asked: list[Asked] = []
     if domain:
         said = measure_new_domain(metrics, domain, world.clip, calibration, selected.base if selected else None)
@@ -88,6 +89,7 @@ def _run_metrics(loop: Loop) -> Metrics:
         hyperparameters=recipe.asked.model_dump(exclude_none=True),
         given_hyperparameters=recipe.asked.model_dump(exclude_unset=True, exclude_none=True),
         replay_share=recipe.replay_share,
+        reference_share=recipe.reference_share,
         pair_share=recipe.pair_share,
         distillation_weight=recipe.distillation_weight,
         precision=None if loop.bf16 is None else "bf16" if loop.bf16 else "fp32",

@@ -51,22 +51,30 @@ class Recipe(Hyperparameters):
     learning_rate: float
     """At its peak."""
     replay_share: float
+    """Of what the reference set leaves of a batch."""
+    reference_share: float
     pair_share: float
     distillation_weight: float
     chunk_size: int
     images: int
-    """Of one epoch, replayed ones among them."""
+    """Of one epoch, replayed and reference images among them."""
     global_batch: int
     """Images of a step, over all processes."""
     steps: int
 
     @classmethod
-    def resolve(cls, asked: Hyperparameters, base: Checkpoint | None, images: int, ranks: Ranks) -> Self:
-        """What `asked` means for this base (None: from scratch), so many images to train on and these processes."""
+    def resolve(
+        cls, asked: Hyperparameters, base: Checkpoint | None, images: int, ranks: Ranks, reference_images: int = 0
+    ) -> Self:
+        """What `asked` means for this base (None: from scratch), so many images to train on and these processes, with
+        so many images of a reference set to keep the base's answers on.
+        """
         adapts = base is not None and asked.data == "channel"
         seen = Metrics.of(base.metadata.metrics) if base else Metrics()
 
         replay_share = schedule.replay_share(asked, seen.learnt_from_world) if adapts else 0.0
+
+        reference_share = schedule.reference_share(asked, adapts and reference_images > 0, replay_share)
 
         pair_share = asked.pair_share
         if pair_share is None:  # what the base knows of pairs would be forgotten like all else
@@ -74,7 +82,7 @@ class Recipe(Hyperparameters):
 
         distillation_weight = asked.distillation_weight if adapts else 0.0
         if distillation_weight is None:
-            distillation_weight = 0.0 if replay_share > 0 else DISTILLATION_WEIGHT
+            distillation_weight = 0.0 if replay_share > 0 or reference_share > 0 else DISTILLATION_WEIGHT
 
         if asked.learning_rate is not None:
             learning_rate = asked.learning_rate
@@ -89,7 +97,7 @@ class Recipe(Hyperparameters):
         if precision == "auto" and ranks.device.type == "cuda":
             precision = "bf16" if multiplies_bf16(ranks.device) else "fp32"
 
-        images = schedule.images_per_epoch(images, replay_share)
+        images = schedule.images_per_epoch(schedule.images_per_epoch(images, replay_share), reference_share)
         global_batch = schedule.images_per_step(asked, images, ranks.count)
         resolved = {
             "parent": base.metadata.version if base else None,
@@ -100,6 +108,7 @@ class Recipe(Hyperparameters):
             "learning_rate": learning_rate,
             "precision": precision,
             "replay_share": replay_share,
+            "reference_share": reference_share,
             "pair_share": pair_share,
             "distillation_weight": distillation_weight,
             "chunk_size": asked.chunk_size or maxsize,

@@ -14,8 +14,11 @@ from model.data.examples import ManifestExamples
 from model.data.images import open_images
 from model.data.quarantine import Unreadable, quarantine
 from model.data.readers import Dataset, read_dataset
+from model.data.records import DataError
+from model.data.reference import ReferenceImages, read_reference
 from model.training.distributed import Ranks
 from model.training.recipe import Recipe
+from model.training.reference import Referenced
 from model.training.replay import Replay
 from model.training.scratch import small_checkpoint, small_processor
 from model.world.examples import world_of
@@ -81,6 +84,57 @@ def load_channel(
     return examples
 
 
+def load_reference(
+    settings: TrainSettings,
+    asked: Hyperparameters,
+    base: Checkpoint | None,
+    channel: ManifestExamples | None,
+    *,
+    is_told: bool = True,
+) -> ReferenceImages | None:
+    """The reference set without the dataset's own images and those that can't be read, which are told in the log if
+    `is_told`; None: there is no such folder.
+
+    Raises DataError where a run has no base whose answers could be kept, or no images of its own to learn from.
+    """
+    directory = settings.reference_dir
+    if directory is None:
+        return None
+    if base is None or channel is None:
+        raise DataError(
+            "a reference set keeps a base's answers while something new is learnt: set init=base and data=channel, or "
+            "leave it out"
+        )
+    if not directory.is_dir():
+        raise DataError(f"the reference set {directory} is no folder: give one with images in it")
+    found = read_reference(
+        directory,
+        base.processor,
+        set(channel.images.digests.values()),
+        limit_bytes=asked.kept_pixels_bytes,
+        folder=settings.pixels_dir,
+        threads=asked.threads,
+    )
+    if is_told:
+        tell_reference(found)
+    return found
+
+
+def tell_reference(found: ReferenceImages) -> None:
+    """How many images there are, and what was left out, in the log."""
+    print(
+        f"reference: {len(found.learnt):,} images to keep the base's answers on, {len(found.kept_back):,} others to "
+        "measure that on",
+        flush=True,
+    )
+    if found.of_dataset:
+        print(f"reference: left out: {found.of_dataset:,} images that the dataset has, too", flush=True)
+    if found.left_out:
+        print(f"reference: left out: {len(found.left_out):,} files that can't be read as images; the first:")
+    for one in found.left_out[:TOLD_FAULTS]:
+        print(shown(f"reference: {one.image}: {one.reason}"), flush=True)
+
+
 def tell(dataset: Dataset, bad: Sequence[Unreadable]) -> None:
     """What was read and what was left out, in the log."""
     print(f"data: {dataset.layout}, {len(dataset.records) - len(bad):,} images")
@@ -93,19 +147,30 @@ def tell(dataset: Dataset, bad: Sequence[Unreadable]) -> None:
         print(shown(f"data: {place}: {reason}"), flush=True)
 
 
-def prepare(asked: Hyperparameters, base: Checkpoint | None, channel: ManifestExamples | None, ranks: Ranks) -> Start:
+def prepare(
+    asked: Hyperparameters,
+    base: Checkpoint | None,
+    channel: ManifestExamples | None,
+    ranks: Ranks,
+    reference: ReferenceImages | None = None,
+) -> Start:
     """Resolve the recipe, draw the rendered world where it is the data or is replayed, and make a model from scratch
     where there is no base.
     """
-    recipe = Recipe.resolve(asked, base, asked.world_images if channel is None else len(channel), ranks)
+    images = asked.world_images if channel is None else len(channel)
+    recipe = Recipe.resolve(asked, base, images, ranks, len(reference.learnt) if reference else 0)
     world = world_of(recipe, recipe.pair_share)
     examples: Examples = world if channel is None else channel
     if channel is not None and recipe.replay_share > 0:
         examples = Replay(channel, world, recipe.replay_share)
+    if reference is not None:
+        examples = Referenced(examples, reference, recipe.reference_share, recipe.seed, recipe.crop_area_min)
     return Start(recipe, examples, base or small_checkpoint(examples.sentences(), recipe.seed))
 
 
 def load_start(settings: TrainSettings, asked: Hyperparameters, ranks: Ranks) -> Start:
     """All of it. Raises CheckpointError and DataError."""
     base = load_base(settings, asked)
-    return prepare(asked, base, load_channel(settings, asked, base, is_told=ranks.is_first), ranks)
+    channel = load_channel(settings, asked, base, is_told=ranks.is_first)
+    reference = load_reference(settings, asked, base, channel, is_told=ranks.is_first)
+    return prepare(asked, base, channel, ranks, reference)

@@ -18,6 +18,7 @@ from aws_cdk import aws_iam as iam
 from constructs import Construct
 
 from contract.annotations import ANNOTATIONS_PREFIX
+from contract.batches import COLLECTIONS_PREFIX
 from contract.models import MODELS_PREFIX, PROMOTIONS_PREFIX, REGISTRY_PREFIX
 from contract.progress import CHECKPOINTS_PREFIX
 from contract.trainings import SNAPSHOTS_PREFIX
@@ -57,6 +58,7 @@ class TrainingStack(Stack):
             metric_namespace="/aws/sagemaker/TrainingJobs",
         )
         job_role.allow_read(data.data, *TRAINING_PREFIXES)
+        job_role.allow_objects(data.data, ["s3:GetObject"], COLLECTIONS_PREFIX)  # named one by one, in reference sets
         job_role.allow_read(data.artifacts, CHECKPOINTS_PREFIX, MODELS_PREFIX)  # models: to go on from one
         # An upload in parts that fails, as when the program replaces the file meanwhile, is taken back:
         # https://docs.aws.amazon.com/AmazonS3/latest/userguide/mpuoverview.html#mpuAndPermissions

@@ -1,7 +1,17 @@
 import pytest
 
 from contract.hyperparameters import Hyperparameters
-from contract.schedule import MIN_STEPS, REPLAY_SHARE, images_per_epoch, images_per_step, replay_share, steps
+from contract.schedule import (
+    MIN_STEPS,
+    REFERENCE_SHARE,
+    REFERENCE_SHARE_BESIDE_REPLAY,
+    REPLAY_SHARE,
+    images_per_epoch,
+    images_per_step,
+    reference_share,
+    replay_share,
+    steps,
+)
 
 
 def test_a_small_run_has_the_fewest_steps_and_a_large_one_its_epochs() -> None:
@@ -35,3 +45,21 @@ def test_what_is_replayed_depends_on_the_base_unless_it_was_said(
 
 def test_an_epoch_grows_by_what_is_replayed() -> None:
     assert (images_per_epoch(100, 0.0), images_per_epoch(100, 0.5), images_per_epoch(100, 0.75)) == (100, 200, 400)
+
+
+@pytest.mark.parametrize(
+    ("asked", "has_reference", "replayed", "share"),
+    [
+        ({}, False, 0.0, 0.0),
+        ({"reference_share": 0.3}, False, 0.0, 0.0),
+        ({}, True, 0.0, REFERENCE_SHARE),
+        ({}, True, REPLAY_SHARE, REFERENCE_SHARE_BESIDE_REPLAY),
+        ({"reference_share": 0.3}, True, REPLAY_SHARE, 0.3),
+        ({"reference_share": 0}, True, 0.0, 0.0),
+        ({"data": "world"}, True, 0.0, 0.0),
+    ],
+)
+def test_a_reference_set_has_its_share_of_a_batch_where_there_is_one(
+    asked: dict[str, object], has_reference: bool, replayed: float, share: float
+) -> None:
+    assert reference_share(Hyperparameters(**asked), has_reference, replayed) == share

@@ -2,7 +2,7 @@
 
 import pytest
 
-from contract.metrics import Metrics
+from contract.metrics import Metrics, Reference
 from contract.models import Gate
 from contract.verdict import forgotten, outcome, percent, verdict_sentence
 
@@ -47,3 +47,15 @@ def test_a_task_that_the_base_could_not_do_is_not_forgotten() -> None:
 )
 def test_a_share_is_rounded_but_never_to_all_or_nothing(share: float, said: str) -> None:
     assert percent(share) == said
+
+
+def test_what_is_said_to_a_reference_set_counts_as_an_old_task() -> None:
+    found = metrics(shape=(0.9, 0.89))
+    found.reference = Reference(images=300, agreement=0.97)
+    assert forgotten(found) == pytest.approx({"shape": 0.01, "reference images": 0.03})
+    assert outcome(found).endswith(
+        "2 old tasks lost 2.0 points of accuracy in the mean, at most 3.0 (reference images); 97 % of its answers to "
+        "300 reference images are its base's"
+    )
+    found.reference = Reference(images=0, unreadable=4)
+    assert forgotten(found) == pytest.approx({"shape": 0.01}) and "reference" not in outcome(found)

@@ -19,6 +19,7 @@ import pytest
 import requests
 
 from contract.limits import MAX_IMAGES
+from contract.reference import MIN_REFERENCE_IMAGES
 from local import processes
 from tests.e2e.loop import Api, Labelled, pictograms, trickle
 from tests.e2e.system import System
@@ -40,6 +41,8 @@ CORRUPT_EVERY = 50
 IMPORTED = 300
 SHUFFLED = 150
 HELD_OUT = 200
+REFERENCE = "collections/walls/"
+REFERENCE_IMAGES = 40
 CLASSES = 10
 """Of the pictograms, which take turns."""
 TASK = "pictogram"
@@ -99,6 +102,13 @@ def import_images(api: Api, dataset: str, labelled: Labelled) -> Any:
     body = {"s3_prefix": f"uploads/{dataset}/", "dataset": dataset, "task": TASK}
     id = api.begin("annotations/imports", body)["id"]
     return api.wait(f"annotations/imports/{id}", lambda found: found["state"] != "running", IMPORT_TIMEOUT_S)
+
+
+def collect(system: System, prefix: str, images: Labelled) -> None:
+    """Put images there of which nothing is said."""
+    s3, bucket = system.client("s3"), system.output("DataBucketName")
+    for number, (image, _) in enumerate(images):
+        s3.put_object(Bucket=bucket, Key=f"{prefix}{number}.png", Body=image, ContentType="image/png")
 
 
 def train(api: Api, dataset: str, **wishes: Any) -> str:
@@ -298,12 +308,15 @@ def test_what_was_learnt_from_shuffled_labels_is_refused_and_cannot_go_live(api:
     images, labels = zip(*pictograms(seed=0, count=SHUFFLED), strict=True)
     shuffled = random.Random(0).sample(labels, len(labels))
     import_images(api, "shuffled", list(zip(images, shuffled, strict=True)))
-    refused = result(api, train(api, "shuffled", hyperparameters=SHORT))
+    collect(api.system, REFERENCE, pictograms(seed=3, count=REFERENCE_IMAGES))
+    refused = result(api, train(api, "shuffled", hyperparameters=SHORT, reference_s3_prefix=REFERENCE))
     assert (refused["state"], refused["gate"]["passed"]) == ("refused", False)
     assert refused["reason"] and refused["reason"] in refused["verdict"]
     assert [point["step"] for point in refused["history"]] == [0, 10, 20]
     report = api.get(f"models/{refused['version']}/report")
     assert report["verdict"] == refused["verdict"] and report["mistakes"][0]["task"] == TASK
+    assert report["reference"]["images"] == refused["gate"]["figures"]["reference_images"] == MIN_REFERENCE_IMAGES
+    assert refused["gate"]["figures"]["reference_learnt"] == REFERENCE_IMAGES - MIN_REFERENCE_IMAGES
     page = requests.get(report["html_url"], timeout=60)
     assert (page.status_code, refused["version"] in page.text) == (200, True)
     status, problem = api.ask("POST", f"models/{refused['version']}/promote", None, **{"idempotency-key": "no-force"})

@@ -1,5 +1,5 @@
-"""A stage is paused and comes back: by a person, by its schedule, as nobody used it, on a moved clock, and as its budget
-is spent.
+"""A stage is paused and comes back: by a person, by its schedule, as nobody used it, on a moved clock, and by its
+budget.
 
 The tests share one system, in their order. The emulator knows no time zones and ticks in minutes, so what its schedules
 would send is read from them and sent by the test.

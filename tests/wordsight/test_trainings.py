@@ -98,6 +98,16 @@ def test_a_dry_run_is_a_table_and_starts_nothing(shell: Shell, system: System, d
     assert shell("train", "--dataset", dataset, "--dry-run", "--json").json["starts"] is True
 
 
+def test_a_reference_set_is_counted_before_and_sent_along(shell: Shell, system: System, dataset: str) -> None:
+    for number in range(30):
+        system.bucket.put_object(Key=f"collections/{number}.jpg", Body=b"")
+    told = ("train", "--dataset", dataset, "--reference", "collections/")
+    assert "30 images to keep its answers on" in shell(*told, "--dry-run").out
+    assert shell(*told, "--json").json["reference_s3_prefix"] == "collections/"
+    (begun,) = system.stepfunctions.executions.values()
+    assert [each["ChannelName"] for each in begun["input"]["job_request"]["InputDataConfig"]] == ["train", "reference"]
+
+
 def test_a_dry_run_of_what_would_be_refused_says_why_and_is_no_success(shell: Shell, system: System) -> None:
     annotated(system.bucket, "welds", train_crack=9, train_pore=4, validation_crack=2)
     ran = shell("train", "--dataset", "welds", "--dry-run")

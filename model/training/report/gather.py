@@ -26,10 +26,12 @@ from contract.reports import (
     Mistake,
     Mixture,
     Report,
+    ReportedReference,
     ReportedTask,
 )
 from contract.verdict import forgotten, outcome
 from model.clip.image import open_image
+from model.data.batch import Examples
 from model.data.examples import ManifestExamples
 from model.data.images import RgbImage
 from model.data.shards import file_bytes
@@ -37,6 +39,7 @@ from model.training.card import commands
 from model.training.loop import Loop
 from model.training.measure import NewDomain, Said
 from model.training.progress import thinned
+from model.training.reference import Referenced
 from model.training.replay import Replay
 
 THUMBNAIL_PX = 112
@@ -85,7 +88,9 @@ def captioned(loop: Loop) -> Asked:
     """The validation images among all of their sentences, where the data names no labels."""
     cosines, batch = loop.validation_cosines()
     examples = loop.examples
-    new = examples.new if isinstance(examples, Replay) else examples
+    new: Examples = examples
+    while isinstance(new, Replay | Referenced):
+        new = new.new
     names = [new.records[row].image if isinstance(new, ManifestExamples) else str(row) for row in batch.rows]
     shown = batch.without_unknown(cosines)
     return Asked("", batch.texts, shown, batch.positives, names, lambda row: examples.image(batch.rows[row]))
@@ -124,6 +129,7 @@ def report_of(
         worst_task=worst,
         max_forgetting=mixed.max_forgetting,
         max_task_forgetting=mixed.max_task_forgetting,
+        reference=_reference(metrics),
         alpha=mixed.alpha,
         frontier=_mixtures(mixed),
         mistakes=mistakes(asked, scale),
@@ -156,6 +162,15 @@ def _tasks(
             taught_before=taught.before,
             taught_after=taught.after,
         )
+
+
+def _reference(metrics: Metrics) -> ReportedReference | None:
+    found = metrics.reference
+    if found is None or found.images is None or found.agreement is None:
+        return None
+    return ReportedReference(
+        images=found.images, agreement=found.agreement, agreement_at_least=found.agreement_at_least
+    )
 
 
 def _mixtures(found: Interpolation) -> list[Mixture]:

@@ -171,6 +171,16 @@ def _forgetting(report: Report) -> str:
             f"<p>The old tasks changed by {_signed(-report.mean_drop)} points of accuracy in the mean, and "
             f"{escape(report.worst_task or '')} by {_signed(-report.worst_drop)}.</p>"
         )
+    if found := report.reference:
+        least = (
+            ""
+            if found.agreement_at_least is None
+            else f", and very likely {percent(found.agreement_at_least)} of those to all such images"
+        )
+        said.append(
+            f"<p>{percent(found.agreement)} of its answers to {found.images:,} reference images are its base's"
+            f"{least}. What is missing to 100 % counts as what an old task has lost.</p>"
+        )
     limits = ""
     if report.max_forgetting is not None and report.max_task_forgetting is not None:
         limits = (

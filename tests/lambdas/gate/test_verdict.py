@@ -91,3 +91,21 @@ def test_what_was_not_measured_is_refused(missing: str, said: str) -> None:
 def test_figures_of_another_program_are_refused_and_break_nothing(found: dict[str, Any]) -> None:
     gate = judge(found)
     assert not gate.passed and len(gate.reasons) == 3
+
+
+REFERENCE = {"learnt": 600, "images": 300, "agreement": 0.97, "agreement_at_least": 0.95, "variation": 0.03}
+
+
+def test_the_answers_to_a_reference_set_are_an_old_task_under_the_same_limits() -> None:
+    gate = judge(metrics(reference=REFERENCE))
+    assert gate.passed and gate.figures["old_tasks"] == 3 and gate.figures["worst_task"] == "reference images"
+    assert gate.figures["reference_agreement"] == 0.97 and gate.figures["worst_drop"] == 0.03
+    drifted = {**REFERENCE, "agreement": 0.945}
+    mean, one = judge(metrics(reference=drifted)).reasons
+    assert mean == "the mean over the 3 old tasks lost 0.025 of accuracy, and max_forgetting is 0.02"
+    assert one == "the answers to the reference images lost 0.055 of accuracy, and max_task_forgetting is 0.05"
+
+
+def test_a_reference_set_of_which_nothing_could_be_measured_is_refused() -> None:
+    said = reason(reference={"learnt": 0, "images": 0, "unreadable": 40, "of_dataset": 0})
+    assert "none of them could be used" in said and "train without a reference set" in said

@@ -69,6 +69,9 @@ def test_a_training_runs_for_as_long_as_is_paid_for(stage: Stage) -> None:
         ({"hyperparameters": {"epoch": 3}}, 400, "'epoch' is no hyperparameter: allowed are data, init, epochs"),
         ({"hyperparameters": {"lora_rank": 8, "init": "scratch"}}, 400, "lora_rank adapts what a base has learnt"),
         ({"epochs": 5}, 400, "epochs"),
+        ({"reference_s3_prefix": "uploads/"}, 400, "the images of a reference set lie under collections/ or images/"),
+        ({"reference_s3_prefix": "images/", "hyperparameters": {"init": "scratch"}}, 400, "keeps a base's answers"),
+        ({"reference_s3_prefix": "collections/none/"}, 409, "there are 0 images that the dataset does not have"),
     ],
 )
 def test_what_can_not_be_trained_is_refused_before_anything_is_paid(
@@ -300,3 +303,41 @@ def test_trainings_are_listed_newest_first_page_by_page(stage: Stage) -> None:
 def test_an_unknown_training_is_a_404_and_no_id_a_400(stage: Stage) -> None:
     assert stage.ask("GET", "/trainings/20260101000000-abcdef").status == 404
     assert stage.ask("GET", "/trainings/x").status == 400
+
+
+def with_reference(stage: Stage, images: int) -> dict[str, Any]:
+    stage.annotated()
+    for number in range(images):
+        stage.bucket.put_object(Key=f"collections/halls/{number}.jpg", Body=b"")
+    stage.bucket.put_object(Key="collections/halls/list.jsonl", Body=b"")
+    return {"dataset": "welds", "reference_s3_prefix": "collections/halls/"}
+
+
+def test_a_reference_set_comes_as_a_channel_of_its_own(stage: Stage) -> None:
+    view = stage.started(**with_reference(stage, 30))
+    given = stage.execution(view["id"])["input"]
+    assert view["reference_s3_prefix"] == given["training"]["reference_s3_prefix"] == "collections/halls/"
+    _, channel = given["job_request"]["InputDataConfig"]
+    assert channel["ChannelName"] == "reference"
+    source = channel["DataSource"]["S3DataSource"]
+    assert source["S3DataType"] == "ManifestFile"
+    assert source["S3Uri"].endswith(f"/snapshots/{view['id']}/reference.manifest")
+
+
+def test_a_dry_run_counts_the_reference_set_and_plans_with_it(stage: Stage) -> None:
+    body = {**with_reference(stage, 30), "hyperparameters": {"epochs": 1000}}
+    told = stage.ask("POST", "/trainings", body, query="dry_run=true").json
+    assert conforms(told, "TrainingCheck") and told["starts"] and told["reference_images"] == 30
+    without = stage.ask("POST", "/trainings", {**body, "reference_s3_prefix": None}, query="dry_run=true").json
+    assert without["reference_images"] is None
+    shown = [each["steps"] * each["images_per_step"] for each in (told, without)]
+    assert shown[0] == pytest.approx(2 * shown[1], rel=0.1)  # half of each batch is of the reference set
+
+
+def test_a_reference_set_that_is_too_small_is_refused_even_if_it_is_forced(stage: Stage) -> None:
+    body = {**with_reference(stage, 29), "force": True}
+    told = stage.ask("POST", "/trainings", body, query="dry_run=true").json
+    assert not told["starts"] and "there are 29 images" in told["missing"][0]
+    answer = stage.ask("POST", "/trainings", body)
+    assert answer.status == 409 and "a reference set needs 30 at least" in answer.detail
+    assert "with force" not in answer.detail and stage.stepfunctions.executions == {}

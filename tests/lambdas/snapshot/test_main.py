@@ -112,3 +112,32 @@ def test_what_the_gate_can_not_let_pass_is_told_before_a_machine_starts_unless_i
         take_snapshot(store, "default", ID, Hyperparameters())
     assert not list(bucket.objects.filter(Prefix="snapshots/"))
     assert take_snapshot(store, "default", ID, Hyperparameters(), force=True).images == {"train": 10, "validation": 3}
+
+
+def test_a_reference_set_is_a_channel_of_its_own_without_the_datasets_images(
+    annotate: Call, bucket: Any, store: Store, tmp_path: Path
+) -> None:
+    post(annotate, *(said(image(n), label=("cat", "dog")[n % 2]) for n in range(40)))
+    own = [each.key for each in bucket.objects.filter(Prefix="images/")]
+    for number in range(35):
+        bucket.put_object(Key=f"images/{number:064x}", Body=image(100 + number))
+    taken = take_snapshot(store, "default", ID, SHARE, force=True, reference_s3_prefix="images/")
+    body = bucket.Object(f"snapshots/{ID}/reference.manifest").get()["Body"].read()
+    prefix, *names = json.loads(body)
+    assert prefix == {"prefix": f"s3://{bucket.name}/"} and taken.reference_images == len(names) == 35
+    assert not {*names} & {*own} and all(name.startswith("images/") for name in names)
+    assert not {*names} & {*json.loads(bucket.Object(f"snapshots/{ID}/channel.manifest").get()["Body"].read())[1:]}
+    dataset = read_dataset(channel(bucket, tmp_path))
+    assert len(dataset.records) == 40
+    again = take_snapshot(store, "default", ID, SHARE, force=True, reference_s3_prefix="images/")
+    assert again == taken and bucket.Object(f"snapshots/{ID}/reference.manifest").get()["Body"].read() == body
+
+
+def test_a_reference_set_that_has_gone_meanwhile_ends_the_training_before_a_machine_starts(
+    annotate: Call, bucket: Any, store: Store
+) -> None:
+    post(annotate, *(said(image(n), label=("cat", "dog")[n % 2]) for n in range(40)))
+    bucket.put_object(Key="collections/1.png", Body=image(100))
+    with pytest.raises(Conflict, match="under 'collections/' there are 1 images that the dataset does not have"):
+        take_snapshot(store, "default", ID, SHARE, force=True, reference_s3_prefix="collections/")
+    assert not list(bucket.objects.filter(Prefix="snapshots/"))

@@ -7,7 +7,8 @@ import pytest
 import torch
 from torch.nn.functional import normalize
 
-from model.training.distillation import BANK_TEXTS, WORDS, Teacher, bank_sentences
+from model.evaluation.vocabulary import WORDS
+from model.training.distillation import BANK_TEXTS, Teacher, bank_sentences
 from model.training.loop import Loop
 from model.training.recipe import DISTILLATION_WEIGHT
 from model.training.towers import Towers
@@ -65,3 +66,17 @@ def test_the_batchs_own_texts_come_first_and_none_twice() -> None:
     bank = bank_sentences(3, 4, BANK_TEXTS)
     texts = teacher.texts(4, ("a word", bank[5]))
     assert texts[:2] == ("a word", bank[5]) and len(texts) == len(set(texts)) == BANK_TEXTS + 1
+
+
+def test_answers_to_reference_images_weigh_on_their_own_and_texts_may_find_other_images() -> None:
+    torch.manual_seed(0)
+    model = tiny_model(tiny_tokenizer())
+    said, base = torch.rand(6, 9) - 0.5, torch.rand(6, 9) - 0.5
+    new_alone = float(Teacher(model, 1.0, 0).loss(said[:4], base[:4]).detach())
+    on_reference = Teacher(model, 0.0, 0, 3.0)
+    both = float(Teacher(model, 1.0, 0, 3.0).loss(said, base, 2).detach())
+    reference_alone = float(on_reference.loss(said[4:], base[4:], 2).detach())
+    assert both == pytest.approx(new_alone + reference_alone, rel=1e-5) and reference_alone > 0
+    assert float(on_reference.loss(said, base, 2).detach()) == pytest.approx(reference_alone)
+    moved = base + torch.tensor([[0.3], [-0.2], [0.0], [0.1], [0.5], [-0.4]])  # every text's best image is another one
+    assert float(on_reference.loss(moved, base, 2).detach()) == pytest.approx(0, abs=1e-5)

@@ -19,7 +19,7 @@ def test_a_job_reads_what_users_gave_and_writes_models_and_checkpoints_and_nothi
     }
     assert objects == {
         "s3:GetObject": {
-            *(f"{DATA}/{prefix}/*" for prefix in ("images", "snapshots")),
+            *(f"{DATA}/{prefix}/*" for prefix in ("images", "snapshots", "collections")),
             f"{ARTIFACTS}/checkpoints/*",
             f"{ARTIFACTS}/models/*",
         },
