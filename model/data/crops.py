@@ -2,8 +2,8 @@
 
 Inception's random-resized crop (Szegedy et al. 2015) in a small range, as CLIP trains with .9 of the area and more
 (Radford et al. 2021): an object at the border stays in the picture, and no text about it becomes false. Few images want
-more of it: by 16 of each class, with .8 in place of .9, pictograms got .900 and not .890, digits .879 and not .804 (there
-with crops at whole pixels, too). Nothing is flipped, because texts say left and right.
+more of it: by 16 of each class, with .8 in place of .9, pictograms got .900 and not .890, digits .879 and not .804
+(there with crops at whole pixels, too). Nothing is flipped, because texts say left and right.
 """
 
 from typing import NamedTuple
