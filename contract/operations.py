@@ -88,6 +88,15 @@ class Alarm:
     """With "less than" it rings as well where there are no data."""
 
 
+SILENT = "EndpointSilent"
+"""The alarm that pauses and resumes switch off and on."""
+
+
+def alarm_name(stage_name: str, id: str) -> str:
+    """What CloudWatch calls it; `stage_name` as the endpoint's."""
+    return f"{stage_name}-{id}"
+
+
 ALARMS = (
     Alarm(
         "ApiFaults",
@@ -127,13 +136,13 @@ ALARMS = (
         "sentence. A batch goes on with POST /batches/<id>/resume.",
     ),
     Alarm(
-        "EndpointSilent",
+        SILENT,
         (REPORTS,),
         1,
         15,
-        "No instance of the endpoint has reported for 15 minutes: it is gone, or not in service.",
-        "If the stage is paused, nothing. Else ask make doctor STAGE={stage}; make deploy STAGE={stage} brings it "
-        "back.",
+        "No instance of the endpoint has reported for 15 minutes: it is gone, or not in service. Nobody is told while "
+        "the stage is paused.",
+        "Ask make doctor STAGE={stage}; make deploy STAGE={stage} brings it back.",
         when="less than",
     ),
 )

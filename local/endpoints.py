@@ -13,7 +13,6 @@ from pathlib import Path
 
 from boto3.exceptions import Boto3Error
 from botocore.exceptions import BotoCoreError, ClientError
-from ministack.services import cloudwatch
 
 from local.containers import Container, Images
 from local.permissions import Denied, Permissions, container_facts
@@ -189,7 +188,6 @@ class Endpoints:
             raise ApiError("CustomAttributes must be at most 1024 characters long.", "ValidationError")
         try:
             with self._routed(name) as serving:
-                self._count(name)
                 answer = serving.invoke(body, headers)
         except TimeoutError:
             raise _model_error(0, "Your invocation timed out while waiting for a response from container") from None
@@ -198,12 +196,6 @@ class Endpoints:
         if answer.status >= 300:
             raise _model_error(answer.status, answer.body.decode("utf-8", "replace"))
         return answer
-
-    def _count(self, name: str) -> None:
-        """What SageMaker tells CloudWatch of each invocation."""
-        for variant in self._endpoints.find(name).get("ProductionVariants", []):
-            dimensions = {"EndpointName": name, "VariantName": variant["VariantName"]}
-            cloudwatch.record_metric("AWS/SageMaker", "Invocations", 1, "None", dimensions)
 
     @contextlib.contextmanager
     def _routed(self, name: str) -> Iterator[InferenceContainer]:

@@ -13,7 +13,7 @@ from aws_cdk import aws_sns as sns
 from aws_cdk import aws_sns_subscriptions as subscriptions
 from constructs import Construct
 
-from contract.operations import ALARMS, PANELS, Alarm, Figure
+from contract.operations import ALARMS, PANELS, Alarm, Figure, alarm_name
 from contract.routes import FUNCTIONS, STAGE_NAME
 from lambdas.settings import BudgetSettings
 from stacks.config import USD_PER_HOUR, StageConfig
@@ -141,7 +141,7 @@ class OperationsStack(Stack):
         return cloudwatch.Alarm(
             self,
             f"{alarm.id}{suffix}",
-            alarm_name=f"{self._config.name}-{alarm.id}{suffix}",
+            alarm_name=alarm_name(self._config.name, f"{alarm.id}{suffix}"),
             alarm_description=f"{alarm.means} {remedy} More: docs/operate.md, What rang.",
             metric=summed,
             threshold=alarm.threshold,

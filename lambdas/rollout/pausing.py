@@ -9,6 +9,7 @@ all the time (contract/endpoint.py), where a change that comes second finds the 
 """
 
 import re
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
 from aws_lambda_powertools import Logger
@@ -16,8 +17,10 @@ from aws_lambda_powertools import Logger
 from contract.endpoint import NO, PAUSED_PARAMETER, YES, EndpointChange
 from contract.idempotency import now
 from contract.models import Promotion
+from contract.operations import SILENT, alarm_name
 from contract.problems import Conflict, PreconditionFailed, ProblemError
 from contract.steps import EndpointAnswer, EndpointAsked, EndpointEvent
+from lambdas.aws.alarms import AlarmActions
 from lambdas.aws.clients import Connect
 from lambdas.aws.endpoint import Endpoint
 from lambdas.aws.invocations import Invocations
@@ -47,6 +50,7 @@ class Pausing:
         self._update_role_arn = settings.update_role_arn
         self._endpoint = Endpoint(settings.endpoint_name, connect)
         self._idle = timedelta(minutes=settings.pause_after_idle_min)
+        self._silent_alarm = AlarmActions(alarm_name(settings.endpoint_name, SILENT), connect)
         self._invocations = Invocations(settings.endpoint_name, settings.variant_name, connect)
 
     def step(self, event: EndpointEvent) -> EndpointAnswer:
@@ -113,7 +117,10 @@ class Pausing:
 
     def _update(self, newest: ChangeDocument) -> EndpointAnswer:
         change = newest.value
-        version = self._served_version() if change.action == "pause" else change.served_version
+        version = change.served_version
+        if change.action == "pause":
+            version = self._served_version()
+            self._silent_alarm.disable()
         newest = self._note(newest, state="updating", reason=None, served_version=version)
         token = f"{change.action}-{re.sub('[^a-zA-Z0-9]', '-', change.id)}"[:128]
         wanted = {PAUSED_PARAMETER: YES if change.action == "pause" else NO}
@@ -162,16 +169,18 @@ class Pausing:
         )
         if fault := fault_of(meant, None, self._artifacts, self._endpoint):
             return self._failed(newest, f"there is an endpoint again, but {fault}")
+        self._silent_alarm.enable()
         self._note(newest, state="in service", paused_since=None, paused_by=None)
         return EndpointAnswer(next="resumed")
 
     def _failed(self, newest: ChangeDocument, reason: str) -> EndpointAnswer:
         change = newest.value
         logger.warning(f"{change.action} failed", change=change.id, by=change.by, reason=reason)
-        try:
-            since = {} if self._stack.state().paused else {"paused_since": None, "paused_by": None}
-        except ProblemError:  # CloudFormation is silent, which may be why it failed
-            since = {}
+        since = {}
+        with suppress(ProblemError):  # AWS is silent, which may be why it failed
+            if not self._stack.state().paused:
+                since = {"paused_since": None, "paused_by": None}
+                self._silent_alarm.enable()
         self._note(newest, state="failed", reason=reason, **since)
         return EndpointAnswer(next="failed", reason=reason)
 

@@ -5,12 +5,13 @@ An execution is named after its promotion and given {"promotion": id}. The servi
 is deployed after this one, and its update must not wait for this one's.
 """
 
-from aws_cdk import Duration, Stack
+from aws_cdk import ArnFormat, Duration, Stack
 from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
 from contract.endpoint import ENDPOINT_PREFIX
 from contract.models import MODELS_PREFIX, PROMOTIONS_PREFIX, REGISTRY_PREFIX
+from contract.operations import SILENT, alarm_name
 from contract.steps import TeachEvent
 from lambdas.settings import RolloutSettings
 from stacks.config import StageConfig
@@ -74,6 +75,13 @@ def promotion_machine(
     may.allow_listing(data.artifacts)
     may.allow_objects(data.data, ["s3:GetObject", "s3:PutObject"], ENDPOINT_PREFIX)
     may.allow_listing(data.data)
+    alarm = Stack.of(scope).format_arn(
+        service="cloudwatch",
+        resource="alarm",
+        resource_name=alarm_name(config.name, SILENT),
+        arn_format=ArnFormat.COLON_RESOURCE_NAME,
+    )
+    may.allow(["cloudwatch:DisableAlarmActions", "cloudwatch:EnableAlarmActions"], alarm)
     if config.pause_after_idle_min:
         may.allow(["cloudwatch:GetMetricStatistics"], "*", because="CloudWatch's metrics are no resources")
 

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ministack.services import cloudwatch
 
 from local.containers import Images
 from local.endpoints import Endpoints
@@ -211,15 +210,3 @@ def test_what_a_container_prints_reaches_the_log_group_of_its_endpoint(
     while not log_lines and time.monotonic() < deadline:
         time.sleep(0.05)
     assert log_lines == ["/aws/sagemaker/Endpoints/clip AllTraffic/clip-1: this container refuses to start"]
-
-
-def test_every_invocation_is_counted_where_cloudwatch_has_it(endpoints: Endpoints) -> None:
-    configure(endpoints, "one")
-    endpoints.create_endpoint(request("one"))
-    endpoints.settle("clip")
-    before = time.time()
-    for _ in range(3):
-        seen(endpoints)
-    of_the_variant = {"EndpointName": "clip", "VariantName": "AllTraffic"}
-    points = [point for points in cloudwatch._metrics.values() for point in points if point["Timestamp"] >= before]
-    assert [(point["Value"], point["Dimensions"]) for point in points] == [(1.0, of_the_variant)] * 3

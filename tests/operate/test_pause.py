@@ -37,7 +37,7 @@ def test_a_stage_is_paused_and_told_what_that_saves(system: System, capsys: Any)
     assert main(["dev", "pause"], {}) == 0
     told = capsys.readouterr().out
     assert "paused since" in told and "That saves 0.21 USD per hour, 156 USD in a month." in told
-    assert "Buckets, images and logs stay, for under 2 USD per month." in told
+    assert "Buckets, images and logs stay, for under 4 USD per month." in told
 
 
 def test_a_stage_comes_back_and_saves_nothing_then(system: System, capsys: Any) -> None:  # noqa: F811

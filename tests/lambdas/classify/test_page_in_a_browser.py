@@ -375,9 +375,7 @@ def test_a_paused_stage_is_said_and_its_end_waited_for(api: PageApi, opened: Ope
     paused = Paused(Standing("paused", "the stage is paused since noon: ask for it"))
     api.problems[routes.HEALTH] = [paused]
     page = opened("api")
-    expect(page.locator("#notice")).to_have_text(
-        "The stage is paused since noon: POST /endpoint/resume brings it back."
-    )
+    expect(page.locator("#notice")).to_have_text("The stage is paused since noon: ask for it.")
     expect(page.locator("#pill")).to_contain_text("paused")
     expect(page.locator("#pill")).to_contain_text("in service")
     expect(page.locator("#notice")).to_be_hidden()

@@ -9,7 +9,7 @@ import pytest
 from contract.endpoint import EndpointChange
 from contract.steps import EndpointAsked, EndpointEvent
 from lambdas.rollout.pausing import WAIT_LIMIT, Pausing
-from tests.lambdas.control_plane import client_error
+from tests.lambdas.control_plane import check, client_error
 from tests.lambdas.rollout.conftest import NEW_URI, OLD_URI, Stage
 
 ID = "20261129120000-abcdef"
@@ -18,9 +18,18 @@ NOT_FOUND = (400, "ValidationException", {"message": 'Could not find endpoint "w
 
 @dataclass
 class CloudWatch:
-    """Counts one endpoint's invocations, of which a test has made some."""
+    """Counts one endpoint's invocations, of which a test has made some; `told`: whose actions were switched how."""
 
     invocations: list[datetime] = field(default_factory=list)
+    told: list[tuple[str, str]] = field(default_factory=list)
+
+    def disable_alarm_actions(self, **request: Any) -> None:
+        check("cloudwatch", "DisableAlarmActions", request)
+        self.told.append(("off", *request["AlarmNames"]))
+
+    def enable_alarm_actions(self, **request: Any) -> None:
+        check("cloudwatch", "EnableAlarmActions", request)
+        self.told.append(("on", *request["AlarmNames"]))
 
     def get_metric_statistics(self, **request: Any) -> dict[str, Any]:
         assert (request["Namespace"], request["MetricName"]) == ("AWS/SageMaker", "Invocations")
@@ -38,13 +47,15 @@ class Switch:
     at: datetime = field(default_factory=lambda: datetime.now(UTC))
     lingers: bool = False
     """Whether an endpoint stays behind that CloudFormation has let go of."""
+    fault: Any = None
+    """Of every call of an endpoint that is there."""
 
     def connect(self, service: str) -> Any:
         if service == "cloudwatch":
             return self.cloudwatch
         if service.startswith("sagemaker"):
             absent = self.stage.cloudformation.paused == "yes" and not self.lingers
-            self.stage.sagemaker.failure = NOT_FOUND if absent else None
+            self.stage.sagemaker.failure = NOT_FOUND if absent else self.fault
         return self.stage.connect(service)
 
     def take(self, step: Any, action: Any, id: str = ID, **more: Any) -> Any:
@@ -99,6 +110,17 @@ def test_a_resume_brings_back_the_version_that_was_live_and_asks_it(switch: Swit
     assert [each["Parameters"][0]["ParameterValue"] for each in switch.stage.cloudformation.updates] == ["yes", "no"]
 
 
+def test_a_paused_stage_does_not_ring_and_one_that_is_back_or_was_never_gone_does(switch: Switch) -> None:
+    alarm = "wordsight-test-EndpointSilent"
+    switch.run("pause")
+    assert switch.cloudwatch.told == [("off", alarm)]
+    switch.run("resume", "second")
+    assert switch.cloudwatch.told == [("off", alarm), ("on", alarm)]
+    switch.stage.cloudformation.broken["yes"] = "the endpoint can't be deleted"
+    assert switch.run("pause", "third").next == "failed"
+    assert switch.cloudwatch.told[2:] == [("off", alarm), ("on", alarm)]
+
+
 def test_another_model_than_the_one_that_was_live_is_a_failed_resume(switch: Switch) -> None:
     switch.run("pause")
     switch.stage.cloudformation.model_uri = NEW_URI
@@ -119,8 +141,7 @@ def test_a_resume_without_capacity_says_why_and_leaves_the_stage_paused(switch: 
 
 
 def test_a_broken_endpoint_can_be_paused_and_what_it_served_is_not_known_then(switch: Switch) -> None:
-    switch.stage.sagemaker.failure = (500, "InternalFailure", {})
-    switch.connect = switch.stage.connect  # type: ignore[method-assign]
+    switch.fault = (500, "InternalFailure", {})
     switch.take("begin", "pause")
     assert switch.take("update", "pause").next == "wait" and switch.change.served_version is None
 

@@ -191,8 +191,8 @@ def test_where_there_is_nothing_to_learn_the_words_answer(labels: list[int], eac
         images, targets = world.images(1, 0)[0].expand(4, WIDTH), torch.tensor([*labels, *labels])
     lesson = fit_head(images, targets, world.texts, SCALE)
     asked, _ = world.images(5)
-    assert torch.allclose(lesson.head.logits(asked), SCALE * asked @ world.texts.T)
-    assert torch.allclose(lesson.logits, SCALE * images @ world.texts.T)
+    assert torch.allclose(lesson.head.logits(asked), SCALE * asked @ world.texts.T, atol=1e-4)
+    assert torch.allclose(lesson.logits, SCALE * images @ world.texts.T, atol=1e-4)
     assert lesson.gain is None and not lesson.doubts.any()
     assert lesson.head.unknown(asked, lesson.head.logits(asked)).tolist() == [0.0] * len(asked)
 

@@ -8,9 +8,10 @@ import pytest
 
 from stacks.machine import MAX_ATTEMPTS
 from stacks.training.rollout import POLL_S, TEACH_RETRIES
-from tests.stacks.conftest import ARTIFACTS, DATA, ENDPOINT, SERVING_STACK, Assembly, flat, granted
+from tests.stacks.conftest import ACCOUNT, ARTIFACTS, DATA, ENDPOINT, SERVING_STACK, Assembly, flat, granted
 from tests.stacks.machines import Machine, ending, failure
 
+SILENT_ALARM = ACCOUNT % "cloudwatch" + "alarm:wordsight-dev-EndpointSilent"
 GIVEN = {"promotion": "20261122120000-abcdef"}
 TEACH_ALL: dict[str, list[str]] = {"tasks": [], "labels": []}
 
@@ -25,6 +26,8 @@ def test_its_function_may_ask_one_endpoint_and_keep_promotions_and_what_becomes_
         "s3:GetObject": of_models | {f"{DATA}/endpoint/*"},
         "s3:PutObject": {f"{ARTIFACTS}/promotions/*", f"{DATA}/endpoint/*"},
         "s3:ListBucket": {ARTIFACTS, DATA},
+        "cloudwatch:DisableAlarmActions": {SILENT_ALARM},
+        "cloudwatch:EnableAlarmActions": {SILENT_ALARM},
     }
 
 
