@@ -158,9 +158,18 @@ def _action(inner: Any, service: str, method: str, path: str, headers: Any, body
 def _resource(inner: Any, service: str, method: str, path: str, headers: Any, body: bytes, *others: Any) -> str:
     if service == "sagemaker":
         return _sagemaker_arn(path, body)
+    if service == "monitoring" and (alarms := _alarms(body)):
+        return f"arn:aws:cloudwatch:{REGION}:{ACCOUNT}:alarm:{alarms[0]}"
     if service == "cloudformation":
         _stack_change.set(dict(urllib.parse.parse_qsl(body.decode())))
     return urllib.parse.unquote(inner(service, method, path, headers, body, *others))
+
+
+def _alarms(body: bytes) -> list[str]:
+    """Of a request that names some in JSON, as boto3 sends it: ministack reads names of forms only."""
+    said = json.loads(body) if body.startswith(b"{") else {}
+    names: list[str] = said.get("AlarmNames", [])
+    return names
 
 
 def _sagemaker_arn(path: str, body: bytes) -> str:

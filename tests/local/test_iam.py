@@ -50,6 +50,7 @@ MAY = (
     allow("cloudformation:UpdateStack", STACK, StringEquals={"cloudformation:RoleArn": PASSED}),
     allow("iam:PassRole", PASSED, StringEquals={"iam:PassedToService": "cloudformation.amazonaws.com"}),
     allow("sagemaker:DescribeTrainingJob", "arn:aws:sagemaker:us-east-1:000000000000:training-job/mine-*"),
+    allow("cloudwatch:DisableAlarmActions", "arn:aws:cloudwatch:us-east-1:000000000000:alarm:mine-*"),
 )
 
 
@@ -112,6 +113,12 @@ def test_sagemakers_actions_are_known_with_their_resources(try_: Try) -> None:
     denied = try_("sagemaker", "describe_training_job", TrainingJobName="yours-1")
     assert "sagemaker:DescribeTrainingJob" in denied
     assert "sagemaker:InvokeEndpoint" in try_("sagemaker-runtime", "invoke_endpoint", EndpointName="clip", Body="x")
+
+
+def test_an_alarm_is_known_by_its_name(try_: Try) -> None:
+    assert try_("cloudwatch", "disable_alarm_actions", AlarmNames=["mine-1"]) == "done"
+    denied = try_("cloudwatch", "disable_alarm_actions", AlarmNames=["yours-1"])
+    assert "cloudwatch:DisableAlarmActions" in denied
 
 
 def template(**parameters: Any) -> str:
