@@ -68,7 +68,8 @@ def _names(cloudformation: Any, stage: str) -> Mapping[str, str]:
             if each["ResourceType"] in NAMED:
                 id = each["PhysicalResourceId"]
                 name = id.rpartition(":")[2] if id.startswith("arn:") else id
-                found[name] = physical(part, each["LogicalResourceId"])
+                if not name.startswith(f"wordsight-{stage}-"):  # as the template calls it itself
+                    found[name] = physical(part, each["LogicalResourceId"])
     return found
 
 

@@ -149,6 +149,7 @@ PROD = {
     "endpoint_instance_count": "2",
     "office_hours": "Mon-Fri 07:00-19:30 Europe/Berlin",
     "pause_after_idle_min": "60",
+    "monthly_budget_usd": "300",
 }
 """With everything that a flag switches on."""
 TUNED = {

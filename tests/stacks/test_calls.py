@@ -49,10 +49,13 @@ LARGEST_SHARE_NEVER_SEEN = 0.05
 
 
 def needs_a_knob(call: Call) -> bool:
-    """Whether it is made only with office hours, an idle detector or autoscaling, which a plain stage has not."""
+    """Whether it is made only with office hours, an idle detector, a budget or autoscaling, which a plain stage has
+    not.
+    """
     of_scaling = "application-autoscaling:" in call.action or "TargetTracking-" in call.resource
     measures = call.action in ("cloudwatch:GetMetricStatistics", "cloudwatch:GetMetricData")
-    return "ScheduleRole" in call.role or of_scaling or measures or "WeightsAndCapacities" in call.action
+    of_pauses = "ScheduleRole" in call.role or "BudgetFunctionRole" in call.role
+    return of_pauses or of_scaling or measures or "WeightsAndCapacities" in call.action
 
 
 @pytest.fixture(scope="module")
