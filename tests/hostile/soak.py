@@ -25,7 +25,7 @@ from typing import Any
 from benchmarks import BENCH, REPORTS
 from benchmarks.machine import machine
 from benchmarks.process import PAGE_BYTES
-from contract.routes import ROUTES
+from contract.routes import PAUSE_ENDPOINT, RESUME_ENDPOINT, ROUTES
 from local import processes
 from model.evaluation.chart import Axis, Series, line_chart, round_step
 from model.evaluation.report import markdown
@@ -102,8 +102,10 @@ def prepare(soak: Soak) -> dict[str, dict[str, float]]:
     for name, (content, label) in collection().items():
         s3.put_object(Bucket=data, Key=f"{COLLECTION}{name}", Body=content)
         s3.put_object(Bucket=data, Key=f"{UPLOADED}{label or 'none'}/{name}", Body=content)
-    for route in ROUTES:  # once of each, of what is not there or says nothing
+    last = (PAUSE_ENDPOINT, RESUME_ENDPOINT)
+    for route in sorted(ROUTES, key=last.__contains__):  # once of each, of what is not there or says nothing
         client.send(route.method, route.path.format(**PATHS))
+    in_service(soak)
     must(client.ask("PUT", f"/tasks/{TASK}", {"candidate_labels": list(LABELS)}), 200, 201)
     must(client.ask("DELETE", f"/tasks/{TASK}/teach"), 200)  # what is annotated is not to change the known scores
     must(client.ask("POST", "/models", {"s3_uri": f"s3://{artifacts}/models/{SECOND}/", "version": SECOND}), 201)
@@ -112,6 +114,16 @@ def prepare(soak: Soak) -> dict[str, dict[str, float]]:
     scores |= known_scores(client)
     promote(soak, BASE)
     return scores
+
+
+def in_service(soak: Soak) -> None:
+    """Resume the stage, and wait until it is back."""
+    deadline = time.monotonic() + PROMOTED_WITHIN_S
+    while must(soak.client.ask("GET", "/endpoint"), 200)["state"] != "in service":
+        if time.monotonic() > deadline:
+            raise SystemExit(f"a paused stage is not back after {PROMOTED_WITHIN_S} s")
+        soak.client.ask("POST", "/endpoint/resume")
+        time.sleep(1)
 
 
 def known_scores(client: Client) -> dict[str, dict[str, float]]:
