@@ -35,6 +35,14 @@ def limits(cpu_s: float, memory_bytes: int = 256 * MB, cpu_s_per_mpixel: float =
     return Limits(cpu_s, cpu_s_per_mpixel, memory_bytes, niceness=0)
 
 
+async def busy_children(template: Template, others: set[int], count: int) -> set[int]:
+    """So many that have come beside others."""
+    async with asyncio.timeout(30):
+        while len(found := children_of(template.pid) - others) < count:
+            await asyncio.sleep(0.005)
+    return found
+
+
 async def busy_child(template: Template, among: set[int]) -> int:
     """The number of the one that has come beside these."""
     async with asyncio.timeout(30):
@@ -161,8 +169,7 @@ def test_who_leaves_frees_the_decoder_at_once(template: Template) -> None:
         async with asyncio.timeout(30):
             while not decoders.lost["time"]:
                 await asyncio.sleep(0.01)
-        await asyncio.sleep(0.2)
-        before = children_of(template.pid) - others
+        before = await busy_children(template, others, 2)
         slow.cancel()
         with pytest.raises(asyncio.CancelledError):
             await slow
