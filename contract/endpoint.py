@@ -57,11 +57,16 @@ class EndpointChange(Stored):
     paused_since: str | None = Field(default=None, description="While there is no endpoint: since when")
     paused_by: AskedBy | None = Field(default=None, description="And who had it paused")
     served_version: str | None = Field(default=None, description="What the endpoint called its model before the pause")
+    served_s3_uri: str | None = Field(default=None, description="And that model's checkpoint")
 
     @classmethod
     def following(cls, before: Self | None, *, id: str, action: Action, by: AskedBy) -> Self:
         """A new one, which knows what the one before knew of the pause."""
-        known = before.model_dump(include={"paused_since", "paused_by", "served_version"}) if before else {}
+        known = (
+            before.model_dump(include={"paused_since", "paused_by", "served_version", "served_s3_uri"})
+            if before
+            else {}
+        )
         return cls(id=id, action=action, by=by, created=now(), updated=now(), **known)
 
     @property

@@ -161,7 +161,7 @@ def _recorded(name_property: str, noun: str, permissions: Permissions) -> dict[s
 
 def _create_budget(logical_id: str, properties: Record, stack: str) -> Created:
     """Nothing costs anything here: it is remembered by its stack, and never spent."""
-    return properties["Budget"]["BudgetName"], {}
+    return f"{stack}-{logical_id}", {}
 
 
 def _create_alarm(inner: Any, logical_id: str, properties: Record, stack: str) -> Any:

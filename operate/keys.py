@@ -14,7 +14,8 @@ import math
 import re
 import secrets
 import sys
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, get_args
@@ -32,6 +33,7 @@ NAME_TAG = "key"
 KIND_TAG = "kind"
 NAME = re.compile("[a-z0-9][a-z0-9-]{0,39}")
 VALUE_BYTES = 32
+PLAN_PAUSE_S, PLAN_ATTEMPTS = 20, 6
 MANAGE_KEY_PREFIX = "manage-"
 """For whoever reads a key; what may manage is whatever is not ASK_KEY_PREFIX."""
 
@@ -61,8 +63,9 @@ class Plan:
 class Keys:
     """Those that the operator of a stage has made. Every method raises ClientError for what AWS refuses."""
 
-    def __init__(self, stage: Stage) -> None:
+    def __init__(self, stage: Stage, sleep: Callable[[float], None] = time.sleep) -> None:
         self._stage = stage
+        self._sleep = sleep
         self._client: Any = stage.connect("apigateway")
 
     def all(self) -> list[Key]:
@@ -169,8 +172,20 @@ class Keys:
         """
         if plan.stages:
             leave = [{"op": "remove", "path": "/apiStages", "value": each} for each in plan.stages]
-            self._unless_gone(self._client.update_usage_plan, usagePlanId=plan.id, patchOperations=leave)
+            self._patiently(self._client.update_usage_plan, usagePlanId=plan.id, patchOperations=leave)
         self._unless_gone(self._client.delete_usage_plan, usagePlanId=plan.id)
+
+    def _patiently(self, change: Any, **of: Any) -> None:
+        """An account may change one usage plan every 20 seconds.
+
+        https://docs.aws.amazon.com/general/latest/gr/apigateway.html
+        """
+        for _ in range(PLAN_ATTEMPTS - 1):
+            try:
+                return self._unless_gone(change, **of)
+            except self._client.exceptions.TooManyRequestsException:
+                self._sleep(PLAN_PAUSE_S)
+        return self._unless_gone(change, **of)
 
     def _unless_gone(self, change: Any, **of: Any) -> None:
         with contextlib.suppress(self._client.exceptions.NotFoundException):

@@ -196,7 +196,7 @@ class OperationsStack(Stack):
         text = cloudwatch.TextWidget(markdown=_cost(config), width=2 * _WIDTH, height=2)
         both = [status, *panels]
         rows = [both[start : start + 2] for start in range(0, len(both), 2)]
-        cloudwatch.Dashboard(self, "Dashboard", dashboard_name=config.name, widgets=[[text], *rows])
+        cloudwatch.Dashboard(self, "Dashboard", dashboard_name=f"{config.name}-{Aws.REGION}", widgets=[[text], *rows])
 
     def _budget(self) -> None:
         """Of what carries the stage's tags, which counts only once the account's owner has activated them.
@@ -204,6 +204,7 @@ class OperationsStack(Stack):
         Every cost filter of the older kind, `user:stage$dev`, adds to the others of its list; an expression can ask for
         both tags at once. That its keys are spelled as Cost Explorer's are, without `user:`, could not be tried: a
         budget that shows nothing spent the day after is told so by `make preflight`'s sentence about the tags.
+        Without a name of its own: another address replaces it, and there can't be two of one name.
         https://docs.aws.amazon.com/aws-cost-management/latest/APIReference/API_budgets_Expression.html
         https://docs.aws.amazon.com/cost-management/latest/userguide/budgets-sns-policy.html
         """
@@ -219,7 +220,6 @@ class OperationsStack(Stack):
             self,
             "Budget",
             budget=properties.BudgetDataProperty(
-                budget_name=config.name,
                 budget_type="COST",
                 time_unit="MONTHLY",
                 budget_limit=properties.SpendProperty(amount=config.monthly_budget_usd, unit="USD"),

@@ -5,7 +5,7 @@ from datetime import datetime
 from lambdas.aws.clients import Connect
 from lambdas.aws.errors import botocore_errors_as_problems
 
-MINUTE_S = 60
+MINUTE_S, HOUR_S = 60, 3600
 
 
 class Invocations:
@@ -23,7 +23,7 @@ class Invocations:
 
     def between(self, begins: datetime, ends: datetime) -> int:
         """How many; those of the last minute or two are not known yet. Raises ServiceUnavailable for no answer."""
-        period_s = max(MINUTE_S, int((ends - begins).total_seconds()) // MINUTE_S * MINUTE_S)
+        period_s = min(max(MINUTE_S, int((ends - begins).total_seconds()) // MINUTE_S * MINUTE_S), HOUR_S)
         with botocore_errors_as_problems("CloudWatch"):
             found = self._connect("cloudwatch").get_metric_statistics(
                 Namespace="AWS/SageMaker",

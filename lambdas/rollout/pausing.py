@@ -64,7 +64,7 @@ class Pausing:
             case "busy":
                 return self._busy(newest, event.asked, event.reason or "something")
             case "update":
-                return self._update(newest)
+                return self._update(newest, event.asked)
             case "check":
                 return self._check(newest)
             case "verify":
@@ -77,14 +77,18 @@ class Pausing:
         newest, stack = self._changes.newest(), self._stack.state()
         if newest is None or newest.value.id != id:
             other = newest.value if newest and not newest.value.is_over else None
-            if other and other.action == asked.action:
+            if other and other.action == asked.action and asked.by in ("request", "idle"):
                 return EndpointAnswer(next="over", reason=f"{other.id} does the same")
             if other or stack.changing:
                 busy = f"the {other.action} {other.id}" if other else f"a deployment ({stack.status})"
                 late = f"{busy} was still at work {WAIT_LIMIT} after it was asked for"
                 return EndpointAnswer(next="later") if _may_wait(asked) else EndpointAnswer(next="failed", reason=late)
             if stack.paused == (asked.action == "pause"):
+                if newest and asked.by == "budget":
+                    self._note(newest, paused_by="budget")
                 return EndpointAnswer(next="over", reason="it is so already")
+            if asked.by == "schedule" and asked.action == "resume" and _is_spent(newest, asked):
+                return EndpointAnswer(next="over", reason="its budget of this month is spent")
             if asked.by == "idle" and not self._is_idle(asked, newest, stack):
                 return EndpointAnswer(next="over", reason="it was used lately")
             try:
@@ -115,19 +119,19 @@ class Pausing:
         self._note(newest, reason=f"it waits for the end of {what}")
         return EndpointAnswer(next="later")
 
-    def _update(self, newest: ChangeDocument) -> EndpointAnswer:
+    def _update(self, newest: ChangeDocument, asked: EndpointAsked) -> EndpointAnswer:
         change = newest.value
-        version = change.served_version
-        if change.action == "pause":
-            version = self._served_version()
+        if change.action == "pause" and change.state != "updating":  # in a repetition the endpoint may be gone
+            live, version = self._stack.state().model_uri, self._served_version()
+            newest = self._note(newest, served_version=version, served_s3_uri=live)
             self._silent_alarm.disable()
-        newest = self._note(newest, state="updating", reason=None, served_version=version)
+        newest = self._note(newest, state="updating", reason=None)
         token = f"{change.action}-{re.sub('[^a-zA-Z0-9]', '-', change.id)}"[:128]
         wanted = {PAUSED_PARAMETER: YES if change.action == "pause" else NO}
         try:
             begun = self._stack.update(self._update_role_arn, token, **wanted)
         except Conflict as conflict:
-            return self._failed(newest, conflict.detail)
+            return self._busy(newest, asked, f"something else ({conflict.detail})")
         return EndpointAnswer(next="wait") if begun else self._ended(newest)
 
     def _served_version(self) -> str | None:
@@ -159,7 +163,9 @@ class Pausing:
     def _verify(self, newest: ChangeDocument) -> EndpointAnswer:
         newest = self._note(newest, state="verifying")
         live = self._stack.state().model_uri
-        model, before = self._registry.at(live), newest.value.served_version
+        # Another model may have been deployed meanwhile.
+        before = newest.value.served_version if newest.value.served_s3_uri == live else None
+        model = self._registry.at(live)
         meant = Promotion(
             id=newest.value.id,
             version=model.version if model else live,
@@ -181,6 +187,8 @@ class Pausing:
             if not self._stack.state().paused:
                 since = {"paused_since": None, "paused_by": None}
                 self._silent_alarm.enable()
+            elif change.paused_since is None:  # what is left of the endpoint is told of in the reason
+                since = {"paused_since": now(), "paused_by": change.by}
         self._note(newest, state="failed", reason=reason, **since)
         return EndpointAnswer(next="failed", reason=reason)
 
@@ -192,6 +200,15 @@ class Pausing:
         return written
 
 
+def _is_spent(newest: ChangeDocument | None, asked: EndpointAsked) -> bool:
+    """Whether it was the budget of the present month (UTC) that paused the stage: AWS tells of one only once."""
+    change = newest.value if newest else None
+    if change is None or change.paused_by != "budget" or change.paused_since is None:
+        return False
+    since, at = (datetime.fromisoformat(each).astimezone(UTC) for each in (change.paused_since, asked.at))
+    return (since.year, since.month) == (at.year, at.month)
+
+
 def _may_wait(asked: EndpointAsked) -> bool:
     return datetime.now(UTC) - datetime.fromisoformat(asked.at) < WAIT_LIMIT
 
@@ -201,4 +218,6 @@ def refusal(changes: Changes, stack: StackState) -> str | None:
     found = changes.standing()
     if found is None and stack.paused:  # by hand, as a deployment's parameter
         return "the stage is paused: POST /endpoint/resume first"
-    return found.sentence if found else None
+    if found is None or (found.state == "paused" and not stack.paused):  # brought back by hand
+        return None
+    return found.sentence

@@ -7,7 +7,7 @@ import pytest
 from moto import mock_aws
 
 from contract.keys import kind_of
-from operate.keys import Keys, main
+from operate.keys import PLAN_PAUSE_S, Keys, main
 from operate.stage import OperatorError, Stage
 from stacks.config import StageConfig
 
@@ -124,6 +124,28 @@ def test_a_revoked_key_goes_with_its_plan_and_its_name_is_free(cloudformation: A
     for change in (keys.revoke, keys.rotate):
         with pytest.raises(OperatorError, match="there is no key 'tablet', there are: phone, trainer"):
             change("tablet")
+
+
+def test_plans_that_may_be_changed_every_20_seconds_only_are_waited_for(cloudformation: Any) -> None:
+    waited: list[float] = []
+    keys = stage_with_an_api(cloudformation, "dev")
+    patient = Keys(Stage(StageConfig(stage="dev"), lambda service: refusing_once(boto3.client(service))), waited.append)
+    keys.create("phone", "ask", None, None)
+    patient.revoke("phone")
+    assert waited == [PLAN_PAUSE_S] and not keys.plans()
+
+
+def refusing_once(client: Any) -> Any:
+    """A client of API Gateway whose first change of a plan comes too soon after another."""
+    refusal = {"Error": {"Code": "TooManyRequestsException", "Message": "Too Many Requests"}}
+    errors = [client.exceptions.TooManyRequestsException(refusal, "UpdateUsagePlan")]
+
+    def refuse(**_: Any) -> None:
+        if errors:
+            raise errors.pop()
+
+    client.meta.events.register("before-call.api-gateway.UpdateUsagePlan", refuse)
+    return client
 
 
 def test_what_a_creation_has_left_that_was_cut_off_can_be_revoked(cloudformation: Any) -> None:

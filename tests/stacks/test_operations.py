@@ -157,7 +157,7 @@ def test_a_budget_without_an_address_still_tells_whoever_pauses(synthesize: Synt
 
 def test_the_dashboard_has_every_panel_of_the_table_and_what_the_stage_costs(dev: Assembly, told: Assembly) -> None:
     properties = dev.operations.the("AWS::CloudWatch::Dashboard")
-    assert properties["DashboardName"] == "wordsight-dev"
+    assert flat(properties["DashboardName"]) == "wordsight-dev-${AWS::Region}"
     widgets = json.loads(flat(properties["DashboardBody"]))["widgets"]
     titled = {each["properties"]["title"]: each["properties"] for each in widgets if each["type"] != "text"}
     assert titled.keys() == {*PANELS, "What rings"}

@@ -73,6 +73,11 @@ class Switch:
             answer = self.take(step, action, id)
         raise AssertionError(answer)
 
+    def write(self, **changes: str) -> None:
+        """Let the document say something else."""
+        body = self.change.model_copy(update=changes).model_dump_json()
+        self.stage.bucket.put_object(Key="endpoint/change.json", Body=body.encode())
+
     @property
     def change(self) -> EndpointChange:
         document = self.stage.bucket.Object("endpoint/change.json").get()["Body"].read()
@@ -123,10 +128,42 @@ def test_a_paused_stage_does_not_ring_and_one_that_is_back_or_was_never_gone_doe
 
 def test_another_model_than_the_one_that_was_live_is_a_failed_resume(switch: Switch) -> None:
     switch.run("pause")
-    switch.stage.cloudformation.model_uri = NEW_URI
+    switch.write(served_version="newer")
     answer = switch.run("resume", "second")
-    assert answer.next == "failed" and "the endpoint serves 'new' and not 'old'" in answer.reason
+    assert answer.next == "failed" and "the endpoint serves 'old' and not 'newer'" in answer.reason
     assert (switch.change.state, switch.change.paused_since) == ("failed", None)
+
+
+def test_what_was_deployed_during_a_pause_is_what_comes_back(switch: Switch) -> None:
+    switch.run("pause")
+    switch.stage.cloudformation.model_uri = NEW_URI
+    assert switch.run("resume", "second").next == "resumed"
+
+
+def test_a_pause_that_is_repeated_remembers_the_version(switch: Switch) -> None:
+    for step in ("begin", "update", "update"):
+        switch.take(step, "pause")
+        switch.fault = (500, "InternalFailure", {}) if step == "update" else None
+    assert switch.change.served_version == "old"
+
+
+def test_what_the_budget_has_paused_stays_so_until_the_month_is_over_or_a_person_resumes_it(switch: Switch) -> None:
+    switch.by = "schedule"
+    switch.run("pause")
+    switch.by = "budget"
+    assert switch.run("pause", "second").reason == "it is so already"
+    assert switch.change.paused_by == "budget"
+    switch.by = "schedule"
+    assert "budget" in switch.run("resume", "third").reason
+    since = datetime.fromisoformat(switch.change.paused_since or "")
+    switch.write(paused_since=(since - timedelta(days=32)).isoformat())
+    assert switch.run("resume", "fourth").next == "resumed"
+
+
+def test_what_no_person_waits_for_waits_for_another_pause_that_may_yet_fail(switch: Switch) -> None:
+    assert switch.take("begin", "pause").next == "look"
+    switch.by = "budget"
+    assert switch.take("begin", "pause", "second").next == "later"
 
 
 def test_a_resume_without_capacity_says_why_and_leaves_the_stage_paused(switch: Switch) -> None:
