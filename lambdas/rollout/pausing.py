@@ -182,7 +182,7 @@ class Pausing:
     def _failed(self, newest: ChangeDocument, reason: str) -> EndpointAnswer:
         change = newest.value
         logger.warning(f"{change.action} failed", change=change.id, by=change.by, reason=reason)
-        since = {}
+        since: dict[str, str | None] = {}
         with suppress(ProblemError):  # AWS is silent, which may be why it failed
             if not self._stack.state().paused:
                 since = {"paused_since": None, "paused_by": None}
