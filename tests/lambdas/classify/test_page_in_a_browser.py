@@ -266,8 +266,8 @@ def test_thirty_labels_fit_one_screen(opened: Open) -> None:
 def test_several_questions_are_one_request(api: PageApi, opened: Open) -> None:
     page = opened("ask?labels=fish,house&labels=red,blue")
     expect(row(page, "red").locator("output")).to_have_text("91.3 %")
-    (last,) = {tuple(each.body.parameters.tasks) for each in api.of(routes.CLASSIFY)[-1:]}
-    assert last == ("question-1", "question-2")
+    asked = {tuple(each.body.parameters.tasks) for each in api.of(routes.CLASSIFY)}
+    assert ("question-1", "question-2") in asked and ("question-2",) not in asked
     page.get_by_role("button", name="Remove this question").last.click()
     expect(page.get_by_label("Label red")).to_have_count(0)
 
