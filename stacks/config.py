@@ -204,7 +204,7 @@ class StageConfig(Settings):
     """Whom alarms and the budget mail. AWS asks the address once whether it wants that. Empty: what rings is shown on
     the dashboard, and nobody is told."""
     monthly_budget_usd: Annotated[float, Field(ge=0, le=1_000_000)] = 0.0
-    """What it may cost: at 80 % `alarm_email` is told, at 100 % also the budget's topic. 0: no budget. AWS counts by
+    """What it may cost: at 80 % `alarm_email` is told, at 100 % the stage is paused, too. 0: no budget. AWS counts by
     the tags `application` and `stage`, once they are activated for cost allocation, and some hours late."""
 
     retain_data: Switch = False

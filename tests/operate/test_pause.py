@@ -1,12 +1,7 @@
-import json
-from collections.abc import Iterator
 from typing import Any
 
-import boto3
-import pytest
-
 from operate.pause import main
-from tests.lambdas.gateway import served
+from tests.operate.test_promote import _deployed  # noqa: F401, the API's stack of a stage
 from tests.wordsight.conftest import (  # noqa: F401, the fixtures that the ones here need
     System,
     _account_that_is_nobodys,
@@ -15,21 +10,6 @@ from tests.wordsight.conftest import (  # noqa: F401, the fixtures that the ones
     system,
 )
 from tests.wordsight.test_pauses import PAUSED, Changes
-
-
-@pytest.fixture(autouse=True)
-def _deployed(system: System) -> Iterator[None]:  # noqa: F811
-    """The API's stack of a stage, in front of the API's real functions."""
-    with served(system.resolve) as url:
-        apigateway = boto3.client("apigateway")
-        key = apigateway.create_api_key(name="key", value="secret-secret-secret")
-        outputs = {"ApiUrl": {"Value": url}, "ApiKeyId": {"Value": key["id"]}}
-        template = {"Resources": {"Any": {"Type": "AWS::SNS::Topic"}}, "Outputs": outputs}
-        cloudformation = boto3.client("cloudformation")
-        cloudformation.create_stack(StackName="WordsightApi-dev", TemplateBody=json.dumps(template))
-        yield
-        cloudformation.delete_stack(StackName="WordsightApi-dev")
-        apigateway.delete_api_key(apiKey=key["id"])
 
 
 def test_a_stage_is_paused_and_told_what_that_saves(system: System, capsys: Any) -> None:  # noqa: F811
