@@ -18,6 +18,7 @@ from contract.problems import (
     PROBLEMS,
     BadGateway,
     GatewayTimeout,
+    ModelStopped,
     PayloadTooLarge,
     ProblemError,
     ServiceUnavailable,
@@ -44,10 +45,6 @@ SERVING = frozenset({"InService", "Updating", "SystemUpdating", "RollingBack"})
 _UNAVAILABLE = frozenset({"ModelNotReadyException", "ServiceUnavailable", "ServiceUnavailableException"})
 _ABSENT = ("ValidationError", "ValidationException")
 _TIMED_OUT = f"the model did not answer within {SDK_READ_TIMEOUT_S} s: send fewer images or labels, or try again"
-
-
-class ModelStopped(ServiceUnavailable):
-    """The container's process ended before it answered. Whether by this request is not known."""
 
 
 class Endpoint:

@@ -19,13 +19,14 @@ from contract.problems import (
     BadRequest,
     GatewayTimeout,
     InternalError,
+    ModelStopped,
     ProblemError,
     ServiceUnavailable,
     TooManyRequests,
     UnprocessableImage,
     UnsupportedMediaType,
 )
-from lambdas.aws.endpoint import STATUS_AGE_S, Endpoint, ModelStopped
+from lambdas.aws.endpoint import STATUS_AGE_S, Endpoint
 from tests.lambdas.conftest import Call
 from tests.lambdas.gateway import event
 from tests.lambdas.sagemaker import SageMaker, model_error_members
