@@ -62,7 +62,7 @@ class Template:
     def _start(self) -> None:
         self._control, theirs = socket.socketpair()
         process = subprocess.Popen(  # noqa: S603 - our own program
-            [sys.executable, "-m", "model.serving.decode", str(theirs.fileno()), self._user],
+            [sys.executable, "-m", "model.serving", "decode", str(theirs.fileno()), self._user],
             cwd=Path(__file__).parents[2],
             # what is freed goes back to the machine, but for what the next photo takes again
             env=os.environ | {"MALLOC_MMAP_THRESHOLD_": str(4 * 2**20), "MALLOC_TRIM_THRESHOLD_": str(16 * 2**20)},
