@@ -1,7 +1,8 @@
-"""The serving image's programs: SageMaker starts the image with the argument `serve`.
+"""The serving image's programs: SageMaker starts the image with the argument `serve`, Lambda with `function`.
 
 python -m model.serving serve                   answers images on port 8080
-python -m model.serving decode SOCKET USER      opens images for it, which starts it itself
+python -m model.serving function                answers AWS Lambda's invocations
+python -m model.serving decode SOCKET USER      opens images for either, which start it themselves
 """
 
 import gc
@@ -21,12 +22,16 @@ def main(arguments: list[str]) -> int:
             from model.serving.server import main as serve  # loads CUDA's libraries
 
             return serve()
+        case ["function"]:
+            from model.serving.function import main as answer_invocations
+
+            return answer_invocations()
         case ["decode", socket, user]:
             from model.serving.decode import main as decode
 
             return decode(int(socket), user)
     got = " ".join(arguments) or "no argument"
-    print(f"usage: python -m model.serving serve, got {got}", file=sys.stderr)
+    print(f"usage: python -m model.serving serve, or function, got {got}", file=sys.stderr)
     return 2
 
 

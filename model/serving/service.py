@@ -88,6 +88,11 @@ class Service:
         """Why this process will never answer again although it has loaded the model, or None."""
         return None if self._engine is None else self._engine.fault
 
+    async def settle(self) -> None:
+        """Wait until nothing is under way, also nothing that nobody waits for any more."""
+        if self._engine is not None:
+            await self._engine.settle()
+
     async def invoke(self, request: Request, attributes: InvocationAttributes, trace: Trace) -> bytes:
         """Answer one invocation with a JSON body.
 

@@ -15,7 +15,7 @@ def test_the_serving_image_refuses_anything_but_serve(arguments: list[str]) -> N
     done = subprocess.run(command, cwd=REPOSITORY_ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 2
     got = " ".join(arguments) or "no argument"
-    assert done.stderr == f"usage: python -m model.serving serve, got {got}\n"
+    assert done.stderr == f"usage: python -m model.serving serve, or function, got {got}\n"
 
 
 @pytest.mark.slow
