@@ -4,8 +4,9 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar
 
-from pydantic import BaseModel, Field
+from pydantic import Field
 
+from contract.deferred import Deferred
 from contract.limits import MAX_DETAIL_CHARS
 
 QUOTED_CHARS = 60
@@ -131,7 +132,7 @@ class ModelStopped(ServiceUnavailable):
 PROBLEMS: dict[int, type[ProblemError]] = {cls.status: cls for cls in ProblemError.__subclasses__()}
 
 
-class Problem(BaseModel):
+class Problem(Deferred):
     """Problem details (RFC 9457): the body of every answer that is not a success, and of a bad item in a list."""
 
     type: str
@@ -142,6 +143,14 @@ class Problem(BaseModel):
     instance: str | None = Field(default=None, description="The request id; quote it when asking for help")
     retry_after_s: int | None = None
     state: str | None = Field(default=None, description="Of a stage without endpoint: pausing, paused or resuming")
+
+
+def answer_too_large(size_bytes: int, most_bytes: int) -> BadRequest:
+    """What is wrong with a request whose answer can't be handed back."""
+    return BadRequest(
+        f"the answer would be {size_bytes:,} bytes, at most {most_bytes:,} can be returned: "
+        "set top_k, or ask for fewer images, labels or texts"
+    )
 
 
 def shorten(text: str, chars: int = QUOTED_CHARS) -> str:
