@@ -65,8 +65,6 @@ class Template:
         process = subprocess.Popen(  # noqa: S603 - our own program
             [sys.executable, "-m", "model.serving", "decode", str(theirs.fileno()), self._user],
             cwd=Path(__file__).parents[2],
-            # what is freed goes back to the machine, but for what the next photo takes again
-            env=os.environ | {"MALLOC_MMAP_THRESHOLD_": str(4 * 2**20), "MALLOC_TRIM_THRESHOLD_": str(16 * 2**20)},
             stdin=subprocess.DEVNULL,
             pass_fds=[theirs.fileno()],
             process_group=0,  # a signal to the server's group would end decoders before they have answered

@@ -1,0 +1,38 @@
+"""Memory that is freed goes back to the machine."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PROGRAM = """
+import sys
+from pathlib import Path
+from model.serving.memory import BODY_BYTES, give_back
+
+def resident_mb():
+    return int(Path("/proc/self/statm").read_text().split()[1]) * 4096 / 1e6
+
+if sys.argv[1] == "given back":
+    give_back(BODY_BYTES)
+large = bytearray(30_000_000)
+del large  # from now on glibc keeps what is as large, by itself
+bodies = []
+for _ in range(8):
+    bodies.append(bytearray(20_000_000))
+    bodies.append(bytearray(100_000))  # it lies behind the body, and stays
+before_mb = resident_mb()
+del bodies[::2]
+print(before_mb - resident_mb())
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="glibc's")
+def test_bodies_once_freed_go_back_to_the_machine() -> None:
+    def freed_mb(how: str) -> float:
+        root = Path(__file__).parents[3]
+        command = [sys.executable, "-c", PROGRAM, how]
+        return float(subprocess.run(command, cwd=root, capture_output=True, text=True, check=True).stdout)
+
+    assert freed_mb("given back") > 150 > 50 > freed_mb("kept")
