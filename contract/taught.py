@@ -21,7 +21,6 @@ TAUGHT_PREFIX = "taught/"
 
 KEPT_HEADS = 20
 """Of one task: so many of the newest can be brought back."""
-IMAGE_EXPIRES_IN_S = 900
 SHOWN_DOUBTFUL = 20
 SHOWN_LABELS = 5
 """In a sentence."""
@@ -131,14 +130,6 @@ class TeachTaskBody(Strict):
     head: Sha256 | None = Field(default=None, description="Bring back this earlier head, until the annotations change")
 
     EXAMPLES: ClassVar = {"now: Look at the annotations now": {}}
-
-
-class AnnotatedImage(Stored):
-    """Where the image of an annotation can be had."""
-
-    image: Sha256 = Field(description="sha256 of the image's file")
-    url: str = Field(description="Its address, without other credentials")
-    expires_in_s: int = Field(description="Seconds until the address is no longer good")
 
 
 class HeadImages(Stored):
