@@ -7,6 +7,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
+from contract.annotations import Split
 from contract.invocation import HEAD_DIGITS
 from contract.questions import Task, task_key, task_name
 from contract.teaching import Sha256, Worth
@@ -52,6 +53,7 @@ class Doubtful(Stored):
     image: Sha256 = Field(description="sha256 of the image's file")
     label: str = Field(description="What was said")
     answer: str = Field(description="What it is taken for")
+    split: Split | None = Field(default=None, description="What was said that it is for")
     doubt: float = Field(description="How likely the label is wrong, between 0 and 1")
 
 

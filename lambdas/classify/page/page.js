@@ -18,7 +18,8 @@ function el(what, ...children) {
 
 const nodes = children => children.flat(Infinity).filter(child => child || child === 0);
 const fill = (id, ...children) => { $(id).replaceChildren(...nodes(children)); $(id).hidden = !$(id).hasChildNodes(); };
-const button = (text, onclick, what = "btn", properties = {}) => el("button." + what, {type: "button", onclick, ...properties}, text);
+/** A button; what its work fails of is said. */
+const button = (text, work, what = "btn", properties = {}) => el("button." + what, {type: "button", onclick: event => tried(async () => work(event)), ...properties}, text);
 const card = (title, ...content) => el("div.card", title && el("h2", title), content);
 const soft = (...words) => el("p.soft", words);
 const cell = (each, what) => each?.matches?.("td, th") ? each : el(what, each);
@@ -40,6 +41,7 @@ const sum = numbers => numbers.reduce((all, each) => all + each, 0);
 const later = ms => new Promise(done => setTimeout(done, ms));
 const duration = s => s < 90 ? `${Math.round(s)} s` : `${Math.round(s / 60)} min`;
 const sentence = text => text.charAt(0).toUpperCase() + text.slice(1) + (/[.!?]$/.test(text) ? "" : ".");
+const moment = created => created.slice(0, 16).replace("T", " ");
 const joined = parts => parts.filter(Boolean).join(" · ");
 const short = (said, most = 22) => said.length > most ? said.slice(0, most - 1) + "…" : said;
 const place = encodeURIComponent;
@@ -49,6 +51,10 @@ const keyInShell = () => key ? '-H "x-api-key: $KEY" ' : "";
 function width(made, share) {
   made.style.width = 100 * Math.min(1, share || 0) + "%";
   return made;
+}
+function unfold(field) {
+  field.hidden = !field.hidden;
+  field.focus();
 }
 const bar = share => width(el("i.bar", {"aria-hidden": "true"}), share);
 
@@ -140,7 +146,9 @@ async function api(path, options, wanted = () => true) {
 }
 
 const get = async (path, wanted) => (await api(path, {}, wanted)).body;
-const creating = () => ({"idempotency-key": String(Math.random()).slice(2)});
+const post = async (path, body, wanted, headers) => (await api(path, {method: "POST", body, headers}, wanted)).body;
+/** Sent again by itself, it makes nothing twice. */
+const create = (path, body) => post(path, body, undefined, {"idempotency-key": String(Math.random()).slice(2)});
 const form = (files, fields) => {
   const made = new FormData();
   for (const file of files) made.append("image", file, "image");
