@@ -39,15 +39,15 @@ class Label {
 class Question {
   constructor({labels = [], kind = "", templates = [], task = ""} = {}) {
     Object.assign(this, {saved: null, coming: Boolean(task), all: false, labels: labels.map(([label, ...annotations]) => new Label(this, label, annotations))});
-    this.list = el("ol.rows", {"aria-label": "Labels"});
+    this.list = el("ol.rows", {ariaLabel: "Labels"});
     this.more = button("", () => { this.all = !this.all; this.arrange(); }, "quiet");
     this.picker = choice("Saved questions", []);
     this.kind = choice("How labels are scored", KINDS, kind, () => this.changed(0));
     this.none = new Label(this, CONTRACT.unknown);
     this.none.input.readOnly = true;
-    this.wording = el("textarea.field", {value: templates.join("\n"), rows: 1, hidden: !templates.length, placeholder: CONTRACT.template, "aria-label": "Sentences around each label, with {} for it, one a line", oninput: () => this.changed()});
+    this.wording = el("textarea.field", {value: templates.join("\n"), rows: 1, hidden: !templates.length, placeholder: CONTRACT.template, ariaLabel: "Sentences around each label, with {} for it, one a line", oninput: () => this.changed()});
     this.about = soft();
-    this.close = button("×", () => { asked.questions = asked.questions.filter(each => each !== this); showQuestions(); changed(0); }, "quiet", {"aria-label": "Remove this question"});
+    this.close = button("×", () => { asked.questions = asked.questions.filter(each => each !== this); showQuestions(); changed(0); }, "quiet", {ariaLabel: "Remove this question"});
     this.card = el("div.card.q", el("div.line", this.picker, this.kind, button("Wording", () => unfold(this.wording), "quiet"), button("Save", () => this.save()), this.close), this.wording, this.list, this.more, this.about);
     this.arrange();
     this.offer(task);

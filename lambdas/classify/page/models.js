@@ -30,8 +30,8 @@ function showTrainings(running, last, rolling) {
 function trainingCard({id, dataset, state, phase, step, steps, left_s: left, estimated_s: whole_s, history = []}) {
   const stop = async () => { if (await dialog("Stop this training?", el("p", "What it has saved is kept, but no model comes of it."), "Stop it")) await api("trainings/" + id, {method: "DELETE"}); };
   const curves = [["loss", tidy, null], ["accuracy", whole, 1]].map(([name, ...shown]) => [name, history.filter(each => isKnown(each[name])).map(each => [each.step, each[name]]), ...shown]).filter(([, points]) => points.length > 1);
-  return el("div.card", el("div.line", el("h2", "Training on " + dataset), el("span.soft.n", joined([PHASES[phase || state] || phase || state, steps && `step ${count(step || 0)} of ${count(steps)}`, left ? duration(left) + " left" : !step && whole_s && `about ${duration(whole_s)} in all`])), button("Stop", stop, "btn", {id: "stop-" + id, "aria-label": "Stop the training on " + dataset})),
-    el("progress", {value: steps ? (step || 0) / steps : 0, "aria-label": "Progress"}), el("div.grid", curves.map(([name, points, show, top]) => el("div", el("h3", name), lines(points, "step", name + " by step", show, top)))));
+  return el("div.card", el("div.line", el("h2", "Training on " + dataset), el("span.soft.n", joined([PHASES[phase || state] || phase || state, steps && `step ${count(step || 0)} of ${count(steps)}`, left ? duration(left) + " left" : !step && whole_s && `about ${duration(whole_s)} in all`])), button("Stop", stop, "btn", {id: "stop-" + id, ariaLabel: "Stop the training on " + dataset})),
+    el("progress", {value: steps ? (step || 0) / steps : 0, ariaLabel: "Progress"}), el("div.grid", curves.map(([name, points, show, top]) => el("div", el("h3", name), lines(points, "step", name + " by step", show, top)))));
 }
 
 function showVersions(models, rolling, chosen) {
@@ -39,7 +39,7 @@ function showVersions(models, rolling, chosen) {
   const rows = models.toReversed().map(each => [el("td", {ariaCurrent: each.version === chosen}, el("a", {href: "#models?version=" + place(each.version)}, each.version)),
     wide(each.parent || {import: "brought along", image: "the image"}[each.source]), wide(each.dataset), wide(moment(each.created)),
     each.gate ? each.gate.passed ? el("span.tag", "passed") : el("span.tag.no", "refused") : "–",
-    each.live ? el("span.tag", "live") : button("Promote", () => promote(each), "btn", {"aria-label": "Promote " + each.version, disabled: Boolean(rolling)})]);
+    each.live ? el("span.tag", "live") : button("Promote", () => promote(each), "btn", {ariaLabel: "Promote " + each.version, disabled: Boolean(rolling)})]);
   fill("versions", el("h2", "Versions of the model"), table(["Version", ...["From", "Data", "Made"].map(each => wide(each, "th")), "Verdict", ""], rows),
     models.length < 2 && soft("So far only the model that came with the image. A training makes the next: ", el("a", {href: "#teach"}, "teach it"), "."));
 }

@@ -4,7 +4,7 @@ const $ = id => document.getElementById(id);
 // relative to the stage, also where the last slash is missing
 const base = location.origin + location.pathname.replace(/\/?$/, "/");
 const own = ["127.0.0.1", "localhost", "[::1]"].includes(location.hostname);
-const POLL_MS = 1500, HEALTH_MS = 5000, LATE_MS = 300, TYPED_MS = 250, LATER_S = 2;
+const POLL_MS = 1500, HEALTH_MS = 5000, LATE_MS = 300, TYPED_MS = 150, LATER_S = 2;
 
 /** An element: `el("p.soft", {id: "x"}, "words", [more])`. */
 function el(what, ...children) {
@@ -30,7 +30,7 @@ function choices(list, choices, chosen, onchange) {
   list.replaceChildren(...choices.map(each => [each].flat()).map(([value, words = value]) => el("option", {value}, words)));
   return Object.assign(list, {value: chosen, onchange: onchange && (() => onchange(list.value))});
 }
-const choice = (label, ...rest) => choices(el("select.field", {"aria-label": label}), ...rest);
+const choice = (label, ...rest) => choices(el("select.field", {ariaLabel: label}), ...rest);
 
 const percent = (share, digits = 1) => (100 * share).toFixed(digits) + " %";
 const whole = share => percent(share, 0);
@@ -56,7 +56,7 @@ function unfold(field) {
   field.hidden = !field.hidden;
   field.focus();
 }
-const bar = share => width(el("i.bar", {"aria-hidden": "true"}), share);
+const bar = share => width(el("i.bar", {ariaHidden: "true"}), share);
 
 async function copied(pressed, text) {
   await navigator.clipboard.writeText(text);

@@ -146,10 +146,10 @@ function showLesson() {
 function showAnswers() {
   const {labels, guess: shares} = lesson, disabled = !lesson.queue.length, best = shares && Math.max(...Object.values(shares)), fields = () => [...$("answers").querySelectorAll("button, input")], focused = fields().indexOf(document.activeElement);
   if (!lesson.task) return fill("answers", el("p", "Show a saved question some images: five of each label already help. Its answers are better within seconds, and no other question changes."), soft("Choose a question above, or ", el("a", {href: "#ask"}, "write one and save it"), "; then drop images here."));
-  const field = el("input.field", {value: $("sentence")?.value || "", id: "sentence", disabled, maxLength: 1000, placeholder: "Or a sentence that is true of it, then Enter", "aria-label": "A sentence that is true of the image",
+  const field = el("input.field", {value: $("sentence")?.value || "", id: "sentence", disabled, maxLength: 1000, placeholder: "Or a sentence that is true of it, then Enter", ariaLabel: "A sentence that is true of the image",
     onkeydown: event => { if (event.key !== "Enter" || !field.value.trim()) return; const sentences = field.value; field.value = ""; say({sentences}); }});
   fill("answers", soft(disabled ? "The labels of this question. Drop images at the left to begin." : "What is it? The bars are what the model takes it for."),
-    el("div.rows", labels.map((label, i) => button([bar(shares?.[label]), el("kbd", {hidden: i >= KEYS}, i + 1), el("span.name", label), el("span.n", shares && whole(shares[label] || 0))], () => sayLabel(label), "row" + (best && shares[label] === best ? ".best" : ""), {disabled, "aria-label": label}))),
+    el("div.rows", labels.map((label, i) => button([bar(shares?.[label]), el("kbd", {hidden: i >= KEYS}, i + 1), el("span.name", label), el("span.n", shares && whole(shares[label] || 0))], () => sayLabel(label), "row" + (best && shares[label] === best ? ".best" : ""), {disabled, ariaLabel: label}))),
     field, el("div.line", button("Skip", skip, "btn", {disabled}), button("Undo", undo, "btn", {disabled: !lesson.done.length}), el("span.soft.keys", el("kbd", "1"), "–", el("kbd", "9"), " label ", el("kbd", "→"), " skip ", el("kbd", "z"), " undo")));
   fields()[focused]?.focus();
 }
@@ -168,7 +168,7 @@ function showLearnt() {
     curve.length > 1 && lines(curve, "images", "Accuracy by the number of images"), found?.reason && el("p", sentence(found.reason)), found?.advice.map(each => soft(sentence(each))),
     el("div.line", taught?.state === "live" && change("Back to its words", "DELETE"), taught?.state === "paused" && change("Teach it again", "POST", {}), el("a", {href: "#ask?task=" + name}, "Ask it")),
     heads.length > 0 && el("details", {id: "heads", open: Boolean($("heads")?.open)}, el("summary", "What it was taught before"), table(["Made", "Images", "Right", ""], heads))]);
-  const dataset = el("input.field", {id: "dataset", value: lesson.dataset, pattern: "[a-z0-9][a-z0-9_\\-]*", "aria-label": "Dataset", onchange: () => { lesson.dataset = dataset.value; tried(() => counted()).then(showLesson); }});
+  const dataset = el("input.field", {id: "dataset", value: lesson.dataset, pattern: "[a-z0-9][a-z0-9_\\-]*", ariaLabel: "Dataset", onchange: () => { lesson.dataset = dataset.value; tried(() => counted()).then(showLesson); }});
   if (document.activeElement?.id !== "dataset") fill("balance", task && [el("div.line", el("h2", "Dataset"), dataset),
     el("div.balance", counts.map(([label, images]) => [el("span", label), el("div.share", width(el("i"), images / most)), el("span.n", images)])),
     soft(lacking.length ? `Sixteen of each are a good start: ${lacking.slice(0, 4).map(([label, images]) => `${ENOUGH - images} more of ${label}`).join(", ")}${lacking.length > 4 ? " …" : "."}` : "Enough of each."),
