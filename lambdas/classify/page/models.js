@@ -23,7 +23,7 @@ function startModels(query) {
 function showTrainings(running, last, rolling) {
   const focused = document.activeElement?.id, ended = {refused: "made no better model", stopped: "was stopped", failed: "failed"}[last?.state];
   fill("running", rolling && el("div.note", {role: "status"}, el("b", rolling.version), ` is going live: ${rolling.state}. What is live now answers until then.`), running.map(trainingCard),
-    ended && card(`The training on ${last.dataset} ${ended}`, el("p", sentence(last.reason || "no reason is known"))));
+    ended && card(`The training on ${last.dataset} ${ended}`, para(last.reason || "no reason is known")));
   if (focused && $("running").contains($(focused))) $(focused).focus();
 }
 
@@ -82,6 +82,6 @@ async function reported(version) {
       cell.style.background = `color-mix(in srgb, var(--tint) ${100 * images / (sum(counts[i]) || 1)}%, transparent)`;
       return cell;
     })])))),
-  report.mistakes.length > 0 && card("Worst mistakes", el("div.pictures", report.mistakes.map(each => el("div", el("img", {src: "data:image/jpeg;base64," + each.thumbnail, alt: ""}), el("p", `${each.truth}, taken for ${each.said} (${whole(each.score)})`))))),
-  card("Report", el("p", report.outcome), el("a", {href: report.html_url, target: "_blank"}, "The whole report"))];
+  report.mistakes.length > 0 && card("Worst mistakes", el("div.pictures", report.mistakes.map(each => el("div", el("img", {src: JPEG + each.thumbnail, alt: ""}), el("p", `${each.truth}, taken for ${each.said} (${whole(each.score)})`))))),
+  card("Report", el("a", {href: report.html_url, target: "_blank"}, "The whole report"))];
 }

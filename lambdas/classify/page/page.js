@@ -21,6 +21,8 @@ const fill = (id, ...children) => { $(id).replaceChildren(...nodes(children)); $
 /** A button; what its work fails of is said. */
 const button = (text, work, what = "btn", properties = {}) => el("button." + what, {type: "button", onclick: event => tried(async () => work(event)), ...properties}, text);
 const card = (title, ...content) => el("div.card", title && el("h2", title), content);
+const para = text => el("p", sentence(text));
+const JPEG = "data:image/jpeg;base64,";
 const soft = (...words) => el("p.soft", words);
 const cell = (each, what) => each?.matches?.("td, th") ? each : el(what, each);
 const table = (head, rows) => el("div.scroll", el("table", head.length > 0 && el("tr", head.map(each => cell(each, "th"))),

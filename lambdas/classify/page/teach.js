@@ -165,7 +165,7 @@ function showLearnt() {
   fill("learnt", task && [el("div.line", el("h2", "What it has learnt"), taught && el("span.tag", {role: "status"}, taught.teaching ? "looking at the images" : STATES[taught.state])),
     found?.after ? [el("p.big", `${whole(found.before.accuracy)} → ${whole(found.after.accuracy)}`), soft(`Right on ${plural(sum(Object.values(found.images)), "annotated image")}, by words alone and as taught; each is answered as if it had not been shown.`)]
       : soft("Its accuracy will stand here when two labels have two images each."),
-    curve.length > 1 && lines(curve, "images", "Accuracy by the number of images"), found?.reason && el("p", sentence(found.reason)), found?.advice.map(each => soft(sentence(each))),
+    curve.length > 1 && lines(curve, "images", "Accuracy by the number of images"), found?.reason && para(found.reason), found?.advice.map(each => soft(sentence(each))),
     el("div.line", taught?.state === "live" && change("Back to its words", "DELETE"), taught?.state === "paused" && change("Teach it again", "POST", {}), el("a", {href: "#ask?task=" + name}, "Ask it")),
     heads.length > 0 && el("details", {id: "heads", open: Boolean($("heads")?.open)}, el("summary", "What it was taught before"), table(["Made", "Images", "Right", ""], heads))]);
   const dataset = el("input.field", {id: "dataset", value: lesson.dataset, pattern: "[a-z0-9][a-z0-9_\\-]*", ariaLabel: "Dataset", onchange: () => { lesson.dataset = dataset.value; tried(() => counted()).then(showLesson); }});
@@ -220,7 +220,7 @@ choices($("of-split"), SPLITS, "", () => showMore());
 /** Where this page shows an annotated image: as it has sent it, or as the API shrinks it, a few at a time. */
 async function annotated(sha256) {
   const {pictures, lanes} = lesson, lane = Object.keys(pictures).length % LANES;
-  pictures[sha256] ??= lanes[lane] = (lanes[lane] || Promise.resolve()).catch(() => {}).then(() => get(`images/${sha256}?size=${CONTRACT.thumbnail_px}`)).then(({thumbnail}) => "data:image/jpeg;base64," + thumbnail);
+  pictures[sha256] ??= lanes[lane] = (lanes[lane] || Promise.resolve()).catch(() => {}).then(() => get(`images/${sha256}?size=${CONTRACT.thumbnail_px}`)).then(({thumbnail}) => JPEG + thumbnail);
   return pictures[sha256];
 }
 
@@ -241,12 +241,12 @@ function parsed(text) {
 /** First what a training would find, take and cost, then the training. */
 async function train() {
   const {dataset} = lesson, check = await post("trainings?dry_run=true", {dataset}), dollars = usd => usd === null ? "" : `, $${usd.toFixed(2)}`;
-  if (!check.starts) return dialog("Not enough to train on yet", check.missing.map(each => el("p", sentence(each))));
+  if (!check.starts) return dialog("Not enough to train on yet", check.missing.map(para));
   const promote = choice("Afterwards", [["manual", "I promote the model myself, if it is better"], ["auto", "Promote it by itself if it is better"]], "manual");
   const given = el("input.field", {placeholder: '{"epochs": 20}', autocomplete: "off", oninput: () => given.setCustomValidity(parsed(given.value) ? "" : 'Write it as JSON, like {"epochs": 20}')});
   const body = await dialog(`Train on ${plural(check.counted, "annotation")}`, [el("p.big", `about ${duration(check.estimated_s)}${dollars(check.estimated_usd)}`),
     soft(`${count(check.steps)} steps from ${check.base_version ?? "what is live"}; ${Object.entries(check.images).map(([split, images]) => `${count(images)} images for ${split}`).join(", ")}. At most ${duration(check.max_runtime_s)}${dollars(check.max_usd)}. Estimated ${check.estimate}.`),
-    check.warnings.map(each => el("p", sentence(each))), el("label", "Afterwards", promote), el("label", "Hyperparameters as JSON, if not as usual", given)], "Train", () => ({dataset, promote: promote.value, hyperparameters: parsed(given.value)}));
+    check.warnings.map(para), el("label", "Afterwards", promote), el("label", "Hyperparameters as JSON, if not as usual", given)], "Train", () => ({dataset, promote: promote.value, hyperparameters: parsed(given.value)}));
   if (!body) return;
   await create("trainings", body);
   location.hash = "#models";
