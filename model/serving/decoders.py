@@ -214,7 +214,8 @@ class Decoders:
             if not isinstance(opened, Exceeded):
                 return opened
             share.slowed += 1
-        limits = self._whole_limits if whole else self._slow_limits
+        # what was inspected once, is to be looked at, too
+        limits = self._whole_limits if whole or thumbnail_px else self._slow_limits
         if working_bytes(data) > limits.memory_bytes:
             return _too_much_memory(limits)
         share.on_slow()

@@ -132,6 +132,8 @@ def test_what_takes_too_much_memory_is_a_problem_and_no_more_than_that(template:
         at_once = await decoders.prepare(hostile_images.empty_webp(2_500), Share())
         assert isinstance(at_once, UnprocessableImage) and "48 MB" in at_once.detail
         assert decoders.lost == {"memory": 1}, "no decoder was asked"
+        shrunk = await decoders.thumbnail(hostile_images.large_rgba_png(4_000), 64, Share())
+        assert isinstance(shrunk, torch.Tensor), "it has as much as an inspection, which has let it in"
 
     asyncio.run(scenario())
 
