@@ -4,20 +4,18 @@ const PHASES = {queued: "waiting", snapshot: "writing the data down", gating: "j
 const versionPath = version => "models/" + place(version);
 let watchers = 0;
 
-function startModels(query) {
+async function startModels(query) {
   const mine = ++watchers, wanted = () => mine === watchers && !$("models").hidden, chosen = decodeURIComponent(query.match(/version=([^&]*)/)?.[1] || "");
-  return tried(async () => {
-    for (let seen; wanted(); await later(POLL_MS)) {
-      const [{models, rolling_out: rolling}, {trainings}] = await Promise.all([get("models"), get("trainings?limit=10")]);
-      const running = await Promise.all(trainings.filter(each => !OVER.includes(each.state)).map(each => get("trainings/" + each.id)));
-      if (!wanted()) return;
-      showTrainings(running, trainings[0], rolling);
-      const version = chosen || (models.findLast(each => each.source === "training") || models.find(each => each.live) || models[0]).version, now = JSON.stringify([models, rolling]);
-      if (now !== seen) { showVersions(models, rolling, version); await showVersion(version, models); }
-      seen = now;
-      if (!running.length && !rolling) return;
-    }
-  });
+  for (let seen; wanted(); await later(POLL_MS)) {
+    const [{models, rolling_out: rolling}, {trainings}] = await Promise.all([get("models"), get("trainings?limit=10")]);
+    const running = await Promise.all(trainings.filter(each => !OVER.includes(each.state)).map(each => get("trainings/" + each.id)));
+    if (!wanted()) return;
+    showTrainings(running, trainings[0], rolling);
+    const version = chosen || (models.findLast(each => each.source === "training") || models.find(each => each.live) || models[0]).version, now = JSON.stringify([models, rolling]);
+    if (now !== seen) { showVersions(models, rolling, version); await showVersion(version, models); }
+    seen = now;
+    if (!running.length && !rolling) return;
+  }
 }
 
 function showTrainings(running, last, rolling) {

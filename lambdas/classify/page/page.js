@@ -30,7 +30,7 @@ const table = (head, rows) => el("div.scroll", el("table", head.length > 0 && el
 /** Fills a list to choose from: `choices` are values, or [value, words]. */
 function choices(list, choices, chosen, onchange) {
   list.replaceChildren(...choices.map(each => [each].flat()).map(([value, words = value]) => el("option", {value}, words)));
-  return Object.assign(list, {value: chosen, onchange: onchange && (() => onchange(list.value))});
+  return Object.assign(list, {value: chosen, onchange: onchange && (() => tried(async () => onchange(list.value)))});
 }
 const choice = (label, ...rest) => choices(el("select.field", {ariaLabel: label}), ...rest);
 

@@ -1,12 +1,11 @@
 // API: its own description, each operation with a request that can be copied or sent.
-function startReference() {
-  return $("api").hasChildNodes() || tried(async () => {
-    const spec = await kept("openapi.json"), operations = Object.entries(spec.paths).flatMap(([path, methods]) => Object.entries(methods).map(([method, each]) => ({path, method: method.toUpperCase(), ...each})));
-    fill("api", el("div.doc", el("nav", {ariaLabel: "Parts of the API"}, spec.tags.map(({name}) => button(name, () => $("tag-" + name).scrollIntoView(), "quiet"))),
-      el("div.stack", card("", el("p", spec.info.description), soft("For those who generate clients: ", el("a", {href: base + "openapi.json"}, "openapi.json"))),
-        spec.tags.map(({name, description}) => el("div.card", {id: "tag-" + name}, el("h2", sentence(name).slice(0, -1)), soft(description), operations.filter(each => each.tags.includes(name)).map(each => operation(spec, each)))))));
-    $("api").hidden = location.hash !== "#api";
-  });
+async function startReference() {
+  if ($("api").hasChildNodes()) return;
+  const spec = await kept("openapi.json"), operations = Object.entries(spec.paths).flatMap(([path, methods]) => Object.entries(methods).map(([method, each]) => ({path, method: method.toUpperCase(), ...each})));
+  fill("api", el("div.doc", el("nav", {ariaLabel: "Parts of the API"}, spec.tags.map(({name}) => button(name, () => $("tag-" + name).scrollIntoView(), "quiet"))),
+    el("div.stack", card("", el("p", spec.info.description), soft("For those who generate clients: ", el("a", {href: base + "openapi.json"}, "openapi.json"))),
+      spec.tags.map(({name, description}) => el("div.card", {id: "tag-" + name}, el("h2", sentence(name).slice(0, -1)), soft(description), operations.filter(each => each.tags.includes(name)).map(each => operation(spec, each)))))));
+  $("api").hidden = location.hash !== "#api";
 }
 
 const resolved = (spec, thing) => thing?.$ref ? thing.$ref.slice(2).split("/").reduce((at, name) => at[name], spec) : thing;

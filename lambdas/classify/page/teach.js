@@ -10,18 +10,16 @@ function fresh(name) {
 }
 fresh("");
 
-function startTeach(query) {
-  return tried(async () => {
-    const names = (await tasks()).filter(each => !each.multi_label).map(each => each.name), wanted = query.match(/task=([^&]*)/)?.[1] || lesson.name;
-    const name = names.includes(wanted) ? wanted : names.length === 1 ? names[0] : "";
-    choices($("lesson"), [["", names.length ? "Choose a question" : "No saved question yet"], ...names], name, choose);
-    if (name !== lesson.name) return choose(name);
-    showLesson();
-    watch();
-  });
+async function startTeach(query) {
+  const names = (await tasks()).filter(each => !each.multi_label).map(each => each.name), wanted = query.match(/task=([^&]*)/)?.[1] || lesson.name;
+  const name = names.includes(wanted) ? wanted : names.length === 1 ? names[0] : "";
+  choices($("lesson"), [["", names.length ? "Choose a question" : "No saved question yet"], ...names], name, choose);
+  if (name !== lesson.name) return choose(name);
+  showLesson();
+  watch();
 }
 
-const choose = name => tried(async () => {
+async function choose(name) {
   fresh(name);
   history.replaceState(null, "", name ? "#teach?task=" + name : "#teach");
   if (name) {
@@ -33,7 +31,7 @@ const choose = name => tried(async () => {
   }
   showLesson();
   watch();
-});
+}
 
 const byId = records => new Map(records.map(each => [each.id, each]));
 
@@ -72,7 +70,7 @@ async function deliver(entries, fields) {
     stored.forEach(({id, image, new: isNew}, i) => {
       Object.assign(sent[i], {id, isOld: !isNew});
       lesson.pictures[image] = sent[i].picture.url;
-      if (isNew) lesson.listed = new Map([[id, {id, image, ...sent[i].said}], ...lesson.listed]);
+      if (isNew && fields.dataset === lesson.dataset) lesson.listed = new Map([[id, {id, image, ...sent[i].said}], ...lesson.listed]);
     });
     if (bad) throw new Problem(bad.status, bad.detail);
   });
@@ -90,6 +88,7 @@ async function undo() {
   showLesson();
   await lesson.sending;
   lesson.listed.delete(last.id);
+  showAnnotated();
   if (last.id) await tried(() => api(`annotations/${last.id}?dataset=${lesson.dataset}`, {method: "DELETE"}));
   watch(WATCHED_MS);
 }

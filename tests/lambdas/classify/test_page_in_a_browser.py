@@ -552,6 +552,8 @@ def test_the_pictures_are_the_small_ones_each_asked_for_once(api: PageApi, opene
     page.get_by_role("button", name="tree", exact=True).click()
     expect(page.locator("#pictures img[src^='blob:']")).to_have_count(1)  # which this page has sent itself
     expect(page.locator("#pictures > div").first).to_have_text("tree")
+    page.keyboard.press("z")
+    expect(page.locator("#pictures > div").first).to_have_text("fish")
     asked = api.of(routes.GET_ANNOTATED_IMAGE)
     assert len(asked) == 30 and all(each.query == {"size": ["256"]} for each in asked)
 
