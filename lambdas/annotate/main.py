@@ -229,8 +229,8 @@ def add_annotation_routes(app: Resolver, store: Store, endpoint: Endpoint, teach
     @app.on(GET_ANNOTATED_IMAGE)
     def _image(image: str) -> Response[str]:
         app.check_query("size")
-        if size := app.one_of_query("size"):
-            return shrunk(image, thumbnail_size(size))
+        if "size" in app.query:
+            return shrunk(image, thumbnail_size(app.one_of_query("size")))
         key = image_key(image)
         if next(store.keys(key), None) is None:
             raise no_image(image)

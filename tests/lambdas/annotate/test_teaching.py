@@ -168,6 +168,7 @@ def test_no_other_size_is_made_and_none_of_no_image(stage: Stage) -> None:
         refused.status == 400 and refused.detail == "size is '300', allowed are 64, 256, 512: pixels of the longer side"
     )
     assert stage.ask("GET", f"/images/{digest(1)}", query="width=64").status == 400
+    assert stage.ask("GET", f"/images/{digest(1)}", query="size=").status == 400
     assert stage.ask("GET", f"/images/{digest(2)}", query="size=64").status == 404
     assert stage.ask("GET", "/images/1", query="size=64").status == 400
 
