@@ -19,6 +19,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self, cast, get_args
 from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints
 
 from contract.forms import PARAMETER_FIELDS, one_or_list, only_one, parameters_of, read_fields, write_form
+from contract.images import ThumbnailRequest, thumbnail_size
 from contract.limits import MAX_IMAGES, MAX_INLINE_IMAGE_BYTES, MAX_S3_KEY_BYTES, MAX_SCORES, MAX_TEXTS, UPLOADS_PREFIX
 from contract.problems import BadRequest, PayloadTooLarge, ProblemError, names_in_words, shorten, shown
 from contract.questions import ONE_OR_MANY, Parameters, Text
@@ -137,6 +138,12 @@ class InspectBody(Strict):
     inputs: _Images
 
 
+class ThumbnailBody(InspectBody):
+    """What the Lambda asks to be shrunk, as JSON."""
+
+    size: str
+
+
 ImageSource = bytes | S3Object | ProblemError
 """Where an image comes from, or why it can't: one bad image of a list must not lose the others."""
 
@@ -227,8 +234,8 @@ class DescribeRequest:
         return {}
 
 
-Request = ClassifyRequest | EmbedRequest | InspectRequest | DescribeRequest | TeachRequest
-Operation = Literal["classify", "embed", "inspect", "describe", "teach"]
+Request = ClassifyRequest | EmbedRequest | InspectRequest | ThumbnailRequest | DescribeRequest | TeachRequest
+Operation = Literal["classify", "embed", "inspect", "thumbnail", "describe", "teach"]
 
 
 def _check_count(images: Sequence[ImageSource]) -> None:
@@ -287,6 +294,9 @@ def _from_json(body: bytes, operation: Operation | None) -> Request:
         return EmbedRequest([source_or_problem(source) for source in embed.images], embed.texts)
     if operation == "inspect":
         return InspectRequest([source_or_problem(source) for source in validate(InspectBody, data).inputs])
+    if operation == "thumbnail":
+        shrunk = validate(ThumbnailBody, data)
+        return ThumbnailRequest([*map(source_or_problem, shrunk.inputs)], thumbnail_size(shrunk.size))
     if operation == "describe":
         return DescribeRequest()
     if operation == "teach":
@@ -359,6 +369,8 @@ def _from_fields(images: list[bytes], fields: Mapping[str, Sequence[str]], opera
         if remaining:
             raise BadRequest(f"{names_in_words(remaining)}: not a known field, allowed is image")
         return InspectRequest(list(images))
+    if operation == "thumbnail":
+        return ThumbnailRequest(list(images), thumbnail_size(only_one(remaining.pop("size", []), "size")))
     if operation == "describe":
         return DescribeRequest()
     if operation == "teach":

@@ -13,13 +13,14 @@ from contract import annotations
 from contract.answers import Classification, Embeddings, Health
 from contract.batches import MAX_LISTED_BATCHES, MAX_LISTED_SHARDS, BatchBody, BatchFiles, BatchList, BatchView
 from contract.endpoint import EndpointChange, EndpointView
+from contract.images import ImageAnswer
 from contract.imports import AnnotationImportBody, ImportView
 from contract.keys import KeyKind
 from contract.models import ImportBody, ModelList, ModelView, PromoteBody, Promotion
 from contract.questions import MAX_LISTED_TASKS, Task, TaskList
 from contract.reports import ReportView
 from contract.requests import ClassifyBody, EmbedBody
-from contract.taught import AnnotatedImage, TaskView, Taught, TeachTaskBody
+from contract.taught import TaskView, Taught, TeachTaskBody
 from contract.trainings import MAX_LISTED_TRAININGS, TrainingBody, TrainingCheck, TrainingList, TrainingView
 from contract.uploads import CheckpointUploads, CheckpointUploadsBody, Uploads, UploadsBody
 
@@ -144,7 +145,8 @@ PUT_ANNOTATION = _one(
 )
 DELETE_ANNOTATION = _one("DELETE", summary="Forget an annotation", answers={204: "It is forgotten, its image is kept"})
 GET_ANNOTATED_IMAGE = Route(
-    *("GET", "/images/{image}", "Where an annotated image can be had", AnnotatedImage),
+    *("GET", "/images/{image}", "Where an annotated image can be had, or a small one of it", ImageAnswer),
+    query=("size",),
 )
 POST_IMPORT = Route(
     *("POST", "/annotations/imports", "Take in many annotations from uploaded files"),

@@ -7,6 +7,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
+from contract.annotations import Split
 from contract.invocation import HEAD_DIGITS
 from contract.questions import Task, task_key, task_name
 from contract.teaching import Sha256, Worth
@@ -21,7 +22,6 @@ TAUGHT_PREFIX = "taught/"
 
 KEPT_HEADS = 20
 """Of one task: so many of the newest can be brought back."""
-IMAGE_EXPIRES_IN_S = 900
 SHOWN_DOUBTFUL = 20
 SHOWN_LABELS = 5
 """In a sentence."""
@@ -53,6 +53,7 @@ class Doubtful(Stored):
     image: Sha256 = Field(description="sha256 of the image's file")
     label: str = Field(description="What was said")
     answer: str = Field(description="What it is taken for")
+    split: Split | None = Field(default=None, description="What was said that it is for")
     doubt: float = Field(description="How likely the label is wrong, between 0 and 1")
 
 
@@ -131,14 +132,6 @@ class TeachTaskBody(Strict):
     head: Sha256 | None = Field(default=None, description="Bring back this earlier head, until the annotations change")
 
     EXAMPLES: ClassVar = {"now: Look at the annotations now": {}}
-
-
-class AnnotatedImage(Stored):
-    """Where the image of an annotation can be had."""
-
-    image: Sha256 = Field(description="sha256 of the image's file")
-    url: str = Field(description="Its address, without other credentials")
-    expires_in_s: int = Field(description="Seconds until the address is no longer good")
 
 
 class HeadImages(Stored):

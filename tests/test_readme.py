@@ -11,11 +11,12 @@ from contract import limits
 from contract.batches import MAX_BATCH_IMAGES, SHARD_IMAGES
 from contract.gain import ENOUGH_IMAGES
 from contract.hyperparameters import Hyperparameters
+from contract.images import IMAGE_EXPIRES_IN_S
 from contract.progress import MAX_HISTORY_POINTS
 from contract.questions import Parameters
 from contract.reports import MAX_MISTAKES
 from contract.routes import ROUTES, Route
-from contract.taught import IMAGE_EXPIRES_IN_S, KEPT_HEADS
+from contract.taught import KEPT_HEADS
 from lambdas.manage.trainings import MAX_CHECKED_ANNOTATIONS
 from lambdas.stored.datasets import FEW_IMAGES
 from lambdas.teach.examples import READ_ANNOTATIONS

@@ -3,8 +3,10 @@
 API Gateway calls `handler` with every request of these routes.
 """
 
+import base64
 import time
 from dataclasses import replace
+from functools import partial
 from itertools import islice
 from uuid import uuid4
 
@@ -20,8 +22,9 @@ from contract.annotations import (
 )
 from contract.answers import arrange
 from contract.idempotency import now
+from contract.images import IMAGE_EXPIRES_IN_S, AnnotatedImage, Thumbnail, thumbnail_size
 from contract.imports import AnnotationImport, AnnotationImportBody, ImportView, import_key, view_of
-from contract.limits import MAX_INVOCATION_BYTES, UPLOADS_PREFIX
+from contract.limits import API_KEY_HEADER, MAX_INVOCATION_BYTES, UPLOADS_PREFIX
 from contract.problems import Conflict, NotFound, ProblemError, ServiceUnavailable
 from contract.questions import MAX_LISTED_TASKS, TASKS_PREFIX, Task, TaskList, TaskSummary, task_key, task_name
 from contract.routes import (
@@ -44,8 +47,6 @@ from contract.routes import (
 )
 from contract.steps import TeachEvent
 from contract.taught import (
-    IMAGE_EXPIRES_IN_S,
-    AnnotatedImage,
     TaskView,
     Teaching,
     TeachTaskBody,
@@ -57,12 +58,12 @@ from lambdas.aws.clients import Connect, connect
 from lambdas.aws.endpoint import Endpoint
 from lambdas.aws.executions import Executions
 from lambdas.aws.functions import Function
-from lambdas.aws.inference import inspect
+from lambdas.aws.inference import inspect, thumbnail
 from lambdas.aws.s3 import Document, JsonObject, Store
 from lambdas.settings import AnnotateSettings
 from lambdas.stored.annotations import AnnotationStore
 from lambdas.stored.endpoint import Changes, endpoint_of
-from lambdas.stored.images import read_images
+from lambdas.stored.images import read_images, read_thumbnail
 from lambdas.stored.tasks import unknown_task
 from lambdas.stored.teachings import RETRY_AFTER_S, Teachings
 from lambdas.web.conditions import check_conditions, delete_document
@@ -70,6 +71,9 @@ from lambdas.web.idempotency import once
 from lambdas.web.resolver import Resolver, handler_of
 
 logger = Logger(service="wordsight-annotate", serialize_stacktrace=False)
+
+FOR_BROWSERS = {"cache-control": "private, max-age=86400, immutable", "vary": f"authorization, {API_KEY_HEADER}"}
+"""Of a thumbnail, which is named by its content. For a day: of an image that is erased, no browser keeps it longer."""
 
 
 def create_app(settings: AnnotateSettings, connect: Connect) -> Resolver:
@@ -224,11 +228,25 @@ def add_annotation_routes(app: Resolver, store: Store, endpoint: Endpoint, teach
 
     @app.on(GET_ANNOTATED_IMAGE)
     def _image(image: str) -> Response[str]:
+        app.check_query("size")
+        if "size" in app.query:
+            return shrunk(image, thumbnail_size(app.one_of_query("size")))
         key = image_key(image)
         if next(store.keys(key), None) is None:
-            raise NotFound(f"no image {image}: image is what an annotation says of its image")
+            raise no_image(image)
         url = store.reading_url(key, IMAGE_EXPIRES_IN_S)
         return app.answer(AnnotatedImage(image=image, url=url, expires_in_s=IMAGE_EXPIRES_IN_S))
+
+    def shrunk(image: str, size_px: int) -> Response[str]:
+        shrink = partial(thumbnail, size_px=size_px, endpoint=endpoint, attributes=app.invocation_attributes)
+        jpeg = read_thumbnail(image, size_px, store, shrink)
+        if jpeg is None:
+            raise no_image(image)
+        answer = Thumbnail(image=image, size=size_px, thumbnail=base64.b64encode(jpeg).decode())
+        return app.answer(answer, headers={"etag": f'"{image}-{size_px}"', **FOR_BROWSERS})
+
+    def no_image(image: str) -> NotFound:
+        return NotFound(f"no image {image}: image is what an annotation says of its image")
 
     @app.on(POST_ANNOTATIONS)
     def _post() -> Response[str]:

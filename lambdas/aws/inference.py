@@ -1,5 +1,6 @@
 """The one way of images through the endpoint: readable ones go in, answers and problems come back in their places."""
 
+import base64
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
@@ -8,6 +9,7 @@ from typing import Any, TypeVar, cast
 from pydantic import ValidationError
 
 from contract.answers import Inspection, arrange
+from contract.images import ThumbnailRequest
 from contract.invocation import AnswerAttributes, InvocationAttributes
 from contract.limits import CONTAINER_TIMEOUT_S, MAX_IMAGES, MAX_INVOCATION_BYTES
 from contract.problems import PROBLEMS, BadGateway, PayloadTooLarge, ProblemError, UnknownHeads
@@ -76,6 +78,15 @@ def inspect(images: Sequence[bytes], endpoint: Endpoint, attributes: InvocationA
     version = {"model_version": beside.model_version}
     found = _in_places(images, answers)
     return [each if isinstance(each, ProblemError) else cast(Look, {**each, **version}) for each in found]
+
+
+def thumbnail(image: bytes, size_px: int, endpoint: Endpoint, attributes: InvocationAttributes) -> bytes:
+    """An image shrunk by the container, as JPEG. Raises its problem, and what `Endpoint.invoke` raises."""
+    answers, _ = _invoke(ThumbnailRequest([image], size_px), [image], endpoint, attributes)
+    (shrunk,) = _in_places([image], answers)
+    if isinstance(shrunk, ProblemError):
+        raise shrunk
+    return base64.b64decode(shrunk)
 
 
 def attributes_within(request_id: str, timeout_s: float = CONTAINER_TIMEOUT_S) -> InvocationAttributes:

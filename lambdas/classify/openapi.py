@@ -16,6 +16,7 @@ from pydantic.json_schema import models_json_schema
 from contract import limits
 from contract.annotations import DEFAULT_DATASET, MAX_DATASET_CHARS, AnnotationBody
 from contract.idempotency import ID, IDEMPOTENCY_HEADER, MAX_IDEMPOTENCY_KEY_CHARS
+from contract.images import THUMBNAIL_SIZES_PX
 from contract.problems import Problem, ProblemError
 from contract.questions import Parameters
 from contract.requests import EmbedInputs
@@ -127,6 +128,10 @@ _IN_QUERY: dict[str, Schema] = {
     "dataset": _DATASET,
     "dry_run": {"type": "boolean", "description": "Only check, and tell what it would find and cost. Default: false"},
     "image": {**_TEXT, "pattern": "^[0-9a-f]{64}$", "description": "sha256 of the image's file"},
+    "size": {
+        **{"type": "integer", "enum": list(THUMBNAIL_SIZES_PX)},
+        "description": "Answer with the image itself, shrunk until its longer side has so many pixels",
+    },
 }
 _IF_MATCH = {"task": "The etag that was seen, or * if there must be one", "annotation": "The etag that was seen"}
 _HEADERS_OF_THE_MODEL = {

@@ -243,7 +243,8 @@ DESCRIBED: Mapping[routes.Route, Described] = {
     routes.PUT_ANNOTATION: Described("Puts another saying in the place of one; its image stays.", _annotation),
     routes.DELETE_ANNOTATION: Described("Forgets one record."),
     routes.GET_ANNOTATED_IMAGE: Described(
-        "Answers with an address from which the image can be had for a while, without other credentials.",
+        "Answers with an address from which the image can be had for a while, without other credentials; with `size` "
+        "the image itself, as a small JPEG in base64. The model's container makes it, once, and a browser may keep it.",
         {
             "image": SHA256,
             "url": f"https://data-bucket.s3.us-east-1.amazonaws.com/images/{SHA256}?...",

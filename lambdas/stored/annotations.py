@@ -26,6 +26,7 @@ from contract.annotations import (
 )
 from contract.answers import Inspection
 from contract.idempotency import now
+from contract.images import THUMBNAIL_SIZES_PX, thumbnail_key
 from contract.problems import NotFound, ProblemError
 from contract.texts import same_to_the_model
 from lambdas.aws.clients import concurrently
@@ -184,7 +185,10 @@ class AnnotationStore:
         datasets = self._store.folders(ANNOTATIONS_PREFIX)
         records = sum(self._store.erase(keys_of_image(dataset, image)) for dataset in datasets)
         present = self._store.erase(key)
-        self._embeddings.erase(image)  # last: who makes one looks afterwards whether its image is still there
+        # last: who makes one of these looks afterwards whether its image is still there
+        self._embeddings.erase(image)
+        for size_px in THUMBNAIL_SIZES_PX:
+            self._store.erase(thumbnail_key(image, size_px))
         if not present and not records:
             raise NotFound(f"no image {image} and nothing that is said of it: image is the sha256 of its file")
         return Erased(image=image, annotations=records)

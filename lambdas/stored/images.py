@@ -1,8 +1,12 @@
-"""Images that were uploaded before: `s3_key` sources of a request, read from the data bucket."""
+"""Images in the data bucket: those that were uploaded before, which are `s3_key` sources of a request, and annotated
+ones, shrunk.
+"""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from threading import Lock
 
+from contract.annotations import image_key
+from contract.images import thumbnail_key
 from contract.limits import MAX_INVOCATION_BYTES
 from contract.problems import NotFound, PayloadTooLarge, ProblemError, ServiceUnavailable, UnprocessableImage, shorten
 from contract.requests import ImageSource, S3Object
@@ -72,3 +76,20 @@ def read_each_image(sources: Iterable[ImageSource], store: Store) -> Iterator[by
         return image
 
     return concurrently(read_one, sources)
+
+
+def read_thumbnail(image: str, size_px: int, store: Store, shrink: Callable[[bytes], bytes]) -> bytes | None:
+    """An annotated image, given by its sha256, shrunk as JPEG, or None where there is none. What `shrink` makes of the
+    file is kept. Raises BadRequest for what is no sha256, UnprocessableImage, and what `shrink` raises.
+    """
+    of_image, key = image_key(image), thumbnail_key(image, size_px)
+    if (kept := store.read_file(key)) is not None:
+        return kept
+    if (content := store.read_image(of_image, lambda size_bytes: None)) is None:
+        return None
+    shrunk = shrink(content)
+    store.keep(key, shrunk, "image/jpeg")
+    if next(store.keys(of_image), None) is None:  # erased meanwhile: no trace of it is kept
+        store.erase(key)
+        return None
+    return shrunk

@@ -91,6 +91,7 @@ def doubtful(question: Question, examples: Sequence[Example], lesson: Lesson) ->
             image=each.said.image,
             label=labels[each.label],
             answer=labels[answer],
+            split=each.said.split,
             doubt=doubt,
         )
         for each, doubt, answer in zip(examples, lesson.doubts, lesson.answers, strict=True)

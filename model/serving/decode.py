@@ -30,15 +30,17 @@ from contract.problems import ProblemError, shorten
 from model.clip.preparation import Preparation, Resize
 from model.serving.inspection import inspect
 from model.serving.privileges import drop_root
+from model.serving.thumbnail import thumbnail
 
 FORK = struct.Struct("!iQ")
 """Asks for a child: niceness, bytes of memory, and then a pickled Preparation. Two descriptors come along, of its
 connection and of the memory that images and pixels pass through, which make it one message."""
 FORK_BYTES = 32_768
 
-REQUEST = struct.Struct("!?Qdd")
-"""Asks a child to prepare, and perhaps to inspect, the image of so many bytes in the memory, within seconds of CPU time
-and of the clock. It answers a line of JSON, as its first one `{}` when it has started."""
+REQUEST = struct.Struct("!?HQdd")
+"""Asks a child to prepare, and perhaps to inspect, or to shrink to so many pixels if they are not 0, the image of so
+many bytes in the memory, within seconds of CPU time and of the clock. It answers a line of JSON, as its first one `{}`
+when it has started."""
 
 SENTENCE_CHARS = 1_000
 
@@ -105,11 +107,11 @@ def _live(
         at_work = idle | os.O_ASYNC  # the kernel ends it by SIGIO when the other end of the connection is closed
         connection.send(b"{}\n")
         while len(asked := connection.recv(REQUEST.size, socket.MSG_WAITALL)) == REQUEST.size:
-            wants_inspection, size_bytes, cpu_s, wall_s = REQUEST.unpack(asked)
+            wants_inspection, thumbnail_px, size_bytes, cpu_s, wall_s = REQUEST.unpack(asked)
             fcntl.fcntl(connection, fcntl.F_SETFL, at_work)
             signal.setitimer(signal.ITIMER_PROF, cpu_s)
             signal.setitimer(signal.ITIMER_REAL, wall_s)
-            answer = _open(preparation, os.pread(memory, size_bytes, 0), wants_inspection, memory)
+            answer = _open(preparation, os.pread(memory, size_bytes, 0), wants_inspection, thumbnail_px, memory)
             signal.setitimer(signal.ITIMER_REAL, 0)  # the other one does not run while it waits
             fcntl.fcntl(connection, fcntl.F_SETFL, idle)
             connection.send(orjson.dumps(answer) + b"\n")
@@ -130,13 +132,18 @@ def _limit_memory(more_bytes: int) -> None:
         resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
 
 
-def _open(preparation: Preparation, data: bytes, wants_inspection: bool, memory: int) -> dict[str, Any]:
+def _open(
+    preparation: Preparation, data: bytes, wants_inspection: bool, thumbnail_px: int, memory: int
+) -> dict[str, Any]:
     """What became of an image; pixels are left in the memory."""
     answer: dict[str, Any]
     try:
         if wants_inspection:
             facts, pixels = inspect(data, preparation)
             answer = {"facts": facts, "shape": pixels.shape}
+        elif thumbnail_px:
+            pixels = thumbnail(data, thumbnail_px)
+            answer = {"shape": pixels.shape}
         else:
             image, shrunk_by = preparation.open(data)
             del data

@@ -129,7 +129,7 @@ class Decoder:
         finally:
             theirs.close()
 
-    async def ask(self, data: bytes, wants_inspection: bool, pixels: int) -> dict[str, Any]:
+    async def ask(self, data: bytes, wants_inspection: bool, pixels: int, thumbnail_px: int = 0) -> dict[str, Any]:
         """What it says of an image. Raises Lost."""
         if len(data) <= KEPT_BYTES:
             os.pwrite(self._memory, data, 0)
@@ -139,7 +139,8 @@ class Decoder:
         since_s = time.perf_counter()
         try:
             async with asyncio.timeout(wall_s + LATE_S if self.started else START_S):
-                self._connection.send(REQUEST.pack(wants_inspection, len(data), self._limits.cpu_s_of(pixels), wall_s))
+                cpu_s = self._limits.cpu_s_of(pixels)
+                self._connection.send(REQUEST.pack(wants_inspection, thumbnail_px, len(data), cpu_s, wall_s))
                 if not self.started:
                     await self._line()
                     self.started = True

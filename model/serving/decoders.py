@@ -69,6 +69,7 @@ class Asked:
 
     data: bytes
     wants_inspection: bool
+    thumbnail_px: int
     pixels: int
 
 
@@ -189,26 +190,32 @@ class Decoders:
 
     async def prepare(self, data: bytes, share: Share) -> torch.Tensor | ProblemError:
         """An image file as pixels, uint8 [3, height, width], or why it can't be."""
-        opened: torch.Tensor | ProblemError = await self._open(data, False, share)
+        opened: torch.Tensor | ProblemError = await self._open(data, share)
+        return opened
+
+    async def thumbnail(self, data: bytes, size_px: int, share: Share) -> torch.Tensor | ProblemError:
+        """An image file shrunk to be looked at, uint8 [height, width, 3], or why it can't be."""
+        opened: torch.Tensor | ProblemError = await self._open(data, share, thumbnail_px=size_px)
         return opened
 
     async def inspect(self, data: bytes, share: Share) -> tuple[ImageFacts, torch.Tensor] | ProblemError:
         """What is to be known of an image file, and its pixels as `prepare` has them, or why it can't be."""
-        opened: tuple[ImageFacts, torch.Tensor] | ProblemError = await self._open(data, True, share)
+        opened: tuple[ImageFacts, torch.Tensor] | ProblemError = await self._open(data, share, wants_inspection=True)
         return opened
 
-    async def _open(self, data: bytes, wants_inspection: bool, share: Share) -> Any:
+    async def _open(self, data: bytes, share: Share, *, wants_inspection: bool = False, thumbnail_px: int = 0) -> Any:
         width, height = declared_size(data) or (0, 0)
-        whole = wants_inspection or self._short_side is None
+        whole = wants_inspection or (self._short_side is None and not thumbnail_px)
         # one more than the most is enough to be refused, and its time limit a number that the kernel takes
-        asked = Asked(data, wants_inspection, min(width * height, MAX_IMAGE_PIXELS + 1))
+        asked = Asked(data, wants_inspection, thumbnail_px, min(width * height, MAX_IMAGE_PIXELS + 1))
         fast_pixels = FAST_JPEG_PIXELS if data.startswith(JPEG_MAGIC) and not whole else FAST_PIXELS
         if not fast_pixels < asked.pixels <= MAX_IMAGE_PIXELS:  # what has too many is refused by its header
             opened = await self._try(self._fast, self._fast_limits, asked, share)
             if not isinstance(opened, Exceeded):
                 return opened
             share.slowed += 1
-        limits = self._whole_limits if whole else self._slow_limits
+        # what was inspected once, is to be looked at, too
+        limits = self._whole_limits if whole or thumbnail_px else self._slow_limits
         if working_bytes(data) > limits.memory_bytes:
             return _too_much_memory(limits)
         share.on_slow()
@@ -235,9 +242,9 @@ class Decoders:
             async with way.decoder(share, limits) as decoder:
                 if way is self._fast and share.slowed >= DOUBTFUL:
                     return Exceeded.TIME
-                answer = await decoder.ask(asked.data, asked.wants_inspection, asked.pixels)
+                answer = await decoder.ask(asked.data, asked.wants_inspection, asked.pixels, asked.thumbnail_px)
                 self._failed_starts = 0
-                return self._read(decoder, answer)
+                return self._read(decoder, answer, asked.thumbnail_px)
         except MemoryError:
             self.lost["memory"] += 1
             return Exceeded.MEMORY
@@ -261,7 +268,7 @@ class Decoders:
             return await self._try(way, limits, asked, share, attempts - 1)
         return ServiceUnavailable("no process could be started to decode the image: try again", retry_after_s=1)
 
-    def _read(self, decoder: Decoder, answer: dict[str, Any]) -> Any:
+    def _read(self, decoder: Decoder, answer: dict[str, Any], thumbnail_px: int) -> Any:
         """Raises MemoryError if the decoder had too little."""
         if "memory" in answer:
             raise MemoryError
@@ -269,6 +276,9 @@ class Decoders:
             return PROBLEMS[answer["status"]](answer["detail"])
         if "facts" in answer:
             return answer["facts"], decoder.pixels(self._shape)
+        if thumbnail_px:
+            height, width, _ = answer["shape"]
+            return decoder.pixels(torch.Size((min(height, thumbnail_px), min(width, thumbnail_px), 3)))
         self._on_decoded(answer["shrunk_by"])
         return decoder.pixels(self._shape)
 

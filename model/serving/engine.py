@@ -14,6 +14,7 @@ import orjson
 import torch
 
 from contract.answers import ImageFacts, Inspection, LabelScore, arrange, render_classify
+from contract.images import ThumbnailRequest
 from contract.model_cards import EndpointCards
 from contract.problems import BadRequest, InternalError, ProblemError
 from contract.requests import (
@@ -36,6 +37,7 @@ from model.serving.heads import Heads, ServedHead, numbers_of
 from model.serving.labels import NO_TEXT_VECTOR, LabelCache, LabelSet, LabelSets
 from model.serving.observe import Metrics, Trace
 from model.serving.teacher import Teacher
+from model.serving.thumbnail import jpeg_text
 from model.serving.towers import Towers
 from model.serving.workers import WEDGED_S, Turns, Workers
 
@@ -54,7 +56,7 @@ Opened = torch.Tensor | ProblemError
 
 
 class Engine:
-    """Answers classify, embed, inspect, describe and teach requests with one model."""
+    """Answers classify, embed, inspect, thumbnail, describe and teach requests with one model."""
 
     def __init__(
         self,
@@ -116,6 +118,9 @@ class Engine:
 
             share = Share(on_slow)
             lone = await self._opened(request, request.images, share, trace) if len(request.images) == 1 else []
+            if isinstance(request, ThumbnailRequest):
+                came()
+                return await self._thumbnails(request, lone, share, trace)
             if isinstance(request, InspectRequest):
                 return await self._inspect(request, lone, share, trace, came, work)
             if isinstance(request, EmbedRequest):
@@ -125,8 +130,10 @@ class Engine:
     def _parse(self, parse: Callable[[], Request], trace: Trace) -> Request:
         with trace.stage("parse"):
             request = parse()
-            whole = isinstance(request, InspectRequest)
-            request.images[:] = within_budget(request.images, None if whole else self.processing.preparation.short_side)
+            short_side = self.processing.preparation.short_side
+            if isinstance(request, InspectRequest | ThumbnailRequest):
+                short_side = request.size_px if isinstance(request, ThumbnailRequest) else None
+            request.images[:] = within_budget(request.images, short_side)
             return request
 
     async def _turns(self, request: Request, lone: list[Any], share: Share, trace: Trace) -> AsyncIterator[list[Any]]:
@@ -151,6 +158,8 @@ class Engine:
             return BadRequest(f"{source.s3_key!r} names an object in a bucket, and the model is sent bytes only")
         if isinstance(request, InspectRequest):
             return await self.decoders.inspect(source, share)
+        if isinstance(request, ThumbnailRequest):
+            return await self.decoders.thumbnail(source, request.size_px, share)
         return await self.decoders.prepare(source, share)
 
     async def _classify(
@@ -235,6 +244,13 @@ class Engine:
             remaining = iter([_inspection(*each) for each in zip(good, vectors, strict=True)])
             seen += [each if isinstance(each, ProblemError) else next(remaining) for each in opened]
         return orjson.dumps(arrange(seen, listed=True))
+
+    async def _thumbnails(self, request: ThumbnailRequest, lone: list[Any], share: Share, trace: Trace) -> bytes:
+        shrunk: list[str | ProblemError] = []
+        async for opened in self._turns(request, lone, share, trace):
+            for each in opened:
+                shrunk.append(each if isinstance(each, ProblemError) else await self._in_pool(jpeg_text, each))
+        return orjson.dumps(arrange(shrunk, listed=True))
 
     async def _embed(
         self, request: EmbedRequest, lone: list[Any], share: Share, trace: Trace, came: Callable[[], None], work: Work

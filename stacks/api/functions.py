@@ -7,6 +7,7 @@ from contract.annotations import ANNOTATIONS_PREFIX, IMAGES_PREFIX
 from contract.batches import BATCHES_PREFIX
 from contract.endpoint import ENDPOINT_PREFIX
 from contract.idempotency import IDEMPOTENCY_PREFIX
+from contract.images import THUMBNAILS_PREFIX
 from contract.imports import IMPORTS_PREFIX
 from contract.limits import UPLOADS_PREFIX
 from contract.models import BROUGHT_PREFIX, MODELS_PREFIX, PROMOTIONS_PREFIX, REGISTRY_PREFIX
@@ -72,10 +73,11 @@ def annotate_function(
     )
     may = function.permissions
     may.allow_objects(data.data, KEEP, TASKS_PREFIX, IDEMPOTENCY_PREFIX, ANNOTATIONS_PREFIX)
-    may.allow_objects(data.data, [*READ, *WRITE], UPLOADS_PREFIX, IMPORTS_PREFIX, IMAGES_PREFIX, TAUGHT_PREFIX)
+    changed = (UPLOADS_PREFIX, IMPORTS_PREFIX, IMAGES_PREFIX, THUMBNAILS_PREFIX, TAUGHT_PREFIX)
+    may.allow_objects(data.data, [*READ, *WRITE], *changed)
     may.allow_objects(data.data, READ, HEADS_PREFIX, ENDPOINT_PREFIX)
     may.allow_objects(data.data, WRITE, EMBEDDINGS_PREFIX)
-    erased = (ANNOTATIONS_PREFIX, IMAGES_PREFIX, EMBEDDINGS_PREFIX, HEADS_PREFIX, TAUGHT_PREFIX)
+    erased = (ANNOTATIONS_PREFIX, IMAGES_PREFIX, THUMBNAILS_PREFIX, EMBEDDINGS_PREFIX, HEADS_PREFIX, TAUGHT_PREFIX)
     may.allow_objects(data.data, ["s3:DeleteObjectVersion"], *erased)
     may.allow(["s3:ListBucket", "s3:ListBucketVersions"], data.data.bucket_arn)
     may.allow(["sagemaker:InvokeEndpoint"], serving.endpoint_arn)

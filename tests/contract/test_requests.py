@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from contract import limits
+from contract.images import ThumbnailRequest
 from contract.problems import BadRequest, PayloadTooLarge, ProblemError
 from contract.questions import Parameters
 from contract.requests import ClassifyRequest, EmbedRequest, InspectRequest, S3Object, parse_request, to_multipart
@@ -87,6 +88,14 @@ def test_images_to_inspect_survive_the_way_to_the_container() -> None:
     assert image == IMAGE and isinstance(problem, BadRequest)
     with pytest.raises(BadRequest, match="between 1 and 64"):
         InspectRequest([])
+
+
+def test_images_to_shrink_survive_the_way_to_the_container() -> None:
+    assert parse_request(*to_multipart(ThumbnailRequest([IMAGE], 64), [IMAGE])) == ThumbnailRequest([IMAGE], 64)
+    as_json = {"operation": "thumbnail", "inputs": [encoded()], "size": "512"}
+    assert parse_request(JSON, json.dumps(as_json).encode()) == ThumbnailRequest([IMAGE], 512)
+    with pytest.raises(BadRequest, match="size is given 0 times"):
+        parse_request("image/png", IMAGE, {"operation": ["thumbnail"]})
 
 
 def test_tasks_survive_the_way_to_the_container() -> None:
@@ -184,7 +193,7 @@ ANYTHING = st.recursive(
 @given(
     st.dictionaries(NAMES, ANYTHING, max_size=5),
     st.sampled_from([JSON, "Application/JSON; charset=idna"]),
-    st.sampled_from([None, "classify", "embed", "inspect", "teach"]),
+    st.sampled_from([None, "classify", "embed", "inspect", "thumbnail", "teach"]),
 )
 def test_no_json_at_all_makes_the_parser_fail_otherwise(body: dict[str, object], content_type: str, asks: Any) -> None:
     try:

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect, sync_playwright
 
+from benchmarks.learning.domains import PICTOGRAMS
 from tests.e2e.loop import Api, pictograms
 from tests.e2e.system import System, undeployed
 
@@ -23,7 +24,9 @@ pytestmark = [
     pytest.mark.skipif(not CHROMIUM and not os.environ.get("STRICT"), reason="no Chromium here: apt-get install it"),
 ]
 
-CLASSES, SHOTS, DRAWN = ("bell", "boat", "clock", "envelope", "glasses", "key", "ladder", "mushroom"), 16, 400
+CLASSES, SHOTS, DRAWN, HELD_OUT = tuple(sorted(PICTOGRAMS)), 16, 400, 300
+LEAST_ACCURACY = 0.7
+"""Of images that the task was not taught by. The bar of the teaching report, 0.73, is for a mean of five draws."""
 RECIPE = {"threads": 1, "precision": "fp32", "steps": 100, "selection_scenes": 1000, "evaluation_scenes": 200}
 """A third of the usual steps, and less to look at afterwards."""
 WITHIN_MS, TRAINED_WITHIN_MS, POLL_MS = 120_000, 900_000, 100
@@ -89,13 +92,13 @@ def accuracies(page: Page) -> tuple[int, int]:
     return int(before), int(after)
 
 
-def label_all(page: Page, key: str, done: str) -> None:
-    """Press a label's key until the queue says that all is kept. What a busy machine has refused comes back to it."""
+def label_all(page: Page, label: str, done: str) -> None:
+    """Press a label's button until the queue says that all is kept. What a busy machine has refused comes back."""
     deadline_s = time.monotonic() + 2 * WITHIN_MS / 1000
     while (queue := page.locator("#queue").inner_text()) != done:
         assert time.monotonic() < deadline_s, (queue, page.locator("#notice").inner_text())
         if "to go" in queue:
-            page.keyboard.press(key)
+            page.get_by_role("button", name=label, exact=True).click()
         else:
             page.wait_for_timeout(POLL_MS)
 
@@ -133,18 +136,26 @@ def test_a_task_is_saved_and_taught_from_the_page_alone(page: Page, api: Api, fo
     for number, label in enumerate(CLASSES, start=1):
         page.locator("#teach-stage input").set_input_files(sorted((folders / label).iterdir()))
         expect(page.get_by_text(f"{SHOTS} to go")).to_be_visible()
-        page.locator("#queue").click()
-        label_all(page, str(number), f"{SHOTS * number} labelled")
+        label_all(page, label, f"{SHOTS * number} labelled")
     expect(page.locator("#learnt")).to_contain_text(f"Right on {SHOTS * len(CLASSES)} annotated images")
     before, after = accuracies(page)
-    assert after >= before + 20 and after >= 80, (before, after)
+    assert after >= before + 20, (before, after)
     expect(page.locator("#learnt")).to_contain_text("answers by what it was taught")
-    held_out = [each for each in pictograms(seed=8, count=DRAWN // 2) if each[1] in CLASSES]
-    assert api.accuracy(held_out, {"task": "pictogram"}) >= api.accuracy(
-        held_out, {"task": "pictogram", "taught": False}
-    )
+    held_out = pictograms(seed=8, count=HELD_OUT)
+    by_words = api.accuracy(held_out, {"task": "pictogram", "taught": False})
+    by_head = api.accuracy(held_out, {"task": "pictogram"})
+    print(f"held out: {by_words:.3f} by words, {by_head:.3f} as taught; each left out: {before} and {after} %")
+    assert by_head >= LEAST_ACCURACY, (by_words, by_head)
     page.get_by_role("link", name="Ask it").click()
     expect(page.locator("#about")).to_contain_text("by what it was taught")
+
+
+def test_what_was_annotated_is_shown_again_in_small_pictures(page: Page) -> None:
+    page.get_by_role("link", name="Teach").click()
+    page.reload()
+    expect(page.locator("#pictures img[src^='data:image/jpeg']")).to_have_count(24)
+    page.get_by_label("Label", exact=True).select_option("key")
+    expect(page.locator("#pictures > div")).to_have_text(["key"] * SHOTS)
 
 
 def test_a_training_is_begun_with_its_price_and_watched(page: Page) -> None:

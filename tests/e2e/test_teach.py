@@ -207,10 +207,14 @@ def test_an_erased_image_leaves_no_trace_and_the_task_learns_anew(api: Api, syst
     digest = api.get(f"annotations/{annotate(api, image, label, task='imported', dataset='drawn')}?dataset=drawn")[
         "image"
     ]
+    small = api.get(f"images/{digest}?size=64")
+    assert small == api.get(f"images/{digest}?size=64")
+    assert base64.b64decode(small["thumbnail"]).startswith(b"\xff\xd8\xff")
     status, erased = api.ask("DELETE", f"annotations?image={digest}")
     assert (status, erased["annotations"]) == (200, 1)
-    versions = system.client("s3").list_object_versions(Bucket=system.output("DataBucketName"), Prefix="embeddings/")
-    assert not [each for each in versions.get("Versions", []) if digest in each["Key"]]
+    for prefix in ("embeddings/", "thumbnails/"):
+        versions = system.client("s3").list_object_versions(Bucket=system.output("DataBucketName"), Prefix=prefix)
+        assert not [each for each in versions.get("Versions", []) if digest in each["Key"]]
     wait(api, lambda found: images_of(found) == LABELS * 4 and found["head"], "imported")
 
 

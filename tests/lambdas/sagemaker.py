@@ -16,6 +16,7 @@ from typing import Any
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 
 from contract.answers import Inspection, LabelScore, arrange, render_classify
+from contract.images import ThumbnailRequest
 from contract.invocation import AnswerAttributes
 from contract.limits import CUSTOM_ATTRIBUTES_HEADER, MAX_INVOCATION_BYTES
 from contract.model_cards import EndpointCards
@@ -90,6 +91,10 @@ class SageMaker:
             return self.cards.model_dump()
         if isinstance(request, TeachRequest):
             return self.learns.lesson(request, self.says.model_version).model_dump()
+        if isinstance(request, ThumbnailRequest):
+            return arrange(
+                [_or_problem(each) or _shrunk(each, request.size_px) for each in request.images], listed=True
+            )
         return infer(request, heads)
 
     def _heads_of(self, request: ClassifyRequest) -> dict[str, bytes]:
@@ -151,6 +156,10 @@ def _scores(image: Any, question: Question, head: bytes) -> list[LabelScore]:
         for label, weight in zip(question.candidate_labels, weights, strict=True)
     ]
     return sorted(scores, key=lambda each: -each["score"])[: question.top_k]
+
+
+def _shrunk(image: Any, size_px: int) -> str:
+    return embedding_text(image[: len(JPEG_START)] + f"{size_px} px of {sha256(image).hexdigest()}".encode())
 
 
 def _inspection(image: Any) -> Inspection:

@@ -7,7 +7,9 @@ import re
 from functools import cache
 from pathlib import Path
 
+from contract.images import THUMBNAIL_SIZES_PX
 from contract.limits import API_KEY_HEADER, MAX_INLINE_IMAGE_BYTES
+from contract.questions import DEFAULT_HYPOTHESIS_TEMPLATE, UNKNOWN_LABEL
 
 FOLDER = Path(__file__).parent
 SCRIPTS = ("page", "images", "charts", "ask", "code", "teach", "models", "reference", "start")
@@ -19,7 +21,10 @@ COMMENT = re.compile(r"^ *//.*\n|^ */\*\*.*\*/\n", re.MULTILINE)
 @cache
 def html() -> str:
     """`index.html` with the style, the script and what the script needs of the contract, without comments."""
-    contract = {"key_header": API_KEY_HEADER, "max_bytes": MAX_INLINE_IMAGE_BYTES}
+    contract = {
+        **{"key_header": API_KEY_HEADER, "max_bytes": MAX_INLINE_IMAGE_BYTES, "unknown": UNKNOWN_LABEL},
+        **{"template": DEFAULT_HYPOTHESIS_TEMPLATE, "thumbnail_px": THUMBNAIL_SIZES_PX[1]},
+    }
     script = "".join(map(_text, (f"{name}.js" for name in SCRIPTS))).replace("{contract}", json.dumps(contract))
     script = COMMENT.sub("", script)
     return _text("index.html").replace("{style}", _text("style.css")).replace("{script}", script)

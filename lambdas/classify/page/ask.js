@@ -6,6 +6,8 @@ const answerable = () => asked.questions.filter(each => !each.lacks);
 const tasks = async () => (await kept("tasks")).tasks;
 const pathOf = task => "tasks/" + place(task);
 const spaced = text => text.trim().replace(/\s+/g, " ");
+const linesOf = field => field.value.split("\n").map(spaced).filter(Boolean);
+const KINDS = [["", "One of these"], ["none", "One of these, or none"], ["each", "Each on its own"]];
 
 /** One row: a label, its score, and sentences that describe it. */
 class Label {
@@ -14,13 +16,13 @@ class Label {
     this.input = el("input", {value: text, maxLength: 1000, placeholder: "Add a label, or paste many", oninput: () => question.typed(this), onkeydown: event => question.pressed(event, this), onpaste: event => question.pasted(event, this)});
     this.output = el("output.n");
     this.words = el("textarea", {value: annotations.join("\n"), hidden: !annotations.length, placeholder: "Sentences that describe it, one a line", oninput: () => question.changed()});
-    this.describe = button("describe", () => { this.words.hidden = !this.words.hidden; this.words.focus(); }, "quiet");
+    this.describe = button("describe", () => unfold(this.words), "quiet");
     this.drop = button("×", () => question.remove(this), "quiet");
     this.row = el("li.row", this.bar, this.input, this.output, this.describe, this.drop, this.words);
     this.show();
   }
   get text() { return this.input.value.trim(); }
-  get annotations() { return this.words.value.split("\n").map(spaced).filter(Boolean); }
+  get annotations() { return linesOf(this.words); }
   get body() { return this.annotations.length ? {label: this.text, annotations: this.annotations} : this.text; }
   show(score = null) {
     const name = this.text;
@@ -28,48 +30,55 @@ class Label {
     this.input.ariaLabel = name ? "Label " + name : "New label";
     this.words.ariaLabel = this.describe.ariaLabel = "Describe " + name;
     this.drop.ariaLabel = "Remove " + name;
-    this.describe.hidden = this.drop.hidden = !name;
+    this.describe.hidden = this.drop.hidden = !name || this.input.readOnly;
     this.output.textContent = score === null ? "" : percent(score);
     width(this.bar, score);
   }
 }
 
 class Question {
-  constructor({labels = [], multi = false, task = ""} = {}) {
-    Object.assign(this, {multi, saved: null, all: false, labels: labels.map(([label, ...annotations]) => new Label(this, label, annotations))});
-    this.list = el("ol.rows", {"aria-label": "Labels"});
+  constructor({labels = [], kind = "", templates = [], task = ""} = {}) {
+    Object.assign(this, {saved: null, coming: Boolean(task), all: false, labels: labels.map(([label, ...annotations]) => new Label(this, label, annotations))});
+    this.list = el("ol.rows", {ariaLabel: "Labels"});
     this.more = button("", () => { this.all = !this.all; this.arrange(); }, "quiet");
     this.picker = choice("Saved questions", []);
-    this.kind = choice("How labels are scored", [["", "One of these"], ["each", "Each on its own"]], multi ? "each" : "", value => { this.multi = Boolean(value); this.changed(0); });
+    this.kind = choice("How labels are scored", KINDS, kind, () => this.changed(0));
+    this.none = new Label(this, CONTRACT.unknown);
+    this.none.input.readOnly = true;
+    this.wording = el("textarea.field", {value: templates.join("\n"), rows: 1, hidden: !templates.length, placeholder: CONTRACT.template, ariaLabel: "Sentences around each label, with {} for it, one a line", oninput: () => this.changed()});
     this.about = soft();
-    this.close = button("×", () => { asked.questions = asked.questions.filter(each => each !== this); showQuestions(); changed(0); }, "quiet", {"aria-label": "Remove this question"});
-    this.card = el("div.card.q", el("div.line", this.picker, this.kind, button("Save", () => this.save()), this.close), this.list, this.more, this.about);
+    this.close = button("×", () => { asked.questions = asked.questions.filter(each => each !== this); showQuestions(); changed(0); }, "quiet", {ariaLabel: "Remove this question"});
+    this.card = el("div.card.q", el("div.line", this.picker, this.kind, button("Wording", () => unfold(this.wording), "quiet"), button("Save", () => this.save()), this.close), this.wording, this.list, this.more, this.about);
     this.arrange();
     this.offer(task);
   }
   get filled() { return this.labels.filter(each => each.text); }
+  /** Those that have scores. */
+  get scorable() { return this.kind.value === "none" ? [...this.filled, this.none] : this.filled; }
+  get templates() { return linesOf(this.wording); }
   /** Its members as the API takes them; what is the same to a reader is asked once. */
   get body() {
     const distinct = new Map(this.filled.map(each => [spaced(each.text.toLowerCase()), each.body]));
-    return {...this.saved?.others, candidate_labels: [...distinct.values()], ...this.multi && {multi_label: true}};
+    const {templates: [template, ...others], kind: {value: kind}} = this;
+    return {...this.saved?.others, candidate_labels: [...distinct.values()], ...template && {hypothesis_template: others.length ? [template, ...others] : template}, ...kind && {[kind === "each" ? "multi_label" : "unknown"]: true}};
   }
   /** The saved task that it still is, word for word. */
   get task() { return this.saved && JSON.stringify(this.body) === this.saved.text ? this.saved.name : ""; }
   /** Why it can't be asked yet. */
   get lacks() {
     const {length} = this.body.candidate_labels;
-    return length > 1 || length && this.multi ? "" : length ? "Add a second label, or score each on its own." : "Write what it could be: two labels or more.";
+    return length > 1 || length && this.kind.value === "each" ? "" : length ? "Add a second label, or score each on its own." : "Write what it could be: two labels or more.";
   }
   arrange() {
     if (!this.labels.at(-1) || this.labels.at(-1).text) this.labels.push(new Label(this));
-    const {filled, labels, list} = this, scored = filled.some(each => each.score !== null), best = [...filled].sort((a, b) => b.score - a.score), many = filled.length > MANY, focused = document.activeElement;
-    const order = asked.sorted ? [...best, ...labels.filter(each => !each.text)] : labels;
+    const {scorable, labels, list} = this, scored = scorable.some(each => each.score !== null), best = [...scorable].sort((a, b) => b.score - a.score), many = best.length > MANY, focused = document.activeElement;
+    const order = asked.sorted ? [...best, ...labels.filter(each => !each.text)] : [...labels, ...scorable.filter(each => each === this.none)];
     if (order.length !== list.children.length || order.some((each, i) => each.row !== list.children[i])) list.replaceChildren(...order.map(each => each.row));
     if (list.contains(focused)) focused.focus();
     best.forEach((each, rank) => { each.row.classList.toggle("best", scored && !rank); each.row.hidden = many && !this.all && rank >= FEW; });
     list.classList.toggle("all", many && this.all);
     this.more.hidden = !many;
-    this.more.textContent = this.all ? `Only the best ${FEW}` : `${filled.length - FEW} more`;
+    this.more.textContent = this.all ? `Only the best ${FEW}` : `${best.length - FEW} more`;
     this.about.textContent = this.lacks;
   }
   typed(label, text = label.input.value) {
@@ -108,7 +117,7 @@ class Question {
   }
   changed(ms) { this.arrange(); changed(ms); }
   scored(scores = []) {
-    for (const each of this.labels) each.show(scores.find(({label}) => each.text && spaced(label) === spaced(each.text))?.score);
+    for (const each of [...this.labels, this.none]) each.show(scores.find(({label}) => each.text && spaced(label) === spaced(each.text))?.score);
     this.arrange();
   }
   /** The saved questions to choose from. */
@@ -120,19 +129,19 @@ class Question {
   pick(name) {
     return tried(async () => {
       const {body, headers} = name ? await api(pathOf(name)) : {body: {candidate_labels: []}};
-      const {taught, candidate_labels, multi_label = false, description, ...others} = body;
+      const {taught, candidate_labels, multi_label, unknown, hypothesis_template: templates = [], description, ...others} = body;
       this.labels = candidate_labels.map(each => new Label(this, each.label, each.annotations));
-      this.multi = multi_label;
-      this.kind.value = multi_label ? "each" : "";
+      this.kind.value = multi_label ? "each" : unknown ? "none" : "";
+      this.wording.value = [templates].flat().join("\n");
+      this.wording.hidden = !this.wording.value;
       this.saved = name ? {name, description, others, etag: headers.get("etag")} : null;
       if (name) this.saved.text = JSON.stringify(this.body);
-      this.changed(0);
-    });
+    }).finally(() => { this.coming = false; this.changed(0); });
   }
   async save() {
     const field = el("input.field", {value: this.saved?.name ?? "", required: true, maxLength: 63, oninput: () => { field.value = field.value.toLowerCase().replace(/[^a-z0-9_-]+/g, "-").replace(/^[_-]+/, ""); }});
     const name = await dialog("Save this question", [soft("By its name it is asked with an image alone, and annotated images can teach it."), el("label", "Name", field)], "Save", () => field.value);
-    if (name) await tried(() => this.put(name, name === this.saved?.name ? {"if-match": this.saved.etag} : {"if-none-match": "*"}));
+    if (name) await this.put(name, name === this.saved?.name ? {"if-match": this.saved.etag} : {"if-none-match": "*"});
   }
   async put(name, headers) {
     const {body} = this, {description, others = {}} = this.saved || {};
@@ -158,16 +167,17 @@ function showQuestions() {
   for (const each of asked.questions) each.close.hidden = asked.questions.length < 2;
 }
 
-/** The questions as the address holds them: `labels=fish,warm=an%20orange%20fish&each=1`, or `task=pet`. */
+/** The questions as the address holds them: `labels=fish,warm=an%20orange%20fish&each=1&template=a%20{}`, or `task=pet`. */
 const written = () => "#ask?" + asked.questions.map(each => each.task ? "task=" + each.task
-  : "labels=" + each.filled.map(({text, annotations}) => [text, ...annotations].map(place).join("=")).join(",") + (each.multi ? "&each=1" : "")).join("&");
+  : "labels=" + each.filled.map(({text, annotations}) => [text, ...annotations].map(place).join("=")).join(",") + (each.kind.value && `&${each.kind.value}=1`) + each.templates.map(template => "&template=" + place(template)).join("")).join("&");
 
 function read(query) {
   const found = [];
   for (const [, name, value] of query.matchAll(/(\w+)=([^&]*)/g)) {
     if (name === "task") found.push({task: decodeURIComponent(value)});
-    if (name === "labels") found.push({labels: value.split(",").filter(Boolean).map(each => each.split("=").map(decodeURIComponent))});
-    if (name === "each" && found.length) found.at(-1).multi = true;
+    if (name === "labels") found.push({templates: [], labels: value.split(",").filter(Boolean).map(each => each.split("=").map(decodeURIComponent))});
+    if (["each", "none"].includes(name) && found.length) found.at(-1).kind = name;
+    if (name === "template") found.at(-1)?.templates?.push(decodeURIComponent(value));
   }
   asked.questions = (found.length ? found : [{labels: Object.keys(SAMPLES).map(name => [name])}]).map(each => new Question(each));
   showQuestions();
@@ -194,7 +204,7 @@ async function classify(files, questions, wanted) {
 
 async function ask() {
   const mine = ++asked.turn, wanted = () => mine === asked.turn, questions = answerable(), started = performance.now();
-  if (!asked.image || !questions.length || $("ask").hidden) return;
+  if (!asked.image || !questions.length || $("ask").hidden || asked.questions.some(each => each.coming)) return;
   const late = setTimeout(() => $("questions").classList.add("stale"), LATE_MS);
   try {
     const {answers: [answer], headers} = await classify([await small(asked.image)], questions, wanted);

@@ -80,4 +80,4 @@ async function fitting(promised) {
   return first < 0 ? files : files.slice(0, first);
 }
 
-const thumbnail = (image, chosen, onclick) => button(el("img", {src: image.url, alt: ""}), onclick, "", {title: image.name, "aria-label": image.name, "aria-pressed": String(chosen)});
+const thumbnail = (image, chosen, onclick) => button(el("img", {src: image.url, alt: ""}), onclick, "", {title: image.name, ariaLabel: image.name, "aria-pressed": String(chosen)});

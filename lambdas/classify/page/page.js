@@ -4,7 +4,7 @@ const $ = id => document.getElementById(id);
 // relative to the stage, also where the last slash is missing
 const base = location.origin + location.pathname.replace(/\/?$/, "/");
 const own = ["127.0.0.1", "localhost", "[::1]"].includes(location.hostname);
-const POLL_MS = 1500, HEALTH_MS = 5000, LATE_MS = 300, TYPED_MS = 250, LATER_S = 2;
+const POLL_MS = 1500, HEALTH_MS = 5000, LATE_MS = 300, TYPED_MS = 150, LATER_S = 2;
 
 /** An element: `el("p.soft", {id: "x"}, "words", [more])`. */
 function el(what, ...children) {
@@ -18,8 +18,11 @@ function el(what, ...children) {
 
 const nodes = children => children.flat(Infinity).filter(child => child || child === 0);
 const fill = (id, ...children) => { $(id).replaceChildren(...nodes(children)); $(id).hidden = !$(id).hasChildNodes(); };
-const button = (text, onclick, what = "btn", properties = {}) => el("button." + what, {type: "button", onclick, ...properties}, text);
+/** A button; what its work fails of is said. */
+const button = (text, work, what = "btn", properties = {}) => el("button." + what, {type: "button", onclick: event => tried(async () => work(event)), ...properties}, text);
 const card = (title, ...content) => el("div.card", title && el("h2", title), content);
+const para = text => el("p", sentence(text));
+const JPEG = "data:image/jpeg;base64,";
 const soft = (...words) => el("p.soft", words);
 const cell = (each, what) => each?.matches?.("td, th") ? each : el(what, each);
 const table = (head, rows) => el("div.scroll", el("table", head.length > 0 && el("tr", head.map(each => cell(each, "th"))),
@@ -27,9 +30,9 @@ const table = (head, rows) => el("div.scroll", el("table", head.length > 0 && el
 /** Fills a list to choose from: `choices` are values, or [value, words]. */
 function choices(list, choices, chosen, onchange) {
   list.replaceChildren(...choices.map(each => [each].flat()).map(([value, words = value]) => el("option", {value}, words)));
-  return Object.assign(list, {value: chosen, onchange: onchange && (() => onchange(list.value))});
+  return Object.assign(list, {value: chosen, onchange: onchange && (() => tried(async () => onchange(list.value)))});
 }
-const choice = (label, ...rest) => choices(el("select.field", {"aria-label": label}), ...rest);
+const choice = (label, ...rest) => choices(el("select.field", {ariaLabel: label}), ...rest);
 
 const percent = (share, digits = 1) => (100 * share).toFixed(digits) + " %";
 const whole = share => percent(share, 0);
@@ -40,6 +43,7 @@ const sum = numbers => numbers.reduce((all, each) => all + each, 0);
 const later = ms => new Promise(done => setTimeout(done, ms));
 const duration = s => s < 90 ? `${Math.round(s)} s` : `${Math.round(s / 60)} min`;
 const sentence = text => text.charAt(0).toUpperCase() + text.slice(1) + (/[.!?]$/.test(text) ? "" : ".");
+const moment = created => created.slice(0, 16).replace("T", " ");
 const joined = parts => parts.filter(Boolean).join(" · ");
 const short = (said, most = 22) => said.length > most ? said.slice(0, most - 1) + "…" : said;
 const place = encodeURIComponent;
@@ -50,7 +54,11 @@ function width(made, share) {
   made.style.width = 100 * Math.min(1, share || 0) + "%";
   return made;
 }
-const bar = share => width(el("i.bar", {"aria-hidden": "true"}), share);
+function unfold(field) {
+  field.hidden = !field.hidden;
+  field.focus();
+}
+const bar = share => width(el("i.bar", {ariaHidden: "true"}), share);
 
 async function copied(pressed, text) {
   await navigator.clipboard.writeText(text);
@@ -140,7 +148,9 @@ async function api(path, options, wanted = () => true) {
 }
 
 const get = async (path, wanted) => (await api(path, {}, wanted)).body;
-const creating = () => ({"idempotency-key": String(Math.random()).slice(2)});
+const post = async (path, body, wanted, headers) => (await api(path, {method: "POST", body, headers}, wanted)).body;
+/** Sent again by itself, it makes nothing twice. */
+const create = (path, body) => post(path, body, undefined, {"idempotency-key": String(Math.random()).slice(2)});
 const form = (files, fields) => {
   const made = new FormData();
   for (const file of files) made.append("image", file, "image");

@@ -8,7 +8,7 @@ function show() {
   for (const each of Object.keys(VIEWS)) $(each).hidden = each !== name;
   for (const link of $("nav").children) link.ariaCurrent = link.hash === "#" + name ? "page" : null;
   if (name === "ask" && (!asked.questions.length || query && location.hash !== written())) read(query);
-  VIEWS[name](query);
+  tried(async () => VIEWS[name](query));
 }
 
 onhashchange = show;

@@ -1,5 +1,7 @@
 """The routes by which tasks are taught, and what other routes have to do with it."""
 
+import base64
+
 from contract.taught import KEPT_HEADS
 from tests.lambdas.classify.test_openapi import conforms
 from tests.lambdas.teach.conftest import Stage, digest
@@ -143,3 +145,36 @@ def test_an_annotated_image_can_be_had_from_its_address(stage: Stage) -> None:
     assert f"images/{digest(1)}?" in found.json["url"] and "Signature" in found.json["url"]
     assert stage.ask("GET", f"/images/{digest(2)}").status == 404
     assert "64 lower-case hexadecimal digits" in stage.ask("GET", "/images/1").detail
+    assert conforms(found.json, "ImageAnswer")
+
+
+def test_a_small_one_of_it_is_made_once_and_kept_by_browsers(stage: Stage) -> None:
+    stage.say(1, "cat")
+    asked = len(stage.sagemaker.requests)
+    found = stage.ask("GET", f"/images/{digest(1)}", query="size=256")
+    assert found.status == 200 and conforms(found.json, "ImageAnswer")
+    assert base64.b64decode(found.json["thumbnail"]).endswith(f"256 px of {digest(1)}".encode())
+    assert found.headers["cache-control"] == "private, max-age=86400, immutable"
+    assert found.headers["etag"] == f'"{digest(1)}-256"' and "x-api-key" in found.headers["vary"]
+    assert stage.ask("GET", f"/images/{digest(1)}", query="size=256").json == found.json
+    assert len(stage.sagemaker.requests) == asked + 1
+    assert stage.keys("thumbnails/") == [f"thumbnails/256/{digest(1)}"]
+
+
+def test_no_other_size_is_made_and_none_of_no_image(stage: Stage) -> None:
+    stage.say(1, "cat")
+    refused = stage.ask("GET", f"/images/{digest(1)}", query="size=300")
+    assert (
+        refused.status == 400 and refused.detail == "size is '300', allowed are 64, 256, 512: pixels of the longer side"
+    )
+    assert stage.ask("GET", f"/images/{digest(1)}", query="width=64").status == 400
+    assert stage.ask("GET", f"/images/{digest(1)}", query="size=").status == 400
+    assert stage.ask("GET", f"/images/{digest(2)}", query="size=64").status == 404
+    assert stage.ask("GET", "/images/1", query="size=64").status == 400
+
+
+def test_the_small_ones_of_an_erased_image_are_erased_too(stage: Stage) -> None:
+    stage.say(1, "cat")
+    stage.ask("GET", f"/images/{digest(1)}", query="size=64")
+    stage.ask("DELETE", "/annotations", query=f"image={digest(1)}")
+    assert not any(digest(1) in key for key in stage.objects.versions)

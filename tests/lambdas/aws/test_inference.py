@@ -11,7 +11,7 @@ from contract.questions import Parameters, Question
 from contract.requests import ClassifyRequest, EmbedRequest
 from contract.teaching import TeachRequest, embedding_bytes
 from lambdas.aws.endpoint import Endpoint
-from lambdas.aws.inference import attributes_within, infer, infer_taught, inspect, invocation_chunks, teach
+from lambdas.aws.inference import attributes_within, infer, infer_taught, inspect, invocation_chunks, teach, thumbnail
 from tests.lambdas.sagemaker import JPEG_START, SageMaker, model_error_members
 
 LARGE = bytes(MAX_INVOCATION_BYTES // 2)
@@ -94,6 +94,12 @@ def test_inspections_are_problems_to_raise_or_to_keep(endpoint: Endpoint) -> Non
     seen, broken = inspect([CAT, BROKEN], endpoint, InvocationAttributes())
     assert isinstance(broken, UnprocessableImage) and not isinstance(seen, ProblemError)
     assert seen["size_bytes"] == len(CAT)
+
+
+def test_a_thumbnail_is_an_image_or_its_problem(endpoint: Endpoint) -> None:
+    assert thumbnail(CAT, 64, endpoint, InvocationAttributes()).startswith(CAT[:3] + b"64 px of")
+    with pytest.raises(UnprocessableImage):
+        thumbnail(BROKEN, 64, endpoint, InvocationAttributes())
 
 
 def test_a_worker_tells_the_container_until_when_it_waits() -> None:

@@ -101,9 +101,20 @@ def taught(images: dict[str, int], before: float, after: float, *, doubtful: boo
     }
     example: JsonObject = DESCRIBED[routes.GET_TASK].answer["taught"]
     (wrong,) = example["learnt"]["doubtful"]
-    said = {**wrong, "dataset": "thing", "label": "house", "answer": "tree"}
+    head = {**example["heads"][0], "images": sum(images.values()), **worth}
+    said = {**wrong, "dataset": "thing", "label": "house", "answer": "tree", "split": "train"}
     learnt = {**example["learnt"], "images": images, **worth, "doubtful": [said] if doubtful else []}
-    return {**example, "learnt": {**learnt, "advice": []}, "heads": [{**example["heads"][0], **worth}]}
+    return {**example, "learnt": {**learnt, "advice": []}, "heads": [head]}
+
+
+def annotations(*said: tuple[str | None, str | None]) -> list[JsonObject]:
+    """Records of so many images, each with its label and its split, the first the one that may be doubted."""
+    ids = [ANNOTATION["id"], *(f"f{number:035x}" for number in range(1, len(said)))]
+    own = {**ANNOTATION, "dataset": "thing", "task": "thing"}
+    return [
+        {**own, "id": id, "image": f"{number:064x}", "label": label, "split": split}
+        for number, (id, (label, split)) in enumerate(zip(ids, said, strict=True))
+    ]
 
 
 EXAMPLE_IMAGE = SHA256

@@ -2,6 +2,8 @@
 contract's types, so that neither the page nor these answers can drift from it.
 """
 
+import base64
+import io
 import json
 import re
 from collections.abc import Callable, Iterator
@@ -12,14 +14,17 @@ from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from jsonschema import Draft202012Validator
+from PIL import Image
 
-from contract.annotations import parse_annotations
+from contract.annotations import MAX_LISTED_ANNOTATIONS, parse_annotations
+from contract.images import thumbnail_size
 from contract.limits import API_KEY_HEADER, PROBLEM_MEDIA_TYPE
 from contract.models import PromoteBody
 from contract.problems import Forbidden, NotFound, PreconditionFailed, ProblemError
-from contract.questions import Task
+from contract.questions import UNKNOWN_LABEL, Task
 from contract.requests import parse_request
 from contract.routes import CLASSIFY, OPERATIONS, PAGE, ROUTES, STAGE_NAME, Route
+from contract.taught import TeachTaskBody
 from contract.trainings import TrainingBody
 from contract.validation import validate
 from lambdas.classify import openapi, page
@@ -63,6 +68,8 @@ class PageApi:
     problems: dict[Route, list[ProblemError]] = field(default_factory=dict)
     asked: list[Asked] = field(default_factory=list)
     counts: dict[str, int] = field(default_factory=dict)
+    annotations: list[JsonObject] = field(default_factory=list)
+    page: int = MAX_LISTED_ANNOTATIONS
     hold: Callable[[Asked], None] = lambda _: None
 
     def answer(self, route: Route, names: tuple[str, ...], query: dict[str, list[str]], body: bytes, type: str) -> Any:
@@ -88,7 +95,10 @@ class PageApi:
             return parse_request(type, body, query, operation="classify")
         if route.path == "/annotations" and route.method == "POST":
             return parse_annotations(type, body, query)[0]
-        model = {"/tasks/{task}": Task, "/trainings": TrainingBody, "/models/{version}/promote": PromoteBody}
+        model = {
+            **{"/tasks/{task}": Task, "/tasks/{task}/teach": TeachTaskBody},
+            **{"/trainings": TrainingBody, "/models/{version}/promote": PromoteBody},
+        }
         return validate(model[route.path], json.loads(body)) if body and route.path in model else body
 
     def _health(self, _: Asked) -> Any:
@@ -106,7 +116,8 @@ class PageApi:
         return 200, images if request.listed else images[0], headers
 
     def _scores(self, question: Any) -> list[JsonObject]:
-        labels = sorted((each.label for each in question.candidate_labels), key=lambda label: label != self.best)
+        named = [*(each.label for each in question.candidate_labels), *([UNKNOWN_LABEL] if question.unknown else [])]
+        labels = sorted(named, key=lambda label: label != self.best)
         shares = [*SHARES, *(0.0001 for _ in labels)]
         return [{"label": label, "score": share} for label, share in zip(labels, shares, strict=False)]
 
@@ -136,6 +147,9 @@ class PageApi:
         return 201 if is_new else 200, self.tasks[name], {"etag": '"1a2b"'}
 
     def _teach_task(self, asked: Asked) -> Any:
+        taught = self.taught[asked.names[0]]
+        if head := asked.body.head:
+            self.taught[asked.names[0]] = {**taught, "head": head}
         return 202, self.taught[asked.names[0]], {}
 
     def _unteach_task(self, asked: Asked) -> Any:
@@ -155,7 +169,11 @@ class PageApi:
         records = sum(self.counts.values())
         labels = {"thing": {label: count for label, count in self.counts.items() if label}}
         counts = {"records": records, "counted": records, "splits": {"": records}, "labels": labels}
-        return 200, {"annotations": [], "next": None, "counts": counts}, {}
+        after = asked.query.get("after", [""])[0]
+        behind = [each for each in self.annotations if each["id"] > after]
+        shown, more = behind[: self.page], len(behind) > self.page
+        said = {"annotations": shown, "next": shown[-1]["id"] if more else None, "counts": None if after else counts}
+        return 200, said, {}
 
     def _get_annotation(self, asked: Asked) -> Any:
         return 200, answers.ANNOTATION, {"etag": '"0f1e"'}
@@ -167,8 +185,10 @@ class PageApi:
         return 204, None, {}
 
     def _get_annotated_image(self, asked: Asked) -> Any:
-        url = "https://data-bucket.s3.us-east-1.amazonaws.com/images/9b2c?X-Amz-Signature=0"
-        return 200, {"image": asked.names[0], "url": url, "expires_in_s": 900}, {}
+        file = io.BytesIO()
+        Image.new("RGB", (8, 8), f"#{asked.names[0][-6:]}").save(file, "JPEG")
+        size, thumbnail = thumbnail_size(asked.query["size"][0]), base64.b64encode(file.getvalue()).decode()
+        return 200, {"image": asked.names[0], "size": size, "thumbnail": thumbnail}, {}
 
     def _start_training(self, asked: Asked) -> Any:
         if asked.query:

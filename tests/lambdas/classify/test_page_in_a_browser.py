@@ -243,6 +243,28 @@ def test_a_label_is_described_and_scored_on_its_own(api: PageApi, opened: Open) 
     ]
 
 
+def test_none_may_fit_and_labels_have_a_wording_which_is_saved(api: PageApi, opened: Open) -> None:
+    page = opened("ask?labels=cat,dog&none=1&template=a%20drawing%20of%20a%20%7B%7D")
+    expect(page.get_by_label("How labels are scored")).to_have_value("none")
+    expect(row(page, "none of these").locator("output")).to_have_text("2.1 %")
+    expect(page.get_by_label("Remove none of these")).to_be_hidden()
+    page.get_by_label("Sentences around each label").fill("a drawing of a {}\na {}")
+    expect(page).to_have_url(re.compile("&none=1&template=a%20drawing%20of%20a%20%7B%7D&template=a%20%7B%7D$"))
+    expect(page.get_by_label("Code")).to_contain_text("unknown=true")
+    page.get_by_role("button", name="Save").click()
+    page.get_by_label("Name").fill("pets")
+    page.get_by_role("dialog").get_by_role("button", name="Save").click()
+    expect(page).to_have_url(re.compile("#ask.task=pets$"))
+    saved = api.of(routes.PUT_TASK)[-1].body
+    assert saved.unknown and saved.hypothesis_template == ["a drawing of a {}", "a {}"]
+    page.reload()
+    expect(page.get_by_label("Sentences around each label")).to_have_value("a drawing of a {}\na {}")
+    expect(page.get_by_label("How labels are scored")).to_have_value("none")
+    expect(page).to_have_url(re.compile("#ask.task=pets$"))
+    page.get_by_label("How labels are scored").select_option("One of these")
+    expect(page.get_by_label("Label none of these")).to_have_count(0)
+
+
 def test_one_label_is_no_question_yet(api: PageApi, opened: Open) -> None:
     page = opened("ask?labels=fish")
     expect(page.get_by_text("Add a second label, or score each on its own.")).to_be_visible()
@@ -266,10 +288,28 @@ def test_thirty_labels_fit_one_screen(opened: Open) -> None:
 def test_several_questions_are_one_request(api: PageApi, opened: Open) -> None:
     page = opened("ask?labels=fish,house&labels=red,blue")
     expect(row(page, "red").locator("output")).to_have_text("91.3 %")
-    asked = {tuple(each.body.parameters.tasks) for each in api.of(routes.CLASSIFY)}
-    assert ("question-1", "question-2") in asked and ("question-2",) not in asked
+    api.asked.clear()
+    page.reload()
+    expect(row(page, "red").locator("output")).to_have_text("91.3 %")
+    assert {tuple(each.body.parameters.tasks) for each in api.of(routes.CLASSIFY)} == {("question-1", "question-2")}
     page.get_by_role("button", name="Remove this question").last.click()
     expect(page.get_by_label("Label red")).to_have_count(0)
+
+
+def test_no_question_is_asked_before_a_saved_one_beside_it_is_there(api: PageApi, opened: Open) -> None:
+    page = opened("ask?labels=red,blue&task=thing")
+    expect(row(page, "house").locator("output")).not_to_be_empty()
+    api.asked.clear()
+    with held(api, routes.GET_TASK) as go:
+        page.reload()
+        expect(page.get_by_label("Label red")).to_be_visible()
+        page.wait_for_timeout(300)
+        assert api.of(routes.CLASSIFY) == []
+        go.set()
+    expect(row(page, "house").locator("output")).not_to_be_empty()
+    asked = [each.body.parameters for each in api.of(routes.CLASSIFY)]
+    assert [each.task for each in asked if each.task] == [["thing"]]
+    assert [tuple(each.tasks) for each in asked if each.tasks] == [("question-1",)]
 
 
 def test_the_best_is_bold_and_comes_first_where_that_is_wished(api: PageApi, opened: Open) -> None:
@@ -416,7 +456,9 @@ def test_images_are_labelled_by_keys_and_the_accuracy_rises(api: PageApi, opened
     page.keyboard.press("2")
     expect(page.get_by_text("4 to go · 1 labelled")).to_be_visible()
     expect(page.get_by_text("40 % → 60 %")).to_be_visible()
-    api.taught["thing"] = answers.taught({"fish": 16, "house": 16}, 0.4, 0.9)
+    earlier = api.taught["thing"]["heads"]
+    taught = answers.taught({"fish": 16, "house": 16}, 0.4, 0.9)
+    api.taught["thing"] = {**taught, "heads": [*taught["heads"], *earlier]}
     page.keyboard.press("ArrowRight")
     page.keyboard.press("1")
     expect(page.get_by_text("40 % → 90 %")).to_be_visible()
@@ -481,16 +523,72 @@ def test_what_could_not_be_kept_comes_back(api: PageApi, opened: Open, tmp_path:
     expect(page.get_by_text("1 to go")).to_be_visible()
 
 
-def test_doubtful_labels_are_shown_and_changed(api: PageApi, opened: Open) -> None:
-    api.taught["thing"] = answers.taught({"fish": 16, "house": 16}, 0.4, 0.9, doubtful=True)
+def test_what_is_annotated_is_shown_by_label_and_by_split(api: PageApi, opened: Open) -> None:
+    said = [("house", "train"), ("fish", None), ("fish", "test"), ("tree", "validation"), (None, None)]
+    api.annotations, api.counts, api.page = answers.annotations(*said), {"fish": 2, "house": 1, "tree": 1}, 2
     page = opened("teach?task=thing")
-    doubtful = page.locator("#doubtful")
-    expect(doubtful).to_contain_text("Said house, looks like tree (93 %)")
-    expect(doubtful.get_by_role("link", name="See it")).to_be_visible()  # another origin's, which no policy lets in
-    doubtful.get_by_role("button", name="It is tree").click()
-    expect(doubtful).to_be_hidden()
+    pictures = page.locator("#pictures > div")
+    expect(pictures).to_have_count(2)
+    page.get_by_role("button", name="More").click()
+    expect(pictures).to_have_text(["house · train", "fish", "fish · test", "tree · validation", "an old house"])
+    expect(page.get_by_role("button", name="More")).to_be_hidden()
+    page.get_by_label("Split").select_option("Drawn by each training")
+    expect(pictures).to_have_text(["fish", "an old house"])
+    page.get_by_label("Label", exact=True).select_option("fish")
+    page.get_by_label("Split").select_option("test")
+    expect(pictures).to_have_text(["fish · test"])
+    page.get_by_label("Label", exact=True).select_option("tree")
+    expect(page.locator("#few")).to_have_text("None is.")
+
+
+def test_the_pictures_are_the_small_ones_each_asked_for_once(api: PageApi, opened: Open, tmp_path: Path) -> None:
+    api.annotations, api.counts = answers.annotations(*[("fish", None)] * 30), {"fish": 30}
+    page = opened("teach?task=thing")
+    shown = page.locator("#pictures img[src^='data:image/jpeg']")
+    expect(shown).to_have_count(24)
+    page.get_by_role("button", name="More").click()
+    expect(shown).to_have_count(30)
+    page.locator("#teach-stage input").set_input_files(picture(tmp_path, "0.png"))
+    page.get_by_role("button", name="tree", exact=True).click()
+    expect(page.locator("#pictures img[src^='blob:']")).to_have_count(1)  # which this page has sent itself
+    expect(page.locator("#pictures > div").first).to_have_text("tree")
+    page.keyboard.press("z")
+    expect(page.locator("#pictures > div").first).to_have_text("fish")
+    asked = api.of(routes.GET_ANNOTATED_IMAGE)
+    assert len(asked) == 30 and all(each.query == {"size": ["256"]} for each in asked)
+
+
+def test_what_the_model_disagrees_with_is_shown_and_changed(api: PageApi, opened: Open) -> None:
+    api.taught["thing"] = answers.taught({"fish": 16, "house": 16}, 0.4, 0.9, doubtful=True)
+    api.annotations, api.counts = answers.annotations(("house", "train"), ("fish", None)), {"fish": 1, "house": 1}
+    page = opened("teach?task=thing")
+    pictures = page.locator("#pictures > div")
+    expect(pictures).to_have_count(2)
+    page.get_by_role("button", name="Model disagrees (1)").click()
+    expect(pictures).to_have_count(1)
+    expect(pictures).to_contain_text("Said house, looks like tree (93 %)")
+    pictures.get_by_role("button", name="It is tree").click()
+    expect(page.get_by_role("button", name="Model disagrees (0)")).to_be_visible()
+    expect(pictures).to_have_count(0)
     (changed,) = api.of(routes.PUT_ANNOTATION)
     assert b'"label":"tree"' in changed.body and b"an old house" in changed.body
+    page.get_by_role("button", name="Model disagrees (0)").click()
+    expect(pictures.first).to_have_text("tree · train")
+
+
+def test_an_earlier_head_is_brought_back(api: PageApi, opened: Open) -> None:
+    taught = answers.taught({"fish": 16, "house": 16}, 0.4, 0.9)
+    (head,) = taught["heads"]
+    earlier = {**head, "sha256": "1" * 64, "images": 8, "after": {"accuracy": 0.7, "calibration_error": 0.1}}
+    api.taught["thing"] = {**taught, "heads": [head, earlier]}
+    page = opened("teach?task=thing")
+    page.get_by_text("What it was taught before").click()
+    rows = page.locator("#heads tr")
+    expect(rows.nth(1)).to_contain_text("answers")
+    expect(rows.nth(2)).to_contain_text("70 %")
+    page.get_by_role("button", name="Bring back").click()
+    expect(rows.nth(2)).to_contain_text("answers")
+    assert api.of(routes.TEACH_TASK)[-1].body.head == "1" * 64
 
 
 def test_words_come_back_where_they_are_wished(api: PageApi, opened: Open) -> None:

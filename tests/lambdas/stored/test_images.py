@@ -12,7 +12,7 @@ from lambdas.aws.clients import connect
 from lambdas.aws.s3 import Store
 from lambdas.classify.main import create_app
 from lambdas.settings import ClassifySettings
-from lambdas.stored.images import read_images
+from lambdas.stored.images import read_images, read_thumbnail
 from tests.lambdas.classify.test_main import JPEG, classify_list, post
 from tests.lambdas.conftest import CONTEXT, SETTINGS, Call
 from tests.lambdas.sagemaker import SageMaker
@@ -93,3 +93,15 @@ def test_not_found_names_the_key(bucket: Any):
 def test_an_empty_upload_is_a_problem_in_its_place(call: Call, bucket: Any):
     empty, good = call(classify_list(upload(bucket, "empty", b""), upload(bucket, "cat.jpg", JPEG))).json
     assert empty["status"] == 422 and "'uploads/empty' is empty" in empty["detail"] and len(good) == 2
+
+
+def test_of_an_image_that_is_erased_while_it_is_shrunk_nothing_is_kept(bucket: Any):
+    image, store = "0" * 64, Store(SETTINGS.data_bucket, connect)
+    bucket.put_object(Key=f"images/{image}", Body=JPEG)
+
+    def shrink(content: bytes) -> bytes:
+        store.erase(f"images/{image}")
+        return content[:3]
+
+    assert read_thumbnail(image, 64, store, shrink) is None
+    assert list(store.keys("thumbnails/")) == []

@@ -12,7 +12,7 @@ QUESTION = Question(candidate_labels="cat, dog, owl")
 
 
 def example(number: int, label: int) -> Example:
-    return Example(Said(f"{number:036}", "default", f"{number:064}", "any", None, None), label)
+    return Example(Said(f"{number:036}", "default", f"{number:064}", "any", None, "train"), label)
 
 
 def worth(accuracy: float) -> Worth:
@@ -81,9 +81,9 @@ def test_a_training_is_suggested_when_more_images_stop_helping() -> None:
 
 def test_the_likeliest_wrong_come_first_and_what_is_likelier_right_is_not_named() -> None:
     found = doubtful(QUESTION, [example(n, n % 2) for n in range(4)], lesson(doubts=(0.6, 0.1, 0.9, 0.4)))
-    assert [(each.id, each.label, each.answer, each.doubt) for each in found] == [
-        (f"{2:036}", "cat", "owl", 0.9),
-        (f"{0:036}", "cat", "owl", 0.6),
+    assert [(each.id, each.label, each.answer, each.doubt, each.split) for each in found] == [
+        (f"{2:036}", "cat", "owl", 0.9, "train"),
+        (f"{0:036}", "cat", "owl", 0.6, "train"),
     ]
     many = [example(n, 0) for n in range(50)]
     assert len(doubtful(QUESTION, many, lesson(doubts=(0.9,) * 50))) == SHOWN_DOUBTFUL

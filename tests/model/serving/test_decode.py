@@ -38,10 +38,17 @@ def born(control: socket.socket, memory: int) -> socket.socket:
 
 
 def asked(
-    child: socket.socket, memory: int, data: bytes, cpu_s: float, wall_s: float, *, inspect: bool = False
+    child: socket.socket,
+    memory: int,
+    data: bytes,
+    cpu_s: float,
+    wall_s: float,
+    *,
+    inspect: bool = False,
+    thumbnail_px: int = 0,
 ) -> bytes:
     os.pwrite(memory, data, 0)
-    child.send(REQUEST.pack(inspect, len(data), cpu_s, wall_s))
+    child.send(REQUEST.pack(inspect, thumbnail_px, len(data), cpu_s, wall_s))
     return child.recv(4096)
 
 
@@ -54,6 +61,8 @@ def test_pixels_are_left_in_the_memory_that_the_image_came_in(control: socket.so
         inspected = orjson.loads(asked(child, memory, small_png("red"), 5, 5, inspect=True))
         assert (inspected["shape"], inspected["facts"]["width"]) == ([3, 32, 32], 8)
         assert os.pread(memory, 3, 0) == b"\xff\xff\xff"
+        shrunk = orjson.loads(asked(child, memory, small_png("red"), 5, 5, thumbnail_px=64))
+        assert shrunk == {"shape": [8, 8, 3]} and os.pread(memory, 3, 0) == b"\xff\x00\x00"
         assert orjson.loads(asked(child, memory, b"none", 5, 5))["status"] == 422
     os.close(memory)
 

@@ -73,6 +73,19 @@ def test_pixels_come_back_and_inspections_too(template: Template) -> None:
     asyncio.run(scenario())
 
 
+def test_an_image_is_shrunk_to_be_looked_at(template: Template) -> None:
+    async def scenario() -> None:
+        shrunk: list[int] = []
+        decoders = Decoders(template, PREPARATION, 1, on_decoded=shrunk.append)
+        pixels = await decoders.thumbnail(small_png("blue"), 64, Share())
+        assert isinstance(pixels, torch.Tensor)
+        assert pixels.shape == (8, 8, 3) and pixels[5, 5].tolist() == [0, 0, 255]
+        assert isinstance(await decoders.thumbnail(b"no image", 64, Share()), UnprocessableImage)
+        assert shrunk == [], "it tells nothing of how the model sees images"
+
+    asyncio.run(scenario())
+
+
 def test_what_is_slow_is_killed_at_its_limit_and_others_are_served_meanwhile_and_after(template: Template) -> None:
     async def scenario() -> None:
         decoders = decoders_of(template, fast=limits(0.02), slow=limits(0.06))
@@ -119,6 +132,8 @@ def test_what_takes_too_much_memory_is_a_problem_and_no_more_than_that(template:
         at_once = await decoders.prepare(hostile_images.empty_webp(2_500), Share())
         assert isinstance(at_once, UnprocessableImage) and "48 MB" in at_once.detail
         assert decoders.lost == {"memory": 1}, "no decoder was asked"
+        shrunk = await decoders.thumbnail(hostile_images.large_rgba_png(4_000), 64, Share())
+        assert isinstance(shrunk, torch.Tensor), "it has as much as an inspection, which has let it in"
 
     asyncio.run(scenario())
 

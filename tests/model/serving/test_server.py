@@ -1,5 +1,6 @@
 """The server over real HTTP: SageMaker's contract, our shapes, and the process as the container starts it."""
 
+import base64
 import hashlib
 import json
 import logging
@@ -104,6 +105,15 @@ def test_an_inspection_knows_each_image_and_the_problem_of_a_bad_one(client: Cli
     embedded = client.post(json.dumps({"operation": "embed", "inputs": {"images": [as_base64(image)]}}).encode()).json
     numbers = struct.unpack("<16f", embedding_bytes(seen["embedding"], "it"))
     assert list(numbers) == pytest.approx(embedded["images"][0], abs=1e-7)
+
+
+def test_images_are_shrunk_to_be_looked_at(client: Client) -> None:
+    body = {"operation": "thumbnail", "size": "64", "inputs": [as_base64(jpeg()), as_base64(b"no image")]}
+    shrunk, problem = client.post(json.dumps(body).encode()).json
+    assert base64.b64decode(shrunk).startswith(b"\xff\xd8\xff")
+    assert problem["status"] == 422
+    refused = client.post(json.dumps({**body, "size": "65"}).encode())
+    assert refused.status == 400 and "allowed are 64, 256, 512" in refused.json["detail"]
 
 
 def test_a_question_is_taught_and_then_asked_by_its_head(client: Client) -> None:

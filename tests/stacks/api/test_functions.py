@@ -47,8 +47,9 @@ def test_who_classifies_may_ask_one_endpoint_and_read_uploads_and_tasks_and_noth
 
 def test_who_annotates_may_keep_what_users_give_and_start_imports_and_lessons_and_nothing_else(dev: Assembly) -> None:
     kept = {f"{DATA}/{name}/*" for name in ("tasks", "idempotency", "annotations")}
-    changed = kept | {f"{DATA}/{name}/*" for name in ("uploads", "imports", "images", "taught")}
-    erased = {f"{DATA}/{name}/*" for name in ("annotations", "images", "embeddings", "heads", "taught")}
+    changed = kept | {f"{DATA}/{name}/*" for name in ("uploads", "imports", "images", "thumbnails", "taught")}
+    forgotten = ("annotations", "images", "thumbnails", "embeddings", "heads", "taught")
+    erased = {f"{DATA}/{name}/*" for name in forgotten}
     (machine,) = (id for id in dev.api.of_type("AWS::StepFunctions::StateMachine") if id.startswith("Imports"))
     assert granted(dev.api, "Annotate") == {
         "s3:GetObject": changed | {f"{DATA}/heads/*", f"{DATA}/endpoint/*"},
