@@ -38,7 +38,8 @@ from contract.problems import (
 from contract.questions import Parameters
 from contract.requests import EXAMPLE_IMAGE_BASE64, ClassifyRequest, ImageSource, S3Object
 from contract.validation import validate
-from lambdas.aws.endpoint import Endpoint, ModelStopped
+from lambdas.aws.container import ModelStopped
+from lambdas.aws.endpoint import Endpoint
 from lambdas.aws.inference import attributes_within, infer_taught, invocation_chunks
 from lambdas.aws.s3 import Store
 from lambdas.stored.images import read_each_image
@@ -83,12 +84,13 @@ class ShardWorker:
         if found is None:
             raise BadRequest(f"the batch {batch.id} has no shard {shard}")
         sources = map(_source, found.items)
-        images = read_each_image(sources, self.store)
+        max_bytes = self.endpoint.max_image_bytes
+        images = read_each_image(sources, self.store, max_bytes)
         scores = sum(question.answered_labels for question in asked.parameters.questions.values())
         images_at_once = max(1, min(MAX_IMAGES, MAX_SCORES // scores))  # as many as one answer has scores for
         outcomes = [
             outcome
-            for chunk in invocation_chunks(zip(found.items, images, strict=True), images_at_once)
+            for chunk in invocation_chunks(zip(found.items, images, strict=True), max_bytes, images_at_once)
             for outcome in self._classify(chunk, asked)
         ]
         faults = [each.problem for each in outcomes if isinstance(each, BatchProblem) and each.problem.status >= 500]

@@ -42,6 +42,8 @@ class Importer:
     store: Store
     inspect: Inspect
     teach: Callable[[], object]
+    max_image_bytes: int
+    """Of one invocation's images."""
 
     def work(self, id: str, left_ms: Callable[[], int]) -> AnnotationImport:
         """Go on with an import until it ended or time is short, and tell how far it is.
@@ -80,9 +82,9 @@ class Importer:
     ) -> ImportDocument:
         importing, annotations = document.value, AnnotationStore(self.store)
         entries = [(row, entry) for row in batch for entry in row.entries]
-        images = read_each_image((entry.image for _, entry in entries), self.store)
+        images = read_each_image((entry.image for _, entry in entries), self.store, self.max_image_bytes)
         refused: dict[str, ProblemError] = {}
-        for chunk in invocation_chunks(zip(entries, images, strict=True)):
+        for chunk in invocation_chunks(zip(entries, images, strict=True), self.max_image_bytes):
             pairs = [(entry, image) for (_, entry), image in chunk]
             kept = annotations.add(pairs, self.inspect, f"import {importing.id}")
             for ((row, _), _), result in zip(chunk, kept, strict=True):
@@ -124,6 +126,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         Store(settings.data_bucket, connect_worker),
         lambda images: inspect(images, endpoint, attributes_within("import")),
         lambda: Function(settings.teach_function_arn, connect_worker).begin(TeachEvent().model_dump()),
+        endpoint.max_image_bytes,
     )
     if asked.failure:
         cause = cause_of(asked.failure.model_dump(by_alias=True))

@@ -14,6 +14,7 @@ from contract.models import GOLDEN, GOLDEN_TOLERANCE, NO_MODEL_URI, Promotion
 from contract.problems import BadRequest, GatewayTimeout, ProblemError, ServiceUnavailable, shorten
 from contract.questions import Question
 from contract.requests import EXAMPLE_IMAGE_BASE64, ClassifyRequest, parse_request
+from lambdas.aws.container import ModelStopped
 from lambdas.aws.endpoint import Endpoint
 from lambdas.aws.inference import attributes_within, infer
 from lambdas.aws.s3 import Store
@@ -53,8 +54,10 @@ def fault_of(promotion: Promotion, replaced: str | None, artifacts: Store, endpo
                 return fault
             if question is TWO_IMAGES and answer[0] == answer[1]:
                 return "the endpoint's scores are the same for any image"
-    except (ServiceUnavailable, GatewayTimeout):
-        raise
+    except (ServiceUnavailable, GatewayTimeout) as problem:
+        if not isinstance(problem, ModelStopped):
+            raise
+        return f"the endpoint does not survive a golden question: {problem.detail}"
     except ProblemError as problem:
         return f"the endpoint does not answer a golden question: {problem.detail}"
     return None

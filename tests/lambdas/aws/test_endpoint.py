@@ -25,7 +25,8 @@ from contract.problems import (
     UnprocessableImage,
     UnsupportedMediaType,
 )
-from lambdas.aws.endpoint import STATUS_AGE_S, Endpoint, ModelStopped
+from lambdas.aws.container import ModelStopped
+from lambdas.aws.endpoint import STATUS_AGE_S, Endpoint
 from tests.lambdas.conftest import Call
 from tests.lambdas.gateway import event
 from tests.lambdas.sagemaker import SageMaker, model_error_members

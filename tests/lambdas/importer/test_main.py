@@ -4,7 +4,7 @@ from types import SimpleNamespace
 import pytest
 
 from contract.imports import import_key
-from contract.limits import MAX_IMAGES
+from contract.limits import MAX_IMAGES, MAX_INVOCATION_BYTES
 from contract.problems import PreconditionFailed, ServiceUnavailable
 from lambdas.aws.clients import connect_worker
 from lambdas.aws.executions import STEP_MS
@@ -62,7 +62,9 @@ def test_a_worker_stops_in_time_and_the_next_one_goes_on(worker: Worker) -> None
 def test_of_two_workers_at_one_import_the_later_one_gives_way(worker: Worker) -> None:
     worker.upload({"set/cat/1.jpg": image(1)})
     worker.ask(s3_prefix="uploads/set/")
-    other = Importer(worker.store, lambda images: (worker.work(), worker.look(images))[1], worker.teach)
+    other = Importer(
+        worker.store, lambda images: (worker.work(), worker.look(images))[1], worker.teach, MAX_INVOCATION_BYTES
+    )
     with pytest.raises(PreconditionFailed):
         other.work(ID, lambda: STEP_MS + 1)
     assert len(worker.records) == 1
