@@ -1,6 +1,7 @@
 """What a stage costs by its configuration: idle, active and without its endpoint."""
 
-from stacks.config import USD_PER_HOUR, StageConfig
+from stacks.config import StageConfig
+from stacks.prices import USD_PER_HOUR
 
 HOURS_PER_MONTH = 730
 

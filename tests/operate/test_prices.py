@@ -1,5 +1,6 @@
 from operate.prices import prices, saved
-from stacks.config import USD_PER_HOUR, StageConfig
+from stacks.config import StageConfig
+from stacks.prices import USD_PER_HOUR
 
 
 def rows(**knobs: object) -> dict[str, str]:
