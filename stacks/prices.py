@@ -20,6 +20,9 @@ FUNCTION_IMAGE_S = 0.09
 """Of a function for one image, assumed for a ViT-B/32: benchmarks/zen5/serving.md has 44 ms of one core in fp32 for a
 photograph and ten known labels, and Lambda's processors are taken for half as fast. Not measured on Lambda yet.
 """
+FUNCTION_START_S = 10
+"""Of a first call after a while without any, assumed: so long a function may start before Lambda begins anew. It is
+paid for as any time of a call. Not measured on Lambda yet."""
 
 
 def function_usd_per_s(memory_mb: int) -> float:
@@ -27,6 +30,7 @@ def function_usd_per_s(memory_mb: int) -> float:
     return memory_mb / 1024 * FUNCTION_USD_PER_GB_S
 
 
-def function_usd_per_image(memory_mb: int) -> float:
-    """Of one image that is sent alone to a function that is warm."""
-    return FUNCTION_IMAGE_S * function_usd_per_s(memory_mb) + FUNCTION_USD_PER_CALL
+def function_usd_per_image(memory_mb: int, *, starting: bool = False) -> float:
+    """Of one image that is sent alone to a function, which may have to start for it."""
+    taken_s = FUNCTION_IMAGE_S + (FUNCTION_START_S if starting else 0)
+    return taken_s * function_usd_per_s(memory_mb) + FUNCTION_USD_PER_CALL
