@@ -140,6 +140,14 @@ class Problem(BaseModel):
     state: str | None = Field(default=None, description="Of a stage without endpoint: pausing, paused or resuming")
 
 
+def answer_too_large(size_bytes: int, most_bytes: int) -> BadRequest:
+    """What is wrong with a request whose answer can't be handed back."""
+    return BadRequest(
+        f"the answer would be {size_bytes:,} bytes, at most {most_bytes:,} can be returned: "
+        "set top_k, or ask for fewer images, labels or texts"
+    )
+
+
 def shorten(text: str, chars: int = QUOTED_CHARS) -> str:
     """The text as a sentence quotes it: cut, and marked as cut, if it is longer."""
     return text if len(text) <= chars else text[: chars - 1] + "…"

@@ -35,6 +35,7 @@ ALLOWED: dict[str, set[str]] = {
     "model/evaluation": EVALUATION,
     "model/training": TRAINING,
     "model/serving": CLIP | HTTP | {"model.serving", "openvino"},
+    "model/serving/s3.py": {"boto3"},  # imported by itself, only where it is needed
     "lambdas": {"contract", *SHARED_BY_LAMBDAS, *AWS, "aws_lambda_powertools"},
     "lambdas/classify": {"contract", *SHARED_BY_LAMBDAS, *AWS, "aws_lambda_powertools", "pydantic"},
     "lambdas/web": {"contract", "lambdas.web", "lambdas.stored", "lambdas.aws", "aws_lambda_powertools", "pydantic"},
@@ -146,6 +147,7 @@ READERS_OF_THE_ENVIRONMENT = {
     "model/clip/cuda_compat.py": "starts a program anew with CUDA's compatibility libraries",
     "model/training/distributed.py": "torchrun's rank variables",
     "model/serving/server.py": "hands it to ServeSettings.from_env",
+    "model/serving/function.py": "hands it to FunctionSettings.from_env",
     "model/serving/decoder.py": "hands it on with how malloc is to give memory back",
     "model/training/job.py": "hands it to TrainSettings.from_env",
     "wordsight/__main__.py": "hands it to wordsight.api",

@@ -22,7 +22,15 @@ from contract.limits import (
     SDK_CONNECT_TIMEOUT_S,
     SDK_READ_TIMEOUT_S,
 )
-from contract.problems import BadRequest, InternalError, NotFound, ProblemError, names_in_words, shorten
+from contract.problems import (
+    BadRequest,
+    InternalError,
+    NotFound,
+    ProblemError,
+    answer_too_large,
+    names_in_words,
+    shorten,
+)
 from contract.routes import OPENAPI, ROUTES, Route
 from contract.validation import check_readable, parse_json
 from lambdas.aws.s3 import Document, JsonObject
@@ -165,10 +173,7 @@ class Resolver(APIGatewayRestResolver):
         # The runtime puts the text into JSON once more, and may write a character beyond ASCII as six.
         size_bytes = len(json.dumps(text))
         if size_bytes > MAX_ANSWER_BYTES:
-            raise BadRequest(
-                f"the answer would be {size_bytes:,} bytes, at most {MAX_ANSWER_BYTES:,} can be returned: "
-                "set top_k, or ask for fewer images, labels or texts"
-            )
+            raise answer_too_large(size_bytes, MAX_ANSWER_BYTES)
         return self.respond(text, "application/json", status, headers)
 
     def answer_document(self, document: Document[JsonObject], status: int = 200) -> Response[str]:

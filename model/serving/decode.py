@@ -1,6 +1,6 @@
 """The program that opens strangers' images: one process that only forks, and a child of it for each decoder.
 
-    python -m model.serving.decode SOCKET USER      an open socket's number, with model/serving/decoder.py at its other
+    python -m model.serving decode SOCKET USER      an open socket's number, with model/serving/decoder.py at its other
                                                     end, and whom to become, if root
 
 A child lives with what the kernel holds it to: so much time for an image and so much memory. It dies in the middle of
@@ -46,14 +46,15 @@ UP = b"\n"
 """What the forking process says when it is ready to."""
 
 
-def main(arguments: list[str]) -> int:
+def main(descriptor: int, user: str) -> int:
     """Fork children until the socket is closed."""
-    control = socket.socket(fileno=int(arguments[0]))
+    control = socket.socket(fileno=descriptor)
     torch.set_num_threads(1)  # a process with threads must not be forked
     signal.signal(signal.SIGCHLD, _reap)
     _warm_up()
-    if arguments[1]:
-        drop_root(arguments[1])
+    if user:
+        drop_root(user)
+    gc.enable()
     control.sendall(UP)
     preparations: dict[bytes, Preparation] = {}
     while True:
@@ -156,7 +157,3 @@ def _open(preparation: Preparation, data: bytes, wants_inspection: bool, memory:
 def _ran_out(error: BaseException | None) -> bool:
     """Whether it says that memory is short: torch does so in a sentence."""
     return isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and "allocate memory" in str(error))
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

@@ -10,6 +10,7 @@ import sys
 import tempfile
 import time
 import weakref
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -62,7 +63,7 @@ class Template:
     def _start(self) -> None:
         self._control, theirs = socket.socketpair()
         process = subprocess.Popen(  # noqa: S603 - our own program
-            [sys.executable, "-m", "model.serving.decode", str(theirs.fileno()), self._user],
+            [sys.executable, "-m", "model.serving", "decode", str(theirs.fileno()), self._user],
             cwd=Path(__file__).parents[2],
             # what is freed goes back to the machine, but for what the next photo takes again
             env=os.environ | {"MALLOC_MMAP_THRESHOLD_": str(4 * 2**20), "MALLOC_TRIM_THRESHOLD_": str(16 * 2**20)},
@@ -119,8 +120,7 @@ class Decoder:
         self._limits = limits
         self._connection, theirs = socket.socketpair()
         self._connection.setblocking(False)
-        # a file without a name, and without a place where the system has no such thing
-        self._memory = os.memfd_create("image") if hasattr(os, "memfd_create") else os.dup(_temporary_file())
+        self._memory = _nameless_file()
         self._finalizer = weakref.finalize(self, _close, self._connection, self._memory)
         self._said = b""
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -206,7 +206,10 @@ class Decoder:
         self._finalizer()
 
 
-def _temporary_file() -> int:
+def _nameless_file() -> int:
+    """In memory, for which no /dev/shm is needed; on a disk where the system has no such thing, or refuses it."""
+    with suppress(AttributeError, OSError):
+        return os.memfd_create("image")
     with tempfile.TemporaryFile(buffering=0) as file:
         return os.dup(file.fileno())
 

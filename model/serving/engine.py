@@ -88,6 +88,11 @@ class Engine:
             return f"the model's last {self._not_numbers} vectors were no numbers (NaN or infinite)"
         return self._workers.fault or self.decoders.fault
 
+    async def settle(self) -> None:
+        """Wait until the model is idle and reads no label."""
+        await self.labels.settle()
+        await self._workers.settle()
+
     async def answer(self, parse: Callable[[], Request], trace: Trace, work: Work) -> bytes:
         """The JSON body that answers the request that `parse` reads, in a thread; `work` hears how far it is.
 

@@ -75,6 +75,11 @@ class LabelCache:
             found.update(batch)
         return {text: found[text] for text in wanted}
 
+    async def settle(self) -> None:
+        """Wait until nothing is on its way, whatever becomes of it."""
+        while self._pending:
+            await asyncio.wait({*self._pending.values()})
+
     def _refuse_too_many(self, new: int) -> None:
         excess = self.pending + new - self._capacity
         if new and self.pending and excess > 0:

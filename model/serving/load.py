@@ -20,6 +20,7 @@ from model.clip.device import DeviceError, describe_cuda, free_cores, multiplies
 from model.clip.folder import CheckpointError, check_finite, check_folder, is_checkpoint, load_metadata, read_weights
 from model.clip.processing import Processing
 from model.clip.tower_weights import TextTower, image_tower_of, text_tower_of
+from model.serving import torch_without_tracing
 from model.serving.decoder import Template
 from model.serving.engine import Engine
 from model.serving.observe import Metrics
@@ -135,6 +136,7 @@ def load_towers(
     Raises CheckpointError if a weight is no number, if the folder can't be loaded, or if int8 costs too much.
     """
     if device == "cuda" or precision == "int8":
+        torch_without_tracing.complete()
         from model.clip.checkpoint import load_checkpoint  # transformers, which takes seconds to import
         from model.clip.encode import Clip
 
@@ -192,9 +194,9 @@ def warm_up(processing: Processing, towers: Towers) -> float:
     """
     Image.init()
     Image.new("RGB", (640, 480)).save(file := io.BytesIO(), "JPEG")
-    vectors = [embedding.vector for embedding in towers.embed_texts(["a photo of something"])]
     with ThreadPoolExecutor(len(towers.workers)) as pool:
-        vectors += pool.map(lambda embed: embed(processing.blank_pixels()), towers.workers)
+        images = pool.map(lambda embed: embed(processing.blank_pixels()), towers.workers)
+        vectors = [embedding.vector for embedding in towers.embed_texts(["a photo of something"])] + [*images]
     if not all(torch.isfinite(each).all() for each in vectors):
         raise CheckpointError(f"{processing.version} makes no numbers of an image or a text (NaN or infinite)")
     started_s = time.perf_counter()

@@ -50,14 +50,14 @@ log = logging.getLogger(__name__)
 
 def create_app(
     service: Service,
-    on_loaded: Callable[[asyncio.Task[None]], None],
+    on_loaded: Callable[[asyncio.Task[None]], None] = lambda loading: None,
     on_fault: Callable[[str], None] = log.critical,
     fault_shown_s: float = FAULT_SHOWN_S,
 ) -> Starlette:
     """The routes over `service`.
 
-    Start-up begins to load the model, does not wait for it, and tells `on_loaded`. `on_fault` hears of a service that
-    will not recover, when `/ping` has said so for `fault_shown_s`.
+    Their start-up (ASGI's lifespan) begins to load the model, does not wait for it, and tells `on_loaded`. `on_fault`
+    hears of a service that will not recover, when `/ping` has said so for `fault_shown_s`.
     """
 
     @asynccontextmanager
@@ -131,7 +131,7 @@ def main() -> int:
     """Serve until SIGTERM. The exit status: 0 after a drain, 1 if the model can't be loaded, 2 for bad settings."""
     log_as_json()
     # uvicorn drains on SIGTERM and then raises the signal again, for whoever handled it before: end well
-    signal.signal(signal.SIGTERM, lambda signum, frame: _leave(0))
+    signal.signal(signal.SIGTERM, lambda signum, frame: leave(0))
     try:
         settings = ServeSettings.from_env(os.environ)
     except SettingsError as error:
@@ -164,11 +164,11 @@ def main() -> int:
     server = uvicorn.Server(config)
     server.run()
     if service.fault:
-        _leave(1)
+        leave(1)
     return 1 if failures else 0
 
 
-def _leave(status: int) -> NoReturn:
+def leave(status: int) -> NoReturn:
     """End at once. An orderly end waits for threads, and one still at work does it for nobody, or will not return."""
     sys.stdout.flush()
     os._exit(status)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import time
 from collections.abc import Callable, Coroutine
@@ -87,6 +88,11 @@ class Service:
         """Why this process will never answer again although it has loaded the model, or None."""
         return None if self._engine is None else self._engine.fault
 
+    async def settle(self) -> None:
+        """Wait until nothing is under way, also nothing that nobody waits for any more."""
+        if self._engine is not None:
+            await self._engine.settle()
+
     async def invoke(self, request: Request, attributes: InvocationAttributes, trace: Trace) -> bytes:
         """Answer one invocation with a JSON body.
 
@@ -158,7 +164,7 @@ class Service:
 
 def load_engine(settings: ServeSettings, metrics: Metrics) -> tuple[Engine, float] | str:
     """The engine, or why this machine can't run it. Raises CheckpointError."""
-    # imported here, in a thread: torch takes seconds, and the port is to be open before that
+    # imported here, in a thread: torch takes a second, and the port is to be open before that
     from model.clip.device import DeviceError
     from model.serving import load
 
@@ -166,6 +172,8 @@ def load_engine(settings: ServeSettings, metrics: Metrics) -> tuple[Engine, floa
         return load.load_engine(settings, metrics)
     except DeviceError as error:
         return str(error)
+    finally:
+        gc.enable()  # the program has begun without
 
 
 def _lookups(cache: LabelCache | LabelSets | Heads) -> dict[str, float]:

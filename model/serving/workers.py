@@ -17,7 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
@@ -81,7 +81,7 @@ class Workers:
         self._texts: deque[_Texts] = deque()
         self._expected: dict[int, None] = {}
         self._last_expected = 0
-        self._running_since_s: dict[object, float] = {}
+        self._running_since_s: dict[asyncio.Future[Any], float] = {}
         self._failure: str | None = None
 
     @property
@@ -108,6 +108,11 @@ class Workers:
             yield came
         finally:
             came()
+
+    async def settle(self) -> None:
+        """Wait until all are idle, which they are with no image or text left that somebody waits for."""
+        while self._running_since_s:
+            await asyncio.wait({*self._running_since_s})
 
     async def embed_image(self, pixels: Tensor, turns: Turns | None = None) -> tuple[Tensor, float]:
         """One preprocessed image, uint8 [3, height, width], as a unit vector [D], and how many seconds it waited for a

@@ -14,7 +14,8 @@ def test_the_serving_image_refuses_anything_but_serve(arguments: list[str]) -> N
     command = [sys.executable, "-m", "model.serving", *arguments]
     done = subprocess.run(command, cwd=REPOSITORY_ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 2
-    assert done.stderr == f"usage: python -m model.serving serve, got {' '.join(arguments) or 'no argument'}\n"
+    got = " ".join(arguments) or "no argument"
+    assert done.stderr == f"usage: python -m model.serving serve, or function, got {got}\n"
 
 
 @pytest.mark.slow

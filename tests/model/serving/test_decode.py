@@ -20,7 +20,7 @@ from tests.model.serving.decoder_processes import PREPARATION, small_png
 def control() -> Iterator[socket.socket]:
     ours, theirs = socket.socketpair()
     with ours, theirs:
-        command = [sys.executable, "-m", "model.serving.decode", str(theirs.fileno()), ""]
+        command = [sys.executable, "-m", "model.serving", "decode", str(theirs.fileno()), ""]
         process = subprocess.Popen(command, cwd=Path(__file__).parents[3], pass_fds=[theirs.fileno()])
         theirs.close()
         assert ours.recv(1) == UP

@@ -81,6 +81,20 @@ def test_an_encoding_ends_in_the_cache_even_if_whoever_asked_has_gone() -> None:
     asyncio.run(scenario())
 
 
+def test_who_waits_until_it_settles_finds_all_that_was_begun() -> None:
+    async def scenario() -> None:
+        encoder = Encoder()
+        cache = LabelCache(encoder, capacity=1000)
+        texts = [f"label {number}" for number in range(TEXT_BATCH + 1)]
+        asked = asyncio.create_task(cache.embed(texts))
+        await asyncio.sleep(0)
+        asked.cancel()
+        await cache.settle()
+        assert (cache.pending, len(cache)) == (0, len(texts))
+
+    asyncio.run(scenario())
+
+
 def test_a_short_request_goes_in_between_the_batches_of_a_long_one() -> None:
     async def scenario() -> None:
         encode = Encoder()

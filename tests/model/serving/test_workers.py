@@ -57,6 +57,23 @@ def test_what_waits_while_a_batch_is_computed_is_the_next_one_up_to_the_largest(
     asyncio.run(scenario())
 
 
+def test_it_settles_when_all_that_somebody_waits_for_is_computed() -> None:
+    async def scenario() -> None:
+        tower = FakeTowers(largest_batch=1)
+        workers = Workers(tower)
+        tower.gate.clear()
+        asked = await ask(workers, [0, 1, 2])
+        settling = asyncio.create_task(workers.settle())
+        await asyncio.sleep(0)
+        assert not settling.done()
+        asked[2].cancel()
+        tower.gate.set()
+        await settling
+        assert tower.batches == [[0], [1]]
+
+    asyncio.run(scenario())
+
+
 def test_idle_workers_share_what_comes_together() -> None:
     async def scenario() -> None:
         tower = FakeTowers(workers=3, largest_batch=8)
