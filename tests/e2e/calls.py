@@ -32,6 +32,7 @@ PASSING = (
     (re.compile(r"(:stack/[^/]+/).+"), r"\1…"),
     (re.compile(r"^([a-z]+/).+"), r"\1…"),
     (re.compile(r"(WordsightServing-<stage>-\w+-)[0-9A-F]{12,13}\b"), r"\1<…>"),
+    (re.compile(r"/aws/cloudformation/WordsightServing-<stage>/(\w+)"), r"WordsightServing-<stage>-\1-<…>"),
 )
 """Names that another run has not, also of what the serving stack had before it was moved to another tier: what is left
 of them is as far as policies go."""
