@@ -124,6 +124,10 @@ class GatewayTimeout(ProblemError):
     status, slug, title = 504, "gateway-timeout", "The model did not answer in time"
 
 
+class ModelStopped(ServiceUnavailable):
+    """The container's process ended before it answered. Whether by this request is not known."""
+
+
 PROBLEMS: dict[int, type[ProblemError]] = {cls.status: cls for cls in ProblemError.__subclasses__()}
 
 

@@ -7,7 +7,7 @@ from aws_cdk import ArnFormat, Duration, Stack
 from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
-from contract.problems import GatewayTimeout, ServiceUnavailable
+from contract.problems import GatewayTimeout, ModelStopped, ServiceUnavailable
 from stacks.config import StageConfig
 from stacks.handler_function import HandlerFunction, log_group
 from stacks.permissions import Role
@@ -20,7 +20,7 @@ TRANSIENT = (
     "Lambda.SdkClientException",
     "Lambda.TooManyRequestsException",
     # What our functions raise when a service, or the endpoint, can't answer now.
-    *(ServiceUnavailable.__name__, GatewayTimeout.__name__),
+    *(each.__name__ for each in (ServiceUnavailable, ModelStopped, GatewayTimeout)),
 )
 MAX_ATTEMPTS = 6
 

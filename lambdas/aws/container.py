@@ -6,16 +6,20 @@ from typing import Any, NamedTuple, Protocol
 from botocore.exceptions import ClientError
 
 from contract.limits import CONTAINER_TIMEOUT_S, SDK_READ_TIMEOUT_S
-from contract.problems import PROBLEMS, BadGateway, GatewayTimeout, ProblemError, ServiceUnavailable, UnknownHeads
+from contract.problems import (
+    PROBLEMS,
+    BadGateway,
+    GatewayTimeout,
+    ModelStopped,
+    ProblemError,
+    ServiceUnavailable,
+    UnknownHeads,
+)
 
 RETRY_SOON_S = 2
 """For overload and lost connections."""
 
 TIMED_OUT = f"the model did not answer within {SDK_READ_TIMEOUT_S} s: send fewer images or labels, or try again"
-
-
-class ModelStopped(ServiceUnavailable):
-    """The container's process ended before it answered. Whether by this request is not known."""
 
 
 class Reply(NamedTuple):

@@ -23,6 +23,9 @@ _AT_THE_SAME_MOMENT = "ConditionalRequestConflict"
 """S3's word for two conditional writes of which it can't tell yet which came first."""
 _LOST_UPDATE = frozenset({"PreconditionFailed", _AT_THE_SAME_MOMENT, "412"})
 
+_NOTHING = ".nothing"
+_DENIED = "AccessDenied"
+"""Of what is not there, to a role that may not list."""
 _ARCHIVED = "InvalidObjectState"
 _OF_ALL = frozenset({"NoSuchBucket", "AllAccessDisabled", "PermanentRedirect", "InvalidAccessKeyId", "ExpiredToken"})
 """Refusals that no other object would be spared."""
@@ -171,6 +174,12 @@ class Store:
             image: bytes = found["Body"].read()
             return image
         return None
+
+    def check_answers_beside(self, key: str) -> None:
+        """Raises ServiceUnavailable if S3 does not answer about a name in a key's folder that nothing has, either."""
+        folder = key.rpartition("/")[0]
+        with botocore_errors_as_problems("the image store", ignored={*_ABSENT, _DENIED}):
+            self._s3.get_object(Bucket=self.bucket, Key=f"{folder}/{_NOTHING}")
 
     def lines(self, key: str, after_line: int = 0, offset_bytes: int = 0) -> Iterator[Line]:
         """An object's lines that are not blank, behind the line that ends at `offset_bytes`; none without an object.

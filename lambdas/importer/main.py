@@ -4,6 +4,7 @@ The state machine calls `handler` until nothing is left. What a worker did after
 again by the next one; since annotations are named after what they say, that changes nothing.
 """
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -23,7 +24,8 @@ from lambdas.aws.clients import connect_worker
 from lambdas.aws.endpoint import Endpoint
 from lambdas.aws.executions import STEP_MS, cause_of
 from lambdas.aws.functions import Function
-from lambdas.aws.inference import Inspect, attributes_within, inspect, invocation_chunks
+from lambdas.aws.inference import Inspect, Look, attributes_within, inspect, invocation_chunks
+from lambdas.aws.patience import Patience
 from lambdas.aws.s3 import Document, Store
 from lambdas.importer.source import Row, find_layout, rows
 from lambdas.settings import ImporterSettings
@@ -44,6 +46,8 @@ class Importer:
     teach: Callable[[], object]
     max_image_bytes: int
     """Of one invocation's images."""
+    pause: Callable[[float], None] = time.sleep
+    """Waits for so many seconds."""
 
     def work(self, id: str, left_ms: Callable[[], int]) -> AnnotationImport:
         """Go on with an import until it ended or time is short, and tell how far it is.
@@ -52,7 +56,7 @@ class Importer:
         """
         document = self._load(id)
         while document.value.state == "running" and left_ms() > STEP_MS:
-            document = self._step(document)
+            document = self._step(document, left_ms)
         if document.value.state != "running":
             self.teach()
         return document.value
@@ -63,7 +67,7 @@ class Importer:
         self.teach()  # what was kept before is there
         return failed
 
-    def _step(self, document: ImportDocument) -> ImportDocument:
+    def _step(self, document: ImportDocument, left_ms: Callable[[], int]) -> ImportDocument:
         importing = document.value
         findings = importing.findings.model_copy(deep=True)
         try:
@@ -75,18 +79,26 @@ class Importer:
             if layout.manifests and (unnamed := layout.images - importing.records) > 0:
                 findings.leave_out("they are images that no row names; more, if rows share an image", unnamed)
             return self._write(document, state="done", layout=layout, findings=findings)
-        return self._keep(document, layout, findings, batch)
+        return self._keep(document, layout, findings, batch, left_ms)
 
     def _keep(
-        self, document: ImportDocument, layout: Layout, findings: Findings, batch: Sequence[Row]
+        self,
+        document: ImportDocument,
+        layout: Layout,
+        findings: Findings,
+        batch: Sequence[Row],
+        left_ms: Callable[[], int],
     ) -> ImportDocument:
         importing, annotations = document.value, AnnotationStore(self.store)
         entries = [(row, entry) for row in batch for entry in row.entries]
         images = read_each_image((entry.image for _, entry in entries), self.store, self.max_image_bytes)
         refused: dict[str, ProblemError] = {}
+        patience: Patience[Look | ProblemError] = Patience(
+            self.inspect, _status_of, lambda problem: problem, left_ms=left_ms, pause=self.pause
+        )
         for chunk in invocation_chunks(zip(entries, images, strict=True), self.max_image_bytes):
             pairs = [(entry, image) for (_, entry), image in chunk]
-            kept = annotations.add(pairs, self.inspect, f"import {importing.id}")
+            kept = annotations.add(pairs, patience.answers, f"import {importing.id}")
             for ((row, _), _), result in zip(chunk, kept, strict=True):
                 if isinstance(result, ProblemError):
                     refused.setdefault(row.place, result)
@@ -115,6 +127,10 @@ class Importer:
     def _write(self, document: ImportDocument, **changes: Any) -> ImportDocument:
         value = document.value.model_copy(update={**changes, "updated": now()})
         return self.store.write(document.key, value, etag=document.etag)
+
+
+def _status_of(look: Look | ProblemError) -> int:
+    return look.status if isinstance(look, ProblemError) else 0
 
 
 @logger.inject_lambda_context

@@ -11,10 +11,9 @@ from contract.checkpoints import GoldenQuestion, GoldenScore, read_golden
 from contract.documents import MAX_FILE_BYTES
 from contract.limits import SDK_READ_TIMEOUT_S
 from contract.models import GOLDEN, GOLDEN_TOLERANCE, NO_MODEL_URI, Promotion
-from contract.problems import BadRequest, GatewayTimeout, ProblemError, ServiceUnavailable, shorten
+from contract.problems import BadRequest, GatewayTimeout, ModelStopped, ProblemError, ServiceUnavailable, shorten
 from contract.questions import Question
 from contract.requests import EXAMPLE_IMAGE_BASE64, ClassifyRequest, parse_request
-from lambdas.aws.container import ModelStopped
 from lambdas.aws.endpoint import Endpoint
 from lambdas.aws.inference import attributes_within, infer
 from lambdas.aws.s3 import Store

@@ -5,7 +5,7 @@ from threading import Lock
 
 from contract.problems import NotFound, PayloadTooLarge, ProblemError, ServiceUnavailable, UnprocessableImage, shorten
 from contract.requests import ImageSource, S3Object
-from lambdas.aws.clients import CONCURRENT_CALLS, concurrently
+from lambdas.aws.clients import concurrently
 from lambdas.aws.s3 import Store
 
 READ_TRIES = 2
@@ -52,12 +52,9 @@ def read_images(sources: Sequence[ImageSource], store: Store, max_bytes: int) ->
 def read_each_image(sources: Iterable[ImageSource], store: Store, max_bytes: int) -> Iterator[bytes | ProblemError]:
     """Each source's bytes, in order, no more than a few of them in memory before they are asked for.
 
-    What can't be read, or is larger than `max_bytes`, becomes its problem in its place, also where S3 does not answer,
-    after another try. Raises ServiceUnavailable if that happens to all, or to CONCURRENT_CALLS in a row: then it is S3,
-    and no object.
+    What can't be read, or is larger than `max_bytes`, becomes its problem in its place, also an object at which S3
+    falls silent twice while it answers about others. Raises ServiceUnavailable if S3 is silent about all.
     """
-    silence: ServiceUnavailable | None = None
-    silent, answered = 0, False
 
     def read_one(source: ImageSource) -> bytes | ProblemError:
         for _ in range(READ_TRIES):
@@ -66,18 +63,11 @@ def read_each_image(sources: Iterable[ImageSource], store: Store, max_bytes: int
             except PayloadTooLarge as problem:
                 return problem
             except ServiceUnavailable as problem:
+                if isinstance(source, S3Object):
+                    store.check_answers_beside(source.s3_key)
                 image = problem
             else:
                 break
         return image
 
-    for image in concurrently(read_one, sources):
-        if isinstance(image, ServiceUnavailable):
-            silence, silent = image, silent + 1
-            if silent == CONCURRENT_CALLS:
-                raise silence
-        else:
-            answered, silent = True, 0
-        yield image
-    if silence and not answered:
-        raise silence
+    return concurrently(read_one, sources)

@@ -206,7 +206,8 @@ def _parent(pid: int) -> int:
 
 
 def kill_worker(soak: Soak) -> None:
-    """As the kernel does that is out of memory."""
+    """As the kernel does that is out of memory, while a batch and an import ask it."""
+    begin_long_work(soak, f"killed-{soak.done.get('worker kill', 0)}")
     for pid in servers(soak.system)[-1:]:
         os.kill(pid, signal.SIGKILL)
         return soak.event("worker kill", f"the endpoint's process {pid} is killed")
@@ -225,7 +226,8 @@ def kill_decoder(soak: Soak) -> None:
 
 
 def refuse_s3(soak: Soak) -> None:
-    """All of it, for a while."""
+    """All of it, for a while, while a batch and an import read."""
+    begin_long_work(soak, f"refused-{soak.done.get('S3 refusal', 0)}")
     switch = soak.system.settings.directory / SWITCH
     switch.touch()
     soak.event("S3 refusal", f"S3 refuses for {REFUSED_S} s")
@@ -324,25 +326,26 @@ def _port_of(pid: int) -> int | None:
 
 def start_long_work(soak: Soak, over: threading.Event) -> None:
     """A batch and an import, one after the other."""
-    parameters = {"candidate_labels": list(LABELS), "top_k": 1}
     number = 0
     while not over.wait(5):
         number += 1
-        batch = soak.client.ask(
-            "POST", "/batches", {"s3_prefix": COLLECTION, "parameters": parameters}, **_key(f"batch-{number}")
-        )
-        if batch.status == 202:
-            soak.seen.batches.add(batch.json["id"])
-        imported = soak.client.ask(
-            "POST",
-            "/annotations/imports",
-            {"s3_prefix": UPLOADED, "dataset": "soak-imported"},
-            **_key(f"import-{number}"),
-        )
-        if imported.status == 202:
-            soak.seen.imports.add(imported.json["id"])
+        begin_long_work(soak, str(number))
         if over.wait(25):
             return
+
+
+def begin_long_work(soak: Soak, name: str) -> None:
+    parameters = {"candidate_labels": list(LABELS), "top_k": 1}
+    batch = soak.client.ask(
+        "POST", "/batches", {"s3_prefix": COLLECTION, "parameters": parameters}, **_key(f"batch-{name}")
+    )
+    if batch.status == 202:
+        soak.seen.batches.add(batch.json["id"])
+    imported = soak.client.ask(
+        "POST", "/annotations/imports", {"s3_prefix": UPLOADED, "dataset": "soak-imported"}, **_key(f"import-{name}")
+    )
+    if imported.status == 202:
+        soak.seen.imports.add(imported.json["id"])
 
 
 def _key(name: str) -> dict[str, str]:
@@ -493,6 +496,15 @@ def traffic_table(samples: Sequence[tuple[float, str, int, float]]) -> str:
     return markdown(["operation", "asked", "2xx", "4xx", "5xx", "none", "later", "p50, ms", "p99, ms"], rows)
 
 
+def failures(soak: Soak, lost: Sequence[str]) -> dict[str, Sequence[str]]:
+    """What must be nothing and was something, by its name."""
+    all_of_them: dict[str, Sequence[str]] = {
+        "Wrong": soak.seen.wrong, "Undocumented": soak.seen.undocumented, "Lost": lost, "Given up": soak.seen.given_up,
+        "Dishonest": soak.dishonest, "Failed events": soak.failed_events,
+    }  # fmt: skip
+    return {name: listed for name, listed in all_of_them.items() if listed}
+
+
 def write_report(
     soak: Soak, found: Sequence[tuple[str, str, str, bool]], lost: Sequence[str], minutes: float, to: Path
 ) -> None:
@@ -519,14 +531,9 @@ def write_report(
     slopes = [
         [name, f"{most:,.0f}", f"{grown:+,.0f}", f"{slope:+,.0f}"] for name, (most, grown, slope) in figures.items()
     ]
-    failures = {
-        "Wrong": soak.seen.wrong, "Undocumented": soak.seen.undocumented, "Lost": lost, "Given up": soak.seen.given_up,
-        "Dishonest": soak.dishonest, "Failed events": soak.failed_events,
-    }  # fmt: skip
     told = "\n\n".join(
         f"### {name}\n\n" + "\n".join(f"- `{each[:300]}`" for each in listed[:20])
-        for name, listed in failures.items()
-        if listed
+        for name, listed in failures(soak, lost).items()
     )
     kinds = len({status for _, _, status, _ in soak.seen.samples})
     rows = [[what, figure, bound, "met" if met else "**missed**"] for what, figure, bound, met in found]
@@ -579,6 +586,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     to = REPORTS if minutes >= FULL_MINUTES else WORK
     write_report(soak, found, missing, minutes, to)
     missed = [what for what, _, _, met in found if not met]
+    for name, listed in failures(soak, missing).items():
+        print("\n".join(f"{name}: {each[:1000]}" for each in listed[:20]))
     print(f"{to / 'soak.md'}: " + (f"missed are {', '.join(missed)}" if missed else "every bar is met"))
     return 1 if missed else 0
 

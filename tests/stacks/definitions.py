@@ -10,7 +10,7 @@ from typing import Any, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from contract.problems import PROBLEMS
+from contract.problems import ProblemError
 
 RAISED = json.dumps({"errorMessage": "it is broken", "errorType": "BadGateway"})
 DIED = "it died"
@@ -36,6 +36,11 @@ class Task:
     event: TypeAdapter[Any]
     answers: Callable[[Any], Sequence[Any]]
     causes: Sequence[str] = (RAISED, DIED)
+
+
+def kinds_of(problem: type[ProblemError]) -> set[type[ProblemError]]:
+    """A problem's class with all that are special cases of it."""
+    return {problem}.union(*map(kinds_of, problem.__subclasses__()))
 
 
 @dataclass
@@ -65,7 +70,7 @@ class Walk:
         for error in (
             error for each in (*state.get("Retry", ()), *state.get("Catch", ())) for error in each["ErrorEquals"]
         ):
-            if error not in DOCUMENTED_ERRORS | {problem.__name__ for problem in PROBLEMS.values()}:
+            if error not in DOCUMENTED_ERRORS | {problem.__name__ for problem in kinds_of(ProblemError)}:
                 self.faults.append(f"{name}: nobody raises {error}")
         causes: Sequence[str] = ()
         results: Sequence[Any] = ()

@@ -9,6 +9,8 @@ import botocore.session
 import pytest
 from pydantic import BaseModel, TypeAdapter
 
+from contract.endpoint import Paused
+from contract.problems import GatewayTimeout, ServiceUnavailable
 from contract.steps import (
     BATCH_EVENT,
     ROLLOUT_STEP,
@@ -29,8 +31,9 @@ from contract.steps import (
 )
 from contract.trainings import Training
 from lambdas.manage.trainings import job_request
+from stacks.machine import TRANSIENT
 from tests.stacks.conftest import Assembly, Template, flat
-from tests.stacks.definitions import DIED, Task, Walk, examples
+from tests.stacks.definitions import DIED, Task, Walk, examples, kinds_of
 
 TRAINING = examples(Training)[0]
 COMPLETED = {
@@ -209,6 +212,12 @@ def test_whatever_else_is_misspelt_is_found(dev: Assembly, id: str, before: str,
     assert before in text
     faults = walked(json.loads(text.replace(before, after)), id).faults
     assert [each for each in faults if each.startswith(fault)], faults
+
+
+def test_whatever_passes_by_itself_is_tried_again_by_its_own_name() -> None:
+    passing = kinds_of(ServiceUnavailable) | kinds_of(GatewayTimeout)
+    passing.remove(Paused)  # until somebody resumes the stage
+    assert {each.__name__ for each in passing} <= set(TRANSIENT)
 
 
 def test_an_answer_that_no_choice_knows_leaves_a_state_that_nobody_reaches(dev: Assembly) -> None:

@@ -7,12 +7,13 @@ from contract.problems import (
     BadGateway,
     BadRequest,
     GatewayTimeout,
+    ModelStopped,
     ProblemError,
     ServiceUnavailable,
     UnknownHeads,
     UnprocessableImage,
 )
-from lambdas.aws.container import ModelStopped, container_problem
+from lambdas.aws.container import container_problem
 
 HEAD = "a" * 64
 

@@ -19,13 +19,13 @@ from contract.problems import (
     BadRequest,
     GatewayTimeout,
     InternalError,
+    ModelStopped,
     ProblemError,
     ServiceUnavailable,
     TooManyRequests,
     UnprocessableImage,
     UnsupportedMediaType,
 )
-from lambdas.aws.container import ModelStopped
 from lambdas.aws.endpoint import STATUS_AGE_S, Endpoint
 from tests.lambdas.conftest import Call
 from tests.lambdas.gateway import event

@@ -11,6 +11,7 @@ from contract.limits import MAX_INLINE_IMAGE_BYTES
 from contract.problems import (
     BadGateway,
     GatewayTimeout,
+    ModelStopped,
     PayloadTooLarge,
     ProblemError,
     ServiceUnavailable,
@@ -20,7 +21,6 @@ from contract.problems import (
 from contract.questions import Parameters
 from contract.requests import ClassifyRequest, to_multipart
 from contract.serving_function import MAX_BODY_BYTES
-from lambdas.aws.container import ModelStopped
 from lambdas.aws.endpoint import Endpoint
 from lambdas.aws.inference import infer
 from tests.lambdas.sagemaker import FUNCTION_ARN, JPEG_START, ModelFunction, SageMaker

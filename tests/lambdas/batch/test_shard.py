@@ -8,7 +8,8 @@ import pytest
 from contract.limits import MAX_LABELS, MAX_SCORES
 from contract.problems import BadGateway, ServiceUnavailable
 from lambdas.aws.endpoint import Endpoint
-from lambdas.batch.shard import RESERVE_MS, ShardWorker
+from lambdas.aws.patience import RESERVE_MS
+from lambdas.batch.shard import ShardWorker
 from lambdas.stored.batches import load_batch
 from tests.lambdas.batch.conftest import PLENTY_MS, Killed, Stage
 from tests.lambdas.conftest import SETTINGS
@@ -141,6 +142,22 @@ def test_a_store_that_is_down_fails_the_shard_and_not_its_lines(stage: Stage, co
     id = stage.begun(s3_prefix="collections/pets/")
     stage.step("plan", id)
     stage.before_get = refusing("collections/", "SlowDown", 503)
+    with pytest.raises(ServiceUnavailable, match="the image store did not answer"):
+        stage.step("shard", id, shard=0)
+    assert stage.view(id)["done_images"] == 0
+
+
+def test_a_store_that_falls_silent_at_the_last_images_fails_the_shard_and_not_its_lines(stage: Stage) -> None:
+    stage.put(9)
+    id = stage.begun(s3_prefix="collections/pets/")
+    stage.step("plan", id)
+    read = iter(range(1_000))
+
+    def fall_silent(request: dict[str, Any]) -> None:
+        if request["Key"].startswith("collections/") and next(read) >= 6:
+            raise client_error("GetObject", "SlowDown", "not now", 503)
+
+    stage.before_get = fall_silent
     with pytest.raises(ServiceUnavailable, match="the image store did not answer"):
         stage.step("shard", id, shard=0)
     assert stage.view(id)["done_images"] == 0

@@ -10,13 +10,13 @@ from contract.answers import Inspection
 from contract.idempotency import now
 from contract.imports import AnnotationImport, AnnotationImportBody, import_key
 from contract.invocation import InvocationAttributes
-from contract.problems import ServiceUnavailable
 from lambdas.aws.endpoint import Endpoint
 from lambdas.aws.executions import STEP_MS
 from lambdas.aws.inference import inspect
 from lambdas.aws.s3 import Store
 from lambdas.importer.main import Importer
 from tests.lambdas.annotate.test_annotations import keys
+from tests.lambdas.batch.conftest import Killed
 from tests.lambdas.conftest import SETTINGS
 from tests.lambdas.sagemaker import SageMaker
 
@@ -61,7 +61,7 @@ class Worker:
             self.killed_after -= 1
             if self.killed_after < 0:
                 self.killed_after = None
-                raise ServiceUnavailable("the endpoint is Updating")
+                raise Killed
         return inspect(images, self._endpoint, InvocationAttributes())
 
 

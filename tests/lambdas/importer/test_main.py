@@ -1,16 +1,19 @@
 import json
+from collections.abc import Sequence
 from types import SimpleNamespace
 
 import pytest
 
 from contract.imports import import_key
 from contract.limits import MAX_IMAGES, MAX_INVOCATION_BYTES
-from contract.problems import PreconditionFailed, ServiceUnavailable
+from contract.problems import ModelStopped, PreconditionFailed, ProblemError, TooManyRequests
 from lambdas.aws.clients import connect_worker
 from lambdas.aws.executions import STEP_MS
+from lambdas.aws.inference import Look
 from lambdas.importer.main import Importer, handler
 from lambdas.settings import ImporterSettings
 from tests.lambdas.annotate.test_annotations import image, keys
+from tests.lambdas.batch.conftest import PLENTY_MS, Killed
 from tests.lambdas.conftest import ANNOTATE_SETTINGS, CONTEXT
 from tests.lambdas.importer.conftest import ID, Worker
 from tests.lambdas.sagemaker import SageMaker
@@ -28,7 +31,7 @@ def test_an_import_whose_worker_was_killed_goes_on_and_ends_with_the_same_counts
         worker.upload_lines("list.jsonl", *({"image": name, "sentences": "a pet"} for name in names))
     worker.ask(**({"s3_key": "uploads/list.jsonl"} if form == "lines" else {"s3_prefix": "uploads/set/"}))
     worker.killed_after = 1
-    with pytest.raises(ServiceUnavailable):
+    with pytest.raises(Killed):
         worker.work()
     done = worker.work()
     assert (done.state, done.records, done.stored, done.problems) == ("done", count, count - 3, 3)
@@ -68,6 +71,38 @@ def test_of_two_workers_at_one_import_the_later_one_gives_way(worker: Worker) ->
     with pytest.raises(PreconditionFailed):
         other.work(ID, lambda: STEP_MS + 1)
     assert len(worker.records) == 1
+
+
+def test_an_image_that_ends_the_models_process_takes_no_other_with_it(worker: Worker) -> None:
+    worker.upload({f"set/cat/{n}.jpg": image(n) for n in range(5)})
+    worker.ask(s3_prefix="uploads/set/")
+
+    def look(images: Sequence[bytes]) -> Sequence[Look | ProblemError]:
+        if image(3) in images:
+            raise ModelStopped("the model stopped at this request and is started again", retry_after_s=2)
+        return worker.look(images)
+
+    pauses_s: list[float] = []
+    done = Importer(worker.store, look, worker.teach, MAX_INVOCATION_BYTES, pauses_s.append).work(ID, lambda: PLENTY_MS)
+    assert (done.state, done.stored, done.problems) == ("done", 4, 1)
+    assert [(each.place, each.problem.status) for each in done.first_problems] == [("uploads/set/cat/3.jpg", 503)]
+
+
+def test_an_image_that_the_container_turns_away_for_the_moment_is_shown_again(worker: Worker) -> None:
+    worker.upload({f"set/cat/{n}.jpg": image(n) for n in range(5)})
+    worker.ask(s3_prefix="uploads/set/")
+    shown: list[int] = []
+
+    def look(images: Sequence[bytes]) -> Sequence[Look | ProblemError]:
+        shown.append(len(images))
+        crowded = TooManyRequests("4 requests wait with images that take long to decode: try again")
+        turned_away = image(3) if len(shown) < 3 else b""
+        return [crowded if each == turned_away else worker.look([each])[0] for each in images]
+
+    pauses_s: list[float] = []
+    done = Importer(worker.store, look, worker.teach, MAX_INVOCATION_BYTES, pauses_s.append).work(ID, lambda: PLENTY_MS)
+    assert (done.state, done.stored, done.problems) == ("done", 5, 0)
+    assert shown == [5, 1, 1] and 6 <= sum(pauses_s) <= 12
 
 
 def test_images_too_large_together_are_looked_at_in_several_invocations(worker: Worker, sagemaker: SageMaker) -> None:
