@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, ClassVar, Literal, Self, TypedDict
 
-from pydantic import AfterValidator, BaseModel, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
+from contract.deferred import Deferred
 from contract.forms import one_or_list, read_fields
 from contract.limits import MAX_IMAGES, UPLOADS_PREFIX
 from contract.perceptual_hash import PATTERN as PERCEPTUAL_HASH
@@ -149,7 +150,7 @@ AnnotationsAnswer = Annotated[
 ]
 
 
-class Counts(BaseModel):
+class Counts(Deferred):
     """How much a dataset has, and its balance."""
 
     records: int = Field(description=f"So many there are; {LISTED_KEYS:,} stand for more")
@@ -158,7 +159,7 @@ class Counts(BaseModel):
     labels: dict[str, dict[str, int]] = Field(description='By task; "" stands for no task')
 
 
-class AnnotationList(BaseModel):
+class AnnotationList(Deferred):
     """The answer of GET /annotations, in the order of ids."""
 
     annotations: list[Annotation]

@@ -9,9 +9,10 @@ import re
 from collections.abc import Callable, Iterable
 from typing import Any, ClassVar, Literal, NamedTuple, Self
 
-from pydantic import BaseModel, Field, model_validator
+from pydantic import Field, model_validator
 
 from contract.annotations import IMAGES_PREFIX
+from contract.deferred import Deferred
 from contract.idempotency import ID
 from contract.limits import MAX_S3_KEY_BYTES, UPLOADS_PREFIX
 from contract.problems import BadRequest, Problem, shorten
@@ -136,7 +137,7 @@ class Done(NamedTuple):
     problems: int
 
 
-class BatchResult(BaseModel):
+class BatchResult(Deferred):
     """A line of results/: the answer of POST /classify about one image, and which model gave it."""
 
     s3_key: str
@@ -145,7 +146,7 @@ class BatchResult(BaseModel):
     answer: Any
 
 
-class BatchProblem(BaseModel):
+class BatchProblem(Deferred):
     """A line of problems/: an image that could not be classified, or a manifest's line, and why."""
 
     place: str
@@ -153,7 +154,7 @@ class BatchProblem(BaseModel):
     problem: Problem
 
 
-class Failure(BaseModel):
+class Failure(Deferred):
     """Why an attempt could not go on."""
 
     attempt: int
@@ -164,7 +165,7 @@ BatchState = Literal["planning", "running", "done", "failed", "stopped"]
 RESUMABLE: tuple[BatchState, ...] = ("failed", "stopped")
 
 
-class BatchView(BaseModel):
+class BatchView(Deferred):
     """How far a batch is."""
 
     id: str
@@ -183,7 +184,7 @@ class BatchView(BaseModel):
     problems_s3_prefix: str = Field(description="Where the problems are")
 
 
-class BatchFiles(BaseModel):
+class BatchFiles(Deferred):
     """The answer of GET /batches/{batch}/files: addresses from which the lines of some shards can be had, in order."""
 
     results: list[str] = Field(description="JSON lines, each the answer about one image")
@@ -192,7 +193,7 @@ class BatchFiles(BaseModel):
     next: str | None = Field(description="What to send as `after`; null at the end")
 
 
-class BatchList(BaseModel):
+class BatchList(Deferred):
     """The answer of GET /batches, the newest first."""
 
     batches: list[BatchView]

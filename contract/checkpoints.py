@@ -16,6 +16,7 @@ from typing import Annotated, Any, NamedTuple, Protocol, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from contract.clip_config import ClipConfig, Processor
+from contract.deferred import Deferred
 from contract.documents import MAX_FILE_BYTES, object_of
 from contract.model_cards import MAX_KNOWS_CHARS, MAX_LANGUAGES, ModelCard, head_of, model_card
 from contract.models import CONFIG, GOLDEN, JOINT_PROCESSOR, METADATA, PROCESSOR, WEIGHTS, ServedVersion
@@ -42,7 +43,7 @@ _Word = Annotated[str, Field(min_length=1, max_length=100)]
 _Document = TypeVar("_Document", bound=BaseModel)
 
 
-class MultiLabelCalibration(BaseModel):
+class MultiLabelCalibration(Deferred):
     """Platt scaling: the score of a label on its own is sigmoid(a * cosine + b)."""
 
     model_config = ConfigDict(frozen=True)
@@ -51,7 +52,7 @@ class MultiLabelCalibration(BaseModel):
     b: _Finite
 
 
-class UnknownCalibration(BaseModel):
+class UnknownCalibration(Deferred):
     """That no label fits has the probability sigmoid(a * ln((1 - c) / c) + b * ln(labels) + offset), where c is how far
     the best label's score is from chance, 0, to certainty, 1.
     """
@@ -63,7 +64,7 @@ class UnknownCalibration(BaseModel):
     offset: _Finite
 
 
-class Calibration(BaseModel):
+class Calibration(Deferred):
     """What turns similarities into honest probabilities, fitted on validation data. None: not fitted."""
 
     model_config = ConfigDict(frozen=True)
@@ -75,7 +76,7 @@ class Calibration(BaseModel):
     unknown: UnknownCalibration | None = None
 
 
-class CheckpointMetadata(BaseModel):
+class CheckpointMetadata(Deferred):
     """`wordsight.json`: where a checkpoint comes from and how good it was found to be."""
 
     model_config = ConfigDict(frozen=True)
@@ -83,7 +84,7 @@ class CheckpointMetadata(BaseModel):
     version: ServedVersion = Field(description="Names these weights, and no others, for good")
     parent: str | None = Field(default=None, max_length=256, description="The version it was fine-tuned from")
     data_digest: str | None = Field(default=None, max_length=128, description="sha256 of the data it was trained on")
-    metrics: dict[str, JsonValue] = {}
+    metrics: dict[str, JsonValue] = Field(default={})
     calibration: Calibration = Calibration()
     knows: Annotated[str, Field(min_length=1, max_length=MAX_KNOWS_CHARS)] | None = Field(
         default=None, description="A sentence: what it was trained on"

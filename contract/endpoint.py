@@ -8,8 +8,9 @@ and only then; what counts is the serving stack's parameter `Paused`, of which C
 from datetime import UTC, datetime
 from typing import Literal, NamedTuple, Self
 
-from pydantic import BaseModel, Field
+from pydantic import Field
 
+from contract.deferred import Deferred
 from contract.idempotency import now
 from contract.problems import ServiceUnavailable
 from contract.validation import Stored
@@ -79,7 +80,7 @@ class EndpointChange(Stored):
 EndpointState = Literal["in service", "pausing", "paused", "resuming", "changing"]
 
 
-class EndpointView(BaseModel):
+class EndpointView(Deferred):
     """The answer of GET /endpoint."""
 
     state: EndpointState = Field(description="`changing`: a deployment or a promotion is under way")

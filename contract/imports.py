@@ -2,9 +2,10 @@
 
 from typing import ClassVar, Literal, Self
 
-from pydantic import BaseModel, Field, model_validator
+from pydantic import Field, model_validator
 
 from contract.annotations import DEFAULT_DATASET, Dataset, Split
+from contract.deferred import Deferred
 from contract.idempotency import ID
 from contract.layouts.find import Layout
 from contract.layouts.rows import Cursor
@@ -79,7 +80,7 @@ class AnnotationImport(Stored):
     cursor: Cursor = Cursor()
 
 
-class ImportView(BaseModel):
+class ImportView(Deferred):
     """How far an import is."""
 
     id: str

@@ -7,10 +7,12 @@ versions and of other programs lack some, and the gate has to judge those too.
 from collections.abc import Callable, Mapping
 from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError, field_validator, model_validator
+from pydantic import ConfigDict, JsonValue, ValidationError, field_validator, model_validator
+
+from contract.deferred import Deferred
 
 
-class _Figures(BaseModel):
+class _Figures(Deferred):
     model_config = ConfigDict(strict=True)
 
     @model_validator(mode="before")

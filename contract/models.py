@@ -3,8 +3,9 @@
 import re
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import BaseModel, Field, JsonValue, StringConstraints
+from pydantic import Field, JsonValue, StringConstraints
 
+from contract.deferred import Deferred
 from contract.model_cards import ModelCard
 from contract.problems import BadRequest, shorten
 from contract.validation import Stored, Strict
@@ -122,7 +123,7 @@ class ModelView(Model):
     promotion: Promotion | None = Field(description="The newest attempt to let it go live")
 
 
-class ModelList(BaseModel):
+class ModelList(Deferred):
     """The answer of GET /models: the base, then the oldest first."""
 
     models: list[ModelSummary]

@@ -4,8 +4,9 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar
 
-from pydantic import BaseModel, Field
+from pydantic import Field
 
+from contract.deferred import Deferred
 from contract.limits import MAX_DETAIL_CHARS
 
 QUOTED_CHARS = 60
@@ -131,7 +132,7 @@ class ModelStopped(ServiceUnavailable):
 PROBLEMS: dict[int, type[ProblemError]] = {cls.status: cls for cls in ProblemError.__subclasses__()}
 
 
-class Problem(BaseModel):
+class Problem(Deferred):
     """Problem details (RFC 9457): the body of every answer that is not a success, and of a bad item in a list."""
 
     type: str

@@ -6,8 +6,9 @@ read without logs, and comes back with the states when a job is restarted.
 
 from typing import Literal, Self
 
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import Field, ValidationError
 
+from contract.deferred import Deferred
 from contract.validation import Stored
 
 CHECKPOINTS_PREFIX = "checkpoints/"
@@ -30,7 +31,7 @@ PHASES_IN_WORDS: dict[Phase, str] = {
 }
 
 
-class HistoryPoint(BaseModel):
+class HistoryPoint(Deferred):
     """A point of the curves; null is what was not measured there."""
 
     step: int = Field(description="How many steps had been made")

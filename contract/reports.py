@@ -2,8 +2,9 @@
 
 from typing import Literal
 
-from pydantic import BaseModel, Field, JsonValue
+from pydantic import Field, JsonValue
 
+from contract.deferred import Deferred
 from contract.models import Gate
 from contract.progress import MAX_HISTORY_POINTS, HistoryPoint
 from contract.validation import Stored
@@ -22,7 +23,7 @@ MAX_REPORTED_CHARS = 100
 """Of a label, a sentence or a name; the rest is cut off."""
 
 
-class ReportedTask(BaseModel):
+class ReportedTask(Deferred):
     """A classification task before and after. `low` and `high`: the 95 % interval of the change in accuracy."""
 
     name: str
@@ -38,7 +39,7 @@ class ReportedTask(BaseModel):
     taught_after: float | None = Field(default=None, description="The model's accuracy with a head")
 
 
-class Confusion(BaseModel):
+class Confusion(Deferred):
     """Which labels are taken for which others."""
 
     task: str = Field(description="Its name")
@@ -47,7 +48,7 @@ class Confusion(BaseModel):
     left_out: int = Field(default=0, description="So many labels more there are")
 
 
-class CalibrationBin(BaseModel):
+class CalibrationBin(Deferred):
     """Answers that were about as sure, from 0 to 1."""
 
     images: int = Field(description="So many answers")
@@ -55,7 +56,7 @@ class CalibrationBin(BaseModel):
     accuracy: float = Field(description="How many were right")
 
 
-class Mistake(BaseModel):
+class Mistake(Deferred):
     """An image of which something else is true than what was said."""
 
     image: str = Field(description="Its name in the dataset")
@@ -67,7 +68,7 @@ class Mistake(BaseModel):
     thumbnail: str = Field(description="A small JPEG in base64")
 
 
-class Mixture(BaseModel):
+class Mixture(Deferred):
     """Weights between the base's and the fine-tuned ones, of which one is published. Drops are of accuracy at the old
     tasks; `at_most` is the upper end of a one-sided 95 % interval, for which the limits hold.
     """
@@ -82,7 +83,7 @@ class Mixture(BaseModel):
     worst_task: str | None = Field(default=None, description="Which one that is")
 
 
-class ReportedReference(BaseModel):
+class ReportedReference(Deferred):
     """What a model answers to those images of a reference set that were kept back from training."""
 
     images: int = Field(description="So many")

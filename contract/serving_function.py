@@ -10,9 +10,10 @@ says that the function has died or has run out of time.
 import base64
 from typing import Annotated, Self
 
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from contract.containers import ServeSettings
+from contract.deferred import Deferred
 from contract.limits import MAX_CUSTOM_ATTRIBUTES_CHARS
 from contract.models import NO_MODEL_URI
 from contract.problems import BadRequest, PayloadTooLarge
@@ -63,7 +64,7 @@ class Invocation(Strict):
             raise BadRequest(f"the invocation's body is no base64 ({error})") from None
 
 
-class Invoked(BaseModel):
+class Invoked(Deferred):
     """What the container answers. `body` is the text of a JSON document; problem details unless `status` is 200."""
 
     status: int

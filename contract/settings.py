@@ -6,7 +6,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, ValidationError, field_validator
+from pydantic import BeforeValidator, ConfigDict, Field, PlainSerializer, ValidationError, field_validator
+
+from contract.deferred import Deferred
 
 _CDK_TOKEN = re.compile(r"[$#]\{Token\[")
 
@@ -22,7 +24,7 @@ class Allowed:
     words: str
 
 
-class Settings(BaseModel):
+class Settings(Deferred):
     """Values that come as text from outside: an environment, or a command line. A field's alias is its variable's name.
 
     A stack builds one from names that are not known before it is deployed: CDK's tokens are kept as they are, in fields

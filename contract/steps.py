@@ -7,9 +7,10 @@ field that is renamed on one side only fails there, not in an execution.
 from collections.abc import Iterable
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import ConfigDict, Field, TypeAdapter
 from pydantic.alias_generators import to_pascal
 
+from contract.deferred import Deferred
 from contract.endpoint import Action, AskedBy
 from contract.models import Gate
 from contract.texts import same_to_the_model
@@ -21,11 +22,11 @@ https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
 """
 
 
-class _Step(BaseModel):
+class _Step(Deferred):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class _OfAWS(BaseModel):
+class _OfAWS(Deferred):
     """An object of AWS's, by the members that are read; AWS may add others."""
 
     model_config = ConfigDict(alias_generator=to_pascal, frozen=True)
@@ -126,8 +127,8 @@ class TeachEvent(_Step):
     all of them where neither is given.
     """
 
-    tasks: list[str] = []
-    labels: list[str] = []
+    tasks: list[str] = Field(default=[])
+    labels: list[str] = Field(default=[])
 
     @classmethod
     def about(cls, said: Iterable[tuple[str | None, str | None]]) -> "TeachEvent | None":

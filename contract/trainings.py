@@ -4,10 +4,11 @@ import json
 from collections.abc import Callable, Iterable
 from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import BaseModel, Field, model_validator
+from pydantic import Field, model_validator
 
 from contract.annotations import DEFAULT_DATASET, LISTED_KEYS, Dataset
 from contract.batches import check_source
+from contract.deferred import Deferred
 from contract.hyperparameters import Hyperparameters
 from contract.idempotency import ID
 from contract.limits import MAX_FIELDS
@@ -134,7 +135,7 @@ class Claims(Stored):
     running: dict[str, Claim] = Field(default={})
 
 
-class TrainingCheck(BaseModel):
+class TrainingCheck(Deferred):
     """The answer of POST /trainings?dry_run=true: what a training would find, take and cost. Nothing was started."""
 
     starts: bool = Field(description="Whether the same request without dry_run is accepted")
@@ -190,7 +191,7 @@ class TrainingView(Training):
     reason: str | None = Field(description="Why it was refused, failed or stopped")
 
 
-class TrainingList(BaseModel):
+class TrainingList(Deferred):
     """The answer of GET /trainings, the newest first."""
 
     trainings: list[TrainingView]

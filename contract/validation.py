@@ -15,6 +15,7 @@ from pydantic import (
     model_validator,
 )
 
+from contract.deferred import Deferred
 from contract.documents import LOST, NOT_TEXT, json_of, texts_in
 from contract.limits import MAX_FIELDS, MAX_JSON_ITEMS, MAX_S3_KEY_BYTES
 from contract.problems import BadRequest, UnsupportedMediaType, shorten, shown
@@ -28,7 +29,7 @@ NOT_BLANK = r"\S"
 _IN_OUR_WORDS = {"missing": "is missing", "extra_forbidden": "is not a known field"}
 
 
-class Written(BaseModel):
+class Written(Deferred):
     """What callers write: its schema has null wherever a field may be left out."""
 
     @classmethod
@@ -72,7 +73,7 @@ def _or_null(schema: dict[str, Any]) -> dict[str, Any]:
     return {"anyOf": [*kinds, *([] if null in kinds else [null])], **about}
 
 
-class Stored(BaseModel):
+class Stored(Deferred):
     """What is kept in a bucket: a field of a later version is passed over."""
 
     model_config = ConfigDict(frozen=True)

@@ -82,6 +82,11 @@ LOAD: Mapping[Key, Bar] = {
 BATCH: Mapping[Key, Bar] = {
     "batch": Bar("B17", "images/s of a batch against those of direct load", 0.7, 0.9),
 }
+START: Mapping[Key, Bar] = {
+    "ping": Bar("B14", "ViT-B/32 on a CPU: process start to a healthy /ping", 8, 5, at_most=True, unit="s"),
+    "first": Bar("B14", "the same as a function: to its first answer", 6, 5, at_most=True, unit="s"),
+    "import": Bar("B15", "import of a Lambda's module on one core, the slowest", 0.35, 0.25, at_most=True, unit="s"),
+}
 GPU: Mapping[Key, Bar] = {
     "peak": Bar("G1", "image tower at batch 256 as a share of the bf16 peak", 0.35, None, unit="%"),
     "eager": Bar("G1", "the same against transformers, eager, fp32", 4, None),

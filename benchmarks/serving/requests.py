@@ -2,21 +2,22 @@
 
 import base64
 import gzip
+import itertools
 import json
 import math
+import string
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from transformers import CLIPConfig, CLIPTokenizer, PreTrainedTokenizerBase
 from transformers.convert_slow_tokenizer import bytes_to_unicode
 
-from benchmarks import SHIPPED, SITE
+from benchmarks import SITE
 from benchmarks.inputs import CONTEXT_LENGTH, clip_config, photo, write_checkpoint
 from benchmarks.serving.client import Body, post
 from benchmarks.serving.server import WORK
 from contract.questions import Parameters
 from contract.requests import ClassifyRequest, to_multipart
-from model.clip.checkpoint import load_checkpoint
 
 CHECKPOINT = WORK / "checkpoint"
 MERGES = SITE / "open_clip/bpe_simple_vocab_16e6.txt.gz"
@@ -39,12 +40,11 @@ SIZES_PX = {
 
 def write_clip(directory: Path = CHECKPOINT, config: CLIPConfig | None = None) -> None:
     """A checkpoint in ViT-B/32's shape, or another one, with random weights and OpenAI's tokenizer; where that was not
-    downloaded the shipped checkpoint's stands in.
+    downloaded, one of its size.
     """
     config = config or clip_config()
     config.logit_scale_init_value = math.log(LOGIT_SCALE)
-    tokenizer = clip_tokenizer() if MERGES.is_file() else load_checkpoint(SHIPPED).tokenizer
-    write_checkpoint(directory, config, tokenizer)
+    write_checkpoint(directory, config, clip_tokenizer(openai_merges() if MERGES.is_file() else made_up_merges()))
 
 
 def thin_config() -> CLIPConfig:
@@ -52,14 +52,24 @@ def thin_config() -> CLIPConfig:
     return clip_config(vision=(THIN_WIDTH, 1), text=(THIN_WIDTH, 1))
 
 
-def clip_tokenizer() -> PreTrainedTokenizerBase:
-    """OpenAI's own, put together from its list of merges as in open_clip's SimpleTokenizer."""
+def openai_merges() -> list[tuple[str, ...]]:
+    """CLIP's, as open_clip's SimpleTokenizer reads them."""
     lines = gzip.decompress(MERGES.read_bytes()).decode().split("\n")[1 : MERGE_COUNT + 1]
-    merges = [tuple(line.split()) for line in lines]
+    return [tuple(line.split()) for line in lines]
+
+
+def made_up_merges() -> list[tuple[str, ...]]:
+    """As many, each of a word of letters and one letter more."""
+    words = itertools.chain(*(itertools.product(string.ascii_letters, repeat=length) for length in (2, 3)))
+    return [("".join(word[:-1]), word[-1]) for word in itertools.islice(words, MERGE_COUNT)]
+
+
+def clip_tokenizer(merges: Sequence[tuple[str, ...]]) -> PreTrainedTokenizerBase:
+    """OpenAI's own, put together from its list of merges."""
     characters = bytes_to_unicode().values()
     words = [*characters, *(f"{each}</w>" for each in characters), *map("".join, merges)]
     vocabulary = {word: number for number, word in enumerate([*words, "<|startoftext|>", "<|endoftext|>"])}
-    return CLIPTokenizer(vocab=vocabulary, merges=merges, model_max_length=CONTEXT_LENGTH)
+    return CLIPTokenizer(vocab=vocabulary, merges=list(merges), model_max_length=CONTEXT_LENGTH)
 
 
 def photos(size: str, count: int, directory: Path = WORK / "photos") -> list[bytes]:

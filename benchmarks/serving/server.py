@@ -20,6 +20,7 @@ WORK = BENCH / "serve"
 INFINITY = BENCH / "infinity/bin/infinity_emb"
 START_S = 180
 STOP_S = 40
+POLL_S = 0.02
 
 
 class Server:
@@ -33,20 +34,22 @@ class Server:
         self._environ = {name: value.replace("{port}", str(self.port)) for name, value in environ.items()}
         self._process: subprocess.Popen[bytes] | None = None
 
-    def start(self, log: Path, cores: Cores | None = None) -> None:
-        """Start it, on these cores or on all of this process's, and wait until it is healthy. Raises ProcessError."""
+    def start(self, log: Path, cores: Cores | None = None, root: Path = ROOT) -> None:
+        """Start it, on these cores or on all of this process's, out of the checkout at `root`, and wait until it is
+        healthy. Raises ProcessError.
+        """
         log.parent.mkdir(parents=True, exist_ok=True)
         environ = os.environ | {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"} | self._environ
         with log.open("wb") as lines, pinned(cores):
             self._process = subprocess.Popen(  # noqa: S603 - a server of ours or one that is compared with it
-                self._command, cwd=ROOT, env=environ, stdout=lines, stderr=subprocess.STDOUT, start_new_session=True
+                self._command, cwd=root, env=environ, stdout=lines, stderr=subprocess.STDOUT, start_new_session=True
             )
         deadline_s = time.monotonic() + START_S
         while not self._is_healthy():
             if self._process.poll() is not None or time.monotonic() > deadline_s:
                 self.stop()
                 raise ProcessError(f"{self.name} did not start: {log.read_text(errors='replace')[-1000:]}")
-            time.sleep(0.2)
+            time.sleep(POLL_S)
 
     def stop(self) -> None:
         """End it, by force if it does not end itself."""

@@ -10,9 +10,10 @@ from functools import lru_cache
 from itertools import zip_longest
 from typing import Any
 
-from pydantic import BaseModel
+from pydantic import Field
 
 from contract.annotations import MAX_SENTENCES, SPLIT_NAMES, Split
+from contract.deferred import Deferred
 from contract.documents import LOST, NOT_TEXT, json_of
 from contract.layouts.places import Place, shown
 from contract.limits import MAX_TEXT_CHARS
@@ -50,16 +51,16 @@ _WINDOWS_DRIVE = re.compile(r"[A-Za-z]:[\\/]")
 _NUMBERS = re.compile(r"[\d\s.,+\-e]+")
 
 
-class Findings(BaseModel):
+class Findings(Deferred):
     """What was noticed while a dataset was read, and how often: what was left out and why, what was taken otherwise
     than it is written, and fields that mean nothing here. `spellings` has the labels that were met, by task and by what
     the model makes of them.
     """
 
-    left_out: dict[str, int] = {}
-    notes: dict[str, int] = {}
-    ignored_fields: dict[str, int] = {}
-    spellings: dict[str, dict[str, str]] = {}
+    left_out: dict[str, int] = Field(default={})
+    notes: dict[str, int] = Field(default={})
+    ignored_fields: dict[str, int] = Field(default={})
+    spellings: dict[str, dict[str, str]] = Field(default={})
 
     def leave_out(self, why: str, times: int = 1) -> None:
         """Files that are not read."""

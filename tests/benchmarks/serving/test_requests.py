@@ -2,7 +2,17 @@
 
 from pathlib import Path
 
-from benchmarks.serving.requests import classify, classify_tasks, embed, infinity_embed, labels, photos, thin_config
+from benchmarks.serving.requests import (
+    classify,
+    classify_tasks,
+    clip_tokenizer,
+    embed,
+    infinity_embed,
+    labels,
+    made_up_merges,
+    photos,
+    thin_config,
+)
 from contract.requests import ClassifyRequest, EmbedRequest, parse_request
 
 
@@ -26,6 +36,12 @@ def test_thin_towers_take_the_same_images_and_words() -> None:
     config = thin_config()
     assert (config.vision_config.image_size, config.vision_config.patch_size) == (224, 32)
     assert config.text_config.vocab_size == 49408
+
+
+def test_a_tokenizer_of_made_up_words_has_as_many_tokens_as_clips() -> None:
+    tokenizer = clip_tokenizer(made_up_merges())
+    assert len(tokenizer) == thin_config().text_config.vocab_size
+    assert tokenizer.tokenize("abcd") == ["abc", "d</w>"]
 
 
 def test_photos_are_drawn_once(tmp_path: Path) -> None:

@@ -33,7 +33,8 @@ class FakeRuntimeApi:
         number = f"number-{next(self._numbers)}"
         self._events.put((number, event))
         answered, payload = self._answers.get(timeout=120)
-        assert answered == number
+        if answered != number:
+            raise ValueError(f"{number} was asked and {answered} is answered")
         return payload
 
     def invoke(self, body: bytes, content_type: str = "application/json", custom_attributes: str = "") -> Invoked:
@@ -55,11 +56,12 @@ class FakeRuntimeApi:
             protocol_version = "HTTP/1.1"
 
             def do_GET(self) -> None:
-                assert self.path == f"{RUNTIME}/invocation/next"
+                if self.path != f"{RUNTIME}/invocation/next":
+                    return self._send(404, b"")
                 api.asked_for.put(None)
                 given = api._events.get()
                 number, event = given or ("", b"no more")
-                self._send(200 if given else 500, event, number)
+                return self._send(200 if given else 500, event, number)
 
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["content-length"]))
