@@ -20,7 +20,7 @@ from botocore.parsers import ResponseParserError
 
 from operate.alerts import alerts
 from operate.base_model import base_model, pinned_stage
-from operate.builder import DOCKER_MANIFEST, builder, tools
+from operate.builder import DOCKER_MANIFEST, OCI_MANIFEST, builder, tools
 from operate.causes import BOOTSTRAP_PARAMETER
 from operate.findings import Finding
 from operate.prices import prices
@@ -110,7 +110,8 @@ def _image(site: Site, name: str, uri: str) -> Finding:
     if not found:
         return Finding("failure", f"there is no image {uri}, as {name} says", f"docker push {uri}")
     media_type = found[0].get("imageManifestMediaType")
-    if media_type != DOCKER_MANIFEST:
+    of_lambda = name == "serve_image_uri" and site.config.serving == "lambda"
+    if media_type != DOCKER_MANIFEST and not (of_lambda and media_type == OCI_MANIFEST):
         return Finding(
             "failure",
             f"{name} has the manifest {media_type}, which SageMaker refuses: it takes {DOCKER_MANIFEST}",
