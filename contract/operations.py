@@ -4,15 +4,19 @@
 docs/operate.md says of each alarm what to do.
 https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-metrics-and-dimensions.html
 https://docs.aws.amazon.com/sagemaker/latest/dg/monitoring-cloudwatch.html
+https://docs.aws.amazon.com/lambda/latest/dg/monitoring-metrics-types.html
 https://docs.aws.amazon.com/step-functions/latest/dg/procedure-cw-metrics.html
 """
 
 from dataclasses import dataclass
 from typing import Literal
 
-Of = Literal["api", "endpoint", "function", "machine"]
-"""Whose figure it is: of the whole API or the endpoint, or of each function that is called from outside of a state
-machine, or of each state machine."""
+Of = Literal["api", "endpoint", "model function", "function", "machine"]
+"""Whose figure it is: of the whole API, of what runs the model, an endpoint or a function, or of each function that is
+called from outside of a state machine, the model's among them, or of each state machine."""
+
+ABSENT: dict[str, Of] = {"endpoint": "model function", "lambda": "endpoint"}
+"""By what runs the model (`serving` of stacks/config.py), what such a stage has not."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +52,8 @@ FUNCTION_ERRORS = Figure("without an answer", "function", "AWS/Lambda", "Errors"
 FUNCTION_THROTTLES = Figure("throttled", "function", "AWS/Lambda", "Throttles")
 SUCCEEDED, FAILED = _executions("succeeded", "ExecutionsSucceeded"), _executions("failed", "ExecutionsFailed")
 TIMED_OUT, STOPPED = _executions("timed out", "ExecutionsTimedOut"), _executions("stopped", "ExecutionsAborted")
+RUNNING = Figure("at once", "model function", "AWS/Lambda", "ConcurrentExecutions", "Maximum")
+MODEL_CALLS = Figure("calls", "model function", "AWS/Lambda", "Invocations")
 REPORTS = Figure("minutes in which an instance reported", "endpoint", _INSTANCES, "CPUUtilization", "SampleCount")
 
 PANELS = {
@@ -56,8 +62,13 @@ PANELS = {
         Figure(percentile, "api", "AWS/ApiGateway", "Latency", percentile, "ms") for percentile in ("p50", "p99")
     ),
     "The model": (INVOCATIONS, MODEL_FAULTS),
+    "The model's function": (MODEL_CALLS, RUNNING),
     "What the model took": tuple(
         Figure(percentile, "endpoint", "AWS/SageMaker", "ModelLatency", percentile, "µs")
+        for percentile in ("p50", "p99")
+    ),
+    "What the model's function took": tuple(
+        Figure(percentile, "model function", "AWS/Lambda", "Duration", percentile, "ms")
         for percentile in ("p50", "p99")
     ),
     "Functions": (FUNCTION_ERRORS, FUNCTION_THROTTLES),
@@ -67,7 +78,7 @@ PANELS = {
         for title, metric in (("processor", "CPUUtilization"), ("memory", "MemoryUtilization"))
     ),
 }
-"""The dashboard, from top to bottom."""
+"""The dashboard, from top to bottom; a stage has what is of something that it has."""
 
 
 @dataclass(frozen=True)
@@ -112,8 +123,8 @@ ALARMS = (
         (FUNCTION_ERRORS,),
         1,
         5,
-        "A function that callers wait for, or the one that teaches tasks, ended without an answer: it ran out of time "
-        "or memory, or its code could not be loaded.",
+        "A function that callers wait for, the model's among them, or the one that teaches tasks, ended without an "
+        "answer: it ran out of time or memory, or its code could not be loaded.",
         "Look at the dashboard which one, and at the end of its log group. If it began with a deployment, deploy what "
         "was there before.",
     ),
@@ -122,7 +133,8 @@ ALARMS = (
         (FUNCTION_THROTTLES,),
         1,
         5,
-        "Lambda refused to run a function, because too many of the account's run at once: callers saw a 429 or 5xx.",
+        "Lambda refused to run a function, because too many of the account's run at once, or of the model's more than "
+        "function_concurrency: callers saw a 429 or 5xx.",
         "Ask for more concurrency, which make preflight STAGE={stage} has the command for, or lower throttling_burst "
         "and batch_concurrency.",
     ),
@@ -146,4 +158,5 @@ ALARMS = (
         when="less than",
     ),
 )
-"""What rings. The serving stack has two more, which also roll a bad update back: ServerFaults and SlowAnswers."""
+"""What rings, as far as a stage has what it is of. The serving stack of an endpoint has two more, which also roll a bad
+update back: ServerFaults and SlowAnswers."""

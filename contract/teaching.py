@@ -73,10 +73,12 @@ def embedding_bytes(text: str, name: str) -> bytes:
         raise BadRequest(f"{name} is not valid base64 ({error}), got {shorten(text)!r}") from None
 
 
-def max_taught_images(labels: int, numbers: int) -> int:
-    """How many images one lesson about so many labels may have, if their embeddings have so many numbers."""
+def max_taught_images(labels: int, numbers: int, max_bytes: int = MAX_INVOCATION_BYTES) -> int:
+    """How many images one lesson about so many labels may have, if their embeddings have so many numbers and the model
+    can be sent so many bytes.
+    """
     sent_bytes = _base64_chars(NUMBER_BYTES * numbers) + len('"", 999, ')
-    return min(MAX_TAUGHT_IMAGES, MAX_TAUGHT_SCORES // labels, MAX_INVOCATION_BYTES // sent_bytes)
+    return min(MAX_TAUGHT_IMAGES, MAX_TAUGHT_SCORES // labels, max_bytes // sent_bytes)
 
 
 @dataclass(frozen=True)

@@ -22,9 +22,15 @@ class Variables(Settings):
 # https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html
 _BucketName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$"), Allowed("the name of an S3 bucket")]
 # https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_CreateEndpoint.html
-_EndpointName = Annotated[
+_VariantName = Annotated[
     str, Field(pattern=r"^[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}$"), Allowed("letters, digits and hyphens, at most 63")
 ]
+_Model = Annotated[
+    str,
+    Field(pattern=r"^([a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}|arn:[^:]+:lambda:[^:]+:\d{12}:function:[a-zA-Z0-9-]{1,63})$"),
+    Allowed("the name of an endpoint (letters, digits and hyphens, at most 63), or the ARN of a Lambda function"),
+]
+"""Who answers for the model."""
 _StackName = Annotated[
     str, Field(pattern=r"^[a-zA-Z][-a-zA-Z0-9]{0,127}$"), Allowed("the name of a CloudFormation stack")
 ]
@@ -60,7 +66,7 @@ class _Routes(Variables):
 class _Images(Variables):
     """What every function needs to know that shows images to the model: its endpoint, and where images are stored."""
 
-    endpoint_name: _EndpointName = Field(alias="ENDPOINT_NAME")
+    endpoint_name: _Model = Field(alias="ENDPOINT_NAME")
     data_bucket: _BucketName = Field(alias="DATA_BUCKET")
 
 
@@ -120,7 +126,7 @@ class ManageSettings(_Routes, _Licences):
     training_images_per_s: _ImagesPerS = Field(alias="TRAINING_IMAGES_PER_S")
     max_parallel_trainings: _Trainings = Field(alias="MAX_PARALLEL_TRAININGS")
     max_training_usd_per_month: _Limit = Field(alias="MAX_TRAINING_USD_PER_MONTH", description="0: no limit")
-    endpoint_name: _EndpointName = Field(alias="ENDPOINT_NAME", description="Tells what the base knows")
+    endpoint_name: _Model = Field(alias="ENDPOINT_NAME", description="Tells what the base knows")
 
 
 class ImporterSettings(_Images, _Teaches):
@@ -156,8 +162,8 @@ class BudgetSettings(Variables):
 class RolloutSettings(_Models):
     """What the function needs to know that takes the steps of a promotion and of a pause."""
 
-    endpoint_name: _EndpointName = Field(alias="ENDPOINT_NAME")
-    variant_name: _EndpointName = Field(alias="VARIANT_NAME")
+    endpoint_name: _Model = Field(alias="ENDPOINT_NAME")
+    variant_name: _VariantName = Field(alias="VARIANT_NAME")
     data_bucket: _BucketName = Field(alias="DATA_BUCKET")
     pause_after_idle_min: Annotated[int, Field(ge=0, le=10_000), Allowed("whole minutes, 0 for never")] = Field(
         0, alias="PAUSE_AFTER_IDLE_MIN"

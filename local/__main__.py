@@ -85,10 +85,13 @@ def status(settings: LocalSettings, arguments: argparse.Namespace) -> int:
         return 1
     deployed = deployment.read_deployment(settings)
     stacks = deployment.stacks()
-    endpoint = deployment.endpoint_status(deployed.endpoint_name)
+    endpoint = deployment.endpoint_status(deployed)
     rows = [("emulator", f"process {pid}, {settings.endpoint_url}")]
     rows += [("stack", f"{name}  {state}") for name, state in stacks.items()]
-    rows += [("endpoint", f"{deployed.endpoint_name}  {endpoint}"), ("API", f"{deployed.url}/")]
+    rows += [
+        ("function" if deployed.by_function else "endpoint", f"{deployed.endpoint_name}  {endpoint}"),
+        ("API", f"{deployed.url}/"),
+    ]
     rows += [("model", knows)] if (knows := sample.health(deployed).get("knows")) else []
     rows += [(title.lower(), told) for title, told in figures.rows()]
     denied = [decision.sentence for decision in read_decisions(settings.decisions) if not decision.allowed]

@@ -17,6 +17,7 @@ from ministack.services import s3
 from ministack.services.cloudformation import handlers, provisioners, stacks
 
 from local.endpoints import Endpoints, alarms_of
+from local.functions import Functions
 from local.permissions import Permissions
 from local.sagemaker import ApiError, Record
 from local.settings import ACCOUNT, REGION
@@ -29,7 +30,7 @@ Created = tuple[str, Record]
 """What a create handler returns: the physical id and the attributes for Fn::GetAtt."""
 
 
-def extend(endpoints: Endpoints, permissions: Permissions) -> None:
+def extend(endpoints: Endpoints, functions: Functions, permissions: Permissions) -> None:
     """Register everything of this module in ministack's tables."""
     types = provisioners._RESOURCE_HANDLERS
     types["AWS::SageMaker::Model"] = _immutable(
@@ -50,7 +51,7 @@ def extend(endpoints: Endpoints, permissions: Permissions) -> None:
     alarm["update"] = partial(_update_alarm, alarm["update"])
     machine = types["AWS::StepFunctions::StateMachine"]
     machine["create"] = partial(_create_logged_machine, machine["create"], permissions)
-    function["delete"] = partial(_delete_function_with_workers, function["delete"])
+    function |= _function(dict(function), functions, permissions)
     services["cloudformation"] = partial(_describe_stacks_once_settled, services["cloudformation"])
     # An endpoint's creation downloads from this very server, so it must not hold the server's event loop.
     on_a_thread = stacks._runs_on_worker_thread
@@ -193,9 +194,32 @@ def _create_logged_machine(
     return inner(logical_id, properties, stack)
 
 
-def _delete_function_with_workers(inner: Any, physical_id: str, properties: Record) -> None:
-    inner(physical_id, properties)
-    lambda_runtime.invalidate_worker(physical_id.rpartition(":")[2])
+def _function(inner: Record, functions: Functions, permissions: Permissions) -> Record:
+    """Ministack's own handlers, held against the role of an update; with a function its processes end."""
+    stack_of: dict[str, str] = {}
+
+    def imply(moment: str, name: str, stack: str, role_arn: str) -> None:
+        role = permissions.role_of_change(stack)
+        permissions.imply(f"a stack {moment} a function", role, name=name, function_role_arn=role_arn)
+
+    def create(logical_id: str, properties: Record, stack: str) -> Any:
+        imply("makes", properties.get("FunctionName", logical_id), stack, properties.get("Role", ""))
+        name, attributes = inner["create"](logical_id, properties, stack)
+        stack_of[name] = stack
+        return name, attributes
+
+    def update(physical_id: str, old: Record, new: Record, stack: str, logical_id: str = "") -> Any:
+        imply("changes", physical_id, stack, new.get("Role", ""))
+        return inner["update"](physical_id, old, new, stack, logical_id)
+
+    def delete(physical_id: str, properties: Record) -> None:
+        imply("removes", physical_id, stack_of.pop(physical_id, ""), "")
+        inner["delete"](physical_id, properties)
+        name = physical_id.rpartition(":")[2]
+        lambda_runtime.invalidate_worker(name)
+        functions.stop(name)
+
+    return {"create": create, "update": update, "delete": delete}
 
 
 async def _describe_stacks_once_settled(

@@ -32,6 +32,8 @@ class Deployment:
     signed: bool
     """Whether requests carry a signature of AWS credentials."""
     endpoint_name: str
+    by_function: bool
+    """Whether a Lambda function stands in the endpoint's place."""
 
     @property
     def page(self) -> str:
@@ -51,8 +53,10 @@ def read_deployment(settings: LocalSettings) -> Deployment:
         api_key = boto3.client("apigateway").get_api_key(apiKey=key_id, includeValue=True)["value"]
     settings.url_file.write_text(url + "\n")
     settings.api_key_file.write_text((api_key or "") + "\n")
-    signed = json.loads(outputs["Configuration"]).get("auth") == "iam"
-    return Deployment(url, api_key, signed, outputs["EndpointName"])
+    configuration = json.loads(outputs["Configuration"])
+    by_function = configuration.get("serving") == "lambda"
+    name = outputs["FunctionName" if by_function else "EndpointName"]
+    return Deployment(url, api_key, configuration.get("auth") == "iam", name, by_function)
 
 
 def shell_variables(settings: LocalSettings) -> dict[str, str]:
@@ -75,8 +79,12 @@ def is_healthy(stack_status: str) -> bool:
     return stack_status in ("CREATE_COMPLETE", "UPDATE_COMPLETE", "UPDATE_ROLLBACK_COMPLETE")
 
 
-def endpoint_status(name: str) -> str:
-    """The endpoint's status, with its failure if it has one."""
+def endpoint_status(deployed: Deployment) -> str:
+    """The endpoint's status, with its failure if it has one, or in the same word that of the function in its place."""
+    name = deployed.endpoint_name
+    if deployed.by_function:
+        state: str = boto3.client("lambda").get_function_configuration(FunctionName=name)["State"]
+        return "InService" if state == "Active" else state
     endpoint = boto3.client("sagemaker").describe_endpoint(EndpointName=name)
     reason = endpoint.get("FailureReason")
     return f"{endpoint['EndpointStatus']} (last update failed: {reason})" if reason else endpoint["EndpointStatus"]

@@ -22,9 +22,10 @@ from ministack.services import iam as roles
 from ministack.services import stepfunctions as step_functions
 from ministack.services.cloudformation import handlers, provisioners, stacks
 
-from local import apigateway, cloudformation, figures, front_door, iam, sagemaker, scheduler, stepfunctions
+from local import apigateway, cloudformation, figures, front_door, functions, iam, sagemaker, scheduler, stepfunctions
 from local.containers import Images
 from local.endpoints import Endpoints
+from local.functions import Functions
 from local.settings import LocalSettings
 from local.training import TrainingJobs
 
@@ -42,7 +43,7 @@ NEEDED = {
     cloudwatch: "record_metric",
     eventbridge: "_invoke_target",
     lambda_runtime: "reset invalidate_worker",
-    lambda_svc: "_execute_function_with_config_scope",
+    lambda_svc: "_execute_function_with_config_scope _execute_function_docker",
     sts: "register_session _sessions",
     roles: "_roles",
     iam_actions: "SERVICE_TO_IAM_NAMESPACE extract_iam_action extract_resource_arn s3_additional_checks",
@@ -66,7 +67,7 @@ def check() -> None:
         sys.exit(f"Local mode needs ministack {MINISTACK_VERSION}, and {installed} is installed.{lacks}")
 
 
-def extend(settings: LocalSettings) -> tuple[Endpoints, TrainingJobs]:
+def extend(settings: LocalSettings) -> tuple[Endpoints, TrainingJobs, Functions]:
     """Register SageMaker and the repairs in ministack's tables; returns what runs containers."""
     session = boto3.Session()
     shipped = settings.repository / "model" / "shipped"
@@ -75,6 +76,7 @@ def extend(settings: LocalSettings) -> tuple[Endpoints, TrainingJobs]:
     engine = iam.Engine(settings.decisions)
     endpoints = Endpoints(settings.programs, images, engine)
     jobs = TrainingJobs(settings.programs, images, engine)
+    of_images = Functions(settings.programs, images, engine, _client_variables())
     operations = {
         "DescribeEndpoint": endpoints.describe_endpoint,
         "CreateTrainingJob": jobs.create,
@@ -84,14 +86,20 @@ def extend(settings: LocalSettings) -> tuple[Endpoints, TrainingJobs]:
     }
     app.SERVICE_HANDLERS["sagemaker"] = partial(sagemaker.handle, operations, figures.counting(endpoints.invoke))
     router.SERVICE_PATTERNS["sagemaker"] = {"target_prefixes": ["SageMaker."]}
-    cloudformation.extend(endpoints, engine)
+    cloudformation.extend(endpoints, of_images, engine)
+    functions.extend(of_images)
     stepfunctions.extend(jobs, engine)
     scheduler.extend(engine)
     apigateway.extend()
     figures.extend()
     iam.extend(engine)
     front_door.extend()
-    return endpoints, jobs
+    return endpoints, jobs, of_images
+
+
+def _client_variables() -> dict[str, str]:
+    """What leads an AWS client to this emulator, and nowhere else."""
+    return {name: os.environ[name] for name in ("AWS_ENDPOINT_URL", "AWS_REGION", "AWS_DEFAULT_REGION")}
 
 
 def _put_log_lines(logs: Any, group: str, stream: str, lines: list[str]) -> None:
@@ -106,12 +114,13 @@ def _put_log_lines(logs: Any, group: str, stream: str, lines: list[str]) -> None
 
 def main() -> None:
     check()
-    endpoints, jobs = extend(LocalSettings.from_env(os.environ))
+    endpoints, jobs, of_images = extend(LocalSettings.from_env(os.environ))
     try:
         app.main()
     finally:
         jobs.stop_all()
         endpoints.stop_all()
+        of_images.stop_all()
         lambda_runtime.reset()
 
 

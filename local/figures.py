@@ -20,6 +20,7 @@ from local.settings import STAGE
 HOURS = 24
 _PERIOD_S = 7 * 86_400
 _OF_THE_STAGE = re.compile(rf"wordsight(\w*)-{STAGE}(-|$)", re.IGNORECASE)
+_THE_MODEL = re.compile(rf"wordsight-{STAGE}$")
 _STATUSES = {
     "ExecutionsSucceeded": "SUCCEEDED",
     "ExecutionsFailed": "FAILED",
@@ -87,16 +88,16 @@ def rows(connect: Connect = boto3.client) -> Iterator[tuple[str, str]]:
 def _value(figure: Figure, connect: Connect) -> float | None:
     if figure.of == "machine":
         return float(sum(_executions(_STATUSES[figure.metric], connect("stepfunctions"))))
-    client = connect("cloudwatch")
+    client, of = connect("cloudwatch"), _THE_MODEL if figure.of == "model function" else _OF_THE_STAGE
     now = datetime.now(UTC)
     wanted = {"Namespace": figure.namespace, "MetricName": figure.metric}
     statistic = {"Statistics": ["Sum"]} if figure.statistic == "Sum" else {"ExtendedStatistics": [figure.statistic]}
-    if figure.statistic in ("Average", "SampleCount"):
+    if figure.statistic in ("Average", "SampleCount", "Maximum"):
         statistic = {"Statistics": [figure.statistic]}
     points = [
         point
         for metric in client.list_metrics(**wanted)["Metrics"]
-        if any(_OF_THE_STAGE.match(dimension["Value"]) for dimension in metric["Dimensions"])
+        if any(of.match(dimension["Value"]) for dimension in metric["Dimensions"])
         for point in client.get_metric_statistics(
             **wanted,
             **statistic,

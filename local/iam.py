@@ -68,15 +68,18 @@ class Engine:
         if denied := next((decision for decision in decisions if not decision.allowed), None):
             raise Denied(denied.sentence)
 
-    def s3(self, role_arn: str) -> S3Client:
-        """Permissions.s3."""
+    def credentials(self, role_arn: str) -> dict[str, str]:
+        """Permissions.credentials."""
         name = role_name(role_arn)
         key = "ASIA" + hashlib.sha256(name.encode()).hexdigest()[:16].upper()
         session = {"Arn": _session_arn(name, "SageMaker"), "UserId": f"{name}:SageMaker"}
         sts.register_session(key, {**session, "SecretAccessKey": SECRET, "SessionToken": SECRET})
-        client: S3Client = boto3.client(
-            "s3", aws_access_key_id=key, aws_secret_access_key=SECRET, aws_session_token=SECRET
-        )
+        return {"AWS_ACCESS_KEY_ID": key, "AWS_SECRET_ACCESS_KEY": SECRET, "AWS_SESSION_TOKEN": SECRET}
+
+    def s3(self, role_arn: str) -> S3Client:
+        """Permissions.s3."""
+        given = {name.lower(): value for name, value in self.credentials(role_arn).items()}
+        client: S3Client = boto3.client("s3", **given)
         return client
 
     def role_of_change(self, stack: str) -> str:

@@ -59,6 +59,14 @@ _SCALING = f"{_DOCS}/AWSCloudFormation/latest/TemplateReference/aws-resource-app
 _SCALABLE_TARGETS = _arn("application-autoscaling", "scalable-target/*")
 _OF_SAGEMAKER = {"application-autoscaling:service-namespace": "sagemaker"}
 
+_FUNCTION = _arn("lambda", "function:{name}")
+_FUNCTION_HANDLERS = f"{_DOCS}/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-function.html"
+_FUNCTION_READ = (
+    "lambda:GetFunction",
+    *(f"lambda:GetFunction{what}Config" for what in ("CodeSigning", "Recursion", "Scaling")),
+    "lambda:GetRuntimeManagementConfig",
+)
+
 
 def _made(kind: str) -> tuple[str, ...]:
     """What a handler calls to make a resource and to see that it is there."""
@@ -277,6 +285,36 @@ MOMENTS: Mapping[str, Moment] = {
             ),
         ),
     ),
+    "a stack makes a function": Moment(
+        "cloudformation",
+        (
+            ImpliedCalls(
+                ("lambda:CreateFunction", "lambda:TagResource", *_FUNCTION_READ), _FUNCTION, _FUNCTION_HANDLERS
+            ),
+            ImpliedCalls(
+                ("iam:PassRole",),
+                "{function_role_arn}",
+                _FUNCTION_HANDLERS,
+                {"iam:PassedToService": "lambda.amazonaws.com"},
+            ),
+        ),
+    ),
+    "a stack changes a function": Moment(
+        "cloudformation",
+        (
+            ImpliedCalls(("lambda:UpdateFunctionConfiguration", *_FUNCTION_READ), _FUNCTION, _FUNCTION_HANDLERS),
+            ImpliedCalls(
+                ("iam:PassRole",),
+                "{function_role_arn}",
+                _FUNCTION_HANDLERS,
+                {"iam:PassedToService": "lambda.amazonaws.com"},
+            ),
+        ),
+    ),
+    "a stack removes a function": Moment(
+        "cloudformation",
+        (ImpliedCalls(("lambda:DeleteFunction", "lambda:GetFunction"), _FUNCTION, _FUNCTION_HANDLERS),),
+    ),
     "a stack reads another one's outputs": Moment(
         "cloudformation",
         (
@@ -309,6 +347,9 @@ class Permissions(Protocol):
 
     def imply(self, moment: str, role_arn: str, **known: str) -> None:
         """Hold the calls of `moment` (a key of MOMENTS) against the role. Raises Denied."""
+
+    def credentials(self, role_arn: str) -> dict[str, str]:
+        """Those of the role, as AWS clients read them from their environment."""
 
     def s3(self, role_arn: str) -> S3Client:
         """A client of S3 with the credentials of the role."""

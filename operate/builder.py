@@ -20,6 +20,8 @@ MINIMUM_NODE = 22
 
 DOCKER_MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
 """The only manifest that SageMaker takes: others end as "Unsupported manifest media type", OCI's among them."""
+OCI_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
+"""Which Lambda takes as well: https://docs.aws.amazon.com/lambda/latest/dg/images-create.html"""
 
 PUSHED_BEFORE = 'or push both images to ECR elsewhere: CONTEXT="-c serve_image_uri=… -c train_image_uri=…"'
 

@@ -230,6 +230,35 @@ CAUSES = (
         _of("account", "stack", "event", "endpoint", "job", "execution"),
     ),
     Cause(
+        "function-memory",
+        "Lambda gives the account less memory than the model's function is to have",
+        "`'MemorySize' value failed to satisfy constraint: Member must have value less than or equal to 3008`",
+        "Take what the line names, as long as the model fits into it: function_memory_mb={memory}. AWS's support may "
+        "give more; or give the model instances: serving=endpoint",
+        r"'MemorySize' value failed to satisfy constraint(.*less than or equal to (?P<memory>\d+))?",
+        _of("event", "endpoint"),
+        defaults={"memory": "3008"},
+    ),
+    Cause(
+        "function-concurrency",
+        "Lambda can't keep as much aside for the model's function",
+        "`decreases account's UnreservedConcurrentExecution below its minimum value of [100]`",
+        "Leave function_concurrency out, or ask for more under Service Quotas → AWS Lambda → Concurrent executions: "
+        "make preflight STAGE={stage} has the command",
+        r"UnreservedConcurrentExecution below its minimum",
+        _of("event", "endpoint"),
+    ),
+    Cause(
+        "function-image",
+        "Lambda may not pull the image of the model's function",
+        "`Lambda does not have permission to access the ECR image`",
+        "The repository's policy has to let lambda.amazonaws.com get images (ecr:BatchGetImage, "
+        "ecr:GetDownloadUrlForLayer). That of the CDK's bootstrap does: make bootstrap; of an image of your own "
+        "(serve_image_uri) aws ecr set-repository-policy changes it",
+        r"does not have permission to access the ECR image",
+        _of("event", "endpoint"),
+    ),
+    Cause(
         "arm64",
         "The image was built for another processor than SageMaker's",
         "`exec format error`",

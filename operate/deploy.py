@@ -3,7 +3,7 @@
     python -m operate.deploy dev -c throttling_rate_rps=5
 
 What would stop the deployment, what it costs and what it changes of an earlier one is said before it begins. After it
-the endpoint is asked what it serves, for SageMaker rolls an update back without failing anything else.
+the model is asked what it is, for SageMaker rolls an update back without failing anything else.
 """
 
 import argparse
@@ -101,6 +101,27 @@ def verify(stage: Stage, sleep: Sleep = time.sleep) -> str:
     if since := paused_since(stage):
         again = f"make resume STAGE={stage.config.stage} brings the endpoint back by what is deployed now, and asks it"
         return f"the stage is paused since {since:%Y-%m-%d %H:%M} UTC, and stays so: {again}"
+    if stage.config.serving == "lambda":
+        _verify_function(stage)
+    else:
+        _verify_endpoint(stage)
+    api = open_api(stage)
+    api.get("/health")  # which is a problem unless what the API asks serves
+    return _answer(api, sleep)
+
+
+def _verify_function(stage: Stage) -> None:
+    name = stage.outputs("Serving")["FunctionName"]
+    function = stage.connect("lambda").get_function_configuration(FunctionName=name)
+    if function["State"] not in ("Active", "Inactive"):
+        reason = function.get("StateReason", "it says no reason")
+        raise OperatorError(f"the function {name} is {function['State']}: {reason}")
+    if function.get("LastUpdateStatus") == "Failed":
+        reason = function.get("LastUpdateStatusReason", "it says no reason")
+        raise OperatorError(f"the function {name} is what it was before, its update failed: {reason}")
+
+
+def _verify_endpoint(stage: Stage) -> None:
     name = stage.outputs("Serving")["EndpointName"]
     endpoint = stage.connect("sagemaker").describe_endpoint(EndpointName=name)
     if endpoint["EndpointStatus"] != "InService":
@@ -115,9 +136,6 @@ def verify(stage: Stage, sleep: Sleep = time.sleep) -> str:
             f"the endpoint {name} serves by {serving} and not by {wanted}, which is deployed: "
             f"SageMaker rolled its update back. {why}".rstrip()
         )
-    api = open_api(stage)
-    api.get("/health")  # which is a problem unless the endpoint that the API asks is in service
-    return _answer(api, sleep)
 
 
 def _answer(api: Api, sleep: Sleep) -> str:

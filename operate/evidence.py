@@ -165,6 +165,8 @@ def _reason(event: dict[str, Any]) -> str:
 
 def _serving(stage: Stage, seen: Observation, of_stack: list[Evidence], events: Events) -> Subject:
     """The stack and its endpoint, with the log of the containers that its last operation started."""
+    if stage.config.serving == "lambda":
+        return _serving_function(stage, seen, of_stack, events)
     config, evidence = stage.config, [*of_stack]
     stack, group = config.serving_stack_name, config.endpoint_log_group
     endpoint = _described(stage)
@@ -196,6 +198,36 @@ def _serving(stage: Stage, seen: Observation, of_stack: list[Evidence], events: 
             tail = _tail(stage, group, since=events.began)
     evidence += [Evidence("log", group, line) for line in tail]
     return Subject(stack, tuple(evidence), group, tuple(tail), config.endpoint_has_gpu)
+
+
+def _serving_function(stage: Stage, seen: Observation, of_stack: list[Evidence], events: Events) -> Subject:
+    """The same of a stage whose model is a function."""
+    config, evidence, kind = stage.config, [*of_stack], "AWS::Lambda::Function"
+    stack, name = config.serving_stack_name, config.name
+    group, *_ = (*stage.physical_ids("Serving", "AWS::Logs::LogGroup").values(), "")
+    since = paused_since(stage)
+    try:
+        found = stage.connect("lambda").get_function_configuration(FunctionName=name)
+    except ClientError as error:
+        if not is_absent(error):
+            raise
+        found = {}
+    sound = {"State": ("Active", "Inactive"), "LastUpdateStatus": ("Successful", "InProgress")}
+    for member, values in sound.items():
+        if member in found and found[member] not in values:
+            reason = found.get(f"{member}Reason", "it says no reason")
+            evidence.append(Evidence("endpoint", name, f"the function {name}: {member} is {found[member]}: {reason}"))
+    seen.states[name] = found.get("State", "no function")
+    if not found and since:
+        seen.states[name] = f"paused since {since:%Y-%m-%d %H:%M} UTC: make resume STAGE={config.stage}"
+    elif not found and not of_stack and stage.physical_ids("Serving", kind):
+        evidence.append(Evidence("reference", stack, f"its function {name} no longer exists"))
+    tail: list[str] = []
+    if group and any(each.source == "endpoint" or each.text.startswith(f"{kind}:") for each in evidence):
+        with seen.looking_at(group):
+            tail = _tail(stage, group, since=events.began)
+    evidence += [Evidence("log", group, line) for line in tail]
+    return Subject(stack, tuple(evidence), group, tuple(tail))
 
 
 def _described(stage: Stage) -> dict[str, Any] | None:
@@ -260,7 +292,12 @@ def _stale_references(stage: Stage) -> Iterator[Evidence]:
 
 
 def _environment(stage: Stage, function: str) -> dict[str, str]:
-    described = stage.connect("lambda").get_function_configuration(FunctionName=function)
+    try:
+        described = stage.connect("lambda").get_function_configuration(FunctionName=function)
+    except ClientError as error:
+        if not is_absent(error):
+            raise
+        return {}
     return dict(described.get("Environment", {}).get("Variables", {}))
 
 

@@ -4,7 +4,8 @@ python -m operate.month        the table of docs/operate.md
 
 A clock goes through four weeks and two days from a Monday, minute by minute. Office hours, the idle detector's look and
 its rule are those of a stage; the traffic is made up. Who finds the stage paused resumes it, unless the budget paused
-it, and asks again when it is back. An instance is paid for from the minute in which it is asked for.
+it, and asks again when it is back. An instance is paid for from the minute in which it is asked for; a function for
+the time of its calls, of one image each, as if each found it cold.
 """
 
 import sys
@@ -13,9 +14,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from operate.prices import endpoint_usd_per_hour
-from stacks.config import IDLE_LOOK_MIN
+from stacks.config import IDLE_LOOK_MIN, StageConfig
 from stacks.office_hours import DAYS, OfficeHours
+from stacks.prices import function_usd_per_image
 from stacks.stage_files import stage_config
 
 FROM = datetime(2026, 6, 1)  # a Monday
@@ -111,8 +112,16 @@ def simulated(is_asked: Callable[[datetime], bool], policy: Policy, usd_per_hour
 
 def table() -> str:
     """Of every traffic under every policy, as markdown."""
-    prices = [endpoint_usd_per_hour(stage_config(stage)) or 0.0 for stage in STAGES]
-    head = ["traffic", "what pauses it", *(f"`{stage}`, a month" for stage in STAGES), "calls that found it paused"]
+    prices = [stage_config(stage).endpoint_usd_per_hour or 0.0 for stage in STAGES]
+    memory_mb = StageConfig(stage=STAGES[0]).function_memory_mb
+    most = function_usd_per_image(memory_mb, starting=True)
+    head = [
+        "traffic",
+        "what pauses it",
+        *(f"`{stage}`, a month" for stage in STAGES),
+        "calls that found it paused",
+        '`serving = "lambda"`, at most',
+    ]
     rows = [head, ["---"] * len(head)]
     for traffic, is_asked in TRAFFIC.items():
         for policy in POLICIES:
@@ -121,7 +130,9 @@ def table() -> str:
             found = [f"{month.refused / month.calls:.0%}" for month in months]
             if policy.monthly_budget_usd == 0:
                 found = found[:1]
-            rows.append([traffic, policy.name, *costs, " / ".join(found)])
+            # Nothing pauses it: there is nothing to save.
+            instead = f"${months[0].calls * most:.2f}" if policy == POLICIES[0] else ""
+            rows.append([traffic, policy.name, *costs, " / ".join(found), instead])
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
 

@@ -13,7 +13,6 @@ import sys
 import urllib.request
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import Any, get_args
 
 from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, NoRegionError
@@ -21,18 +20,18 @@ from botocore.parsers import ResponseParserError
 
 from operate.alerts import alerts
 from operate.base_model import base_model, pinned_stage
-from operate.builder import DOCKER_MANIFEST, builder, tools
+from operate.builder import DOCKER_MANIFEST, OCI_MANIFEST, builder, tools
 from operate.causes import BOOTSTRAP_PARAMETER
 from operate.findings import Finding
 from operate.prices import prices
-from operate.stage import OperatorError, Stage, add_stage_arguments
+from operate.quotas import concurrency, quotas
+from operate.stage import OperatorError, Site, Stage, add_stage_arguments
 from stacks.config import (
     POWERTOOLS_ACCOUNT,
     POWERTOOLS_ACCOUNTS,
     POWERTOOLS_LAYER,
     POWERTOOLS_LAYER_VERSION,
     StackPart,
-    StageConfig,
 )
 
 MINIMUM_BOOTSTRAP = 6
@@ -40,30 +39,10 @@ MINIMUM_BOOTSTRAP = 6
 EXPLAINING_BOOTSTRAP = 30
 """The first whose role may read why CloudFormation refused a change set, which the CDK CLI would tell."""
 
-LAMBDA_CONCURRENCY, DEFAULT_CONCURRENCY, NEW_ACCOUNTS_CONCURRENCY = "L-B99A9384", 1000, 10
-
 ANSWER_TIMEOUT_S = 5
 
 Unanswered = (ClientError, BotoCoreError, ResponseParserError)
 """How a question to AWS ends that it does not answer, or not to these credentials."""
-
-
-@dataclass(frozen=True)
-class Site:
-    """Where the stage would be deployed."""
-
-    stage: Stage
-    account: str
-    region: str
-    partition: str
-
-    @property
-    def config(self) -> StageConfig:
-        return self.stage.config
-
-    def ask(self, service: str) -> Any:
-        """The service's client."""
-        return self.stage.connect(service)
 
 
 def identity(stage: Stage) -> tuple[Site | None, Finding]:
@@ -131,7 +110,8 @@ def _image(site: Site, name: str, uri: str) -> Finding:
     if not found:
         return Finding("failure", f"there is no image {uri}, as {name} says", f"docker push {uri}")
     media_type = found[0].get("imageManifestMediaType")
-    if media_type != DOCKER_MANIFEST:
+    of_lambda = name == "serve_image_uri" and site.config.serving == "lambda"
+    if media_type != DOCKER_MANIFEST and not (of_lambda and media_type == OCI_MANIFEST):
         return Finding(
             "failure",
             f"{name} has the manifest {media_type}, which SageMaker refuses: it takes {DOCKER_MANIFEST}",
@@ -157,84 +137,6 @@ def _architecture(ecr: Any, registry: str, repository: str, manifest: Mapping[st
             return str(json.load(answer)["architecture"])
     except (*Unanswered, OSError, KeyError, ValueError):
         return None
-
-
-def quotas(site: Site) -> Iterator[Finding]:
-    """Whether the account may run the stage's instances."""
-    config = site.config
-    serving, training = config.endpoint_instance_type, config.training_instance_type
-    kind = "spot training job" if config.spot else "training job"
-    for_endpoint, for_training = f"{serving} for endpoint usage", f"{training} for {kind} usage"
-    found = _quotas(site.ask("service-quotas"), {for_endpoint, for_training})
-    count = 2 * config.endpoint_instance_count
-    value = found.get(for_endpoint, {}).get("Value", 0)
-    why = "an update runs the new instances beside the old ones"
-    is_first = count > value >= count / 2 and not site.stage.physical_ids("Serving", "AWS::SageMaker::Endpoint")
-    level = "warning" if is_first else "failure"
-    yield _enough(site, found, for_endpoint, count, level, "endpoint_instance_type", f"{count} are needed: {why}")
-    if config.autoscaling and value >= count:
-        most = 2 * config.autoscaling_max_instances
-        of_load = f"{most} are needed at full load: {why}"
-        yield _enough(site, found, for_endpoint, most, "warning", "autoscaling_max_instances", of_load)
-    count = config.training_instance_count * config.max_parallel_trainings
-    of_training = f"{count} are needed to train: the deployment works without, POST /trainings does not"
-    yield _enough(site, found, for_training, count, "warning", "training_instance_type", of_training)
-
-
-def _quotas(client: Any, names: set[str]) -> dict[str, Mapping[str, Any]]:
-    """By name; one that was never changed may be among the defaults only. What is not there is not offered here."""
-    found: dict[str, Mapping[str, Any]] = {}
-    for operation in ("list_service_quotas", "list_aws_default_service_quotas"):
-        pages = client.get_paginator(operation).paginate(ServiceCode="sagemaker", PaginationConfig={"PageSize": 100})
-        for page in pages:
-            found = {each["QuotaName"]: each for each in page["Quotas"] if each["QuotaName"] in names} | found
-            if found.keys() == names:
-                return found
-    return found
-
-
-def _enough(
-    site: Site, found: Mapping[str, Any], name: str, needed: int, otherwise: Any, knob: str, why: str
-) -> Finding:
-    if name not in found:
-        return Finding(
-            otherwise,
-            f'{site.region} has no quota "{name}", so SageMaker does not offer it there',
-            f"another region, or another type by {knob}",
-        )
-    value = found[name]["Value"]
-    if value >= needed:
-        return Finding("ok", f'the quota "{name}" is {value:g}')
-    zero = "0 in this account, as in every new one" if value == 0 else f"{value:g}"
-    return Finding(
-        otherwise,
-        f'the quota "{name}" is {zero}, and {why}',
-        _increase(site, "sagemaker", found[name]["QuotaCode"], needed),
-    )
-
-
-def _increase(site: Site, service: str, code: str, value: int) -> str:
-    return (
-        f"aws service-quotas request-service-quota-increase --service-code {service} --quota-code {code} "
-        f"--desired-value {value} --region {site.region}"
-    )
-
-
-def concurrency(site: Site) -> Iterator[Finding]:
-    """Whether Lambda may run as many functions at once as the API lets callers come."""
-    # In force, which in new accounts may be less than Service Quotas tells.
-    most = site.ask("lambda").get_account_settings()["AccountLimit"]["ConcurrentExecutions"]
-    wanted = site.config.throttling_burst + site.config.batch_concurrency
-    if most >= wanted:
-        yield Finding("ok", f"Lambda runs {most} functions at once")
-        return
-    all_of_it = ", and one import and one batch take all of it" if most <= NEW_ACCOUNTS_CONCURRENCY else ""
-    yield Finding(
-        "warning",
-        f"Lambda runs {most} functions of this account at once, few as in new accounts: callers will be "
-        f"throttled, for the stage's throttling_burst and batch_concurrency let {wanted} come{all_of_it}",
-        _increase(site, "lambda", LAMBDA_CONCURRENCY, DEFAULT_CONCURRENCY),
-    )
 
 
 def layer(site: Site) -> Iterator[Finding]:

@@ -4,6 +4,7 @@ import argparse
 import functools
 import os
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, get_args
 
@@ -74,6 +75,24 @@ class Stage:
             and resource.get("PhysicalResourceId")
             and resource["ResourceStatus"] not in ("DELETE_COMPLETE", "DELETE_SKIPPED")
         }
+
+
+@dataclass(frozen=True)
+class Site:
+    """Where the stage would be deployed."""
+
+    stage: Stage
+    account: str
+    region: str
+    partition: str
+
+    @property
+    def config(self) -> StageConfig:
+        return self.stage.config
+
+    def ask(self, service: str) -> Any:
+        """The service's client."""
+        return self.stage.connect(service)
 
 
 def paused_since(stage: Stage) -> datetime | None:

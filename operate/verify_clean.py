@@ -15,7 +15,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from operate.evidence import STATE_MACHINE, is_absent, said
 from operate.keys import Keys
-from operate.prices import HOURS_PER_MONTH, endpoint_usd_per_hour, training_usd_per_hour
+from operate.prices import HOURS_PER_MONTH, training_usd_per_hour
 from operate.stage import OperatorError, Stage, add_stage_arguments, chosen_stage
 from stacks.config import TRAINING_JOBS_LOG_GROUP, StackPart
 
@@ -64,6 +64,7 @@ def look(stage: Stage) -> Remains:
         ("stacks", _stacks),
         ("executions", _executions),
         ("endpoint", _endpoint),
+        ("the model's function", _function),
         ("models and endpoint configurations", _models),
         ("training jobs", _training_jobs),
         ("buckets", _buckets),
@@ -123,10 +124,23 @@ def _endpoint(stage: Stage) -> Iterator[Leftover]:
         if is_absent(error):
             return
         raise
-    usd_per_hour = endpoint_usd_per_hour(stage.config)
+    # Also of a stage that has none any more: this one may be left of before.
+    usd_per_hour = stage.config.model_copy(update={"serving": "endpoint"}).endpoint_usd_per_hour
     costs = f"about {usd_per_hour * HOURS_PER_MONTH:.0f} USD" if usd_per_hour else "its instances, busy or idle"
     remedy = _remedy(stage, "Serving", f"aws sagemaker delete-endpoint --endpoint-name {name}")
     yield Leftover(f"endpoint {name}", f"it is {endpoint['EndpointStatus']}, and {remedy}", costs)
+
+
+def _function(stage: Stage) -> Iterator[Leftover]:
+    name = stage.config.name
+    try:
+        stage.connect("lambda").get_function_configuration(FunctionName=name)
+    except ClientError as error:
+        if is_absent(error):
+            return
+        raise
+    remedy = _remedy(stage, "Serving", f"aws lambda delete-function --function-name {name}")
+    yield Leftover(f"function {name}", remedy, "nothing while nobody asks")
 
 
 def _remedy(stage: Stage, part: StackPart, by_hand: str) -> str:

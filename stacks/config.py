@@ -17,8 +17,10 @@ from pydantic import ConfigDict, Field, model_validator
 from contract.containers import Precision, ServeSettings
 from contract.settings import Allowed, Origins, Settings, Switch
 from stacks.office_hours import PATTERN, OfficeHours
+from stacks.prices import CPU_IMAGES_PER_S, GPU_IMAGES_PER_S, USD_PER_HOUR
 
 Auth = Literal["api_key", "iam", "none"]
+Serving = Literal["endpoint", "lambda"]
 StackPart = Literal["Data", "Training", "Serving", "Api", "Operations"]
 """The stacks of a stage, in the order in which they are deployed."""
 
@@ -38,20 +40,6 @@ POWERTOOLS_ACCOUNTS = {
 """Layers can't be shared across partitions, so China and GovCloud have copies of other accounts.
 
 https://docs.aws.amazon.com/powertools/python/latest/getting-started/install/#lambda-layer
-"""
-
-USD_PER_HOUR = {
-    "ml.c5.xlarge": 0.204,
-    "ml.c7i.xlarge": 0.214,
-    "ml.c7i.2xlarge": 0.428,
-    "ml.g4dn.xlarge": 0.7364,
-    "ml.g6.xlarge": 1.1267,
-    "ml.g5.xlarge": 1.408,
-}
-"""On-demand price of one instance in us-east-1, as of 2026: the same for an endpoint and for training."""
-CPU_IMAGES_PER_S, GPU_IMAGES_PER_S = 8.0, 50.0
-"""Trained on by one machine, assumed for a ViT-B/32: benchmarks/training.md has 2.1 for a CPU core, of which the
-default has four; a T4 is taken for half of what its 8 TFLOPS of fp32 could do.
 """
 
 ENDPOINTS_LOG_GROUP = "/aws/sagemaker/Endpoints"
@@ -115,6 +103,17 @@ class StageConfig(Settings):
     model_config = ConfigDict(str_strip_whitespace=True)
 
     stage: Annotated[str, Field(pattern="^[a-z][a-z0-9]{1,15}$"), Allowed("a short lower-case name such as dev")]
+
+    serving: Serving = "endpoint"
+    """What runs the model: instances of SageMaker's, which are paid for while they exist; or a Lambda function, which
+    is paid for while it answers, takes smaller images (contract/serving_function.py) and lets the first caller wait
+    after a while without any. What is said of instances below counts when the stage goes back to them."""
+    function_memory_mb: Annotated[int, Field(ge=2048, le=10_240)] = 3008
+    """With `serving` "lambda". Lambda gives a core for every 1,769 MB. A ViT-B/32 needs about 2,500; this is what new
+    accounts are said to be allowed, 1.7 cores of it. Not measured on Lambda yet."""
+    function_concurrency: Annotated[int, Field(ge=0, le=1000)] = 0
+    """With `serving` "lambda": how many may run at once, kept aside for it from what the account may run. It bounds
+    what a rush costs; who comes in vain is answered 503. 0: as many as the account allows."""
 
     endpoint_instance_type: _InstanceType = "ml.c7i.xlarge"
     endpoint_instance_count: _Instances = 1
@@ -236,8 +235,9 @@ class StageConfig(Settings):
                 f"{self.training_instance_type}, whose price is not known here: 0. Prices are known of "
                 f"{', '.join(USD_PER_HOUR)}"
             )
+        faults += self._of_another_tier()
         impossible = "int8" if self.endpoint_has_gpu else "fp16"
-        if self.precision == impossible:
+        if self.serving == "endpoint" and self.precision == impossible:
             kind = "a GPU" if self.endpoint_has_gpu else "a CPU"
             allowed = ", ".join(each for each in ("auto", *get_args(Precision)) if each != impossible)
             faults.append(f"precision is {impossible!r}, allowed on {kind} ({self.endpoint_instance_type}): {allowed}")
@@ -271,6 +271,27 @@ class StageConfig(Settings):
         if faults:
             raise ValueError("; ".join(faults))
         return self
+
+    def _of_another_tier(self) -> list[str]:
+        """What is set and can mean nothing with what runs the model."""
+        if self.serving == "endpoint":
+            return []
+        no_instances = {
+            "autoscaling": (self.autoscaling, "false, as Lambda scales by itself"),
+            "office_hours": (self.office_hours, "empty, as nothing is paid while nobody asks"),
+            "pause_after_idle_min": (self.pause_after_idle_min, "0, as nothing is paid while nobody asks"),
+        }
+        faults = [
+            f"{name} is {value!r}, allowed with serving=lambda: {allowed}"
+            for name, (value, allowed) in no_instances.items()
+            if value
+        ]
+        if self.precision not in ("auto", "fp32"):
+            faults.append(
+                f"precision is {self.precision!r}, allowed with serving=lambda: auto or fp32, as Lambda lets nobody "
+                "choose a processor that computes it"
+            )
+        return faults
 
     @classmethod
     def _sentence(cls, fault: Mapping[str, Any], values: Mapping[str, Any]) -> str:
@@ -316,7 +337,16 @@ class StageConfig(Settings):
 
     @property
     def endpoint_has_gpu(self) -> bool:
-        return _has_gpu(self.endpoint_instance_type)
+        """Lambda has none."""
+        return self.serving == "endpoint" and _has_gpu(self.endpoint_instance_type)
+
+    @property
+    def endpoint_usd_per_hour(self) -> float | None:
+        """Of what runs the model, asked or not; None for a type whose price is not known."""
+        if self.serving == "lambda":
+            return 0.0
+        price = USD_PER_HOUR.get(self.endpoint_instance_type)
+        return None if price is None else price * self.endpoint_instance_count
 
     @property
     def training_has_gpu(self) -> bool:

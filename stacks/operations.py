@@ -13,12 +13,13 @@ from aws_cdk import aws_sns as sns
 from aws_cdk import aws_sns_subscriptions as subscriptions
 from constructs import Construct
 
-from contract.operations import ALARMS, PANELS, Alarm, Figure, alarm_name
+from contract.operations import ABSENT, ALARMS, PANELS, Alarm, Figure, alarm_name
 from contract.routes import FUNCTIONS, STAGE_NAME
 from lambdas.settings import BudgetSettings
-from stacks.config import USD_PER_HOUR, StageConfig
+from stacks.config import StageConfig
 from stacks.handler_function import HandlerFunction
 from stacks.machine import Machine
+from stacks.prices import function_usd_per_image
 from stacks.serving.stack import VARIANT_NAME
 
 CALLED_FROM_OUTSIDE = {"classify", *FUNCTIONS.values(), "authorize", "teach"}
@@ -47,15 +48,18 @@ class OperationsStack(Stack):
         self._functions = [
             each for each in found if isinstance(each, HandlerFunction) and each.module in CALLED_FROM_OUTSIDE
         ]
+        self._has_not = ABSENT[config.serving]
         self._machines = [each for each in found if isinstance(each, Machine)]
         topic = self._topic("AlarmTopic", "cloudwatch", f"arn:{Aws.PARTITION}:cloudwatch:{Aws.REGION}:*:alarm:*")
         if config.alarm_email:
             topic.add_subscription(subscriptions.EmailSubscription(config.alarm_email))
-        alarms = [each for alarm in ALARMS for each in self._alarms(alarm)]
+        told = (alarm for alarm in ALARMS if alarm.figures[0].of != self._has_not)
+        alarms = [each for alarm in told for each in self._alarms(alarm)]
         for alarm in alarms:
             alarm.add_alarm_action(actions.SnsAction(topic))
             alarm.add_ok_action(actions.SnsAction(topic))
-        self._tell_of_serving(topic)
+        if config.serving == "endpoint":
+            self._tell_of_serving(topic)
         self._dashboard(alarms)
         CfnOutput(self, "AlarmTopicArn", value=topic.topic_arn)
         if config.monthly_budget_usd:
@@ -156,7 +160,7 @@ class OperationsStack(Stack):
         """Of whoever it is of."""
         of: Sequence[HandlerFunction | Machine | None] = [None]
         if figure.of == "function":
-            of = self._functions
+            of = [*self._functions, *([None] if self._config.serving == "lambda" else [])]
         elif figure.of == "machine":
             of = self._machines
         return [self._metric(figure, each, labelled=labelled) for each in of]
@@ -169,6 +173,8 @@ class OperationsStack(Stack):
             dimensions, whose = {"StateMachineArn": of.state_machine_arn}, f"{_machine(of)}: "
         elif figure.of == "api":
             dimensions, whose = {"ApiName": self._config.name, "Stage": STAGE_NAME}, ""
+        elif figure.of in ("function", "model function"):
+            dimensions, whose = {"FunctionName": self._config.name}, "model: "
         else:
             dimensions, whose = {"EndpointName": self._config.name, "VariantName": VARIANT_NAME}, ""
         return cloudwatch.Metric(
@@ -191,6 +197,7 @@ class OperationsStack(Stack):
                 left_y_axis=cloudwatch.YAxisProps(min=0, label=figures[0].unit, show_units=False),
             )
             for title, figures in PANELS.items()
+            if figures[0].of != self._has_not
         ]
         status = cloudwatch.AlarmStatusWidget(title="What rings", width=_WIDTH, height=_HEIGHT, alarms=list(alarms))
         text = cloudwatch.TextWidget(markdown=_cost(config), width=2 * _WIDTH, height=2)
@@ -268,16 +275,19 @@ def _machine(machine: Machine) -> str:
 
 def _cost(config: StageConfig) -> str:
     """What a stage costs by its configuration, as the dashboard says it."""
+    budget = f"{config.monthly_budget_usd:g} USD a month" if config.monthly_budget_usd else "none"
+    told = f"Budget: {budget}. What an alarm means and what to do: docs/operate.md."
+    if config.serving == "lambda":
+        usd_per_million = 1_000_000 * function_usd_per_image(config.function_memory_mb)
+        return (
+            f"**{config.name}**, whose model is a Lambda function of {config.function_memory_mb} MB: nothing while "
+            f"nobody asks, about {usd_per_million:.1f} USD for a million images in Northern Virginia. {told}"
+        )
     serving = f"{config.endpoint_instance_count} x {config.endpoint_instance_type}"
-    price = USD_PER_HOUR.get(config.endpoint_instance_type)
-    per_hour = price * config.endpoint_instance_count if price else None
+    per_hour = config.endpoint_usd_per_hour
     cost = (
         f"{per_hour:.2f} USD an hour, about {per_hour * HOURS_PER_MONTH:.0f} USD a month"
         if per_hour
         else "see https://aws.amazon.com/sagemaker/ai/pricing"
     )
-    budget = f"{config.monthly_budget_usd:g} USD a month" if config.monthly_budget_usd else "none"
-    return (
-        f"**{config.name}**, while its endpoint is up ({serving}): {cost} on demand in Northern Virginia. "
-        f"Budget: {budget}. What an alarm means and what to do: docs/operate.md."
-    )
+    return f"**{config.name}**, while its endpoint is up ({serving}): {cost} on demand in Northern Virginia. {told}"

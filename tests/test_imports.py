@@ -50,7 +50,10 @@ ALLOWED: dict[str, set[str]] = {
     "wordsight": {"contract", "wordsight"},
     "wordsight/signing.py": {"botocore"},  # where it is installed, and only when it is needed
     "operate/hub.py": {"contract", "huggingface_hub", "httpx2"},
-    "operate": {"contract", "operate", "wordsight", "stacks.config", "stacks.stage_files", "stacks.office_hours", *AWS},
+    "operate": {
+        *("contract", "operate", "wordsight", *AWS),
+        *(f"stacks.{module}" for module in ("config", "stage_files", "office_hours", "prices")),
+    },
     "benchmarks": {"benchmarks", "contract.checkpoints", "model.clip", "torch", "transformers", "numpy", "PIL"},
     "benchmarks/serving": EVALUATION | HTTP | {"benchmarks", "model.serving"},
     "benchmarks/serving/batch.py": EVALUATION | {"benchmarks", "local.settings"},

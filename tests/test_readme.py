@@ -22,7 +22,7 @@ from lambdas.stored.datasets import FEW_IMAGES
 from lambdas.teach.examples import READ_ANNOTATIONS
 from model.clip.lookahead import AVIF_BYTES_PER_PIXEL, WEBP_BYTES_PER_PIXEL
 from model.serving.decoders import SLOW
-from operate.prices import HOURS_PER_MONTH, REST_USD_PER_MONTH, endpoint_usd_per_hour, training_usd_per_hour
+from operate.prices import HOURS_PER_MONTH, REST_USD_PER_MONTH, training_usd_per_hour
 from stacks.config import StageConfig
 from stacks.stage_files import stage_config
 from tests.readme import DOCUMENTS, NOT_PASTED, PASTED, README, ROOT, asked_by, blocks, examples, pasted, section
@@ -168,7 +168,7 @@ def test_the_headers_of_an_answer_are_those_that_a_page_may_read() -> None:
 def test_the_stages_cost_what_the_configuration_says() -> None:
     rows = table_rows(section("docs/operate.md", "## How to pay less"))
     for stage in (DEV, PROD):
-        endpoint, training = endpoint_usd_per_hour(stage), training_usd_per_hour(stage)
+        endpoint, training = stage.endpoint_usd_per_hour, training_usd_per_hour(stage)
         assert endpoint and training
         hour, month = f"${endpoint:.2f} an hour", f"${endpoint * HOURS_PER_MONTH:.0f} a month"
         of_readme = table_rows(section("README.md", "## Deploy to AWS"))[f"`{stage.stage}`"]

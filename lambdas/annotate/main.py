@@ -83,8 +83,9 @@ def create_app(settings: AnnotateSettings, connect: Connect) -> Resolver:
     teacher = Function(settings.teach_function_arn, connect)
     add_task_routes(app, store, teacher)
     add_teach_routes(app, store, teacher)
-    add_upload_routes(app, store)
-    add_annotation_routes(app, store, endpoint_of(settings.endpoint_name, store, connect), teacher)
+    endpoint = endpoint_of(settings.endpoint_name, store, connect)
+    add_upload_routes(app, store, endpoint.max_image_bytes)
+    add_annotation_routes(app, store, endpoint, teacher)
     add_import_routes(app, store, Executions(settings.import_machine_arn, connect))
     return app
 
@@ -176,7 +177,7 @@ def add_teach_routes(app: Resolver, store: Store, teacher: Function) -> None:
         return app.answer(taught_of(teachings.pause(task), time.time()))
 
 
-def add_upload_routes(app: Resolver, store: Store) -> None:
+def add_upload_routes(app: Resolver, store: Store, max_image_bytes: int) -> None:
     """POST /uploads: presigned POST forms, by which a caller sends images straight to the data bucket."""
 
     @app.on(UPLOAD)
@@ -184,24 +185,25 @@ def add_upload_routes(app: Resolver, store: Store) -> None:
         asked = app.json_body(UploadsBody, default=UploadsBody())
 
         def sign(_: str) -> Response[str]:
-            uploads = [_presigned_post(store, asked.content_type) for _ in range(asked.count)]
+            uploads = [_presigned_post(store, asked.content_type, max_image_bytes) for _ in range(asked.count)]
             return app.answer(Uploads(uploads=uploads), 201)
 
         return once(app, store, sign)
 
 
-def _presigned_post(store: Store, content_type: str | None) -> Upload:
+def _presigned_post(store: Store, content_type: str | None, max_image_bytes: int) -> Upload:
     """A form for one image: S3 refuses other keys, larger files and other types."""
+    max_bytes = max_image_bytes if (content_type or "image/").startswith("image/") else MAX_INVOCATION_BYTES
     key = f"{UPLOADS_PREFIX}{uuid4()}"
     fields = {"Content-Type": content_type or "image/*"}  # the model looks at the bytes
     of_type = {"Content-Type": content_type} if content_type else ["starts-with", "$Content-Type", "image/"]
-    conditions = [of_type, ["content-length-range", 1, MAX_INVOCATION_BYTES]]
+    conditions = [of_type, ["content-length-range", 1, max_bytes]]
     form = store.posting_form(key, fields, conditions, UPLOAD_EXPIRES_IN_S)
     return Upload(
         url=form["url"],
         fields=form["fields"],
         s3_key=key,
-        max_bytes=MAX_INVOCATION_BYTES,
+        max_bytes=max_bytes,
         expires_in_s=UPLOAD_EXPIRES_IN_S,
     )
 
@@ -253,7 +255,7 @@ def add_annotation_routes(app: Resolver, store: Store, endpoint: Endpoint, teach
         entries, listed = parse_annotations(app.content_type, app.body, app.query)
 
         def add(_: str) -> Response[str]:
-            images = read_images([entry.image for entry in entries], store)
+            images = read_images([entry.image for entry in entries], store, endpoint.max_image_bytes)
             pairs = list(zip(entries, images, strict=True))
             kept = annotations.add(pairs, lambda each: inspect(each, endpoint, app.invocation_attributes), "api")
             new = any(each["new"] for each in kept if not isinstance(each, ProblemError))

@@ -19,8 +19,10 @@ from contract.limits import (
     WORKER_READ_TIMEOUT_S,
 )
 
-MODEL = "sagemaker-runtime"
-"""The one service whose calls are not repeated."""
+MODEL_FUNCTION = "lambda, as the model"
+"""Lambda where its function is the model."""
+MODELS = {"sagemaker-runtime": "sagemaker-runtime", MODEL_FUNCTION: "lambda"}
+"""The services whose calls are not repeated, by the name that connects, with botocore's."""
 
 Connect = Callable[[str], Any]
 """From a service's name to its boto3 client, the same one each time."""
@@ -49,10 +51,10 @@ def connect_worker(service: str) -> Any:
 
 
 def _client(service: str, read_timeout_s: int, attempts: int) -> Any:
-    if service == MODEL:
+    if service in MODELS:
         read_timeout_s, attempts = SDK_READ_TIMEOUT_S, SDK_MAX_ATTEMPTS
     return boto3.client(
-        service,
+        MODELS.get(service, service),
         config=Config(
             connect_timeout=SDK_CONNECT_TIMEOUT_S,
             read_timeout=read_timeout_s,

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from contract.answers import Inspection, arrange
 from contract.images import ThumbnailRequest
 from contract.invocation import AnswerAttributes, InvocationAttributes
-from contract.limits import CONTAINER_TIMEOUT_S, MAX_IMAGES, MAX_INVOCATION_BYTES
+from contract.limits import CONTAINER_TIMEOUT_S, MAX_IMAGES
 from contract.problems import PROBLEMS, BadGateway, PayloadTooLarge, ProblemError, UnknownHeads
 from contract.requests import ClassifyRequest, EmbedRequest, InspectRequest, Request, to_multipart
 from contract.teaching import Lesson, TeachRequest
@@ -95,14 +95,17 @@ def attributes_within(request_id: str, timeout_s: float = CONTAINER_TIMEOUT_S) -
 
 
 def invocation_chunks(
-    pairs: Iterable[tuple[Item, bytes | ProblemError]], max_images: int = MAX_IMAGES
+    pairs: Iterable[tuple[Item, bytes | ProblemError]], max_bytes: int, max_images: int = MAX_IMAGES
 ) -> Iterator[list[tuple[Item, bytes | ProblemError]]]:
-    """The pairs in their order, each item beside its image or its problem, as many together as one invocation takes."""
+    """The pairs in their order, each item beside its image or its problem, as many together as one invocation takes.
+
+    `max_bytes`: `Endpoint.max_image_bytes`.
+    """
     chunk: list[tuple[Item, bytes | ProblemError]] = []
     size_bytes = 0
     for item, image in pairs:
         image_bytes = len(image) if isinstance(image, bytes) else 0
-        if len(chunk) == max_images or (chunk and size_bytes + image_bytes > MAX_INVOCATION_BYTES):
+        if len(chunk) == max_images or (chunk and size_bytes + image_bytes > max_bytes):
             yield chunk
             chunk, size_bytes = [], 0
         chunk.append((item, image))

@@ -74,7 +74,8 @@ class ShardWorker:
         if found is None:
             raise BadRequest(f"the batch {batch.id} has no shard {shard}")
         sources = map(_source, found.items)
-        images = read_each_image(sources, self.store)
+        max_bytes = self.endpoint.max_image_bytes
+        images = read_each_image(sources, self.store, max_bytes)
         scores = sum(question.answered_labels for question in asked.parameters.questions.values())
         images_at_once = max(1, min(MAX_IMAGES, MAX_SCORES // scores))  # as many as one answer has scores for
         patience = Patience(
@@ -82,7 +83,7 @@ class ShardWorker:
         )
         outcomes = [
             outcome
-            for chunk in invocation_chunks(zip(found.items, images, strict=True), images_at_once)
+            for chunk in invocation_chunks(zip(found.items, images, strict=True), max_bytes, images_at_once)
             for outcome in _classify(chunk, patience)
         ]
         return self._write(batch.id, shard, outcomes)

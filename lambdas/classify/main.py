@@ -42,14 +42,14 @@ def create_app(settings: ClassifySettings, connect: Connect) -> Resolver:
         request = parse_request(app.content_type, app.body, app.query, operation=operation)
         if isinstance(request, ClassifyRequest) and request.parameters.task:
             return answer_tasks(request)
-        images = read_images(request.images, store)
+        images = read_images(request.images, store, endpoint.max_image_bytes)
         return answered(operation, images, *infer(request, images, endpoint, app.invocation_attributes))
 
     def answer_tasks(request: ClassifyRequest) -> Response[str]:
         tasks = saved_tasks(store, request.parameters)
         parameters, heads = with_tasks(request.parameters, tasks)
         request = replace(request, parameters=parameters, heads=shas_of(heads))
-        images = read_images(request.images, store)
+        images = read_images(request.images, store, endpoint.max_image_bytes)
         read_head = head_reader(store, heads.values())
         body, beside = infer_taught(request, images, endpoint, app.invocation_attributes, read_head)
         return answered("classify", images, body, beside, {TASK_VERSION_HEADER: versions(tasks, beside.heads)})

@@ -44,6 +44,8 @@ class Importer:
     store: Store
     inspect: Inspect
     teach: Callable[[], object]
+    max_image_bytes: int
+    """Of one invocation's images."""
     pause: Callable[[float], None] = time.sleep
     """Waits for so many seconds."""
 
@@ -89,12 +91,12 @@ class Importer:
     ) -> ImportDocument:
         importing, annotations = document.value, AnnotationStore(self.store)
         entries = [(row, entry) for row in batch for entry in row.entries]
-        images = read_each_image((entry.image for _, entry in entries), self.store)
+        images = read_each_image((entry.image for _, entry in entries), self.store, self.max_image_bytes)
         refused: dict[str, ProblemError] = {}
         patience: Patience[Look | ProblemError] = Patience(
             self.inspect, _status_of, lambda problem: problem, left_ms=left_ms, pause=self.pause
         )
-        for chunk in invocation_chunks(zip(entries, images, strict=True)):
+        for chunk in invocation_chunks(zip(entries, images, strict=True), self.max_image_bytes):
             pairs = [(entry, image) for (_, entry), image in chunk]
             kept = annotations.add(pairs, patience.answers, f"import {importing.id}")
             for ((row, _), _), result in zip(chunk, kept, strict=True):
@@ -140,6 +142,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         Store(settings.data_bucket, connect_worker),
         lambda images: inspect(images, endpoint, attributes_within("import")),
         lambda: Function(settings.teach_function_arn, connect_worker).begin(TeachEvent().model_dump()),
+        endpoint.max_image_bytes,
     )
     if asked.failure:
         cause = cause_of(asked.failure.model_dump(by_alias=True))

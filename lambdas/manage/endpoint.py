@@ -4,6 +4,7 @@ from contract.endpoint import Action, EndpointChange, EndpointState, EndpointVie
 from contract.problems import Conflict, PreconditionFailed
 from contract.steps import EndpointAsked
 from lambdas.aws.clients import Connect
+from lambdas.aws.endpoint import is_function
 from lambdas.aws.executions import Executions, may_begin
 from lambdas.aws.s3 import Document, Store
 from lambdas.aws.serving_stack import ServingStack, StackState
@@ -27,7 +28,9 @@ class EndpointSwitch:
             "batch": Executions(settings.batch_machine_arn, connect),
             "import": Executions(settings.import_machine_arn, connect),
         }
-        self._usd_per_hour = settings.endpoint_usd_per_hour or None
+        # A function costs nothing by the hour; of other types than those of the table nobody knows.
+        without = 0.0 if is_function(settings.endpoint_name) else None
+        self._usd_per_hour = settings.endpoint_usd_per_hour or without
 
     def get(self) -> EndpointView:
         """How the endpoint is, and what it costs."""

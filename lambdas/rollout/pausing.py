@@ -50,8 +50,8 @@ class Pausing:
         self._update_role_arn = settings.update_role_arn
         self._endpoint = Endpoint(settings.endpoint_name, connect)
         self._idle = timedelta(minutes=settings.pause_after_idle_min)
-        self._silent_alarm = AlarmActions(alarm_name(settings.endpoint_name, SILENT), connect)
-        self._invocations = Invocations(settings.endpoint_name, settings.variant_name, connect)
+        self._silent_alarm = AlarmActions(alarm_name(self._endpoint.name, SILENT), connect)
+        self._invocations = Invocations(self._endpoint.name, settings.variant_name, connect)
 
     def step(self, event: EndpointEvent) -> EndpointAnswer:
         """Take one step. Raises ServiceUnavailable or GatewayTimeout for later."""
@@ -155,8 +155,8 @@ class Pausing:
         if newest.value.action == "resume":
             return EndpointAnswer(next="verify")
         if self._endpoint.exists():
-            left = f"aws sagemaker delete-endpoint --endpoint-name {self._endpoint.name}"
-            return self._failed(newest, f"CloudFormation has let go of the endpoint, which is still there: {left}")
+            there = f"CloudFormation has let go of the endpoint, which is still there: {self._endpoint.deletion}"
+            return self._failed(newest, there)
         self._note(newest, state="paused", paused_since=now(), paused_by=newest.value.by)
         return EndpointAnswer(next="over")
 

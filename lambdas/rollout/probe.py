@@ -11,7 +11,7 @@ from contract.checkpoints import GoldenQuestion, GoldenScore, read_golden
 from contract.documents import MAX_FILE_BYTES
 from contract.limits import SDK_READ_TIMEOUT_S
 from contract.models import GOLDEN, GOLDEN_TOLERANCE, NO_MODEL_URI, Promotion
-from contract.problems import BadRequest, GatewayTimeout, ProblemError, ServiceUnavailable, shorten
+from contract.problems import BadRequest, GatewayTimeout, ModelStopped, ProblemError, ServiceUnavailable, shorten
 from contract.questions import Question
 from contract.requests import EXAMPLE_IMAGE_BASE64, ClassifyRequest, parse_request
 from lambdas.aws.endpoint import Endpoint
@@ -53,8 +53,10 @@ def fault_of(promotion: Promotion, replaced: str | None, artifacts: Store, endpo
                 return fault
             if question is TWO_IMAGES and answer[0] == answer[1]:
                 return "the endpoint's scores are the same for any image"
-    except (ServiceUnavailable, GatewayTimeout):
-        raise
+    except (ServiceUnavailable, GatewayTimeout) as problem:
+        if not isinstance(problem, ModelStopped):
+            raise
+        return f"the endpoint does not survive a golden question: {problem.detail}"
     except ProblemError as problem:
         return f"the endpoint does not answer a golden question: {problem.detail}"
     return None

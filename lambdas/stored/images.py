@@ -7,7 +7,6 @@ from threading import Lock
 
 from contract.annotations import image_key
 from contract.images import thumbnail_key
-from contract.limits import MAX_INVOCATION_BYTES
 from contract.problems import NotFound, PayloadTooLarge, ProblemError, ServiceUnavailable, UnprocessableImage, shorten
 from contract.requests import ImageSource, S3Object
 from lambdas.aws.clients import concurrently
@@ -17,14 +16,14 @@ READ_TRIES = 2
 """Of an image for which nobody waits; each is several of botocore's."""
 
 
-def read_images(sources: Sequence[ImageSource], store: Store) -> list[bytes | ProblemError]:
+def read_images(sources: Sequence[ImageSource], store: Store, max_bytes: int) -> list[bytes | ProblemError]:
     """Each source's bytes, in order; a key without an object becomes NotFound in its place, and UnprocessableImage one
     that is empty or that S3 does not hand out.
 
-    Raises PayloadTooLarge if all images together can't be sent to the model, and ServiceUnavailable if S3 does not
-    answer.
+    Raises PayloadTooLarge if all images together are larger than `max_bytes`, which is what the model can be sent, and
+    ServiceUnavailable if S3 does not answer.
     """
-    left_bytes, lock = MAX_INVOCATION_BYTES, Lock()
+    left_bytes, lock = max_bytes, Lock()
 
     def take(size_bytes: int) -> None:
         nonlocal left_bytes
@@ -32,7 +31,7 @@ def read_images(sources: Sequence[ImageSource], store: Store) -> list[bytes | Pr
             left_bytes -= size_bytes
             if left_bytes < 0:
                 raise PayloadTooLarge(
-                    f"the images are larger together than the {MAX_INVOCATION_BYTES:,} bytes allowed in one request: "
+                    f"the images are larger together than the {max_bytes:,} bytes allowed in one request: "
                     "send fewer, or upload them shrunk to 1024 px on the longer side"
                 )
 
@@ -54,17 +53,17 @@ def read_images(sources: Sequence[ImageSource], store: Store) -> list[bytes | Pr
     return list(concurrently(read, sources))
 
 
-def read_each_image(sources: Iterable[ImageSource], store: Store) -> Iterator[bytes | ProblemError]:
+def read_each_image(sources: Iterable[ImageSource], store: Store, max_bytes: int) -> Iterator[bytes | ProblemError]:
     """Each source's bytes, in order, no more than a few of them in memory before they are asked for.
 
-    What can't be read becomes its problem in its place, also an object at which S3 falls silent twice while it answers
-    about others. Raises ServiceUnavailable if S3 is silent about all.
+    What can't be read, or is larger than `max_bytes`, becomes its problem in its place, also an object at which S3
+    falls silent twice while it answers about others. Raises ServiceUnavailable if S3 is silent about all.
     """
 
     def read_one(source: ImageSource) -> bytes | ProblemError:
         for _ in range(READ_TRIES):
             try:
-                (image,) = read_images([source], store)
+                (image,) = read_images([source], store, max_bytes)
             except PayloadTooLarge as problem:
                 return problem
             except ServiceUnavailable as problem:

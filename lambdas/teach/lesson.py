@@ -52,6 +52,8 @@ class Pupil:
     teachings: Teachings
     vectors: Vectors
     ask: Callable[[TeachRequest], Lesson]
+    max_bytes: int
+    """Of what `ask` is given."""
 
     def learn(self, looked: Looked, teaching: Teaching, tell: Tell) -> Learnt | None:
         """Let a task learn, and keep what comes of it; None if there is nothing new.
@@ -93,11 +95,12 @@ class Pupil:
     def _with_vectors(self, looked: Looked, tell: Tell) -> tuple[list[Example], list[bytes]]:
         """The images that are taught, with the vector of each: a sample, if there are more than one lesson takes."""
         labels = len(looked.question.candidate_labels)
-        some = sample(looked.examples, max_taught_images(labels, 1))
+        some = sample(looked.examples, max_taught_images(labels, 1, self.max_bytes))
         vectors = self.vectors.of([*{each.said.image for each in some}], looked.model_version, tell)
         found = [each for each in some if each.said.image in vectors]
         if found:
-            found = sample(found, max_taught_images(labels, len(vectors[found[0].said.image]) // NUMBER_BYTES))
+            numbers = len(vectors[found[0].said.image]) // NUMBER_BYTES
+            found = sample(found, max_taught_images(labels, numbers, self.max_bytes))
         return found, [vectors[each.said.image] for each in found]
 
     def _judge(

@@ -67,6 +67,7 @@ class Teacher:
         self._vectors = Vectors(
             self._store,
             lambda images: self._patiently(lambda: inspect(images, self._endpoint, attributes_within("teach"))),
+            self._endpoint.max_image_bytes,
         )
         self._pause = pause
 
@@ -127,7 +128,10 @@ class Teacher:
             task, document.value, seen.model_version, seen.asked, said, max(0, len(seen.annotations) - READ_ANNOTATIONS)
         )
         pupil = Pupil(
-            self._teachings, self._vectors, lambda request: self._patiently(lambda: teach(request, self._endpoint))
+            self._teachings,
+            self._vectors,
+            lambda request: self._patiently(lambda: teach(request, self._endpoint)),
+            self._endpoint.max_image_bytes,
         )
         learnt = pupil.learn(looked, teaching, tell)
         if learnt:

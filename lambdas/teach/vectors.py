@@ -24,10 +24,12 @@ Tell = Callable[[Progress | None], None]
 class Vectors:
     """Those of one bucket's images. A process remembers those that it has read."""
 
-    def __init__(self, store: Store, inspect: Inspect) -> None:
+    def __init__(self, store: Store, inspect: Inspect, max_image_bytes: int) -> None:
+        """`max_image_bytes`: of what `inspect` is shown together."""
         self._store = store
         self._kept = EmbeddingStore(store)
         self._inspect = inspect
+        self._max_bytes = max_image_bytes
         self._known: dict[tuple[str, str], bytes] = {}
 
     def of(self, images: Sequence[str], model_version: str, tell: Tell) -> dict[str, bytes]:
@@ -51,9 +53,9 @@ class Vectors:
 
     def _make(self, images: Sequence[str], model_version: str, tell: Tell) -> None:
         sources = (S3Object.model_construct(s3_key=image_key(image)) for image in images)
-        read = zip(images, read_each_image(sources, self._store), strict=True)
+        read = zip(images, read_each_image(sources, self._store, self._max_bytes), strict=True)
         done = 0
-        for chunk in invocation_chunks(read, AT_ONCE):
+        for chunk in invocation_chunks(read, self._max_bytes, AT_ONCE):
             tell(Progress(done=done, of=len(images)))
             looks = self._inspect([image for _, image in chunk if isinstance(image, bytes)])
             for look in looks:

@@ -19,11 +19,12 @@ from contract.trainings import TRAININGS_PREFIX
 from lambdas.settings import AnnotateSettings, AuthorizeSettings, ClassifySettings, ManageSettings
 from stacks.api.machines import batch_machine
 from stacks.api.pauses import pause_machine
-from stacks.config import USD_PER_HOUR, StageConfig
+from stacks.config import StageConfig
 from stacks.data import DataStack
 from stacks.handler_function import HandlerFunction
 from stacks.machine import Machine
-from stacks.serving.stack import ServingStack
+from stacks.prices import USD_PER_HOUR
+from stacks.serving.model import allow_asking, model_name
 from stacks.training.stack import TrainingStack
 
 READ = ["s3:GetObject"]
@@ -31,14 +32,14 @@ WRITE = ["s3:PutObject"]
 KEEP = [*READ, *WRITE, "s3:DeleteObject"]
 
 
-def classify_function(scope: Construct, config: StageConfig, data: DataStack, serving: ServingStack) -> HandlerFunction:
+def classify_function(scope: Construct, config: StageConfig, data: DataStack) -> HandlerFunction:
     """May ask one endpoint and for its status, and read uploads, saved tasks and what these have learnt."""
-    environment = _settings(config, data, serving).to_env()
+    environment = _settings(scope, config, data).to_env()
     function = HandlerFunction(
         scope, "ClassifyFunction", config, "classify", environment, "answers questions about images"
     )
     may = function.permissions
-    may.allow(["sagemaker:InvokeEndpoint", "sagemaker:DescribeEndpoint"], serving.endpoint_arn)
+    allow_asking(may, config, looking=True)
     may.allow_objects(data.data, READ, UPLOADS_PREFIX, TASKS_PREFIX, TAUGHT_PREFIX, HEADS_PREFIX, ENDPOINT_PREFIX)
     may.allow_listing(data.data)
     return function
@@ -56,7 +57,6 @@ def annotate_function(
     scope: Construct,
     config: StageConfig,
     data: DataStack,
-    serving: ServingStack,
     training: TrainingStack,
     importing: Machine,
 ) -> HandlerFunction:
@@ -66,7 +66,7 @@ def annotate_function(
     """
     teacher, imports = training.teacher.function_arn, importing.state_machine_arn
     environment = AnnotateSettings(
-        **dict(_settings(config, data, serving)), import_machine_arn=imports, teach_function_arn=teacher
+        **dict(_settings(scope, config, data)), import_machine_arn=imports, teach_function_arn=teacher
     ).to_env()
     function = HandlerFunction(
         scope, "AnnotateFunction", config, "annotate", environment, "keeps tasks and annotations"
@@ -80,7 +80,7 @@ def annotate_function(
     erased = (ANNOTATIONS_PREFIX, IMAGES_PREFIX, THUMBNAILS_PREFIX, EMBEDDINGS_PREFIX, HEADS_PREFIX, TAUGHT_PREFIX)
     may.allow_objects(data.data, ["s3:DeleteObjectVersion"], *erased)
     may.allow(["s3:ListBucket", "s3:ListBucketVersions"], data.data.bucket_arn)
-    may.allow(["sagemaker:InvokeEndpoint"], serving.endpoint_arn)
+    allow_asking(may, config)
     may.allow(["states:StartExecution"], imports)
     may.allow(["lambda:InvokeFunction"], teacher)
     return function
@@ -90,7 +90,6 @@ def manage_function(
     scope: Construct,
     config: StageConfig,
     data: DataStack,
-    serving: ServingStack,
     training: TrainingStack,
     importing: Machine,
 ) -> HandlerFunction:
@@ -101,7 +100,7 @@ def manage_function(
     trainings, promotions, batched = (
         training.machine,
         training.promotion_machine,
-        batch_machine(scope, config, data, serving),
+        batch_machine(scope, config, data),
     )
     pauses = pause_machine(scope, config, training, batched, importing)
     machines = (trainings, promotions, batched, pauses)
@@ -119,9 +118,9 @@ def manage_function(
         max_run_s=config.max_run_s,
         max_wait_s=config.max_wait_s,
         spot=config.spot,
-        endpoint_name=serving.endpoint_name,
+        endpoint_name=model_name(scope, config),
         commercial=config.commercial,
-        endpoint_usd_per_hour=USD_PER_HOUR.get(config.endpoint_instance_type, 0.0) * config.endpoint_instance_count,
+        endpoint_usd_per_hour=config.endpoint_usd_per_hour or 0.0,
         usd_per_hour=USD_PER_HOUR.get(config.training_instance_type, 0.0) * config.training_instance_count,
         training_machines=config.training_instance_count,
         training_images_per_s=config.training_images_per_s * config.training_instance_count,
@@ -151,11 +150,11 @@ def manage_function(
     at_work = (promotions, batched, importing)
     may.allow(["states:ListExecutions"], *(machine.state_machine_arn for machine in at_work))
     may.allow_stack(config.serving_stack_name, "DescribeStacks")
-    may.allow(["sagemaker:InvokeEndpoint"], serving.endpoint_arn)
+    allow_asking(may, config)
     return function
 
 
-def _settings(config: StageConfig, data: DataStack, serving: ServingStack) -> ClassifySettings:
+def _settings(scope: Construct, config: StageConfig, data: DataStack) -> ClassifySettings:
     return ClassifySettings(
-        endpoint_name=serving.endpoint_name, data_bucket=data.data.bucket_name, cors_origins=config.cors_origins
+        endpoint_name=model_name(scope, config), data_bucket=data.data.bucket_name, cors_origins=config.cors_origins
     )

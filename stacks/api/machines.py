@@ -17,7 +17,7 @@ from stacks.data import DataStack
 from stacks.handler_function import HandlerFunction
 from stacks.machine import Machine, call, catch
 from stacks.nag import acknowledge, wildcard
-from stacks.serving.stack import ServingStack
+from stacks.serving.model import allow_asking, model_name
 
 IMPORT_WORKER_TIMEOUT_S = 600
 BATCH_WORKER_TIMEOUT_S = 900
@@ -26,9 +26,7 @@ RETRIES_OF_A_KILLED_WORKER = 2
 MAP_LABEL = "Shards"
 
 
-def import_machine(
-    stack: Construct, config: StageConfig, data: DataStack, serving: ServingStack, teach_function_arn: str
-) -> Machine:
+def import_machine(stack: Construct, config: StageConfig, data: DataStack, teach_function_arn: str) -> Machine:
     """Import, and again while it is running. What can't go on is written into the import's document.
 
     The worker writes down how far it is, so that whichever call comes next, also after one that was killed, goes on
@@ -36,14 +34,14 @@ def import_machine(
     """
     scope = Construct(stack, "Imports")
     environment = ImporterSettings(
-        endpoint_name=serving.endpoint_name,
+        endpoint_name=model_name(scope, config),
         data_bucket=data.data.bucket_name,
         teach_function_arn=teach_function_arn,
     ).to_env()
     worker = HandlerFunction(
         scope, "Function", config, "importer", environment, "imports annotations", timeout_s=IMPORT_WORKER_TIMEOUT_S
     )
-    worker.permissions.allow(["sagemaker:InvokeEndpoint"], serving.endpoint_arn)
+    allow_asking(worker.permissions, config)
     worker.permissions.allow_objects(data.data, ["s3:GetObject"], UPLOADS_PREFIX, IMPORTS_PREFIX)
     added = (ANNOTATIONS_PREFIX, IMAGES_PREFIX, EMBEDDINGS_PREFIX, IMPORTS_PREFIX)
     worker.permissions.allow_objects(data.data, ["s3:PutObject"], *added)
@@ -62,7 +60,7 @@ def import_machine(
     return Machine(scope, "Machine", config=config, start=work, functions=[worker])
 
 
-def batch_machine(stack: Construct, config: StageConfig, data: DataStack, serving: ServingStack) -> Machine:
+def batch_machine(stack: Construct, config: StageConfig, data: DataStack) -> Machine:
     """Plan until everything is listed → classify what is missing. Why it can't go on is written down.
 
     Step Functions' distributed map and not a SageMaker processing job or a cluster: it tries a single shard again,
@@ -72,11 +70,11 @@ def batch_machine(stack: Construct, config: StageConfig, data: DataStack, servin
     may read images where batches may have them, ask one endpoint, and write what came of it.
     """
     scope = Construct(stack, "Batches")
-    environment = BatchSettings(endpoint_name=serving.endpoint_name, data_bucket=data.data.bucket_name).to_env()
+    environment = BatchSettings(endpoint_name=model_name(scope, config), data_bucket=data.data.bucket_name).to_env()
     worker = HandlerFunction(
         scope, "Function", config, "batch", environment, "classifies stored images", timeout_s=BATCH_WORKER_TIMEOUT_S
     )
-    worker.permissions.allow(["sagemaker:InvokeEndpoint"], serving.endpoint_arn)
+    allow_asking(worker.permissions, config)
     worker.permissions.allow_objects(data.data, ["s3:GetObject"], *SOURCE_PREFIXES, BATCHES_PREFIX)
     worker.permissions.allow_objects(data.data, ["s3:PutObject"], BATCHES_PREFIX)
     worker.permissions.allow_listing(data.data)

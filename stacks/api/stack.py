@@ -72,11 +72,11 @@ class ApiStack(Stack):
         self.add_stack_dependency(serving)  # callers find an endpoint as soon as they find the API
         api = self._rest_api(config)
         timeout = Duration.seconds(limits.API_TIMEOUT_S)
-        imports = import_machine(self, config, data, serving, training.teacher.function_arn)
+        imports = import_machine(self, config, data, training.teacher.function_arn)
         functions = {
-            "classify": classify_function(self, config, data, serving),
-            "annotate": annotate_function(self, config, data, serving, training, imports),
-            "manage": manage_function(self, config, data, serving, training, imports),
+            "classify": classify_function(self, config, data),
+            "annotate": annotate_function(self, config, data, training, imports),
+            "manage": manage_function(self, config, data, training, imports),
         }
         # Nothing is remembered: what is remembered needs all of the headers in which a key may be.
         authorizer = (

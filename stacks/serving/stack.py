@@ -1,11 +1,12 @@
-"""Serving: the image, and the endpoint that runs it.
+"""Serving: the image, and the endpoint or the function that runs it.
 
     npx cdk deploy WordsightServing-dev --parameters ModelUri=s3://<artifacts bucket>/models/<job>/…/
 
 `ModelUri` names the checkpoint to serve; by default the base weights in the image. Changing it makes a new Model, and
 so a new EndpointConfig, and so a blue/green update of the endpoint with alarms that roll it back. While `Paused` is yes
 there is no endpoint, which is nearly all that a stage costs. CloudFormation is the endpoint's only writer: what another
-hand changes, the next deployment undoes.
+hand changes, the next deployment undoes. With `serving` "lambda" a function stands in the endpoint's place
+(stacks/serving/function.py), by the same two parameters.
 """
 
 from collections.abc import Sequence
@@ -39,7 +40,11 @@ from stacks.handler_function import retention
 from stacks.images import ContainerImage
 from stacks.nag import acknowledge, managed_policy, wildcard
 from stacks.permissions import ExecutionRole
+from stacks.serving.function import serving_function
 from stacks.serving.update_role import EXECUTION_ROLE_ID, endpoint_config_id, model_id
+
+RUN_BY = {"endpoint": "behind a SageMaker endpoint", "lambda": "as a Lambda function"}
+"""Who runs the model, in words."""
 
 VARIANT_NAME = "AllTraffic"
 """Constant for ever: an update that renames a variant can't keep what autoscaling knows about it."""
@@ -56,19 +61,34 @@ SCALE_OUT_COOLDOWN_S = 60
 
 
 class ServingStack(Stack):
-    """One real-time endpoint named `wordsight-<stage>`."""
+    """One real-time endpoint, or one function, named `wordsight-<stage>`."""
 
     def __init__(self, scope: Construct, id: str, *, config: StageConfig, data: DataStack) -> None:
         super().__init__(
             scope,
             id,
-            description="Wordsight: the model behind a SageMaker endpoint",
+            description=f"Wordsight: the model {RUN_BY[config.serving]}",
             # The rule reads an SSM parameter with the rights of whoever updates the stack, and a promotion has none.
             # `cdk deploy` asks for the bootstrap's version all the same: it is in the manifest of the stack's assets.
             synthesizer=DefaultStackSynthesizer(generate_bootstrap_version_rule=False),
         )
-        self.endpoint_name = config.name
+        self._name = config.name
         image = ContainerImage.serve(self, config)
+        model_uri, not_paused = self._model_uri(), self._not_paused()
+        if config.serving == "lambda":
+            serving_function(self, config, data, image, model_uri, not_paused)
+            CfnOutput(self, "FunctionName", value=config.name)
+        else:
+            self._endpoint(config, data, image, model_uri, not_paused)
+
+    def _endpoint(
+        self,
+        config: StageConfig,
+        data: DataStack,
+        image: ContainerImage,
+        model_uri: CfnParameter,
+        not_paused: CfnCondition,
+    ) -> None:
         role = ExecutionRole(
             self,
             EXECUTION_ROLE_ID,
@@ -83,28 +103,22 @@ class ServingStack(Stack):
         # https://docs.aws.amazon.com/sagemaker/latest/dg/deployment-guardrails-configuration.html
         role.allow(["cloudwatch:DescribeAlarms"], *(alarm.alarm_arn for alarm in alarms))
 
-        endpoint_config = self._endpoint_config(config, self._model(config, image, role))
+        endpoint_config = self._endpoint_config(config, self._model(config, image, role, model_uri))
         endpoint = sagemaker.CfnEndpoint(
             self,
             "Endpoint",
             # The one physical name: alarms must name the endpoint before it exists, and it is never replaced.
-            endpoint_name=self.endpoint_name,
+            endpoint_name=self._name,
             endpoint_config_name=endpoint_config.attr_endpoint_config_name,
             deployment_config=_deployment_config(config, alarms),
             # An update would otherwise put the instances that autoscaling added out of service.
             retain_all_variant_properties=True if config.autoscaling else None,
         )
         endpoint.node.add_dependency(self._log_retention(config))
-        not_paused = self._not_paused()
         endpoint.cfn_options.condition = not_paused
         if config.autoscaling:
             self._autoscaling(config, endpoint, not_paused)
-        CfnOutput(self, "EndpointName", value=self.endpoint_name)
-
-    @property
-    def endpoint_arn(self) -> str:
-        """The endpoint's ARN, spelled from its name: whoever may call it need not wait for it to exist."""
-        return self.format_arn(service="sagemaker", resource="endpoint", resource_name=self.endpoint_name)
+        CfnOutput(self, "EndpointName", value=self._name)
 
     def _not_paused(self) -> CfnCondition:
         """A pause changes the parameter, and a deployment keeps what it finds (lambdas/rollout/pausing.py)."""
@@ -117,8 +131,8 @@ class ServingStack(Stack):
         )
         return CfnCondition(self, "IsNotPaused", expression=Fn.condition_equals(paused, NO))
 
-    def _model(self, config: StageConfig, image: ContainerImage, role: ExecutionRole) -> sagemaker.CfnModel:
-        model_uri = CfnParameter(
+    def _model_uri(self) -> CfnParameter:
+        return CfnParameter(
             self,
             MODEL_URI_PARAMETER,
             default=NO_MODEL_URI,
@@ -126,6 +140,10 @@ class ServingStack(Stack):
             constraint_description="an S3 prefix that ends with a slash, such as s3://bucket/models/attempt-1/",
             description=f"The checkpoint to serve; {NO_MODEL_URI} for the base weights in the image",
         )
+
+    def _model(
+        self, config: StageConfig, image: ContainerImage, role: ExecutionRole, model_uri: CfnParameter
+    ) -> sagemaker.CfnModel:
         has_model = CfnCondition(
             self, "HasModel", expression=Fn.condition_not(Fn.condition_equals(model_uri, NO_MODEL_URI))
         )
@@ -185,7 +203,7 @@ class ServingStack(Stack):
                 metric=cloudwatch.Metric(
                     namespace="AWS/SageMaker",
                     metric_name=metric_name,
-                    dimensions_map={"EndpointName": self.endpoint_name, "VariantName": VARIANT_NAME},
+                    dimensions_map={"EndpointName": self._name, "VariantName": VARIANT_NAME},
                     statistic=statistic,
                     period=Duration.minutes(1),
                 ),

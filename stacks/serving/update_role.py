@@ -1,10 +1,10 @@
 """What CloudFormation may do while a promotion or a pause updates the serving stack: replace the model, delete the
-endpoint and make it again, and nothing else.
+endpoint or the function and make it again, and nothing else.
 
 Without a role of its own the update would act with the one that `cdk deploy` left with the stack, an administrator, and
 whoever may update the stack could hand it any template. With this role a foreign template comes no further either: it
 can put another container behind this stage's endpoint, with the endpoint's own role, or take the endpoint away. It
-can't touch roles, functions, alarms or buckets.
+can't touch roles, other functions, alarms or buckets.
 
 The stack is named, not referred to: it is deployed after the role. CloudFormation keeps a stack's last role for calls
 that name none. `cdk deploy`, `cdk rollback` and `cdk destroy` name the bootstrap's with every call; whoever deletes the
@@ -16,6 +16,8 @@ from constructs import Construct
 
 from stacks.config import StageConfig
 from stacks.permissions import Role
+from stacks.serving.function import FUNCTION_ROLE_ID
+from stacks.serving.model import model_arn
 
 EXECUTION_ROLE_ID = "ExecutionRole"
 """Without the library's digest: IAM's names have 64 characters, and CloudFormation would cut what it puts together."""
@@ -46,6 +48,15 @@ class UpdateRole(Role):
 
     def __init__(self, scope: Construct, id: str, *, config: StageConfig) -> None:
         super().__init__(scope, id, service="cloudformation")
+        if config.serving == "lambda":
+            self._allow_function(config)
+        else:
+            self._allow_endpoint(config)
+        # The template takes the buckets' names from there with Fn::GetStackOutput, which asks with the stack's role:
+        # https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/intrinsic-function-reference-getstackoutput.html
+        self.allow_stack(config.stack_name("Data"), "DescribeStacks")
+
+    def _allow_endpoint(self, config: StageConfig) -> None:
         stack_name = config.serving_stack_name
         named = "CloudFormation ends the names that it makes with random characters; the beginning is this stage's"
         model, endpoint_config, endpoint = (
@@ -59,14 +70,7 @@ class UpdateRole(Role):
         self._allow_sagemaker(["DescribeEndpoint", "DeleteEndpoint"], endpoint)
         self._allow_sagemaker(["CreateEndpoint", "UpdateEndpoint"], endpoint, endpoint_config)
         self._allow_sagemaker(["AddTags", "DeleteTags", "ListTags"], model, endpoint_config, endpoint)
-        self.allow(
-            ["iam:PassRole"],
-            Stack.of(self).format_arn(
-                service="iam", region="", resource="role", resource_name=f"{stack_name}-{EXECUTION_ROLE_ID}-*"
-            ),
-            conditions={"StringEquals": {"iam:PassedToService": "sagemaker.amazonaws.com"}},
-            because=named,
-        )
+        self._allow_passing(config, EXECUTION_ROLE_ID, "sagemaker")
         # https://docs.aws.amazon.com/sagemaker/latest/dg/deployment-guardrails-configuration.html
         alarms = Stack.of(self).format_arn(
             service="cloudwatch",
@@ -75,12 +79,31 @@ class UpdateRole(Role):
             arn_format=ArnFormat.COLON_RESOURCE_NAME,
         )
         self.allow(["cloudwatch:DescribeAlarms"], alarms, because=named)
-        # The template takes the buckets' names from there with Fn::GetStackOutput, which asks with the stack's role:
-        # https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/intrinsic-function-reference-getstackoutput.html
-        self.allow_stack(config.stack_name("Data"), "DescribeStacks")
-
         if config.autoscaling:
             self._allow_autoscaling(config, endpoint)
+
+    def _allow_function(self, config: StageConfig) -> None:
+        """The image is pulled by Lambda itself, which the repository's policy allows, as the bootstrap has made it.
+
+        https://docs.aws.amazon.com/lambda/latest/dg/images-create.html#configuration-images-permissions
+        """
+        whole = ("CreateFunction", "GetFunction", "UpdateFunctionCode", "UpdateFunctionConfiguration", "DeleteFunction")
+        tags = ("TagResource", "UntagResource")
+        concurrency = ("PutFunctionConcurrency", "DeleteFunctionConcurrency")
+        # What a handler reads, whether the template says anything of it or not.
+        read = ("CodeSigningConfig", "RecursionConfig", "ScalingConfig")
+        reading = (*(f"GetFunction{each}" for each in read), "GetRuntimeManagementConfig")
+        self.allow([f"lambda:{verb}" for verb in (*whole, *tags, *concurrency, *reading)], model_arn(self, config))
+        self._allow_passing(config, FUNCTION_ROLE_ID, "lambda")
+
+    def _allow_passing(self, config: StageConfig, role_id: str, service: str) -> None:
+        role = f"{config.serving_stack_name}-{role_id}-*"
+        self.allow(
+            ["iam:PassRole"],
+            Stack.of(self).format_arn(service="iam", region="", resource="role", resource_name=role),
+            conditions={"StringEquals": {"iam:PassedToService": f"{service}.amazonaws.com"}},
+            because="CloudFormation ends the names that it makes with random characters; the beginning is this stage's",
+        )
 
     def _allow_autoscaling(self, config: StageConfig, endpoint: str) -> None:
         """A pause takes the scalable target and its policy away, and a resume brings them back.

@@ -18,6 +18,7 @@ from stacks.config import StageConfig
 from stacks.data import DataStack
 from stacks.handler_function import HandlerFunction
 from stacks.machine import Machine, call, read_fault
+from stacks.serving.model import allow_asking, model_name
 from stacks.serving.stack import VARIANT_NAME
 from stacks.serving.update_role import UpdateRole
 
@@ -47,7 +48,7 @@ def promotion_machine(
     environment = RolloutSettings(
         artifacts_bucket=data.artifacts.bucket_name,
         serving_stack=config.serving_stack_name,
-        endpoint_name=config.name,
+        endpoint_name=model_name(scope, config),
         update_role_arn=update_role.role_arn,
         variant_name=VARIANT_NAME,
         data_bucket=data.data.bucket_name,
@@ -68,8 +69,7 @@ def promotion_machine(
     may.allow_stack(config.serving_stack_name, "UpdateStack", conditions=with_role)
     passed = {"StringEquals": {"iam:PassedToService": "cloudformation.amazonaws.com"}}
     may.allow(["iam:PassRole"], update_role.role_arn, conditions=passed)
-    endpoint = Stack.of(scope).format_arn(service="sagemaker", resource="endpoint", resource_name=config.name)
-    may.allow(["sagemaker:InvokeEndpoint", "sagemaker:DescribeEndpoint"], endpoint)
+    allow_asking(may, config, looking=True)
     may.allow_objects(data.artifacts, ["s3:GetObject"], MODELS_PREFIX, REGISTRY_PREFIX, PROMOTIONS_PREFIX)
     may.allow_objects(data.artifacts, ["s3:PutObject"], PROMOTIONS_PREFIX)
     may.allow_listing(data.artifacts)

@@ -74,6 +74,7 @@ def test_some_questions_can_not_be_taught() -> None:
 def test_a_lesson_is_bounded_by_images_by_scores_and_by_bytes() -> None:
     assert max_taught_images(2, 512) == MAX_TAUGHT_IMAGES
     assert max_taught_images(1000, 512) == MAX_TAUGHT_SCORES // 1000
+    assert max_taught_images(2, 512, 1_000_000) == 364, "where less reaches the model"
     labels = question(candidate_labels=[f"label {n}" for n in range(1000)])
     with pytest.raises(BadRequest, match="501 images of 1000 labels, at most 500"):
         TeachRequest(labels, [CAT] * 501, [0] * 501)

@@ -31,8 +31,11 @@ PASSING = (
     (re.compile(r"(:execution:[^:/]+)(/[^:]+)?:.+"), r"\1\2:…"),
     (re.compile(r"(:stack/[^/]+/).+"), r"\1…"),
     (re.compile(r"^([a-z]+/).+"), r"\1…"),
+    (re.compile(r"(WordsightServing-<stage>-\w+-)[0-9A-F]{12,13}\b"), r"\1<…>"),
+    (re.compile(r"/aws/cloudformation/WordsightServing-<stage>/(\w+)"), r"WordsightServing-<stage>-\1-<…>"),
 )
-"""Names that another run has not: what is left of them is as far as policies go."""
+"""Names that another run has not, also of what the serving stack had before it was moved to another tier: what is left
+of them is as far as policies go."""
 
 
 def calls_of(decisions: Iterable[Decision], cloudformation: Any, stage: str) -> set[Call]:
@@ -68,7 +71,7 @@ def _names(cloudformation: Any, stage: str) -> Mapping[str, str]:
             if each["ResourceType"] in NAMED:
                 id = each["PhysicalResourceId"]
                 name = id.rpartition(":")[2] if id.startswith("arn:") else id
-                if not name.startswith(f"wordsight-{stage}-"):  # as the template calls it itself
+                if not re.match(f"wordsight-{stage}(-|$)", name):  # as the template calls it itself
                     found[name] = physical(part, each["LogicalResourceId"])
     return found
 

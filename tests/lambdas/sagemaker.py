@@ -24,6 +24,7 @@ from contract.perceptual_hash import COLOURS, encode
 from contract.problems import ProblemError, UnknownHeads, UnprocessableImage
 from contract.questions import Question
 from contract.requests import ClassifyRequest, DescribeRequest, EmbedRequest, InspectRequest, Request, parse_request
+from contract.serving_function import Invocation, Invoked
 from contract.teaching import (
     NUMBER_BYTES,
     HeadFile,
@@ -34,7 +35,7 @@ from contract.teaching import (
     head_digest,
     question_digest,
 )
-from lambdas.aws.clients import connect
+from lambdas.aws.clients import MODEL_FUNCTION, MODELS, connect
 
 JPEG_START = b"\xff\xd8\xff"
 PNG_START = b"\x89PNG"
@@ -72,19 +73,27 @@ class SageMaker:
     def _invocation(self, request: AWSPreparedRequest) -> AWSResponse:
         if failed := self._fail():
             return failed
-        body = request.body.read() if hasattr(request.body, "read") else bytes(request.body)
+        body = _body(request)
+        status, text, attributes = self.answer(
+            _text(request.headers["content-type"]), _text(request.headers[CUSTOM_ATTRIBUTES_HEADER]), body
+        )
+        if status != 200:
+            return model_error(status, text)
+        return _response(200, {"content-type": "application/json", CUSTOM_ATTRIBUTES_HEADER: attributes}, text)
+
+    def answer(self, content_type: str, custom_attributes: str, body: bytes) -> tuple[int, str, str]:
+        """What the container says: status, JSON text and its own custom attributes."""
         self.bodies.append(body)
-        self.custom_attributes.append(_text(request.headers[CUSTOM_ATTRIBUTES_HEADER]))
+        self.custom_attributes.append(custom_attributes)
         try:
-            parsed = parse_request(_text(request.headers["content-type"]), body, max_image_bytes=MAX_INVOCATION_BYTES)
+            parsed = parse_request(content_type, body, max_image_bytes=MAX_INVOCATION_BYTES)
             self.requests.append(parsed)
             used = self._heads_of(parsed) if isinstance(parsed, ClassifyRequest) else {}
             answer = self._answer(parsed, used)
         except ProblemError as problem:
-            return model_error(problem.status, json.dumps(problem.body()))
+            return problem.status, json.dumps(problem.body()), ""
         says = replace(self.says, heads=tuple(sorted({head_digest(head) for head in used.values()})))
-        headers = {"content-type": "application/json", CUSTOM_ATTRIBUTES_HEADER: says.encode()}
-        return _response(200, headers, json.dumps(answer))
+        return 200, json.dumps(answer), says.encode()
 
     def _answer(self, request: Request, heads: Mapping[str, bytes]) -> Any:
         if isinstance(request, DescribeRequest):
@@ -122,6 +131,36 @@ class SageMaker:
         if isinstance(self.failure, Exception):
             raise self.failure
         return error_response(*self.failure) if self.failure else None
+
+
+FUNCTION_ARN = "arn:aws:lambda:us-east-1:123456789012:function:wordsight-test"
+
+
+class ModelFunction(SageMaker):
+    """The same container as a Lambda function. `died`: what the function's runtime says in place of an answer."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.state = {"State": "Active", "LastUpdateStatus": "Successful"}
+        self.died: dict[str, Any] | None = None
+        self._clients = {
+            MODEL_FUNCTION: _client(MODEL_FUNCTION, self._function_invocation),
+            "lambda": _client("lambda", self._configuration),
+        }
+
+    def _function_invocation(self, request: AWSPreparedRequest) -> AWSResponse:
+        if failed := self._fail():
+            return failed
+        if self.died is not None:
+            return _response(200, {"X-Amz-Function-Error": "Unhandled"}, json.dumps(self.died))
+        assert request.headers["X-Amz-Invocation-Type"] in ("RequestResponse", b"RequestResponse")
+        given = Invocation.model_validate_json(_body(request))
+        status, text, attributes = self.answer(given.content_type, given.custom_attributes, given.body_bytes())
+        invoked = Invoked(status=status, content_type="application/json", custom_attributes=attributes, body=text)
+        return _response(200, {}, invoked.model_dump_json())
+
+    def _configuration(self, _: AWSPreparedRequest) -> AWSResponse:
+        return self._fail() or _response(200, {}, json.dumps({"FunctionName": "wordsight-test", **self.state}))
 
 
 def infer(
@@ -244,9 +283,13 @@ def _response(status: int, headers: dict[str, str], text: str) -> AWSResponse:
     return AWSResponse("https://sagemaker.test", status, every, Raw(content))
 
 
+def _body(request: AWSPreparedRequest) -> bytes:
+    return request.body.read() if hasattr(request.body, "read") else bytes(request.body)
+
+
 def _client(service: str, respond: Callable[[AWSPreparedRequest], AWSResponse]) -> Any:
     client = connect.__wrapped__(service)  # uncached: it belongs to one endpoint
-    client.meta.events.register(f"before-send.{service}", lambda request, **_: respond(request))
+    client.meta.events.register(f"before-send.{MODELS.get(service, service)}", lambda request, **_: respond(request))
     return client
 
 

@@ -32,6 +32,13 @@ def test_numbers_and_switches_are_read_and_written_as_they_were():
     assert ManageSettings.from_env({**OF_MANAGE, "SPOT": "True"}).spot
 
 
+def test_a_function_may_stand_for_the_endpoint():
+    arn = "arn:aws:lambda:us-east-1:123456789012:function:wordsight-dev"
+    assert ClassifySettings.from_env({**COMPLETE, "ENDPOINT_NAME": arn}).endpoint_name == arn
+    with pytest.raises(SettingsError, match="or the ARN of a Lambda function"):
+        ClassifySettings.from_env({**COMPLETE, "ENDPOINT_NAME": arn.replace(":function:", ":layer:")})
+
+
 def test_no_origin_is_allowed_unless_named():
     assert ClassifySettings.from_env(COMPLETE).cors_origins == ()
     assert ClassifySettings.from_env({**COMPLETE, "CORS_ORIGINS": ""}).cors_origins == ()

@@ -21,6 +21,7 @@ IMAGE = "000000000000.dkr.ecr.us-east-1.amazonaws.com/container-assets:0123abc"
 PROGRAM = """
 import json, os, pathlib, signal, sys, time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib import request
 
 base = pathlib.Path(os.environ["SAGEMAKER_BASE_DIR"])
 signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
@@ -79,7 +80,29 @@ def train():
         time.sleep(float(hyperparameters.get("seconds", 0)))
 
 
-{"serve": serve, "train": train}[sys.argv[1]]()
+def function():
+    if "REFUSE_TO_START" in os.environ:
+        post("init/error", {"errorType": "NoModel", "errorMessage": "this container refuses to start"})
+        sys.exit(1)
+    while True:
+        with request.urlopen(runtime + "invocation/next") as asked:
+            number, event = asked.headers["Lambda-Runtime-Aws-Request-Id"], json.load(asked)
+        if event == "die":
+            os._exit(3)
+        if event == "slow":
+            time.sleep(60)
+        seen = {"asked": event, "pid": os.getpid(), "environment": dict(os.environ)}
+        post("invocation/" + number + "/response", seen)
+
+
+runtime = "http://" + os.environ.get("AWS_LAMBDA_RUNTIME_API", "") + "/2018-06-01/runtime/"
+
+
+def post(path, answer):
+    request.urlopen(request.Request(runtime + path, json.dumps(answer).encode(), method="POST"))
+
+
+{"serve": serve, "train": train, "function": function}[sys.argv[1]]()
 """
 
 DOCKERFILE = """
@@ -122,6 +145,9 @@ class Generous:
 
     def imply(self, moment: str, role_arn: str, **known: str) -> None:
         self.implied.append((moment, role_arn, known))
+
+    def credentials(self, role_arn: str) -> dict[str, str]:
+        return {"AWS_ACCESS_KEY_ID": f"of {role_arn}"}
 
     def s3(self, role_arn: str) -> Any:
         return self._s3

@@ -68,6 +68,13 @@ def test_a_stack_is_healthy_while_it_stands(status: str, healthy: bool) -> None:
     assert is_healthy(status) is healthy
 
 
+def test_a_function_in_the_endpoints_place_is_known(settings: LocalSettings) -> None:
+    configuration = {"ApiUrl": "https://ab12cd34.execute-api.us-east-1.amazonaws.com/v1/"}
+    write_outputs(settings, **configuration, Configuration='{"serving":"lambda"}', FunctionName="wordsight-dev")
+    deployed = read_deployment(settings)
+    assert (deployed.endpoint_name, deployed.by_function) == ("wordsight-dev", True)
+
+
 def test_a_shell_is_told_of_the_outputs_that_commands_need(settings: LocalSettings) -> None:
     assert shell_variables(settings) == {}
     write_outputs(settings, DataBucketName="data-1", ArtifactsBucketName="artifacts-1", StateMachineArn="arn:m")

@@ -23,6 +23,7 @@ BEGAN = datetime(2026, 11, 28, 12, 0, tzinfo=UTC)
 BEFORE, AFTER = BEGAN - timedelta(days=1), BEGAN + timedelta(minutes=5)
 NAMES = ("Data", "Training", "Serving", "Api", "Operations")
 DATA_BUCKET, ARTIFACTS_BUCKET = "wordsightdata-dev-data7e2128ca-1a2b", "wordsightdata-dev-artifacts2aac-3c4d"
+MODEL, FUNCTION_LOG = "wordsight-dev", "WordsightServing-dev-FunctionLogsAE28-7d8e"
 ENDPOINT_LOG, JOBS_LOG = "/aws/sagemaker/Endpoints/wordsight-dev", "/aws/sagemaker/TrainingJobs"
 FUNCTION, ROLE, CONFIG = "WordsightApi-dev-ClassifyFunction-5e6f", "WordsightApi-dev-Role-7a8b", "EndpointConfig-AbC123"
 
@@ -55,6 +56,9 @@ class Account:
     endpoint: dict[str, str] | None = field(
         default_factory=lambda: {"EndpointStatus": "InService", "EndpointConfigName": CONFIG}
     )
+    by_function: bool = False
+    """Whether a function runs the model in the endpoint's place, and how it is."""
+    function: dict[str, str] | None = None
     streams: dict[str, list[tuple[str, datetime, list[str]]]] = field(default_factory=dict)
     """By log group: name, when it was made, lines."""
     variables: dict[str, str] = field(
@@ -85,6 +89,11 @@ class Account:
 
     def resources(self, part: str) -> list[tuple[str, str, str]]:
         """Logical id, type and physical id."""
+        if part == "Serving" and self.by_function:
+            return [
+                ("Function", "AWS::Lambda::Function", MODEL),
+                ("FunctionLogsAE28", "AWS::Logs::LogGroup", FUNCTION_LOG),
+            ]
         return {
             "Data": [
                 ("Data7E2128CA", "AWS::S3::Bucket", DATA_BUCKET),
@@ -219,6 +228,10 @@ class Account:
         return {}
 
     def get_function_configuration(self, asked: Any) -> Any:
+        if asked["FunctionName"] == MODEL:
+            if self.function is None:
+                raise Refused("ResourceNotFoundException", f"Function not found: {MODEL}")
+            return {"FunctionName": MODEL, **self.function}
         return {"FunctionName": asked["FunctionName"], "Environment": {"Variables": self.variables}}
 
     def list_role_policies(self, _: Any) -> Any:

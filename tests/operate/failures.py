@@ -496,3 +496,36 @@ def policies_that_name_what_is_cdks(account: Account) -> None:
         f"arn:aws:s3:::{ARTIFACTS_BUCKET}",
     ]
     assert ROLE
+
+
+def fail_function(account: Account, reason: str) -> None:
+    """A first deployment without instances that failed at the function."""
+    account.endpoint, account.by_function = None, True
+    fail(account, reason, "Function", "AWS::Lambda::Function")
+
+
+@case("function-memory", serving="lambda")
+def a_new_account_with_little_memory(account: Account) -> None:
+    fail_function(
+        account,
+        "Resource handler returned message: \"'MemorySize' value failed to satisfy constraint: Member must have value "
+        'less than or equal to 3008 (Service: Lambda, Status Code: 400, Request ID: 1)"',
+    )
+
+
+@case("function-concurrency", serving="lambda", function_concurrency=5)
+def nothing_to_keep_aside(account: Account) -> None:
+    fail_function(
+        account,
+        "Resource handler returned message: \"Specified ReservedConcurrentExecutions for function decreases account's "
+        'UnreservedConcurrentExecution below its minimum value of [100]. (Service: Lambda, Status Code: 400)"',
+    )
+
+
+@case("function-image", serving="lambda")
+def a_repository_that_lambda_may_not_read(account: Account) -> None:
+    fail_function(
+        account,
+        'Resource handler returned message: "Lambda does not have permission to access the ECR image. Check the ECR '
+        'permissions. (Service: Lambda, Status Code: 403, Request ID: 1)"',
+    )

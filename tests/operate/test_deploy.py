@@ -49,6 +49,7 @@ class Cloud(Account):
         self.status = 0
         self.configuration: str | None = None
         self.endpoint: dict[str, Any] = dict(ENDPOINT)
+        self.function: dict[str, str] = {"State": "Active", "LastUpdateStatus": "Successful"}
         self.refusals = 0
         """How many requests API Gateway refuses, as it does not know the key yet."""
         self.waited_s = 0.0
@@ -83,12 +84,13 @@ class Cloud(Account):
             "cloudformation.DescribeStacks": self._stacks,
             "cloudformation.ListStackResources": {"StackResourceSummaries": [resource]},
             "sagemaker.DescribeEndpoint": lambda asked: self.endpoint,
+            "lambda.GetFunctionConfiguration": lambda asked: self.function,
             "apigateway.GetApiKey": {"value": "the-key"},
         }
         return self
 
     def _stacks(self, asked: dict[str, Any]) -> Mapping[str, Any]:
-        outputs = {"EndpointName": "wordsight-dev", "ApiUrl": self.url}
+        outputs = {"EndpointName": "wordsight-dev", "FunctionName": "wordsight-dev", "ApiUrl": self.url}
         outputs |= {"ApiKeyId": "key1"} if self.key else {}
         outputs |= {"Configuration": self.configuration} if self.configuration is not None else {}
         described = [{"OutputKey": key, "OutputValue": value} for key, value in outputs.items()]
@@ -232,6 +234,18 @@ def test_an_endpoint_that_is_not_in_service_is_no_success(deploys: Deploy, cloud
     cloud.endpoint |= {"EndpointStatus": "Failed", "FailureReason": "It did not pass the ping health check."}
     assert deploys() == 1
     assert "the endpoint wordsight-dev is Failed: It did not pass the ping" in capsys.readouterr().err
+
+
+def test_a_stage_without_instances_is_asked_by_its_function(deploys: Deploy, cloud: Cloud, capsys: Any) -> None:
+    cloud.endpoint |= {"EndpointStatus": "Deleting"}
+    assert deploys("serving=lambda") == 0
+    assert "says that local/sample.png is a" in capsys.readouterr().out
+    cloud.function = {"State": "Failed", "StateReason": "The image can't be pulled."}
+    assert deploys("serving=lambda") == 1
+    assert "the function wordsight-dev is Failed: The image can't be pulled." in capsys.readouterr().err
+    cloud.function = {"State": "Active", "LastUpdateStatus": "Failed", "LastUpdateStatusReason": "No image."}
+    assert deploys("serving=lambda") == 1
+    assert "is what it was before, its update failed: No image." in capsys.readouterr().err
 
 
 def test_an_api_that_does_not_answer_is_no_success(deploys: Deploy, cloud: Cloud, capsys: Any) -> None:

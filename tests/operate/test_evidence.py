@@ -4,7 +4,17 @@ import pytest
 
 from operate.causes import Subject
 from operate.evidence import gather
-from tests.operate.account import AFTER, BATCHES, BEFORE, ENDPOINT_LOG, JOBS_LOG, TRAININGS, Account, Refused
+from tests.operate.account import (
+    AFTER,
+    BATCHES,
+    BEFORE,
+    ENDPOINT_LOG,
+    FUNCTION_LOG,
+    JOBS_LOG,
+    TRAININGS,
+    Account,
+    Refused,
+)
 from tests.operate.failures import NO_QUOTA, PING, fail, fail_update
 
 
@@ -89,3 +99,42 @@ def test_without_an_identity_nothing_else_is_asked(account: Account) -> None:
     seen = gather(account.stage())
     assert [each.text for each in seen.subjects[0].evidence] == ["ExpiredToken: The security token is expired"]
     assert (len(seen.subjects), seen.states) == (1, {})
+
+
+@pytest.fixture
+def by_function() -> Account:
+    return Account(endpoint=None, by_function=True, function={"State": "Active", "LastUpdateStatus": "Successful"})
+
+
+def serving(account: Account) -> tuple[str, Subject]:
+    """The state of the model's function, and what speaks against it."""
+    seen = gather(account.stage(serving="lambda"))
+    assert seen.unseen == []
+    return seen.states["wordsight-dev"], next(each for each in seen.subjects if each.name == "WordsightServing-dev")
+
+
+def test_a_function_that_runs_the_model_is_looked_at_in_the_endpoints_place(by_function: Account) -> None:
+    state, subject = serving(by_function)
+    assert (state, subject.evidence) == ("Active", ())
+
+
+def test_a_function_that_can_not_be_made_says_why_with_its_log(by_function: Account) -> None:
+    by_function.function = {"State": "Failed", "StateReason": "The image can't be pulled"}
+    by_function.streams[FUNCTION_LOG] = [("2026/11/28/[$LATEST]1", AFTER, ["the model can't be loaded"])]
+    state, subject = serving(by_function)
+    assert state == "Failed" and subject.log_group == FUNCTION_LOG
+    assert [each.text for each in subject.evidence] == [
+        "the function wordsight-dev: State is Failed: The image can't be pulled",
+        "the model can't be loaded",
+    ]
+    by_function.function = {"State": "Active", "LastUpdateStatus": "Failed", "LastUpdateStatusReason": "no image"}
+    assert "LastUpdateStatus is Failed: no image" in serving(by_function)[1].evidence[0].text
+
+
+def test_a_function_that_is_gone_was_deleted_by_hand_or_is_paused(by_function: Account) -> None:
+    by_function.function = None
+    (evidence,) = serving(by_function)[1].evidence
+    assert evidence.text == "its function wordsight-dev no longer exists"
+    by_function.paused = True
+    state, subject = serving(by_function)
+    assert state.startswith("paused since") and subject.evidence == ()

@@ -8,7 +8,7 @@ from typing import Any
 import botocore.session
 import pytest
 
-from operate.builder import DOCKER_MANIFEST
+from operate.builder import DOCKER_MANIFEST, OCI_MANIFEST
 from operate.findings import Finding
 from operate.preflight import check, main, passes
 from operate.stage import Stage
@@ -275,6 +275,12 @@ def test_an_architecture_that_can_not_be_read_is_said(environ: dict[str, str]) -
 def test_images_that_sagemaker_would_refuse_are_named(environ: dict[str, str], answer: Answer, sentence: str) -> None:
     found = failures(check(stage(GIVEN, BatchGetImage=answer), environ))
     assert len(found) == 2 and all(sentence in failure.text and failure.remedy for failure in found)
+
+
+def test_what_lambda_takes_and_sagemaker_does_not_is_a_matter_of_trainings_only(environ: dict[str, str]) -> None:
+    by_function = GIVEN.model_copy(update={"serving": "lambda"})
+    failure = only_failure(stage(by_function, BatchGetImage=image(OCI_MANIFEST)), environ)
+    assert failure.text.startswith("train_image_uri has the manifest")
 
 
 def test_an_image_of_another_region_is_out_of_reach(environ: dict[str, str]) -> None:

@@ -1,5 +1,8 @@
-from operate.prices import prices, saved
-from stacks.config import USD_PER_HOUR, StageConfig
+from pathlib import Path
+
+from operate.prices import HOURS_PER_MONTH, break_even_images, prices, saved
+from stacks.config import StageConfig
+from stacks.prices import FUNCTION_IMAGE_S, USD_PER_HOUR, function_usd_per_image
 
 
 def rows(**knobs: object) -> dict[str, str]:
@@ -34,3 +37,30 @@ def test_a_pause_saves_the_endpoint() -> None:
     of_two = saved(StageConfig(stage="dev", endpoint_instance_count=2))
     assert of_two.startswith("That saves 0.43 USD per hour, 312 USD in a month. Buckets")
     assert "see https://" in saved(StageConfig(stage="dev", endpoint_instance_type="ml.p5.48xlarge"))
+
+
+def test_without_instances_nothing_is_paid_while_nobody_asks_and_a_rush_is_bounded() -> None:
+    told = rows(serving="lambda", function_memory_mb=2048, function_concurrency=5)
+    assert told["idle"].startswith("under 4 USD per month nothing for the model")
+    assert told["asked"].startswith(f"{1e6 * function_usd_per_image(2048):.2f} USD per million images")
+    assert "0.12 USD per hour for each that runs, 0.60 USD while 5 do" in told["asked"]
+    assert told["active"].startswith("0.43 USD per hour while a training runs")
+    assert "That saves nothing" in saved(StageConfig(stage="dev", serving="lambda"))
+
+
+def test_it_is_said_from_where_on_the_other_way_costs_less() -> None:
+    config = StageConfig(stage="dev")
+    images = HOURS_PER_MONTH * USD_PER_HOUR["ml.c7i.xlarge"] / function_usd_per_image(3008)
+    assert break_even_images(config) == images
+    assert f"With fewer than about {images / 1e6:.0f} million images a month serving=lambda" in prices(config)
+    by_function = config.model_copy(update={"serving": "lambda"})
+    assert f"With more than about {images / 1e6:.0f} million images a month serving=endpoint" in prices(by_function)
+    assert "million images" not in prices(StageConfig(stage="dev", endpoint_instance_type="ml.p5.48xlarge"))
+
+
+def test_the_documents_say_what_is_computed() -> None:
+    said = (Path(__file__).parents[2] / "docs/operate.md").read_text()
+    memory_mb = StageConfig(stage="dev").function_memory_mb
+    images = break_even_images(StageConfig(stage="dev")) or 0
+    assert f"about ${1e6 * function_usd_per_image(memory_mb):.2f} for a million images with {memory_mb:,} MB" in said
+    assert f"of {FUNCTION_IMAGE_S:g} s an image; with more than about {images / 1e6:.0f} million a month one" in said

@@ -152,6 +152,16 @@ def test_an_endpoint_that_is_left_is_named_with_its_price(empty: Empty) -> None:
     assert "aws sagemaker delete-endpoint --endpoint-name wordsight-dev" in endpoint.why
 
 
+def test_a_function_that_is_left_is_named_whatever_the_stage_would_have_now(empty: Empty) -> None:
+    empty.function = {"State": "Active"}
+    for serving in ("lambda", "endpoint"):
+        (function,) = left(empty.stage(serving=serving)).values()
+        assert (function.name, function.costs) == ("function wordsight-dev", "nothing while nobody asks")
+        assert "aws lambda delete-function --function-name wordsight-dev" in function.why
+    empty.endpoint = {"EndpointStatus": "InService", "EndpointConfigName": CONFIG}
+    assert left(empty.stage(serving="lambda"))["endpoint wordsight-dev"].costs == "about 156 USD"
+
+
 def test_what_a_stack_still_holds_goes_with_it_and_not_by_hand(empty: Empty) -> None:
     empty.endpoint = {"EndpointStatus": "InService", "EndpointConfigName": CONFIG}
     empty.tagged, empty.existing, empty.status["Serving"] = ["model/m"], ["m"], "CREATE_COMPLETE"

@@ -168,6 +168,15 @@ TUNED = {
     "detailed_metrics": "true",
 }
 """dev with knobs that do not touch each other, so that one synth shows what each does."""
+BY_FUNCTION = {
+    "stage": "dev",
+    "serving": "lambda",
+    "function_memory_mb": "3538",
+    "function_concurrency": "7",
+    "exact": "true",
+    "queue_budget_ms": "250",
+}
+"""dev without instances, with every knob that this has."""
 ADOPTING = {"stage": "prod", "data_bucket": "our-data", "artifacts_bucket": "our-models", "api_logging": "off"}
 """prod made anew around the buckets that were kept, without a record of requests."""
 
@@ -206,6 +215,11 @@ def prod(synthesize: Synthesize) -> Assembly:
 @pytest.fixture(scope="session")
 def tuned(synthesize: Synthesize) -> Assembly:
     return synthesize(**TUNED)
+
+
+@pytest.fixture(scope="session")
+def by_function(synthesize: Synthesize) -> Assembly:
+    return synthesize(**BY_FUNCTION)
 
 
 @pytest.fixture(scope="session")

@@ -78,6 +78,10 @@ def test_every_bad_value_is_named_at_once() -> None:
             {"precision": "int8", "endpoint_instance_type": "ml.g4dn.xlarge"},
             "allowed on a GPU (ml.g4dn.xlarge): auto, fp32",
         ),
+        ({"serving": "lambda", "autoscaling": True}, "autoscaling is True, allowed with serving=lambda: false"),
+        ({"serving": "lambda", "office_hours": "Mon-Fri 07:00-19:00 UTC"}, "empty, as nothing is paid while nobody"),
+        ({"serving": "lambda", "pause_after_idle_min": 60}, "pause_after_idle_min is 60, allowed with serving=lambda"),
+        ({"serving": "lambda", "precision": "int8"}, "auto or fp32, as Lambda lets nobody choose"),
         ({"cors_origins": ("*", "https://a.example")}, "give it alone"),
         ({"data_bucket": "ours", "artifacts_bucket": "ours"}, "are both 'ours': give two"),
     ],
@@ -86,6 +90,15 @@ def test_values_that_contradict_each_other_are_named(values: dict[str, Any], sen
     with pytest.raises(SettingsError) as raised:
         StageConfig(stage="dev", **values)
     assert sentence in str(raised.value)
+
+
+def test_a_stage_without_instances_keeps_what_is_said_of_them_for_later() -> None:
+    config = StageConfig(stage="dev", serving="lambda", endpoint_instance_type="ml.g4dn.xlarge")
+    assert not config.endpoint_has_gpu and config.endpoint_usd_per_hour == 0
+    assert StageConfig(stage="dev", endpoint_instance_type="ml.g4dn.xlarge").endpoint_has_gpu
+    assert StageConfig(stage="dev", function_concurrency=3).endpoint_usd_per_hour == 0.214
+    with pytest.raises(SettingsError, match="function_memory_mb is 1024, allowed: 2048 to 10240"):
+        StageConfig(stage="dev", function_memory_mb=1024)
 
 
 def test_waiting_for_spot_is_not_looked_at_without_spot() -> None:

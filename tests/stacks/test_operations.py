@@ -160,8 +160,9 @@ def test_the_dashboard_has_every_panel_of_the_table_and_what_the_stage_costs(dev
     assert flat(properties["DashboardName"]) == "wordsight-dev-${AWS::Region}"
     widgets = json.loads(flat(properties["DashboardBody"]))["widgets"]
     titled = {each["properties"]["title"]: each["properties"] for each in widgets if each["type"] != "text"}
-    assert titled.keys() == {*PANELS, "What rings"}
-    for title, figures in PANELS.items():
+    there = {title: figures for title, figures in PANELS.items() if figures[0].of != "model function"}
+    assert titled.keys() == {*there, "What rings"}
+    for title, figures in there.items():
         shown = {name for each in titled[title]["metrics"] for name in each if isinstance(name, str)}
         assert {figure.metric for figure in figures} <= shown, title
     assert len(titled["What rings"]["alarms"]) == len(alarms(dev.operations))
@@ -169,3 +170,25 @@ def test_the_dashboard_has_every_panel_of_the_table_and_what_the_stage_costs(dev
     assert "0.21 USD an hour, about 156 USD a month" in text and "Budget: none" in text
     body = flat(told.operations.the("AWS::CloudWatch::Dashboard")["DashboardBody"])
     assert "Budget: 300 USD a month" in body
+
+
+def test_a_stage_without_instances_shows_its_function_and_what_it_costs(by_function: Assembly) -> None:
+    body = flat(by_function.operations.the("AWS::CloudWatch::Dashboard")["DashboardBody"])
+    widgets = json.loads(body)["widgets"]
+    titles = {each["properties"]["title"] for each in widgets if each["type"] != "text"}
+    assert titles == {title for title, figures in PANELS.items() if figures[0].of != "endpoint"} | {"What rings"}
+    (text,) = (each["properties"]["markdown"] for each in widgets if each["type"] == "text")
+    assert "a Lambda function of 3538 MB: nothing while nobody asks" in text and "for a million images" in text
+    assert "EndpointName" not in body
+
+
+def test_the_function_that_runs_the_model_rings_as_the_others_do_and_nothing_of_an_endpoint(
+    by_function: Assembly, dev: Assembly
+) -> None:
+    found = alarms(by_function.operations)
+    assert found.keys() == alarms(dev.operations).keys() - {"wordsight-dev-EndpointSilent"}
+    for name in ("FunctionErrors", "FunctionThrottles"):
+        here, there = watched(found[f"wordsight-dev-{name}"]), watched(alarms(dev.operations)[f"wordsight-dev-{name}"])
+        assert len(here) == len(there) + 1 <= 10, "of one expression CloudWatch takes ten"
+        assert {"FunctionName": "wordsight-dev"} in [dimensions for _, _, dimensions in here]
+    assert not by_function.operations.of_type("AWS::Events::Rule"), "it has no alarms that roll back"

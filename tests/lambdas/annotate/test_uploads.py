@@ -4,10 +4,13 @@ from typing import Any
 
 import pytest
 
-from contract.limits import MAX_INVOCATION_BYTES
+from contract.limits import MAX_INLINE_IMAGE_BYTES, MAX_INVOCATION_BYTES
+from lambdas.annotate.main import create_app
+from lambdas.aws.clients import connect
 from tests.lambdas.classify.test_main import JPEG, post
-from tests.lambdas.conftest import SETTINGS, Call
-from tests.lambdas.gateway import proxy_event
+from tests.lambdas.conftest import ANNOTATE_SETTINGS, CONTEXT, SETTINGS, Call
+from tests.lambdas.gateway import Answer, proxy_event
+from tests.lambdas.sagemaker import FUNCTION_ARN
 
 
 def policy(upload: dict[str, Any]) -> list[Any]:
@@ -26,6 +29,14 @@ def test_a_form_takes_one_image_to_one_key(annotate: Call) -> None:
     assert ["starts-with", "$Content-Type", "image/"] in policy(upload)
     assert upload["fields"]["Content-Type"].startswith("image/")
     assert upload["max_bytes"] == MAX_INVOCATION_BYTES and SETTINGS.data_bucket in upload["url"]
+
+
+def test_where_less_reaches_the_model_an_image_may_have_less_and_a_list_of_annotations_may_not(bucket: Any) -> None:
+    settings = ANNOTATE_SETTINGS.model_copy(update={"endpoint_name": FUNCTION_ARN})
+    app = create_app(settings, connect)
+    for content_type, most in (("image/png", MAX_INLINE_IMAGE_BYTES), ("application/jsonl", MAX_INVOCATION_BYTES)):
+        answer = Answer(app.resolve(post("/uploads", {"content_type": content_type}), CONTEXT))
+        assert [each["max_bytes"] for each in answer.json["uploads"]] == [most]
 
 
 def test_a_type_that_is_named_is_insisted_on(annotate: Call) -> None:

@@ -10,7 +10,7 @@ from botocore.exceptions import ClientError
 
 from contract.limits import CONTAINER_TIMEOUT_S, LAMBDA_TIMEOUT_S, SDK_READ_TIMEOUT_S
 from contract.routes import ROUTES
-from lambdas.aws.clients import CONCURRENT_CALLS, concurrently, connect, connect_worker
+from lambdas.aws.clients import CONCURRENT_CALLS, MODEL_FUNCTION, concurrently, connect, connect_worker
 from lambdas.aws.executions import STEP_MS
 from tests.contract.test_limits import longest_call_s
 
@@ -25,10 +25,16 @@ def test_a_client_behind_the_api_gives_up_before_the_function_does(service: str)
 
 
 @pytest.mark.parametrize("connecting", [connect, connect_worker])
-def test_the_model_is_given_its_whole_time_and_asked_once(connecting: Any):
-    config = connecting("sagemaker-runtime").meta.config
+@pytest.mark.parametrize("service", ["sagemaker-runtime", MODEL_FUNCTION])
+def test_the_model_is_given_its_whole_time_and_asked_once(connecting: Any, service: str):
+    config = connecting(service).meta.config
     assert config.read_timeout == SDK_READ_TIMEOUT_S > CONTAINER_TIMEOUT_S
     assert config.retries["total_max_attempts"] == 1
+
+
+def test_another_function_is_called_as_any_service():
+    assert connect("lambda").meta.service_model.service_name == "lambda"
+    assert connect("lambda").meta.config.read_timeout < connect(MODEL_FUNCTION).meta.config.read_timeout
 
 
 def test_a_worker_waits_longer_than_a_function_behind_the_api():

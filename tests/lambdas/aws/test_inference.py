@@ -18,7 +18,7 @@ LARGE = bytes(MAX_INVOCATION_BYTES // 2)
 
 
 def sizes(images: list[bytes], **limits: int) -> list[int]:
-    return [len(chunk) for chunk in invocation_chunks(list(enumerate(images)), **limits)]
+    return [len(chunk) for chunk in invocation_chunks(list(enumerate(images)), MAX_INVOCATION_BYTES, **limits)]
 
 
 def test_a_chunk_has_no_more_images_than_one_request_may_have() -> None:
@@ -30,11 +30,16 @@ def test_a_chunk_has_no_more_bytes_than_one_invocation_takes() -> None:
     assert sizes([LARGE, LARGE, b"i", LARGE]) == [2, 2]
 
 
+def test_where_an_invocation_takes_less_a_chunk_has_less() -> None:
+    images = list(enumerate([bytes(3), bytes(3), bytes(5), NotFound("no"), bytes(9)]))
+    assert [len(chunk) for chunk in invocation_chunks(images, 6)] == [2, 2, 1]
+
+
 def test_nothing_is_lost_and_the_order_stays() -> None:
     images = [b"1", LARGE, NotFound("no"), LARGE, b"2"]
     pairs = list(enumerate(images))
-    assert [pair for chunk in invocation_chunks(pairs) for pair in chunk] == pairs
-    assert list(invocation_chunks([])) == []
+    assert [pair for chunk in invocation_chunks(pairs, MAX_INVOCATION_BYTES) for pair in chunk] == pairs
+    assert list(invocation_chunks([], MAX_INVOCATION_BYTES)) == []
 
 
 PARAMETERS = Parameters(candidate_labels=["cat", "dog"])

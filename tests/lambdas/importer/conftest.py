@@ -32,7 +32,7 @@ class Worker:
         self._endpoint = Endpoint(SETTINGS.endpoint_name, sagemaker.connect)
         self.killed_after: int | None = None
         self.taught = 0
-        self.importer = Importer(self.store, self.look, self.teach)
+        self.importer = Importer(self.store, self.look, self.teach, self._endpoint.max_image_bytes)
 
     def ask(self, **asked: Any) -> None:
         asked_for = AnnotationImportBody.model_validate(asked)

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 
 from contract.imports import import_key
-from contract.limits import MAX_IMAGES
+from contract.limits import MAX_IMAGES, MAX_INVOCATION_BYTES
 from contract.problems import ModelStopped, PreconditionFailed, ProblemError, TooManyRequests
 from lambdas.aws.clients import connect_worker
 from lambdas.aws.executions import STEP_MS
@@ -65,7 +65,9 @@ def test_a_worker_stops_in_time_and_the_next_one_goes_on(worker: Worker) -> None
 def test_of_two_workers_at_one_import_the_later_one_gives_way(worker: Worker) -> None:
     worker.upload({"set/cat/1.jpg": image(1)})
     worker.ask(s3_prefix="uploads/set/")
-    other = Importer(worker.store, lambda images: (worker.work(), worker.look(images))[1], worker.teach)
+    other = Importer(
+        worker.store, lambda images: (worker.work(), worker.look(images))[1], worker.teach, MAX_INVOCATION_BYTES
+    )
     with pytest.raises(PreconditionFailed):
         other.work(ID, lambda: STEP_MS + 1)
     assert len(worker.records) == 1
@@ -81,7 +83,7 @@ def test_an_image_that_ends_the_models_process_takes_no_other_with_it(worker: Wo
         return worker.look(images)
 
     pauses_s: list[float] = []
-    done = Importer(worker.store, look, worker.teach, pauses_s.append).work(ID, lambda: PLENTY_MS)
+    done = Importer(worker.store, look, worker.teach, MAX_INVOCATION_BYTES, pauses_s.append).work(ID, lambda: PLENTY_MS)
     assert (done.state, done.stored, done.problems) == ("done", 4, 1)
     assert [(each.place, each.problem.status) for each in done.first_problems] == [("uploads/set/cat/3.jpg", 503)]
 
@@ -98,7 +100,7 @@ def test_an_image_that_the_container_turns_away_for_the_moment_is_shown_again(wo
         return [crowded if each == turned_away else worker.look([each])[0] for each in images]
 
     pauses_s: list[float] = []
-    done = Importer(worker.store, look, worker.teach, pauses_s.append).work(ID, lambda: PLENTY_MS)
+    done = Importer(worker.store, look, worker.teach, MAX_INVOCATION_BYTES, pauses_s.append).work(ID, lambda: PLENTY_MS)
     assert (done.state, done.stored, done.problems) == ("done", 5, 0)
     assert shown == [5, 1, 1] and 6 <= sum(pauses_s) <= 12
 

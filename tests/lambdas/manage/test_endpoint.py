@@ -9,6 +9,7 @@ from contract.idempotency import now
 from tests.lambdas.classify.test_openapi import conforms
 from tests.lambdas.gateway import Answer
 from tests.lambdas.manage.conftest import MACHINE, MODEL_URI, Stage
+from tests.lambdas.sagemaker import FUNCTION_ARN
 
 LONG_AGO = "2026-11-22T12:00:00+00:00"
 
@@ -50,6 +51,13 @@ def test_a_paused_stage_tells_since_when_by_whom_and_which_version_comes_back(st
 def test_an_instance_without_a_known_price_costs_nobody_knows_what(stage: Stage) -> None:
     stage.settings = stage.settings.model_copy(update={"endpoint_usd_per_hour": 0.0})
     assert stage.ask("GET", "/endpoint").json["usd_per_hour"] is None
+
+
+def test_a_function_costs_nothing_by_the_hour(stage: Stage) -> None:
+    function = {"endpoint_usd_per_hour": 0.0, "endpoint_name": FUNCTION_ARN}
+    stage.settings = stage.settings.model_copy(update=function)
+    told = stage.ask("GET", "/endpoint").json
+    assert (told["usd_per_hour"], told["usd_per_hour_in_service"]) == (0, 0)
 
 
 def test_a_pause_is_begun_once(stage: Stage) -> None:

@@ -74,6 +74,13 @@ def test_an_endpoint_that_fails_on_the_question_is_a_failed_promotion(stage: Sta
     assert str(promotion.reason).startswith("the endpoint does not answer a golden question: the model failed")
 
 
+def test_a_model_that_stops_at_the_question_brings_the_old_one_back(stage: Stage) -> None:
+    stage.sagemaker.failure = (424, "ModelError", model_error_members(0, "the connection broke"))
+    promotion = stage.promote()
+    assert "does not survive a golden question" in str(promotion.reason)
+    assert stage.cloudformation.model_uri == OLD_URI
+
+
 def test_a_busy_endpoint_is_asked_again_by_the_state_machine(stage: Stage) -> None:
     stage.sagemaker.failure = (424, "ModelError", model_error_members(429, "{}"))
     with pytest.raises(ServiceUnavailable):

@@ -12,7 +12,7 @@ from lambdas.aws.clients import connect
 from lambdas.aws.s3 import Store
 from lambdas.classify.main import create_app
 from lambdas.settings import ClassifySettings
-from lambdas.stored.images import read_images, read_thumbnail
+from lambdas.stored.images import read_each_image, read_images, read_thumbnail
 from tests.lambdas.classify.test_main import JPEG, classify_list, post
 from tests.lambdas.conftest import CONTEXT, SETTINGS, Call
 from tests.lambdas.sagemaker import SageMaker
@@ -59,14 +59,24 @@ def test_an_image_too_large_for_the_api_may_be_uploaded(call: Call, bucket: Any)
 def test_images_too_large_together_are_refused_before_they_are_read(bucket: Any):
     half = MAX_INVOCATION_BYTES // 2
     keys = [S3Object(**upload(bucket, str(n), bytes(half))) for n in range(2)]
-    assert [len(image) for image in read_images(keys, Store(bucket.name, connect))] == [half, half]  # type: ignore[arg-type]
+    store = Store(bucket.name, connect)
+    found = read_images(keys, store, MAX_INVOCATION_BYTES)
+    assert [len(image) for image in found] == [half, half]  # type: ignore[arg-type]
     with pytest.raises(PayloadTooLarge, match=f"{MAX_INVOCATION_BYTES:,} bytes"):
-        read_images([*keys, b"1"], Store(bucket.name, connect))
+        read_images([*keys, b"1"], store, MAX_INVOCATION_BYTES)
+    with pytest.raises(PayloadTooLarge, match=f"{half:,} bytes"):
+        read_images(keys, store, half)
+
+
+def test_where_each_image_goes_alone_one_that_is_too_large_is_the_only_one(bucket: Any):
+    keys = [S3Object(**upload(bucket, str(size), bytes(size))) for size in (7, 8)]
+    small, large = read_each_image(keys, Store(bucket.name, connect), 7)
+    assert small == bytes(7) and isinstance(large, PayloadTooLarge)
 
 
 def test_without_uploads_s3_is_not_asked():
     problem, nowhere = BadRequest("no base64"), Store(SETTINGS.data_bucket, lambda service: pytest.fail(service))
-    assert read_images([JPEG, problem], nowhere) == [JPEG, problem]
+    assert read_images([JPEG, problem], nowhere, MAX_INVOCATION_BYTES) == [JPEG, problem]
 
 
 def test_a_silent_bucket_is_a_fault_of_the_moment(bucket: Any):
@@ -75,7 +85,7 @@ def test_a_silent_bucket_is_a_fault_of_the_moment(bucket: Any):
 
     s3 = SimpleNamespace(get_object=silent)
     with pytest.raises(ServiceUnavailable) as raised:
-        read_images([S3Object(s3_key="uploads/1")], Store(bucket.name, lambda _: s3))
+        read_images([S3Object(s3_key="uploads/1")], Store(bucket.name, lambda _: s3), MAX_INVOCATION_BYTES)
     assert raised.value.retry_after_s
 
 
@@ -86,7 +96,7 @@ def test_a_missing_bucket_is_our_fault(sagemaker: SageMaker, bucket: Any):
 
 
 def test_not_found_names_the_key(bucket: Any):
-    (missing,) = read_images([S3Object(s3_key="uploads/ü")], Store(bucket.name, connect))
+    (missing,) = read_images([S3Object(s3_key="uploads/ü")], Store(bucket.name, connect), MAX_INVOCATION_BYTES)
     assert isinstance(missing, NotFound) and "'uploads/ü'" in missing.detail
 
 

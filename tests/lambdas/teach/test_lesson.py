@@ -1,8 +1,8 @@
 from types import SimpleNamespace
 
-from contract.limits import MAX_TAUGHT_LABELS
+from contract.limits import MAX_INVOCATION_BYTES, MAX_TAUGHT_LABELS
 from contract.taught import KEPT_HEADS, Teaching, head_images_key, head_key
-from contract.teaching import head_digest, max_taught_images
+from contract.teaching import Lesson, TeachRequest, head_digest, max_taught_images
 from lambdas.teach.examples import Said
 from lambdas.teach.lesson import Looked, Pupil
 from tests.lambdas.teach.conftest import Stage, digest
@@ -142,7 +142,11 @@ def test_more_images_than_a_lesson_takes_are_sampled(stage: Stage) -> None:
     said = [Said(f"{n:036}", "default", f"{n:064}", labels[n % 2], None, None) for n in range(most + 7)]
     looked = Looked("many", {"candidate_labels": labels}, "tiny@1", 0, said, unread=0)
     vectors = SimpleNamespace(of=lambda images, version, tell: dict.fromkeys(images, bytes(16)))
-    pupil = Pupil(stage.teachings, vectors, lambda request: stage.sagemaker.learns.lesson(request, "tiny@1"))  # type: ignore[arg-type]
+
+    def ask(request: TeachRequest) -> Lesson:
+        return stage.sagemaker.learns.lesson(request, "tiny@1")
+
+    pupil = Pupil(stage.teachings, vectors, ask, MAX_INVOCATION_BYTES)  # type: ignore[arg-type]
     stage.teachings.take("many")
     learnt = pupil.learn(looked, Teaching(), lambda _: None)
     assert learnt and learnt.left_out == 7 and sum(learnt.images.values()) == most + 7

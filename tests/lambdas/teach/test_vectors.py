@@ -5,6 +5,7 @@ import pytest
 
 from contract.annotations import image_key
 from contract.invocation import InvocationAttributes
+from contract.limits import MAX_INVOCATION_BYTES
 from contract.problems import ServiceUnavailable
 from contract.taught import Progress, embedding_key
 from lambdas.aws.endpoint import Endpoint
@@ -27,7 +28,7 @@ def vectors(stage: Stage, looked: list[int]) -> Vectors:
         looked.append(len(images))
         return inspect(images, endpoint, InvocationAttributes())
 
-    return Vectors(stage.store, look)
+    return Vectors(stage.store, look, MAX_INVOCATION_BYTES)
 
 
 def put(stage: Stage, *numbers: int) -> list[str]:
@@ -75,5 +76,7 @@ def test_an_image_that_is_erased_meanwhile_leaves_no_vector(stage: Stage) -> Non
         stage.ask("DELETE", "/annotations", query=f"image={one}")
         return inspect(images, endpoint, InvocationAttributes())
 
-    assert Vectors(stage.store, erase_and_look).of([one, two], "tiny@1", lambda _: None).keys() == {two}
+    assert Vectors(stage.store, erase_and_look, MAX_INVOCATION_BYTES).of(
+        [one, two], "tiny@1", lambda _: None
+    ).keys() == {two}
     assert stage.keys("embeddings/") == [embedding_key("tiny@1", two)]

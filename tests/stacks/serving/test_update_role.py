@@ -8,6 +8,7 @@ import pytest
 from cfnlint.schema.manager import PROVIDER_SCHEMA_MANAGER
 
 from stacks.config import StageConfig
+from stacks.serving.function import FUNCTION_ROLE_ID
 from stacks.serving.update_role import EXECUTION_ROLE_ID, endpoint_config_id, model_id
 from tests.stacks.conftest import ACCOUNT, Assembly
 
@@ -49,6 +50,29 @@ def test_it_may_do_what_cloudformations_handlers_do_for_a_model_and_its_endpoint
     """Nothing is encrypted with a key of ours."""
     needed = {"cloudwatch:DescribeAlarms", "cloudformation:DescribeStacks"}
     assert granted(dev).keys() == needed.union(*map(permissions, TYPES)) - {"kms:DescribeKey"}
+
+
+OF_OTHER_FUNCTIONS = {
+    *("iam:PassRole", "lambda:GetLayerVersion", "lambda:GetCodeSigningConfig", "lambda:PublishVersion"),
+    *("lambda:PassCapacityProvider", "lambda:AssociateRuntimeAlias"),
+    *(f"lambda:{verb}FunctionCodeSigningConfig" for verb in ("Put", "Delete")),
+    *(f"lambda:Put{what}Config" for what in ("RuntimeManagement", "FunctionRecursion", "FunctionScaling")),
+}
+"""What the handlers do for functions that have what ours has not: layers, signed code, versions and so on."""
+
+
+def test_with_a_function_it_may_do_what_they_do_for_one_and_nothing_of_sagemakers(by_function: Assembly) -> None:
+    documented = {each for each in permissions("Function", "Lambda") if each.startswith("lambda:")}
+    needed = {"iam:PassRole", "cloudformation:DescribeStacks"}
+    assert granted(by_function).keys() == documented - OF_OTHER_FUNCTIONS | needed
+    ours = ACCOUNT % "lambda" + "function:wordsight-dev"
+    assert {each for action, arns in granted(by_function).items() if "lambda:" in action for each in arns} == {ours}
+    (passing,) = (each for each in by_function.training.statements(ROLE) if "iam:PassRole" in each[0])
+    (role,) = by_function.serving.of_type("AWS::IAM::Role").keys()
+    assert fnmatchcase(
+        f"arn:${{AWS::Partition}}:iam::${{AWS::AccountId}}:role/WordsightServing-dev-{role}-1A2B", passing[1][0]
+    )
+    assert passing[2] == {"StringEquals": {"iam:PassedToService": "lambda.amazonaws.com"}}
 
 
 NOT_OF_SAGEMAKER = {
@@ -113,5 +137,6 @@ def test_no_name_is_so_long_that_cloudformation_would_cut_it() -> None:
     config, random = StageConfig(stage=LONGEST_STAGE), "-1A2B3C4D5E6F7"
     with pytest.raises(ValueError, match="stage is"):
         StageConfig(stage=LONGEST_STAGE + "a")
-    assert len(f"{config.serving_stack_name}-{EXECUTION_ROLE_ID}{random}") <= 64
+    assert all(len(f"{config.serving_stack_name}-{id}{random}") <= 64 for id in (EXECUTION_ROLE_ID, FUNCTION_ROLE_ID))
+    assert len(config.name) <= 63
     assert all(len(id + random) <= 63 for id in (model_id(config), endpoint_config_id(config)))
