@@ -32,7 +32,7 @@ class Deployment:
     signed: bool
     """Whether requests carry a signature of AWS credentials."""
     endpoint_name: str
-    by_function: bool
+    by_function: bool = False
     """Whether a Lambda function stands in the endpoint's place."""
 
     @property
