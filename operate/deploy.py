@@ -34,6 +34,8 @@ LABELS = ("fish", "house", "tree", "car")
 KEY_WAIT_S = 120
 """How long API Gateway may refuse a key that it has just made: a new one takes a while to be known everywhere."""
 KEY_POLL_S = 5
+FUNCTION_STARTS = 4
+"""So often nobody is answered in time while a function starts; each call waits for it."""
 
 Run = Callable[[Sequence[str]], int]
 """Runs a program, which shows what it does; its exit status."""
@@ -140,11 +142,14 @@ def _verify_endpoint(stage: Stage) -> None:
 
 def _answer(api: Api, sleep: Sleep) -> str:
     """What `_classify` says, as soon as the key of the API is accepted."""
-    waited_s = 0
+    waited_s, starts = 0, FUNCTION_STARTS
     while True:
         try:
             return _classify(api)
         except RefusedError as error:
+            if error.status == HTTPStatus.GATEWAY_TIMEOUT and starts:
+                starts -= 1  # a function starts, and goes on though nobody waits any more
+                continue
             if error.status != HTTPStatus.FORBIDDEN or not api.key:
                 raise
             if waited_s >= KEY_WAIT_S:

@@ -114,13 +114,13 @@ def table() -> str:
     """Of every traffic under every policy, as markdown."""
     prices = [stage_config(stage).endpoint_usd_per_hour or 0.0 for stage in STAGES]
     memory_mb = StageConfig(stage=STAGES[0]).function_memory_mb
-    most = function_usd_per_image(memory_mb, starting=True)
+    cold = function_usd_per_image(memory_mb, starting=True)
     head = [
         "traffic",
         "what pauses it",
         *(f"`{stage}`, a month" for stage in STAGES),
         "calls that found it paused",
-        '`serving = "lambda"`, at most',
+        '`serving = "lambda"`, always cold',
     ]
     rows = [head, ["---"] * len(head)]
     for traffic, is_asked in TRAFFIC.items():
@@ -131,7 +131,7 @@ def table() -> str:
             if policy.monthly_budget_usd == 0:
                 found = found[:1]
             # Nothing pauses it: there is nothing to save.
-            instead = f"${months[0].calls * most:.2f}" if policy == POLICIES[0] else ""
+            instead = f"${months[0].calls * cold:.2f}" if policy == POLICIES[0] else ""
             rows.append([traffic, policy.name, *costs, " / ".join(found), instead])
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 

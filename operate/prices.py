@@ -78,8 +78,8 @@ def _of_function(config: StageConfig) -> str:
         (
             "asked",
             f"{1_000_000 * function_usd_per_image(memory_mb):.2f} USD per million images",
-            f"by the time of a function of {memory_mb:,} MB, estimated; {usd_per_hour:.2f} USD per hour for each that "
-            f"runs, {at_once * usd_per_hour:.2f} USD while {at_once} do",
+            f"of a ViT-B/32, by the time of a function of {memory_mb:,} MB, estimated; {usd_per_hour:.2f} USD per hour "
+            f"for each that runs, {at_once * usd_per_hour:.2f} USD while {at_once} do",
         ),
         ("active", active, "while a training runs"),
         ("paused", rest, "and nobody can ask"),
@@ -96,7 +96,7 @@ def _break_even(config: StageConfig) -> str:
     here, there = ("serving=endpoint", "more") if config.serving == "lambda" else ("serving=lambda", "fewer")
     return (
         f"With {there} than about {images / 1_000_000:.0f} million images a month {here} costs less "
-        f"({instances} against a function, by an estimate: docs/operate.md, Without instances)."
+        f"({instances} against a function, by an estimate for a ViT-B/32: docs/operate.md, Without instances)."
     )
 
 

@@ -112,7 +112,7 @@ def _of_function(site: Site, unreserved: int) -> Iterator[Finding]:
             f"{MEMORY_MB_IN_NEW_ACCOUNTS}: if the deployment fails by that, ask AWS's support for more, or take less"
         )
         yield Finding("note", text)
-    is_there = bool(site.stage.physical_ids("Serving", "AWS::Lambda::Function"))
+    is_there = config.name in site.stage.physical_ids("Serving", "AWS::Lambda::Function").values()
     if config.function_concurrency and not is_there and unreserved - config.function_concurrency < UNRESERVED:
         text = (
             f"function_concurrency is {config.function_concurrency}, and Lambda has {unreserved} to give, of which "

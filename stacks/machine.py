@@ -19,6 +19,8 @@ TRANSIENT = (
     "Lambda.AWSLambdaException",
     "Lambda.SdkClientException",
     "Lambda.TooManyRequestsException",
+    # Of one that nobody has asked for weeks: it wakes.
+    "Lambda.CodeArtifactUserPendingException",
     # What our functions raise when a service, or the endpoint, can't answer now.
     *(each.__name__ for each in (ServiceUnavailable, ModelStopped, GatewayTimeout)),
 )

@@ -18,6 +18,8 @@ from contract.problems import (
 
 RETRY_SOON_S = 2
 """For overload and lost connections."""
+RETRY_LATER_S = 30
+"""For a container that is being deployed."""
 
 TIMED_OUT = f"the model did not answer within {SDK_READ_TIMEOUT_S} s: send fewer images or labels, or try again"
 

@@ -17,13 +17,10 @@ from contract.model_cards import EndpointCards
 from contract.problems import BadGateway, GatewayTimeout, ProblemError, ServiceUnavailable
 from contract.requests import DescribeRequest, to_multipart
 from lambdas.aws.clients import Connect
-from lambdas.aws.container import RETRY_SOON_S, TIMED_OUT, Host
+from lambdas.aws.container import RETRY_LATER_S, RETRY_SOON_S, TIMED_OUT, Host
 from lambdas.aws.errors import THROTTLED, botocore_errors_as_problems, code_of, status_of
 from lambdas.aws.real_time_endpoint import RealTimeEndpoint
 from lambdas.aws.serving_function import ServingFunction
-
-RETRY_LATER_S = 30
-"""For an endpoint that is being deployed."""
 
 STATUS_AGE_S = 5
 """Everybody may ask for the status, and the account's few DescribeEndpoint calls per second are also a deployment's."""

@@ -49,43 +49,59 @@ class Patience(Generic[Answer]):
         """An answer to each image, in their order. Where the endpoint fails, it is asked about fewer of them, down to
         the image at fault, whose problem takes its place.
 
-        Raises ServiceUnavailable or GatewayTimeout if it can't answer while there is time, and BadGateway if it fails
-        at every image, and at one that is known to be good.
+        Raises ServiceUnavailable if it can't answer while there is time, and BadGateway if it fails at every image, and
+        at one that is known to be good.
         """
-        found = self._each(images) if images else []
+        found = self._each(images, self._ask_twice) if images else []
         if found and all(self.status_of(answer) >= 500 for answer in found):
             self._check_endpoint()
         return found
 
-    def _each(self, images: Sequence[bytes]) -> list[Answer]:
+    def _each(self, images: Sequence[bytes], ask: Callable[[Sequence[bytes]], Sequence[Answer]]) -> list[Answer]:
         try:
-            return self._ask(images)
+            return self._settled(images, ask(images))
         except _OF_SOME_IMAGE as problem:
-            if isinstance(problem, GatewayTimeout) and self.left_ms() < RESERVE_MS:
-                raise
             if len(images) == 1:
                 return [self.as_answer(problem)]
         middle = len(images) // 2
-        return [*self._each(images[:middle]), *self._each(images[middle:])]
+        return [*self._each(images[:middle], self._ask_part), *self._each(images[middle:], self._ask_part)]
 
-    def _ask(self, images: Sequence[bytes]) -> list[Answer]:
-        """While it is overloaded or away, it is waited for; so is it for each image that it turns away."""
+    def _ask_twice(self, images: Sequence[bytes]) -> Sequence[Answer]:
+        """Again, as soon as it answers: it was others' doing, perhaps, or it was starting."""
         try:
-            found = list(self._patiently(images))
-        except ModelStopped:  # at what others asked, perhaps: again, as soon as it lives
+            return self._patiently(images)
+        except (ModelStopped, GatewayTimeout) as problem:
+            if isinstance(problem, GatewayTimeout) and len(images) > 1:
+                raise
             self._ask_example()
-            found = list(self._patiently(images))
+            return self._patiently(images)
+
+    def _ask_part(self, images: Sequence[bytes]) -> Sequence[Answer]:
+        """Of images among which one is at fault: a model is not stopped twice by the same ones."""
+        if len(images) == 1:
+            return self._ask_twice(images)
+        try:
+            return self._patiently(images)
+        except ModelStopped:
+            self._ask_example()
+            raise
+
+    def _settled(self, images: Sequence[bytes], answers: Sequence[Answer]) -> list[Answer]:
+        """The answers, of images that were turned away those of a later attempt."""
+        found = list(answers)
         for attempt in range(1, TRIES):
             again = [number for number, answer in enumerate(found) if self.status_of(answer) in _PASSING]
-            if not again or not self._has_paused(2.0**attempt):
+            if not again:
                 break
+            if not self._has_paused(2.0**attempt):
+                raise ServiceUnavailable(f"the model turned {len(again)} images away, and no time is left to ask again")
             for number, answer in zip(again, self._patiently([images[number] for number in again]), strict=True):
                 found[number] = answer
         return found
 
     def _ask_example(self) -> Answer:
         """The same of an image that is known to be good."""
-        (answer,) = self._patiently([base64.b64decode(EXAMPLE_IMAGE_BASE64)], while_stopped=True)
+        (answer,) = self._patiently([base64.b64decode(EXAMPLE_IMAGE_BASE64)], until_it_answers=True)
         return answer
 
     def _check_endpoint(self) -> None:
@@ -96,17 +112,17 @@ class Patience(Generic[Answer]):
         if status:
             raise BadGateway(f"the endpoint fails at every image, also at one that is known to be good{detail}")
 
-    def _patiently(self, images: Sequence[bytes], *, while_stopped: bool = False) -> Sequence[Answer]:
+    def _patiently(self, images: Sequence[bytes], *, until_it_answers: bool = False) -> Sequence[Answer]:
         attempt = 0
         while True:
             try:
                 return self.ask(images)
-            except ServiceUnavailable as problem:
-                if isinstance(problem, ModelStopped) and not while_stopped:
+            except (ServiceUnavailable, GatewayTimeout) as problem:
+                if isinstance(problem, (ModelStopped, GatewayTimeout)) and not until_it_answers:
                     raise
                 attempt += 1
                 if not self._has_paused(min(max(problem.retry_after_s or 0, 2**attempt), MAX_PAUSE_S)):
-                    raise
+                    raise ServiceUnavailable(problem.detail, retry_after_s=problem.retry_after_s) from problem
 
     def _has_paused(self, pause_s: float) -> bool:
         """Whether there was time to wait, for so long or up to twice as long, and still is to ask."""

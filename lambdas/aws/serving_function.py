@@ -11,13 +11,15 @@ from contract.limits import MAX_INLINE_IMAGE_BYTES
 from contract.problems import BadGateway, GatewayTimeout, PayloadTooLarge, ProblemError, ServiceUnavailable
 from contract.serving_function import MAX_BODY_BYTES, Invocation, Invoked
 from lambdas.aws.clients import MODEL_FUNCTION, Connect
-from lambdas.aws.container import RETRY_SOON_S, TIMED_OUT, Reply, State, container_problem, stopped
+from lambdas.aws.container import RETRY_LATER_S, TIMED_OUT, Reply, State, container_problem, stopped
 from lambdas.aws.errors import code_of, status_of
 
 _STATUSES = {"Pending": "Creating", "Active": "InService", "Inactive": "InService", "Failed": "Failed"}
 """By Lambda's word, SageMaker's. One that is inactive was asked nothing for weeks, and the next call wakes it:
 https://docs.aws.amazon.com/lambda/latest/dg/functions-states.html"""
-_NOT_READY = frozenset({"ResourceConflictException", "ResourceNotReadyException"})
+_NOT_READY = frozenset({"ResourceConflictException", "ResourceNotReadyException", "CodeArtifactUserPendingException"})
+"""It is being made or changed, or wakes after weeks:
+https://docs.aws.amazon.com/lambda/latest/dg/troubleshooting-images.html"""
 
 
 class ServingFunction:
@@ -62,7 +64,9 @@ class ServingFunction:
                 "on the longer side or send fewer"
             )
         if code_of(error) in _NOT_READY:
-            return ServiceUnavailable("the model is being deployed: try again", retry_after_s=RETRY_SOON_S)
+            return ServiceUnavailable("the model is being made ready: try again", retry_after_s=RETRY_LATER_S)
+        if code_of(error) == "CodeArtifactUserFailedException":
+            return BadGateway("Lambda can't run the model's image: make doctor says why")
         return None
 
 

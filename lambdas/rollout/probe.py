@@ -9,6 +9,7 @@ from typing import Any
 
 from contract.checkpoints import GoldenQuestion, GoldenScore, read_golden
 from contract.documents import MAX_FILE_BYTES
+from contract.invocation import AnswerAttributes
 from contract.limits import SDK_READ_TIMEOUT_S
 from contract.models import GOLDEN, GOLDEN_TOLERANCE, NO_MODEL_URI, Promotion
 from contract.problems import BadRequest, GatewayTimeout, ModelStopped, ProblemError, ServiceUnavailable, shorten
@@ -44,7 +45,7 @@ def fault_of(promotion: Promotion, replaced: str | None, artifacts: Store, endpo
         questions = [TWO_IMAGES, *golden_questions(promotion.artifact_s3_uri, artifacts)]
         for question in questions:
             asked = _read(question)
-            answer, beside = infer(asked, _images(asked), endpoint, attributes_within(promotion.id, SDK_READ_TIMEOUT_S))
+            answer, beside = _ask(asked, endpoint, promotion.id)
             if fault := (
                 _wrong_version(promotion, replaced, beside.model_version)
                 or _no_scores(asked.parameters.questions, answer if asked.listed else [answer])
@@ -60,6 +61,15 @@ def fault_of(promotion: Promotion, replaced: str | None, artifacts: Store, endpo
     except ProblemError as problem:
         return f"the endpoint does not answer a golden question: {problem.detail}"
     return None
+
+
+def _ask(asked: ClassifyRequest, endpoint: Endpoint, id: str) -> tuple[Any, AnswerAttributes]:
+    """The endpoint's answer, at the second attempt if its process has stopped: at what others asked, perhaps."""
+    images = _images(asked)
+    try:
+        return infer(asked, images, endpoint, attributes_within(id, SDK_READ_TIMEOUT_S))
+    except ModelStopped:
+        return infer(asked, images, endpoint, attributes_within(id, SDK_READ_TIMEOUT_S))
 
 
 def golden_questions(artifact_s3_uri: str, artifacts: Store) -> list[GoldenQuestion]:

@@ -4,14 +4,16 @@
 
 The model is loaded before the first invocation is asked for: in the seconds that Lambda gives a start, or, if it takes
 longer, within that invocation. While the process waits for the next one Lambda may stop it for minutes and let it go on
-as if nothing had been, with all of its clocks ahead. So nothing is under way then: what was begun for an earlier
-invocation, such as reading labels that nobody waits for any more, ends before the next is asked for.
+as if nothing had been, with all of its clocks ahead. So what the model does for an earlier invocation, such as reading
+labels that nobody waits for any more, ends before the next is asked for, if it does within SETTLES_S; what takes longer
+goes on beside the next one.
 """
 
 import asyncio
 import importlib
 import logging
 import os
+from contextlib import suppress
 from http import HTTPStatus
 from http.client import HTTPConnection
 from typing import Any
@@ -31,6 +33,9 @@ from model.serving.service import Service
 
 RUNTIME = "/2018-06-01/runtime"
 CONTENT_TYPE = "content-type"
+
+SETTLES_S = 60
+"""With the longest invocation it is well within the time that Lambda gives one (stacks/serving/function.py)."""
 
 log = logging.getLogger(__name__)
 
@@ -150,7 +155,9 @@ async def answer_invocations(service: Service, api: RuntimeApi) -> str:
     while service.unhealthy is None:
         number, event = await asyncio.to_thread(api.next)
         await asyncio.to_thread(api.respond, number, await answer(app, event))
-        await service.settle()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(SETTLES_S):
+                await service.settle()
     return service.unhealthy
 
 

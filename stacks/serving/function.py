@@ -46,7 +46,7 @@ def serving_function(
     role.allow_read(data.artifacts, MODELS_PREFIX)
     settings = FunctionSettings(
         exact=config.exact,
-        precision=config.precision,
+        precision="fp32",  # some of Lambda's processors compute bf16: an answer would depend on which one a call meets
         queue_budget_ms=config.queue_budget_ms,
         model_s3_uri=model_uri.value_as_string,
     ).to_env()

@@ -13,8 +13,9 @@ import pytest
 from botocore.exceptions import ClientError
 
 from local import sample
-from tests.e2e.loop import JSON_HEADERS, Api
+from tests.e2e.loop import JSON_HEADERS, Api, pictograms
 from tests.e2e.system import System, deployed, labels
+from tests.e2e.test_teach import annotate, answers, images_of, save, wait
 from tests.local.conftest import ROOT
 
 pytestmark = pytest.mark.slow
@@ -113,6 +114,23 @@ def test_whoever_else_asks_the_model_asks_the_function(by_function: System) -> N
     batch = api.wait(f"batches/{begun['id']}", lambda found: found["state"] not in ("planning", "running"), TIMEOUT_S)
     assert (batch["state"], batch["results"]) == ("done", 2), batch
     assert api.get("models/base")["knows"]
+
+
+def test_a_task_is_taught_by_the_function(by_function: System) -> None:
+    api, shown, taught = Api(by_function), pictograms(seed=1, count=40), {"task": "pictogram"}
+    save(api, taught["task"], sorted({label for _, label in shown}))
+    for image, label in shown:
+        annotate(api, image, label, **taught, dataset="pictograms")
+    found = wait(api, lambda found: images_of(found) == len(shown) and found["head"], taught["task"])
+    by_lesson, version = answers(by_function, shown, taught)
+    assert version == f"{taught['task']}={found['head'][:12]}"
+    by_words, _ = answers(by_function, shown, {**taught, "taught": False})
+
+    def right(scores: Any) -> int:
+        return sum(each[0]["label"] == label for each, (_, label) in zip(scores, shown, strict=False))
+
+    assert right(by_lesson) > right(by_words)
+    assert api.ask("DELETE", f"tasks/{taught['task']}")[0] == 204
 
 
 def test_a_version_is_promoted_and_a_broken_one_is_not(by_function: System) -> None:

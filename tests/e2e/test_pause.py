@@ -15,13 +15,16 @@ from typing import Any
 import pytest
 
 from local import sample
-from tests.e2e.loop import JSON_HEADERS, Api
+from tests.e2e.loop import JSON_HEADERS, Api, pictograms
 from tests.e2e.system import System, deployed, labels
+from tests.e2e.test_teach import annotate, answers, images_of, save, wait
 
 pytestmark = pytest.mark.slow
 
 OFFICE_HOURS = "Mon-Fri 07:00-19:00 Europe/Berlin"
 IDLE_MIN = 60
+TAUGHT = {"task": "pictogram"}
+SHOWN = pictograms(seed=1, count=40)
 TIMEOUT_S = 60
 
 
@@ -68,10 +71,22 @@ def health_when(system: System, status: int) -> Any:
     return found
 
 
+def teach(api: Api, system: System) -> Any:
+    """What the stage answers by a lesson."""
+    save(api, TAUGHT["task"], sorted({label for _, label in SHOWN}))
+    for image, label in SHOWN:
+        annotate(api, image, label, **TAUGHT)
+    found = wait(api, lambda found: images_of(found) == len(SHOWN) and found["head"], TAUGHT["task"])
+    by_lesson = answers(system, SHOWN, TAUGHT)
+    assert by_lesson[1] == f"{TAUGHT['task']}={found['head'][:12]}"
+    return by_lesson
+
+
 def test_a_paused_stage_says_so_and_comes_back_with_the_same_version_and_the_same_bits(
     system: System, api: Api
 ) -> None:
     before, headers = system.classify()
+    by_lesson = teach(api, system)
     assert api.promote("base", TIMEOUT_S)["state"] == "live", "a stage that was never paused promotes"
     in_service = api.get("endpoint")
     assert (in_service["state"], in_service["version"], in_service["usd_per_hour"] > 0) == ("in service", "base", True)
@@ -104,6 +119,7 @@ def test_a_paused_stage_says_so_and_comes_back_with_the_same_version_and_the_sam
     assert (resumed["state"], resumed["change"]["state"]) == ("in service", "in service"), resumed
     answer, now = system.classify()
     assert (answer, now["x-model-version"]) == (before, headers["x-model-version"])
+    assert answers(system, SHOWN, TAUGHT) == by_lesson
     assert health_when(system, 200)[0] == 200
 
 

@@ -54,6 +54,8 @@ class SageMaker:
         self.endpoint_status = "InService"
         self.instances = 1
         self.failure: Failure | None = None
+        self.failures: list[Failure] = []
+        """Each happens to one call."""
         self.says = AnswerAttributes("tiny@1", 0, 77, {"model": 3.0})
         self.cards = EndpointCards()
         self.heads: dict[str, bytes] = {}
@@ -128,9 +130,10 @@ class SageMaker:
 
     def _fail(self) -> AWSResponse | None:
         self.calls += 1
-        if isinstance(self.failure, Exception):
-            raise self.failure
-        return error_response(*self.failure) if self.failure else None
+        failure = self.failures.pop() if self.failures else self.failure
+        if isinstance(failure, Exception):
+            raise failure
+        return error_response(*failure) if failure else None
 
 
 FUNCTION_ARN = "arn:aws:lambda:us-east-1:123456789012:function:wordsight-test"

@@ -9,7 +9,7 @@ import pytest
 
 from contract.models import Model
 from operate.cdk import cdk_command
-from operate.deploy import KEY_POLL_S, KEY_WAIT_S, deploy, main, verify
+from operate.deploy import FUNCTION_STARTS, KEY_POLL_S, KEY_WAIT_S, deploy, main, verify
 from operate.stage import OperatorError, Stage
 from stacks.config import StageConfig
 from stacks.stage_files import from_context
@@ -52,6 +52,8 @@ class Cloud(Account):
         self.function: dict[str, str] = {"State": "Active", "LastUpdateStatus": "Successful"}
         self.refusals = 0
         """How many requests API Gateway refuses, as it does not know the key yet."""
+        self.starts = False
+        """Whether the refusals are those of a model that starts."""
         self.waited_s = 0.0
         self.commands: list[list[str]] = []
         self.examined: list[str] = []
@@ -60,6 +62,9 @@ class Cloud(Account):
         if event["path"] == "/health" or not self.refusals:
             return self._resolve(event)
         self.refusals -= 1
+        if self.starts:
+            body = json.dumps({"detail": "the model did not answer within 22 s"})
+            return {"statusCode": 504, "body": body, "multiValueHeaders": {}, "isBase64Encoded": False}
         body = json.dumps({"detail": "the API key is missing or wrong: send it in the header x-api-key"})
         return {"statusCode": 403, "body": body, "multiValueHeaders": {}, "isBase64Encoded": False}
 
@@ -260,6 +265,14 @@ def test_a_key_that_is_not_known_yet_is_waited_for(deploys: Deploy, cloud: Cloud
     told = capsys.readouterr().out
     assert told.count("The API does not take its key yet") == 1
     assert told.index("does not take its key yet") < told.index("says that local/sample.png is a")
+
+
+def test_a_model_that_starts_is_asked_again_but_not_for_ever(deploys: Deploy, cloud: Cloud, capsys: Any) -> None:
+    cloud.starts, cloud.refusals = True, FUNCTION_STARTS
+    assert deploys("serving=lambda") == 0
+    cloud.refusals = 1000
+    assert deploys("serving=lambda") == 1
+    assert "It is deployed, but the model did not answer within 22 s" in capsys.readouterr().err
 
 
 def test_a_key_that_stays_unknown_is_not_waited_for_for_ever(deploys: Deploy, cloud: Cloud, capsys: Any) -> None:

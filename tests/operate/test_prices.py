@@ -63,4 +63,5 @@ def test_the_documents_say_what_is_computed() -> None:
     memory_mb = StageConfig(stage="dev").function_memory_mb
     images = break_even_images(StageConfig(stage="dev")) or 0
     assert f"about ${1e6 * function_usd_per_image(memory_mb):.2f} for a million images with {memory_mb:,} MB" in said
-    assert f"of {FUNCTION_IMAGE_S:g} s an image; with more than about {images / 1e6:.0f} million a month one" in said
+    assert f"of {FUNCTION_IMAGE_S:g} s an image for a ViT-B/32" in said
+    assert f"with more than about {images / 1e6:.0f} million a month one" in said

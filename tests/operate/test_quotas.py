@@ -44,6 +44,8 @@ def test_what_is_kept_aside_leaves_a_hundred_to_others() -> None:
     assert failure.level == "failure" and "function_concurrency is 901, and Lambda has 1000 to give" in failure.text
     deployed = holds(Serving=("AWS::Lambda::Function", "wordsight-dev"))
     assert len(list(concurrency(site(config, GetAccountSettings=most, ListStackResources=deployed)))) == 1
+    of_instances = holds(Serving=("AWS::Lambda::Function", "WordsightServing-dev-LogRetention"))
+    assert len(list(concurrency(site(config, GetAccountSettings=most, ListStackResources=of_instances)))) == 2
 
 
 def test_more_memory_than_new_accounts_are_said_to_get_is_noted() -> None:

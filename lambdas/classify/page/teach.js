@@ -30,6 +30,7 @@ async function choose(name) {
     choices($("of-label"), [["", "All labels"], ...labels], "", () => showMore());
   }
   showLesson();
+  showMore();
   watch();
 }
 
@@ -37,7 +38,8 @@ const byId = records => new Map(records.map(each => [each.id, each]));
 
 /** The dataset's first page, and how many images each label has; what is labelled from now on comes on top. */
 async function counted(labels = lesson.labels) {
-  const {counts, annotations, next} = await get("annotations?dataset=" + place(lesson.dataset)), of = counts?.labels || {};
+  const {name, dataset} = lesson, {counts, annotations, next} = await get("annotations?dataset=" + place(dataset)), of = counts?.labels || {};
+  if (lesson.name !== name || lesson.dataset !== dataset) return;
   Object.assign(lesson, {done: [], listed: byId(annotations), next, records: counts?.records || 0});
   lesson.counts = Object.fromEntries(labels.map(label => [label, (of[lesson.name]?.[label] || 0) + (of[""]?.[label] || 0)]));
 }
@@ -167,7 +169,7 @@ function showLearnt() {
     curve.length > 1 && lines(curve, "images", "Accuracy by the number of images"), found?.reason && para(found.reason), found?.advice.map(each => soft(sentence(each))),
     el("div.line", taught?.state === "live" && change("Back to its words", "DELETE"), taught?.state === "paused" && change("Teach it again", "POST", {}), el("a", {href: "#ask?task=" + name}, "Ask it")),
     heads.length > 0 && el("details", {id: "heads", open: Boolean($("heads")?.open)}, el("summary", "What it was taught before"), table(["Made", "Images", "Right", ""], heads))]);
-  const dataset = el("input.field", {id: "dataset", value: lesson.dataset, pattern: "[a-z0-9][a-z0-9_\\-]*", ariaLabel: "Dataset", onchange: () => { lesson.dataset = dataset.value; tried(() => counted()).then(showLesson); }});
+  const dataset = el("input.field", {id: "dataset", value: lesson.dataset, pattern: "[a-z0-9][a-z0-9_\\-]*", ariaLabel: "Dataset", onchange: () => { lesson.dataset = dataset.value; tried(() => counted()).then(showLesson).then(() => showMore()); }});
   if (document.activeElement?.id !== "dataset") fill("balance", task && [el("div.line", el("h2", "Dataset"), dataset),
     el("div.balance", counts.map(([label, images]) => [el("span", label), el("div.share", width(el("i"), images / most)), el("span.n", images)])),
     soft(lacking.length ? `Sixteen of each are a good start: ${lacking.slice(0, 4).map(([label, images]) => `${ENOUGH - images} more of ${label}`).join(", ")}${lacking.length > 4 ? " …" : "."}` : "Enough of each."),
@@ -195,7 +197,7 @@ function showAnnotated() {
   lesson.shown = now;
   fill("pictures", some.map(each => {
     const {label, answer} = each, shown = el("img", {alt: label ? "an image labelled " + label : "an image"}), settle = () => { lesson.settled.add(each.id); showLearnt(); };
-    annotated(each.image).then(url => { shown.src = url; }, () => shown.replaceWith(el("span.none", "no picture")));
+    annotated(each.image).then(url => { shown.src = url; }, () => { lesson.shown = null; shown.replaceWith(el("span.none", "no picture")); });
     return el("div", shown, answer ? [el("p", `Said ${label}, looks like ${answer} (${whole(each.doubt)})`), button("It is " + answer, async () => { await relabel(each); settle(); }), button("It is " + label, settle)]
       : el("p", joined([label || [each.sentences].flat()[0], each.split])));
   }));
@@ -219,7 +221,7 @@ choices($("of-split"), SPLITS, "", () => showMore());
 /** Where this page shows an annotated image: as it has sent it, or as the API shrinks it, a few at a time. */
 async function annotated(sha256) {
   const {pictures, lanes} = lesson, lane = Object.keys(pictures).length % LANES;
-  pictures[sha256] ??= lanes[lane] = (lanes[lane] || Promise.resolve()).catch(() => {}).then(() => get(`images/${sha256}?size=${CONTRACT.thumbnail_px}`)).then(({thumbnail}) => JPEG + thumbnail);
+  pictures[sha256] ??= lanes[lane] = (lanes[lane] || Promise.resolve()).catch(() => {}).then(() => get(`images/${sha256}?size=${CONTRACT.thumbnail_px}`)).then(({thumbnail}) => JPEG + thumbnail).catch(problem => { delete pictures[sha256]; throw problem; });
   return pictures[sha256];
 }
 

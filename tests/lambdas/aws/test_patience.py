@@ -87,10 +87,12 @@ def test_an_image_that_is_turned_away_every_time_keeps_its_problem_and_the_other
     assert endpoint.asked == [3, *[1] * (TRIES - 1)]
 
 
-def test_nothing_is_waited_for_without_time_left_to_ask_again() -> None:
+def test_without_time_left_to_ask_again_an_image_that_is_turned_away_is_left_to_the_next_worker() -> None:
     endpoint = Endpoint(turning_away(b"2", 1_000))
     endpoint.left_ms = RESERVE_MS
-    assert endpoint.answers(b"1", b"2") == [b"1", CROWDED] and endpoint.pauses_s == []
+    with pytest.raises(ServiceUnavailable, match="turned 1 images away"):
+        endpoint.answers(b"1", b"2")
+    assert endpoint.pauses_s == []
 
 
 def test_an_endpoint_that_is_away_is_waited_for() -> None:
@@ -112,10 +114,38 @@ def test_the_image_at_which_the_endpoint_fails_is_found_and_the_others_are_answe
     assert endpoint.answers(*b"1 2 3 4 5".split()) == [b"1", b"2", b"3", problem, b"5"]
 
 
+@pytest.mark.parametrize("restart_s", [5, 20, 40])
+@pytest.mark.parametrize("left_s", [100, 200, 600])
+def test_however_long_a_restart_takes_no_image_is_blamed_but_the_one_at_fault(restart_s: int, left_s: int) -> None:
+    endpoint, back = Endpoint(), {"at_ms": PLENTY_MS}
+    stopped = ModelStopped("the model stopped at this request and is started again", retry_after_s=2)
+
+    def stop_at_the_fifth(images: Sequence[bytes]) -> None:
+        endpoint.left_ms -= 100
+        if b"5" in images and endpoint.left_ms <= back["at_ms"]:
+            back["at_ms"] = endpoint.left_ms - 1000 * restart_s
+            raise stopped
+        if endpoint.left_ms > back["at_ms"]:
+            raise stopped
+
+    endpoint._instead, endpoint.left_ms = stop_at_the_fifth, 1000 * left_s
+    images = [str(number).encode() for number in range(32)]
+    try:
+        assert endpoint.answers(*images) == [stopped if image == b"5" else image for image in images]
+    except ServiceUnavailable as problem:
+        assert not isinstance(problem, ModelStopped) and left_s < 600
+
+
 def test_a_model_that_stopped_at_what_others_asked_is_asked_again_once_it_lives() -> None:
     endpoint = Endpoint(failing(ModelStopped("it stopped"), times=3))
     assert endpoint.answers(b"1", b"2") == [b"1", b"2"]
     assert endpoint.asked == [2, 1, 1, 1, 2], "the example, until it is answered, and then the images again"
+
+
+def test_what_came_too_late_while_the_model_started_is_asked_again() -> None:
+    endpoint = Endpoint(failing(GatewayTimeout("too slow"), times=3))
+    assert endpoint.answers(b"1") == [b"1"]
+    assert endpoint.asked == [1, 1, 1, 1, 1], "the image, the example until it is answered, and the image"
 
 
 def test_an_endpoint_that_fails_at_everything_is_told_apart_from_images_at_fault() -> None:
@@ -133,6 +163,6 @@ def test_an_endpoint_that_is_too_slow_for_everything_does_not_take_more_than_the
         too_slow(images)
 
     endpoint._instead = take_long
-    with pytest.raises(GatewayTimeout):
+    with pytest.raises(ServiceUnavailable, match="too slow"):
         endpoint.answers(*(str(number).encode() for number in range(64)))
     assert endpoint.left_ms >= 0

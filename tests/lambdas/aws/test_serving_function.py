@@ -72,8 +72,10 @@ def test_a_callers_fault_found_by_the_container_keeps_its_sentence(endpoint: End
     [
         (refused(429, "TooManyRequestsException", "Rate Exceeded."), ServiceUnavailable, "too many requests"),
         (refused(404, "ResourceNotFoundException", "Function not found"), ServiceUnavailable, "not in service"),
-        (refused(409, "ResourceConflictException", "state: Pending"), ServiceUnavailable, "being deployed"),
-        (refused(502, "ResourceNotReadyException"), ServiceUnavailable, "being deployed"),
+        (refused(409, "ResourceConflictException", "state: Pending"), ServiceUnavailable, "being made ready"),
+        (refused(502, "ResourceNotReadyException"), ServiceUnavailable, "being made ready"),
+        (refused(409, "CodeArtifactUserPendingException"), ServiceUnavailable, "being made ready"),
+        (refused(409, "CodeArtifactUserFailedException"), BadGateway, "can't run the model's image"),
         (refused(413, "RequestTooLargeException"), PayloadTooLarge, f"at most {MAX_BODY_BYTES:,} bytes"),
         (refused(500, "ServiceException"), BadGateway, "Lambda failed"),
         (ReadTimeoutError(endpoint_url=URL), GatewayTimeout, "within 22 s"),

@@ -81,6 +81,11 @@ def test_a_model_that_stops_at_the_question_brings_the_old_one_back(stage: Stage
     assert stage.cloudformation.model_uri == OLD_URI
 
 
+def test_a_model_that_stopped_once_at_what_others_asked_is_asked_again(stage: Stage) -> None:
+    stage.sagemaker.failures = [(424, "ModelError", model_error_members(0, "the connection broke"))]
+    assert stage.promote().state == "live"
+
+
 def test_a_busy_endpoint_is_asked_again_by_the_state_machine(stage: Stage) -> None:
     stage.sagemaker.failure = (424, "ModelError", model_error_members(429, "{}"))
     with pytest.raises(ServiceUnavailable):
