@@ -21,7 +21,8 @@ DIED = "it died"
 DOCUMENTED_ERRORS = {
     *(f"States.{name}" for name in ("ALL", "TaskFailed", "Timeout", "HeartbeatTimeout", "Permissions", "Runtime")),
     *(f"Lambda.{name}Exception" for name in ("ClientExecutionTimeout", "Service", "AWSLambda", "SdkClient")),
-    "Lambda.TooManyRequestsException",
+    # What Invoke answers itself: https://docs.aws.amazon.com/lambda/latest/dg/troubleshooting-images.html
+    *("Lambda.TooManyRequestsException", "Lambda.CodeArtifactUserPendingException"),
 }
 
 
