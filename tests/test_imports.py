@@ -148,7 +148,6 @@ READERS_OF_THE_ENVIRONMENT = {
     "model/training/distributed.py": "torchrun's rank variables",
     "model/serving/server.py": "hands it to ServeSettings.from_env",
     "model/serving/function.py": "hands it to FunctionSettings.from_env",
-    "model/serving/decoder.py": "hands it on with how malloc is to give memory back",
     "model/training/job.py": "hands it to TrainSettings.from_env",
     "wordsight/__main__.py": "hands it to wordsight.api",
     "operate/stage.py": "the region, as the CDK CLI reads it",
