@@ -99,7 +99,8 @@ def extend(settings: LocalSettings) -> tuple[Endpoints, TrainingJobs, Functions]
 
 def _client_variables() -> dict[str, str]:
     """What leads an AWS client to this emulator, and nowhere else."""
-    return {name: os.environ[name] for name in ("AWS_ENDPOINT_URL", "AWS_REGION", "AWS_DEFAULT_REGION")}
+    names = ("AWS_ENDPOINT_URL", "AWS_ALLOW_HTTP", "AWS_REGION", "AWS_DEFAULT_REGION")
+    return {name: os.environ[name] for name in names}
 
 
 def _put_log_lines(logs: Any, group: str, stream: str, lines: list[str]) -> None:

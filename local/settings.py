@@ -127,6 +127,7 @@ def client_environment(settings: LocalSettings, environ: Mapping[str, str]) -> d
     """For AWS clients: everything goes to the emulator, with credentials that no account knows."""
     return scrubbed(environ) | {
         "AWS_ENDPOINT_URL": settings.endpoint_url,
+        "AWS_ALLOW_HTTP": "true",  # of obstore, which else takes https alone
         "AWS_ACCESS_KEY_ID": ACCOUNT,
         "AWS_SECRET_ACCESS_KEY": SECRET,
         "AWS_REGION": REGION,

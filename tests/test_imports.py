@@ -35,7 +35,7 @@ ALLOWED: dict[str, set[str]] = {
     "model/evaluation": EVALUATION,
     "model/training": TRAINING,
     "model/serving": CLIP | HTTP | {"model.serving", "openvino"},
-    "model/serving/s3.py": {"boto3"},  # imported by itself, only where it is needed
+    "model/serving/s3.py": {"obstore"},
     "lambdas": {"contract", *SHARED_BY_LAMBDAS, *AWS, "aws_lambda_powertools"},
     "lambdas/classify": {"contract", *SHARED_BY_LAMBDAS, *AWS, "aws_lambda_powertools", "pydantic"},
     "lambdas/web": {"contract", "lambdas.web", "lambdas.stored", "lambdas.aws", "aws_lambda_powertools", "pydantic"},

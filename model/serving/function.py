@@ -135,15 +135,13 @@ def _json_of(invoked: Invoked) -> bytes:
 
 
 async def serve(settings: FunctionSettings, api: RuntimeApi) -> str:
-    """Load the model and answer invocations for as long as it can: why it can't any more.
-
-    Raises what loading it raises, when Lambda has been told.
-    """
+    """Load the model and answer invocations for as long as it can: why it can't any more."""
     try:
         service = await _loaded(settings)
     except Exception as error:  # the top of this process: whatever it is, Lambda is told
+        log.critical("the model can't be loaded", exc_info=error)  # first, for the process may be ended by the other
         await asyncio.to_thread(api.fail_to_start, error)
-        raise
+        return str(error)
     if service.unhealthy is not None:
         await asyncio.to_thread(api.fail_to_start, service.unhealthy)
     return await answer_invocations(service, api)
@@ -163,7 +161,7 @@ async def answer_invocations(service: Service, api: RuntimeApi) -> str:
 
 async def _loaded(settings: FunctionSettings) -> Service:
     if settings.model_s3_uri != NO_MODEL_URI:
-        from model.serving.s3 import fetch_folder  # boto3, which takes half a second to import
+        from model.serving.s3 import fetch_folder  # only here, for the shipped checkpoint needs no S3
 
         loading = asyncio.to_thread(importlib.import_module, "model.serving.load")  # meanwhile
         directory, _ = await asyncio.gather(asyncio.to_thread(fetch_folder, settings.model_s3_uri), loading)

@@ -4,7 +4,8 @@ import shutil
 import tempfile
 from pathlib import Path
 
-import boto3
+import obstore
+from obstore.store import S3Store
 
 
 class NoFolder(Exception):
@@ -13,20 +14,21 @@ class NoFolder(Exception):
 
 def fetch_folder(uri: str) -> Path:
     """The files directly in `s3://bucket/folder/`, in a folder below the one for temporary files, which needs room for
-    them. Whether they are a checkpoint is seen by loading it.
+    them. Whether they are a checkpoint is seen by loading it. Region, credentials and where S3 is come from the
+    environment, by AWS's names.
 
-    Raises NoFolder, and what botocore raises if they can't be read.
+    Raises NoFolder, and obstore.exceptions.BaseError if they can't be read.
     """
     bucket, _, folder = uri.removeprefix("s3://").partition("/")
-    prefix = f"{folder.rstrip('/')}/"
     directory = Path(tempfile.gettempdir()) / "wordsight-model"
     shutil.rmtree(directory, ignore_errors=True)  # of a start that was broken off
     directory.mkdir()
-    s3 = boto3.client("s3")
-    pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix, Delimiter="/")
-    keys = [each["Key"] for page in pages for each in page.get("Contents", ()) if each["Key"] != prefix]
-    if not keys:
+    store = S3Store(bucket, prefix=folder.rstrip("/"))
+    paths = [each["path"] for each in obstore.list_with_delimiter(store)["objects"]]
+    names = [path for path in paths if path]  # a console keeps a folder by an object of its name
+    if not names:
         raise NoFolder(f"MODEL_S3_URI is {uri!r}, and no file lies there: it names a checkpoint's folder")
-    for key in keys:
-        s3.download_file(bucket, key, str(directory / key.removeprefix(prefix)))  # large ones in parts, at once
+    for name in names:
+        with (directory / name).open("wb") as file:
+            file.writelines(obstore.get(store, name))
     return directory
