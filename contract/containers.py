@@ -74,6 +74,9 @@ class TrainSettings(ContainerSettings):
     """A checkpoint to fine-tune in place of the image's own; None: the base channel, if it is mounted."""
     reference_channel_dir: Path | None = Field(None, alias="SM_CHANNEL_REFERENCE")
     """Images on which the base's answers are kept; None: the reference channel, if it is mounted."""
+    old_channel_dir: Path | None = Field(None, alias="SM_CHANNEL_OLD")
+    """Images that were labelled before, in any layout of model/data/readers.py; None: the old channel, if it is
+    mounted."""
     pixels_dir: Path | None = Field(None, alias="PIXELS_DIR")
     """Keep decoded images here for other runs and processes; None: until this process ends."""
     job_name: str | None = Field(None, alias="TRAINING_JOB_NAME")
@@ -122,6 +125,11 @@ class TrainSettings(ContainerSettings):
     def reference_dir(self) -> Path | None:
         """A folder of images; None: there is none."""
         return self.reference_channel_dir or self._mounted("reference")
+
+    @property
+    def old_dir(self) -> Path | None:
+        """A dataset on which what the base knows is asked again; None: there is none."""
+        return self.old_channel_dir or self._mounted("old")
 
     def _mounted(self, channel: str) -> Path | None:
         directory = self.base_dir / "input/data" / channel

@@ -149,6 +149,10 @@ Told = dict[str, JsonValue]
 class Metrics(_Figures):
     """The `metrics` of a checkpoint. A run that was stopped has measured nothing; what begins with `world_before` is of
     fine-tuning on a dataset, what begins with `new` of data that names labels, `reference` of a run with such a set.
+
+    What begins with `old` is of a run with images that were labelled before, by what their tasks are called:
+    `old_reasons` says why the limits do not hold for a set, `old_in_mean` whether the others are in the mean over the
+    old tasks.
     """
 
     step: int | None = None
@@ -176,6 +180,11 @@ class Metrics(_Figures):
     world_before: Tasks | None = None
     world_change: dict[str, Change] | None = None
     reference: Reference | None = None
+    old: Tasks | None = None
+    old_before: Tasks | None = None
+    old_change: dict[str, Change] | None = None
+    old_reasons: dict[str, str] | None = None
+    old_in_mean: bool | None = None
     interpolation: Interpolation | None = None
     gain: WinLoss | None = None
 

@@ -23,11 +23,16 @@ MAX_REPORTED_CHARS = 100
 """Of a label, a sentence or a name; the rest is cut off."""
 
 
+TaskKind = Literal["new", "old", "labelled"]
+
+
 class ReportedTask(Deferred):
     """A classification task before and after. `low` and `high`: the 95 % interval of the change in accuracy."""
 
     name: str
-    kind: Literal["new", "old"] = Field(description="Whether it is of the images that were learnt from")
+    kind: TaskKind = Field(
+        description="Of the images that were learnt from, of the rendered world, or of images that were labelled before"
+    )
     images: int | None = Field(default=None, description="On so many it was measured")
     chance: float | None = Field(default=None, description="What guessing gets")
     before: float | None = Field(default=None, description="The base's accuracy")
@@ -37,6 +42,9 @@ class ReportedTask(Deferred):
     taught_images: int | None = Field(default=None, description="Images of the training that heads were fitted to")
     taught_before: float | None = Field(default=None, description="The base's accuracy with a head, without a training")
     taught_after: float | None = Field(default=None, description="The model's accuracy with a head")
+    no_limit: str | None = Field(
+        default=None, description="Why the limits of forgetting do not hold for it; null: they do, or it is new"
+    )
 
 
 class Confusion(Deferred):
@@ -105,7 +113,9 @@ class Report(Stored):
     won: int | None = Field(default=None, description="Of these, so many only the model gets right")
     lost: int | None = Field(default=None, description="And so many only its base")
     history: list[HistoryPoint] = Field(default=[], max_length=MAX_HISTORY_POINTS, description="The curves")
-    tasks: list[ReportedTask] = Field(default=[], description="The new tasks, then the old ones")
+    tasks: list[ReportedTask] = Field(
+        default=[], description="The new tasks, the old ones, then what was labelled before"
+    )
     reported_on: Literal["validation", "test"] | None = Field(
         default=None, description="On which images the new tasks, confusions and mistakes are"
     )

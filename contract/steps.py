@@ -7,7 +7,7 @@ field that is renamed on one side only fails there, not in an execution.
 from collections.abc import Iterable
 from typing import Annotated, Literal
 
-from pydantic import ConfigDict, Field, TypeAdapter
+from pydantic import ConfigDict, Field, JsonValue, TypeAdapter
 from pydantic.alias_generators import to_pascal
 
 from contract.deferred import Deferred
@@ -58,7 +58,24 @@ class TrainingJob(_OfAWS):
 
 
 class SnapshotEvent(_Step):
+    """`channels`: what the training job reads in any case."""
+
     training: Training
+    channels: list[dict[str, JsonValue]] = Field(default=[])
+
+
+class SnapshotAnswer(_Step):
+    """What was written down, and with it all `channels` that the training job reads. `digest`: sha256 of the manifest.
+    `images`: how many there are in each split. `reference_images`: how many beside these; `old_images`: how many that
+    were labelled before.
+    """
+
+    records: int
+    images: dict[str, int]
+    digest: str
+    reference_images: int = 0
+    old_images: int = 0
+    channels: list[dict[str, JsonValue]] = Field(default=[])
 
 
 class GateEvent(_Step):

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterable
-from typing import Annotated, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -24,13 +24,22 @@ RUNNING_KEY = f"{TRAININGS_PREFIX}running.json"
 """Where beside them it says which trainings have a place among those that may run at once."""
 SNAPSHOTS_PREFIX = "snapshots/"
 """Where in the data bucket each training's data is written down before it begins, for good."""
+SNAPSHOT_LINES = "manifest.jsonl"
+"""Of a snapshot: a line for each record, as the training program reads it."""
 CHANNEL_MANIFEST = "channel.manifest"
 """Of a snapshot: which objects are the train channel, as SageMaker's ManifestFile."""
 REFERENCE_MANIFEST = "reference.manifest"
 """Likewise, which objects are the reference channel, for a training that has one."""
+OLD_LINES = "old.jsonl"
+"""What was labelled before, as a dataset of its own, for a training whose base has learnt something or that has saved
+tasks beside it.
+"""
+OLD_MANIFEST = "old.manifest"
+"""Likewise, which objects are the channel of that."""
 TRAIN_CHANNEL = "train"
 BASE_CHANNEL = "base"
 REFERENCE_CHANNEL = "reference"
+OLD_CHANNEL = "old"
 
 STEP_METRIC = "train:step"
 STEPS_METRIC = "train:steps"
@@ -214,6 +223,15 @@ def training_ids(keys: Callable[[str], Iterable[str]]) -> list[str]:
 def channel_s3_uri(data_bucket: str, id: str, manifest: str = CHANNEL_MANIFEST) -> str:
     """Where the training's snapshot says which objects a channel is."""
     return f"s3://{data_bucket}/{SNAPSHOTS_PREFIX}{id}/{manifest}"
+
+
+def channel(name: str, s3_uri: str, kind: Literal["ManifestFile", "S3Prefix"] = "ManifestFile") -> dict[str, Any]:
+    """An input channel of a training job.
+
+    https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_Channel.html
+    """
+    source = {"S3DataType": kind, "S3DataDistributionType": "FullyReplicated", "S3Uri": s3_uri}
+    return {"ChannelName": name, "DataSource": {"S3DataSource": source}}
 
 
 METRIC_DEFINITIONS: dict[str, str] = {

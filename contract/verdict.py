@@ -5,6 +5,8 @@ from contract.models import Gate
 
 LIVE = "It may go live"
 NOT_LIVE = "It may not go live"
+NAMED = 3
+"""Sets of images that were labelled before; the others are in the report."""
 
 
 def verdict_sentence(gate: Gate, metrics: Metrics) -> str:
@@ -18,7 +20,7 @@ def verdict_sentence(gate: Gate, metrics: Metrics) -> str:
 
 def outcome(metrics: Metrics) -> str:
     """What was learnt and lost, as a clause; empty where neither was measured."""
-    return "; ".join(filter(None, (_learnt(metrics), _lost(metrics), _kept(metrics))))
+    return "; ".join(filter(None, (_learnt(metrics), _lost(metrics), _kept(metrics), _labelled(metrics))))
 
 
 def percent(share: float) -> str:
@@ -45,10 +47,14 @@ def _lost(metrics: Metrics) -> str:
     if not drops:
         return ""
     worst, most = max(drops.items(), key=lambda drop: drop[1])
-    mean = sum(drops.values()) / len(drops)
+    in_mean = mean_over(metrics)
+    if not in_mean:
+        return f"the old task {worst} lost {100 * most:.1f} points of accuracy" if most > 0 else ""
+    mean = sum(in_mean.values()) / len(in_mean)
     changed = "lost" if mean >= 0 else "gained"
     kept = (
-        f"{len(drops)} old {'task' if len(drops) == 1 else 'tasks'} {changed} {100 * abs(mean):.1f} points of accuracy"
+        f"{len(in_mean)} old {'task' if len(in_mean) == 1 else 'tasks'} {changed} {100 * abs(mean):.1f} points of "
+        "accuracy"
     )
     return kept + (f" in the mean, at most {100 * most:.1f} ({worst})" if len(drops) > 1 and most > 0 else "")
 
@@ -60,17 +66,34 @@ def _kept(metrics: Metrics) -> str:
     return f"{percent(found.agreement)} of its answers to {found.images:,} reference images are its base's"
 
 
+def _labelled(metrics: Metrics) -> str:
+    before, after = accuracies(metrics.old_before), accuracies(metrics.old)
+    told = [f"{name} {percent(before[name])} → {percent(after[name])}" for name in before if name in after]
+    more = f" and {len(told) - NAMED} more" if len(told) > NAMED else ""
+    return f"of what was labelled before it gets right: {', '.join(told[:NAMED])}{more}" if told else ""
+
+
 def forgotten(metrics: Metrics) -> dict[str, float]:
     """What the published weights have lost in accuracy at each old task, a gain below zero. As old counts what the base
-    could do, and what it answers to a reference set, of which other answers are lost.
+    could do, of images that were labelled before where that can be told, and what it answers to a reference set, of
+    which other answers are lost.
     """
-    before, after = accuracies(metrics.world_before), accuracies(metrics.world)
+    before = {**accuracies(metrics.world_before), **accuracies(metrics.old_before)}
+    after = {**accuracies(metrics.world), **accuracies(metrics.old)}
     frontier = metrics.interpolation and metrics.interpolation.frontier
     known = frontier[0].drop if frontier else None
     old = before.keys() if known is None else before.keys() & known.keys()
     drops = {task: before[task] - after[task] for task in before if task in old and task in after}
     agreement = (metrics.reference or Reference()).agreement
     return drops if agreement is None else {**drops, REFERENCE_TASK: 1 - agreement}
+
+
+def mean_over(metrics: Metrics) -> dict[str, float]:
+    """Those of `forgotten` that the limit of the mean is about: without what was labelled before, if that is too little
+    to tell.
+    """
+    but_not = {} if metrics.old_in_mean else metrics.old_before or {}
+    return {task: lost for task, lost in forgotten(metrics).items() if task not in but_not}
 
 
 def accuracies(tasks: Tasks | None) -> dict[str, float]:

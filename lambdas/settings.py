@@ -145,6 +145,7 @@ class SnapshotSettings(Variables):
     """What the function needs to know that writes down what a training learns from."""
 
     data_bucket: _BucketName = Field(alias="DATA_BUCKET")
+    artifacts_bucket: _BucketName = Field(alias="ARTIFACTS_BUCKET")
 
 
 class GateSettings(_Licences):

@@ -11,10 +11,10 @@ from contract.checkpoints import CheckpointMetadata
 from model.clip.checkpoint import Checkpoint, load_checkpoint
 from model.clip.encode import Clip
 from model.data.readers import read_records
-from model.evaluation.answers import Answers, result
+from model.evaluation.answers import Answers, learnt, result
 from model.evaluation.labelled import EmbeddedImages, own_tasks
 from model.evaluation.world import World
-from model.training.interpolate import learnt, mix
+from model.training.interpolate import mix
 from model.world.tasks import TASKS, Task
 
 SCENES = 3000

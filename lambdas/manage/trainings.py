@@ -25,6 +25,7 @@ from contract.trainings import (
     TrainingList,
     TrainingState,
     TrainingView,
+    channel,
     channel_s3_uri,
     training_ids,
     training_key,
@@ -314,14 +315,15 @@ def _after_gate(gate: Gate, promotion: Promotion | None, promote: str) -> tuple[
 def job_request(training: Training, data_bucket: str, max_wait_s: int) -> dict[str, Any]:
     """Members of CreateTrainingJob's request.
 
+    Its channels are those that it reads in any case: the snapshot answers with all of them.
     `max_wait_s` is what a job on spot capacity may take with its waiting, if it may run no longer than that.
     """
-    channels = [_channel(TRAIN_CHANNEL, "ManifestFile", channel_s3_uri(data_bucket, training.id))]
+    channels = [channel(TRAIN_CHANNEL, channel_s3_uri(data_bucket, training.id))]
     if training.base_s3_uri != NO_MODEL_URI:
-        channels.append(_channel(BASE_CHANNEL, "S3Prefix", training.base_s3_uri))
+        channels.append(channel(BASE_CHANNEL, training.base_s3_uri, "S3Prefix"))
     if training.reference_s3_prefix is not None:
         s3_uri = channel_s3_uri(data_bucket, training.id, REFERENCE_MANIFEST)
-        channels.append(_channel(REFERENCE_CHANNEL, "ManifestFile", s3_uri))
+        channels.append(channel(REFERENCE_CHANNEL, s3_uri))
     stopping = {"MaxRuntimeInSeconds": training.max_runtime_s}
     if training.spot:  # SageMaker refuses it without
         stopping["MaxWaitTimeInSeconds"] = max(max_wait_s, training.max_runtime_s)
@@ -331,8 +333,3 @@ def job_request(training: Training, data_bucket: str, max_wait_s: int) -> dict[s
         "StoppingCondition": stopping,
         "EnableManagedSpotTraining": training.spot,
     }
-
-
-def _channel(name: str, kind: str, s3_uri: str) -> dict[str, Any]:
-    source = {"S3DataType": kind, "S3DataDistributionType": "FullyReplicated", "S3Uri": s3_uri}
-    return {"ChannelName": name, "DataSource": {"S3DataSource": source}}

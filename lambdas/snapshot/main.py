@@ -2,13 +2,13 @@
 
 Files under snapshots/<training>/: `manifest.jsonl` has a line for each record as `model.data` reads it, and
 `channel.manifest` names it and the images, so that they become the training job's channel where they lie. Where the
-training has a reference set, `reference.manifest` names its images, which become another channel.
+training has a reference set, `reference.manifest` names its images, which become another channel; and where something
+was labelled before, `old.jsonl` has that, and `old.manifest` names it and its images.
 """
 
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
 from typing import Any
 
 from aws_lambda_powertools import Logger
@@ -16,31 +16,30 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from contract.annotations import Annotation, Split, image_key
 from contract.hyperparameters import Hyperparameters
+from contract.models import Model
 from contract.problems import Conflict
-from contract.steps import SnapshotEvent
-from contract.trainings import CHANNEL_MANIFEST, REFERENCE_MANIFEST, SNAPSHOTS_PREFIX
+from contract.steps import SnapshotAnswer, SnapshotEvent
+from contract.trainings import (
+    CHANNEL_MANIFEST,
+    OLD_CHANNEL,
+    OLD_LINES,
+    OLD_MANIFEST,
+    REFERENCE_MANIFEST,
+    SNAPSHOT_LINES,
+    SNAPSHOTS_PREFIX,
+    channel,
+    channel_s3_uri,
+)
 from lambdas.aws.clients import connect_worker
 from lambdas.aws.s3 import Store
 from lambdas.settings import SnapshotSettings
 from lambdas.stored.annotations import AnnotationStore
 from lambdas.stored.datasets import hopeless, survey, unlearnable
+from lambdas.stored.old import labelled_before, lineage, lines
 from lambdas.stored.reference import sampled, too_few
-
-MANIFEST = "manifest.jsonl"
+from lambdas.stored.registry import Registry
 
 logger = Logger(service="wordsight-snapshot", serialize_stacktrace=False)
-
-
-@dataclass(frozen=True)
-class Snapshot:
-    """`digest`: sha256 of the manifest. `images`: how many there are in each split. `reference_images`: how many beside
-    these.
-    """
-
-    records: int
-    images: dict[str, int]
-    digest: str
-    reference_images: int = 0
 
 
 def take_snapshot(
@@ -51,8 +50,11 @@ def take_snapshot(
     *,
     force: bool = False,
     reference_s3_prefix: str | None = None,
-) -> Snapshot:
-    """Write down what the dataset holds now. Repeated for the same training, it replaces what was written.
+    bases: Sequence[Model] = (),
+) -> SnapshotAnswer:
+    """Write down what the dataset holds now, and what was labelled before; `bases`: the base with those that it was
+    fine-tuned from. Repeated for the same training, it replaces what was written. The answer's channels are those
+    beside what the training job reads in any case.
 
     Raises Conflict for a dataset from which nothing can be learnt, without `force` for one that is too small for the
     gate, and for a reference set that is too small: the API has looked at a part of a large one only, and it may have
@@ -72,11 +74,22 @@ def take_snapshot(
             raise Conflict("; ".join(missing))
         _put_channel(store, f"{folder}{REFERENCE_MANIFEST}", reference)
     manifest = store.put_lines(
-        f"{folder}{MANIFEST}",
+        f"{folder}{SNAPSHOT_LINES}",
         (json.dumps(_line(store.bucket, each, splits[each.image]), ensure_ascii=False) for each in annotations),
     )
-    _put_channel(store, f"{folder}{CHANNEL_MANIFEST}", [f"{folder}{MANIFEST}", *own])
-    return Snapshot(len(annotations), found.images, hashlib.sha256(manifest).hexdigest(), len(reference))
+    _put_channel(store, f"{folder}{CHANNEL_MANIFEST}", [f"{folder}{SNAPSHOT_LINES}", *own])
+    old = labelled_before(store, bases, dataset, {image for image, split in splits.items() if split == "train"})
+    if old:
+        store.put_lines(f"{folder}{OLD_LINES}", lines(store.bucket, old))
+        _put_channel(store, f"{folder}{OLD_MANIFEST}", [f"{folder}{OLD_LINES}", *map(image_key, old)])
+    return SnapshotAnswer(
+        records=len(annotations),
+        images=found.images,
+        digest=hashlib.sha256(manifest).hexdigest(),
+        reference_images=len(reference),
+        old_images=len(old),
+        channels=[channel(OLD_CHANNEL, channel_s3_uri(store.bucket, training, OLD_MANIFEST))] if old else [],
+    )
 
 
 def _put_channel(store: Store, key: str, names: Sequence[str]) -> None:
@@ -101,14 +114,20 @@ def _line(bucket: str, annotation: Annotation, split: Split) -> dict[str, Any]:
 
 @logger.inject_lambda_context
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Take the snapshot of the accepted `training` of a state machine's execution; the answer is its figures."""
-    training = SnapshotEvent.model_validate(event).training
+    """Take the snapshot of the accepted `training` of a state machine's execution; the answer is its figures, and all
+    that the training job reads.
+    """
+    given, settings = SnapshotEvent.model_validate(event), SnapshotSettings.from_env()
+    training = given.training
     asked = Hyperparameters.from_strings(training.hyperparameters)
-    store = Store(SnapshotSettings.from_env().data_bucket, connect_worker)
+    store = Store(settings.data_bucket, connect_worker)
+    registry = Registry(Store(settings.artifacts_bucket, connect_worker))
     snapshot = take_snapshot(
         *(store, training.dataset, training.id, asked),
         force=training.force,
         reference_s3_prefix=training.reference_s3_prefix,
+        bases=lineage(registry.models(), training.base_version),
     )
-    logger.info("snapshot", training=training.id, **asdict(snapshot))
-    return asdict(snapshot)
+    answer = snapshot.model_copy(update={"channels": [*given.channels, *snapshot.channels]}).model_dump(mode="json")
+    logger.info("snapshot", training=training.id, **answer)
+    return answer

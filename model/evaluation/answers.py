@@ -19,6 +19,8 @@ from model.clip.scoring import mean_direction
 
 BATCH = 128
 """Images or sentences in memory at a time."""
+LEARNT_ABOVE_CHANCE = 0.15
+"""A base that is nearer to chance at a task has not learnt it, and can't forget it: differences there are luck."""
 Prompts = Sequence[Sequence[str]]
 """The sentences of each label."""
 
@@ -61,6 +63,15 @@ class Answers:
     def truth(self) -> Tensor:
         """Which label is right: bool [images, labels]"""
         return one_hot(self.targets, self.cosines.shape[1]).bool()
+
+
+def learnt(answers: Mapping[str, Answers]) -> dict[str, Answers]:
+    """The tasks that a model can do."""
+    return {
+        name: said
+        for name, said in answers.items()
+        if said.right.float().mean() >= 1 / said.cosines.shape[1] + LEARNT_ABOVE_CHANCE
+    }
 
 
 @dataclass(frozen=True)

@@ -120,7 +120,21 @@ def _kept(metrics: Metrics) -> str:
         "other images. `new` is the share of the new domain's validation images whose best sentence is a true one; "
         "`at most` is the upper end of a one-sided 95 % interval, and what the limits hold for; tasks at which the "
         f"base is hardly better than chance do not count as old.\n\n{markdown(header, rows, aligned=True)}"
-        f"{_on_reference(metrics.reference or Reference())}"
+        f"{_on_reference(metrics.reference or Reference())}{_on_old(metrics)}"
+    )
+
+
+def _on_old(metrics: Metrics) -> str:
+    """What was labelled before, where there was something."""
+    if not metrics.old or not metrics.old_before or not metrics.old_change:
+        return ""
+    table = changes_table(_rows(metrics.old_before), _rows(metrics.old), _rows(metrics.old_change))
+    reasons = "".join(f"\n- `{name}`: {reason}." for name, reason in (metrics.old_reasons or {}).items())
+    no_limit = f"\n\nThe limits of forgetting do not hold for all of it:\n{reasons}" if reasons else ""
+    mean = "" if metrics.old_in_mean else " It is too little to be in the mean over the old tasks."
+    return (
+        "\n\nOn images that were labelled before, which were not trained on and by which the mixture was chosen, too; "
+        f"each is an old task.{mean}\n\n{table}{no_limit}"
     )
 
 

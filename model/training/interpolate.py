@@ -4,7 +4,8 @@ within what may be forgotten.
 Weights in between can keep the old and have the new: Robust fine-tuning of zero-shot models, Wortsman et al. 2022
 (WiSE-FT); Patching open-vocabulary models by interpolating weights, Ilharco et al. 2022. The old tasks are the rendered
 world's, on images of their own, which neither training nor the reported figures use; and, where there is a reference
-set, the base's answers to its images, of which those that are never trained on are both chosen by and reported.
+set, the base's answers to its images, of which those that are never trained on are both chosen by and reported; so are
+images that were labelled before (model/training/old.py).
 
 What was lost is known from a sample of images only, and the mixture that looks best within the limits is likely to be
 one that luck made look good. So the limits hold for what may have been lost: upper ends of one-sided 95 % intervals.
@@ -12,30 +13,30 @@ one that luck made look good. So the limits hold for what may have been lost: up
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 
 from contract.gain import ALPHAS
+from contract.layouts.places import shown
 from contract.metrics import REFERENCE_TASK, FrontierPoint, Interpolation, WinLoss
 from model.clip.architecture import DualEncoder, logit_scale
 from model.clip.checkpoint import Checkpoint
 from model.clip.encode import Clip
 from model.evaluation.agreement import ReferenceAnswers
-from model.evaluation.answers import Answers
+from model.evaluation.answers import Answers, learnt
 from model.evaluation.bootstrap import CONFIDENCE, Judged, losses
 from model.evaluation.gain import Answered, evidence
 from model.evaluation.report import print_figures
 from model.evaluation.world import World
 from model.training.loop import Loop
+from model.training.old import Held, hold
 from model.training.progress import ProgressFile
 
 ROUNDING = 1e-6
 """Accuracies are shares of counted images in single precision: .93 - .91 must not exceed .02."""
 SELECTION_SEED = 2_000_003
-LEARNT_ABOVE_CHANCE = 0.15
-"""A base that is nearer to chance at a task has not learnt it, and can't forget it: differences there are luck."""
 
 
 @dataclass(frozen=True)
@@ -65,13 +66,21 @@ class Drop:
 @dataclass(frozen=True)
 class Candidate:
     """The weights (1 - alpha) * base + alpha * tuned, the accuracy on the new domain's validation images, and what was
-    lost and what may have been lost of the old.
+    lost and what may have been lost of the old; `surely_lost`: at least, at tasks at which no more can be told.
     """
 
     alpha: float
     new: float
     lost: Drop
     at_most: Drop
+    surely_lost: Mapping[str, float] = field(default_factory=dict)
+
+    def within(self, max_forgetting: float, max_task_forgetting: float) -> bool:
+        """Whether it is sure to have lost no more than is allowed, where that can be told, and not sure to have lost
+        more elsewhere.
+        """
+        surely = max(self.surely_lost.values(), default=0.0)
+        return self.at_most.within(max_forgetting, max_task_forgetting) and surely <= max_task_forgetting + ROUNDING
 
     def metrics(self) -> FrontierPoint:
         """Rounded to what they mean."""
@@ -91,7 +100,7 @@ class Candidate:
 @dataclass(frozen=True)
 class Selected:
     """What was chosen, what it gains on the new domain's validation images, the tasks that count as old, and the base
-    with its answers to what the result is reported on, and to the reference set.
+    with its answers to what the result is reported on, to the reference set, and to what was labelled before.
     """
 
     alpha: float
@@ -101,11 +110,13 @@ class Selected:
     base: Clip
     base_answers: Mapping[str, Answers]
     base_reference: ReferenceAnswers | None = None
+    base_old: Mapping[str, Answers] = field(default_factory=dict)
+    held: Held = field(default_factory=Held)
 
 
 def allowed(frontier: Sequence[Candidate], max_forgetting: float, max_task_forgetting: float) -> list[Candidate]:
     """The base, and those that can't have lost more than is allowed."""
-    return [each for each in frontier if each.alpha == 0 or each.at_most.within(max_forgetting, max_task_forgetting)]
+    return [each for each in frontier if each.alpha == 0 or each.within(max_forgetting, max_task_forgetting)]
 
 
 def select(frontier: Sequence[Candidate], max_forgetting: float, max_task_forgetting: float) -> Candidate:
@@ -150,11 +161,17 @@ def interpolate(loop: Loop, checkpoint: Checkpoint, told: ProgressFile) -> Selec
     reference = loop.reference_answers(base, None, first_row)
     if reference is not None:
         known[REFERENCE_TASK] = reference
+        first_row += len(reference.rows)
+    limits = recipe.max_forgetting, recipe.max_task_forgetting
+    old = loop.old.answers(base, first_row) if loop.old else {}
+    held = hold(known, old, *limits)
+    for name, reason in held.reasons.items():
+        print(shown(f"old: {name}: {reason}"), flush=True)
     measured = [
-        _measure(loop, checkpoint.model, tuned, alpha, known, reference) for alpha in told.each("choosing", ALPHAS)
+        _measure(loop, checkpoint.model, tuned, alpha, known, held, reference)
+        for alpha in told.each("choosing", ALPHAS)
     ]
     frontier, answered = [each for each, _ in measured], [said for _, said in measured]
-    limits = recipe.max_forgetting, recipe.max_task_forgetting
     chosen = select(frontier, *limits)
     alpha = chosen.alpha
     gain = evidence(
@@ -174,7 +191,7 @@ def interpolate(loop: Loop, checkpoint: Checkpoint, told: ProgressFile) -> Selec
     print_figures(selected=alpha, selection_s=time.monotonic() - started_s)
     print(metrics.sentence, flush=True)
     answers = World(base, recipe.evaluation_scenes).every_answer()
-    return Selected(alpha, metrics, gain, frozenset(known), base, answers, reference)
+    return Selected(alpha, metrics, gain, frozenset(known), base, answers, reference, old, held)
 
 
 @torch.no_grad()
@@ -184,21 +201,13 @@ def mix(model: DualEncoder, base: DualEncoder, tuned: list[Tensor], alpha: float
         weight.copy_(torch.lerp(old.to(new.device), new, alpha))
 
 
-def learnt(answers: Mapping[str, Answers]) -> dict[str, Answers]:
-    """The tasks that a model can do."""
-    return {
-        name: said
-        for name, said in answers.items()
-        if said.right.float().mean() >= 1 / said.cosines.shape[1] + LEARNT_ABOVE_CHANCE
-    }
-
-
 def _measure(
     loop: Loop,
     base: DualEncoder,
     tuned: list[Tensor],
     alpha: float,
     known: Mapping[str, Judged],
+    held: Held,
     reference: ReferenceAnswers | None,
 ) -> tuple[Candidate, Answered]:
     """A mixture beside the base's answers to what it knows, and what it says to the new domain's validation images."""
@@ -206,19 +215,29 @@ def _measure(
     cosines, batch = loop.validation_cosines()
     said = Answered.of(cosines, float(logit_scale(loop.averaged)), batch)
     new = float(said.right.mean())
-    if alpha == 0 or not known:
-        nothing = Drop(dict.fromkeys(known, 0.0), 0.0)
+    asked: dict[str, Judged] = {**known, **held.counted, **held.told}
+    limited = [name for name in asked if name not in held.told]
+    if alpha == 0 or not asked:
+        nothing = Drop(dict.fromkeys(limited, 0.0), 0.0)
         return Candidate(alpha, new, nothing, nothing), said
     after: dict[str, Judged] = {**World(loop.clip(), loop.recipe.selection_scenes, SELECTION_SEED).every_answer()}
     if reference and (said_now := loop.reference_answers(loop.clip(), reference)):
         after[REFERENCE_TASK] = said_now
-    lost, resampled = losses(known, after)
-    at_most = resampled.quantile(CONFIDENCE, dim=0)
-    mean_at_most = resampled.mean(dim=1).quantile(CONFIDENCE)
+    if loop.old:
+        after |= loop.old.answers(loop.clip())
+    lost, resampled = losses(asked, after)
+    estimates, lows, highs = (
+        dict(zip(asked, ends.tolist(), strict=True))
+        for ends in (lost, resampled.quantile(1 - CONFIDENCE, dim=0), resampled.quantile(CONFIDENCE, dim=0))
+    )
+    mean, mean_at_most = 0.0, 0.0
+    if columns := [column for column, name in enumerate(asked) if name in (limited if held.in_mean else known)]:
+        mean, mean_at_most = float(lost[columns].mean()), float(resampled[:, columns].mean(dim=1).quantile(CONFIDENCE))
     candidate = Candidate(
         alpha,
         new,
-        lost=Drop(dict(zip(known, lost.tolist(), strict=True)), float(lost.mean())),
-        at_most=Drop(dict(zip(known, at_most.tolist(), strict=True)), float(mean_at_most)),
+        lost=Drop({name: estimates[name] for name in limited}, mean),
+        at_most=Drop({name: highs[name] for name in limited}, mean_at_most),
+        surely_lost={name: lows[name] for name in held.told},
     )
     return candidate, said

@@ -18,6 +18,10 @@ again: only the choice is repeated.
 which the base's answers are kept (reference_share, reference_weight); how many answers to others of them have changed
 counts as an old task.
 
+--old is a dataset that was labelled before, in any layout: its test and validation images, or all where it has none,
+are asked in the end. Each of its tasks counts as an old task where there are images enough to tell, and is told in any
+case.
+
 Without these, channels and models have their places below SAGEMAKER_BASE_DIR, by default /opt/ml.
 Hyperparameters come from /opt/ml/input/config/hyperparameters.json, or as name=value. A run that is started again
 goes on from its newest checkpoint; SIGTERM ends it after the present step with a usable model.
@@ -130,7 +134,7 @@ def read_arguments(arguments: Sequence[str]) -> tuple[dict[str, str], list[str]]
     parser = ArgumentParser(prog="python -m model.training", add_help=False, allow_abbrev=False)
     variables = {
         **{"data": "SM_CHANNEL_TRAIN", "base": "SM_CHANNEL_BASE"},
-        **{"reference": "SM_CHANNEL_REFERENCE", "out": "SAGEMAKER_BASE_DIR"},
+        **{"reference": "SM_CHANNEL_REFERENCE", "old": "SM_CHANNEL_OLD", "out": "SAGEMAKER_BASE_DIR"},
     }
     for name in variables:
         parser.add_argument(f"--{name}", metavar="DIR")
@@ -162,8 +166,8 @@ def run(settings: TrainSettings, asked: Hyperparameters, ranks: Ranks, stop: Eve
     loop.curve.append({"step": loop.step, **before})
     loop.resume(states.newest())
     recipe = loop.recipe
-    reference = 0 if loop.reference is None else len(loop.reference.kept_back)
-    told.afterwards = seconds_afterwards(recipe, len(start.examples.validation().rows), validation_s, reference)
+    others = len(loop.reference.kept_back if loop.reference else ()) + len(loop.old.records if loop.old else ())
+    told.afterwards = seconds_afterwards(recipe, len(start.examples.validation().rows), validation_s, others)
     told.resume(loop.step, recipe.steps, loop.curve)
     if ranks.is_first:
         kept = {

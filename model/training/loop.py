@@ -44,6 +44,7 @@ class Loop:
     def __init__(self, start: Start, ranks: Ranks) -> None:
         self.recipe = start.recipe
         self.examples = start.examples
+        self.old = start.old
         self.checkpoint = start.checkpoint
         self.ranks = ranks
         self.model = start.checkpoint.model.to(ranks.device).train()

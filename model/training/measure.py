@@ -12,13 +12,13 @@ from model.clip.encode import Clip
 from model.data.readers import read_records
 from model.data.records import Record, some_of, splits_of
 from model.evaluation.agreement import agreement
-from model.evaluation.answers import Answers, embed_labels, rounded, task_figures, wording_gap, wrong_above_half
+from model.evaluation.answers import Answers, embed_labels, learnt, rounded, task_figures, wording_gap, wrong_above_half
 from model.evaluation.bootstrap import changes
 from model.evaluation.labelled import EmbeddedImages, LabelledTask, own_tasks
 from model.evaluation.teaching import served_accuracy, served_scale
 from model.evaluation.validation import deciding, part
 from model.evaluation.world import World
-from model.training.interpolate import Selected, learnt
+from model.training.interpolate import Selected
 from model.training.loop import Loop
 from model.world.tasks import TASKS
 
@@ -149,6 +149,18 @@ def measure_reference(metrics: Metrics, loop: Loop, clip: Clip, selected: Select
             }
         )
     )
+
+
+def measure_old(metrics: Metrics, loop: Loop, clip: Clip, calibration: Calibration, selected: Selected | None) -> None:
+    """Figures of what was labelled before, what changed against the base, and for which of it no limit holds."""
+    if selected is None or loop.old is None or not selected.base_old:
+        return
+    base, before, after = selected.base, selected.base_old, loop.old.answers(clip)
+    metrics.old_before = task_figures(before, base.logit_scale, base.calibration)
+    metrics.old = task_figures(after, clip.logit_scale, calibration)
+    metrics.old_change = _changes(before, after)
+    metrics.old_reasons = dict(selected.held.reasons)
+    metrics.old_in_mean = selected.held.in_mean
 
 
 def _changes(before: Mapping[str, Answers], after: Mapping[str, Answers]) -> dict[str, Change]:

@@ -126,9 +126,9 @@ class ProgressFile:
         return told.history if told else []
 
 
-def seconds_afterwards(recipe: Recipe, images: int, validation_s: float, reference: int = 0) -> dict[Phase, float]:
+def seconds_afterwards(recipe: Recipe, images: int, validation_s: float, others: int = 0) -> dict[Phase, float]:
     """What is to be measured behind the last step, by the time that so many validation images took and what drawing one
-    takes: each mixture is asked for these, for so many reference images and for the old tasks, and so are the base and
+    takes: each mixture is asked for these, for so many `others` and for the old tasks, and so are the base and
     the model that is published.
     """
     began_s = time.monotonic()
@@ -137,7 +137,7 @@ def seconds_afterwards(recipe: Recipe, images: int, validation_s: float, referen
     image_s = validation_s / max(1, images)
     scene_s = SCENE_IMAGES * (image_s + (time.monotonic() - began_s) / DRAWN)
     adapts = recipe.data == "channel" and recipe.init == "base"
-    asked = images + reference
+    asked = images + others
     choosing = len(ALPHAS) * (asked * image_s + recipe.selection_scenes * scene_s) if adapts else 0.0
     evaluating = (2 + adapts) * (asked * image_s + recipe.evaluation_scenes * scene_s)
     return {"choosing": choosing, "evaluating": evaluating}

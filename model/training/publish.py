@@ -18,7 +18,14 @@ from model.evaluation.world import World
 from model.training.card import write_card
 from model.training.interpolate import interpolate
 from model.training.loop import Loop
-from model.training.measure import NewDomain, fitted_calibration, measure_new_domain, measure_reference, measure_world
+from model.training.measure import (
+    NewDomain,
+    fitted_calibration,
+    measure_new_domain,
+    measure_old,
+    measure_reference,
+    measure_world,
+)
 from model.training.progress import ProgressFile
 from model.training.report.gather import Asked, captioned, labelled, report_of
 from model.training.report.page import write_report
@@ -54,6 +61,7 @@ def export(
     answers = world.every_answer()
     measure_world(metrics, world, answers, calibration, selected)
     measure_reference(metrics, loop, world.clip, selected)
+    measure_old(metrics, loop, world.clip, calibration, selected)
     asked: list[Asked] = []
     if domain:
         said = measure_new_domain(metrics, domain, world.clip, calibration, selected.base if selected else None)

@@ -17,6 +17,7 @@ from model.data.readers import Dataset, read_dataset
 from model.data.records import DataError
 from model.data.reference import ReferenceImages, read_reference
 from model.training.distributed import Ranks
+from model.training.old import OldImages, read_old, tell_old
 from model.training.recipe import Recipe
 from model.training.reference import Referenced
 from model.training.replay import Replay
@@ -39,6 +40,8 @@ class Start:
     recipe: Recipe
     examples: Examples
     checkpoint: Checkpoint
+    old: OldImages | None = None
+    """What was labelled before, which changes no weights."""
 
     def digest(self) -> str:
         """sha256 of everything that decides which weights training ends with."""
@@ -120,6 +123,34 @@ def load_reference(
     return found
 
 
+def load_old(
+    settings: TrainSettings, asked: Hyperparameters, base: Checkpoint | None, channel: ManifestExamples | None
+) -> OldImages | None:
+    """What was labelled before, as the log tells, without what is trained on; None: there is nothing to ask.
+
+    Raises DataError where a run has no base that could know it, or the folder is no dataset.
+    """
+    directory = settings.old_dir
+    if directory is None:
+        return None
+    if base is None or channel is None:
+        raise DataError(
+            "images that were labelled before tell what a base forgets: set init=base and data=channel, or leave them "
+            "out"
+        )
+    trained = {channel.images.digests[channel.records[row].image] for row in channel.train_rows}
+    found = read_old(
+        directory,
+        base.processor,
+        trained,
+        limit_bytes=asked.kept_pixels_bytes,
+        folder=settings.pixels_dir,
+        threads=asked.threads,
+    )
+    tell_old(found)
+    return found if found.tasks else None
+
+
 def tell_reference(found: ReferenceImages) -> None:
     """How many images there are, and what was left out, in the log."""
     print(
@@ -153,6 +184,7 @@ def prepare(
     channel: ManifestExamples | None,
     ranks: Ranks,
     reference: ReferenceImages | None = None,
+    old: OldImages | None = None,
 ) -> Start:
     """Resolve the recipe, draw the rendered world where it is the data or is replayed, and make a model from scratch
     where there is no base.
@@ -165,7 +197,7 @@ def prepare(
         examples = Replay(channel, world, recipe.replay_share)
     if reference is not None:
         examples = Referenced(examples, reference, recipe.reference_share, recipe.seed, recipe.crop_area_min)
-    return Start(recipe, examples, base or small_checkpoint(examples.sentences(), recipe.seed))
+    return Start(recipe, examples, base or small_checkpoint(examples.sentences(), recipe.seed), old)
 
 
 def load_start(settings: TrainSettings, asked: Hyperparameters, ranks: Ranks) -> Start:
@@ -173,4 +205,5 @@ def load_start(settings: TrainSettings, asked: Hyperparameters, ranks: Ranks) ->
     base = load_base(settings, asked)
     channel = load_channel(settings, asked, base, is_told=ranks.is_first)
     reference = load_reference(settings, asked, base, channel, is_told=ranks.is_first)
-    return prepare(asked, base, channel, ranks, reference)
+    old = load_old(settings, asked, base, channel) if ranks.is_first else None
+    return prepare(asked, base, channel, ranks, reference, old)

@@ -23,6 +23,7 @@ from stacks.machine import call, catch, read_fault
 
 TRAINING = "$.training"
 """What an execution is given that the API starts: contract.trainings.Training."""
+CHANNELS = "$.job_request.InputDataConfig"
 
 
 @dataclass(frozen=True)
@@ -59,9 +60,11 @@ class Definition:
             )
             .otherwise(not_completed)
         )
-        event = {"training.$": TRAINING}
+        event = {"training.$": TRAINING, "channels.$": CHANNELS}
         snapshot = call(self.scope, "Snapshot", self.snapshot, event, "$.snapshot", caught=failed)
-        return self._check_input(snapshot.next(self.job))
+        # SageMaker refuses a channel without objects: which there are, only the snapshot knows
+        channels = sfn.Pass(self.scope, "Channels", input_path="$.snapshot.channels", result_path=CHANNELS)
+        return self._check_input(snapshot.next(channels).next(self.job))
 
     def _check_input(self, snapshot: sfn.IChainable) -> sfn.IChainable:
         """Tell what kind of execution it is, and fill in what one by hand may leave out."""
@@ -187,7 +190,7 @@ def create_training_job(
             "MetricDefinitions": [{"Name": name, "Regex": regex} for name, regex in METRIC_DEFINITIONS.items()],
         },
         "HyperParameters.$": "$.job_request.HyperParameters",
-        "InputDataConfig.$": "$.job_request.InputDataConfig",
+        "InputDataConfig.$": CHANNELS,
         # Uncompressed, an artifact is a folder that an endpoint loads as it is.
         "OutputDataConfig": {"S3OutputPath": artifacts.s3_url_for_object(MODELS_PREFIX), "CompressionType": "NONE"},
         "CheckpointConfig": {"S3Uri.$": f"States.Format('{checkpoints_s3_uri}{{}}/', $$.Execution.Name)"},

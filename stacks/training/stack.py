@@ -88,15 +88,21 @@ class TrainingStack(Stack):
         CfnOutput(self, "StateMachineArn", value=self.machine.state_machine_arn)
 
     def _snapshot(self, config: StageConfig, data: DataStack) -> HandlerFunction:
-        """May read a dataset's annotations and write down what a training learns from."""
-        environment = SnapshotSettings(data_bucket=data.data.bucket_name).to_env()
+        """May read a dataset's annotations, and what the base's trainings have learnt from, and write down what a
+        training learns from.
+        """
+        environment = SnapshotSettings(
+            data_bucket=data.data.bucket_name, artifacts_bucket=data.artifacts.bucket_name
+        ).to_env()
         does = "writes down what a training learns from"
         function = HandlerFunction(
             self, "SnapshotFunction", config, "snapshot", environment, does, timeout_s=SNAPSHOT_TIMEOUT_S
         )
-        function.permissions.allow_objects(data.data, ["s3:GetObject"], ANNOTATIONS_PREFIX)
+        function.permissions.allow_objects(data.data, ["s3:GetObject"], ANNOTATIONS_PREFIX, SNAPSHOTS_PREFIX)
         function.permissions.allow_objects(data.data, ["s3:PutObject"], SNAPSHOTS_PREFIX)
         function.permissions.allow_listing(data.data)
+        function.permissions.allow_objects(data.artifacts, ["s3:GetObject"], REGISTRY_PREFIX)
+        function.permissions.allow_listing(data.artifacts)
         return function
 
     def _gate(self, config: StageConfig, data: DataStack) -> HandlerFunction:

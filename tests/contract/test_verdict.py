@@ -4,7 +4,7 @@ import pytest
 
 from contract.metrics import Metrics, Reference
 from contract.models import Gate
-from contract.verdict import forgotten, outcome, percent, verdict_sentence
+from contract.verdict import forgotten, mean_over, outcome, percent, verdict_sentence
 
 LEARNT = {
     **{"before": {"validation_accuracy": 0.33}, "after": {"validation_accuracy": 0.94}},
@@ -59,3 +59,31 @@ def test_what_is_said_to_a_reference_set_counts_as_an_old_task() -> None:
     )
     found.reference = Reference(images=0, unreadable=4)
     assert forgotten(found) == pytest.approx({"shape": 0.01}) and "reference" not in outcome(found)
+
+
+def labelled(**changes: object) -> Metrics:
+    """With two sets that were labelled before, of which one is too small for the limits to hold."""
+    before = {"defect of welds": {"accuracy": 0.9, "images": 200}, "labels of pets": {"accuracy": 1.0, "images": 8}}
+    after = {"defect of welds": {"accuracy": 0.84, "images": 200}, "labels of pets": {"accuracy": 0.75, "images": 8}}
+    found = {
+        **{"world_before": {"shape": {"accuracy": 0.9}}, "world": {"shape": {"accuracy": 0.9}}},
+        **{"old_before": before, "old": after, "old_in_mean": True, "old_reasons": {"labels of pets": "too few"}},
+        "interpolation": {"frontier": [{"drop": {"shape": 0.0, "defect of welds": 0.0}}]},
+    }
+    return Metrics.of({**LEARNT, **found, **changes})
+
+
+def test_what_was_labelled_before_counts_as_old_where_it_is_enough_and_is_told_in_any_case() -> None:
+    assert forgotten(labelled()) == pytest.approx({"shape": 0, "defect of welds": 0.06})
+    assert outcome(labelled()).endswith(
+        "2 old tasks lost 3.0 points of accuracy in the mean, at most 6.0 (defect of welds); of what was labelled "
+        "before it gets right: defect of welds 90 % → 84 %, labels of pets 100 % → 75 %"
+    )
+
+
+def test_what_is_too_little_for_the_mean_is_not_in_it() -> None:
+    found = labelled(old_in_mean=False)
+    assert mean_over(found) == {"shape": 0} and forgotten(found).keys() == {"shape", "defect of welds"}
+    assert "1 old task lost 0.0 points of accuracy in the mean, at most 6.0 (defect of welds)" in outcome(found)
+    alone = labelled(old_in_mean=False, world={}, world_before={})
+    assert mean_over(alone) == {} and "the old task defect of welds lost 6.0 points of accuracy" in outcome(alone)

@@ -39,6 +39,7 @@ CORRUPT_EVERY = 50
 """Two of a hundred images are cut off."""
 
 IMPORTED = 300
+MORE = 60
 SHUFFLED = 150
 HELD_OUT = 200
 REFERENCE = "collections/walls/"
@@ -294,9 +295,14 @@ def test_a_new_domain_is_learnt_although_the_program_is_killed_goes_live_and_goe
     assert sum(drops.values()) / len(drops) <= MEAN_FORGOTTEN, figures
     assert max(drops.values()) <= MOST_FORGOTTEN, figures
 
-    again = result(api, train(api, "pictograms", hyperparameters=BRIEF))
+    import_images(api, "more", pictograms(seed=4, count=MORE))
+    again = result(api, train(api, "more", hyperparameters=BRIEF))
     assert again["state"] in ("done", "refused"), again
-    assert api.get(f"models/{again['version']}")["parent"] == learnt["version"]
+    model = api.get(f"models/{again['version']}")
+    assert model["parent"] == learnt["version"]
+    before = again["gate"]["figures"]["labelled_before"][f"{TASK} of pictograms"]
+    assert before["images"] == IMPORTED // 5 and before["before"] >= GAIN and "no_limit" not in before
+    assert model["metrics"]["old"][f"{TASK} of pictograms"]["accuracy"] == before["after"]
 
     with trickle(system) as seen:
         assert api.promote(BASE, PROMOTION_TIMEOUT_S)["state"] == "live"

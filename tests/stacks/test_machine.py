@@ -26,6 +26,7 @@ from contract.steps import (
     ImportEvent,
     RolloutAnswer,
     RolloutEvent,
+    SnapshotAnswer,
     SnapshotEvent,
     TeachEvent,
 )
@@ -74,7 +75,7 @@ def rollout_answers(event: Any) -> list[Any]:
 RUNNING = [{"Executions": []}, {"Executions": [{"Name": "first", "Status": "RUNNING"}]}]
 """What ListExecutions answers, as an SDK integration spells it."""
 TASKS = {
-    "lambdas.snapshot.main.handler": Task(TypeAdapter(SnapshotEvent), lambda event: [None]),
+    "lambdas.snapshot.main.handler": Task(TypeAdapter(SnapshotEvent), answering(SnapshotAnswer)),
     "lambdas.gate.main.handler": Task(TypeAdapter(GateEvent), answering(GateAnswer)),
     "lambdas.rollout.main.handler": Task(ROLLOUT_STEP, rollout_answers),
     "lambdas.teach.main.handler": Task(TypeAdapter(TeachEvent), lambda event: [None]),

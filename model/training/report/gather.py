@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from itertools import chain
-from typing import Literal
 
 import torch
 from PIL import Image
@@ -28,8 +27,9 @@ from contract.reports import (
     Report,
     ReportedReference,
     ReportedTask,
+    TaskKind,
 )
-from contract.verdict import forgotten, outcome
+from contract.verdict import forgotten, mean_over, outcome
 from model.clip.image import open_image
 from model.data.batch import Examples
 from model.data.examples import ManifestExamples
@@ -102,7 +102,7 @@ def report_of(
     """The report. `scale` is what cosines are multiplied by before the softmax, its temperature included."""
     metrics = Metrics.of(metadata.metrics)
     gain, mixed = metrics.gain or WinLoss(), metrics.interpolation or Interpolation()
-    drops = forgotten(metrics)
+    drops, in_mean = forgotten(metrics), mean_over(metrics)
     worst = max(drops, key=lambda task: drops[task], default=None)
     said = outcome(metrics)
     return Report(
@@ -120,11 +120,12 @@ def report_of(
         tasks=[
             *_tasks("new", metrics.new_before, metrics.new, metrics.new_change, metrics.new_heads),
             *_tasks("old", metrics.world_before, metrics.world, metrics.world_change, None),
+            *_tasks("labelled", metrics.old_before, metrics.old, metrics.old_change, None, metrics.old_reasons),
         ],
         reported_on=metrics.new_reported_on,
         confusions=[confusion(each) for each in asked if each.task],
         calibration=calibration(asked, scale),
-        mean_drop=round(sum(drops.values()) / len(drops), 4) if drops else None,
+        mean_drop=round(sum(in_mean.values()) / len(in_mean), 4) if in_mean else None,
         worst_drop=round(drops[worst], 4) if worst else None,
         worst_task=worst,
         max_forgetting=mixed.max_forgetting,
@@ -140,11 +141,12 @@ def report_of(
 
 
 def _tasks(
-    kind: Literal["new", "old"],
+    kind: TaskKind,
     before: Tasks | None,
     after: Tasks | None,
     changes: Mapping[str, Change] | None,
     heads: Mapping[str, Heads] | None,
+    reasons: Mapping[str, str] | None = None,
 ) -> Iterator[ReportedTask]:
     for name, found in list((after or {}).items())[:MAX_REPORTED_TASKS]:
         was, changed = (before or {}).get(name, TaskFigures()), (changes or {}).get(name, Change())
@@ -161,6 +163,7 @@ def _tasks(
             taught_images=taught.images,
             taught_before=taught.before,
             taught_after=taught.after,
+            no_limit=(reasons or {}).get(name),
         )
 
 

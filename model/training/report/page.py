@@ -104,6 +104,7 @@ def _tasks(report: Report) -> str:
     groups = [
         (f"New: on the {report.reported_on} images", [task for task in report.tasks if task.kind == "new"]),
         ("Old: on images that are drawn", [task for task in report.tasks if task.kind == "old"]),
+        ("Old: on images that were labelled before", [task for task in report.tasks if task.kind == "labelled"]),
     ]
     drawn = [_figure(title, dumbbells(tasks)) for title, tasks in groups if tasks]
     key = (
@@ -111,8 +112,17 @@ def _tasks(report: Report) -> str:
         "the dashed line what guessing gets.</p>"
     )
     return (
-        _section("Before and after", f'<div class="two">{"".join(drawn)}</div>', key, *_heads(report)) if drawn else ""
+        _section("Before and after", f'<div class="two">{"".join(drawn)}</div>', key, *_heads(report), *_told(report))
+        if drawn
+        else ""
     )
+
+
+def _told(report: Report) -> Iterator[str]:
+    """For which of what was labelled before no limit holds."""
+    for task in report.tasks:
+        if task.no_limit:
+            yield f'<p class="soft">{escape(task.name)}: {escape(task.no_limit)}.</p>'
 
 
 def _heads(report: Report) -> Iterator[str]:
@@ -166,6 +176,10 @@ def _forgetting(report: Report) -> str:
     if not report.frontier:
         return ""
     said = []
+    if report.worst_drop is not None and report.mean_drop is None:  # too few images for a mean
+        said.append(
+            f"<p>{escape(report.worst_task or '')} changed by {_signed(-report.worst_drop)} points of accuracy.</p>"
+        )
     if report.mean_drop is not None and report.worst_drop is not None:
         said.append(
             f"<p>The old tasks changed by {_signed(-report.mean_drop)} points of accuracy in the mean, and "

@@ -109,3 +109,45 @@ def test_the_answers_to_a_reference_set_are_an_old_task_under_the_same_limits() 
 def test_a_reference_set_of_which_nothing_could_be_measured_is_refused() -> None:
     said = reason(reference={"learnt": 0, "images": 0, "unreadable": 40, "of_dataset": 0})
     assert "none of them could be used" in said and "train without a reference set" in said
+
+
+def labelled(after: float, small: float = 1.0, **changes: Any) -> dict[str, Any]:
+    """With a set of 200 images that were labelled before, and one of 8, for which the limits do not hold."""
+    before = {"defect of welds": {"accuracy": 0.9, "images": 200}, "labels of pets": {"accuracy": 1.0, "images": 8}}
+    found = {
+        **{"old_before": before, "old_in_mean": True, "old_reasons": {"labels of pets": "8 images are too few"}},
+        "old": {
+            "defect of welds": {"accuracy": after, "images": 200},
+            "labels of pets": {"accuracy": small, "images": 8},
+        },
+        "old_change": {"labels of pets": {"estimate": small - 1, "low": -1.0, "high": min(0.0, small - 0.7)}},
+    }
+    given = metrics(**{**found, **changes})
+    for point in given["interpolation"].get("frontier", []):
+        point["drop"]["defect of welds"] = 0.0
+    return given
+
+
+def test_what_was_labelled_before_is_an_old_task_under_the_same_limits_and_each_set_is_told() -> None:
+    gate = judge(labelled(0.88, 0.75))
+    assert gate.passed and gate.figures["old_tasks"] == 3
+    assert gate.figures["labelled_before"] == {
+        "defect of welds": {"before": 0.9, "after": 0.88, "images": 200},
+        "labels of pets": {"before": 1.0, "after": 0.75, "images": 8, "no_limit": "8 images are too few"},
+    }
+    assert any("the old task 'defect of welds' lost 0.060" in each for each in judge(labelled(0.84)).reasons)
+
+
+def test_what_is_too_little_for_the_mean_has_a_limit_of_its_own_alone() -> None:
+    assert "mean_drop" in judge(labelled(0.86)).figures
+    mean, alone = (judge(labelled(0.86, old_in_mean=each)).figures["mean_drop"] for each in (True, False))
+    assert mean > alone
+
+
+def test_a_set_that_is_too_small_refuses_a_model_only_where_the_loss_is_sure() -> None:
+    assert judge(labelled(0.9, 0.65)).passed
+    (reason,) = judge(labelled(0.9, 0.5)).reasons
+    assert reason == (
+        "the old task 'labels of pets' lost 0.500 of accuracy on 8 images, and for sure more than 0.05, which is what "
+        "max_task_forgetting is"
+    )

@@ -6,11 +6,13 @@ from typing import Any
 import pytest
 
 from contract.hyperparameters import Hyperparameters
+from contract.models import Model
 from contract.problems import Conflict
 from contract.trainings import Training
 from lambdas.aws.s3 import Store
 from lambdas.snapshot import main as snapshot
 from lambdas.snapshot.main import take_snapshot
+from lambdas.stored.registry import Registry
 from model.data.readers import read_dataset
 from tests.lambdas.annotate.test_annotations import image, post, said, send
 from tests.lambdas.conftest import CONTEXT, SETTINGS, Call
@@ -24,9 +26,17 @@ def store(bucket: Any) -> Store:
     return Store(SETTINGS.data_bucket, lambda service: bucket.meta.client)
 
 
-def channel(bucket: Any, folder: Path) -> Path:
-    """What SageMaker puts into the train channel's folder for a ManifestFile."""
-    (prefix, *names) = json.loads(bucket.Object(f"snapshots/{ID}/channel.manifest").get()["Body"].read())
+@pytest.fixture
+def artifacts(bucket: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """The bucket of the registry."""
+    monkeypatch.setenv("ARTIFACTS_BUCKET", "wordsight-artifacts")
+    bucket.meta.client.create_bucket(Bucket="wordsight-artifacts")
+    return Store("wordsight-artifacts", lambda service: bucket.meta.client)
+
+
+def channel(bucket: Any, folder: Path, manifest: str = "channel.manifest") -> Path:
+    """What SageMaker puts into a channel's folder for a ManifestFile."""
+    (prefix, *names) = json.loads(bucket.Object(f"snapshots/{ID}/{manifest}").get()["Body"].read())
     assert prefix == {"prefix": f"s3://{bucket.name}/"}
     for name in names:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
@@ -78,6 +88,7 @@ def test_a_dataset_from_which_nothing_can_be_learnt_is_refused(
     assert not list(bucket.objects.filter(Prefix="snapshots/"))
 
 
+@pytest.mark.usefixtures("artifacts")
 @pytest.mark.parametrize(
     ("hyperparameters", "kept_back"),
     [({"validation_share": "0.9"}, range(40, 60)), ({"validation_share": "0.25"}, range(7, 25))],
@@ -97,10 +108,13 @@ def test_the_state_machine_calls_it_with_an_accepted_training(
         spot=False,
         hyperparameters=hyperparameters,
     )
-    answer = snapshot.handler({"training": training.model_dump(mode="json")}, CONTEXT)  # type: ignore[arg-type]
+    event = {"training": training.model_dump(mode="json"), "channels": [{"ChannelName": "train"}]}
+    answer = snapshot.handler(event, CONTEXT)  # type: ignore[arg-type]
     assert answer["records"] == 60 and answer["images"]["validation"] in kept_back
     body = bucket.Object(f"snapshots/{ID}/manifest.jsonl").get()["Body"].read()
     assert answer["digest"] == sha256(body).hexdigest()
+    assert (answer["old_images"], answer["channels"]) == (0, [{"ChannelName": "train"}]), "there is nothing old"
+    assert not list(bucket.objects.filter(Prefix=f"snapshots/{ID}/old"))
 
 
 def test_what_the_gate_can_not_let_pass_is_told_before_a_machine_starts_unless_it_is_forced(
@@ -141,3 +155,36 @@ def test_a_reference_set_that_has_gone_meanwhile_ends_the_training_before_a_mach
     with pytest.raises(Conflict, match="under 'collections/' there are 1 images that the dataset does not have"):
         take_snapshot(store, "default", ID, SHARE, force=True, reference_s3_prefix="collections/")
     assert not list(bucket.objects.filter(Prefix="snapshots/"))
+
+
+def test_what_the_bases_training_kept_back_becomes_a_channel_beside_the_new_dataset(
+    annotate: Call, bucket: Any, artifacts: Store, tmp_path: Path
+) -> None:
+    pets = {"dataset": "pets", "task": "animal"}
+    post(annotate, *(said(image(n), label=("cat", "dog")[n % 2], split="validation", **pets) for n in range(30, 50)))
+    post(annotate, *(said(image(n), label=("cat", "dog")[n % 2], split="train", **pets) for n in range(30)))
+    post(annotate, *(said(image(n), label=("oak", "elm")[n % 2]) for n in range(40, 100)))
+    first = Training(
+        **{"id": "20250101000000-00000a", "created": "", "version": "v1", "dataset": "pets", "base_version": "base"},
+        **{"base_s3_uri": "s3://none/", "max_runtime_s": 600, "spot": False},
+    )
+    second = first.model_copy(update={"id": ID, "version": "v2", "dataset": "default", "base_version": "v1"})
+    assert snapshot.handler({"training": first.model_dump(mode="json")}, CONTEXT)["channels"] == []  # type: ignore[arg-type]
+    Registry(artifacts).add(
+        Model(
+            **{"version": "v1", "parent": "base", "artifact_s3_uri": "s3://b/models/v1/", "created": "2025"},
+            **{"source": "training", "training": first.id, "dataset": "pets"},
+        )
+    )
+    answer = snapshot.handler({"training": second.model_dump(mode="json")}, CONTEXT)  # type: ignore[arg-type]
+    (old,) = answer["channels"]
+    assert old["ChannelName"] == "old"
+    assert old["DataSource"]["S3DataSource"]["S3Uri"] == f"s3://{bucket.name}/snapshots/{ID}/old.manifest"
+    records = read_dataset(channel(bucket, tmp_path, "old.manifest")).records
+    assert answer["old_images"] == len(records) >= 10
+    assert {name for record in records for name in record.labels} == {"animal of pets"}
+    assert {record.split for record in records} == {"test"}
+    manifest = bucket.Object(f"snapshots/{ID}/manifest.jsonl").get()["Body"].read().decode().splitlines()
+    trained = {line["image"] for line in map(json.loads, manifest) if line["split"] == "train"}
+    assert not {f"s3://{bucket.name}/{record.image}" for record in records} & trained
+    assert all((tmp_path / record.image).is_file() for record in records)

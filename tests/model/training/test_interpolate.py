@@ -95,7 +95,8 @@ def random_frontier(rng: random.Random) -> list[Candidate]:
         lost = {name: round(width * (rng.random() - 0.3) * grid) / grid for name in tasks}
         at_most = {name: loss + 0.1 * rng.random() for name, loss in lost.items()}
         drops = [Drop(each, sum(each.values()) / max(1, len(each))) for each in (lost, at_most)]
-        return Candidate(alpha, round(rng.random() * grid) / grid, *drops)
+        surely = {f"small{number}": rng.random() * width - 0.1 for number in range(rng.randint(0, 2))}
+        return Candidate(alpha, round(rng.random() * grid) / grid, *drops, surely)
 
     nothing = Drop(dict.fromkeys(tasks, 0.0), 0.0)
     return [Candidate(0.0, 0.5, nothing, nothing), *(at_random(alpha) for alpha in ALPHAS if alpha > 0)]
@@ -111,9 +112,11 @@ def test_nothing_that_may_exceed_a_limit_is_ever_picked_and_nothing_better_withi
         picked = select(frontier, mean, task)
         at_most = picked.at_most.tasks.values()
         assert sum(at_most) <= (mean + 2e-6) * max(1, len(at_most)) and all(loss <= task + 2e-6 for loss in at_most)
+        assert all(loss <= task + 2e-6 for loss in picked.surely_lost.values())
         assert picked.new >= 0.5
         for other in frontier:
-            if other.at_most.mean <= mean and all(loss <= task for loss in other.at_most.tasks.values()):
+            losses = (*other.at_most.tasks.values(), *other.surely_lost.values())
+            if other.at_most.mean <= mean and all(loss <= task for loss in losses):
                 assert picked.new >= other.new
 
 

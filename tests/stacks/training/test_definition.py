@@ -11,7 +11,7 @@ from botocore.model import Shape
 from botocore.validate import ParamValidator
 
 from contract.containers import TrainSettings
-from contract.trainings import METRIC_DEFINITIONS, Training
+from contract.trainings import METRIC_DEFINITIONS, Training, channel
 from lambdas.manage.trainings import job_request
 from tests.stacks.conftest import Assembly, flat
 from tests.stacks.machines import Machine, ending, failure
@@ -207,6 +207,8 @@ JOB = {
     "SecondaryStatus": "Completed",
     "ModelArtifacts": {"S3ModelArtifacts": "s3://artifacts/models/one/output/model"},
 }
+OLD = channel("old", f"s3://data/snapshots/{EXECUTION_NAME}/old.manifest")
+SNAPSHOT = {"records": 4, "channels": [*GIVEN["job_request"]["InputDataConfig"], OLD]}
 PASSED = {"model": TRAINING.version, "gate": {"passed": True}, "promotion": None}
 
 
@@ -216,7 +218,7 @@ def walk(dev: Assembly, monkeypatch: pytest.MonkeyPatch, **answers: Any) -> tupl
 
     def task(state: str, request: Any) -> Any:
         sent[state] = request
-        answer = {"Snapshot": {"records": 4}, "TrainingJob": JOB, "Gate": PASSED, "Promote": {}, **answers}[state]
+        answer = {"Snapshot": SNAPSHOT, "TrainingJob": JOB, "Gate": PASSED, "Promote": {}, **answers}[state]
         if isinstance(answer, Exception):
             raise answer
         return answer
@@ -228,9 +230,13 @@ def test_a_training_is_written_down_run_and_judged(dev: Assembly, monkeypatch: p
     machine, sent = walk(dev, monkeypatch)
     assert machine.run(GIVEN, EXECUTION_NAME) == PASSED
     assert list(sent) == ["Snapshot", "TrainingJob", "Gate"]
-    assert sent["Snapshot"] == {"training": GIVEN["training"]}
+    assert sent["Snapshot"] == {
+        "training": GIVEN["training"],
+        "channels": GIVEN["job_request"]["InputDataConfig"],
+    }
     assert sent["TrainingJob"]["TrainingJobName"] == TRAINING.version
-    assert sent["TrainingJob"]["InputDataConfig"] == GIVEN["job_request"]["InputDataConfig"]
+    assert sent["TrainingJob"]["InputDataConfig"] == SNAPSHOT["channels"], "what the snapshot found is read, too"
+    assert sent["TrainingJob"]["HyperParameters"] == TRAINING.hyperparameters
     assert sent["Gate"] == {"training": GIVEN["training"], "job": JOB}
 
 
