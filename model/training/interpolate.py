@@ -151,7 +151,8 @@ def interpolate(loop: Loop, checkpoint: Checkpoint, told: ProgressFile) -> Selec
     if reference is not None:
         known[REFERENCE_TASK] = reference
     measured = [
-        _measure(loop, checkpoint.model, tuned, alpha, known, reference) for alpha in told.each("choosing", ALPHAS)
+        _measure(loop, checkpoint.model, tuned, alpha, known, reference)
+        for alpha in told.each("choosing", ALPHAS if recipe.steps else ALPHAS[:1])
     ]
     frontier, answered = [each for each, _ in measured], [said for _, said in measured]
     limits = recipe.max_forgetting, recipe.max_task_forgetting
@@ -161,6 +162,8 @@ def interpolate(loop: Loop, checkpoint: Checkpoint, told: ProgressFile) -> Selec
         answered, [frontier.index(each) for each in allowed(frontier, *limits)], chosen=frontier.index(chosen)
     )
     metrics = as_metrics(alpha, frontier, *limits)
+    if loop.strategy and not recipe.steps:
+        metrics.sentence = loop.strategy.sentence
     mix(loop.averaged, checkpoint.model, tuned, alpha)
     for candidate in frontier:
         print_figures(
