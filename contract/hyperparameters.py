@@ -22,6 +22,11 @@ class Hyperparameters(Settings):
 
     data: Literal["channel", "world"] = Field("channel", description="The train channel, or the rendered world")
     init: Literal["base", "scratch"] = Field("base", description="Fine-tune a checkpoint, or start a small CLIP anew")
+    strategy: Literal["full", "projection", "auto"] = Field(
+        "full",
+        description="What learns: all weights, or the visual projection alone, in seconds; auto: by cross-validation "
+        "the cheapest that does, of which a head on the base's embeddings needs no training at all",
+    )
     epochs: int = Field(10, ge=1, le=10_000, description="Passes over the data, and at least 300 steps")
     steps: int | None = Field(None, ge=1, le=10_000_000, description="Optimiser steps, in place of `epochs`")
     batch_size: int = Field(64, ge=2, le=65_536, description="Images per step and process, as far as there are so many")
@@ -88,6 +93,9 @@ class Hyperparameters(Settings):
         "one, or a quarter where the world is replayed",
     )
     reference_weight: float = Field(8.0, ge=0, le=100, description="Of keeping the base's answers on these")
+    projection_weight: float = Field(
+        20.0, ge=0, le=1e6, description="Of keeping the visual projection as it is, where it alone learns"
+    )
     max_forgetting: float = Field(
         0.02, ge=0, le=1, description="What publishing may cost the old tasks in the mean, in accuracy"
     )
@@ -121,6 +129,7 @@ class Hyperparameters(Settings):
         locked = self.lock_image or self.lock_text
         scratch = self.init == "scratch"
         no_base_or_channel = scratch or self.data == "world"
+        of_all = bool(self.lora_rank or locked or self.muon)
         both = self.lock_image and self.lock_text and not self.unlocked_blocks
         for wrong, rule in (
             (both, "lock_image and lock_text leave nothing to learn: lock one tower, or set unlocked_blocks"),
@@ -136,6 +145,21 @@ class Hyperparameters(Settings):
             (
                 self.replay_share and no_base_or_channel,
                 "replay_share mixes what a base has learnt into a channel's images: set init=base and data=channel",
+            ),
+            (
+                self.strategy != "full" and no_base_or_channel,
+                f"strategy={self.strategy} adapts what a base has learnt to a channel's images: set init=base and "
+                "data=channel, or strategy=full",
+            ),
+            (
+                self.strategy != "full" and of_all,
+                f"strategy={self.strategy} says itself which weights learn, and by which optimizer: leave out "
+                "lora_rank, lock_image, lock_text and optimizer=muon, or set strategy=full",
+            ),
+            (
+                self.strategy == "projection" and self.distillation_weight,
+                "distillation_weight is for strategy=full: where the visual projection alone learns, projection_weight "
+                "keeps what the base knew",
             ),
         ):
             if wrong:

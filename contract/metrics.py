@@ -125,6 +125,25 @@ class Interpolation(_Figures):
     frontier: list[FrontierPoint] | None = None
 
 
+Chosen = Literal["head", "projection", "full"]
+"""What a run may choose to learn: nothing, since a head answers; the visual projection; all weights."""
+
+
+class Strategy(_Figures):
+    """What strategy=auto chose, why, and by which figures: shares of the base's wrong answers to `images` that are
+    trained on, of each label `images_per_label` in the median, by its words; by heads, left out one by one; and with
+    the visual projection trained on the others. model/training/strategy.py says how.
+    """
+
+    chosen: Chosen | None = None
+    sentence: str | None = None
+    images: int | None = None
+    images_per_label: float | None = None
+    words: float | None = None
+    head: float | None = None
+    projection: float | None = None
+
+
 class WinLoss(_Figures):
     """Of the new domain's validation images, how many only the new model gets right, and how many only its base; mean
     and standard deviation of what each gains in the probability of what is true, and the most that any gains or loses;
@@ -186,6 +205,7 @@ class Metrics(_Figures):
     old_reasons: dict[str, str] | None = None
     old_in_mean: bool | None = None
     interpolation: Interpolation | None = None
+    strategy: Strategy | None = None
     gain: WinLoss | None = None
 
     @classmethod

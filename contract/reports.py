@@ -106,6 +106,7 @@ class Report(Stored):
     created: str
     parent: str | None = None
     outcome: str = Field(description="What was learnt and lost, in a sentence")
+    strategy: str | None = Field(default=None, description="What was trained and why, where the run was to choose")
     choice: str | None = Field(default=None, description="Which mixture of weights is published and why, in a sentence")
     accuracy_before: float | None = Field(default=None, description="The base's on the validation images")
     accuracy_after: float | None = Field(default=None, description="The model's on the validation images")

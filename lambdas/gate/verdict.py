@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from contract.gain import NO_GAIN_BELOW, UNRELATED_BELOW, chance_of_no_gain
-from contract.metrics import REFERENCE_TASK, Interpolation, Metrics, WinLoss
+from contract.metrics import REFERENCE_TASK, Interpolation, Metrics, Strategy, WinLoss
 from contract.models import Gate
 from contract.verdict import accuracies, forgotten, mean_over
 
@@ -21,6 +21,9 @@ ROUNDING = 1e-4
 def judge(metrics: Mapping[str, Any]) -> Gate:
     """The verdict on the `metrics` of a checkpoint's wordsight.json; what is missing there is a reason to refuse."""
     found, figures = Metrics.of(metrics), dict[str, Any]()
+    if found.strategy and found.strategy.chosen == "head":
+        figures |= found.strategy.model_dump(exclude={"sentence"}, exclude_none=True)
+        return Gate(passed=False, reasons=[*_not_trained(found.strategy)], figures=figures)
     interpolation = found.interpolation or Interpolation()
     reasons = [
         *_nothing_new(interpolation, figures),
@@ -28,6 +31,11 @@ def judge(metrics: Mapping[str, Any]) -> Gate:
         *_forgotten(found, interpolation, figures),
     ]
     return Gate(passed=not reasons, reasons=reasons, figures=figures)
+
+
+def _not_trained(strategy: Strategy) -> Iterator[str]:
+    said = (strategy.sentence or "annotated images already answer as well without a training").rstrip(".")
+    yield f"{said[0].lower()}{said[1:]}"
 
 
 def _nothing_new(interpolation: Interpolation, figures: dict[str, Any]) -> Iterator[str]:

@@ -52,8 +52,9 @@ class Estimates:
             learnt_from_world = made is not None and (Metrics.of(made.metrics).replay_share or 0) > 0
         images = asked.world_images if asked.data == "world" else images
         replayed = schedule.replay_share(asked, learnt_from_world)
-        images = schedule.images_per_epoch(images, replayed)
-        images = schedule.images_per_epoch(images, schedule.reference_share(asked, has_reference, replayed))
+        if asked.strategy != "projection":  # of which only new images are in the steps
+            images = schedule.images_per_epoch(images, replayed)
+            images = schedule.images_per_epoch(images, schedule.reference_share(asked, has_reference, replayed))
         per_step = schedule.images_per_step(asked, images, self._settings.training_machines)
         steps = schedule.steps(asked, images, per_step)
         if earlier:
@@ -65,12 +66,16 @@ class Estimates:
                 f"assumed: {images_per_s:g} images/s, as of a ViT-B/32 on this stage's machine, {around_s} s before "
                 "and after; no training has ended here yet"
             )
-        return Estimate(steps, per_step, round(around_s + steps * per_step / images_per_s), source)
+        learnt = schedule.images_learnt(asked, images, per_step, steps)
+        return Estimate(steps, per_step, round(around_s + learnt / images_per_s), source)
 
     def _ended(self) -> Iterator[tuple[Training, float, float]]:
-        """Earlier trainings that ended well, the newest first: images/s, and seconds that went by around the steps."""
+        """Earlier trainings that ended well, the newest first: images/s, and seconds that went by around the steps. Of
+        those that may have learnt less than all weights, images/s say nothing of others.
+        """
         ids = training_ids(self._data.keys)[:LOOKED_AT]
-        trainings = self._data.find_all(Training, list(map(training_key, ids)))
+        stored = self._data.find_all(Training, list(map(training_key, ids)))
+        trainings = [each for each in stored if each.hyperparameters.get("strategy", "full") == "full"]
         jobs = concurrently(lambda training: self._jobs.describe(training.version), trainings)
         for training, job in zip(trainings, jobs, strict=True):
             if job and job["TrainingJobStatus"] == "Completed" and (found := _measured(training, job)):

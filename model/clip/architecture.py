@@ -138,6 +138,17 @@ def image_features(model: DualEncoder, pixels: Tensor) -> Tensor:
     return features
 
 
+def visual_projection(model: DualEncoder) -> nn.Linear | None:
+    """What makes vectors of the shared space of `unprojected_features`; None: a SigLIP has no such matrix."""
+    return None if isinstance(model, SiglipModel) else model.visual_projection
+
+
+def unprojected_features(model: DualEncoder, pixels: Tensor) -> Tensor:
+    """Preprocessed images [B, 3, height, width] as the image tower of a CLIP leaves them [B, its width]."""
+    features: Tensor = model.vision_model(pixel_values=pixels).pooler_output
+    return features
+
+
 def text_features(model: DualEncoder, tokens: Tokens) -> Tensor:
     """Texts [T, N] as vectors of any length [T, D], where the model is."""
     ids, mask = (None if each is None else each.to(model.device) for each in (tokens.ids, tokens.mask))

@@ -40,7 +40,13 @@ def card(metadata: CheckpointMetadata) -> str:
     """The card's Markdown."""
     metrics = Metrics.of(metadata.metrics)
     curve = f"## Learning curve\n\n![Validation loss and accuracy over the steps]({CURVE})"
-    parts = [_title(metadata, metrics), _figures(metadata, metrics), _new_tasks(metrics), _kept(metrics)]
+    parts = [
+        _title(metadata, metrics),
+        _strategy(metrics),
+        _figures(metadata, metrics),
+        _new_tasks(metrics),
+        _kept(metrics),
+    ]
     parts += [_wording(metrics), _limits(metrics), curve if metrics.learning_curve else "", _recipe(metadata, metrics)]
     return "\n\n".join(filter(None, parts)) + "\n"
 
@@ -57,6 +63,18 @@ def _title(metadata: CheckpointMetadata, metrics: Metrics) -> str:
 def _knowledge(known: ModelCard) -> str:
     languages = f"Languages: {', '.join(known.languages)}. " if known.languages else ""
     return f"{known.knows} {languages}Licence: {known.licence}."
+
+
+def _strategy(metrics: Metrics) -> str:
+    """What was trained, where the run was to choose."""
+    found = metrics.strategy
+    if found is None:
+        return ""
+    section = f"## What was trained\n\n{found.sentence}"
+    shares = {"words": found.words, "head": found.head, "projection": found.projection}
+    rows = [[name, f"{share:.3f}"] for name, share in shares.items() if share is not None]
+    table = markdown(["by the base's images left out", "wrong answers"], rows, aligned=True)
+    return f"{section}\n\n{table}" if rows else section
 
 
 def _figures(metadata: CheckpointMetadata, metrics: Metrics) -> str:

@@ -169,7 +169,7 @@ def interpolate(loop: Loop, checkpoint: Checkpoint, told: ProgressFile) -> Selec
         print(shown(f"old: {name}: {reason}"), flush=True)
     measured = [
         _measure(loop, checkpoint.model, tuned, alpha, known, held, reference)
-        for alpha in told.each("choosing", ALPHAS)
+        for alpha in told.each("choosing", ALPHAS if recipe.steps else ALPHAS[:1])
     ]
     frontier, answered = [each for each, _ in measured], [said for _, said in measured]
     chosen = select(frontier, *limits)
@@ -178,6 +178,8 @@ def interpolate(loop: Loop, checkpoint: Checkpoint, told: ProgressFile) -> Selec
         answered, [frontier.index(each) for each in allowed(frontier, *limits)], chosen=frontier.index(chosen)
     )
     metrics = as_metrics(alpha, frontier, *limits)
+    if loop.strategy and not recipe.steps:
+        metrics.sentence = loop.strategy.sentence
     mix(loop.averaged, checkpoint.model, tuned, alpha)
     for candidate in frontier:
         print_figures(

@@ -22,6 +22,9 @@ counts as an old task.
 are asked in the end. Each of its tasks counts as an old task where there are images enough to tell, and is told in any
 case.
 
+strategy=projection trains the one matrix behind the image tower, on images that are read once. strategy=auto finds out
+by images left out whether a head on the base's embeddings does, that matrix, or only all weights, and says so.
+
 Without these, channels and models have their places below SAGEMAKER_BASE_DIR, by default /opt/ml.
 Hyperparameters come from /opt/ml/input/config/hyperparameters.json, or as name=value. A run that is started again
 goes on from its newest checkpoint; SIGTERM ends it after the present step with a usable model.
@@ -38,6 +41,7 @@ import traceback
 from argparse import ArgumentParser
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from threading import Event
@@ -57,9 +61,11 @@ from model.training.distributed import Ranks, joined_ranks, on_sigterm, run_work
 from model.training.logs import Progress, add_to_curves
 from model.training.loop import Diverged, Loop
 from model.training.progress import ProgressFile, seconds_afterwards
+from model.training.projection import ProjectionLoop
 from model.training.publish import export, export_unfinished
-from model.training.start import load_start
+from model.training.start import Start, load_start
 from model.training.state import ResumeError, StateFolder
+from model.training.strategy import choose, decided
 
 LEAST_FREE_BYTES = 1_000_000
 """With less, a write that failed has failed for want of room."""
@@ -158,8 +164,13 @@ def run(settings: TrainSettings, asked: Hyperparameters, ranks: Ranks, stop: Eve
     told = ProgressFile(settings.checkpoints_dir if ranks.is_first else None)
     told.enter("reading")
     start = load_start(settings, asked, ranks)
+    if asked.strategy == "auto":
+        found = choose(start, ranks)
+        start = replace(decided(start, found.chosen or "full", ranks), strategy=found)
     states = StateFolder(settings.checkpoints_dir, start.digest(), asked.resume_force)
-    loop = Loop(start, ranks)
+    loop = loop_of(start, ranks)
+    if loop is None:
+        return
     began_s = time.monotonic()
     before = loop.validate()
     validation_s = time.monotonic() - began_s
@@ -193,6 +204,13 @@ def run(settings: TrainSettings, asked: Hyperparameters, ranks: Ranks, stop: Eve
     except Stopped:
         loop.resume(states.newest())  # measuring may have mixed the weights with the base's
         export_unfinished(settings, loop, states.run_digest)
+
+
+def loop_of(start: Start, ranks: Ranks) -> Loop | None:
+    """What makes the steps of a recipe; None: it takes one process, and this is another."""
+    if start.recipe.strategy != "projection":
+        return Loop(start, ranks)
+    return ProjectionLoop(start, Ranks(0, 1, ranks.device)) if ranks.is_first else None
 
 
 def take_steps(

@@ -43,6 +43,7 @@ class Loop:
 
     def __init__(self, start: Start, ranks: Ranks) -> None:
         self.recipe = start.recipe
+        self.strategy = start.strategy
         self.examples = start.examples
         self.old = start.old
         self.checkpoint = start.checkpoint
@@ -84,14 +85,17 @@ class Loop:
         if self.bf16 is None:
             self.bf16 = self._picks_bf16(batch, pixels)
         set_rates(self.optimizers, self.step, self.recipe)
-        loss = self.gradients(batch, pixels, self.bf16)
+        return self._change(self.gradients(batch, pixels, self.bf16))
+
+    def _change(self, loss: Tensor) -> float:
+        """Make the step that the gradients ask for, and return the loss. Raises Diverged."""
         norm = torch.nn.utils.clip_grad_norm_(self.learning, self.recipe.max_grad_norm)
         finite = bool(torch.isfinite(loss + norm))
         if finite:
             for optimizer in self.optimizers:
                 optimizer.step()
             clip_logit_scale(self.model)
-            update_average(self.averaged, self.model, self.step, self.recipe.ema_decay)
+            self._average()
         self._forget_gradients()
         self.bad_steps = 0 if finite else self.bad_steps + 1
         if self.bad_steps == MAX_BAD_STEPS:
@@ -101,6 +105,9 @@ class Loop:
             )
         self.step += 1
         return float(loss)
+
+    def _average(self) -> None:
+        update_average(self.averaged, self.model, self.step, self.recipe.ema_decay)
 
     def gradients(self, batch: Batch, pixels: Tensor, bf16: bool) -> Tensor:
         """Leave the gradients of the whole batch in every parameter, and return its loss. `pixels`: this rank's part. A

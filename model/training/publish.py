@@ -92,7 +92,7 @@ def export_unfinished(settings: TrainSettings, loop: Loop, run_digest: str) -> N
 def _run_metrics(loop: Loop) -> Metrics:
     """What was done, before anything is measured."""
     recipe = loop.recipe
-    return Metrics(
+    metrics = Metrics(
         step=loop.step,
         hyperparameters=recipe.asked.model_dump(exclude_none=True),
         given_hyperparameters=recipe.asked.model_dump(exclude_unset=True, exclude_none=True),
@@ -104,6 +104,9 @@ def _run_metrics(loop: Loop) -> Metrics:
         base_recipes=recipe.base_recipes,
         learning_curve=[Validation.model_validate(point) for point in loop.curve],
     )
+    if loop.strategy:
+        metrics.strategy = loop.strategy
+    return metrics
 
 
 def _save(

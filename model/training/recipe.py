@@ -11,9 +11,10 @@ from pydantic import JsonValue
 from contract import schedule
 from contract.hyperparameters import Hyperparameters
 from contract.metrics import Metrics
-from model.clip.architecture import natural_loss
+from model.clip.architecture import natural_loss, visual_projection
 from model.clip.checkpoint import Checkpoint
 from model.clip.device import multiplies_bf16
+from model.clip.folder import CheckpointError
 from model.training.distributed import Ranks
 
 SCRATCH_RATE = 2e-3
@@ -26,6 +27,9 @@ LARGE_BASE_RATE = 1e-5
 LARGE_PARAMETERS = 50_000_000
 LORA_RATES = 10
 """Low-rank updates start at zero and want about ten times the rate of whole matrices."""
+
+PROJECTION_RATE = 0.2
+"""Of the visual projection's own size, the root of its numbers' mean square: that fits any width."""
 
 PAIR_SHARE = 0.15
 """Of the replayed images: at .05, two a batch, what was published on digits had lost .05 at relation; at .15 none."""
@@ -67,7 +71,8 @@ class Recipe(Hyperparameters):
         cls, asked: Hyperparameters, base: Checkpoint | None, images: int, ranks: Ranks, reference_images: int = 0
     ) -> Self:
         """What `asked` means for this base (None: from scratch), so many images to train on and these processes, with
-        so many images of a reference set to keep the base's answers on.
+        so many images of a reference set to keep the base's answers on. Raises CheckpointError for a base that lacks
+        what is to learn.
         """
         adapts = base is not None and asked.data == "channel"
         seen = Metrics.of(base.metadata.metrics) if base else Metrics()
@@ -84,8 +89,20 @@ class Recipe(Hyperparameters):
         if distillation_weight is None:
             distillation_weight = 0.0 if replay_share > 0 or reference_share > 0 else DISTILLATION_WEIGHT
 
+        alone = asked.strategy == "projection"
+        projection = visual_projection(base.model) if alone and base else None
+        if alone and projection is None:
+            raise CheckpointError(
+                "strategy=projection learns the matrix behind a CLIP's image tower, and the base is a SigLIP, which "
+                "has none: set strategy=full or auto, or start from a CLIP"
+            )
+        if alone:
+            distillation_weight = 0.0
+
         if asked.learning_rate is not None:
             learning_rate = asked.learning_rate
+        elif projection is not None:
+            learning_rate = PROJECTION_RATE * float(projection.weight.detach().square().mean().sqrt())
         elif base is None:
             learning_rate = SCRATCH_RATE
         else:
@@ -97,7 +114,8 @@ class Recipe(Hyperparameters):
         if precision == "auto" and ranks.device.type == "cuda":
             precision = "bf16" if multiplies_bf16(ranks.device) else "fp32"
 
-        images = schedule.images_per_epoch(schedule.images_per_epoch(images, replay_share), reference_share)
+        if not alone:
+            images = schedule.images_per_epoch(schedule.images_per_epoch(images, replay_share), reference_share)
         global_batch = schedule.images_per_step(asked, images, ranks.count)
         resolved = {
             "parent": base.metadata.version if base else None,

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from contract.containers import TrainSettings
 from contract.hyperparameters import Hyperparameters
 from contract.layouts.places import shown
+from contract.metrics import Strategy
 from model.clip.checkpoint import Checkpoint, load_checkpoint
 from model.data.batch import Examples
 from model.data.examples import ManifestExamples
@@ -42,6 +43,8 @@ class Start:
     checkpoint: Checkpoint
     old: OldImages | None = None
     """What was labelled before, which changes no weights."""
+    strategy: Strategy | None = None
+    """What was chosen and why, where the run was to choose."""
 
     def digest(self) -> str:
         """sha256 of everything that decides which weights training ends with."""

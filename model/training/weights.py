@@ -8,12 +8,18 @@ from torch import Tensor
 from torch.nn import Linear, Module, Parameter
 from torch.nn.utils.parametrize import register_parametrization
 
-from model.clip.architecture import DualEncoder, image_tower, logit_parameters, text_tower
+from model.clip.architecture import DualEncoder, image_tower, logit_parameters, text_tower, visual_projection
 from model.training.recipe import Recipe
 
 
 def freeze(recipe: Recipe, model: DualEncoder) -> None:
-    """Freeze the towers that the recipe locks; what it adapts by LoRA is frozen and gets low-rank updates."""
+    """Freeze the towers that the recipe locks; what it adapts by LoRA is frozen and gets low-rank updates. Where the
+    visual projection alone learns, all else is frozen.
+    """
+    projection = visual_projection(model)
+    if recipe.strategy == "projection" and projection is not None:
+        model.requires_grad_(False)
+        projection.requires_grad_(True)
     for tower, locked in ((image_tower(model), recipe.lock_image), (text_tower(model), recipe.lock_text)):
         if locked:  # locked-image tuning (Zhai et al. 2022)
             tower.module.requires_grad_(False)
@@ -62,7 +68,7 @@ def frozen_copy(model: DualEncoder) -> DualEncoder:
 
 
 @torch.no_grad()
-def update_average(average: DualEncoder, model: DualEncoder, step: int, decay: float) -> None:
+def update_average(average: Module, model: Module, step: int, decay: float) -> None:
     """Take a step's weights into their exponential moving average (EMA), which is what is validated and exported; young
     averages forget faster. The average is a plain model: low-rank updates are merged.
     """

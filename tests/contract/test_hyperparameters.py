@@ -30,6 +30,14 @@ def test_every_bad_value_is_named_at_once() -> None:
         ({"distillation_weight": "1", "data": "world"}, "set init=base and data=channel"),
         ({"replay_share": "0.5", "init": "scratch"}, "replay_share mixes what a base has learnt"),
         ({"replay_share": "0.5", "data": "world"}, "replay_share mixes what a base has learnt"),
+        ({"strategy": "projection", "init": "scratch"}, "strategy=projection adapts what a base has learnt"),
+        ({"strategy": "auto", "data": "world"}, "strategy=auto adapts what a base has learnt"),
+        ({"strategy": "projection", "lora_rank": "4"}, "leave out lora_rank, lock_image, lock_text"),
+        ({"strategy": "auto", "lock_text": "1"}, "leave out lora_rank, lock_image, lock_text"),
+        ({"strategy": "projection", "lock_image": "1", "unlocked_blocks": "1"}, "leave out lora_rank, lock_image"),
+        ({"strategy": "projection", "optimizer": "muon"}, "or set strategy=full"),
+        ({"strategy": "projection", "distillation_weight": "1"}, "projection_weight keeps what the base knew"),
+        ({"strategy": "quick"}, "strategy is 'quick'"),
     ],
 )
 def test_what_contradicts_itself_is_refused_in_a_sentence(values: dict[str, str], sentence: str) -> None:

@@ -2,10 +2,14 @@ import pytest
 
 from contract.hyperparameters import Hyperparameters
 from contract.schedule import (
+    KEPT_IMAGES,
     MIN_STEPS,
+    PROJECTION_STEPS,
+    PROJECTION_VIEWS,
     REFERENCE_SHARE,
     REFERENCE_SHARE_BESIDE_REPLAY,
     REPLAY_SHARE,
+    images_learnt,
     images_per_epoch,
     images_per_step,
     reference_share,
@@ -63,3 +67,17 @@ def test_a_reference_set_has_its_share_of_a_batch_where_there_is_one(
     asked: dict[str, object], has_reference: bool, replayed: float, share: float
 ) -> None:
     assert reference_share(Hyperparameters(**asked), has_reference, replayed) == share
+
+
+def test_the_projection_has_large_steps_of_which_only_the_first_cost_something() -> None:
+    asked = Hyperparameters(strategy="projection")
+    assert steps(asked, 64_000, 512) == PROJECTION_STEPS
+    assert images_per_step(asked, 64_000, 4) == 512 and images_per_step(asked, 160, 4) == 160
+    read = 3 * images_learnt(asked, 160, 160, PROJECTION_STEPS)
+    assert read == pytest.approx(PROJECTION_VIEWS * 160 + KEPT_IMAGES)
+    assert images_learnt(asked, 10**6, 512, PROJECTION_STEPS) < PROJECTION_STEPS * 512
+
+
+def test_what_auto_may_cost_is_all_weights_and_finding_out() -> None:
+    full, auto = (images_learnt(Hyperparameters(strategy=each), 160, 64, 300) for each in ("full", "auto"))
+    assert full == 300 * 64 and full < auto < 1.1 * full

@@ -110,6 +110,7 @@ def report_of(
         created=now(),
         parent=metadata.parent,
         outcome=f"{said[:1].upper()}{said[1:]}.",
+        strategy=metrics.strategy.sentence if metrics.strategy else None,
         choice=mixed.sentence,
         accuracy_before=(metrics.before or Validation()).validation_accuracy,
         accuracy_after=(metrics.after or Validation()).validation_accuracy,

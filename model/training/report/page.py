@@ -85,7 +85,8 @@ def _verdict(report: Report) -> str:
     if report.accuracy_after is not None:
         before = "" if report.accuracy_before is None else f"{percent(report.accuracy_before)} → "
         big = f'<p class="big">{before}{percent(report.accuracy_after)} <small>of the validation images</small></p>'
-    choice = f"<p>{escape(report.choice)}</p>" if report.choice else ""
+    told = dict.fromkeys(filter(None, (report.strategy, report.choice)))  # one sentence where nothing was trained
+    choice = "".join(f"<p>{escape(sentence)}</p>" for sentence in told)
     return (
         f'<section><h1>{escape(report.version)}</h1><p class="soft">{base}made {escape(report.created)}</p>{big}'
         f"<p>{escape(report.outcome)}</p>{choice}"
