@@ -22,7 +22,6 @@ from lambdas.aws.endpoint import Endpoint
 from lambdas.aws.executions import Executions, may_begin
 from lambdas.aws.s3 import Store
 from lambdas.aws.serving_stack import ServingStack
-from lambdas.manage.foreign_checkpoint import read_foreign
 from lambdas.settings import ManageSettings
 from lambdas.stored.endpoint import Changes
 from lambdas.stored.registry import Registry, StoredCheckpoint
@@ -131,6 +130,8 @@ class Models:
         Raises BadRequest if it can't be served or its licence forbids it, NotFound for an unknown parent, Conflict for
         a version that is taken.
         """
+        from lambdas.manage.foreign_checkpoint import read_foreign  # with all that checkpoints consist of
+
         checkpoint = StoredCheckpoint.at(body.s3_uri, self._artifacts)
         metadata, card = read_foreign(checkpoint)
         if refusal := card.refusal(body.version, commercial=self._commercial):

@@ -17,7 +17,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from contract.annotations import Annotation, Split, image_key
 from contract.hyperparameters import Hyperparameters
 from contract.problems import Conflict
-from contract.steps import SnapshotEvent
+from contract.training_steps import SnapshotEvent
 from contract.trainings import CHANNEL_MANIFEST, REFERENCE_MANIFEST, SNAPSHOTS_PREFIX
 from lambdas.aws.clients import connect_worker
 from lambdas.aws.s3 import Store

@@ -20,15 +20,13 @@ from contract.steps import (
     EndpointAnswer,
     EndpointAsked,
     EndpointEvent,
-    GateAnswer,
-    GateEvent,
     ImportAnswer,
     ImportEvent,
     RolloutAnswer,
     RolloutEvent,
-    SnapshotEvent,
     TeachEvent,
 )
+from contract.training_steps import GateAnswer, GateEvent, SnapshotEvent
 from contract.trainings import Training
 from lambdas.manage.trainings import job_request
 from stacks.machine import TRANSIENT

@@ -14,9 +14,10 @@ import pytest
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from benchmarks.serving.runtime_api import FakeRuntimeApi, runtime_api
+from contract.containers import FunctionSettings
 from contract.invocation import AnswerAttributes, InvocationAttributes
 from contract.limits import CUSTOM_ATTRIBUTES_HEADER
-from contract.serving_function import MAX_PAYLOAD_BYTES, FunctionSettings, Invocation, Invoked
+from contract.serving_function import MAX_PAYLOAD_BYTES, Invocation, Invoked
 from model.clip.checkpoint import load_checkpoint
 from model.clip.encode import Clip
 from model.clip.folder import CheckpointError
