@@ -57,6 +57,7 @@ ALLOWED: dict[str, set[str]] = {
     "benchmarks": {"benchmarks", "contract.checkpoints", "model.clip", "torch", "transformers", "numpy", "PIL"},
     "benchmarks/serving": EVALUATION | HTTP | {"benchmarks", "model.serving"},
     "benchmarks/serving/batch.py": EVALUATION | {"benchmarks", "local.settings"},
+    "benchmarks/serving/cold_start.py": EVALUATION | {"benchmarks", "lambdas.settings"},
     "benchmarks/training": TRAINING | {"benchmarks"},
     "benchmarks/learning": TRAINING | {"benchmarks"},
     # what a user of the API has

@@ -27,6 +27,7 @@ from benchmarks.serving.bars import START, bar_table
 from benchmarks.serving.requests import CHECKPOINT, classify, labels, photos, write_clip
 from benchmarks.serving.runtime_api import FakeRuntimeApi, runtime_api
 from benchmarks.serving.server import WORK, ours
+from lambdas.settings import PROCESS
 from model.evaluation.report import markdown
 
 ROUNDS = 5
@@ -112,7 +113,12 @@ def import_s(module: str, root: Path = ROOT) -> float:
     """In a process of its own on one core, which has compiled it before."""
     with pinned({max(os.sched_getaffinity(0))}):
         done = subprocess.run(  # noqa: S603 - our own module
-            [sys.executable, "-c", IMPORT.format(module)], cwd=root, capture_output=True, text=True, check=True
+            [sys.executable, "-c", IMPORT.format(module)],
+            cwd=root,
+            env=os.environ | PROCESS,
+            capture_output=True,
+            text=True,
+            check=True,
         )
     return float(done.stdout)
 
