@@ -136,7 +136,8 @@ learn-report: .venv/.product ## What fine-tuning and a few annotated images teac
 bench-train: .venv/.product .bench/site ## Measure training beside two common training loops: 15 minutes
 	python -m benchmarks.training.throughput
 
-bench: .venv/.product .bench/site .bench/infinity ## Measure serving beside two common servers: 15 minutes (QUICK=1: 2 minutes)
+bench: .venv/.product .bench/site .bench/infinity ## Measure how serving starts, and beside two common servers: 17 minutes (QUICK=1: 3 minutes)
+	python -m benchmarks.serving.cold_start $(if $(QUICK),--quick)
 	python -m benchmarks.serving.throughput $(if $(QUICK),--quick)
 
 bench-load: .venv/.product .bench/site ## Measure serving near its capacity and beyond: 3 minutes (QUICK=1: 1 minute)
