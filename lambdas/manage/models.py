@@ -5,7 +5,17 @@ from collections.abc import Iterator
 from contract.endpoint import RESUME
 from contract.idempotency import now
 from contract.metrics import Metrics
-from contract.models import BASE_VERSION, ENDED, ImportBody, Model, ModelList, ModelSummary, ModelView, Promotion
+from contract.models import (
+    BASE_VERSION,
+    ENDED,
+    ImportBody,
+    Model,
+    ModelList,
+    ModelSummary,
+    ModelView,
+    Promotion,
+    brought_prefix,
+)
 from contract.problems import BadRequest, Conflict, NotFound
 from contract.reports import MAX_REPORT_BYTES, REPORT, REPORT_EXPIRES_IN_S, REPORT_PAGE, Report, ReportView
 from contract.uploads import (
@@ -14,7 +24,6 @@ from contract.uploads import (
     CheckpointUpload,
     CheckpointUploads,
     CheckpointUploadsBody,
-    brought_prefix,
 )
 from contract.verdict import verdict_sentence
 from lambdas.aws.clients import Connect

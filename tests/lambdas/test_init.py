@@ -17,6 +17,7 @@ FOR_NONE = {"boto3", "s3transfer", "contract.bodies", "contract.containers", "la
 FOR_SOME = {
     "contract.checkpoints": {"gate", "rollout"},  # which read a checkpoint each time
     "contract.trainings": {"gate", "manage", "snapshot"},
+    "contract.models": {"gate", "manage", "rollout", "snapshot"},
     "contract.reports": {"manage"},
     "contract.layouts.find": {"annotate", "importer"},
     "aws_lambda_powertools.event_handler": {"annotate", "classify", "manage"},
