@@ -90,7 +90,7 @@ screenshots: .venv/.tests ## Take the pictures in docs/page/ of the local system
 images: .venv/.tests ## Build both container images and run them, by Docker, or else by podman: root on Debian
 	python -m pytest -s -v tests/images/checks.py
 
-check: types rules ## Lint, formatting and types, and the rules of templates for every stage (-j2: at once)
+check: types rules ## Lint, formatting and types, and the rules of templates for every stage and tier (-j2: at once)
 
 types: .venv/.tests
 	ruff check .
@@ -98,6 +98,7 @@ types: .venv/.tests
 	mypy
 
 rules: .venv/.tests node_modules/.installed
+	$(MAKE) --no-print-directory synth STAGE=dev CONTEXT="-c serving=lambda"
 	for file in stacks/stages/*.toml; do $(MAKE) --no-print-directory synth STAGE=$$(basename $$file .toml) || exit 1; done
 
 synth: .venv/.product node_modules/.installed ## Synthesize the CloudFormation templates into cdk.out
@@ -136,7 +137,8 @@ learn-report: .venv/.product ## What fine-tuning and a few annotated images teac
 bench-train: .venv/.product .bench/site ## Measure training beside two common training loops: 15 minutes
 	python -m benchmarks.training.throughput
 
-bench: .venv/.product .bench/site .bench/infinity ## Measure serving beside two common servers: 15 minutes (QUICK=1: 2 minutes)
+bench: .venv/.product .bench/site .bench/infinity ## Measure how serving starts, and beside two common servers: 17 minutes (QUICK=1: 3 minutes)
+	python -m benchmarks.serving.cold_start $(if $(QUICK),--quick)
 	python -m benchmarks.serving.throughput $(if $(QUICK),--quick)
 
 bench-load: .venv/.product .bench/site ## Measure serving near its capacity and beyond: 3 minutes (QUICK=1: 1 minute)

@@ -27,8 +27,6 @@ IMAGES_PREFIX = "images/"
 DEFAULT_DATASET = "default"
 MAX_DATASET_CHARS = 63
 MAX_SENTENCES = 64
-MAX_LISTED_ANNOTATIONS = 100
-"""Records answered by one GET /annotations; `after` asks for those behind them."""
 COUNTED_ANNOTATIONS = 2_000
 """Records that are looked at for the balance of a dataset."""
 LISTED_KEYS = 100_000

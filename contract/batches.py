@@ -32,9 +32,6 @@ SHARD_IMAGES = 500
 """What one worker classifies: few enough for its 15 minutes even where the model answers one image per second."""
 MAX_BATCH_IMAGES = 10_000_000
 """So that the numbers of all shards fit into one state's input, which Step Functions limits to 256 KiB."""
-MAX_LISTED_BATCHES = 50
-MAX_LISTED_SHARDS = 100
-"""Whose files are named by one GET /batches/{batch}/files."""
 FILES_EXPIRE_IN_S = 900
 MAX_NAME_CHARS = 1_024
 """Of what a manifest calls an image; what is longer is cut."""

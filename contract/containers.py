@@ -6,6 +6,7 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
+from contract.models import NO_MODEL_URI
 from contract.settings import Settings
 
 Precision = Literal["fp32", "bf16", "fp16", "int8"]
@@ -59,6 +60,15 @@ class ServeSettings(ContainerSettings):
         if self.exact and self.precision not in ("auto", "fp32"):
             raise ValueError(f"EXACT is 1 and PRECISION {self.precision!r}: exact is fp32, leave PRECISION out")
         return self
+
+
+class FunctionSettings(ServeSettings):
+    """What the serving function may be told: all that a server may, and its model."""
+
+    model_s3_uri: str = Field(NO_MODEL_URI, alias="MODEL_S3_URI", pattern=r"^s3://[^/]+/")
+    """The folder of a checkpoint, fetched when the function starts; NO_MODEL_URI for the one in the image."""
+    runtime_api: str = Field("", alias="AWS_LAMBDA_RUNTIME_API")
+    """Host and port where Lambda hands out invocations; it sets this itself."""
 
 
 class TrainSettings(ContainerSettings):

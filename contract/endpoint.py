@@ -5,6 +5,7 @@ One document in the data bucket tells of the newest change. Whoever must explain
 and only then; what counts is the serving stack's parameter `Paused`, of which CloudFormation makes an endpoint or none.
 """
 
+import re
 from datetime import UTC, datetime
 from typing import Literal, NamedTuple, Self
 
@@ -32,6 +33,11 @@ LIMIT_S = 5 * 3600
 """No change is at work for longer: two hours of waiting for what runs, and what CloudFormation takes at most for an
 endpoint, 160 minutes."""
 
+NO_CAPACITY = re.compile(
+    "InsufficientInstanceCapacity|Unable to provision requested ML compute capacity|CapacityError|InsufficientCapacity"
+)
+"""In what SageMaker or CloudFormation says where AWS has no such instance free."""
+
 RETRY_AFTER_S = 60
 """Of a call to a stage that is paused; nothing is back sooner."""
 RESUME = "POST /endpoint/resume (make resume, wordsight resume)"
@@ -55,6 +61,7 @@ class EndpointChange(Stored):
     updated: str = Field(description="When its state was last written down")
     state: ChangeState = "requested"
     reason: str | None = Field(default=None, description="Why it failed, or what it waits for")
+    attempt: int = Field(default=1, description="A resume by the schedule that finds no instance is tried again")
     paused_since: str | None = Field(default=None, description="While there is no endpoint: since when")
     paused_by: AskedBy | None = Field(default=None, description="And who had it paused")
     served_version: str | None = Field(default=None, description="What the endpoint called its model before the pause")
@@ -122,7 +129,8 @@ def standing(change: EndpointChange | None) -> Standing | None:
     if change is None:
         return None
     if change.action == "resume" and not change.is_over:
-        return Standing("resuming", f"the stage was paused and is being resumed since {change.created}, {USUALLY}")
+        how = f": {change.reason}" if change.reason else f", {USUALLY}"
+        return Standing("resuming", f"the stage was paused and is being resumed since {change.created}{how}")
     if change.action == "pause" and not change.is_over:
         return Standing("pausing", f"the stage is being paused, {_WHO[change.by]}. When it is, {RESUME} brings it back")
     if change.paused_since is None:

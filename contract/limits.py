@@ -27,6 +27,14 @@ MAX_TEXTS = 500
 MAX_TEXT_CHARS = 1_000
 MAX_TASK_NAME_CHARS = 63
 
+# Entries of a list that are answered at once; `after` asks for those behind them.
+MAX_LISTED_TASKS = 100
+MAX_LISTED_ANNOTATIONS = 100
+MAX_LISTED_TRAININGS = 50
+MAX_LISTED_BATCHES = 50
+MAX_LISTED_SHARDS = 100
+"""Of a batch, whose files are named by one GET /batches/{batch}/files."""
+
 MAX_TAUGHT_LABELS = 1_000
 """Of a task that annotated images teach."""
 MAX_TAUGHT_IMAGES = 4_000

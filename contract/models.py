@@ -166,3 +166,8 @@ def model_key(version: str) -> str:
 def promotion_key(id: str) -> str:
     """Where in the artifacts bucket a promotion is."""
     return f"{PROMOTIONS_PREFIX}{id}.json"
+
+
+def brought_prefix(id: str) -> str:
+    """Where in the artifacts bucket the files of one POST /models/uploads go."""
+    return f"{BROUGHT_PREFIX}{id}/"

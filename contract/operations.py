@@ -145,7 +145,8 @@ ALARMS = (
         5,
         "An execution of this state machine failed or took too long.",
         "Ask make doctor STAGE={stage}, or the training, batch, import or model by the API: each says why in a "
-        "sentence. A batch goes on with POST /batches/<id>/resume.",
+        "sentence. A batch goes on with POST /batches/<id>/resume. A resume by office_hours was tried again for two "
+        "hours if AWS had no instance free: make resume STAGE={stage} tries once more.",
     ),
     Alarm(
         SILENT,

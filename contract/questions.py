@@ -24,8 +24,6 @@ TASKS_PREFIX = "tasks/"
 """Where in the data bucket they are: one JSON document each."""
 MAX_TASK_BYTES = 1_000_000
 """One task as JSON in ASCII: it is read for every request that names it."""
-MAX_LISTED_TASKS = 100
-"""Tasks answered by one GET /tasks; `after` asks for those behind them."""
 
 DEFAULT_HYPOTHESIS_TEMPLATE = "This is a photo of {}."
 UNKNOWN_LABEL = "none of these"

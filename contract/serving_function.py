@@ -1,10 +1,10 @@
 """The serving function: the serving image as an AWS Lambda function, for who is asked too seldom for an endpoint.
 
 It is the image as it is, whose entry point is `python -m model.serving`, with another command: `COMMAND`, which CDK
-calls `cmd` and Lambda `ImageConfig.Command`, in the place of SageMaker's `serve`. What it is told by its environment is
-`FunctionSettings`. It is invoked synchronously with the JSON of an `Invocation`, which is what InvokeEndpoint takes,
-and returns that of an `Invoked`. A failure of the model is an answer, too, with its status; Lambda's `FunctionError`
-says that the function has died or has run out of time.
+calls `cmd` and Lambda `ImageConfig.Command`, in the place of SageMaker's `serve`. Its environment tells it what
+`contract.containers.FunctionSettings` says. It is invoked synchronously with the JSON of an `Invocation`, which is what
+InvokeEndpoint takes, and returns that of an `Invoked`. A failure of the model is an answer, too, with its status;
+Lambda's `FunctionError` says that the function has died or has run out of time.
 """
 
 import base64
@@ -12,10 +12,8 @@ from typing import Annotated, Self
 
 from pydantic import Field
 
-from contract.containers import ServeSettings
 from contract.deferred import Deferred
 from contract.limits import MAX_CUSTOM_ATTRIBUTES_CHARS
-from contract.models import NO_MODEL_URI
 from contract.problems import BadRequest, PayloadTooLarge
 from contract.validation import Strict
 
@@ -26,15 +24,6 @@ MAX_PAYLOAD_BYTES = 6 * 1024 * 1024
 (https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html)."""
 MAX_BODY_BYTES = 4_700_000
 """Of a request: base64 makes a third more of it, and leaves room for the rest of an `Invocation`."""
-
-
-class FunctionSettings(ServeSettings):
-    """What the function may be told: all that a server may, and its model."""
-
-    model_s3_uri: str = Field(NO_MODEL_URI, alias="MODEL_S3_URI", pattern=r"^s3://[^/]+/")
-    """The folder of a checkpoint, fetched when the function starts; NO_MODEL_URI for the one in the image."""
-    runtime_api: str = Field("", alias="AWS_LAMBDA_RUNTIME_API")
-    """Host and port where Lambda hands out invocations; it sets this itself."""
 
 
 class Invocation(Strict):

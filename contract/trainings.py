@@ -50,7 +50,6 @@ LIVE = "live"
 """Stands for the version that is served at the moment."""
 MIN_RUNTIME_S = 600
 """Shorter runs end before the machine has loaded its data."""
-MAX_LISTED_TRAININGS = 50
 
 
 class TrainingBody(Strict):

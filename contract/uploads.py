@@ -6,7 +6,6 @@ from typing import Annotated, ClassVar, TypedDict
 from pydantic import AfterValidator, Field
 
 from contract.limits import MAX_IMAGES
-from contract.models import BROUGHT_PREFIX
 from contract.problems import shorten
 from contract.validation import Strict
 
@@ -106,8 +105,3 @@ class CheckpointUploads(TypedDict):
 
     s3_uri: str
     uploads: list[CheckpointUpload]
-
-
-def brought_prefix(id: str) -> str:
-    """Where in the artifacts bucket the files of one POST /models/uploads go."""
-    return f"{BROUGHT_PREFIX}{id}/"

@@ -7,6 +7,12 @@ from pydantic import Field
 
 from contract.settings import Allowed, Origins, Settings, Switch, Words
 
+PROCESS = {"PYDANTIC_DISABLE_PLUGINS": "__all__"}
+"""What every function's process is told beside its settings: to look for no plugins of pydantic's among all that is
+installed, as its first model would, for a hundredth of a second of every cold start.
+https://pydantic.dev/docs/validation/latest/concepts/plugins/
+"""
+
 
 class Variables(Settings):
     """What a function needs to know, as its environment variables."""

@@ -13,7 +13,6 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from functools import partial
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +20,10 @@ from ministack.services import lambda_svc
 
 from local.containers import Container, Images
 from local.permissions import Permissions
+from local.runtime_api import POLL_S, RuntimeServer
 from local.sagemaker import ApiError, Record
 
-RUNTIME = "/2018-06-01/runtime"
 STOP_GRACE_S = 2
-POLL_S = 0.1
 
 _UNHANDLED = {"function_error": "Unhandled", "log": ""}
 
@@ -34,29 +32,23 @@ Outcome = tuple[bool, bytes]
 
 
 class ExecutionEnvironment:
-    """One process of an image, and the runtime API that it asks: one invocation at a time.
-
-    https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html
-    """
+    """One process of an image, and the runtime API that it asks: one invocation at a time."""
 
     def __init__(self, base: Path, start: Callable[[str], Container]) -> None:
         """`start` is given the host and port of the runtime API."""
         self._base = base
-        self.asked: queue.SimpleQueue[tuple[str, bytes]] = queue.SimpleQueue()
-        self.outcomes: queue.SimpleQueue[Outcome] = queue.SimpleQueue()
-        self.closed = threading.Event()
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), partial(_RuntimeApi, self))
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
-        self._container = start(f"127.0.0.1:{self._server.server_port}")
+        self._api = RuntimeServer()
+        self._container = start(self._api.host_and_port)
 
     def invoke(self, number: str, event: bytes, timeout_s: float) -> Outcome:
         """What the process makes of an event; an error of Lambda's own where it ends or takes too long."""
-        self.asked.put((number, event))
+        self._api.given.put((number, event))
         deadline = time.monotonic() + timeout_s
         while time.monotonic() < deadline:
             ended = self._container.exit_code is not None
             with contextlib.suppress(queue.Empty):
-                return self.outcomes.get(timeout=POLL_S)
+                outcome = self._api.outcomes.get(timeout=POLL_S)
+                return outcome.succeeded, outcome.payload
             if ended:
                 said = f"Runtime exited with exit status {self._container.exit_code}: {self._container.last_words()}"
                 return False, _error("Runtime.ExitError", f"RequestId: {number} Error: {said}")
@@ -64,42 +56,10 @@ class ExecutionEnvironment:
 
     def stop(self) -> None:
         """End the process, and remove its folder."""
-        self.closed.set()
+        self._api.ended.set()
         self._container.stop(STOP_GRACE_S)
-        self._server.shutdown()
-        self._server.server_close()
+        self._api.close()
         shutil.rmtree(self._base, ignore_errors=True)
-
-
-class _RuntimeApi(BaseHTTPRequestHandler):
-    def __init__(self, environment: ExecutionEnvironment, *request: Any) -> None:
-        self._environment = environment
-        super().__init__(*request)
-
-    def do_GET(self) -> None:
-        """The next invocation, once there is one."""
-        while not self._environment.closed.is_set():
-            with contextlib.suppress(queue.Empty):
-                number, event = self._environment.asked.get(timeout=POLL_S)
-                return self._answer(200, event, **{"Lambda-Runtime-Aws-Request-Id": number})
-        return self._answer(410, b"")
-
-    def do_POST(self) -> None:
-        """An answer, or an error of an invocation or of the start."""
-        body = self.rfile.read(int(self.headers.get("content-length", 0)))
-        self._environment.outcomes.put((self.path.endswith("/response"), body))
-        self._answer(202, b"")
-
-    def _answer(self, status: int, body: bytes, **headers: str) -> None:
-        with contextlib.suppress(OSError):  # it has ended meanwhile
-            self.send_response(status)
-            for name, value in {**headers, "content-length": str(len(body))}.items():
-                self.send_header(name, value)
-            self.end_headers()
-            self.wfile.write(body)
-
-    def log_message(self, *_: Any) -> None:
-        """Nothing: the function has a log of its own."""
 
 
 class Functions:

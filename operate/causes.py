@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from contract.endpoint import NO_CAPACITY
 from stacks.config import ENDPOINTS_LOG_GROUP, TRAINING_JOBS_LOG_GROUP
 
 BOOTSTRAP_PARAMETER = "/cdk-bootstrap/hnb659fds/version"
@@ -178,8 +179,7 @@ CAUSES = (
         "`Unable to provision requested ML compute capacity due to InsufficientInstanceCapacity error`",
         "Try again in an hour, or take another endpoint_instance_type or training_instance_type, or another region. "
         "It is not a quota, and no mistake of yours",
-        r"InsufficientInstanceCapacity|Unable to provision requested ML compute capacity|CapacityError"
-        r"|InsufficientCapacity",
+        NO_CAPACITY.pattern,
         _SAID,
     ),
     Cause(

@@ -25,7 +25,7 @@ from operate.causes import BOOTSTRAP_PARAMETER
 from operate.findings import Finding
 from operate.prices import prices
 from operate.quotas import concurrency, quotas
-from operate.stage import OperatorError, Site, Stage, add_stage_arguments
+from operate.stage import OperatorError, Site, Stage, add_stage_arguments, paused_since
 from stacks.config import (
     POWERTOOLS_ACCOUNT,
     POWERTOOLS_ACCOUNTS,
@@ -240,6 +240,19 @@ def _stack(site: Site, name: str, status: str) -> Finding:
     return Finding("ok", says)
 
 
+def tier(site: Site) -> Iterator[Finding]:
+    """Whether the stage would move to the other tier while it is paused: what tells of a silent endpoint is made anew
+    there, and would ring for one that is meant to be gone.
+    """
+    stage, wanted = site.stage.config.stage, site.config.serving
+    if paused_since(site.stage) is None:
+        return
+    deployed = "lambda" if "FunctionName" in site.stage.outputs("Serving") else "endpoint"
+    if deployed != wanted:
+        says = f"the stage is paused, and serving = {wanted!r} moves it from {deployed!r}"
+        yield Finding("failure", says, f"make resume STAGE={stage}, then deploy")
+
+
 Check = Callable[[Site], Iterable[Finding]]
 
 CHECKS: dict[str, Check] = {
@@ -251,6 +264,7 @@ CHECKS: dict[str, Check] = {
     "API Gateway's role for logs": account_role,
     "the adopted buckets": adopted_buckets,
     "the stacks": stacks,
+    "the tier": tier,
     "the tags that the budget counts by": lambda site: alerts(site.config, site.ask),
 }
 

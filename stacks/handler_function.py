@@ -8,6 +8,7 @@ from aws_cdk import aws_logs as logs
 from constructs import Construct
 
 from contract.limits import LAMBDA_TIMEOUT_S
+from lambdas.settings import PROCESS
 from stacks.config import (
     LOG_RETENTION_DAYS,
     POWERTOOLS_ACCOUNT,
@@ -56,7 +57,7 @@ class HandlerFunction(lambda_.Function):
             architecture=lambda_.Architecture.ARM_64,
             handler=f"lambdas.{module}.main.handler",
             code=lambda_.Code.from_asset(str(REPOSITORY_ROOT), exclude=list(CODE), ignore_mode=IgnoreMode.GIT),
-            environment=dict(environment),
+            environment={**PROCESS, **environment},
             layers=[lambda_.LayerVersion.from_layer_version_arn(scope, f"{id}Powertools", layer_arn)],
             timeout=Duration.seconds(timeout_s),
             memory_size=MEMORY_MB,

@@ -12,7 +12,7 @@ settings.load_profile("wordsight")
 
 ONE_SYNTH = "tests/stacks/"
 FIRST = (
-    *("tests/e2e/test_loop.py", "tests/e2e/test_local.py", "tests/e2e/test_destroy.py"),
+    *("tests/e2e/test_loop.py", "tests/e2e/test_api.py", "tests/e2e/test_teach.py"),
     *("tests/benchmarks/", "tests/e2e/", ONE_SYNTH, "tests/hostile/test_images.py", "tests/model/"),
 )
 """What takes longest in one process begins first, so that no other process waits for it at the end. Each of three

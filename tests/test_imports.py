@@ -57,6 +57,8 @@ ALLOWED: dict[str, set[str]] = {
     "benchmarks": {"benchmarks", "contract.checkpoints", "model.clip", "torch", "transformers", "numpy", "PIL"},
     "benchmarks/serving": EVALUATION | HTTP | {"benchmarks", "model.serving"},
     "benchmarks/serving/batch.py": EVALUATION | {"benchmarks", "local.settings"},
+    "benchmarks/serving/runtime_api.py": {"contract.serving_function", "local.runtime_api"},
+    "benchmarks/serving/cold_start.py": EVALUATION | {"benchmarks", "lambdas.settings"},
     "benchmarks/training": TRAINING | {"benchmarks"},
     "benchmarks/learning": TRAINING | {"benchmarks"},
     # what a user of the API has

@@ -1,6 +1,6 @@
 """How long it takes from nothing to an answer: cold-start.md, by kind of CPU.
 
-    python -m benchmarks.serving.cold_start                        2 minutes on a quiet machine
+    python -m benchmarks.serving.cold_start                        a part of `make bench`, 2 minutes of it
     python -m benchmarks.serving.cold_start --beside ../before     and another checkout's starts, in turns with these
 
 The server and the function are started with ViT-B/32's shape and random weights, with files that the system has in
@@ -27,6 +27,7 @@ from benchmarks.serving.bars import START, bar_table
 from benchmarks.serving.requests import CHECKPOINT, classify, labels, photos, write_clip
 from benchmarks.serving.runtime_api import FakeRuntimeApi, runtime_api
 from benchmarks.serving.server import WORK, ours
+from lambdas.settings import PROCESS
 from model.evaluation.report import markdown
 
 ROUNDS = 5
@@ -112,7 +113,12 @@ def import_s(module: str, root: Path = ROOT) -> float:
     """In a process of its own on one core, which has compiled it before."""
     with pinned({max(os.sched_getaffinity(0))}):
         done = subprocess.run(  # noqa: S603 - our own module
-            [sys.executable, "-c", IMPORT.format(module)], cwd=root, capture_output=True, text=True, check=True
+            [sys.executable, "-c", IMPORT.format(module)],
+            cwd=root,
+            env=os.environ | PROCESS,
+            capture_output=True,
+            text=True,
+            check=True,
         )
     return float(done.stdout)
 
@@ -170,7 +176,7 @@ def report(found: Found, took_s: float) -> str:
     ]
     return f"""# How long starts take
 
-`python -m benchmarks.serving.cold_start` wrote this file in {took_s / 60:.0f} minutes. {machine()}.
+`make bench` (`python -m benchmarks.serving.cold_start`) wrote this file in {took_s / 60:.0f} minutes. {machine()}.
 
 A model of openai/clip-vit-base-patch32's shape with random weights; files are in the system's memory. Medians of
 {len(found.starts["serve"])} rounds in which all take turns, after one that is not counted.
@@ -198,13 +204,14 @@ Seconds to import a Lambda's module in a new process on one core.
 def main(arguments: Sequence[str] | None = None) -> int:
     """Make the report."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.serving.cold_start", description=__doc__.split("\n")[0])
-    parser.add_argument("--rounds", type=int, default=ROUNDS, help="How often each is started")
-    parser.add_argument("--beside", type=Path, help="Another checkout, to compare with")
+    parser.add_argument("--quick", action="store_true", help="one round, into .bench/serve")
+    parser.add_argument("--rounds", type=int, help=f"how often each is started (default {ROUNDS})")
+    parser.add_argument("--beside", type=Path, help="another checkout, to compare with")
     asked = parser.parse_args(arguments)
     since_s = time.perf_counter()
-    found = measure(asked.rounds, asked.beside and asked.beside.resolve())
-    path = REPORTS / cpu_kind() / "cold-start.md"
-    path.parent.mkdir(exist_ok=True)
+    found = measure(asked.rounds or (1 if asked.quick else ROUNDS), asked.beside and asked.beside.resolve())
+    path = (WORK / "quick" if asked.quick else REPORTS / cpu_kind()) / "cold-start.md"
+    path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(report(found, time.perf_counter() - since_s))
     print(path.relative_to(ROOT))
     return 0

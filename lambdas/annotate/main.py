@@ -15,7 +15,6 @@ from aws_lambda_powertools.event_handler import Response
 
 from contract.annotations import (
     DEFAULT_DATASET,
-    MAX_LISTED_ANNOTATIONS,
     AnnotationBody,
     image_key,
     parse_annotations,
@@ -24,9 +23,15 @@ from contract.answers import arrange
 from contract.idempotency import now
 from contract.images import IMAGE_EXPIRES_IN_S, AnnotatedImage, Thumbnail, thumbnail_size
 from contract.imports import AnnotationImport, AnnotationImportBody, ImportView, import_key, view_of
-from contract.limits import API_KEY_HEADER, MAX_INVOCATION_BYTES, UPLOADS_PREFIX
+from contract.limits import (
+    API_KEY_HEADER,
+    MAX_INVOCATION_BYTES,
+    MAX_LISTED_ANNOTATIONS,
+    MAX_LISTED_TASKS,
+    UPLOADS_PREFIX,
+)
 from contract.problems import Conflict, NotFound, ProblemError, ServiceUnavailable
-from contract.questions import MAX_LISTED_TASKS, TASKS_PREFIX, Task, TaskList, TaskSummary, task_key, task_name
+from contract.questions import TASKS_PREFIX, Task, TaskList, TaskSummary, task_key, task_name
 from contract.routes import (
     DELETE_ANNOTATION,
     DELETE_TASK,

@@ -6,8 +6,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cache
 from typing import Any, TypeVar
 
-import boto3
 from botocore.config import Config
+from botocore.session import Session
 
 from contract.limits import (
     SDK_CONNECT_TIMEOUT_S,
@@ -25,7 +25,9 @@ MODELS = {"sagemaker-runtime": "sagemaker-runtime", MODEL_FUNCTION: "lambda"}
 """The services whose calls are not repeated, by the name that connects, with botocore's."""
 
 Connect = Callable[[str], Any]
-"""From a service's name to its boto3 client, the same one each time."""
+"""From a service's name to its client, the same one each time: botocore's, which are boto3's without its way to move
+files and its objects, that every cold start would wait for.
+"""
 
 CONCURRENT_CALLS = 8
 """Of one client: botocore keeps 10 connections."""
@@ -36,7 +38,7 @@ Result = TypeVar("Result")
 
 @cache
 def connect(service: str) -> Any:
-    """The boto3 client of `service` in a function behind the API, made at its first use: most calls need one of three.
+    """The client of `service` in a function behind the API, made at its first use: most calls need one of three.
 
     What S3 answers with SlowDown, or a service with throttling, is asked again, as AWS asks its clients to:
     https://docs.aws.amazon.com/sdkref/latest/guide/feature-retry-behavior.html
@@ -53,7 +55,7 @@ def connect_worker(service: str) -> Any:
 def _client(service: str, read_timeout_s: int, attempts: int) -> Any:
     if service in MODELS:
         read_timeout_s, attempts = SDK_READ_TIMEOUT_S, SDK_MAX_ATTEMPTS
-    return boto3.client(
+    return _session().create_client(
         MODELS.get(service, service),
         config=Config(
             connect_timeout=SDK_CONNECT_TIMEOUT_S,
@@ -66,6 +68,12 @@ def _client(service: str, read_timeout_s: int, attempts: int) -> Any:
             s3={"addressing_style": "virtual"},
         ),
     )
+
+
+@cache
+def _session() -> Session:
+    """What all clients share: credentials, and descriptions of services that are read once."""
+    return Session()
 
 
 def concurrently(work: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:

@@ -15,6 +15,7 @@ from pydantic.json_schema import models_json_schema
 
 from contract import limits
 from contract.annotations import DEFAULT_DATASET, MAX_DATASET_CHARS, AnnotationBody
+from contract.bodies import BODIES
 from contract.idempotency import ID, IDEMPOTENCY_HEADER, MAX_IDEMPOTENCY_KEY_CHARS
 from contract.images import THUMBNAIL_SIZES_PX
 from contract.problems import Problem, ProblemError
@@ -194,7 +195,7 @@ def _operation(route: Route) -> Schema:
         "description": DESCRIBED[route].does,
         "security": [{scheme: [route.needs]} for scheme in ("api_key", "bearer")] if route.needs else [],
         **({"parameters": parameters} if parameters else {}),
-        **({} if route.body is None else {"requestBody": _body(route)}),
+        **({} if BODIES[route].request is None else {"requestBody": _body(route)}),
         "responses": {
             **{str(status): _success(route, status, meaning) for status, meaning in route.answers.items()},
             "4XX": {"$ref": "#/components/responses/Refused"},
@@ -268,8 +269,10 @@ def _beside_an_image(route: Route, name: str, schema: Schema) -> Schema:
 
 def _body(route: Route) -> Schema:
     """JSON; where images can be sent, also a form with the same names, or one image as it is."""
-    optional = type(None) in get_args(route.body)
-    body = get_args(route.body)[0] if optional else route.body
+    body = BODIES[route].request
+    optional = type(None) in get_args(body)
+    if optional:
+        body = get_args(body)[0]
     examples: Schema = {}
     for model in (each for each in _named(body) if isinstance(each, type) and issubclass(each, Strict)):
         for title, value in model.EXAMPLES.items():
@@ -292,10 +295,11 @@ def _success(route: Route, status: int, meaning: str) -> Schema:
             "What has answered each saved task: `task=` and the beginning of its head's sha256, or of its etag "
             "behind `words-`"
         )
-    if route.etag and route.answer:
+    bodies = BODIES[route]
+    if route.etag and bodies.answer:
         headers = {"etag": f"Names this state of the {route.etag}"}
     described = {name: {"description": text, "schema": _TEXT} for name, text in headers.items()}
-    hint = route.other_answers.get(status, route.answer)
+    hint = bodies.other_answers.get(status, bodies.answer)
     example = DESCRIBED[route].others.get(status, DESCRIBED[route].answer)
     media_type = "text/html" if hint is str else "application/json"
     content = {"content": {media_type: {"schema": _schema(hint), "example": example}}} if hint else {}
@@ -328,7 +332,7 @@ def _for_clients(schema: Any, name: str = "") -> Any:
 def _components() -> dict[str, Schema]:
     """The schemas that have names."""
     hints: list[Any] = [Problem]
-    hints += (hint for route in ROUTES for hint in (route.body, route.answer, *route.other_answers.values()))
+    hints += (hint for each in BODIES.values() for hint in (each.request, each.answer, *each.other_answers.values()))
     named = list({_name(each): each for hint in hints for each in _named(hint)}.values())
     models = [each for each in named if isinstance(each, type) and issubclass(each, BaseModel)]
     _, schemas = models_json_schema([(model, "validation") for model in models], ref_template=_SCHEMAS)

@@ -126,7 +126,7 @@ _batch = {
 }
 _pause = {
     **{"id": _ID, "action": "pause", "by": "request", "created": CREATED, "updated": CREATED, "state": "requested"},
-    **{"reason": None, "paused_since": None, "paused_by": None, "served_version": None},
+    **{"reason": None, "attempt": 1, "paused_since": None, "paused_by": None, "served_version": None},
 }
 _paused = {**_pause, "state": "paused", "paused_since": CREATED, "paused_by": "request", "served_version": _VERSION}
 _weather = Task.EXAMPLES["weather"]

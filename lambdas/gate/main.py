@@ -15,7 +15,7 @@ from contract.idempotency import now
 from contract.model_cards import ModelCard
 from contract.models import METADATA, Model
 from contract.problems import BadRequest, Conflict
-from contract.steps import GateAnswer, GateEvent, TrainingJob
+from contract.training_steps import GateAnswer, GateEvent, TrainingJob
 from contract.trainings import Training
 from lambdas.aws.clients import Connect, connect_worker
 from lambdas.aws.s3 import Store

@@ -7,7 +7,8 @@ API Gateway calls `handler` with every request of these routes. What takes long 
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.event_handler import Response
 
-from contract.batches import MAX_LISTED_BATCHES, MAX_LISTED_SHARDS, BatchBody
+from contract.batches import BatchBody
+from contract.limits import MAX_LISTED_BATCHES, MAX_LISTED_SHARDS, MAX_LISTED_TRAININGS
 from contract.models import ImportBody, PromoteBody
 from contract.routes import (
     ADD_MODEL,
@@ -30,7 +31,7 @@ from contract.routes import (
     STOP_TRAINING,
     UPLOAD_MODEL,
 )
-from contract.trainings import MAX_LISTED_TRAININGS, TrainingBody
+from contract.trainings import TrainingBody
 from contract.uploads import CheckpointUploadsBody
 from lambdas.aws.clients import Connect, connect
 from lambdas.aws.s3 import Store

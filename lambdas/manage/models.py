@@ -5,7 +5,17 @@ from collections.abc import Iterator
 from contract.endpoint import RESUME
 from contract.idempotency import now
 from contract.metrics import Metrics
-from contract.models import BASE_VERSION, ENDED, ImportBody, Model, ModelList, ModelSummary, ModelView, Promotion
+from contract.models import (
+    BASE_VERSION,
+    ENDED,
+    ImportBody,
+    Model,
+    ModelList,
+    ModelSummary,
+    ModelView,
+    Promotion,
+    brought_prefix,
+)
 from contract.problems import BadRequest, Conflict, NotFound
 from contract.reports import MAX_REPORT_BYTES, REPORT, REPORT_EXPIRES_IN_S, REPORT_PAGE, Report, ReportView
 from contract.uploads import (
@@ -14,7 +24,6 @@ from contract.uploads import (
     CheckpointUpload,
     CheckpointUploads,
     CheckpointUploadsBody,
-    brought_prefix,
 )
 from contract.verdict import verdict_sentence
 from lambdas.aws.clients import Connect
@@ -22,7 +31,6 @@ from lambdas.aws.endpoint import Endpoint
 from lambdas.aws.executions import Executions, may_begin
 from lambdas.aws.s3 import Store
 from lambdas.aws.serving_stack import ServingStack
-from lambdas.manage.foreign_checkpoint import read_foreign
 from lambdas.settings import ManageSettings
 from lambdas.stored.endpoint import Changes
 from lambdas.stored.registry import Registry, StoredCheckpoint
@@ -131,6 +139,8 @@ class Models:
         Raises BadRequest if it can't be served or its licence forbids it, NotFound for an unknown parent, Conflict for
         a version that is taken.
         """
+        from lambdas.manage.foreign_checkpoint import read_foreign  # with all that checkpoints consist of
+
         checkpoint = StoredCheckpoint.at(body.s3_uri, self._artifacts)
         metadata, card = read_foreign(checkpoint)
         if refusal := card.refusal(body.version, commercial=self._commercial):

@@ -14,7 +14,7 @@ from datetime import UTC, datetime, timedelta
 
 from aws_lambda_powertools import Logger
 
-from contract.endpoint import NO, PAUSED_PARAMETER, YES, EndpointChange
+from contract.endpoint import NO, NO_CAPACITY, PAUSED_PARAMETER, YES, EndpointChange
 from contract.idempotency import now
 from contract.models import Promotion
 from contract.operations import SILENT, alarm_name
@@ -34,7 +34,9 @@ from lambdas.stored.registry import Registry
 logger = Logger(service="wordsight-rollout", serialize_stacktrace=False)
 
 WAIT_LIMIT = timedelta(hours=2)
-"""How long a pause that no person waits for lets what runs end first."""
+"""How long a pause that no person waits for lets what runs end first, and how long a resume by the schedule is tried
+again while AWS has no instance free.
+"""
 
 ChangeDocument = Document[EndpointChange]
 
@@ -66,7 +68,7 @@ class Pausing:
             case "update":
                 return self._update(newest, event.asked)
             case "check":
-                return self._check(newest)
+                return self._check(newest, event.asked)
             case "verify":
                 return self._verify(newest)
             case step:  # "report": a step before this one could not be taken
@@ -126,7 +128,7 @@ class Pausing:
             newest = self._note(newest, served_version=version, served_s3_uri=live)
             self._silent_alarm.disable()
         newest = self._note(newest, state="updating", reason=None)
-        token = f"{change.action}-{re.sub('[^a-zA-Z0-9]', '-', change.id)}"[:128]
+        token = f"{change.action}-{change.attempt}-{re.sub('[^a-zA-Z0-9]', '-', change.id)}"[:128]
         wanted = {PAUSED_PARAMETER: YES if change.action == "pause" else NO}
         try:
             begun = self._stack.update(self._update_role_arn, token, **wanted)
@@ -141,15 +143,25 @@ class Pausing:
         except ProblemError:
             return None
 
-    def _check(self, newest: ChangeDocument) -> EndpointAnswer:
-        """What has become of the update."""
+    def _check(self, newest: ChangeDocument, asked: EndpointAsked) -> EndpointAnswer:
+        """What has become of the update. One for which there was no instance is begun again, if it is the schedule's:
+        a person is told at once, and may choose.
+        """
+        change = newest.value
         stack = self._stack.state()
         if stack.changing:
             return EndpointAnswer(next="wait")
-        if stack.status == "UPDATE_COMPLETE" and stack.paused == (newest.value.action == "pause"):
+        if stack.status == "UPDATE_COMPLETE" and stack.paused == (change.action == "pause"):
             return self._ended(newest)
-        reason = self._stack.first_failure() or "CloudFormation gave no reason"
-        return self._failed(newest, f"the update was rolled back ({stack.status}): {reason}")
+        failure = self._stack.first_failure() or "CloudFormation gave no reason"
+        reason = f"the update was rolled back ({stack.status}): {failure}"
+        if change.action == "resume" and asked.by == "schedule" and NO_CAPACITY.search(failure):
+            if _may_wait(asked):
+                again = f"AWS has no instance free ({failure}), and it is tried again"
+                self._note(newest, state="requested", reason=again, attempt=change.attempt + 1)
+                return EndpointAnswer(next="later")
+            reason = f"{reason}. It was attempt {change.attempt}, {WAIT_LIMIT} after it was asked for or later"
+        return self._failed(newest, reason)
 
     def _ended(self, newest: ChangeDocument) -> EndpointAnswer:
         if newest.value.action == "resume":
@@ -192,7 +204,7 @@ class Pausing:
         self._note(newest, state="failed", reason=reason, **since)
         return EndpointAnswer(next="failed", reason=reason)
 
-    def _note(self, newest: ChangeDocument, **changes: str | None) -> ChangeDocument:
+    def _note(self, newest: ChangeDocument, **changes: str | int | None) -> ChangeDocument:
         change = newest.value.model_copy(update={**changes, "updated": now()})
         written = self._changes.write(change, newest)
         if "state" in changes:

@@ -18,7 +18,7 @@ from contract.annotations import Annotation, Split, image_key
 from contract.hyperparameters import Hyperparameters
 from contract.models import Model
 from contract.problems import Conflict
-from contract.steps import SnapshotAnswer, SnapshotEvent
+from contract.training_steps import SnapshotAnswer, SnapshotEvent
 from contract.trainings import (
     CHANNEL_MANIFEST,
     OLD_CHANNEL,

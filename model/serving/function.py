@@ -21,10 +21,11 @@ from typing import Any
 import orjson
 from starlette.types import ASGIApp, Message, Scope
 
+from contract.containers import FunctionSettings
 from contract.limits import CUSTOM_ATTRIBUTES_HEADER, PROBLEM_MEDIA_TYPE
 from contract.models import NO_MODEL_URI
 from contract.problems import InternalError, ProblemError, answer_too_large
-from contract.serving_function import MAX_PAYLOAD_BYTES, FunctionSettings, Invocation, Invoked
+from contract.serving_function import MAX_PAYLOAD_BYTES, Invocation, Invoked
 from contract.settings import SettingsError
 from contract.validation import json_object, validate
 from model.serving.observe import log_as_json

@@ -21,14 +21,14 @@ from stacks.training.stack import TrainingStack
 MAX_LATE_S = 3600
 """A schedule whose execution could not be started is not made up for on another day."""
 LATER_S = 300
-"""Until it is looked again whether what runs has ended."""
+"""Until it is looked again whether what runs has ended, or whether AWS has an instance free."""
 
 
 def pause_machine(
     stack: Construct, config: StageConfig, training: TrainingStack, batches: Machine, imports: Machine
 ) -> Machine:
     """Begin → see that nothing runs that needs the endpoint → update → wait and check until it is over; a resume is
-    verified then, and tasks are taught what has changed meanwhile.
+    verified then, and tasks are taught what has changed meanwhile. What has to wait begins again later.
 
     The machine's own role may list what runs; the function is that of promotions, with its permissions.
     """

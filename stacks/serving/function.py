@@ -12,8 +12,9 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
 
+from contract.containers import FunctionSettings
 from contract.models import MODELS_PREFIX
-from contract.serving_function import COMMAND, FunctionSettings
+from contract.serving_function import COMMAND
 from stacks.config import StageConfig
 from stacks.data import DataStack
 from stacks.handler_function import log_group

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from contract.containers import ServeSettings, TrainSettings
+from contract.containers import FunctionSettings, ServeSettings, TrainSettings
+from contract.models import NO_MODEL_URI
 from contract.settings import SettingsError
 
 
@@ -70,3 +71,10 @@ def test_a_bad_value_is_named_with_what_is_allowed(environ: dict[str, str], sent
 def test_all_bad_values_are_named_at_once() -> None:
     with pytest.raises(SettingsError, match=r"QUEUE_BUDGET_MS .*; LABEL_CACHE_ROWS "):
         ServeSettings.from_env({"QUEUE_BUDGET_MS": "0", "LABEL_CACHE_ROWS": "many"})
+
+
+def test_the_model_is_the_images_own_unless_a_folder_is_named() -> None:
+    assert FunctionSettings.from_env({}).model_s3_uri == NO_MODEL_URI
+    assert FunctionSettings.from_env({"MODEL_S3_URI": "s3://bucket/models/a/"}).model_s3_uri == "s3://bucket/models/a/"
+    with pytest.raises(SettingsError, match="MODEL_S3_URI is 'bucket/models'"):
+        FunctionSettings.from_env({"MODEL_S3_URI": "bucket/models"})

@@ -4,10 +4,8 @@ import pytest
 
 from contract.invocation import AnswerAttributes
 from contract.limits import MAX_CUSTOM_ATTRIBUTES_CHARS, MAX_INLINE_IMAGE_BYTES
-from contract.models import NO_MODEL_URI
 from contract.problems import BadRequest, PayloadTooLarge
-from contract.serving_function import MAX_BODY_BYTES, MAX_PAYLOAD_BYTES, FunctionSettings, Invocation, Invoked
-from contract.settings import SettingsError
+from contract.serving_function import MAX_BODY_BYTES, MAX_PAYLOAD_BYTES, Invocation, Invoked
 
 
 def test_a_request_survives_its_way_through_json() -> None:
@@ -34,10 +32,3 @@ def test_an_answer_is_read_with_what_is_told_beside_it() -> None:
         '{"status": 200, "content_type": "a/b", "custom_attributes": "model_version=v", "body": "[]"}'
     )
     assert (told.body, AnswerAttributes.decode(told.custom_attributes).model_version) == ("[]", "v")
-
-
-def test_the_model_is_the_images_own_unless_a_folder_is_named() -> None:
-    assert FunctionSettings.from_env({}).model_s3_uri == NO_MODEL_URI
-    assert FunctionSettings.from_env({"MODEL_S3_URI": "s3://bucket/models/a/"}).model_s3_uri == "s3://bucket/models/a/"
-    with pytest.raises(SettingsError, match="MODEL_S3_URI is 'bucket/models'"):
-        FunctionSettings.from_env({"MODEL_S3_URI": "bucket/models"})

@@ -26,6 +26,9 @@ SERVING_STACK = "WordsightServing-dev"
 SOMEBODYS_ACCOUNT = {"AWS_ACCESS_KEY_ID": "AKIAREAL", "AWS_SECRET_ACCESS_KEY": "real", "AWS_PROFILE": "production"}
 """What may be in the shell of who runs `make local`; with any of it in use, nothing here would work."""
 
+TIERS = {"endpoint": (), "function": ("--context", "serving=lambda")}
+"""Who runs the model, and what makes it so."""
+
 
 @dataclass(frozen=True)
 class System:
@@ -126,3 +129,8 @@ def deployed(directory: Path, *context: str) -> Iterator[System]:
 
 def labels() -> str:
     return ",".join(quote(label) for label in sample.LABELS)
+
+
+def paste(command: list[str]) -> str:
+    """What a command prints that succeeds."""
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout

@@ -1,4 +1,5 @@
-"""A stage moves to a Lambda function in the endpoint's place and back by one flag, and is used and changed there.
+"""A stage moves to a Lambda function in the endpoint's place and back by one flag, and is changed there. What callers
+see of either is tests/e2e/test_api.py's, and what tasks learn tests/e2e/test_teach.py's.
 
 The tests share one system, in their order.
 """
@@ -13,15 +14,13 @@ import pytest
 from botocore.exceptions import ClientError
 
 from local import sample
-from tests.e2e.loop import JSON_HEADERS, Api, pictograms
-from tests.e2e.system import System, deployed, labels
-from tests.e2e.test_teach import annotate, answers, images_of, save, wait
+from tests.e2e.loop import JSON_HEADERS, Api
+from tests.e2e.system import TIERS, System, deployed, labels
 from tests.local.conftest import ROOT
 
 pytestmark = pytest.mark.slow
 
 TIMEOUT_S = 120
-BY_FUNCTION = ("-c", "serving=lambda")
 NAME = "wordsight-dev"
 
 
@@ -44,7 +43,7 @@ def of_endpoint(system: System) -> Any:
 @pytest.fixture(scope="module")
 def by_function(system: System, of_endpoint: Any) -> System:
     """The same stage without instances."""
-    moved = system.run("up", *BY_FUNCTION)
+    moved = system.run("up", *TIERS["function"])
     assert moved.returncode == 0, moved.stdout + moved.stderr
     return system
 
@@ -86,50 +85,9 @@ def test_one_flag_moves_the_stage_to_a_function_which_answers_what_the_endpoint_
     assert (status, health["status"], health["endpoint"]) == (200, "InService", NAME) and health["knows"]
     endpoint = Api(by_function).get("endpoint")
     assert (endpoint["state"], endpoint["usd_per_hour"], endpoint["version"]) == ("in service", 0, "base")
+    assert Api(by_function).get("models/base")["knows"]
     shown = by_function.run("status")
     assert shown.returncode == 0 and f"{NAME}  InService" in shown.stdout, shown.stdout
-
-
-def test_a_callers_fault_is_told_as_ever(by_function: System) -> None:
-    status, problem = by_function.send(
-        "POST", f"classify?candidate_labels={labels()}", b"no image", {"content-type": "image/png"}
-    )
-    assert (status, problem["type"]) == (422, "urn:wordsight:problem:unprocessable-image"), problem
-
-
-def test_whoever_else_asks_the_model_asks_the_function(by_function: System) -> None:
-    """Annotations, an import, a batch, and what the base says that it knows."""
-    api, image = Api(by_function), sample.IMAGE.read_bytes()
-    annotation = {"image": base64.b64encode(image).decode(), "label": "house", "dataset": "other"}
-    status, annotated = api.ask("POST", "annotations", annotation, **{"idempotency-key": "by-function"})
-    assert status == 201, annotated
-    s3, bucket = by_function.client("s3"), by_function.output("DataBucketName")
-    for label in sample.LABELS[:2]:
-        s3.put_object(Bucket=bucket, Key=f"uploads/set/{label}/picture.png", Body=image)
-    begun = api.begin("annotations/imports", {"s3_prefix": "uploads/set/", "dataset": "other"})
-    imported = api.wait(f"annotations/imports/{begun['id']}", lambda found: found["state"] != "running", TIMEOUT_S)
-    assert (imported["state"], imported["problems"]) == ("done", []), imported
-    asked = {"s3_prefix": "uploads/set/", "parameters": {"candidate_labels": list(sample.LABELS)}}
-    begun = api.begin("batches", asked)
-    batch = api.wait(f"batches/{begun['id']}", lambda found: found["state"] not in ("planning", "running"), TIMEOUT_S)
-    assert (batch["state"], batch["results"]) == ("done", 2), batch
-    assert api.get("models/base")["knows"]
-
-
-def test_a_task_is_taught_by_the_function(by_function: System) -> None:
-    api, shown, taught = Api(by_function), pictograms(seed=1, count=40), {"task": "pictogram"}
-    save(api, taught["task"], sorted({label for _, label in shown}))
-    for image, label in shown:
-        annotate(api, image, label, **taught, dataset="pictograms")
-    found = wait(api, lambda found: images_of(found) == len(shown) and found["head"], taught["task"])
-    by_lesson, version = answers(by_function, shown, taught)
-    assert version == f"{taught['task']}={found['head'][:12]}"
-    by_words, _ = answers(by_function, shown, {**taught, "taught": False})
-
-    def right(scores: Any) -> int:
-        return sum(each[0]["label"] == label for each, (_, label) in zip(scores, shown, strict=False))
-
-    assert right(by_lesson) > right(by_words)
 
 
 def test_a_version_is_promoted_and_a_broken_one_is_not(by_function: System) -> None:

@@ -1,6 +1,7 @@
-"""Tasks that learn in seconds, through the API alone: annotated, answered by what was learnt, undone, promoted, erased.
+"""Tasks that learn in seconds, through the API alone: annotated, answered by what was learnt, undone, promoted, erased;
+by an endpoint's answers, and by a function's.
 
-The tests share one system, in their order.
+The tests of a tier share one system, in their order.
 """
 
 import base64
@@ -18,7 +19,7 @@ import pytest
 
 from contract.limits import MAX_IMAGES
 from tests.e2e.loop import Api, Labelled, pictograms
-from tests.e2e.system import System
+from tests.e2e.system import TIERS, System
 from tests.local.conftest import ROOT
 
 pytestmark = pytest.mark.slow
@@ -34,6 +35,11 @@ WRITERS = 20
 ATTEMPTS = 5
 TIMED_OUT = 504
 """Where one small machine is to start a process for each of twenty requests."""
+
+
+@pytest.fixture(scope="module", params=TIERS)
+def tier(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
 
 
 @pytest.fixture(scope="module")

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from contract.bodies import BODIES
 from contract.limits import MAX_IMAGES, MAX_LABELS, MAX_PROMPTS, MAX_TEXT_CHARS
 from contract.routes import CLASSIFY, POST_ANNOTATIONS, ROUTES
 from tests.hostile.images import saved
@@ -103,10 +104,11 @@ def json_bodies() -> Iterator[tuple[str, Sent]]:
             "Latin-1": '{"inputs": "café"}'.encode("latin-1"),
     }  # fmt: skip
     for route in ROUTES:
-        if route.body is None:
+        body = BODIES[route].request
+        if body is None:
             continue
         path = route.path.format(**PATHS)
-        empty = ANY if type(None) in getattr(route.body, "__args__", ()) else BAD
+        empty = ANY if type(None) in getattr(body, "__args__", ()) else BAD
         for name, text in texts.items():
             if len(text) > LARGE_BYTES and route not in (CLASSIFY, POST_ANNOTATIONS):
                 continue

@@ -2,6 +2,7 @@ import json
 import os
 import re
 from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -193,6 +194,34 @@ def test_a_stack_is_left_as_a_deployment_can_or_can_not_go_on(
         f"Wordsight{part}-prod" for part in ("Data", "Training", "Serving", "Api", "Operations")
     ]
     assert {finding.level for finding in stacks} == {level} and all(remedy in finding.remedy for finding in stacks)
+
+
+@pytest.mark.parametrize(
+    ("output", "serving", "paused", "moves"),
+    [
+        ("FunctionName", "endpoint", "yes", True),
+        ("EndpointName", "lambda", "yes", True),
+        ("EndpointName", "endpoint", "yes", False),
+        ("FunctionName", "endpoint", "no", False),
+    ],
+)
+def test_a_paused_stage_is_not_moved_to_the_other_tier(
+    environ: dict[str, str], output: str, serving: str, paused: str, moves: bool
+) -> None:
+    stack = {
+        "CreationTime": datetime(2026, 11, 29, tzinfo=UTC),
+        "StackStatus": "UPDATE_COMPLETE",
+        "Parameters": [{"ParameterKey": "Paused", "ParameterValue": paused}],
+        "Outputs": [{"OutputKey": output, "OutputValue": "wordsight-dev"}],
+    }
+
+    def described(asked: dict[str, Any]) -> Mapping[str, Any]:
+        return {"Stacks": [{"StackName": asked["StackName"], **stack}]}
+
+    config = StageConfig.model_validate({"stage": "dev", "serving": serving})
+    found = failures(check(stage(config, DescribeStacks=described), environ))
+    remedies = [each.remedy for each in found if "the stage is paused" in each.text]
+    assert remedies == ["make resume STAGE=dev, then deploy"] * moves
 
 
 BOTOCORE = botocore.session.get_session()

@@ -70,3 +70,10 @@ def test_its_log_ends_with_the_stack_after_as_many_days_as_the_stage_says(dev: A
         group = function["LoggingConfig"]["LogGroup"]["Ref"]
         log = assembly.api.of_type("AWS::Logs::LogGroup")[group]
         assert (log["Properties"]["RetentionInDays"], log["DeletionPolicy"]) == (days, "Delete")
+
+
+def test_no_function_looks_for_plugins_of_pydantics(dev: Assembly) -> None:
+    for template in (dev.training, dev.api):
+        for function in template.of_type("AWS::Lambda::Function").values():
+            if function["Properties"]["Handler"].startswith("lambdas."):
+                assert function["Properties"]["Environment"]["Variables"]["PYDANTIC_DISABLE_PLUGINS"] == "__all__"

@@ -20,16 +20,13 @@ from contract.steps import (
     EndpointAnswer,
     EndpointAsked,
     EndpointEvent,
-    GateAnswer,
-    GateEvent,
     ImportAnswer,
     ImportEvent,
     RolloutAnswer,
     RolloutEvent,
-    SnapshotAnswer,
-    SnapshotEvent,
     TeachEvent,
 )
+from contract.training_steps import GateAnswer, GateEvent, SnapshotAnswer, SnapshotEvent
 from contract.trainings import Training
 from lambdas.manage.trainings import job_request
 from stacks.machine import TRANSIENT

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from contract.annotations import MAX_LISTED_ANNOTATIONS
+from contract.limits import MAX_LISTED_ANNOTATIONS
 from tests.lambdas.sagemaker import JPEG_START
 from tests.wordsight.conftest import Shell
 

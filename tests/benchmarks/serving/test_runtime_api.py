@@ -1,48 +1,42 @@
-"""The stand-in for Lambda's runtime API does what Lambda's page says of it."""
+"""An invocation waits for its own answer."""
 
-import json
 import threading
-from collections.abc import Mapping
 from contextlib import closing
 from http.client import HTTPConnection
+
+import pytest
 
 from benchmarks.serving.runtime_api import FakeRuntimeApi, runtime_api
 from contract.serving_function import Invocation, Invoked
 
+ANSWER = Invoked(status=200, content_type="application/json", body="{}")
 
-def ask(
-    api: FakeRuntimeApi, method: str, path: str, body: bytes = b"", **headers: str
-) -> tuple[int, Mapping[str, str], bytes]:
+
+def ask(api: FakeRuntimeApi, method: str, path: str, body: bytes = b"") -> bytes:
     with closing(HTTPConnection(api.host_and_port, timeout=30)) as connection:
-        connection.request(method, f"/2018-06-01/runtime/{path}", body, headers)
-        answer = connection.getresponse()
-        return answer.status, answer.headers, answer.read()
+        connection.request(method, f"/2018-06-01/runtime/{path}", body)
+        return connection.getresponse().read()
 
 
-def test_an_invocation_waits_for_who_asks_and_its_answer_returns() -> None:
-    found: list[Invoked] = []
+def answer(api: FakeRuntimeApi, number: str) -> Invocation:
+    """What was asked; it is answered as the invocation `number`."""
+    asked = Invocation.model_validate_json(ask(api, "GET", "invocation/next"))
+    ask(api, "POST", f"invocation/{number}/response", ANSWER.model_dump_json().encode())
+    return asked
+
+
+def test_an_invocation_waits_for_its_answer() -> None:
+    asked: list[Invocation] = []
     with runtime_api() as api:
-        caller = threading.Thread(target=lambda: found.append(api.invoke(b"body", "text/plain", "a=b")))
-        caller.start()
-        _, told, event = ask(api, "GET", "invocation/next")
-        invocation = Invocation.model_validate_json(event)
-        assert (invocation.body_bytes(), invocation.custom_attributes) == (b"body", "a=b")
-        answer = Invoked(status=200, content_type="application/json", body="{}")
-        number = told["Lambda-Runtime-Aws-Request-Id"]
-        assert ask(api, "POST", f"invocation/{number}/response", answer.model_dump_json().encode())[0] == 202
-        caller.join(30)
-    assert found == [answer]
+        function = threading.Thread(target=lambda: asked.append(answer(api, "number-0")))
+        function.start()
+        assert api.invoke(b"body", "text/plain", "a=b") == ANSWER
+        function.join(30)
+    assert (asked[0].body_bytes(), asked[0].content_type, asked[0].custom_attributes) == (b"body", "text/plain", "a=b")
 
 
-def test_an_error_of_the_start_is_kept() -> None:
+def test_the_answer_to_another_one_is_none() -> None:
     with runtime_api() as api:
-        told = json.dumps({"errorMessage": "no model", "errorType": "NoModel"}).encode()
-        ask(api, "POST", "init/error", told, **{"Lambda-Runtime-Function-Error-Type": "Runtime.NoModel"})
-        kept = api.init_errors.get(timeout=30)
-        assert (kept["errorMessage"], kept["header"]) == ("no model", "Runtime.NoModel")
-
-
-def test_when_it_has_ended_it_gives_no_invocation() -> None:
-    with runtime_api() as api:
-        api.end()
-        assert ask(api, "GET", "invocation/next")[0] == 500
+        threading.Thread(target=answer, args=(api, "number-7")).start()
+        with pytest.raises(ValueError, match="number-0 was asked"):
+            api.invoke(b"body")

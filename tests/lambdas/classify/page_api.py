@@ -16,9 +16,9 @@ from urllib.parse import parse_qs, unquote, urlsplit
 from jsonschema import Draft202012Validator
 from PIL import Image
 
-from contract.annotations import MAX_LISTED_ANNOTATIONS, parse_annotations
+from contract.annotations import parse_annotations
 from contract.images import thumbnail_size
-from contract.limits import API_KEY_HEADER, PROBLEM_MEDIA_TYPE
+from contract.limits import API_KEY_HEADER, MAX_LISTED_ANNOTATIONS, PROBLEM_MEDIA_TYPE
 from contract.models import PromoteBody
 from contract.problems import Forbidden, NotFound, PreconditionFailed, ProblemError
 from contract.questions import UNKNOWN_LABEL, Task

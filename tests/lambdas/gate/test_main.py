@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 
 from contract.models import NO_MODEL_URI
-from contract.steps import TrainingJob
+from contract.training_steps import TrainingJob
 from contract.trainings import Training
 from lambdas.aws.s3 import Store
 from lambdas.gate.main import Gatekeeper

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from contract.endpoint import EndpointChange
+from contract.endpoint import EndpointChange, standing
 from contract.steps import EndpointAsked, EndpointEvent
 from lambdas.rollout.pausing import WAIT_LIMIT, Pausing
 from tests.lambdas.control_plane import check, client_error
@@ -175,6 +175,51 @@ def test_a_resume_without_capacity_says_why_and_leaves_the_stage_paused(switch: 
     assert (switch.change.state, switch.change.paused_since) == ("failed", since)
     switch.stage.cloudformation.broken.clear()
     assert switch.run("resume", "third").next == "resumed"
+
+
+NO_INSTANCE = "Unable to provision requested ML compute capacity due to InsufficientInstanceCapacity error"
+
+
+@pytest.fixture
+def scarce(switch: Switch) -> Switch:
+    """A stage that its schedule has paused, when AWS has no instance free."""
+    switch.by = "schedule"
+    switch.run("pause")
+    switch.stage.cloudformation.broken["no"] = NO_INSTANCE
+    return switch
+
+
+def test_the_schedules_resume_without_capacity_is_tried_again_and_says_so(scarce: Switch) -> None:
+    for attempt in (2, 3):
+        assert scarce.run("resume", "morning").next == "later"
+        assert (scarce.change.state, scarce.change.attempt) == ("requested", attempt)
+    found = standing(scarce.change)
+    assert found and found.state == "resuming" and NO_INSTANCE in found.sentence and "tried again" in found.sentence
+    scarce.stage.cloudformation.broken.clear()
+    assert scarce.run("resume", "morning").next == "resumed"
+    assert (scarce.change.state, scarce.change.reason) == ("in service", None)
+    tokens = [each["ClientRequestToken"] for each in scarce.stage.cloudformation.updates]
+    assert len({*tokens}) == len(tokens) == 4, "CloudFormation begins one token's update once"
+    assert scarce.cloudwatch.told[-1][0] == "on"
+
+
+def test_that_has_an_end_which_rings(scarce: Switch) -> None:
+    scarce.run("resume", "morning")
+    scarce.at -= WAIT_LIMIT
+    answer = scarce.run("resume", "morning")
+    assert (answer.next, scarce.change.state) == ("failed", "failed")
+    assert NO_INSTANCE in answer.reason and "It was attempt 2, 2:00:00 after" in answer.reason
+    assert scarce.change.paused_since is not None
+
+
+def test_only_what_may_pass_is_tried_again(scarce: Switch) -> None:
+    scarce.stage.cloudformation.broken["no"] = "Could not find model data"
+    assert scarce.run("resume", "morning").next == "failed"
+
+
+def test_a_pause_that_comes_while_a_resume_is_tried_again_waits(scarce: Switch) -> None:
+    scarce.run("resume", "morning")
+    assert scarce.take("begin", "pause", "evening").next == "later"
 
 
 def test_a_broken_endpoint_can_be_paused_and_what_it_served_is_not_known_then(switch: Switch) -> None:

@@ -14,9 +14,10 @@ import pytest
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from benchmarks.serving.runtime_api import FakeRuntimeApi, runtime_api
+from contract.containers import FunctionSettings
 from contract.invocation import AnswerAttributes, InvocationAttributes
 from contract.limits import CUSTOM_ATTRIBUTES_HEADER
-from contract.serving_function import MAX_PAYLOAD_BYTES, FunctionSettings, Invocation, Invoked
+from contract.serving_function import MAX_PAYLOAD_BYTES, Invocation, Invoked
 from model.clip.checkpoint import load_checkpoint
 from model.clip.encode import Clip
 from model.clip.processing import TextEmbedding
@@ -50,9 +51,9 @@ def api(checkpoint_dir: Path, calibrated_checkpoint_dir: Path) -> Iterator[FakeR
         function = threading.Thread(target=run, args=(api.host_and_port,))
         function.start()
         yield api
-        api.end()
+        api.ended.set()
         function.join(30)
-    assert "answered GET invocation/next with 500: b'no more'" in str(ends[0]), "it ends where Lambda makes no sense"
+    assert "answered GET invocation/next with 410: b'no more'" in str(ends[0]), "it ends where Lambda makes no sense"
 
 
 def http(client: Client, body: bytes, content_type: str = JSON) -> Invoked:
@@ -165,7 +166,7 @@ def test_the_next_invocation_is_asked_for_when_nothing_is_under_way(checkpoint_d
         towers.may.set()
         api.asked_for.get(timeout=30)
         assert towers.has.is_set()
-        api.end()
+        api.ended.set()
         function.join(30)
 
 
@@ -184,9 +185,10 @@ def program(api: FakeRuntimeApi, checkpoint: Path, *before: str) -> subprocess.P
 def test_a_model_that_can_not_be_loaded_is_told_as_an_error_of_the_start(tmp_path: Path) -> None:
     with runtime_api() as api:
         reason = asyncio.run(serve(FunctionSettings(base_model_dir=tmp_path), RuntimeApi(api.host_and_port)))
-        told = api.init_errors.get(timeout=1)
+        outcome = api.outcomes.get(timeout=1)
+        told = json.loads(outcome.payload)
         assert told["errorMessage"] == reason and reason.startswith(f"{tmp_path} holds no config.json")
-        assert (told["errorType"], told["header"]) == ("CheckpointError", "Runtime.CheckpointError")
+        assert (told["errorType"], outcome.error_type) == ("CheckpointError", "Runtime.CheckpointError")
         assert api.asked_for.empty()
 
 
@@ -194,7 +196,7 @@ def test_a_gpu_that_is_expected_is_missed_at_the_start(checkpoint_dir: Path) -> 
     settings = FunctionSettings(base_model_dir=checkpoint_dir, model_dir=Path("/nowhere"), expect_gpu=True)
     with runtime_api() as api:
         assert "a GPU is expected" in asyncio.run(serve(settings, RuntimeApi(api.host_and_port)))
-        assert "a GPU is expected" in api.init_errors.get(timeout=1)["errorMessage"]
+        assert "a GPU is expected" in json.loads(api.outcomes.get(timeout=1).payload)["errorMessage"]
         assert api.asked_for.empty()
 
 
@@ -207,7 +209,7 @@ def test_the_program_needs_no_shared_memory_of_the_system(checkpoint_dir: Path, 
     with runtime_api() as api:
         process = program(api, checkpoint_dir, *without)
         assert api.invoke(QUESTION, custom_attributes=ASKED).body == http(client, QUESTION).body
-        api.end()
+        api.ended.set()
         said, _ = process.communicate(timeout=30)
     assert process.returncode == 1 and "no more" in said
 

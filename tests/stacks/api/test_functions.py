@@ -1,6 +1,7 @@
 from contract.limits import API_TIMEOUT_S, LAMBDA_TIMEOUT_S, WORKER_MAX_ATTEMPTS, WORKER_READ_TIMEOUT_S
 from contract.routes import ROUTES
 from lambdas.settings import (
+    PROCESS,
     AnnotateSettings,
     AuthorizeSettings,
     BatchSettings,
@@ -90,7 +91,7 @@ def test_every_function_is_told_what_it_reads(dev: Assembly) -> None:
     for function in dev.api.of_type("AWS::Lambda::Function").values():
         module = function["Properties"]["Handler"].split(".")[1]
         told = function["Properties"].get("Environment", {"Variables": {}})["Variables"].keys()
-        assert told == {field.alias for field in SETTINGS[module].model_fields.values()}
+        assert told == {field.alias for field in SETTINGS[module].model_fields.values()} | PROCESS.keys()
 
 
 def test_each_step_gives_up_before_the_one_that_waits_for_it(dev: Assembly) -> None:

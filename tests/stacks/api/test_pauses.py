@@ -71,6 +71,14 @@ def test_a_resume_is_verified_and_what_was_said_meanwhile_is_taught(
     assert sent[-1] == {"tasks": [], "labels": []}
 
 
+def test_a_resume_that_finds_no_instance_begins_again_later(dev: Assembly, monkeypatch: pytest.MonkeyPatch) -> None:
+    steps = {"begin": ["update"] * 2, "update": ["wait"] * 2, "check": ["later", "verify"], "verify": ["over"]}
+    machine, sent = walk(dev, monkeypatch, **steps)
+    machine.run({**GIVEN, "action": "resume"})
+    assert [each["step"] for each in sent] == ["begin", "update", "check", "begin", "update", "check", "verify"]
+    assert machine.slept_s == [POLL_S, LATER_S, POLL_S]
+
+
 def test_what_is_so_already_ends_at_once(dev: Assembly, monkeypatch: pytest.MonkeyPatch) -> None:
     machine, sent = walk(dev, monkeypatch, begin=["over"])
     machine.run(GIVEN)

@@ -2,8 +2,9 @@
 
 from typing import Any
 
+from contract.containers import FunctionSettings
 from contract.models import NO_MODEL_URI
-from contract.serving_function import COMMAND, FunctionSettings
+from contract.serving_function import COMMAND
 from tests.stacks.conftest import ARTIFACTS, Assembly, flat
 
 
