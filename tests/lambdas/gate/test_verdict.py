@@ -56,6 +56,14 @@ def test_the_bases_own_weights_are_nothing_new() -> None:
     assert "nothing new was learnt" in reason(interpolation=interpolation)
 
 
+def test_where_nothing_was_trained_the_one_reason_is_why_with_the_figures() -> None:
+    sentence = "Nothing is trained: annotated images already answer as well without a training: of 48 images 98 %."
+    gate = judge(metrics(strategy={"chosen": "head", "sentence": sentence, "head": 0.02, "images": 48}))
+    assert not gate.passed and gate.reasons == [f"n{sentence[1:-1]}"]
+    assert gate.figures == {"chosen": "head", "head": 0.02, "images": 48}
+    assert judge(metrics(strategy={"chosen": "projection", "sentence": "The visual projection alone."})).passed
+
+
 @pytest.mark.parametrize(
     ("after", "said"),
     [

@@ -56,6 +56,20 @@ def test_one_that_failed_or_tells_no_figures_is_passed_over(stage: Stage) -> Non
     assert estimate(stage).source.startswith("assumed")
 
 
+def test_the_projection_takes_far_less_and_auto_no_more_than_all_weights_and_finding_out(stage: Stage) -> None:
+    found = {each: estimate(stage, Hyperparameters(strategy=each)) for each in ("full", "projection", "auto")}
+    seconds = {each: one.seconds - AROUND_THE_STEPS_S for each, one in found.items()}
+    assert (found["projection"].steps, found["projection"].images_per_step) == (300, 512)
+    assert 0 < seconds["projection"] < seconds["full"] / 5
+    assert seconds["full"] < seconds["auto"] < 1.2 * seconds["full"]
+
+
+def test_one_that_learnt_less_than_all_weights_says_nothing_of_how_fast_these_learn(stage: Stage) -> None:
+    view = stage.started(hyperparameters={"strategy": "projection"})
+    ended(stage, view["version"], images_per_s=9000, took_s=160)
+    assert estimate(stage).source.startswith("assumed")
+
+
 def test_to_a_base_that_learnt_from_the_world_old_images_are_shown_too(stage: Stage) -> None:
     assert estimate(stage, base=stage.trained(metrics={"replay_share": 0.5})).steps == 2000
     view = stage.started()
