@@ -9,11 +9,12 @@ from typing import Any
 from contract.limits import MAX_FORM_PARTS, MAX_PART_HEAD_BYTES
 from contract.problems import BadRequest, UnsupportedMediaType, names_in_words, shorten
 from contract.questions import Parameters
-from contract.validation import check_readable, json_object_of, media_type_of
+from contract.validation import check_readable, json_object_of, media_type_of, validate
 
 FORM = "multipart/form-data"
 IMAGE_MEDIA_TYPES = ("application/octet-stream", "application/x-image")
 """Of an image as it is, beside image/*: the latter is what SageMaker's examples call any image."""
+IMAGE_FIELDS = ("image", "inputs")
 PARAMETER_FIELDS = ("parameters", *Parameters.model_fields)
 """Fields of POST /classify beside its images."""
 
@@ -24,6 +25,7 @@ _PARAMETER = re.compile(r"""(?:\s*;)+\s*(?:([^\s;="]+)\s*=\s*(?:"((?:[^"\\]|\\.)
 _ESCAPED = re.compile(r"\\([\"\\])|%(22|0D|0A)", re.IGNORECASE)
 """How clients write a quotation mark in a name: with a backslash (RFC 7578), or as browsers do."""
 _REMEMBERED_HEAD_BYTES = 256
+_REMEMBERED_PARAMETERS_CHARS = 2_000
 _OF_A_LIST = re.compile(r"(.+)\[\d*\]", re.DOTALL)
 """How axios, jQuery and PHP's forms name a field of a list: `candidate_labels[]`, or with a number."""
 
@@ -59,8 +61,33 @@ def read_fields(
     )
 
 
-def parameters_of(fields: Mapping[str, Sequence[str]]) -> dict[str, Any]:
-    """The JSON of `Parameters` that the fields of POST /classify stand for. Raises BadRequest."""
+def text_bytes(content_type: str | None, body: bytes) -> int:
+    """How many bytes of a body have to be read, while its images are passed on as they are: all but those of an image,
+    or of a form's. Raises BadRequest for a form that can't be cut.
+    """
+    media_type = media_type_of(content_type)
+    if media_type != FORM:
+        return 0 if media_type.startswith("image/") or media_type in IMAGE_MEDIA_TYPES else len(body)
+    parts = _parts(body, _boundary_of(content_type or ""))
+    images = (each for head, each in parts if len(head) <= _REMEMBERED_HEAD_BYTES and _name_of(head)[0] in IMAGE_FIELDS)
+    return len(body) - sum(map(len, images))
+
+
+def read_parameters(fields: Mapping[str, Sequence[str]]) -> Parameters:
+    """What the fields of POST /classify stand for. Raises BadRequest."""
+    match fields:
+        case {"parameters": [text], **others} if not others and len(text) <= _REMEMBERED_PARAMETERS_CHARS:
+            return _remembered_parameters(text)
+    return validate(Parameters, _parameters_of(fields))
+
+
+@lru_cache(maxsize=64)
+def _remembered_parameters(text: str) -> Parameters:
+    """Many images are asked the same, one by one."""
+    return validate(Parameters, _parameters_of({"parameters": [text]}))
+
+
+def _parameters_of(fields: Mapping[str, Sequence[str]]) -> dict[str, Any]:
     lists = ("candidate_labels", "hypothesis_template", "task")
     data = {name: one_or_list(values) if name in lists else only_one(values, name) for name, values in fields.items()}
     parameters = json_object_of(data.pop("parameters"), "parameters") if "parameters" in data else {}
@@ -91,7 +118,7 @@ def _read_form(content_type: str, body: bytes) -> tuple[list[bytes], dict[str, l
     for head, content in _parts(body, _boundary_of(content_type)):
         # the Lambda's parts have always the same few heads, which are not parsed again
         name, filename = (_name_of if len(head) <= _REMEMBERED_HEAD_BYTES else _name_of.__wrapped__)(head)
-        if name in ("image", "inputs"):
+        if name in IMAGE_FIELDS:
             if not filename and not content:
                 continue  # a page's file that nobody chose
             if filename is None and _is_text(content):

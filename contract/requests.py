@@ -18,7 +18,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self, cast, get_args
 
 from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints
 
-from contract.forms import PARAMETER_FIELDS, one_or_list, only_one, parameters_of, read_fields, write_form
+from contract.forms import PARAMETER_FIELDS, one_or_list, only_one, read_fields, read_parameters, write_form
 from contract.images import ThumbnailRequest, thumbnail_size
 from contract.limits import MAX_IMAGES, MAX_INLINE_IMAGE_BYTES, MAX_S3_KEY_BYTES, MAX_SCORES, MAX_TEXTS, UPLOADS_PREFIX
 from contract.problems import BadRequest, PayloadTooLarge, ProblemError, names_in_words, shorten, shown
@@ -380,7 +380,7 @@ def _from_fields(images: list[bytes], fields: Mapping[str, Sequence[str]], opera
         raise BadRequest(
             f"{names_in_words(unknown)}: not a known field, allowed are image, {', '.join(PARAMETER_FIELDS)}"
         )
-    parameters = validate(Parameters, parameters_of(remaining))
+    parameters = read_parameters(remaining)
     return ClassifyRequest(list(images), parameters, listed, heads.heads, heads.files())
 
 

@@ -120,9 +120,9 @@ def rank(question: Question, scores: torch.Tensor) -> list[LabelScore]:
     names = [each.label for each in question.candidate_labels]
     if question.unknown:
         names.append(UNKNOWN_LABEL)
-    values, order = torch.sort(scores, descending=True, stable=True)
-    answers = [
-        LabelScore(label=names[index], score=value)
-        for index, value in zip(order.tolist()[: question.top_k], values.tolist(), strict=False)
-    ]
+    values = scores.tolist()
+    best = sorted(range(len(values)), key=values.__getitem__, reverse=True)[: question.top_k]
+    answers: list[LabelScore] = [{"label": names[index], "score": values[index]} for index in best]
+    if question.threshold is None and not question.thresholds:
+        return answers
     return [answer for answer in answers if answer["score"] >= question.threshold_of(answer["label"])]

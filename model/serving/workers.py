@@ -168,7 +168,9 @@ class Workers:
 
     def _start_images(self, images: Sequence[_Image]) -> None:
         embed = self._idle.pop()
-        batch = self._run(embed, lambda: embed(torch.stack([image.pixels for image in images])))
+        pixels = [image.pixels for image in images]
+        # stacked in the thread; a lone one needs no copy
+        batch = self._run(embed, lambda: embed(torch.stack(pixels) if len(pixels) > 1 else pixels[0].unsqueeze(0)))
         self._observe_batch(len(images))
         now_s = time.perf_counter()
         for row, image in enumerate(images):
