@@ -9,13 +9,13 @@ import pytest
 PROGRAM = """
 import sys
 from pathlib import Path
-from model.serving.memory import BODY_BYTES, give_back
+from model.serving.memory import give_back
 
 def resident_mb():
     return int(Path("/proc/self/statm").read_text().split()[1]) * 4096 / 1e6
 
 if sys.argv[1] == "given back":
-    give_back(BODY_BYTES)
+    give_back()
 large = bytearray(30_000_000)
 del large  # from now on glibc keeps what is as large, by itself
 bodies = []
