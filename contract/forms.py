@@ -18,6 +18,9 @@ IMAGE_FIELDS = ("image", "inputs")
 PARAMETER_FIELDS = ("parameters", *Parameters.model_fields)
 """Fields of POST /classify beside its images."""
 
+Cut = tuple[list[bytes], Mapping[str, Sequence[str]]]
+"""Images and text fields."""
+
 _BOUNDARY = re.compile(r"[0-9A-Za-z'()+_,\-./:=? ]{0,69}[0-9A-Za-z'()+_,\-./:=?]")
 """RFC 2046, section 5.1.1."""
 _VALUE = re.compile(r"\s*([^\s;=]*)\s*")
@@ -30,9 +33,7 @@ _OF_A_LIST = re.compile(r"(.+)\[\d*\]", re.DOTALL)
 """How axios, jQuery and PHP's forms name a field of a list: `candidate_labels[]`, or with a number."""
 
 
-def read_fields(
-    content_type: str | None, body: bytes, query: Mapping[str, Sequence[str]]
-) -> tuple[list[bytes], Mapping[str, Sequence[str]]]:
+def read_fields(content_type: str | None, body: bytes, query: Mapping[str, Sequence[str]]) -> Cut:
     """Images and text fields of a form, or of one image as it is; a field may also stand in the query.
 
     A field that was left empty, as browsers send it, is none. Raises BadRequest or UnsupportedMediaType.
@@ -59,18 +60,6 @@ def read_fields(
     raise UnsupportedMediaType(
         f"{got}, allowed are application/json, image/*, {', '.join(IMAGE_MEDIA_TYPES)} and multipart/form-data"
     )
-
-
-def text_bytes(content_type: str | None, body: bytes) -> int:
-    """How many bytes of a body have to be read, while its images are passed on as they are: all but those of an image,
-    or of a form's. Raises BadRequest for a form that can't be cut.
-    """
-    media_type = media_type_of(content_type)
-    if media_type != FORM:
-        return 0 if media_type.startswith("image/") or media_type in IMAGE_MEDIA_TYPES else len(body)
-    parts = _parts(body, _boundary_of(content_type or ""))
-    images = (each for head, each in parts if len(head) <= _REMEMBERED_HEAD_BYTES and _name_of(head)[0] in IMAGE_FIELDS)
-    return len(body) - sum(map(len, images))
 
 
 def read_parameters(fields: Mapping[str, Sequence[str]]) -> Parameters:

@@ -40,7 +40,7 @@ from model.serving.observe import Metrics, Trace
 from model.serving.teacher import Teacher
 from model.serving.thumbnail import jpeg_text
 from model.serving.towers import Towers
-from model.serving.workers import WEDGED_S, Turns, Workers
+from model.serving.workers import WEDGED_S, Turns, Workers, as_batch
 
 SCORES_AT_ONCE = 2_000
 """Fewer are computed on the event loop: to pass them to a thread takes longer than to compute them."""
@@ -204,10 +204,10 @@ class Engine:
         answers: list[dict[str, list[LabelScore]]] = [{} for _ in good]
         for name, question in request.parameters.questions.items() if good else ():
             if (head := heads.get(name)) is not None:
-                scores = head.scores(torch.stack(good), question.unknown)  # [B, L], or with `unknown` L + 1
+                scores = head.scores(as_batch(good), question.unknown)  # [B, L], or with `unknown` L + 1
             else:
                 embeds, calibration = label_sets[name].embeds, self.processing.calibration
-                scores = score(embeds, torch.stack(good), self.processing.logit_scale, calibration)
+                scores = score(embeds, as_batch(good), self.processing.logit_scale, calibration)
                 if question.unknown:
                     scores = with_unknown(scores, unknown_by_confidence(scores, calibration.unknown))
             if not _are_numbers(scores):

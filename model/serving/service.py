@@ -6,7 +6,7 @@ import asyncio
 import gc
 import logging
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import ExitStack, suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING, Any
 from starlette.requests import ClientDisconnect, Request
 
 from contract.containers import ServeSettings
-from contract.forms import text_bytes
+from contract.forms import read_fields
 from contract.invocation import AnswerAttributes, InvocationAttributes
 from contract.limits import CONTAINER_TIMEOUT_S, LAMBDA_TIMEOUT_S, MAX_INVOCATION_BYTES
 from contract.problems import GatewayTimeout, PayloadTooLarge, ProblemError, ServiceUnavailable, TooManyRequests
 from contract.requests import Request as ParsedRequest
 from contract.requests import parse_request
+from contract.validation import JSON, media_type_of
 from model.serving.admission import Admission
 from model.serving.observe import Metrics, Trace
 from model.serving.privileges import drop_root
@@ -33,9 +34,9 @@ MAX_BODY_BYTES = 2 * MAX_INVOCATION_BYTES
 """Base64 makes a third more of the images; the rest is room for labels."""
 
 CUT_AT_ONCE_BYTES = 256 * 1024
-READ_AT_ONCE_BYTES = 2_000
-"""A body up to the first size, of which no more than the second is text, is parsed on the event loop: to pass it to a
-thread takes longer. So much text may be 200 labels, and take 2 ms.
+READ_AT_ONCE_CHARS = 2_000
+"""A form up to the first size is cut on the event loop, and read there if its texts are no longer than the second: to
+pass it to a thread takes longer. So much text may be 200 labels, and take 2 ms.
 """
 
 RETRY_AFTER_S = 1
@@ -130,14 +131,15 @@ class Service:
         with self.admission.working() as work:
             query = {name: request.query_params.getlist(name) for name in request.query_params}
             content_type = request.headers.get("content-type")
-            is_short = (
-                len(received[0]) <= CUT_AT_ONCE_BYTES
-                and text_bytes(content_type, received[0]) + len(request.scope["query_string"]) <= READ_AT_ONCE_BYTES
-            )
+            cut = None
+            if len(received[0]) <= CUT_AT_ONCE_BYTES and media_type_of(content_type) != JSON:
+                cut = read_fields(content_type, received[0], query)
+            is_short = cut is not None and sum(map(_chars, cut[1].items())) <= READ_AT_ONCE_CHARS
 
             def parse() -> ParsedRequest:
                 # popped: a body of many megabytes is not kept while its images are looked at
-                return parse_request(content_type, received.pop(), query, max_image_bytes=MAX_INVOCATION_BYTES)
+                body = received.pop()
+                return parse_request(content_type, body, query, max_image_bytes=MAX_INVOCATION_BYTES, cut=cut)
 
             answer = await engine.answer(parse, trace, work, is_short=is_short)
             work.tells_speed = work.tells_speed and not trace.met_new_labels
@@ -198,6 +200,10 @@ def _seconds_left(attributes: InvocationAttributes) -> float:
     if left_ms < -LAMBDA_TIMEOUT_S * 1000:  # nobody has waited for so long: it was read off another clock
         return CONTAINER_TIMEOUT_S
     return min(CONTAINER_TIMEOUT_S * 1000, left_ms) / 1000
+
+
+def _chars(field: tuple[str, Sequence[str]]) -> int:
+    return sum(map(len, field[1]), start=len(field[0]))
 
 
 def _announced_bytes(request: Request) -> int:

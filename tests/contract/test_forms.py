@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contract.forms import read_fields, text_bytes, write_form
+from contract.forms import read_fields, write_form
 from contract.limits import MAX_FORM_PARTS, MAX_PART_HEAD_BYTES
 from contract.problems import BadRequest, ProblemError, UnsupportedMediaType
 from contract.requests import ClassifyRequest, parse_request
-from tests.contract.encodings import IMAGE, JSON, PNG, TEXTS, as_form, as_json, as_raw, encoded, form, labels
+from tests.contract.encodings import IMAGE, PNG, TEXTS, as_form, as_json, as_raw, encoded, form, labels
 
 
 def test_one_form_field_of_parameters_is_the_json_member() -> None:
@@ -29,6 +29,11 @@ def test_a_template_may_start_with_its_place_for_the_label() -> None:
     assert request.parameters.hypothesis_template == ["{}, photographed"]
 
 
+def test_a_form_that_was_cut_before_is_not_cut_again() -> None:
+    kind, body = form(("image", "cat.png", IMAGE), ("candidate_labels", "", b"cat, dog"))
+    assert parse_request(kind, b"", cut=read_fields(kind, body, {})) == parse_request(kind, body)
+
+
 def test_parameters_that_were_asked_before_are_not_read_again_if_they_are_short() -> None:
     def asked(count: int) -> ClassifyRequest:
         said = json.dumps({"candidate_labels": [f"label {number}" for number in range(count)]}).encode()
@@ -37,23 +42,6 @@ def test_parameters_that_were_asked_before_are_not_read_again_if_they_are_short(
     assert asked(10).parameters is asked(10).parameters
     assert asked(1_000).parameters is not asked(1_000).parameters
     assert asked(1_000) == asked(1_000)
-
-
-def test_of_a_form_all_but_its_images_is_text() -> None:
-    field, few = ("candidate_labels", "", b"cat, dog"), form(("image", "", b""), ("candidate_labels", "", b"cat, dog"))
-    for image in (("image", "cat.png", IMAGE), ("inputs[]", "", IMAGE)):
-        kind, body = form(image, field)
-        assert text_bytes(kind, body) == len(body) - len(IMAGE)
-    assert text_bytes(*few) == len(few[1])
-    for called_an_image in (("candidate_labels", "image.png", IMAGE), ("image", "long" * 100, IMAGE)):
-        kind, body = form(called_an_image, field)
-        assert text_bytes(kind, body) == len(body)
-    with pytest.raises(BadRequest, match="the body was cut"):
-        text_bytes(few[0], few[1][:-9])
-
-
-def test_an_image_as_it_is_has_no_text_and_json_nothing_else() -> None:
-    assert [text_bytes(kind, IMAGE) for kind in (PNG, "application/octet-stream", JSON)] == [0, 0, len(IMAGE)]
 
 
 @pytest.mark.parametrize("numbers", [("", ""), ("0", "1")])
