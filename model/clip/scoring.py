@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
-from torch.nn.functional import normalize
+from torch.nn.functional import linear, normalize
 
 from contract.answers import LabelScore
 from contract.checkpoints import Calibration, UnknownCalibration
@@ -69,9 +69,9 @@ def score(
     Softmax over the labels, or with `multi_label` each label on its own: calibrated sigmoid(a * cosine + b), else
     against a neutral prompt.
     """
-    cosines = image_embeds @ embeds.labels.T  # [B, L]
+    cosines = linear(image_embeds, embeds.labels)  # [B, L]
     if embeds.neutral is None:
-        return torch.softmax(logit_scale * cosines / (calibration.temperature or 1.0), dim=-1)
+        return torch.softmax(cosines * (logit_scale / (calibration.temperature or 1.0)), dim=-1)
     if calibration.multi_label is not None:
         return torch.sigmoid(calibration.multi_label.a * cosines + calibration.multi_label.b)
     return torch.sigmoid(logit_scale * (cosines - image_embeds @ embeds.neutral.T))  # [B, L] - [B, 1]
