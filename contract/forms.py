@@ -9,13 +9,17 @@ from typing import Any
 from contract.limits import MAX_FORM_PARTS, MAX_PART_HEAD_BYTES
 from contract.problems import BadRequest, UnsupportedMediaType, names_in_words, shorten
 from contract.questions import Parameters
-from contract.validation import check_readable, json_object_of, media_type_of
+from contract.validation import check_readable, json_object_of, media_type_of, validate
 
 FORM = "multipart/form-data"
 IMAGE_MEDIA_TYPES = ("application/octet-stream", "application/x-image")
 """Of an image as it is, beside image/*: the latter is what SageMaker's examples call any image."""
+IMAGE_FIELDS = ("image", "inputs")
 PARAMETER_FIELDS = ("parameters", *Parameters.model_fields)
 """Fields of POST /classify beside its images."""
+
+Cut = tuple[list[bytes], Mapping[str, Sequence[str]]]
+"""Images and text fields."""
 
 _BOUNDARY = re.compile(r"[0-9A-Za-z'()+_,\-./:=? ]{0,69}[0-9A-Za-z'()+_,\-./:=?]")
 """RFC 2046, section 5.1.1."""
@@ -24,13 +28,12 @@ _PARAMETER = re.compile(r"""(?:\s*;)+\s*(?:([^\s;="]+)\s*=\s*(?:"((?:[^"\\]|\\.)
 _ESCAPED = re.compile(r"\\([\"\\])|%(22|0D|0A)", re.IGNORECASE)
 """How clients write a quotation mark in a name: with a backslash (RFC 7578), or as browsers do."""
 _REMEMBERED_HEAD_BYTES = 256
+_REMEMBERED_PARAMETERS_CHARS = 2_000
 _OF_A_LIST = re.compile(r"(.+)\[\d*\]", re.DOTALL)
 """How axios, jQuery and PHP's forms name a field of a list: `candidate_labels[]`, or with a number."""
 
 
-def read_fields(
-    content_type: str | None, body: bytes, query: Mapping[str, Sequence[str]]
-) -> tuple[list[bytes], Mapping[str, Sequence[str]]]:
+def read_fields(content_type: str | None, body: bytes, query: Mapping[str, Sequence[str]]) -> Cut:
     """Images and text fields of a form, or of one image as it is; a field may also stand in the query.
 
     A field that was left empty, as browsers send it, is none. Raises BadRequest or UnsupportedMediaType.
@@ -59,8 +62,21 @@ def read_fields(
     )
 
 
-def parameters_of(fields: Mapping[str, Sequence[str]]) -> dict[str, Any]:
-    """The JSON of `Parameters` that the fields of POST /classify stand for. Raises BadRequest."""
+def read_parameters(fields: Mapping[str, Sequence[str]]) -> Parameters:
+    """What the fields of POST /classify stand for. Raises BadRequest."""
+    match fields:
+        case {"parameters": [text], **others} if not others and len(text) <= _REMEMBERED_PARAMETERS_CHARS:
+            return _remembered_parameters(text)
+    return validate(Parameters, _parameters_of(fields))
+
+
+@lru_cache(maxsize=64)
+def _remembered_parameters(text: str) -> Parameters:
+    """Many images are asked the same, one by one."""
+    return validate(Parameters, _parameters_of({"parameters": [text]}))
+
+
+def _parameters_of(fields: Mapping[str, Sequence[str]]) -> dict[str, Any]:
     lists = ("candidate_labels", "hypothesis_template", "task")
     data = {name: one_or_list(values) if name in lists else only_one(values, name) for name, values in fields.items()}
     parameters = json_object_of(data.pop("parameters"), "parameters") if "parameters" in data else {}
@@ -91,7 +107,7 @@ def _read_form(content_type: str, body: bytes) -> tuple[list[bytes], dict[str, l
     for head, content in _parts(body, _boundary_of(content_type)):
         # the Lambda's parts have always the same few heads, which are not parsed again
         name, filename = (_name_of if len(head) <= _REMEMBERED_HEAD_BYTES else _name_of.__wrapped__)(head)
-        if name in ("image", "inputs"):
+        if name in IMAGE_FIELDS:
             if not filename and not content:
                 continue  # a page's file that nobody chose
             if filename is None and _is_text(content):

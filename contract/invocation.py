@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Self
-from urllib.parse import parse_qsl, urlencode
+from urllib.parse import parse_qsl, quote_plus, urlencode
 
 from contract.limits import MAX_CUSTOM_ATTRIBUTES_CHARS, MODEL_VERSION_HEADER, SERVER_TIMING_HEADER, WARNING_HEADER
 
@@ -52,15 +52,12 @@ class AnswerAttributes:
     """
 
     def encode(self) -> str:
-        pairs = {
-            "model_version": self.model_version[:256],
-            "truncated_prompts": str(self.truncated_prompts),
-            "context_tokens": str(self.context_tokens),
-        }
+        told = f"model_version={quote_plus(self.model_version[:256])}"
+        told += f"&truncated_prompts={self.truncated_prompts}&context_tokens={self.context_tokens}"
         if self.heads:
-            pairs["heads"] = ".".join(each[:HEAD_DIGITS] for each in self.heads)
+            told += "&heads=" + ".".join(each[:HEAD_DIGITS] for each in self.heads)
         timings = "".join(f"&ms.{stage}={duration_ms:.1f}" for stage, duration_ms in self.timings_ms.items())
-        return (urlencode(pairs) + timings)[:MAX_CUSTOM_ATTRIBUTES_CHARS]
+        return (told + timings)[:MAX_CUSTOM_ATTRIBUTES_CHARS]
 
     @classmethod
     def decode(cls, text: str | None) -> Self:

@@ -18,7 +18,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self, cast, get_args
 
 from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints
 
-from contract.forms import PARAMETER_FIELDS, one_or_list, only_one, parameters_of, read_fields, write_form
+from contract.forms import PARAMETER_FIELDS, Cut, one_or_list, only_one, read_fields, read_parameters, write_form
 from contract.images import ThumbnailRequest, thumbnail_size
 from contract.limits import MAX_IMAGES, MAX_INLINE_IMAGE_BYTES, MAX_S3_KEY_BYTES, MAX_SCORES, MAX_TEXTS, UPLOADS_PREFIX
 from contract.problems import BadRequest, PayloadTooLarge, ProblemError, names_in_words, shorten, shown
@@ -250,10 +250,12 @@ def parse_request(
     *,
     operation: Operation | None = None,
     max_image_bytes: int = MAX_INLINE_IMAGE_BYTES,
+    cut: Cut | None = None,
 ) -> Request:
     """Read a request in any of its encodings: JSON, a raw image with parameters in the query, or a form.
 
     `operation` is fixed by the route; the container passes None and the body names it ("classify" if it does not).
+    `cut`: what `read_fields` has made of it, if that is known already.
 
     Raises BadRequest, UnsupportedMediaType or PayloadTooLarge with a sentence for the caller. In a list of images, a
     bad one becomes a ProblemError in its place instead.
@@ -266,7 +268,7 @@ def parse_request(
             )
         request = _from_json(body, operation)
     else:
-        request = _from_fields(*read_fields(content_type, body, query), operation)
+        request = _from_fields(*(cut or read_fields(content_type, body, query)), operation)
     if operation is None and isinstance(request, ClassifyRequest) and request.parameters.task:
         raise BadRequest("the model knows no saved tasks: the API looks them up, send candidate_labels or tasks here")
     check_bytes(request.images, max_image_bytes)
@@ -358,7 +360,7 @@ def _from_fields(images: list[bytes], fields: Mapping[str, Sequence[str]], opera
         listed = remaining.pop("listed", None) == ["true"] or listed
         if operation == "classify":
             taken = _taken(remaining, HeadsBody.model_fields)
-            heads = read_heads({name: only_one(values, name) for name, values in taken.items()})
+            heads = read_heads({name: only_one(values, name) for name, values in taken.items()}) if taken else heads
     if operation == "embed":
         texts = remaining.pop("texts", None)
         if remaining:
@@ -380,7 +382,7 @@ def _from_fields(images: list[bytes], fields: Mapping[str, Sequence[str]], opera
         raise BadRequest(
             f"{names_in_words(unknown)}: not a known field, allowed are image, {', '.join(PARAMETER_FIELDS)}"
         )
-    parameters = validate(Parameters, parameters_of(remaining))
+    parameters = read_parameters(remaining)
     return ClassifyRequest(list(images), parameters, listed, heads.heads, heads.files())
 
 

@@ -46,6 +46,7 @@ def _base64_chars(size_bytes: int) -> int:
     return -(-size_bytes // 3) * 4
 
 
+_COMPACT = json.JSONEncoder(separators=(",", ":"))
 _Embedding = Annotated[str, StringConstraints(max_length=_base64_chars(NUMBER_BYTES * MAX_EMBEDDING_NUMBERS))]
 
 
@@ -56,7 +57,7 @@ def question_digest(question: Question) -> str:
     labels = [
         [label.label, *label.annotations] if label.annotations else label.label for label in question.candidate_labels
     ]
-    content = json.dumps([question.multi_label, question.hypothesis_template, labels], separators=(",", ":"))
+    content = _COMPACT.encode([question.multi_label, question.hypothesis_template, labels])
     return hashlib.sha256(content.encode()).hexdigest()
 
 

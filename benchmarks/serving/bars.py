@@ -82,6 +82,12 @@ LOAD: Mapping[Key, Bar] = {
 BATCH: Mapping[Key, Bar] = {
     "batch": Bar("B17", "images/s of a batch against those of direct load", 0.7, 0.9),
 }
+BESIDE: Mapping[Key, Bar] = {
+    "cpu VGA": Bar("B16", "CPU of a VGA request beside the towers, of an earlier server's", 1.03, 1, at_most=True),
+    "cpu 12 MP": Bar("B16", "the same, 12 Mpixel", 1.03, 1, at_most=True),
+    "rate VGA": Bar("B16", "requests/s with a model of CLIP's size, of an earlier server's: VGA", 0.97, 1),
+    "rate 12 MP": Bar("B16", "the same, 12 Mpixel", 0.97, 1),
+}
 START: Mapping[Key, Bar] = {
     "ping": Bar("B14", "ViT-B/32 on a CPU: process start to a healthy /ping", 8, 5, at_most=True, unit="s"),
     "first": Bar("B14", "the same as a function: to its first answer", 6, 5, at_most=True, unit="s"),

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
-from torch.nn.functional import normalize
+from torch.nn.functional import linear, normalize
 
 from contract.answers import LabelScore
 from contract.checkpoints import Calibration, UnknownCalibration
@@ -69,9 +69,9 @@ def score(
     Softmax over the labels, or with `multi_label` each label on its own: calibrated sigmoid(a * cosine + b), else
     against a neutral prompt.
     """
-    cosines = image_embeds @ embeds.labels.T  # [B, L]
+    cosines = linear(image_embeds, embeds.labels)  # [B, L]
     if embeds.neutral is None:
-        return torch.softmax(logit_scale * cosines / (calibration.temperature or 1.0), dim=-1)
+        return torch.softmax(cosines * (logit_scale / (calibration.temperature or 1.0)), dim=-1)
     if calibration.multi_label is not None:
         return torch.sigmoid(calibration.multi_label.a * cosines + calibration.multi_label.b)
     return torch.sigmoid(logit_scale * (cosines - image_embeds @ embeds.neutral.T))  # [B, L] - [B, 1]
@@ -120,9 +120,9 @@ def rank(question: Question, scores: torch.Tensor) -> list[LabelScore]:
     names = [each.label for each in question.candidate_labels]
     if question.unknown:
         names.append(UNKNOWN_LABEL)
-    values, order = torch.sort(scores, descending=True, stable=True)
-    answers = [
-        LabelScore(label=names[index], score=value)
-        for index, value in zip(order.tolist()[: question.top_k], values.tolist(), strict=False)
-    ]
+    values = scores.tolist()
+    best = sorted(range(len(values)), key=values.__getitem__, reverse=True)[: question.top_k]
+    answers: list[LabelScore] = [{"label": names[index], "score": values[index]} for index in best]
+    if question.threshold is None and not question.thresholds:
+        return answers
     return [answer for answer in answers if answer["score"] >= question.threshold_of(answer["label"])]

@@ -10,14 +10,14 @@ import sys
 
 from model.clip.cuda_compat import restart_with_compatible_libcuda
 from model.serving import torch_without_tracing
-from model.serving.memory import BODY_BYTES, PICTURE_BYTES, give_back
+from model.serving.memory import give_back
 
 
 def main(arguments: list[str]) -> int:
     """Run a program, and return its exit status; 2 for arguments that are none."""
     gc.disable()  # until all is loaded: of what a start makes nothing becomes garbage
     torch_without_tracing.begin()
-    give_back(PICTURE_BYTES if arguments[:1] == ["decode"] else BODY_BYTES)
+    give_back()
     match arguments:
         case ["serve"]:
             restart_with_compatible_libcuda()

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import orjson
 import torch
 
@@ -184,10 +185,10 @@ class Decoder:
 
     def pixels(self, shape: torch.Size) -> torch.Tensor:
         """What it has left in the memory. Raises Lost if that is less."""
-        pixels = torch.empty(shape, dtype=torch.uint8)
-        if os.preadv(self._memory, [pixels.numpy().data], 0) < pixels.numel():
+        pixels = np.empty(shape, dtype=np.uint8)
+        if os.preadv(self._memory, [pixels.data], 0) < pixels.size:
             raise Lost(True, 0)
-        return pixels
+        return torch.from_numpy(pixels)
 
     @property
     def kept_bytes(self) -> int:

@@ -6,7 +6,8 @@ answer. A lesson, which makes a head of embeddings, has a thread of its own (`Te
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+import math
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
@@ -39,7 +40,7 @@ from model.serving.observe import Metrics, Trace
 from model.serving.teacher import Teacher
 from model.serving.thumbnail import jpeg_text
 from model.serving.towers import Towers
-from model.serving.workers import WEDGED_S, Turns, Workers
+from model.serving.workers import WEDGED_S, Turns, Workers, as_batch
 
 SCORES_AT_ONCE = 2_000
 """Fewer are computed on the event loop: to pass them to a thread takes longer than to compute them."""
@@ -95,13 +96,14 @@ class Engine:
         await self.labels.settle()
         await self._workers.settle()
 
-    async def answer(self, parse: Callable[[], Request], trace: Trace, work: Work) -> bytes:
-        """The JSON body that answers the request that `parse` reads, in a thread; `work` hears how far it is.
+    async def answer(self, parse: Callable[[], Request], trace: Trace, work: Work, *, is_short: bool = False) -> bytes:
+        """The JSON body that answers the request that `parse` reads, in a thread unless it is short; `work` hears how
+        far it is.
 
         Raises what `parse` raises, and ProblemError if there is nothing else to answer; a bad image in a list does not.
         """
         with self._workers.expecting() as came:
-            request = await self._in_pool(self._parse, parse, trace)
+            request = self._parse(parse, trace) if is_short else await self._in_pool(self._parse, parse, trace)
             if isinstance(request, DescribeRequest):
                 came()
                 return self._cards.model_dump_json().encode()
@@ -148,7 +150,7 @@ class Engine:
 
     async def _opened(self, request: Request, sources: Sequence[ImageSource], share: Share, trace: Trace) -> list[Any]:
         with trace.stage("decode"):
-            return await _all(self._open(request, source, share) for source in sources)
+            return await _all([self._open(request, source, share) for source in sources])
 
     async def _open(self, request: Request, source: ImageSource, share: Share) -> Any:
         """What the request wants of an image, its pixels and before them the facts of an inspection, or its problem."""
@@ -202,13 +204,13 @@ class Engine:
         answers: list[dict[str, list[LabelScore]]] = [{} for _ in good]
         for name, question in request.parameters.questions.items() if good else ():
             if (head := heads.get(name)) is not None:
-                scores = head.scores(torch.stack(good), question.unknown)  # [B, L], or with `unknown` L + 1
+                scores = head.scores(as_batch(good), question.unknown)  # [B, L], or with `unknown` L + 1
             else:
                 embeds, calibration = label_sets[name].embeds, self.processing.calibration
-                scores = score(embeds, torch.stack(good), self.processing.logit_scale, calibration)
+                scores = score(embeds, as_batch(good), self.processing.logit_scale, calibration)
                 if question.unknown:
                     scores = with_unknown(scores, unknown_by_confidence(scores, calibration.unknown))
-            if not torch.isfinite(scores).all():
+            if not _are_numbers(scores):
                 raise InternalError("the model's scores are no numbers (NaN or infinite): quote the request id")
             for answer, row in zip(answers, scores, strict=True):
                 answer[name] = rank(question, row)
@@ -279,15 +281,14 @@ class Engine:
     ) -> list[Opened]:
         """Each image, as pixels, as its vector, or its problem if it is no vector."""
         with trace.stage("model") as model, work.queuing(len(images)):
-            queued = [asyncio.ensure_future(self._workers.embed_image(each, turns)) for each in images]
-            asyncio.get_running_loop().call_soon(came)
-            embedded = await _all(queued)
+            asyncio.get_running_loop().call_soon(came)  # when they are queued
+            embedded = await _all([self._workers.embed_image(each, turns) for each in images])
             model["queue"] = max((waited_s for _, waited_s in embedded), default=0.0)
         return [self._checked(vector) for vector, _ in embedded]
 
     def _checked(self, vector: torch.Tensor) -> Opened:
         """An image's vector, or its problem if it is no vector."""
-        if torch.isfinite(vector).all():
+        if _are_numbers(vector):
             self._not_numbers = 0
             return vector
         self._not_numbers += 1
@@ -300,14 +301,14 @@ class Engine:
         trace.met_new_labels = self.labels.misses != known
         trace.truncated_prompts = sum(embedding.truncated for embedding in found.values())
         vectors = [found[text].vector for text in texts]
-        if any(not torch.isfinite(vector).all() for vector in vectors):
+        if not all(map(_are_numbers, vectors)):
             raise InternalError(NO_TEXT_VECTOR)
         return vectors
 
     async def _label_sets(self, questions: dict[str, Any], trace: Trace) -> dict[str, LabelSet]:
         known = self.labels.misses
         with trace.stage("labels"):
-            found = await _all(map(self.label_sets.embed, questions.values()))
+            found = await _all([*map(self.label_sets.embed, questions.values())])
         trace.met_new_labels = self.labels.misses != known
         trace.truncated_prompts = sum(each.truncated_prompts for each in found)
         return dict(zip(questions, found, strict=True))
@@ -316,14 +317,21 @@ class Engine:
         return await asyncio.get_running_loop().run_in_executor(self._pool, work, *arguments)
 
 
-async def _all(work: Iterable[Awaitable[Any]]) -> list[Any]:
+async def _all(work: Sequence[Awaitable[Any]]) -> list[Any]:
     """What all of them return. If one fails the others are given up: nobody waits for them any more."""
+    if len(work) == 1:
+        return [await work[0]]
     tasks = [asyncio.ensure_future(each) for each in work]
     try:
         return await asyncio.gather(*tasks)
     finally:
         for task in tasks:
             task.cancel()
+
+
+def _are_numbers(values: torch.Tensor) -> bool:
+    """Whether none of them, all between -1 and 1, is NaN or infinite: then their sum is a number, too."""
+    return math.isfinite(values.sum())
 
 
 def _inspection(opened: tuple[ImageFacts, torch.Tensor], vector: Opened) -> Inspection | ProblemError:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import cache
 
 import orjson
 import prometheus_client.core as prometheus
@@ -21,13 +22,14 @@ class Metrics:
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
         self._requests = Counter("wordsight_requests", "Invocations answered", ["status"], registry=self.registry)
-        self._stages = Histogram(
+        stages = Histogram(
             "wordsight_stage_seconds",
             "Time spent per stage of an invocation",
             ["stage"],
             buckets=STAGE_BUCKETS_S,
             registry=self.registry,
         )
+        self._stage = cache(stages.labels)
         self.batches = Histogram(
             "wordsight_batch_images", "Images per batch of the model", buckets=BATCH_BUCKETS, registry=self.registry
         )
@@ -42,7 +44,7 @@ class Metrics:
         """Count one answered invocation and how long each of its stages took."""
         self._requests.labels(str(status)).inc()
         for stage, duration_ms in durations_ms.items():
-            self._stages.labels(stage).observe(duration_ms / 1000)
+            self._stage(stage).observe(duration_ms / 1000)
 
     def decoded(self, shrunk_by: int) -> None:
         """Count one image that was opened. May be called from any thread."""
@@ -123,6 +125,9 @@ class JsonFormatter(logging.Formatter):
 
 def log_as_json(level: int = logging.INFO) -> None:
     """Send every log record of this process to stdout as JSON, warnings included."""
+    # what the lines do not tell is not looked for: https://docs.python.org/3/howto/logging.html#optimization
+    logging._srcfile = None
+    logging.logThreads = logging.logMultiprocessing = logging.logProcesses = False
     handler = logging.StreamHandler(sys.stdout)
     handler.setFormatter(JsonFormatter())
     logging.basicConfig(level=level, handlers=[handler], force=True)

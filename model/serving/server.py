@@ -156,6 +156,7 @@ def main() -> int:
         port=settings.port,
         log_config=None,
         access_log=False,
+        proxy_headers=False,
         lifespan="on",
         server_header=False,
         timeout_keep_alive=KEEP_ALIVE_S,

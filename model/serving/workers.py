@@ -57,6 +57,11 @@ class _Texts:
     since_s: float
 
 
+def as_batch(tensors: Sequence[Tensor]) -> Tensor:
+    """Tensors of one shape as one more dimension; a lone one is not copied."""
+    return torch.stack([*tensors]) if len(tensors) > 1 else tensors[0].unsqueeze(0)
+
+
 class Workers:
     """A thread for each worker of the towers. Lives on one event loop, so it needs no lock.
 
@@ -168,7 +173,8 @@ class Workers:
 
     def _start_images(self, images: Sequence[_Image]) -> None:
         embed = self._idle.pop()
-        batch = self._run(embed, lambda: embed(torch.stack([image.pixels for image in images])))
+        pixels = [image.pixels for image in images]
+        batch = self._run(embed, lambda: embed(as_batch(pixels)))
         self._observe_batch(len(images))
         now_s = time.perf_counter()
         for row, image in enumerate(images):

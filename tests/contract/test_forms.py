@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from contract.forms import read_fields, write_form
 from contract.limits import MAX_FORM_PARTS, MAX_PART_HEAD_BYTES
 from contract.problems import BadRequest, ProblemError, UnsupportedMediaType
-from contract.requests import parse_request
+from contract.requests import ClassifyRequest, parse_request
 from tests.contract.encodings import IMAGE, PNG, TEXTS, as_form, as_json, as_raw, encoded, form, labels
 
 
@@ -27,6 +27,21 @@ def test_a_repeated_parameter_or_json_keeps_the_commas_of_a_label(query: list[st
 def test_a_template_may_start_with_its_place_for_the_label() -> None:
     request = as_raw(candidate_labels=["a,b"], hypothesis_template=["{}, photographed"])
     assert request.parameters.hypothesis_template == ["{}, photographed"]
+
+
+def test_a_form_that_was_cut_before_is_not_cut_again() -> None:
+    kind, body = form(("image", "cat.png", IMAGE), ("candidate_labels", "", b"cat, dog"))
+    assert parse_request(kind, b"", cut=read_fields(kind, body, {})) == parse_request(kind, body)
+
+
+def test_parameters_that_were_asked_before_are_not_read_again_if_they_are_short() -> None:
+    def asked(count: int) -> ClassifyRequest:
+        said = json.dumps({"candidate_labels": [f"label {number}" for number in range(count)]}).encode()
+        return as_form(("image", "cat.png", IMAGE), ("parameters", "", said))
+
+    assert asked(10).parameters is asked(10).parameters
+    assert asked(1_000).parameters is not asked(1_000).parameters
+    assert asked(1_000) == asked(1_000)
 
 
 @pytest.mark.parametrize("numbers", [("", ""), ("0", "1")])

@@ -75,6 +75,19 @@ def test_a_device_that_makes_no_progress_is_a_fault_until_it_does(checkpoint_dir
     asyncio.run(scenario())
 
 
+@pytest.mark.parametrize("is_short", [True, False])
+def test_only_what_is_short_is_read_on_the_event_loop(checkpoint_dir: Path, is_short: bool) -> None:
+    read_by: list[threading.Thread] = []
+
+    def parse() -> Request:
+        read_by.append(threading.current_thread())
+        return EmbedRequest([png()], [])
+
+    with Admission(1, 1).working() as work:
+        asyncio.run(build_engine(checkpoint_dir).answer(parse, Trace(), work, is_short=is_short))
+    assert [each is threading.main_thread() for each in read_by] == [is_short]
+
+
 def test_a_request_of_texts_alone_needs_no_image(checkpoint_dir: Path) -> None:
     trace = Trace()
     answered = asyncio.run(answer(build_engine(checkpoint_dir), EmbedRequest([], ["a cat"]), trace))

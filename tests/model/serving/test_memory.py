@@ -9,13 +9,13 @@ import pytest
 PROGRAM = """
 import sys
 from pathlib import Path
-from model.serving.memory import BODY_BYTES, give_back
+from model.serving.memory import give_back
 
 def resident_mb():
     return int(Path("/proc/self/statm").read_text().split()[1]) * 4096 / 1e6
 
 if sys.argv[1] == "given back":
-    give_back(BODY_BYTES)
+    give_back()
 large = bytearray(30_000_000)
 del large  # from now on glibc keeps what is as large, by itself
 bodies = []
@@ -36,3 +36,35 @@ def test_bodies_once_freed_go_back_to_the_machine() -> None:
         return float(subprocess.run(command, cwd=root, capture_output=True, text=True, check=True).stdout)
 
     assert freed_mb("given back") > 150 > 50 > freed_mb("kept")
+
+
+PHOTOS = """
+import resource
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from model.serving.memory import give_back
+
+if sys.argv[1] == "one heap":
+    give_back()
+
+def pages_of_photos():
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    for _ in range(20):
+        bodies = [bytes([1]) * 3_200_000 for _ in range(2)]
+        copies = [*pool.map(lambda body: body[1:], bodies)]
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+
+with ThreadPoolExecutor(2) as pool:
+    pages_of_photos()
+    print(pages_of_photos())
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="glibc's")
+def test_what_photos_have_had_is_there_for_the_next_ones_in_whichever_thread() -> None:
+    def pages(how: str) -> int:
+        root = Path(__file__).parents[3]
+        command = [sys.executable, "-c", PHOTOS, how]
+        return int(subprocess.run(command, cwd=root, capture_output=True, text=True, check=True).stdout)
+
+    assert 4 * pages("one heap") < pages("glibc's own")

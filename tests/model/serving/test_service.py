@@ -8,11 +8,13 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 import torch
 
 from contract.containers import ServeSettings
+from contract.forms import write_form
 from contract.invocation import InvocationAttributes
 from contract.limits import CUSTOM_ATTRIBUTES_HEADER, PROBLEM_MEDIA_TYPE
 from model.clip.checkpoint import Checkpoint, load_checkpoint
@@ -137,6 +139,36 @@ def test_work_whose_client_has_left_is_not_begun(checkpoint_dir: Path) -> None:
         assert client.post(body).status == 200
         assert tower.batches == [1, 1]
         assert b'wordsight_requests_total{status="499"} 1.0' in client.request("GET", "/metrics").body
+
+
+class Noting:
+    """An engine that notes which requests it is told are short."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self.short: list[bool] = []
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._engine, name)
+
+    async def answer(self, *told: Any, is_short: bool) -> bytes:
+        self.short.append(is_short)
+        return await self._engine.answer(*told, is_short=is_short)
+
+
+def test_a_request_is_short_if_it_has_little_beside_a_small_image(checkpoint_dir: Path) -> None:
+    engine = Noting(build_engine(checkpoint_dir))
+    few, many = (",".join(f"label {number}" for number in range(count)) for count in (10, 300))
+    small, large = jpeg(), jpeg() + bytes(300_000)
+    with running(settings_for(checkpoint_dir), lambda settings, metrics: (engine, 0.0)) as client:
+        for image, labels in ((small, few), (small, many), (large, few)):
+            kind, body = write_form({"candidate_labels": labels}, [("image", image)])
+            assert client.post(body, kind).status == 200
+        for labels in (few, many):
+            asked = f"/invocations?candidate_labels={quote(labels)}"
+            assert client.post(small, "image/jpeg", asked).status == 200
+            assert client.post(classify_body(as_base64(small), candidate_labels=labels)).status == 200
+    assert engine.short == [True, False, False, True, False, False, False]
 
 
 class SlowReader(Clip):
