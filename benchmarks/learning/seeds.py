@@ -12,6 +12,7 @@ import argparse
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from math import isnan
 from pathlib import Path
 from statistics import fmean
 
@@ -207,7 +208,10 @@ def _row(name: str, runs: Sequence[Run]) -> list[str]:
 
 
 def _spread(values: Sequence[float], form: str = ".3f") -> str:
-    """`0.910 (0.900 to 0.920)`, or one figure where they are the same."""
+    """`0.910 (0.900 to 0.920)`, or one figure where they are the same. Unknown ones, NaN, are left out if others are
+    known.
+    """
+    values = [value for value in values if not isnan(value)] or values
     mean, low, high = (format(value, form) for value in (fmean(values), min(values), max(values)))
     return mean if low == high else f"{mean} ({low} to {high})"
 
@@ -242,7 +246,7 @@ the highest. Published is the mixture of base and fine-tuned weights that the pr
 sentence that fits an image best, of all that the test images have, is one of its own, in wordings likewise unseen. Old
 tasks: the mean accuracy over those of the rendered world's tasks that the base has learnt, {SCENES:,} images; the worst
 task is the one that lost most in any seed. CPU seconds are of the whole job, with the evaluations before, during and
-after; `nan` marks one that was stopped and went on.
+after; what was stopped and went on is left out there.
 
 {table(findings)}
 """

@@ -47,6 +47,16 @@ class Answered:
         ]
         return cls(right(cosines, batch), questions, tuple(number for _, number in known), tuple(agreement))
 
+    @property
+    def agreed(self) -> Tensor:
+        """The probability given to what is true of each image, in the mean over its questions. shape = [images]"""
+        total, asked = torch.zeros(len(self.right)), torch.zeros(len(self.right))
+        for question, truth, agreement in zip(self.questions, self.truth, self.agreement, strict=True):
+            images = list(question.images)
+            total[images] += agreement.gather(1, truth[:, None])[:, 0]
+            asked[images] += 1
+        return total / asked.clamp(min=1)
+
 
 def _one_true(logits: Tensor, positives: Tensor) -> tuple[Tensor, Tensor]:
     """Logits without all true texts but the best, and which that is."""
@@ -60,7 +70,7 @@ def evidence(frontier: Sequence[Answered], allowed: Sequence[int], chosen: int) 
     `allowed` gains, for each image by all others.
     """
     base, model = frontier[0], frontier[chosen]
-    choices = _left_out_choices([frontier[place].right for place in allowed])
+    choices = _left_out_choices([frontier[place] for place in allowed], allowed[0] == 0)
     gains, asked = torch.zeros(len(base.right)), torch.zeros(len(base.right))
     agreements = []
     for number, question in enumerate(base.questions):
@@ -83,11 +93,18 @@ def evidence(frontier: Sequence[Answered], allowed: Sequence[int], chosen: int) 
     )
 
 
-def _left_out_choices(rights: Sequence[Tensor]) -> Tensor:
-    """For each image which model is right most often about all others; of equals the first. int [images]"""
-    table = torch.stack(list(rights)).double()
-    others = (table.sum(dim=1, keepdim=True) - table).round(decimals=6)
-    return others.argmax(dim=0)
+def _left_out_choices(models: Sequence[Answered], base_is_first: bool) -> Tensor:
+    """For each image which model all others choose: the one that is right about them most often; of equals the base,
+    or else the one that gives most probability to what is true of them. int [images]
+    """
+    rights, agreed = (
+        (table.sum(dim=1, keepdim=True) - table).round(decimals=6)
+        for table in (torch.stack([getattr(model, kind) for model in models]).double() for kind in ("right", "agreed"))
+    )
+    best = rights == rights.max(dim=0).values
+    if base_is_first:
+        agreed[0] = torch.inf
+    return agreed.masked_fill(~best, -torch.inf).argmax(dim=0)
 
 
 def _above_others(values: Tensor, truth: Tensor) -> Tensor:

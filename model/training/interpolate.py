@@ -64,12 +64,13 @@ class Drop:
 
 @dataclass(frozen=True)
 class Candidate:
-    """The weights (1 - alpha) * base + alpha * tuned, the accuracy on the new domain's validation images, and what was
-    lost and what may have been lost of the old.
+    """The weights (1 - alpha) * base + alpha * tuned, the accuracy on the new domain's validation images, the
+    probability given to what is true of them (in the mean), and what was lost and what may have been lost of the old.
     """
 
     alpha: float
     new: float
+    agreement: float
     lost: Drop
     at_most: Drop
 
@@ -109,11 +110,15 @@ def allowed(frontier: Sequence[Candidate], max_forgetting: float, max_task_forge
 
 
 def select(frontier: Sequence[Candidate], max_forgetting: float, max_task_forgetting: float) -> Candidate:
-    """Pick what gains most on the new domain among those that can't have lost more than is allowed; of equals the
-    nearest to the base. The base, alpha 0, has to be among the candidates and is the answer where no other qualifies.
+    """Pick what gains most on the new domain among those that can't have lost more than is allowed. The base, alpha 0,
+    has to be among the candidates and is the answer where no other is right more often.
+
+    Of others that are right equally often, as several are where there are few validation images, it is the one that
+    gives more probability to what is true, and then the nearest to the base. `model.evaluation.gain` leaves images out
+    of the same choice.
     """
     among = allowed(frontier, max_forgetting, max_task_forgetting)
-    return max(among, key=lambda candidate: (candidate.new, -candidate.alpha))
+    return max(among, key=lambda each: (each.new, each.alpha == 0, each.agreement, -each.alpha))
 
 
 def as_metrics(
@@ -166,6 +171,7 @@ def interpolate(loop: Loop, checkpoint: Checkpoint, told: ProgressFile) -> Selec
         print_figures(
             alpha=candidate.alpha,
             new_accuracy=candidate.new,
+            new_agreement=candidate.agreement,
             mean_drop=candidate.lost.mean,
             mean_drop_at_most=candidate.at_most.mean,
             worst_drop_at_most=candidate.at_most.worst,
@@ -205,10 +211,10 @@ def _measure(
     mix(loop.averaged, base, tuned, alpha)
     cosines, batch = loop.validation_cosines()
     said = Answered.of(cosines, float(logit_scale(loop.averaged)), batch)
-    new = float(said.right.mean())
+    new, agreement = float(said.right.mean()), float(said.agreed.mean())
     if alpha == 0 or not known:
         nothing = Drop(dict.fromkeys(known, 0.0), 0.0)
-        return Candidate(alpha, new, nothing, nothing), said
+        return Candidate(alpha, new, agreement, nothing, nothing), said
     after: dict[str, Judged] = {**World(loop.clip(), loop.recipe.selection_scenes, SELECTION_SEED).every_answer()}
     if reference and (said_now := loop.reference_answers(loop.clip(), reference)):
         after[REFERENCE_TASK] = said_now
@@ -218,6 +224,7 @@ def _measure(
     candidate = Candidate(
         alpha,
         new,
+        agreement,
         lost=Drop(dict(zip(known, lost.tolist(), strict=True)), float(lost.mean())),
         at_most=Drop(dict(zip(known, at_most.tolist(), strict=True)), float(mean_at_most)),
     )

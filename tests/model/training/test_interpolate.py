@@ -77,13 +77,13 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Publish
 
 
 NOTHING = Drop({"colour": 0.0, "shape": 0.0}, 0.0)
-BASE = Candidate(0.0, new=0.1, lost=NOTHING, at_most=NOTHING)
+BASE = Candidate(0.0, new=0.1, agreement=0.1, lost=NOTHING, at_most=NOTHING)
 
 
-def candidate(alpha: float, new: float, colour: float, shape: float) -> Candidate:
+def candidate(alpha: float, new: float, colour: float, shape: float, agreement: float = 0.5) -> Candidate:
     """What is lost at two tasks, known without doubt."""
     lost = Drop({"colour": colour, "shape": shape}, (colour + shape) / 2)
-    return Candidate(alpha, new, lost, lost)
+    return Candidate(alpha, new, agreement, lost, lost)
 
 
 def random_frontier(rng: random.Random) -> list[Candidate]:
@@ -95,10 +95,10 @@ def random_frontier(rng: random.Random) -> list[Candidate]:
         lost = {name: round(width * (rng.random() - 0.3) * grid) / grid for name in tasks}
         at_most = {name: loss + 0.1 * rng.random() for name, loss in lost.items()}
         drops = [Drop(each, sum(each.values()) / max(1, len(each))) for each in (lost, at_most)]
-        return Candidate(alpha, round(rng.random() * grid) / grid, *drops)
+        return Candidate(alpha, round(rng.random() * grid) / grid, rng.random(), *drops)
 
     nothing = Drop(dict.fromkeys(tasks, 0.0), 0.0)
-    return [Candidate(0.0, 0.5, nothing, nothing), *(at_random(alpha) for alpha in ALPHAS if alpha > 0)]
+    return [Candidate(0.0, 0.5, 0.5, nothing, nothing), *(at_random(alpha) for alpha in ALPHAS if alpha > 0)]
 
 
 @pytest.mark.parametrize("seed", range(40))
@@ -134,7 +134,7 @@ def test_a_mixture_that_costs_more_than_is_allowed_is_published_less_than_once_i
         lost, resampled = losses(said, {"count": a_models_answers(after)})
         published_by_estimate += float(lost[0]) <= limit
         at_most = Drop({"count": float(resampled.quantile(CONFIDENCE, dim=0)[0])}, 0.0)
-        published += select([BASE, Candidate(1.0, 0.9, at_most, at_most)], 1.0, limit).alpha == 1
+        published += select([BASE, Candidate(1.0, 0.9, 0.5, at_most, at_most)], 1.0, limit).alpha == 1
     assert published_by_estimate > 0.2 * times
     assert published < 0.05 * times
 
@@ -156,7 +156,7 @@ def test_a_small_mean_drop_does_not_excuse_a_task_that_is_lost() -> None:
 
 def test_an_estimate_within_the_limit_does_not_do_where_more_may_be_lost() -> None:
     lost, at_most = Drop({"colour": 0.04}, 0.01), Drop({"colour": 0.07}, 0.015)
-    assert select([BASE, Candidate(1.0, 0.9, lost, at_most)], 0.02, 0.05) is BASE
+    assert select([BASE, Candidate(1.0, 0.9, 0.5, lost, at_most)], 0.02, 0.05) is BASE
 
 
 def test_a_drop_of_exactly_the_limit_is_allowed() -> None:
@@ -178,14 +178,25 @@ def test_among_equals_the_nearest_to_the_base_is_picked() -> None:
     assert select(frontier, 0.02, 0.05).alpha == 0.5
 
 
+def test_among_those_that_are_right_as_often_the_one_that_gives_more_to_what_is_true_is_picked() -> None:
+    """As with few validation images: 14 of 15 at three quarters as at the whole."""
+    frontier = [BASE, candidate(0.75, 0.9, 0.0, 0.0, agreement=0.6), candidate(1.0, 0.9, 0.01, 0.01, agreement=0.8)]
+    assert select(frontier, 0.02, 0.05).alpha == 1
+    assert select(frontier, 0.005, 0.05).alpha == 0.75
+
+
+def test_who_is_only_surer_than_the_base_is_not_picked() -> None:
+    assert select([BASE, candidate(1.0, BASE.new, 0.0, 0.0, agreement=0.9)], 0.02, 0.05) is BASE
+
+
 def test_where_there_is_nothing_old_the_gain_alone_decides() -> None:
-    frontier = [Candidate(alpha, new=alpha, lost=Drop({}, 0.0), at_most=Drop({}, 0.0)) for alpha in ALPHAS]
+    frontier = [Candidate(alpha, alpha, alpha, lost=Drop({}, 0.0), at_most=Drop({}, 0.0)) for alpha in ALPHAS]
     assert select(frontier, 0.0, 0.0).alpha == 1
 
 
 def test_the_whole_frontier_goes_into_the_metrics() -> None:
     lost, at_most = Drop({"colour": 0.4, "shape": -0.1}, 0.15), Drop({"colour": 0.45, "shape": 0.0}, 0.2)
-    metrics = as_metrics(0.0, [BASE, Candidate(1.0, 0.9, lost, at_most)], 0.02, 0.05)
+    metrics = as_metrics(0.0, [BASE, Candidate(1.0, 0.9, 0.5, lost, at_most)], 0.02, 0.05)
     assert (metrics.alpha, metrics.max_forgetting, metrics.max_task_forgetting) == (0.0, 0.02, 0.05)
     assert metrics.frontier is not None
     assert metrics.frontier[1].model_dump() == {
