@@ -317,6 +317,20 @@ def test_what_fine_tuning_is_worth_is_what_the_report_says() -> None:
         assert quoted[name] == [new, old, other_new, other_old]
 
 
+def test_what_the_defaults_teach_over_seeds_is_what_the_report_says() -> None:
+    """Of every domain that all seeds were run of."""
+    said = report("learning-seeds.md")
+    measured = table_rows(said.split("## What was found\n")[1])
+    unfinished = re.search(r"Not run with every seed yet: (.*)\.", said)
+    finished = measured.keys() - {"domain", "---", *(unfinished[1].split(", ") if unfinished else ())}
+    quoted = table_rows(section("docs/training.md", "## What it is worth"))
+    assert finished and finished == measured.keys() & quoted.keys() - {"domain", "---"}
+    places = [measured["domain"].index(column) for column in quoted["domain"]]
+    assert len(places) == 3
+    for name in finished:
+        assert quoted[name] == [measured[name][place] for place in places]
+
+
 def test_how_honest_fine_tuned_scores_are_is_what_the_report_says() -> None:
     parts = (report("learning.md").split(f"## {name}\n")[1].split("carries:\n\n")[1] for name in DOMAINS_OF_THE_REPORT)
     by_domain = [table_rows(part) for part in parts]

@@ -11,8 +11,8 @@ from contract.checkpoints import CheckpointMetadata
 from model.clip.checkpoint import Checkpoint, load_checkpoint
 from model.clip.encode import Clip
 from model.data.readers import read_records
-from model.evaluation.answers import Answers, learnt, result
-from model.evaluation.labelled import EmbeddedImages, own_tasks
+from model.evaluation.answers import Answers, embed_sentences, learnt, result
+from model.evaluation.labelled import EmbeddedImages, captions_truth, own_tasks
 from model.evaluation.world import World
 from model.training.interpolate import mix
 from model.world.tasks import TASKS, Task
@@ -29,12 +29,15 @@ class Outcome:
 
     `calibration_errors`: of the scores for the new classes, in other sentences, and for each old task, by the
     temperature that the checkpoint carries; empty where it carries none.
+    `own_sentence`: how often the sentence that fits an image best, of all that the test images have, is one of its own;
+    None where they have none.
     """
 
     trained_wording: float
     unseen_wording: float
     old: dict[str, float]
     calibration_errors: dict[str, float] = field(default_factory=dict)
+    own_sentence: float | None = None
 
     @property
     def old_mean(self) -> float:
@@ -57,7 +60,8 @@ def measure(checkpoint: Checkpoint, images_dir: Path, tasks: Sequence[Task], sce
     """Ask a model about the test images, a folder per class, and evaluate it at the world's tasks."""
     clip, records = Clip(checkpoint), read_records(images_dir)
     (classes,) = own_tasks(records)
-    labelled = EmbeddedImages(clip, images_dir, records).evaluation_set(classes)
+    images = EmbeddedImages(clip, images_dir, records)
+    labelled = images.evaluation_set(classes)
     trained, unseen = (labelled.answers(clip, prompts) for prompts in (classes.trained, classes.prompts))
     old = World(clip, scenes).every_answer(tasks)
     return Outcome(
@@ -65,7 +69,16 @@ def measure(checkpoint: Checkpoint, images_dir: Path, tasks: Sequence[Task], sce
         _accuracy(unseen),
         {name: _accuracy(said) for name, said in old.items()},
         _calibration_errors({NEW: unseen, **old}, clip),
+        _own_sentence(images, clip),
     )
+
+
+def _own_sentence(images: EmbeddedImages, clip: Clip) -> float | None:
+    if not all(record.captions for record in images.records):
+        return None
+    texts, truth = captions_truth(images.records)
+    best = (images.embeds @ embed_sentences(clip, texts).T).argmax(dim=1, keepdim=True)
+    return float(truth.gather(1, best).float().mean())
 
 
 def _accuracy(said: Answers) -> float:

@@ -60,7 +60,7 @@ def evidence(frontier: Sequence[Answered], allowed: Sequence[int], chosen: int) 
     `allowed` gains, for each image by all others.
     """
     base, model = frontier[0], frontier[chosen]
-    choices = _left_out_choices([frontier[place].right for place in allowed])
+    choices = _left_out_choices([frontier[place].right for place in allowed], allowed[0] == 0)
     gains, asked = torch.zeros(len(base.right)), torch.zeros(len(base.right))
     agreements = []
     for number, question in enumerate(base.questions):
@@ -83,11 +83,16 @@ def evidence(frontier: Sequence[Answered], allowed: Sequence[int], chosen: int) 
     )
 
 
-def _left_out_choices(rights: Sequence[Tensor]) -> Tensor:
-    """For each image which model is right most often about all others; of equals the first. int [images]"""
+def _left_out_choices(rights: Sequence[Tensor], base_is_first: bool) -> Tensor:
+    """For each image which model is right most often about all others; of equals the base, or else the last, which is
+    the furthest from it. int [images]
+    """
     table = torch.stack(list(rights)).double()
     others = (table.sum(dim=1, keepdim=True) - table).round(decimals=6)
-    return others.argmax(dim=0)
+    rank = torch.arange(1, len(rights) + 1)
+    if base_is_first:
+        rank[0] = len(rights) + 1
+    return (rank[:, None] * (others == others.max(dim=0).values)).argmax(dim=0)
 
 
 def _above_others(values: Tensor, truth: Tensor) -> Tensor:

@@ -4,7 +4,16 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.learning.domains import PICTOGRAMS, digits, more_pictograms, pictogram, pictograms, write_domain
+from benchmarks.learning.domains import (
+    PICTOGRAMS,
+    digits,
+    drawn_pictograms,
+    more_pictograms,
+    pictogram,
+    pictograms,
+    write_domain,
+    write_told_pictograms,
+)
 from model.data.readers import read_dataset
 from model.world.scene import SHAPES, THINGS
 
@@ -28,6 +37,25 @@ def test_more_pictograms_to_be_taught_by_are_others_than_those_to_test_or_to_tra
     trained, asked = (next(images) for images in pictograms())
     assert test[0].tobytes() == asked[0].tobytes() and first[1] == trained[1] == test[1]
     assert len({image.tobytes() for image, _ in (first, trained, asked)}) == 3
+
+
+def test_every_seed_draws_other_images_to_train_on() -> None:
+    drawn = [next(drawn_pictograms(1, seed)[0])[0].tobytes() for seed in range(3)]
+    others = [next(images)[0].tobytes() for images in (*pictograms(), more_pictograms()[0])]
+    assert len({*drawn, *others}) == 6
+    scans = [{image.tobytes() for image, _ in digits(seed)[0]} for seed in (0, 1)]
+    assert scans[0] != scans[1]
+
+
+def test_told_pictograms_have_a_label_and_sentences_that_do_not_name_it(tmp_path: Path) -> None:
+    write_told_pictograms(2, 0, tmp_path)
+    train, test = (read_dataset(tmp_path / split).records for split in ("train", "test"))
+    assert len(train) == 20 and len(test) == 300
+    for record in (*train, *test):
+        (label,) = record.labels.values()
+        assert len(set(record.captions)) == 3 and not any(label in said.split() for said in record.captions)
+        assert len(record.wordings) == 12
+    assert not {said for r in train for said in r.captions} & {said for r in test for said in r.captions}
 
 
 def test_the_world_has_none_of_the_pictograms() -> None:

@@ -33,7 +33,7 @@ def cosines(labels: Tensor, noise: Tensor, generator: torch.Generator, signal: f
 def judged(base: Tensor, tuned: Tensor, batch: Batch, alphas: Sequence[float]) -> tuple[bool, WinLoss]:
     """Whether the best mixture of the two passes, as training chooses it."""
     frontier = [Answered.of((1 - alpha) * base + alpha * tuned, SCALE, batch) for alpha in alphas]
-    chosen = max(range(len(alphas)), key=lambda place: (float(frontier[place].right.mean()), -place))
+    chosen = max(range(len(alphas)), key=lambda place: (float(frontier[place].right.mean()), place == 0, place))
     found = evidence(frontier, range(len(alphas)), chosen)
     assert found.images is not None and found.unrelated is not None
     assert found.mean is not None and found.deviation is not None and found.largest is not None
@@ -116,6 +116,25 @@ def test_an_image_is_judged_by_the_choice_of_the_others() -> None:
     without_choice = evidence(frontier, [1], chosen=1)
     assert gains.mean is not None and without_choice.mean is not None
     assert gains.mean < without_choice.mean or gains.mean == 0
+
+
+def test_of_mixtures_that_are_right_as_often_the_furthest_from_the_base_is_judged() -> None:
+    """Two are right about the same images, and the second is surer of half of these."""
+    (base, tuned), labels = one_case([0.0, 20.0])
+    tuned[:6] = tuned[:6].roll(1, dims=1)
+    less_sure = tuned.clone()
+    less_sure[6::2] -= 15.0 * one_hot(labels, LABELS)[6::2]
+    frontier = [Answered.of(each, SCALE, asked(labels)) for each in (base, less_sure, tuned)]
+    assert frontier[1].right.tolist() == frontier[2].right.tolist() == [0] * 6 + [1] * 54
+    assert evidence(frontier, [0, 1, 2], chosen=2) == evidence(frontier, [2], chosen=2)
+    assert evidence(frontier, [1, 2], chosen=2) == evidence(frontier, [2], chosen=2)
+
+
+def test_where_the_base_is_right_as_often_it_is_judged_itself() -> None:
+    (base, tuned), labels = one_case([20.0, 40.0])
+    frontier = [Answered.of(each, SCALE, asked(labels)) for each in (base, tuned)]
+    assert frontier[0].right.all() and frontier[1].right.all()
+    assert evidence(frontier, [0, 1], chosen=0).largest == 0
 
 
 def test_an_image_without_a_question_is_no_gain_and_each_question_is_compared_by_itself() -> None:
