@@ -9,6 +9,7 @@ compared is the rest, and with a model of CLIP's size. On a busy machine CPU tim
 
 import argparse
 import itertools
+import os
 import subprocess
 import sys
 import time
@@ -98,7 +99,7 @@ def report(turns: Turns, commit: str, took_s: float) -> str:
 
 `python -m benchmarks.serving.beside` wrote this file in {took_s / 60:.0f} minutes: beside commit {commit}, with 10
 known labels. The thin model's towers cost next to nothing. Medians of {len(turns["thin", "VGA"])} rounds in turns,
-ratios by round; of the machine's time {idle:.0%} were idle.
+ratios by round; of the machine's time {idle:.0%} were idle, and its load was {os.getloadavg()[1]:.1f} in the end.
 
 {bar_table(BESIDE, figures)}
 
