@@ -26,9 +26,9 @@ from benchmarks.learning.teach import Bar
 from benchmarks.machine import machine
 from model.clip.checkpoint import Checkpoint, load_checkpoint
 from model.clip.encode import Clip
+from model.evaluation.answers import learnt
 from model.evaluation.report import markdown
 from model.evaluation.world import World
-from model.training.interpolate import learnt
 from model.world.tasks import TASKS, Task
 
 REPORT = REPORTS / "learning-seeds.md"

@@ -1,6 +1,6 @@
 """The function that teaches saved tasks: what it may do, and what it is told."""
 
-from lambdas.settings import TeachSettings
+from lambdas.settings import PROCESS, TeachSettings
 from tests.stacks.conftest import DATA, ENDPOINT, Assembly, granted
 
 
@@ -20,5 +20,5 @@ def test_it_is_told_its_bucket_and_the_endpoint_by_its_name(dev: Assembly) -> No
     function = dev.training.the("AWS::Lambda::Function", "Teach")
     assert function["Handler"] == "lambdas.teach.main.handler"
     told = function["Environment"]["Variables"]
-    assert told.keys() == {field.alias for field in TeachSettings.model_fields.values()}
+    assert told.keys() == {field.alias for field in TeachSettings.model_fields.values()} | PROCESS.keys()
     assert told["ENDPOINT_NAME"] == dev.serving.the("AWS::SageMaker::Endpoint")["EndpointName"]
