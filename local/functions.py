@@ -113,7 +113,7 @@ class Functions:
         given = {**self._client, **self._permissions.credentials(config["Role"]), "TMPDIR": str(base / "tmp")}
 
         def start(runtime_api: str) -> Container:
-            environment = {**given, **variables, "AWS_LAMBDA_RUNTIME_API": runtime_api}
+            environment = {**variables, **given, "AWS_LAMBDA_RUNTIME_API": runtime_api}
             group = config["LoggingConfig"]["LogGroup"]
             return self._images.start(program, argument, base, environment, group, f"[$LATEST]{base.name}")
 

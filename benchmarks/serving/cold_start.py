@@ -115,7 +115,7 @@ def import_s(module: str, root: Path = ROOT) -> float:
         done = subprocess.run(  # noqa: S603 - our own module
             [sys.executable, "-c", IMPORT.format(module)],
             cwd=root,
-            env=os.environ | PROCESS,
+            env=os.environ | (PROCESS if root == ROOT else {}),
             capture_output=True,
             text=True,
             check=True,

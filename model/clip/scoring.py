@@ -3,6 +3,7 @@
 Shapes: B images, L labels, P prompts (sentences that stand for labels), D width of the shared space.
 """
 
+import heapq
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -121,7 +122,8 @@ def rank(question: Question, scores: torch.Tensor) -> list[LabelScore]:
     if question.unknown:
         names.append(UNKNOWN_LABEL)
     values = scores.tolist()
-    best = sorted(range(len(values)), key=values.__getitem__, reverse=True)[: question.top_k]
+    most = len(values) if question.top_k is None else question.top_k
+    best = heapq.nlargest(most, range(len(values)), key=values.__getitem__)
     answers: list[LabelScore] = [{"label": names[index], "score": values[index]} for index in best]
     if question.threshold is None and not question.thresholds:
         return answers

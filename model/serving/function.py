@@ -140,9 +140,9 @@ async def serve(settings: FunctionSettings, api: RuntimeApi) -> str:
     try:
         service = await _loaded(settings)
     except Exception as error:  # the top of this process: whatever it is, Lambda is told
-        log.critical("the model can't be loaded", exc_info=error)  # first, for the process may be ended by the other
+        log.critical("%s", error, exc_info=error)  # first, for the process may be ended by the other
         await asyncio.to_thread(api.fail_to_start, error)
-        return str(error)
+        return "the model can't be loaded"
     if service.unhealthy is not None:
         await asyncio.to_thread(api.fail_to_start, service.unhealthy)
     return await answer_invocations(service, api)

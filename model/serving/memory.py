@@ -9,7 +9,7 @@ _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8
 
 PHOTO_BYTES = 4 * 2**20
 """Above the file of a photo of 12 megapixels, and its pixels as far as they are decoded: they come again, and to make
-room for 3 MB anew takes 2 ms. Below what makes a process grow.
+room for 3 MB anew takes 2 ms. What is smaller and was freed may stay: as much as there was of it at a time.
 """
 KEPT_BYTES = 16 * 2**20
 

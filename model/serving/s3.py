@@ -5,11 +5,12 @@ import tempfile
 from pathlib import Path
 
 import obstore
+from obstore.exceptions import BaseError
 from obstore.store import S3Store
 
 
 class NoFolder(Exception):
-    """There is nothing to serve. The text says where it was looked for."""
+    """There is nothing to serve. The text says where it was looked for, and why it could not be read if so."""
 
 
 def fetch_folder(uri: str) -> Path:
@@ -17,12 +18,21 @@ def fetch_folder(uri: str) -> Path:
     them. Whether they are a checkpoint is seen by loading it. Region, credentials and where S3 is come from the
     environment, by AWS's names.
 
-    Raises NoFolder, and obstore.exceptions.BaseError if they can't be read.
+    Raises NoFolder.
     """
-    bucket, _, folder = uri.removeprefix("s3://").partition("/")
     directory = Path(tempfile.gettempdir()) / "wordsight-model"
     shutil.rmtree(directory, ignore_errors=True)  # of a start that was broken off
     directory.mkdir()
+    try:
+        _fetch(uri, directory)
+    except BaseError as error:
+        reason = str(error).partition("\n\nDebug source")[0]  # which is the client's own, over many lines
+        raise NoFolder(f"MODEL_S3_URI is {uri!r}, and can't be read: {reason}") from error
+    return directory
+
+
+def _fetch(uri: str, directory: Path) -> None:
+    bucket, _, folder = uri.removeprefix("s3://").partition("/")
     store = S3Store(bucket, prefix=folder.rstrip("/"))
     paths = [each["path"] for each in obstore.list_with_delimiter(store)["objects"]]
     names = [path for path in paths if path]  # a console keeps a folder by an object of its name
@@ -31,4 +41,3 @@ def fetch_folder(uri: str) -> Path:
     for name in names:
         with (directory / name).open("wb") as file:
             file.writelines(obstore.get(store, name))
-    return directory

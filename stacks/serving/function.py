@@ -7,7 +7,7 @@ bring the former model back (lambdas/rollout/probe.py).
 
 from typing import cast
 
-from aws_cdk import CfnCondition, CfnParameter
+from aws_cdk import Aws, CfnCondition, CfnParameter
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
@@ -27,6 +27,8 @@ FUNCTION_ROLE_ID = "FunctionRole"
 START_S = 120
 """How long one call may take, of which a first one fetches and loads a checkpoint. Who has asked waits a shorter time,
 and the next one finds it loaded."""
+S3_ENDPOINT = f"https://s3.{Aws.REGION}.{Aws.URL_SUFFIX}"
+"""Said, for the S3 client of model/serving/s3.py knows one suffix, and China has another."""
 DISK_MB = 4096
 """For a checkpoint and what is computed from it: those of the largest CLIPs that are known have 3 GB."""
 
@@ -65,7 +67,7 @@ def serving_function(
         memory_size=config.function_memory_mb,
         timeout=START_S,
         ephemeral_storage=lambda_.CfnFunction.EphemeralStorageProperty(size=DISK_MB),
-        environment=lambda_.CfnFunction.EnvironmentProperty(variables=settings),
+        environment=lambda_.CfnFunction.EnvironmentProperty(variables={**settings, "AWS_ENDPOINT_URL": S3_ENDPOINT}),
         reserved_concurrent_executions=config.function_concurrency or None,
         logging_config=lambda_.CfnFunction.LoggingConfigProperty(log_group=log.log_group_name),
     )

@@ -90,6 +90,24 @@ def test_one_flag_moves_the_stage_to_a_function_which_answers_what_the_endpoint_
     assert shown.returncode == 0 and f"{NAME}  InService" in shown.stdout, shown.stdout
 
 
+def test_whoever_else_asks_the_model_asks_the_function(by_function: System) -> None:
+    """Annotations, an import and a batch."""
+    api, image = Api(by_function), sample.IMAGE.read_bytes()
+    annotation = {"image": base64.b64encode(image).decode(), "label": "house", "dataset": "other"}
+    status, annotated = api.ask("POST", "annotations", annotation, **{"idempotency-key": "by-function"})
+    assert status == 201, annotated
+    s3, bucket = by_function.client("s3"), by_function.output("DataBucketName")
+    for label in sample.LABELS[:2]:
+        s3.put_object(Bucket=bucket, Key=f"uploads/set/{label}/picture.png", Body=image)
+    begun = api.begin("annotations/imports", {"s3_prefix": "uploads/set/", "dataset": "other"})
+    imported = api.wait(f"annotations/imports/{begun['id']}", lambda found: found["state"] != "running", TIMEOUT_S)
+    assert (imported["state"], imported["problems"]) == ("done", []), imported
+    asked = {"s3_prefix": "uploads/set/", "parameters": {"candidate_labels": list(sample.LABELS)}}
+    begun = api.begin("batches", asked)
+    batch = api.wait(f"batches/{begun['id']}", lambda found: found["state"] not in ("planning", "running"), TIMEOUT_S)
+    assert (batch["state"], batch["results"]) == ("done", 2), batch
+
+
 def test_a_version_is_promoted_and_a_broken_one_is_not(by_function: System) -> None:
     api, s3, bucket = Api(by_function), by_function.client("s3"), by_function.output("ArtifactsBucketName")
     for path in (ROOT / "model/shipped").iterdir():

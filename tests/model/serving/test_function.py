@@ -182,12 +182,16 @@ def program(api: FakeRuntimeApi, checkpoint: Path, *before: str) -> subprocess.P
     return subprocess.Popen(command, cwd=REPOSITORY_ROOT, env=environment, stdout=subprocess.PIPE, text=True)
 
 
-def test_a_model_that_can_not_be_loaded_is_told_as_an_error_of_the_start(tmp_path: Path) -> None:
+def test_a_model_that_can_not_be_loaded_is_told_as_an_error_of_the_start(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     with runtime_api() as api:
-        reason = asyncio.run(serve(FunctionSettings(base_model_dir=tmp_path), RuntimeApi(api.host_and_port)))
+        fault = asyncio.run(serve(FunctionSettings(base_model_dir=tmp_path), RuntimeApi(api.host_and_port)))
         outcome = api.outcomes.get(timeout=1)
         told = json.loads(outcome.payload)
-        assert told["errorMessage"] == reason and reason.startswith(f"{tmp_path} holds no config.json")
+        assert fault == "the model can't be loaded"
+        assert told["errorMessage"].startswith(f"{tmp_path} holds no config.json")
+        assert told["errorMessage"] in caplog.text
         assert (told["errorType"], outcome.error_type) == ("CheckpointError", "Runtime.CheckpointError")
         assert api.asked_for.empty()
 

@@ -8,11 +8,10 @@ from pathlib import Path
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import pytest
-from obstore.exceptions import PermissionDeniedError
 
 from model.serving.s3 import NoFolder, fetch_folder
 
-ACCESS_KEY = "AKIATESTING"
+ACCESS_KEY, TOKEN = "AKIATESTING", "of-a-role"
 ENTRY = "<Contents><Key>{}</Key><Size>{}</Size><LastModified>2026-01-01T00:00:00.000Z</LastModified></Contents>"
 DENIED = b"<Error><Code>AccessDenied</Code><Message>not authorized to perform s3:GetObject</Message></Error>"
 
@@ -25,11 +24,15 @@ class Bucket(ThreadingHTTPServer):
         self.objects = dict[str, bytes]()
         self.denied = set[str]()
 
-    def listed(self, prefix: str) -> bytes:
-        """What lies directly in a folder, as S3 says it."""
-        own = [key for key in self.objects if key.startswith(prefix) and "/" not in key.removeprefix(prefix)]
-        entries = "".join(ENTRY.format(key, len(self.objects[key])) for key in own)
-        return f"<ListBucketResult><IsTruncated>false</IsTruncated>{entries}</ListBucketResult>".encode()
+    def listed(self, prefix: str, delimiter: str = "", after: int = 0) -> bytes:
+        """One page, of one key, as S3 says it."""
+        keys = [key for key in self.objects if key.startswith(prefix)]
+        own = [key for key in keys if not delimiter or delimiter not in key.removeprefix(prefix)]
+        entries = "".join(ENTRY.format(key, len(self.objects[key])) for key in own[after : after + 1])
+        more = after + 1 < len(own)
+        told = f"<NextContinuationToken>{after + 1}</NextContinuationToken>" if more else ""
+        truncated = f"<IsTruncated>{str(more).lower()}</IsTruncated>"
+        return f"<ListBucketResult>{truncated}{told}{entries}</ListBucketResult>".encode()
 
 
 class _Requests(BaseHTTPRequestHandler):
@@ -37,11 +40,14 @@ class _Requests(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         assert f"Credential={ACCESS_KEY}/" in self.headers["authorization"]
+        assert self.headers["x-amz-security-token"] == TOKEN
         address = urlsplit(self.path)
         key = unquote(address.path).removeprefix("/artifacts").removeprefix("/")
         status = HTTPStatus.FORBIDDEN if key in self.server.denied else HTTPStatus.OK
         if not key:
-            content = self.server.listed(parse_qs(address.query)["prefix"][0])
+            asked = {name: values[0] for name, values in parse_qs(address.query).items()}
+            after = int(asked.get("continuation-token", 0))
+            content = self.server.listed(asked["prefix"], asked.get("delimiter", ""), after)
         else:
             content = self.server.objects[key] if status == HTTPStatus.OK else DENIED
         self.send_response(status)
@@ -64,6 +70,7 @@ def bucket(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Bucket]:
         monkeypatch.setenv("AWS_REGION", "us-east-1")
         monkeypatch.setenv("AWS_ACCESS_KEY_ID", ACCESS_KEY)
         monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
+        monkeypatch.setenv("AWS_SESSION_TOKEN", TOKEN)
         monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
         yield server
         server.shutdown()
@@ -98,5 +105,6 @@ def test_a_folder_without_files_is_named(bucket: Bucket, objects: dict[str, byte
 def test_what_may_not_be_read_is_said_by_s3(bucket: Bucket) -> None:
     bucket.objects["one/config.json"] = b"{}"
     bucket.denied.add("one/config.json")
-    with pytest.raises(PermissionDeniedError, match="s3:GetObject"):
+    with pytest.raises(NoFolder, match=r"is 's3://artifacts/one/', and can't be read: .*s3:GetObject") as told:
         fetch_folder("s3://artifacts/one/")
+    assert "Debug source" not in str(told.value)

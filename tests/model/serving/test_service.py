@@ -161,14 +161,17 @@ def test_a_request_is_short_if_it_has_little_beside_a_small_image(checkpoint_dir
     few, many = (",".join(f"label {number}" for number in range(count)) for count in (10, 300))
     small, large = jpeg(), jpeg() + bytes(300_000)
     with running(settings_for(checkpoint_dir), lambda settings, metrics: (engine, 0.0)) as client:
-        for image, labels in ((small, few), (small, many), (large, few)):
-            kind, body = write_form({"candidate_labels": labels}, [("image", image)])
+        for images, labels in (([small], few), ([small], many), ([large], few), ([small, small], few)):
+            kind, body = write_form({"candidate_labels": labels}, [("image", image) for image in images])
             assert client.post(body, kind).status == 200
+        empty = {f"thresholds[{number}]": "" for number in range(20)}
+        kind, body = write_form({"candidate_labels": few, **empty}, [("image", small)])
+        client.post(body, kind)
         for labels in (few, many):
             asked = f"/invocations?candidate_labels={quote(labels)}"
             assert client.post(small, "image/jpeg", asked).status == 200
             assert client.post(classify_body(as_base64(small), candidate_labels=labels)).status == 200
-    assert engine.short == [True, False, False, True, False, False, False]
+    assert engine.short == [True, False, False, False, False, True, False, False, False]
 
 
 class SlowReader(Clip):

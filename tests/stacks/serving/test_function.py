@@ -37,6 +37,8 @@ def test_it_is_told_what_a_server_is_told_and_where_its_checkpoint_is(by_functio
     environment = function(by_function)["Environment"]["Variables"]
     assert environment["MODEL_S3_URI"] == {"Ref": "ModelUri"}
     told = FunctionSettings.from_env({**environment, "MODEL_S3_URI": NO_MODEL_URI})
+    suffix = [{"Ref": "AWS::Region"}, ".", {"Ref": "AWS::URLSuffix"}]
+    assert environment["AWS_ENDPOINT_URL"] == {"Fn::Join": ["", ["https://s3.", *suffix]]}
     assert (told.exact, told.queue_budget_ms, told.expect_gpu) == (True, 250, False)
     assert told.precision == "fp32", "whatever the processor that a call meets can do"
     parameters = by_function.serving.body["Parameters"]
