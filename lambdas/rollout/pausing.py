@@ -106,7 +106,7 @@ class Pausing:
             return EndpointAnswer(next="over", reason=f"{other.id} does the same")
         if other or stack.changing:
             busy = f"the {other.action} {other.id}" if other else f"a deployment ({stack.status})"
-            late = f"{busy} was still at work {WAIT_LIMIT} after it was asked for"
+            late = f"{busy} was still at work {WAIT_LIMIT} after the {asked.action} was asked for"
             return EndpointAnswer(next="later") if _may_wait(asked) else EndpointAnswer(next="failed", reason=late)
         if stack.paused == (asked.action == "pause"):
             if newest and asked.by == "budget":
@@ -130,8 +130,9 @@ class Pausing:
         if asked.by == "request":
             return self._failed(newest, f"{what} runs")
         if not _may_wait(asked):
-            return self._failed(newest, f"{what} still ran {WAIT_LIMIT} after the pause was asked for")
-        self._note(newest, reason=f"it waits for the end of {what}")
+            return self._failed(newest, f"{what} still ran {WAIT_LIMIT} after the {asked.action} was asked for")
+        if newest.value.attempt == 1:  # a later one says why it is not the first
+            self._note(newest, reason=f"it waits for the end of {what}")
         return EndpointAnswer(next="later")
 
     def _update(self, newest: ChangeDocument, asked: EndpointAsked) -> EndpointAnswer:
@@ -141,7 +142,7 @@ class Pausing:
             known = {"served_version": version, "served_s3_uri": live, "paused_since": None, "paused_by": None}
             newest = self._note(newest, **known)
             self._silent_alarm.disable()
-        newest = self._note(newest, state="updating", reason=None)
+        newest = self._note(newest, state="updating", reason=change.reason if change.attempt > 1 else None)
         token = f"{change.action}-{change.attempt}-{re.sub('[^a-zA-Z0-9]', '-', change.id)}"[:128]
         wanted = {PAUSED_PARAMETER: YES if change.action == "pause" else NO}
         try:
@@ -159,7 +160,7 @@ class Pausing:
 
     def _check(self, newest: ChangeDocument, asked: EndpointAsked) -> EndpointAnswer:
         """What has become of the update. One for which there was no instance is begun again, if it is the schedule's:
-        a person is told at once, and may choose.
+        a person is told at once, and may choose. A stack that could not be rolled back takes no other update.
         """
         change = newest.value
         stack = self._stack.state()
@@ -169,7 +170,8 @@ class Pausing:
             return self._ended(newest)
         failure = self._stack.first_failure() or "CloudFormation gave no reason"
         reason = f"the update was rolled back ({stack.status}): {failure}"
-        if change.action == "resume" and asked.by == "schedule" and NO_CAPACITY.search(failure):
+        as_before = stack.status == "UPDATE_ROLLBACK_COMPLETE"
+        if change.action == "resume" and asked.by == "schedule" and as_before and NO_CAPACITY.search(failure):
             if _may_wait(asked):
                 again = f"AWS has no instance free ({failure}), and it is tried again"
                 self._note(newest, state="requested", reason=again, attempt=change.attempt + 1)
@@ -187,7 +189,7 @@ class Pausing:
         return EndpointAnswer(next="over")
 
     def _verify(self, newest: ChangeDocument) -> EndpointAnswer:
-        newest = self._note(newest, state="verifying")
+        newest = self._note(newest, state="verifying", reason=None)
         live = self._stack.state().model_uri
         # Another model may have been deployed meanwhile.
         before = newest.value.served_version if newest.value.served_s3_uri == live else None

@@ -189,6 +189,39 @@ def scarce(switch: Switch) -> Switch:
     return switch
 
 
+def test_a_stack_that_could_not_be_rolled_back_is_not_tried_again_and_says_why(scarce: Switch) -> None:
+    scarce.run("resume", "morning")
+    scarce.stage.cloudformation.status = "UPDATE_ROLLBACK_FAILED"
+    answer = scarce.take("check", "resume", "morning")
+    assert (answer.next, scarce.change.state) == ("failed", "failed")
+    assert "UPDATE_ROLLBACK_FAILED" in answer.reason and NO_INSTANCE in answer.reason
+
+
+def test_why_there_is_no_endpoint_is_told_during_every_attempt_but_the_first(scarce: Switch) -> None:
+    scarce.run("resume", "morning")
+    why = scarce.change.reason
+    assert scarce.take("begin", "resume", "morning").next == "update"
+    cloudformation = scarce.stage.cloudformation
+    cloudformation.status, cloudformation.polls, cloudformation._left = "UPDATE_IN_PROGRESS", 2, 2
+    assert scarce.take("update", "resume", "morning").next == "later", "a deployment has begun"
+    assert why and scarce.change.reason == why
+    cloudformation.status = "UPDATE_ROLLBACK_COMPLETE"
+    cloudformation.broken.clear()
+    assert scarce.take("update", "resume", "morning").next == "wait"
+    assert (scarce.change.state, scarce.change.reason) == ("updating", why)
+    while (answer := scarce.take("check", "resume", "morning")).next == "wait":
+        pass
+    assert (answer.next, scarce.take("verify", "resume", "morning").next) == ("verify", "resumed")
+    assert scarce.change.reason is None
+
+
+def test_a_resume_that_waited_in_vain_is_not_called_a_pause(scarce: Switch) -> None:
+    scarce.take("begin", "resume", "morning")
+    scarce.at -= WAIT_LIMIT
+    scarce.take("busy", "resume", "morning", reason="a deployment")
+    assert scarce.change.reason == "a deployment still ran 2:00:00 after the resume was asked for"
+
+
 def test_the_schedules_resume_without_capacity_is_tried_again_and_says_so(scarce: Switch) -> None:
     for attempt in (2, 3):
         assert scarce.run("resume", "morning").next == "later"
