@@ -29,14 +29,25 @@ AskedBy = Literal["request", "schedule", "idle", "budget"]
 ChangeState = Literal["requested", "updating", "verifying", "paused", "in service", "failed"]
 OVER: frozenset[ChangeState] = frozenset({"paused", "in service", "failed"})
 
-LIMIT_S = 5 * 3600
-"""No change is at work for longer: two hours of waiting for what runs, and what CloudFormation takes at most for an
-endpoint, 160 minutes."""
+WAIT_LIMIT_S = 2 * 3600
+"""How long a pause that no person waits for lets what runs end first, and how long a resume by the schedule is tried
+again while AWS has no instance free."""
+LATER_S = 300
+"""Until it is looked again whether what runs has ended, or whether AWS has an instance free."""
+UPDATE_LIMIT_S = 160 * 60
+"""What CloudFormation takes at most for an endpoint."""
+LIMIT_S = WAIT_LIMIT_S + LATER_S + UPDATE_LIMIT_S + 900
+"""No change is at work for longer: the last wait may begin just before there is no more waiting, and the steps
+themselves take some minutes."""
 
 NO_CAPACITY = re.compile(
     "InsufficientInstanceCapacity|Unable to provision requested ML compute capacity|CapacityError|InsufficientCapacity"
 )
 """In what SageMaker or CloudFormation says where AWS has no such instance free."""
+
+CALL_OFF: frozenset[AskedBy] = frozenset({"request", "budget"})
+"""Whose pause does not wait for a resume that waits for an instance. The schedule's has time, and nobody's use of an
+endpoint that is to come back says nothing."""
 
 RETRY_AFTER_S = 60
 """Of a call to a stage that is paused; nothing is back sooner."""
@@ -82,6 +93,11 @@ class EndpointChange(Stored):
         """Whether nothing is at work any more."""
         age_s = (datetime.now(UTC) - datetime.fromisoformat(self.created)).total_seconds()
         return self.state in OVER or age_s > LIMIT_S
+
+    def gives_way_to(self, action: Action, by: AskedBy) -> bool:
+        """Whether that may take its place: this is a resume that waits for its next attempt, and nothing runs."""
+        waits = self.action == "resume" and self.state == "requested" and self.attempt > 1
+        return waits and action == "pause" and by in CALL_OFF
 
 
 EndpointState = Literal["in service", "pausing", "paused", "resuming", "changing"]

@@ -11,6 +11,8 @@ https://docs.aws.amazon.com/step-functions/latest/dg/procedure-cw-metrics.html
 from dataclasses import dataclass
 from typing import Literal
 
+from contract.endpoint import WAIT_LIMIT_S
+
 Of = Literal["api", "endpoint", "model function", "function", "machine"]
 """Whose figure it is: of the whole API, of what runs the model, an endpoint or a function, or of each function that is
 called from outside of a state machine, the model's among them, or of each state machine."""
@@ -145,8 +147,8 @@ ALARMS = (
         5,
         "An execution of this state machine failed or took too long.",
         "Ask make doctor STAGE={stage}, or the training, batch, import or model by the API: each says why in a "
-        "sentence. A batch goes on with POST /batches/<id>/resume. A resume by office_hours was tried again for two "
-        "hours if AWS had no instance free: make resume STAGE={stage} tries once more.",
+        "sentence. A batch goes on with POST /batches/<id>/resume. A resume by office_hours was tried again for "
+        f"{WAIT_LIMIT_S // 3600} hours if AWS had no instance free: make resume STAGE={{stage}} tries once more.",
     ),
     Alarm(
         SILENT,

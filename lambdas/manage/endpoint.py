@@ -53,12 +53,12 @@ class EndpointSwitch:
     def begin(self, id: str, action: Action) -> EndpointChange:
         """Begin to pause or to resume. What is so already, or about to be, is answered and not begun again.
 
-        Raises Conflict while the stack is being changed otherwise, and for a pause while something runs that needs the
-        endpoint.
+        A pause calls a resume off that waits for an instance. Raises Conflict while the stack is being changed
+        otherwise, and for a pause while something runs that needs the endpoint.
         """
         newest, stack = self._newest(), self._stack.state()
         change = newest.value if newest else None
-        if change and change.id != id and not change.is_over:
+        if change and change.id != id and not change.is_over and not change.gives_way_to(action, "request"):
             if change.action == action:
                 return change
             raise Conflict(f"the {change.action} {change.id} is at work: wait until it has ended", retry_after_s=30)

@@ -14,7 +14,7 @@ from datetime import UTC, datetime, timedelta
 
 from aws_lambda_powertools import Logger
 
-from contract.endpoint import NO, NO_CAPACITY, PAUSED_PARAMETER, YES, EndpointChange
+from contract.endpoint import CALL_OFF, NO, NO_CAPACITY, PAUSED_PARAMETER, WAIT_LIMIT_S, YES, EndpointChange
 from contract.idempotency import now
 from contract.models import Promotion
 from contract.operations import SILENT, alarm_name
@@ -33,10 +33,7 @@ from lambdas.stored.registry import Registry
 
 logger = Logger(service="wordsight-rollout", serialize_stacktrace=False)
 
-WAIT_LIMIT = timedelta(hours=2)
-"""How long a pause that no person waits for lets what runs end first, and how long a resume by the schedule is tried
-again while AWS has no instance free.
-"""
+WAIT_LIMIT = timedelta(seconds=WAIT_LIMIT_S)
 
 ChangeDocument = Document[EndpointChange]
 
@@ -61,6 +58,8 @@ class Pausing:
             return self._begin(event.change, event.asked)
         newest = self._changes.newest()
         if newest is None or newest.value.id != event.change:
+            if newest and (unwanted := _unwanted(newest.value, event.asked)):
+                return EndpointAnswer(next="over", reason=unwanted)
             return EndpointAnswer(next="failed", reason=f"another change than {event.change} is the newest by now")
         match event.step:
             case "busy":
@@ -77,31 +76,45 @@ class Pausing:
     def _begin(self, id: str, asked: EndpointAsked) -> EndpointAnswer:
         """Find out whether there is anything to do, and write down that it is done. A repetition goes on."""
         newest, stack = self._changes.newest(), self._stack.state()
+        if newest and (unwanted := _unwanted(newest.value, asked)):
+            if newest.value.id == id:
+                self._note(newest, state="failed", reason=unwanted)
+            return EndpointAnswer(next="over", reason=unwanted)
         if newest is None or newest.value.id != id:
-            other = newest.value if newest and not newest.value.is_over else None
-            if other and other.action == asked.action and asked.by in ("request", "idle"):
-                return EndpointAnswer(next="over", reason=f"{other.id} does the same")
-            if other or stack.changing:
-                busy = f"the {other.action} {other.id}" if other else f"a deployment ({stack.status})"
-                late = f"{busy} was still at work {WAIT_LIMIT} after it was asked for"
-                return EndpointAnswer(next="later") if _may_wait(asked) else EndpointAnswer(next="failed", reason=late)
-            if stack.paused == (asked.action == "pause"):
-                if newest and asked.by == "budget":
-                    self._note(newest, paused_by="budget")
-                return EndpointAnswer(next="over", reason="it is so already")
-            if asked.by == "schedule" and asked.action == "resume" and _is_spent(newest, asked):
-                return EndpointAnswer(next="over", reason="its budget of this month is spent")
-            if asked.by == "idle" and not self._is_idle(asked, newest, stack):
-                return EndpointAnswer(next="over", reason="it was used lately")
+            before = newest.value if newest else None
+            free = before is not None and before.gives_way_to(asked.action, asked.by)
+            if not free and (answer := self._not_now(newest, stack, asked)):
+                return answer
             try:
-                before = newest.value if newest else None
                 change = EndpointChange.following(before, id=id, action=asked.action, by=asked.by)
-                self._changes.write(change, newest)
+                newest = self._changes.write(change, newest)
             except PreconditionFailed:
                 return EndpointAnswer(next="later")
         elif asked.by == "idle" and not newest.value.is_over and not self._is_idle(asked, None, stack):
             return self._failed(newest, "it was used while it waited for something to end")
-        return EndpointAnswer(next="look" if asked.action == "pause" else "update")
+        if asked.action == "resume":
+            return EndpointAnswer(next="update")
+        if stack.paused and not stack.changing:  # it called off a resume, which knew what has to come back
+            self._silent_alarm.disable()
+            return self._ended(newest)
+        return EndpointAnswer(next="look")
+
+    def _not_now(self, newest: ChangeDocument | None, stack: StackState, asked: EndpointAsked) -> EndpointAnswer | None:
+        """Why a change is not begun after this newest one, if it is not."""
+        other = newest.value if newest and not newest.value.is_over else None
+        if other and other.action == asked.action and asked.by in ("request", "idle"):
+            return EndpointAnswer(next="over", reason=f"{other.id} does the same")
+        if other or stack.changing:
+            busy = f"the {other.action} {other.id}" if other else f"a deployment ({stack.status})"
+            late = f"{busy} was still at work {WAIT_LIMIT} after the {asked.action} was asked for"
+            return EndpointAnswer(next="later") if _may_wait(asked) else EndpointAnswer(next="failed", reason=late)
+        if stack.paused == (asked.action == "pause"):
+            if newest and asked.by == "budget":
+                self._note(newest, paused_by="budget")
+            return EndpointAnswer(next="over", reason="it is so already")
+        if asked.by == "idle" and not self._is_idle(asked, newest, stack):
+            return EndpointAnswer(next="over", reason="it was used lately")
+        return None
 
     def _is_idle(self, asked: EndpointAsked, newest: ChangeDocument | None, stack: StackState) -> bool:
         """Whether nobody has called the endpoint for so long that it may go: since it has been there, at least."""
@@ -117,17 +130,19 @@ class Pausing:
         if asked.by == "request":
             return self._failed(newest, f"{what} runs")
         if not _may_wait(asked):
-            return self._failed(newest, f"{what} still ran {WAIT_LIMIT} after the pause was asked for")
-        self._note(newest, reason=f"it waits for the end of {what}")
+            return self._failed(newest, f"{what} still ran {WAIT_LIMIT} after the {asked.action} was asked for")
+        if newest.value.attempt == 1:  # a later one says why it is not the first
+            self._note(newest, reason=f"it waits for the end of {what}")
         return EndpointAnswer(next="later")
 
     def _update(self, newest: ChangeDocument, asked: EndpointAsked) -> EndpointAnswer:
         change = newest.value
         if change.action == "pause" and change.state != "updating":  # in a repetition the endpoint may be gone
             live, version = self._stack.state().model_uri, self._served_version()
-            newest = self._note(newest, served_version=version, served_s3_uri=live)
+            known = {"served_version": version, "served_s3_uri": live, "paused_since": None, "paused_by": None}
+            newest = self._note(newest, **known)
             self._silent_alarm.disable()
-        newest = self._note(newest, state="updating", reason=None)
+        newest = self._note(newest, state="updating", reason=change.reason if change.attempt > 1 else None)
         token = f"{change.action}-{change.attempt}-{re.sub('[^a-zA-Z0-9]', '-', change.id)}"[:128]
         wanted = {PAUSED_PARAMETER: YES if change.action == "pause" else NO}
         try:
@@ -145,7 +160,7 @@ class Pausing:
 
     def _check(self, newest: ChangeDocument, asked: EndpointAsked) -> EndpointAnswer:
         """What has become of the update. One for which there was no instance is begun again, if it is the schedule's:
-        a person is told at once, and may choose.
+        a person is told at once, and may choose. A stack that could not be rolled back takes no other update.
         """
         change = newest.value
         stack = self._stack.state()
@@ -155,7 +170,8 @@ class Pausing:
             return self._ended(newest)
         failure = self._stack.first_failure() or "CloudFormation gave no reason"
         reason = f"the update was rolled back ({stack.status}): {failure}"
-        if change.action == "resume" and asked.by == "schedule" and NO_CAPACITY.search(failure):
+        as_before = stack.status == "UPDATE_ROLLBACK_COMPLETE"
+        if change.action == "resume" and asked.by == "schedule" and as_before and NO_CAPACITY.search(failure):
             if _may_wait(asked):
                 again = f"AWS has no instance free ({failure}), and it is tried again"
                 self._note(newest, state="requested", reason=again, attempt=change.attempt + 1)
@@ -169,11 +185,11 @@ class Pausing:
         if self._endpoint.exists():
             there = f"CloudFormation has let go of the endpoint, which is still there: {self._endpoint.deletion}"
             return self._failed(newest, there)
-        self._note(newest, state="paused", paused_since=now(), paused_by=newest.value.by)
+        self._note(newest, state="paused", paused_since=newest.value.paused_since or now(), paused_by=newest.value.by)
         return EndpointAnswer(next="over")
 
     def _verify(self, newest: ChangeDocument) -> EndpointAnswer:
-        newest = self._note(newest, state="verifying")
+        newest = self._note(newest, state="verifying", reason=None)
         live = self._stack.state().model_uri
         # Another model may have been deployed meanwhile.
         before = newest.value.served_version if newest.value.served_s3_uri == live else None
@@ -212,10 +228,19 @@ class Pausing:
         return written
 
 
-def _is_spent(newest: ChangeDocument | None, asked: EndpointAsked) -> bool:
+def _unwanted(newest: EndpointChange, asked: EndpointAsked) -> str | None:
+    """Why a resume by the schedule is not wanted any more, if it is not: asked before each of its attempts."""
+    if asked.by != "schedule" or asked.action != "resume":
+        return None
+    called_off = newest.action == "pause" and newest.by in CALL_OFF
+    if called_off and datetime.fromisoformat(newest.created) > datetime.fromisoformat(asked.at):
+        return f"the pause {newest.id} was asked for after it"
+    return "its budget of this month is spent" if _is_spent(newest, asked) else None
+
+
+def _is_spent(change: EndpointChange, asked: EndpointAsked) -> bool:
     """Whether it was the budget of the present month (UTC) that paused the stage: AWS tells of one only once."""
-    change = newest.value if newest else None
-    if change is None or change.paused_by != "budget" or change.paused_since is None:
+    if change.paused_by != "budget" or change.paused_since is None:
         return False
     since, at = (datetime.fromisoformat(each).astimezone(UTC) for each in (change.paused_since, asked.at))
     return (since.year, since.month) == (at.year, at.month)

@@ -9,7 +9,7 @@ from aws_cdk import aws_scheduler as scheduler
 from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
-from contract.endpoint import LIMIT_S, Action, AskedBy
+from contract.endpoint import LATER_S, LIMIT_S, Action, AskedBy
 from contract.steps import EndpointAsked, TeachEvent
 from stacks.config import IDLE_LOOK_MIN, StageConfig
 from stacks.machine import MAX_ATTEMPTS, Machine, call, catch, machine_role, read_fault
@@ -20,8 +20,6 @@ from stacks.training.stack import TrainingStack
 
 MAX_LATE_S = 3600
 """A schedule whose execution could not be started is not made up for on another day."""
-LATER_S = 300
-"""Until it is looked again whether what runs has ended, or whether AWS has an instance free."""
 
 
 def pause_machine(

@@ -91,6 +91,19 @@ def test_a_resume_knows_what_has_to_come_back(stage: Stage) -> None:
     assert change["id"] in asked(stage, "pause").detail
 
 
+def test_a_pause_calls_off_a_resume_that_waits_for_an_instance_and_no_other(stage: Stage) -> None:
+    stage.cloudformation.paused = "yes"
+    waiting = {"action": "resume", "by": "schedule", "served_version": "one", "paused_since": LONG_AGO}
+    for members in ({"state": "requested"}, {"state": "updating", "attempt": 2}):
+        stored(stage, **waiting, **members)
+        assert asked(stage, "pause").status == 409
+    stored(stage, **waiting, state="requested", attempt=2)
+    answer = asked(stage, "pause")
+    assert (answer.status, answer.json["action"], answer.json["by"]) == (202, "pause", "request")
+    assert (answer.json["served_version"], answer.json["paused_since"]) == ("one", LONG_AGO)
+    assert stage.execution(answer.json["id"], "Pause")["input"]["action"] == "pause"
+
+
 @pytest.mark.parametrize("machine", ["Promotion", "Batch", "Import"])
 def test_no_person_pauses_what_is_at_work(stage: Stage, machine: str) -> None:
     stage.stepfunctions.start_execution(stateMachineArn=f"{MACHINE}{machine}", name="busy", input="{}")

@@ -189,6 +189,39 @@ def scarce(switch: Switch) -> Switch:
     return switch
 
 
+def test_a_stack_that_could_not_be_rolled_back_is_not_tried_again_and_says_why(scarce: Switch) -> None:
+    scarce.run("resume", "morning")
+    scarce.stage.cloudformation.status = "UPDATE_ROLLBACK_FAILED"
+    answer = scarce.take("check", "resume", "morning")
+    assert (answer.next, scarce.change.state) == ("failed", "failed")
+    assert "UPDATE_ROLLBACK_FAILED" in answer.reason and NO_INSTANCE in answer.reason
+
+
+def test_why_there_is_no_endpoint_is_told_during_every_attempt_but_the_first(scarce: Switch) -> None:
+    scarce.run("resume", "morning")
+    why = scarce.change.reason
+    assert scarce.take("begin", "resume", "morning").next == "update"
+    cloudformation = scarce.stage.cloudformation
+    cloudformation.status, cloudformation.polls, cloudformation._left = "UPDATE_IN_PROGRESS", 2, 2
+    assert scarce.take("update", "resume", "morning").next == "later", "a deployment has begun"
+    assert why and scarce.change.reason == why
+    cloudformation.status = "UPDATE_ROLLBACK_COMPLETE"
+    cloudformation.broken.clear()
+    assert scarce.take("update", "resume", "morning").next == "wait"
+    assert (scarce.change.state, scarce.change.reason) == ("updating", why)
+    while (answer := scarce.take("check", "resume", "morning")).next == "wait":
+        pass
+    assert (answer.next, scarce.take("verify", "resume", "morning").next) == ("verify", "resumed")
+    assert scarce.change.reason is None
+
+
+def test_a_resume_that_waited_in_vain_is_not_called_a_pause(scarce: Switch) -> None:
+    scarce.take("begin", "resume", "morning")
+    scarce.at -= WAIT_LIMIT
+    scarce.take("busy", "resume", "morning", reason="a deployment")
+    assert scarce.change.reason == "a deployment still ran 2:00:00 after the resume was asked for"
+
+
 def test_the_schedules_resume_without_capacity_is_tried_again_and_says_so(scarce: Switch) -> None:
     for attempt in (2, 3):
         assert scarce.run("resume", "morning").next == "later"
@@ -220,6 +253,56 @@ def test_only_what_may_pass_is_tried_again(scarce: Switch) -> None:
 def test_a_pause_that_comes_while_a_resume_is_tried_again_waits(scarce: Switch) -> None:
     scarce.run("resume", "morning")
     assert scarce.take("begin", "pause", "evening").next == "later"
+
+
+@pytest.mark.parametrize("by", ["budget", "request"])
+def test_the_budget_and_a_person_call_off_a_resume_that_waits_for_an_instance(scarce: Switch, by: str) -> None:
+    since, updates = scarce.change.paused_since, len(scarce.stage.cloudformation.updates)
+    scarce.at -= timedelta(minutes=10)
+    scarce.run("resume", "morning")
+    scarce.stage.cloudformation.broken.clear()
+    scarce.by = by
+    assert scarce.run("pause", "spent").next == "over"
+    change = scarce.change
+    assert (change.id, change.state, change.paused_by, change.paused_since) == ("spent", "paused", by, since)
+    assert change.served_version == "old", "which a resume has to bring back"
+    scarce.by = "schedule"
+    for step in ("begin", "update"):  # wherever it was
+        answer = scarce.take(step, "resume", "morning")
+        assert (answer.next, answer.reason) == ("over", "the pause spent was asked for after it")
+    assert scarce.change == change and len(scarce.stage.cloudformation.updates) == updates + 1
+    scarce.at = datetime.now(UTC)
+    assert scarce.run("resume", "next morning").next == ("over" if by == "budget" else "resumed")
+
+
+def test_what_the_budget_says_during_an_attempt_holds_when_that_has_failed(scarce: Switch) -> None:
+    for step in ("begin", "update"):
+        scarce.take(step, "resume", "morning")
+    scarce.by = "budget"
+    assert scarce.take("begin", "pause", "spent").next == "later"
+    scarce.by = "schedule"
+    while (answer := scarce.take("check", "resume", "morning")).next == "wait":
+        pass
+    scarce.by = "budget"
+    assert (answer.next, scarce.run("pause", "spent").next) == ("later", "over")
+    assert scarce.change.paused_by == "budget"
+
+
+def test_a_deployment_that_has_begun_meanwhile_ends_before_the_pause_that_called_a_resume_off(scarce: Switch) -> None:
+    scarce.run("resume", "morning")
+    cloudformation = scarce.stage.cloudformation
+    cloudformation.status, cloudformation.polls, cloudformation._left = "UPDATE_IN_PROGRESS", 99, 99
+    scarce.by = "budget"
+    assert scarce.run("pause", "spent").next == "later" and scarce.change.id == "spent"
+    cloudformation.status = "UPDATE_COMPLETE"
+    assert scarce.run("pause", "spent").next == "over" and scarce.change.state == "paused"
+
+
+def test_a_spent_budget_is_asked_for_before_every_attempt(scarce: Switch) -> None:
+    scarce.run("resume", "morning")
+    scarce.write(paused_by="budget")
+    assert scarce.run("resume", "morning").reason == "its budget of this month is spent"
+    assert (scarce.change.state, scarce.change.reason) == ("failed", "its budget of this month is spent")
 
 
 def test_a_broken_endpoint_can_be_paused_and_what_it_served_is_not_known_then(switch: Switch) -> None:
