@@ -66,7 +66,11 @@ def test_a_training_runs_for_as_long_as_is_paid_for(stage: Stage) -> None:
         ({"promote": "maybe"}, 400, "promote"),
         ({"hyperparameters": {"epochs": [1]}}, 400, "epochs"),
         ({"hyperparameters": {"epochs": 0}}, 400, "hyperparameter epochs is '0': input should be greater than"),
-        ({"hyperparameters": {"epoch": 3}}, 400, "'epoch' is no hyperparameter: allowed are data, init, strategy, epochs"),
+        (
+            {"hyperparameters": {"epoch": 3}},
+            400,
+            "'epoch' is no hyperparameter: allowed are data, init, strategy, epochs",
+        ),
         ({"hyperparameters": {"lora_rank": 8, "init": "scratch"}}, 400, "lora_rank adapts what a base has learnt"),
         ({"epochs": 5}, 400, "epochs"),
         ({"reference_s3_prefix": "uploads/"}, 400, "the images of a reference set lie under collections/ or images/"),
