@@ -25,7 +25,8 @@ class Hyperparameters(Settings):
     strategy: Literal["full", "projection", "auto"] = Field(
         "full",
         description="What learns: all weights, or the visual projection alone, in seconds; auto: by cross-validation "
-        "the cheapest that does, of which a head on the base's embeddings needs no training at all",
+        "the cheapest that does, of which a head on the base's embeddings needs no training at all; learning_rate and "
+        "steps beside auto are of all weights",
     )
     epochs: int = Field(10, ge=1, le=10_000, description="Passes over the data, and at least 300 steps")
     steps: int | None = Field(None, ge=1, le=10_000_000, description="Optimiser steps, in place of `epochs`")

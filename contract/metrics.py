@@ -81,6 +81,7 @@ class Validation(_Figures):
 class FrontierPoint(_Figures):
     """A mixture of base and fine-tuned weights that could have been published, with the accuracy on the new domain's
     validation images and the drops in accuracy at the old tasks; `at_most`: ends of one-sided 95 % intervals.
+    `surely_lost`: the lower ends, of what was labelled before and is too little for the limits.
     """
 
     alpha: float | None = None
@@ -92,6 +93,7 @@ class FrontierPoint(_Figures):
     worst_task: str | None = None
     drop: dict[str, float] | None = None
     drop_at_most: dict[str, float] | None = None
+    surely_lost: dict[str, float] | None = None
 
 
 REFERENCE_TASK = "reference images"

@@ -16,6 +16,7 @@ from contract.models import Gate, Promotion
 from contract.problems import BadRequest, shorten
 from contract.progress import HistoryPoint, Phase
 from contract.reference import MAX_REFERENCE_IMAGES, REFERENCE_PREFIXES
+from contract.reports import MAX_REPORTED_TASKS
 from contract.validation import AtMost, S3Key, Stored, Strict
 
 TRAININGS_PREFIX = "trainings/"
@@ -36,6 +37,10 @@ tasks beside it.
 """
 OLD_MANIFEST = "old.manifest"
 """Likewise, which objects are the channel of that."""
+MAX_OLD_IMAGES = 1_000
+"""That were labelled before, of all sets together: each is read by the base and by every mixture of weights."""
+MAX_OLD_SETS = MAX_REPORTED_TASKS
+"""Tasks on a dataset's images: of more no report would tell."""
 TRAIN_CHANNEL = "train"
 BASE_CHANNEL = "base"
 REFERENCE_CHANNEL = "reference"

@@ -16,9 +16,12 @@ from contract.progress import MAX_HISTORY_POINTS
 from contract.questions import Parameters
 from contract.reports import MAX_MISTAKES
 from contract.routes import ROUTES, Route
+from contract.schedule import CHOSEN_BY_IMAGES, KEPT_IMAGES, PROJECTION_STEPS
 from contract.taught import KEPT_HEADS
+from contract.trainings import MAX_OLD_IMAGES, MAX_OLD_SETS
 from lambdas.manage.trainings import MAX_CHECKED_ANNOTATIONS
 from lambdas.stored.datasets import FEW_IMAGES
+from lambdas.stored.old import MAX_ANCESTORS, MAX_DATASETS, MAX_IMAGES, MAX_READ, asked_as
 from lambdas.teach.examples import READ_ANNOTATIONS
 from model.clip.lookahead import AVIF_BYTES_PER_PIXEL, WEBP_BYTES_PER_PIXEL
 from model.serving.decoders import SLOW
@@ -208,6 +211,15 @@ NUMBERS = [
     ("training", f"at most {RECIPE.max_forgetting} accuracy in the mean (`max_forgetting`)"),
     ("training", f"and {RECIPE.max_task_forgetting} at any one (`max_task_forgetting`)"),
     ("training", f"{IN_WORDS.get(RECIPE.crop_area_min)} of their area at least"),
+    ("training", f"| {MAX_ANCESTORS} | versions, from the base through its parents |"),
+    ("training", f"| {MAX_DATASETS} | datasets of these that have something to ask, and {MAX_DATASETS} others;"),
+    ("training", f"of each other one {MAX_READ:,} annotations are read |"),
+    ("training", f"| {MAX_OLD_SETS} | tasks in a dataset, those with the most images;"),
+    ("training", f"| {MAX_IMAGES} | images of a task in a dataset, a sample by hash |"),
+    ("training", f"| {MAX_OLD_IMAGES:,} | images of all together,"),
+    ("training", f"called `{asked_as('defect', 'welds')}` or, where labels have no task, `{asked_as(None, 'welds')}`"),
+    ("training", f"reading {CHOSEN_BY_IMAGES:,} images at most takes, and {KEPT_IMAGES:,} more of the replayed world"),
+    ("training", f"and three times {PROJECTION_STEPS} steps of the matrix"),
     ("performance", f"longer than {IN_WORDS.get(DEV.queue_budget_ms)} for the model (`queue_budget_ms`)"),
     ("api", f"in more than {IN_WORDS.get(DEV.queue_budget_ms)} (`queue_budget_ms`)"),
 ]

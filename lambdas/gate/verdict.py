@@ -3,7 +3,8 @@
 Better: by the two tests of `contract.gain`.
 Kept: the drops in accuracy at the old tasks, which training measures, are within their limits. Where the training had a
 reference set, other answers than the base's to its images are such a drop. So is what was lost at images that were
-labelled before; of a set that is too small to tell, as model/training/old.py has it, only what was lost for sure.
+labelled before; of a set that is too small to tell, as model/training/old.py has it, only what was lost for sure, by
+the same figure by which training has chosen.
 """
 
 from collections.abc import Iterator, Mapping
@@ -90,7 +91,7 @@ def _forgotten(metrics: Metrics, interpolation: Interpolation, figures: dict[str
         told = metrics.reference.model_dump(exclude_none=True)
         figures |= {f"reference_{name}": value for name, value in told.items()}
     mean_limit, task_limit = interpolation.max_forgetting, interpolation.max_task_forgetting
-    yield from _labelled(metrics, task_limit, figures)
+    yield from _labelled(metrics, interpolation, figures)
     drops, in_mean = forgotten(metrics), mean_over(metrics)
     figures["old_tasks"] = len(drops)
     if in_mean:
@@ -105,10 +106,12 @@ def _forgotten(metrics: Metrics, interpolation: Interpolation, figures: dict[str
     yield from _beyond("max_task_forgetting", task_limit, most, where)
 
 
-def _labelled(metrics: Metrics, limit: float | None, figures: dict[str, Any]) -> Iterator[str]:
+def _labelled(metrics: Metrics, interpolation: Interpolation, figures: dict[str, Any]) -> Iterator[str]:
     """What was labelled before, each set of it; reasons are of those for which the limits do not hold."""
     before, after = accuracies(metrics.old_before), accuracies(metrics.old)
-    changes, reasons, sets = metrics.old_change or {}, metrics.old_reasons or {}, dict[str, Any]()
+    limit, reasons, sets = interpolation.max_task_forgetting, metrics.old_reasons or {}, dict[str, Any]()
+    published = (point for point in interpolation.frontier or () if point.alpha == interpolation.alpha)
+    surely_lost = next((point.surely_lost or {} for point in published), {})
     for name, was in before.items():
         if name not in after:
             continue
@@ -117,8 +120,7 @@ def _labelled(metrics: Metrics, limit: float | None, figures: dict[str, Any]) ->
         if name not in reasons:
             continue
         sets[name]["no_limit"] = reasons[name]
-        gained_at_most = changes[name].high if name in changes else None
-        if limit is not None and gained_at_most is not None and -gained_at_most > limit + ROUNDING:
+        if limit is not None and surely_lost.get(name, 0) > limit + ROUNDING:
             yield (
                 f"the old task {name!r} lost {was - after[name]:.3f} of accuracy on {images} images, and for sure more "
                 f"than {limit:g}, which is what max_task_forgetting is"

@@ -64,7 +64,7 @@ class Estimates:
             images_per_s, around_s = self._settings.training_images_per_s, AROUND_THE_STEPS_S
             source = (
                 f"assumed: {images_per_s:g} images/s, as of a ViT-B/32 on this stage's machine, {around_s} s before "
-                "and after; no training has ended here yet"
+                f"and after; of the {LOOKED_AT} newest trainings none has ended well here and was of all weights"
             )
         learnt = schedule.images_learnt(asked, images, per_step, steps)
         return Estimate(steps, per_step, round(around_s + learnt / images_per_s), source)

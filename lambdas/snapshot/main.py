@@ -8,7 +8,9 @@ was labelled before, `old.jsonl` has that, and `old.manifest` names it and its i
 
 import hashlib
 import json
+import time
 from collections.abc import Sequence
+from math import inf
 from typing import Any
 
 from aws_lambda_powertools import Logger
@@ -35,9 +37,12 @@ from lambdas.aws.s3 import Store
 from lambdas.settings import SnapshotSettings
 from lambdas.stored.annotations import AnnotationStore
 from lambdas.stored.datasets import hopeless, survey, unlearnable
-from lambdas.stored.old import labelled_before, lineage, lines
+from lambdas.stored.old import Labels, labelled_before, lineage, lines
 from lambdas.stored.reference import sampled, too_few
 from lambdas.stored.registry import Registry
+
+OLD_SHARE = 0.5
+"""Of the function's time: when that is over, no more is looked for that was labelled before."""
 
 logger = Logger(service="wordsight-snapshot", serialize_stacktrace=False)
 
@@ -51,10 +56,11 @@ def take_snapshot(
     force: bool = False,
     reference_s3_prefix: str | None = None,
     bases: Sequence[Model] = (),
+    old_until_s: float = inf,
 ) -> SnapshotAnswer:
     """Write down what the dataset holds now, and what was labelled before; `bases`: the base with those that it was
-    fine-tuned from. Repeated for the same training, it replaces what was written. The answer's channels are those
-    beside what the training job reads in any case.
+    fine-tuned from, `old_until_s`: how long that is looked for, by the monotonic clock. Repeated for the same training,
+    it replaces what was written. The answer's channels are those beside what the training job reads in any case.
 
     Raises Conflict for a dataset from which nothing can be learnt, without `force` for one that is too small for the
     gate, and for a reference set that is too small: the API has looked at a part of a large one only, and it may have
@@ -78,7 +84,10 @@ def take_snapshot(
         (json.dumps(_line(store.bucket, each, splits[each.image]), ensure_ascii=False) for each in annotations),
     )
     _put_channel(store, f"{folder}{CHANNEL_MANIFEST}", [f"{folder}{SNAPSHOT_LINES}", *own])
-    old = labelled_before(store, bases, dataset, {image for image, split in splits.items() if split == "train"})
+    old: dict[str, Labels] = {}
+    if asked.init == "base" and asked.data == "channel":  # else there is no base that could forget
+        trained = {image for image, split in splits.items() if split == "train"}
+        old = labelled_before(store, bases, dataset, trained, old_until_s)
     if old:
         store.put_lines(f"{folder}{OLD_LINES}", lines(store.bucket, old))
         _put_channel(store, f"{folder}{OLD_MANIFEST}", [f"{folder}{OLD_LINES}", *map(image_key, old)])
@@ -117,6 +126,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Take the snapshot of the accepted `training` of a state machine's execution; the answer is its figures, and all
     that the training job reads.
     """
+    began_s = time.monotonic()
     given, settings = SnapshotEvent.model_validate(event), SnapshotSettings.from_env()
     training = given.training
     asked = Hyperparameters.from_strings(training.hyperparameters)
@@ -126,7 +136,8 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         *(store, training.dataset, training.id, asked),
         force=training.force,
         reference_s3_prefix=training.reference_s3_prefix,
-        bases=lineage(registry.models(), training.base_version),
+        bases=lineage(registry.find, training.base_version),
+        old_until_s=began_s + OLD_SHARE * context.get_remaining_time_in_millis() / 1000,
     )
     answer = snapshot.model_copy(update={"channels": [*given.channels, *snapshot.channels]}).model_dump(mode="json")
     logger.info("snapshot", training=training.id, **answer)

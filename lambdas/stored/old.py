@@ -3,34 +3,35 @@
 Two kinds of datasets are asked. Of those that the base and its own bases were trained on, what their snapshots kept
 back for validation or a test; of others, what annotations say for a saved task. What any of these trainings or the new
 one trains on is left out: no answer to that tells what a model can do. The new dataset is the new task, and no old one.
+An image of which several labels of one task are said is left out of it: whatever a model answers may be right.
 """
 
 import json
 import time
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import islice
 from typing import Any
 
 from contract.annotations import ANNOTATIONS_PREFIX, image_key
 from contract.models import Model
 from contract.questions import TASKS_PREFIX, task_name
 from contract.reference import sample
-from contract.trainings import SNAPSHOT_LINES, SNAPSHOTS_PREFIX
+from contract.texts import same_to_the_model
+from contract.trainings import MAX_OLD_IMAGES, MAX_OLD_SETS, SNAPSHOT_LINES, SNAPSHOTS_PREFIX
 from lambdas.aws.clients import concurrently
 from lambdas.aws.s3 import Store
 from lambdas.stored.annotations import AnnotationStore
 
 MAX_ANCESTORS = 20
 MAX_DATASETS = 10
-"""Of either kind."""
+"""Of either kind, that have something to ask."""
 MAX_IMAGES = 300
 """Of one task in one dataset: so many tell a loss of 0.05 from none."""
 MAX_READ = 3_000
 """Annotations of one dataset, a fair sample."""
-READ_S = 60
-"""For those of all datasets together."""
+NO_TASK = "the labels"
+"""No task's name has a blank."""
 
 Labels = dict[str, str]
 """Of an image, by the task's name here."""
@@ -38,39 +39,67 @@ Labels = dict[str, str]
 
 @dataclass
 class _Found:
-    """`labels` of images, by the name of the task in its dataset; `trained`: images that are in no such set."""
+    """`said` of images, by the name of the task in its dataset: labels by what they are to the model; `trained`: images
+    that are in no such set.
+    """
 
-    labels: dict[str, dict[str, str]] = field(default_factory=lambda: defaultdict(dict))
+    said: dict[str, dict[str, dict[str, str]]] = field(default_factory=lambda: defaultdict(lambda: defaultdict(dict)))
     trained: set[str] = field(default_factory=set)
+
+    def add(self, name: str, image: str, label: str) -> None:
+        self.said[name][image].setdefault(same_to_the_model(label), label)
+
+    def sets(self) -> dict[str, Labels]:
+        """The label of each image that has one alone, by the name of the task; the largest MAX_OLD_SETS."""
+        clear = {
+            name: {
+                image: next(iter(labels.values()))
+                for image, labels in images.items()
+                if len(labels) == 1 and image not in self.trained
+            }
+            for name, images in self.said.items()
+        }
+        by_size = sorted(clear.items(), key=lambda each: (-len(each[1]), each[0]))
+        return {name: images for name, images in by_size[:MAX_OLD_SETS] if images}
 
 
 def asked_as(task: str | None, dataset: str) -> str:
     """What a task is called on a dataset's images: no other kind of old task has such a name."""
-    return f"{task or 'labels'} of {dataset}"
+    return f"{task or NO_TASK} of {dataset}"
 
 
-def lineage(models: Iterable[Model], version: str | None) -> list[Model]:
-    """A version and those that it was fine-tuned from, the newest first, as far as they are registered."""
-    known = {model.version: model for model in models}
+def lineage(find: Callable[[str], Model | None], version: str | None) -> list[Model]:
+    """A version and those that it was fine-tuned from, the newest first, as far as `find` knows them."""
     found: list[Model] = []
-    while version in known and len(found) < MAX_ANCESTORS and known[version] not in found:
-        found.append(known[version])
-        version = known[version].parent
+    while version is not None and len(found) < MAX_ANCESTORS:
+        model = find(version)
+        if model is None or model in found:
+            break
+        found.append(model)
+        version = model.parent
     return found
 
 
 def labelled_before(
-    store: Store, ancestors: Iterable[Model], dataset: str, trained: Collection[str]
+    store: Store, ancestors: Sequence[Model], dataset: str, trained: Collection[str], until_s: float
 ) -> dict[str, Labels]:
     """Labels of images by their sha256; what there is none of is left out. `trained`: images that the new training
-    learns from. Of each task in a dataset a sample by hash is taken, so that it is the same for the same annotations.
+    learns from. Of each task in a dataset a sample by hash is taken: of the same images the same.
+
+    When the monotonic clock says `until_s`, no further dataset is looked at. Before it is known of all `ancestors` what
+    they were trained on, there is nothing.
     """
     found = _Found(trained={*trained})
-    of_lineage = _from_snapshots(store, ancestors, dataset, found)
-    _from_annotations(store, {dataset, *of_lineage}, found)
+    if not _from_snapshots(store, ancestors, dataset, found, until_s):
+        return {}
+    of_lineage = {model.dataset for model in ancestors if model.dataset is not None}
+    _from_annotations(store, {dataset, *of_lineage}, found, until_s)
     chosen: dict[str, Labels] = defaultdict(dict)
-    for name, labels in found.labels.items():
-        for image in sample(labels.keys() - found.trained, MAX_IMAGES):
+    sets, left = found.sets(), MAX_OLD_IMAGES
+    for place, (name, labels) in enumerate(reversed(sets.items())):  # what small ones leave is for the others
+        sampled = sample(labels, min(MAX_IMAGES, left // (len(sets) - place)))
+        left -= len(sampled)
+        for image in sampled:
             chosen[image][name] = labels[image]
     images = sorted(chosen)
     # a job that finds one of its objects gone fails, and who erased an image erased it for good
@@ -85,24 +114,26 @@ def lines(bucket: str, images: dict[str, Labels]) -> Iterator[str]:
         yield json.dumps(line, ensure_ascii=False)
 
 
-def _from_snapshots(store: Store, ancestors: Iterable[Model], dataset: str, found: _Found) -> list[str]:
-    """Of each dataset the newest snapshot counts. The datasets' names."""
-    names: list[str] = []
+def _from_snapshots(store: Store, ancestors: Iterable[Model], dataset: str, found: _Found, until_s: float) -> bool:
+    """Of each dataset the newest snapshot that is there counts. Whether all were read in time."""
+    read, asked = {dataset}, set[str]()
     for model in ancestors:
         if model.training is None or model.dataset is None:
             continue
-        counts = model.dataset != dataset and model.dataset not in names and len(names) < MAX_DATASETS
+        counts = model.dataset not in read and len(asked) < MAX_DATASETS
         for line in store.lines(f"{SNAPSHOTS_PREFIX}{model.training}/{SNAPSHOT_LINES}"):
+            if time.monotonic() >= until_s:
+                return False
+            read.add(model.dataset)
             said = json.loads(line.content)
             image = said["image"].rpartition("/")[2]
             if said["split"] == "train":
                 found.trained.add(image)
             elif counts:
                 for task, label in _labels(said).items():
-                    found.labels[asked_as(task or None, model.dataset)][image] = label
-        if counts:
-            names.append(model.dataset)
-    return names
+                    found.add(asked_as(task or None, model.dataset), image, label)
+                    asked.add(model.dataset)
+    return True
 
 
 def _labels(said: dict[str, Any]) -> Labels:
@@ -110,15 +141,19 @@ def _labels(said: dict[str, Any]) -> Labels:
     return {**({"": said["label"]} if "label" in said else {}), **said.get("labels", {})}
 
 
-def _from_annotations(store: Store, but_not: Collection[str], found: _Found) -> None:
+def _from_annotations(store: Store, but_not: Collection[str], found: _Found, until_s: float) -> None:
     """What is said for saved tasks in any other dataset."""
     tasks = {task_name(key) for key in store.keys(TASKS_PREFIX)}
     if not tasks:
         return
-    until_s = time.monotonic() + READ_S
-    others = (name for name in store.folders(ANNOTATIONS_PREFIX) if name not in but_not)
-    for dataset in islice(others, MAX_DATASETS):
+    asked = set[str]()
+    for dataset in store.folders(ANNOTATIONS_PREFIX):
+        if dataset in but_not:
+            continue
+        if len(asked) == MAX_DATASETS or time.monotonic() >= until_s:
+            break
         read, _ = AnnotationStore(store).some(dataset, MAX_READ, until_s)
         for each in read:
-            if each.label is not None and each.task in tasks:
-                found.labels[asked_as(each.task, dataset)][each.image] = each.label
+            if each.label is not None and each.task in tasks and each.image not in found.trained:
+                found.add(asked_as(each.task, dataset), each.image, each.label)
+                asked.add(dataset)

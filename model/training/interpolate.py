@@ -94,6 +94,7 @@ class Candidate:
             worst_task=self.at_most.worst_task,
             drop={name: round(lost, 4) for name, lost in self.lost.tasks.items()},
             drop_at_most={name: round(lost, 4) for name, lost in self.at_most.tasks.items()},
+            surely_lost={name: round(lost, 4) for name, lost in self.surely_lost.items()},
         )
 
 

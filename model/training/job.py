@@ -41,7 +41,6 @@ import traceback
 from argparse import ArgumentParser
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from threading import Event
@@ -65,7 +64,7 @@ from model.training.projection import ProjectionLoop
 from model.training.publish import export, export_unfinished
 from model.training.start import Start, load_start
 from model.training.state import ResumeError, StateFolder
-from model.training.strategy import choose, decided
+from model.training.strategy import settled
 
 LEAST_FREE_BYTES = 1_000_000
 """With less, a write that failed has failed for want of room."""
@@ -164,10 +163,9 @@ def run(settings: TrainSettings, asked: Hyperparameters, ranks: Ranks, stop: Eve
     told = ProgressFile(settings.checkpoints_dir if ranks.is_first else None)
     told.enter("reading")
     start = load_start(settings, asked, ranks)
-    if asked.strategy == "auto":
-        found = choose(start, ranks)
-        start = replace(decided(start, found.chosen or "full", ranks), strategy=found)
     states = StateFolder(settings.checkpoints_dir, start.digest(), asked.resume_force)
+    if asked.strategy == "auto":
+        start = settled(start, ranks, states)
     loop = loop_of(start, ranks)
     if loop is None:
         return

@@ -20,6 +20,7 @@ from torch import Tensor
 from contract.layouts.places import shown
 from contract.metrics import REFERENCE_TASK
 from contract.problems import ProblemError
+from contract.trainings import MAX_OLD_IMAGES, MAX_OLD_SETS
 from model.clip.encode import Clip
 from model.clip.preprocess import ImageProcessor, resized
 from model.data.images import ImageFiles, open_images
@@ -31,7 +32,6 @@ from model.evaluation.bootstrap import CONFIDENCE, Judged, losses
 from model.evaluation.labelled import LabelledTask, own_tasks
 from model.world.tasks import TASKS
 
-MAX_IMAGES = 3000
 TAKEN_NAMES = frozenset({REFERENCE_TASK, *(task.name for task in TASKS)})
 """Of the other old tasks."""
 
@@ -113,11 +113,12 @@ def read_old(
 ) -> OldImages:
     """The labelled images of a folder in any layout of `model.data.readers`: those that are not marked for training,
     or all where none is marked otherwise. `trained`: the sha256 of each file that is trained on; `limit_bytes` and
-    `folder`: of decoded images, as `open_images` has them. Raises DataError.
+    `folder`: of decoded images, as `open_images` has them. At most MAX_OLD_IMAGES are read, and of tasks the
+    MAX_OLD_SETS with most images are asked. Raises DataError.
     """
     records = [record for record in read_records(directory) if record.labels]
     kept = [record for record in records if record.split in ("validation", "test")]
-    asked = some_of(kept or records, MAX_IMAGES, 0)
+    asked = some_of(kept or records, MAX_OLD_IMAGES, 0)
     images = open_images(directory, processor, len(asked), limit_bytes, folder)
 
     def read(record: Record) -> bool:
@@ -130,7 +131,10 @@ def read_old(
     with images.filling(), ThreadPoolExecutor(threads) as pool:
         readable = [record for record, is_open in zip(asked, pool.map(read, asked), strict=True) if is_open]
     own = tuple(record for record in readable if images.digests[record.image] not in trained)
-    return OldImages(images, own, tuple(own_tasks(own)), len(asked) - len(readable), len(readable) - len(own))
+    by_size = sorted(own_tasks(own), key=lambda task: -sum(task.is_about([record]) for record in own))
+    tasks = by_size[:MAX_OLD_SETS]
+    told = tuple(record for record in own if any(task.is_about([record]) for task in tasks))
+    return OldImages(images, told, tuple(tasks), len(asked) - len(readable), len(readable) - len(own))
 
 
 def tell_old(found: OldImages) -> None:

@@ -26,6 +26,7 @@ from model.clip.preprocess import ImageProcessor, normalized
 from model.data.batch import Batch, Examples
 from model.data.crops import Crop, cropped
 from model.evaluation.answers import BATCH, embed_sentences
+from model.training.distillation import Teacher
 from model.training.distributed import Ranks
 from model.training.loop import Loop
 from model.training.optimizer import set_rates
@@ -136,6 +137,10 @@ class ProjectionLoop(Loop):
         self._kept: Kept | None = None
         self._steps: dict[int, tuple[Batch, Tensor]] = {}
         self._texts: dict[str, Tensor] = {}
+
+    def _teacher(self) -> Teacher | None:
+        """None: it is the distance to the base's matrix that keeps what the base knew."""
+        return None
 
     def take_step(self) -> float:
         """Learn from the next batch and return its loss. Raises Diverged."""

@@ -73,7 +73,8 @@ def export(
         metrics.interpolation = selected.metrics
         metrics.gain = selected.gain
     labels = [label for task in domain.tasks for label in task.labels] if domain else []
-    metadata = _save(settings, loop, name, metrics, calibration, labels)
+    is_new = selected is None or selected.alpha > 0
+    metadata = _save(settings, loop, name, metrics, calibration, labels, is_new=is_new)
     scale = world.clip.logit_scale / (calibration.temperature or 1.0)
     write_report(settings.model_dir, report_of(metadata, asked, scale, told.points))
     write_golden(settings.model_dir, loop.clip(), calibration, golden_scenes())
@@ -116,6 +117,8 @@ def _save(
     metrics: Metrics,
     calibration: Calibration,
     labels: Sequence[str] = (),
+    *,
+    is_new: bool = True,
 ) -> CheckpointMetadata:
     """Write the checkpoint and its card, and return what it says of itself. Half precision from scratch and on the
     world, where the file is committed; else full: training may go on.
@@ -123,7 +126,7 @@ def _save(
     recipe, checkpoint = loop.recipe, loop.checkpoint
     metadata = CheckpointMetadata(
         version=settings.job_name or f"{recipe.data}-{name}",
-        **_card(settings, loop, labels).model_dump(),
+        **_card(settings, loop, labels, is_new=is_new).model_dump(),
         parent=recipe.parent,
         data_digest=loop.examples.digest(),
         metrics=metrics.to_json(),
@@ -135,10 +138,14 @@ def _save(
     return metadata
 
 
-def _card(settings: TrainSettings, loop: Loop, labels: Sequence[str]) -> ModelCard:
-    """What the run's model knows: what its base does, and what this run has shown it."""
+def _card(settings: TrainSettings, loop: Loop, labels: Sequence[str], *, is_new: bool) -> ModelCard:
+    """What the run's model knows: what its base does, and what this run has shown it, unless its weights are the
+    base's.
+    """
     recipe = loop.recipe
     base = checkpoint_card(settings.start_dir) if recipe.init == "base" else None
+    if base is not None and not is_new:
+        return base
     if recipe.data == "world":
         return WORLD if base is None or base == WORLD else base.taught("It was fine-tuned on drawings too.")
     many = " …" if len(labels) > SHOWN_LABELS else ""

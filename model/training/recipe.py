@@ -14,7 +14,6 @@ from contract.metrics import Metrics
 from model.clip.architecture import natural_loss, visual_projection
 from model.clip.checkpoint import Checkpoint
 from model.clip.device import multiplies_bf16
-from model.clip.folder import CheckpointError
 from model.training.distributed import Ranks
 
 SCRATCH_RATE = 2e-3
@@ -71,8 +70,7 @@ class Recipe(Hyperparameters):
         cls, asked: Hyperparameters, base: Checkpoint | None, images: int, ranks: Ranks, reference_images: int = 0
     ) -> Self:
         """What `asked` means for this base (None: from scratch), so many images to train on and these processes, with
-        so many images of a reference set to keep the base's answers on. Raises CheckpointError for a base that lacks
-        what is to learn.
+        so many images of a reference set to keep the base's answers on.
         """
         adapts = base is not None and asked.data == "channel"
         seen = Metrics.of(base.metadata.metrics) if base else Metrics()
@@ -91,11 +89,6 @@ class Recipe(Hyperparameters):
 
         alone = asked.strategy == "projection"
         projection = visual_projection(base.model) if alone and base else None
-        if alone and projection is None:
-            raise CheckpointError(
-                "strategy=projection learns the matrix behind a CLIP's image tower, and the base is a SigLIP, which "
-                "has none: set strategy=full or auto, or start from a CLIP"
-            )
         if alone:
             distillation_weight = 0.0
 
@@ -137,6 +130,9 @@ class Recipe(Hyperparameters):
         return cls.model_validate({**asked.model_dump(), "asked": asked, **resolved})
 
     def at_batch(self, global_batch: int) -> Self:
-        """The same run with the steps' size of an earlier start, when other processes shared them."""
-        steps = schedule.steps(self.asked, self.images, global_batch)
+        """The same run with the steps' size of an earlier start, when other processes shared them. How many steps the
+        projection has, or a run that has none, does not go by that.
+        """
+        by_size = self.strategy != "projection" and self.steps > 0
+        steps = schedule.steps(self.asked, self.images, global_batch) if by_size else self.steps
         return self.model_copy(update={"global_batch": global_batch, "steps": steps})

@@ -4,12 +4,15 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 
 from contract.containers import TrainSettings
 from contract.hyperparameters import Hyperparameters
 from contract.layouts.places import shown
 from contract.metrics import Strategy
+from model.clip.architecture import visual_projection
 from model.clip.checkpoint import Checkpoint, load_checkpoint
+from model.clip.folder import CheckpointError
 from model.data.batch import Examples
 from model.data.examples import ManifestExamples
 from model.data.images import open_images
@@ -53,8 +56,18 @@ class Start:
 
 
 def load_base(settings: TrainSettings, asked: Hyperparameters) -> Checkpoint | None:
-    """The checkpoint that is fine-tuned; None: a small one starts from scratch. Raises CheckpointError."""
-    return None if asked.init == "scratch" else load_checkpoint(settings.start_dir)
+    """The checkpoint that is fine-tuned; None: a small one starts from scratch. Raises CheckpointError, also for a base
+    that lacks what is to learn.
+    """
+    if asked.init == "scratch":
+        return None
+    base = load_checkpoint(settings.start_dir)
+    if asked.strategy == "projection" and visual_projection(base.model) is None:
+        raise CheckpointError(
+            "strategy=projection learns the matrix behind a CLIP's image tower, and the base is a SigLIP, which has "
+            "none: set strategy=full or auto, or start from a CLIP"
+        )
+    return base
 
 
 def load_channel(
@@ -129,20 +142,39 @@ def load_reference(
 def load_old(
     settings: TrainSettings, asked: Hyperparameters, base: Checkpoint | None, channel: ManifestExamples | None
 ) -> OldImages | None:
-    """What was labelled before, as the log tells, without what is trained on; None: there is nothing to ask.
+    """What was labelled before, as the log tells, without what is trained on; None: there is nothing to ask. A channel
+    of it is mounted unasked, so what is wrong with one is told, and the run goes on.
 
-    Raises DataError where a run has no base that could know it, or the folder is no dataset.
+    Raises DataError where it was asked for and a run has no base that could know it, or the folder is no dataset.
     """
     directory = settings.old_dir
     if directory is None:
         return None
+    try:
+        found = _read_old(directory, settings, asked, base, channel)
+    except DataError as error:
+        if settings.old_channel_dir is not None:
+            raise
+        print(shown(f"old: nothing that was labelled before is asked: {error}"), flush=True)
+        return None
+    tell_old(found)
+    return found if found.tasks else None
+
+
+def _read_old(
+    directory: Path,
+    settings: TrainSettings,
+    asked: Hyperparameters,
+    base: Checkpoint | None,
+    channel: ManifestExamples | None,
+) -> OldImages:
     if base is None or channel is None:
         raise DataError(
             "images that were labelled before tell what a base forgets: set init=base and data=channel, or leave them "
             "out"
         )
     trained = {channel.images.digests[channel.records[row].image] for row in channel.train_rows}
-    found = read_old(
+    return read_old(
         directory,
         base.processor,
         trained,
@@ -150,8 +182,6 @@ def load_old(
         folder=settings.pixels_dir,
         threads=asked.threads,
     )
-    tell_old(found)
-    return found if found.tasks else None
 
 
 def tell_reference(found: ReferenceImages) -> None:

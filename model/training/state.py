@@ -15,7 +15,11 @@ from typing import Any, BinaryIO
 
 import torch
 
+from contract.metrics import Strategy
+
 KEPT_STATES = 2
+CHOICES = "choices.json"
+"""What strategy=auto has chosen, by the run's digest: by other figures of another machine it might choose otherwise."""
 
 
 class ResumeError(Exception):
@@ -66,6 +70,27 @@ class StateFolder:
                 )
             return int(seal["step"]), torch.load(weights, map_location="cpu", weights_only=True)
         return None
+
+    def remember(self, choice: Strategy) -> None:
+        """Keep what the run has chosen to learn, beside what others have in this folder."""
+        self.directory.mkdir(parents=True, exist_ok=True)
+        chosen = {**self._choices(), self.run_digest: choice.model_dump(mode="json", exclude_none=True)}
+        with replacing(self.directory / CHOICES) as file:
+            file.write(json.dumps(chosen).encode())
+
+    def choice(self) -> Strategy | None:
+        """What the run has chosen to learn, with `force` or the newest other one; None where that is not known."""
+        chosen = self._choices()
+        newest = next(reversed(chosen.values()), None) if self.force else None
+        found = Strategy.model_validate(chosen.get(self.run_digest, newest))
+        return found if found.chosen else None
+
+    def _choices(self) -> dict[str, Any]:
+        try:
+            found = json.loads((self.directory / CHOICES).read_bytes())
+        except (FileNotFoundError, ValueError):
+            return {}
+        return found if isinstance(found, dict) else {}
 
     def _seals(self) -> list[Path]:
         return sorted(self.directory.glob("step-*.json"), reverse=True)

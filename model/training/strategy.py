@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.optim import AdamW
 
 from contract.metrics import Chosen, Strategy
-from contract.schedule import CHOSEN_BY_IMAGES, PROJECTION_STEPS
+from contract.schedule import CHOSEN_BY_IMAGES
 from contract.verdict import percent
 from model.clip.architecture import visual_projection
 from model.clip.encode import Clip
@@ -33,6 +33,7 @@ from model.training.projection import Kept, Reader, new_examples, projected, pro
 from model.training.recipe import Recipe
 from model.training.reference import Referenced
 from model.training.start import Start
+from model.training.state import StateFolder
 
 FOLDS = 3
 MAX_TEXTS = 2000
@@ -73,20 +74,38 @@ def decide(errors: Errors, images_per_label: float) -> Chosen:
 
 def choose(start: Start, ranks: Ranks) -> Strategy:
     """What is to be trained, and why. Every process finds the same, or all train all weights."""
+    start.checkpoint.model.to(ranks.device)
     found = _chosen(start)
     unlike = ranks.any(found.chosen == "full") and found.chosen != "full"
     if ranks.any(unlike):
         found = Strategy(chosen="full", sentence="All weights are trained: the processes found different figures.")
     if ranks.is_first:
-        print_figures(**{name: value for name, value in found.model_dump().items() if name != "sentence" and value})
+        print_figures(**found.model_dump(exclude={"sentence"}, exclude_none=True))
         print(found.sentence, flush=True)
     return found
 
 
+def settled(start: Start, ranks: Ranks, states: StateFolder) -> Start:
+    """The same run with the choice that its first start has made, for its states are of that; at first `choose`."""
+    found = states.choice()
+    is_new = ranks.any(found is None)
+    if found is None or is_new:
+        found = choose(start, ranks)
+        if ranks.is_first:
+            states.remember(found)
+    elif ranks.is_first:
+        print(f"as before: {found.sentence}", flush=True)
+    return replace(decided(start, found.chosen or "full", ranks), strategy=found)
+
+
 def decided(start: Start, chosen: Chosen, ranks: Ranks) -> Start:
-    """The same run with the choice made. Where a head does, no step is made."""
+    """The same run with the choice made. Where a head does, no step is made. A rate and a number of steps are meant for
+    all weights: the projection has its own.
+    """
     asked, examples = start.recipe.asked, start.examples
-    told = asked.model_copy(update={"strategy": "projection" if chosen == "projection" else "full"})
+    told = asked.model_copy(update={"strategy": "full"})
+    if chosen == "projection":
+        told = asked.model_copy(update={"strategy": "projection", "learning_rate": None, "steps": None})
     reference = len(examples.reference.learnt) if isinstance(examples, Referenced) else 0
     images = len(new_examples(examples))
     recipe = Recipe.resolve(told, start.checkpoint, images, ranks, reference).model_copy(update={"asked": asked})
@@ -148,7 +167,7 @@ def _errors(start: Start, new: ManifestExamples, tasks: Sequence[LabelledTask], 
         reader = Reader(model, start.checkpoint.processor, pictures)
         base, features = projection_of(model).weight.detach().clone(), reader.features(rows)
         embeds, kept = projected(features, base).cpu(), reader.kept(base, start.examples)
-        recipe = decided(start, "projection", alone).recipe.model_copy(update={"steps": PROJECTION_STEPS})
+        recipe = decided(start, "projection", alone).recipe
         by_projection = left_out(recipe, new, rows, features, kept, clip).cpu()
     pictures.close()
     words, heads, projections = list[float](), list[float](), list[float]()

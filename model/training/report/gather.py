@@ -31,7 +31,6 @@ from contract.reports import (
 )
 from contract.verdict import forgotten, mean_over, outcome
 from model.clip.image import open_image
-from model.data.batch import Examples
 from model.data.examples import ManifestExamples
 from model.data.images import RgbImage
 from model.data.shards import file_bytes
@@ -39,8 +38,7 @@ from model.training.card import commands
 from model.training.loop import Loop
 from model.training.measure import NewDomain, Said
 from model.training.progress import thinned
-from model.training.reference import Referenced
-from model.training.replay import Replay
+from model.training.projection import new_examples
 
 THUMBNAIL_PX = 112
 THUMBNAIL_QUALITY = 70
@@ -87,10 +85,7 @@ def labelled(domain: NewDomain, said: Said) -> list[Asked]:
 def captioned(loop: Loop) -> Asked:
     """The validation images among all of their sentences, where the data names no labels."""
     cosines, batch = loop.validation_cosines()
-    examples = loop.examples
-    new: Examples = examples
-    while isinstance(new, Replay | Referenced):
-        new = new.new
+    examples, new = loop.examples, new_examples(loop.examples)
     names = [new.records[row].image if isinstance(new, ManifestExamples) else str(row) for row in batch.rows]
     shown = batch.without_unknown(cosines)
     return Asked("", batch.texts, shown, batch.positives, names, lambda row: examples.image(batch.rows[row]))

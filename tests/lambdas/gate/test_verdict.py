@@ -128,11 +128,12 @@ def labelled(after: float, small: float = 1.0, **changes: Any) -> dict[str, Any]
             "defect of welds": {"accuracy": after, "images": 200},
             "labels of pets": {"accuracy": small, "images": 8},
         },
-        "old_change": {"labels of pets": {"estimate": small - 1, "low": -1.0, "high": min(0.0, small - 0.7)}},
+        "old_change": {"labels of pets": {"estimate": small - 1, "low": -1.0, "high": -0.9}},
     }
     given = metrics(**{**found, **changes})
     for point in given["interpolation"].get("frontier", []):
         point["drop"]["defect of welds"] = 0.0
+        point["surely_lost"] = {"labels of pets": max(0.0, 0.7 - small) if point["alpha"] == 0.5 else point["alpha"]}
     return given
 
 
@@ -152,8 +153,14 @@ def test_what_is_too_little_for_the_mean_has_a_limit_of_its_own_alone() -> None:
     assert mean > alone
 
 
-def test_a_set_that_is_too_small_refuses_a_model_only_where_the_loss_is_sure() -> None:
+def test_a_set_that_is_too_small_refuses_a_model_only_where_the_loss_was_sure_when_it_was_chosen() -> None:
     assert judge(labelled(0.9, 0.65)).passed
+    for interpolation in ({**metrics()["interpolation"], "alpha": 1}, {**metrics()["interpolation"], "alpha": 0.25}):
+        assert judge(labelled(0.9, 0.5, interpolation=interpolation)).passed == (interpolation["alpha"] == 0.25)
+    earlier = labelled(0.9, 0.5)
+    for point in earlier["interpolation"]["frontier"]:
+        del point["surely_lost"]
+    assert judge(earlier).passed, "of an earlier training it is not known"
     (reason,) = judge(labelled(0.9, 0.5)).reasons
     assert reason == (
         "the old task 'labels of pets' lost 0.500 of accuracy on 8 images, and for sure more than 0.05, which is what "

@@ -69,7 +69,7 @@ def test_a_training_runs_for_as_long_as_is_paid_for(stage: Stage) -> None:
         (
             {"hyperparameters": {"epoch": 3}},
             400,
-            "'epoch' is no hyperparameter: allowed are data, init, strategy,",
+            "'epoch' is no hyperparameter: allowed are data, init, strategy, epochs",
         ),
         ({"hyperparameters": {"lora_rank": 8, "init": "scratch"}}, 400, "lora_rank adapts what a base has learnt"),
         ({"epochs": 5}, 400, "epochs"),

@@ -1,6 +1,7 @@
 import json
 from hashlib import sha256
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -176,7 +177,14 @@ def test_what_the_bases_training_kept_back_becomes_a_channel_beside_the_new_data
             **{"source": "training", "training": first.id, "dataset": "pets"},
         )
     )
-    answer = snapshot.handler({"training": second.model_dump(mode="json")}, CONTEXT)  # type: ignore[arg-type]
+    event = {"training": second.model_dump(mode="json")}
+    for forgetful in ({"init": "scratch"}, {"data": "world"}):
+        alone = {**event["training"], "hyperparameters": forgetful, "force": True}
+        told = snapshot.handler({"training": alone}, CONTEXT)  # type: ignore[arg-type]
+        assert (told["old_images"], told["channels"]) == (0, []), "nothing could be forgotten"
+    late = SimpleNamespace(**{**vars(CONTEXT), "get_remaining_time_in_millis": lambda: 0})
+    assert snapshot.handler(event, late)["old_images"] == 0  # type: ignore[arg-type]
+    answer = snapshot.handler(event, CONTEXT)  # type: ignore[arg-type]
     (old,) = answer["channels"]
     assert old["ChannelName"] == "old"
     assert old["DataSource"]["S3DataSource"]["S3Uri"] == f"s3://{bucket.name}/snapshots/{ID}/old.manifest"

@@ -207,6 +207,7 @@ def test_the_whole_frontier_goes_into_the_metrics() -> None:
         "worst_task": "colour",
         "drop": {"colour": 0.4, "shape": -0.1},
         "drop_at_most": {"colour": 0.45, "shape": 0.0},
+        "surely_lost": {},
     }
 
 

@@ -1,6 +1,7 @@
 """Images that were labelled before a run, as old tasks of it."""
 
 import json
+import os
 import shutil
 from hashlib import sha256
 from itertools import combinations
@@ -9,8 +10,11 @@ from pathlib import Path
 import pytest
 import torch
 
+from contract.containers import TrainSettings
+from contract.hyperparameters import Hyperparameters
 from contract.metrics import Metrics
 from contract.reports import Report
+from contract.trainings import MAX_OLD_SETS
 from lambdas.gate.verdict import judge
 from model.clip.checkpoint import load_checkpoint
 from model.clip.encode import Clip
@@ -20,8 +24,9 @@ from model.evaluation.bootstrap import CONFIDENCE, Judged, losses
 from model.training.interpolate import Candidate, Drop, select
 from model.training.job import main
 from model.training.old import OldImages, hold, read_old
+from model.training.start import load_start
 from tests.model.conftest import tiny_processor
-from tests.model.loops import QUICK
+from tests.model.loops import ALONE, QUICK
 from tests.model.training.test_reference import fill
 
 LABELS = ("red", "green")
@@ -180,6 +185,30 @@ def test_a_set_that_is_too_small_is_told_with_the_reason_and_stops_nothing(
     assert all(point.worst_drop_at_most == 0 for point in metrics.interpolation.frontier), "no limit holds for it"
     for name in ("README.md", "report.html"):
         assert "8 images are too few" in (coloured_job / "model" / name).read_text()
+
+
+@pytest.mark.parametrize("wrong", [{"init": "scratch"}, {"data": "world", "world_images": 100}, {}])
+def test_what_is_wrong_with_a_channel_that_nobody_asked_for_is_told_and_the_run_goes_on(
+    coloured_job: Path, capsys: pytest.CaptureFixture[str], wrong: dict[str, object]
+) -> None:
+    fill(coloured_job / "input/data/old", 2)
+    start = load_start(TrainSettings.from_env(os.environ), Hyperparameters.model_validate(wrong), ALONE)
+    assert start.old is None
+    assert "old: nothing that was labelled before is asked: " in capsys.readouterr().out
+
+
+def test_of_many_tasks_the_largest_are_asked(tmp_path: Path) -> None:
+    folder = fill(tmp_path / "old", 6)
+    lines = [
+        {"image": f"{number}.png", "labels": {f"task {task}": LABELS[number % 2]}}
+        for task in range(MAX_OLD_SETS + 6)
+        for number in range(2 if task < 6 else 4)
+    ]
+    lines += [{"image": f"{number}.png", "labels": {"small": LABELS[number % 2]}} for number in (4, 5)]
+    (folder / "old.jsonl").write_text("\n".join(map(json.dumps, lines)))
+    found = read(folder)
+    assert {task.name for task in found.tasks} == {f"task {6 + number}" for number in range(MAX_OLD_SETS)}
+    assert {record.image for record in found.records} == {f"{number}.png" for number in range(4)}
 
 
 def test_a_folder_without_a_dataset_is_a_fault_that_is_told_before_training(coloured_job: Path) -> None:

@@ -1,6 +1,7 @@
 """The visual projection alone: what changes, what it learns, and what holds it."""
 
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from model.training.projection import Kept, ProjectionLoop, old_rows, projected
 from model.training.start import load_start
 from model.training.state import StateFolder
 from tests.model.loops import ALONE, QUICK, build_loop, tell
+from tests.model.training.test_reference import fill
 
 LEARNING = {"strategy": "projection", "steps": 60, "projection_weight": 0.1, "learning_rate": None}
 
@@ -109,10 +111,20 @@ def test_a_resumed_run_ends_in_the_very_same_weights(coloured_job: Path, begun: 
     assert all(torch.equal(ours[name], theirs[name]) for name in ours)
 
 
+def test_no_copy_of_the_base_is_asked_where_a_reference_set_is_kept(
+    coloured_job: Path, begun: Callable[..., ProjectionLoop]
+) -> None:
+    fill(coloured_job / "input/data/reference", 40)
+    loop = begun()
+    assert loop.reference is not None and loop.recipe.reference_share > 0 and loop.teacher is None
+
+
 def test_a_siglip_has_none_and_says_what_is_allowed(
     coloured_job: Path, siglip_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Before any image is read: here there is none."""
     monkeypatch.setenv("SM_CHANNEL_BASE", str(siglip_dir))
+    shutil.rmtree(coloured_job / "input/data/train")
     with pytest.raises(CheckpointError, match="strategy=full or auto, or start from a CLIP"):
         build_loop(ALONE, strategy="projection")
 

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from contract.metrics import Strategy
 from model.training.state import ResumeError, StateFolder
 
 
@@ -53,3 +54,15 @@ def test_a_state_of_another_run_is_refused(tmp_path: Path) -> None:
     saved(tmp_path, 1)
     with pytest.raises(ResumeError, match="other hyperparameters, data or base checkpoint"):
         StateFolder(tmp_path, "run-b").newest()
+
+
+def test_each_run_remembers_what_it_chose_and_one_that_is_to_go_on_with_anothers_takes_that(tmp_path: Path) -> None:
+    assert StateFolder(tmp_path / "absent", "run-a").choice() is None
+    for run, chosen in (("run-a", "projection"), ("run-b", "full")):
+        StateFolder(tmp_path, run).remember(Strategy(chosen=chosen, sentence=run))  # type: ignore[arg-type]
+    assert StateFolder(tmp_path, "run-a").choice() == Strategy(chosen="projection", sentence="run-a")
+    assert StateFolder(tmp_path, "run-c").choice() is None
+    forced = StateFolder(tmp_path, "run-c", force=True).choice()
+    assert forced is not None and forced.chosen == "full"
+    (tmp_path / "choices.json").write_text('{"run-a')
+    assert StateFolder(tmp_path, "run-a").choice() is None

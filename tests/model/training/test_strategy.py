@@ -7,17 +7,21 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from contract.containers import TrainSettings
 from contract.hyperparameters import Hyperparameters
 from contract.metrics import Metrics, Strategy
 from contract.reports import Report
+from contract.schedule import PROJECTION_STEPS
 from lambdas.gate.verdict import judge
 from model.clip.checkpoint import load_checkpoint
+from model.training.distributed import Ranks
 from model.training.job import main
 from model.training.start import Start, load_start
-from model.training.strategy import FULL_IMAGES, WORTH_IT, Errors, choose, decide, decided
+from model.training.state import StateFolder
+from model.training.strategy import FULL_IMAGES, WORTH_IT, Errors, choose, decide, decided, settled
 from tests.model.loops import ALONE, QUICK, tell
 
 COLOURS = {"red": (220, 20, 20), "green": (20, 200, 20), "blue": (20, 20, 220), "white": (240, 240, 240)}
@@ -69,6 +73,7 @@ def test_a_head_is_chosen_where_it_makes_no_mistakes(coloured_job: Path, capsys:
     assert found.chosen == "head" and found.images == 48 and found.images_per_label == 12
     assert found.head is not None and found.head <= WORTH_IT < (found.words or 0)
     printed = capsys.readouterr().out
+    assert found.head == 0 and " head=0" in printed, "of the figures none is left out"
     assert "chosen=head" in printed and "annotated images already answer as well without a training" in printed
 
 
@@ -107,6 +112,40 @@ def test_what_is_chosen_is_the_recipe_of_the_same_run(coloured_job: Path) -> Non
     assert {each.digest() for each in steps.values()} == {start.digest()}
 
 
+def test_a_given_rate_and_number_of_steps_are_of_all_weights(coloured_job: Path) -> None:
+    start = start_of(coloured_job, learning_rate=1e-6)
+    of = {chosen: decided(start, chosen, ALONE).recipe for chosen in ("full", "projection")}
+    assert (of["full"].steps, of["full"].learning_rate) == (24, 1e-6)
+    assert of["projection"].steps == PROJECTION_STEPS and of["projection"].learning_rate > 1e-3
+
+
+def test_other_processes_batches_change_no_steps_of_what_was_chosen(coloured_job: Path) -> None:
+    start = start_of(coloured_job, steps=None, epochs=1000)
+    steps = {chosen: decided(start, chosen, ALONE).recipe for chosen in ("head", "projection", "full")}
+    assert [each.at_batch(4).steps for each in steps.values()] == [0, PROJECTION_STEPS, 9000]
+
+
+def test_the_base_is_asked_where_the_run_is(coloured_job: Path) -> None:
+    """On a machine with a GPU it is loaded elsewhere. Without labels nothing is computed, so that no such is needed."""
+    start = start_of(coloured_job)
+    choose(start, Ranks(0, 1, torch.device("meta")))
+    assert start.checkpoint.model.device.type == "meta"
+
+
+def test_what_was_chosen_is_not_found_out_again_when_the_run_goes_on(
+    coloured_job: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lay_out(coloured_job / "input/data/train", 12, list(COLOURS.items()), 10)
+    start = start_of(coloured_job)
+    states = StateFolder(coloured_job / "checkpoints", start.digest())
+    first = settled(start, ALONE, states)
+    assert first.strategy is not None and first.strategy.chosen == "head" and states.choice() == first.strategy
+    states.remember(other := Strategy(chosen="projection", sentence="On another machine."))
+    again = settled(start, ALONE, states)
+    assert (again.strategy, again.recipe.strategy) == (other, "projection")
+    assert "as before: On another machine." in capsys.readouterr().out
+
+
 def test_where_a_head_does_the_bases_weights_are_published_and_every_place_says_why(coloured_job: Path) -> None:
     lay_out(coloured_job / "input/data/train", 12, list(COLOURS.items()), 10)
     tell(coloured_job, {name: str(value) for name, value in AUTO.items() if value is not None})
@@ -114,6 +153,7 @@ def test_where_a_head_does_the_bases_weights_are_published_and_every_place_says_
     checkpoint = load_checkpoint(coloured_job / "model")
     base = load_checkpoint(Path(os.environ["BASE_MODEL_DIR"])).model.state_dict()
     assert all((weight == base[name]).all() for name, weight in checkpoint.model.state_dict().items())
+    assert "fine-tuned" not in checkpoint.metadata.card().knows
     metrics = Metrics.of(checkpoint.metadata.metrics)
     assert metrics.strategy is not None and metrics.strategy.chosen == "head" and metrics.step == 0
     assert metrics.interpolation is not None and metrics.interpolation.alpha == 0
