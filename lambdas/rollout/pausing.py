@@ -138,12 +138,15 @@ class Pausing:
     def _update(self, newest: ChangeDocument, asked: EndpointAsked) -> EndpointAnswer:
         change = newest.value
         if change.action == "pause" and change.state != "updating":  # in a repetition the endpoint may be gone
-            live, version = self._stack.state().model_uri, self._served_version()
-            known = {"served_version": version, "served_s3_uri": live, "paused_since": None, "paused_by": None}
-            newest = self._note(newest, **known)
+            stack = self._stack.state()
+            if not stack.paused:  # else it called off a resume, which knew what has to come back
+                known = {"served_version": self._served_version(), "served_s3_uri": stack.model_uri}
+                newest = self._note(newest, **known, paused_since=None, paused_by=None)
             self._silent_alarm.disable()
         newest = self._note(newest, state="updating", reason=change.reason if change.attempt > 1 else None)
-        token = f"{change.action}-{change.attempt}-{re.sub('[^a-zA-Z0-9]', '-', change.id)}"[:128]
+        # with its moment: a resume that was called off and is begun once more counts its attempts anew
+        token = "-".join((change.action, str(change.attempt), change.created, change.id))
+        token = re.sub("[^a-zA-Z0-9]", "-", token)[:128]
         wanted = {PAUSED_PARAMETER: YES if change.action == "pause" else NO}
         try:
             begun = self._stack.update(self._update_role_arn, token, **wanted)
@@ -185,7 +188,8 @@ class Pausing:
         if self._endpoint.exists():
             there = f"CloudFormation has let go of the endpoint, which is still there: {self._endpoint.deletion}"
             return self._failed(newest, there)
-        self._note(newest, state="paused", paused_since=newest.value.paused_since or now(), paused_by=newest.value.by)
+        since = newest.value.paused_since or now()
+        self._note(newest, state="paused", reason=None, paused_since=since, paused_by=newest.value.by)
         return EndpointAnswer(next="over")
 
     def _verify(self, newest: ChangeDocument) -> EndpointAnswer:

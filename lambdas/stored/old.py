@@ -7,6 +7,7 @@ An image of which several labels of one task are said is left out of it: whateve
 """
 
 import json
+import logging
 import time
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
@@ -15,6 +16,7 @@ from typing import Any
 
 from contract.annotations import ANNOTATIONS_PREFIX, image_key
 from contract.models import Model
+from contract.problems import BadRequest
 from contract.questions import TASKS_PREFIX, task_name
 from contract.reference import sample
 from contract.texts import same_to_the_model
@@ -22,6 +24,8 @@ from contract.trainings import MAX_OLD_IMAGES, MAX_OLD_SETS, SNAPSHOT_LINES, SNA
 from lambdas.aws.clients import concurrently
 from lambdas.aws.s3 import Store
 from lambdas.stored.annotations import AnnotationStore
+
+log = logging.getLogger(__name__)
 
 MAX_ANCESTORS = 20
 MAX_DATASETS = 10
@@ -72,7 +76,10 @@ def lineage(find: Callable[[str], Model | None], version: str | None) -> list[Mo
     """A version and those that it was fine-tuned from, the newest first, as far as `find` knows them."""
     found: list[Model] = []
     while version is not None and len(found) < MAX_ANCESTORS:
-        model = find(version)
+        try:
+            model = find(version)
+        except BadRequest:  # a checkpoint calls its base as it was called there, at a hub for instance
+            break
         if model is None or model in found:
             break
         found.append(model)
@@ -91,6 +98,7 @@ def labelled_before(
     """
     found = _Found(trained={*trained})
     if not _from_snapshots(store, ancestors, dataset, found, until_s):
+        log.warning("out of time: it is not known what the base was trained on, and nothing old is asked")
         return {}
     of_lineage = {model.dataset for model in ancestors if model.dataset is not None}
     _from_annotations(store, {dataset, *of_lineage}, found, until_s)
@@ -150,7 +158,10 @@ def _from_annotations(store: Store, but_not: Collection[str], found: _Found, unt
     for dataset in store.folders(ANNOTATIONS_PREFIX):
         if dataset in but_not:
             continue
-        if len(asked) == MAX_DATASETS or time.monotonic() >= until_s:
+        if time.monotonic() >= until_s:
+            log.warning("out of time: what annotations say for saved tasks is looked at in part")
+            break
+        if len(asked) == MAX_DATASETS:
             break
         read, _ = AnnotationStore(store).some(dataset, MAX_READ, until_s)
         for each in read:

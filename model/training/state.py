@@ -74,14 +74,17 @@ class StateFolder:
     def remember(self, choice: Strategy) -> None:
         """Keep what the run has chosen to learn, beside what others have in this folder."""
         self.directory.mkdir(parents=True, exist_ok=True)
-        chosen = {**self._choices(), self.run_digest: choice.model_dump(mode="json", exclude_none=True)}
+        others = {run: each for run, each in self._choices().items() if run != self.run_digest}
+        chosen = {**others, self.run_digest: choice.model_dump(mode="json", exclude_none=True)}
         with replacing(self.directory / CHOICES) as file:
             file.write(json.dumps(chosen).encode())
 
     def choice(self) -> Strategy | None:
-        """What the run has chosen to learn, with `force` or the newest other one; None where that is not known."""
+        """What the run has chosen to learn, or, with `force`, the newest other one, whose states it goes on from; None
+        where that is not known.
+        """
         chosen = self._choices()
-        newest = next(reversed(chosen.values()), None) if self.force else None
+        newest = next(reversed(chosen.values()), None) if self.force and self._seals() else None
         found = Strategy.model_validate(chosen.get(self.run_digest, newest))
         return found if found.chosen else None
 

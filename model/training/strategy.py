@@ -91,10 +91,10 @@ def settled(start: Start, ranks: Ranks, states: StateFolder) -> Start:
     is_new = ranks.any(found is None)
     if found is None or is_new:
         found = choose(start, ranks)
-        if ranks.is_first:
-            states.remember(found)
     elif ranks.is_first:
         print(f"as before: {found.sentence}", flush=True)
+    if ranks.is_first:
+        states.remember(found)  # what was taken over by force, too
     return replace(decided(start, found.chosen or "full", ranks), strategy=found)
 
 

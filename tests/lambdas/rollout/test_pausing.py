@@ -1,5 +1,6 @@
 """Pauses and resumes of one stage, step by step as the state machine takes them."""
 
+import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -293,9 +294,24 @@ def test_a_deployment_that_has_begun_meanwhile_ends_before_the_pause_that_called
     cloudformation = scarce.stage.cloudformation
     cloudformation.status, cloudformation.polls, cloudformation._left = "UPDATE_IN_PROGRESS", 99, 99
     scarce.by = "budget"
+    before = scarce.change
     assert scarce.run("pause", "spent").next == "later" and scarce.change.id == "spent"
     cloudformation.status = "UPDATE_COMPLETE"
     assert scarce.run("pause", "spent").next == "over" and scarce.change.state == "paused"
+    assert (scarce.change.served_version, scarce.change.paused_since) == (before.served_version, before.paused_since)
+    assert scarce.change.served_version and scarce.change.reason is None
+
+
+def test_a_resume_that_was_called_off_and_is_begun_once_more_asks_cloudformation_anew(scarce: Switch) -> None:
+    scarce.run("resume", "morning")
+    for action, id in (("pause", "call-off"), ("resume", "again")):
+        scarce.by = "request"
+        scarce.run(action, id)
+    scarce.by = "schedule"
+    time.sleep(1)  # moments are told in seconds
+    scarce.run("resume", "morning")
+    tokens = [each["ClientRequestToken"] for each in scarce.stage.cloudformation.updates]
+    assert len({*tokens}) == len(tokens)
 
 
 def test_a_spent_budget_is_asked_for_before_every_attempt(scarce: Switch) -> None:

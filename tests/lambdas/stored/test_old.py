@@ -15,6 +15,7 @@ from contract.questions import check_task_name
 from lambdas.aws.s3 import Store
 from lambdas.stored import old
 from lambdas.stored.old import asked_as, labelled_before, lineage, lines
+from lambdas.stored.registry import Registry
 from tests.lambdas.annotate.test_annotations import image, post, said
 from tests.lambdas.conftest import SETTINGS, Call
 
@@ -62,6 +63,13 @@ def test_the_lineage_is_the_base_with_those_that_it_came_from() -> None:
     assert found("a", model("a", "b"), model("b", "a")) == ["a", "b"], "a circle ends"
     many = [model(str(number), str(number + 1)) for number in range(100)]
     assert len(found("0", *many)) == old.MAX_ANCESTORS
+
+
+def test_a_base_that_is_called_as_at_a_hub_ends_the_lineage(store: Store) -> None:
+    registry = Registry(store)
+    registry.add(model("one", "org/name@3d74acf9a28c", "a"))
+    registry.add(model("two", "one", "b"))
+    assert [each.version for each in lineage(registry.find, "two")] == ["two", "one"]
 
 
 def test_what_the_base_was_kept_from_is_asked_again_but_nothing_that_is_trained_on(bucket: Any, store: Store) -> None:

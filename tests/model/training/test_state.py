@@ -62,7 +62,11 @@ def test_each_run_remembers_what_it_chose_and_one_that_is_to_go_on_with_anothers
         StateFolder(tmp_path, run).remember(Strategy(chosen=chosen, sentence=run))  # type: ignore[arg-type]
     assert StateFolder(tmp_path, "run-a").choice() == Strategy(chosen="projection", sentence="run-a")
     assert StateFolder(tmp_path, "run-c").choice() is None
-    forced = StateFolder(tmp_path, "run-c", force=True).choice()
-    assert forced is not None and forced.chosen == "full"
+    forced = StateFolder(tmp_path, "run-c", force=True)
+    assert forced.choice() is None, "there is no state of theirs to go on from"
+    (tmp_path / "step-00000001.json").write_text("{}")
+    assert forced.choice() == Strategy(chosen="full", sentence="run-b")
+    StateFolder(tmp_path, "run-a").remember(Strategy(chosen="projection", sentence="again"))
+    assert forced.choice() == Strategy(chosen="projection", sentence="again"), "the newest"
     (tmp_path / "choices.json").write_text('{"run-a')
     assert StateFolder(tmp_path, "run-a").choice() is None
