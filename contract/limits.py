@@ -35,6 +35,8 @@ MAX_LISTED_BATCHES = 50
 MAX_LISTED_SHARDS = 100
 """Of a batch, whose files are named by one GET /batches/{batch}/files."""
 
+MAX_REPORTED_TASKS = 24
+"""Of one kind, by a training."""
 MAX_TAUGHT_LABELS = 1_000
 """Of a task that annotated images teach."""
 MAX_TAUGHT_IMAGES = 4_000

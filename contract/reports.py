@@ -18,7 +18,6 @@ REPORT_EXPIRES_IN_S = 900
 
 MAX_MISTAKES = 24
 MAX_CONFUSED_LABELS = 20
-MAX_REPORTED_TASKS = 24
 MAX_REPORTED_CHARS = 100
 """Of a label, a sentence or a name; the rest is cut off."""
 

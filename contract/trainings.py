@@ -11,12 +11,11 @@ from contract.batches import check_source
 from contract.deferred import Deferred
 from contract.hyperparameters import Hyperparameters
 from contract.idempotency import ID
-from contract.limits import MAX_FIELDS
+from contract.limits import MAX_FIELDS, MAX_REPORTED_TASKS
 from contract.models import Gate, Promotion
 from contract.problems import BadRequest, shorten
 from contract.progress import HistoryPoint, Phase
 from contract.reference import MAX_REFERENCE_IMAGES, REFERENCE_PREFIXES
-from contract.reports import MAX_REPORTED_TASKS
 from contract.validation import AtMost, S3Key, Stored, Strict
 
 TRAININGS_PREFIX = "trainings/"

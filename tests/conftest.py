@@ -1,10 +1,15 @@
 """How `make test` deals the tests out to its processes, and how long the tests of properties look for an exception."""
 
+import gc
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
 from xdist.scheduler import LoadScopeScheduling
+
+import lambdas  # noqa: F401 - it lets garbage lie for the sake of cold starts, and is not imported once more
+
+gc.set_threshold(700, 10, 10)  # Python's own, so that what a test leaves open is found while it runs
 
 # On a busy machine to draw an example may take long, which says nothing of what is tested.
 settings.register_profile("wordsight", max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -13,13 +13,13 @@ from torch.nn.functional import one_hot
 
 from contract.checkpoints import CheckpointMetadata
 from contract.idempotency import now
+from contract.limits import MAX_REPORTED_TASKS
 from contract.metrics import Change, Heads, Interpolation, Metrics, TaskFigures, Tasks, Validation, WinLoss
 from contract.progress import HistoryPoint
 from contract.reports import (
     MAX_CONFUSED_LABELS,
     MAX_MISTAKES,
     MAX_REPORTED_CHARS,
-    MAX_REPORTED_TASKS,
     CalibrationBin,
     Confusion,
     Mistake,

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from contract.limits import MAX_REPORTED_TASKS
 from contract.reports import (
     MAX_CONFUSED_LABELS,
     MAX_MISTAKES,
     MAX_REPORT_BYTES,
     MAX_REPORTED_CHARS,
-    MAX_REPORTED_TASKS,
     Confusion,
     Mistake,
     Report,
