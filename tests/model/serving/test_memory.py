@@ -6,7 +6,16 @@ from pathlib import Path
 
 import pytest
 
-PROGRAM = """
+ROOT = Path(__file__).parents[3]
+
+
+def told(program: str, how: str) -> float:
+    """The number that a process of its own prints."""
+    command = [sys.executable, "-c", program, how]
+    return float(subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout)
+
+
+BODIES = """
 import sys
 from pathlib import Path
 from model.serving.memory import give_back
@@ -30,12 +39,7 @@ print(before_mb - resident_mb())
 
 @pytest.mark.skipif(sys.platform != "linux", reason="glibc's")
 def test_bodies_once_freed_go_back_to_the_machine() -> None:
-    def freed_mb(how: str) -> float:
-        root = Path(__file__).parents[3]
-        command = [sys.executable, "-c", PROGRAM, how]
-        return float(subprocess.run(command, cwd=root, capture_output=True, text=True, check=True).stdout)
-
-    assert freed_mb("given back") > 150 > 50 > freed_mb("kept")
+    assert told(BODIES, "given back") > 150 > 50 > told(BODIES, "kept")
 
 
 PHOTOS = """
@@ -62,9 +66,4 @@ with ThreadPoolExecutor(2) as pool:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="glibc's")
 def test_what_photos_have_had_is_there_for_the_next_ones_in_whichever_thread() -> None:
-    def pages(how: str) -> int:
-        root = Path(__file__).parents[3]
-        command = [sys.executable, "-c", PHOTOS, how]
-        return int(subprocess.run(command, cwd=root, capture_output=True, text=True, check=True).stdout)
-
-    assert 4 * pages("one heap") < pages("glibc's own")
+    assert 4 * told(PHOTOS, "one heap") < told(PHOTOS, "glibc's own")
