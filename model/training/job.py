@@ -46,6 +46,7 @@ from tempfile import TemporaryDirectory
 from threading import Event
 
 import torch
+from torch.nn.modules.module import register_module_forward_pre_hook
 from torch.utils.tensorboard import SummaryWriter
 
 from contract.containers import TrainSettings
@@ -72,23 +73,26 @@ LEAST_FREE_BYTES = 1_000_000
 CALLERS_FAULTS = (SettingsError, DataError, CheckpointError, DeviceError, ResumeError, Diverged)
 
 
-class Stopped(BaseException):
-    """The stop signal came after the last step. Whoever handles errors on the way must not take it for one."""
+class Stopped(Exception):
+    """The stop signal came after the last step."""
 
 
 @contextmanager
 def ended_by(stop: Event) -> Iterator[None]:
-    """Raise Stopped on a stop signal, and at once if it has come: what takes minutes but changes no weights need not
-    be finished.
+    """Raise Stopped when a model is next asked, once the stop signal has come: what takes minutes and changes no weights
+    need not be finished. The signal's handler itself must not raise: between an opened file and its `with` the file
+    would stay open, and where Python ignores exceptions (a destructor, a callback) the stop would be lost.
     """
 
-    def end() -> None:
-        raise Stopped
-
-    with on_sigterm(end):
+    def end_if_stopped(*_: object) -> None:
         if stop.is_set():
-            end()
+            raise Stopped
+
+    asked = register_module_forward_pre_hook(end_if_stopped)
+    try:
         yield
+    finally:
+        asked.remove()
 
 
 def main(arguments: Sequence[str] = ()) -> int:

@@ -190,7 +190,7 @@ def stop_once(state: Callable[[], bool]) -> threading.Thread:
 def test_a_stop_signal_while_the_result_is_measured_ends_the_run_with_what_was_learnt(
     job: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    tell(job, {**QUICK, "steps": "1", "selection_scenes": "10000"})
+    tell(job, {**QUICK, "steps": "1", "selection_scenes": "2000"})
     stopping = stop_once((job / "checkpoints/step-00000001.json").is_file)
     assert main() == 0
     stopping.join()
