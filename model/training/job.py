@@ -79,7 +79,7 @@ class Stopped(Exception):
 
 @contextmanager
 def ended_by(stop: Event) -> Iterator[None]:
-    """Raise Stopped when a model is next asked, once the stop signal has come: what takes minutes and changes no weights
+    """Raise Stopped when a model is next asked, once the stop signal has come: what takes minutes and changes no weight
     need not be finished. The signal's handler itself must not raise: between an opened file and its `with` the file
     would stay open, and where Python ignores exceptions (a destructor, a callback) the stop would be lost.
     """
