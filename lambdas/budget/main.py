@@ -9,7 +9,7 @@ from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from contract.idempotency import now
-from contract.steps import EndpointAsked
+from contract.rollout_steps import EndpointAsked
 from lambdas.aws.clients import connect_worker
 from lambdas.aws.executions import Executions
 from lambdas.settings import BudgetSettings

@@ -2,7 +2,7 @@
 
 from contract.endpoint import Action, EndpointChange, EndpointState, EndpointView, Standing, standing
 from contract.problems import Conflict, PreconditionFailed
-from contract.steps import EndpointAsked
+from contract.rollout_steps import EndpointAsked
 from lambdas.aws.clients import Connect
 from lambdas.aws.endpoint import is_function
 from lambdas.aws.executions import Executions, may_begin

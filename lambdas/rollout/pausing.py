@@ -19,7 +19,7 @@ from contract.idempotency import now
 from contract.models import Promotion
 from contract.operations import SILENT, alarm_name
 from contract.problems import Conflict, PreconditionFailed, ProblemError
-from contract.steps import EndpointAnswer, EndpointAsked, EndpointEvent
+from contract.rollout_steps import EndpointAnswer, EndpointAsked, EndpointEvent
 from lambdas.aws.alarms import AlarmActions
 from lambdas.aws.clients import Connect
 from lambdas.aws.endpoint import Endpoint
