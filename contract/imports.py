@@ -77,7 +77,7 @@ class AnnotationImport(Stored):
     first_problems: list[ImportProblem] = Field(default=[])
     layout: Layout | None = None
     findings: Findings = Field(default_factory=Findings)
-    cursor: Cursor = Cursor()
+    cursor: Cursor = Field(default_factory=Cursor)
 
 
 class ImportView(Deferred):
