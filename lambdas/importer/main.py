@@ -16,8 +16,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from contract.idempotency import now
 from contract.import_steps import ImportAnswer, ImportEvent
 from contract.imports import SHOWN_PROBLEMS, AnnotationImport, ImportProblem, import_key, problems_prefix
-from contract.layouts.find import Layout
-from contract.layouts.said import Findings
+from contract.layouts.found import Findings, Layout
 from contract.limits import MAX_IMAGES
 from contract.problems import BadRequest, Problem, ProblemError
 from contract.steps import TeachEvent

@@ -22,7 +22,7 @@ FOR_SOME = {
     "contract.trainings": {"gate", "manage", "snapshot"},
     "contract.models": {"gate", "manage", "rollout", "snapshot"},
     "contract.reports": {"manage"},
-    "contract.layouts.find": {"annotate", "importer"},
+    "contract.layouts.find": {"importer"},
     "contract.rollout_steps": {"budget", "manage", "rollout"},
     "contract.batch_steps": {"batch"},
     "contract.import_steps": {"importer"},
