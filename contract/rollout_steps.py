@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import ConfigDict, TypeAdapter
 
-from contract.endpoint import Action, AskedBy
+from contract.endpoint import EndpointAsked
 from contract.steps import Step
 
 
@@ -21,16 +21,6 @@ class RolloutAnswer(Step):
 
     next: Literal["wait", "verify", "live", "failed"]
     reason: str = ""
-
-
-class EndpointAsked(Step):
-    """What an execution that pauses or resumes a stage is given. `at`: when it was asked for, ISO 8601, by which it is
-    judged whether the endpoint was used lately, and whether waiting has an end.
-    """
-
-    action: Action
-    by: AskedBy
-    at: str
 
 
 class EndpointEvent(Step):

@@ -3,7 +3,8 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from contract.rollout_steps import ROLLOUT_STEP, EndpointAsked, EndpointEvent, RolloutEvent
+from contract.endpoint import EndpointAsked
+from contract.rollout_steps import ROLLOUT_STEP, EndpointEvent, RolloutEvent
 
 ASKED = {"action": "pause", "by": "schedule", "at": "2026-11-29T18:00:00Z"}
 

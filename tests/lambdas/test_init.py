@@ -26,7 +26,7 @@ FOR_SOME = {
     "contract.models": {"gate", "manage", "rollout", "snapshot"},
     "contract.batches": {"batch", "manage"},
     "contract.layouts.find": {"importer"},
-    "contract.rollout_steps": {"budget", "manage", "rollout"},
+    "contract.rollout_steps": {"rollout"},
     "contract.batch_steps": {"batch"},
     "contract.import_steps": {"importer"},
     "aws_lambda_powertools.event_handler": {"annotate", "classify", "manage"},

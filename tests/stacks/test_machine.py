@@ -10,13 +10,12 @@ import pytest
 from pydantic import BaseModel, TypeAdapter
 
 from contract.batch_steps import BATCH_EVENT, BatchPlanAnswer, BatchPlanEvent, BatchShardEvent
-from contract.endpoint import Paused
+from contract.endpoint import EndpointAsked, Paused
 from contract.import_steps import ImportAnswer, ImportEvent
 from contract.problems import GatewayTimeout, ServiceUnavailable
 from contract.rollout_steps import (
     ROLLOUT_STEP,
     EndpointAnswer,
-    EndpointAsked,
     EndpointEvent,
     RolloutAnswer,
     RolloutEvent,
