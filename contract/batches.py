@@ -11,19 +11,15 @@ from typing import Any, ClassVar, Literal, NamedTuple, Self
 
 from pydantic import Field, model_validator
 
-from contract.annotations import IMAGES_PREFIX
 from contract.deferred import Deferred
 from contract.idempotency import ID
-from contract.limits import MAX_S3_KEY_BYTES, UPLOADS_PREFIX
 from contract.problems import BadRequest, Problem, shorten
 from contract.questions import Parameters, TaskOrTasks
+from contract.sources import COLLECTIONS_PREFIX, check_source
 from contract.validation import S3Key, Stored, Strict
 
 BATCHES_PREFIX = "batches/"
 """Where in the data bucket they are: one folder each."""
-COLLECTIONS_PREFIX = "collections/"
-"""Where in the data bucket images can be put that are to stay: uploads are gone after a day."""
-SOURCE_PREFIXES = (UPLOADS_PREFIX, COLLECTIONS_PREFIX, IMAGES_PREFIX)
 
 LINE = '{"s3_key": "collections/1.jpg", "name": "welds/1.jpg"}'
 """Of a manifest."""
@@ -195,21 +191,6 @@ class BatchList(Deferred):
 
     batches: list[BatchView]
     next: str | None = Field(description="What to send as `after`; null at the end")
-
-
-def check_source(key: str, prefixes: tuple[str, ...] = SOURCE_PREFIXES, images: str = "the images of a batch") -> str:
-    """The key or prefix itself. Raises ValueError for a place in the bucket from which no batch, or whose `images` else
-    these are, reads, and for what no key can be.
-    """
-    try:
-        size_bytes = len(key.encode())
-    except UnicodeEncodeError:
-        raise ValueError(f"{shorten(key)!r} is no text: it holds half a character") from None
-    if size_bytes > MAX_S3_KEY_BYTES:
-        raise ValueError(f"a key has at most {MAX_S3_KEY_BYTES} bytes, got {size_bytes:,}: {shorten(key)!r}")
-    if not key.startswith(prefixes):
-        raise ValueError(f"{images} lie under {' or '.join(prefixes)}, got {shorten(key)!r}")
-    return key
 
 
 def batch_prefix(id: str) -> str:

@@ -85,7 +85,7 @@ class CheckpointMetadata(Deferred):
     parent: str | None = Field(default=None, max_length=256, description="The version it was fine-tuned from")
     data_digest: str | None = Field(default=None, max_length=128, description="sha256 of the data it was trained on")
     metrics: dict[str, JsonValue] = Field(default={})
-    calibration: Calibration = Calibration()
+    calibration: Calibration = Field(default_factory=Calibration)
     knows: Annotated[str, Field(min_length=1, max_length=MAX_KNOWS_CHARS)] | None = Field(
         default=None, description="A sentence: what it was trained on"
     )

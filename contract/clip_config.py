@@ -226,8 +226,8 @@ class Processor(Stored):
     do_rescale: Switch = True
     do_normalize: Switch = True
     do_convert_rgb: Switch = True
-    size: Size = Size(shortest_edge=224)
-    crop_size: Size = Size(height=224, width=224)
+    size: Size = Field(default_factory=lambda: Size(shortest_edge=224))
+    crop_size: Size = Field(default_factory=lambda: Size(height=224, width=224))
     resample: Annotated[int, Field(strict=True, ge=0, le=5)] = 3
     rescale_factor: Annotated[float, Field(strict=True, allow_inf_nan=False, ge=1e-6, le=255)] = 1 / 255
     image_mean: Channels = (0.48145466, 0.4578275, 0.40821073)

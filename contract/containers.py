@@ -48,7 +48,7 @@ class ServeSettings(ContainerSettings):
     """Processes that open images of usual sizes, and threads that read requests."""
     queue_budget_ms: int = Field(500, alias="QUEUE_BUDGET_MS", ge=1)
     """A request that would have to wait longer for its turn is refused with 429."""
-    max_bytes_in_flight: int = Field(96_000_000, alias="MAX_BYTES_IN_FLIGHT", ge=1)
+    max_bytes_in_flight: int = Field(72_000_000, alias="MAX_BYTES_IN_FLIGHT", ge=1)
     """Bodies kept in memory at a time; what would exceed that is refused with 429."""
     label_cache_rows: int = Field(50_000, alias="LABEL_CACHE_ROWS", ge=1)
     """Prompts whose embeddings are kept; 2 kB each at width 512."""

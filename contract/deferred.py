@@ -1,6 +1,8 @@
 """What every model of the contract is: one of pydantic's, whose validator is made when it is first used.
 
 A function imports a hundred models and uses a few: to make all of them took it a tenth of a second at every cold start.
+Hence a constant that is one of them is made by `model_construct`, and a default by a factory: to validate it would make
+its model's validator for functions that never need it.
 """
 
 import threading

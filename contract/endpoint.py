@@ -9,7 +9,7 @@ import re
 from datetime import UTC, datetime
 from typing import Literal, NamedTuple, Self
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from contract.deferred import Deferred
 from contract.idempotency import now
@@ -60,6 +60,18 @@ _WHO: dict[AskedBy, str] = {
     "idle": "as nobody used it (pause_after_idle_min)",
     "budget": "as its budget is spent (monthly_budget_usd)",
 }
+
+
+class EndpointAsked(Deferred):
+    """What an execution that pauses or resumes a stage is given. `at`: when it was asked for, ISO 8601, by which it is
+    judged whether the endpoint was used lately, and whether waiting has an end.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    action: Action
+    by: AskedBy
+    at: str
 
 
 class EndpointChange(Stored):

@@ -7,9 +7,7 @@ from pydantic import Field, model_validator
 from contract.annotations import DEFAULT_DATASET, Dataset, Split
 from contract.deferred import Deferred
 from contract.idempotency import ID
-from contract.layouts.find import Layout
-from contract.layouts.rows import Cursor
-from contract.layouts.said import Findings
+from contract.layouts.found import Cursor, Findings, Layout
 from contract.limits import UPLOADS_PREFIX
 from contract.problems import BadRequest, Problem, shorten
 from contract.questions import TaskName
@@ -77,7 +75,7 @@ class AnnotationImport(Stored):
     first_problems: list[ImportProblem] = Field(default=[])
     layout: Layout | None = None
     findings: Findings = Field(default_factory=Findings)
-    cursor: Cursor = Cursor()
+    cursor: Cursor = Field(default_factory=Cursor)
 
 
 class ImportView(Deferred):

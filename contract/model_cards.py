@@ -56,8 +56,8 @@ class ModelCard(Stored):
 class EndpointCards(Stored):
     """What an endpoint says of itself: of the model that it serves, and of the one in its image."""
 
-    served: ModelCard = ModelCard()
-    base: ModelCard = ModelCard()
+    served: ModelCard = Field(default_factory=ModelCard)
+    base: ModelCard = Field(default_factory=ModelCard)
 
 
 _NON_COMMERCIAL = re.compile(r"(?i)(^|[-_ ])nc([-_ ]|$)|non-?commercial|research|^apple-amlr$")
@@ -69,7 +69,8 @@ _ENGLISH = "English"
 
 def _known(data: str, images: str, licence: str, words: str = _ENGLISH) -> ModelCard:
     knows = f"{_WEB.format(images=images, words=words)} ({data})."
-    return ModelCard(knows=knows, languages=["en"] if words == _ENGLISH else [MULTILINGUAL], licence=licence)
+    languages = ["en"] if words == _ENGLISH else [MULTILINGUAL]
+    return ModelCard.model_construct(knows=knows, languages=languages, licence=licence)
 
 
 _OPENAI = _known("OpenAI's WebImageText", "400 million images", "MIT")

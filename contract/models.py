@@ -83,7 +83,7 @@ class Model(ModelCard):
     metrics: dict[str, JsonValue] = Field(default={})
 
 
-BASE = Model(version=BASE_VERSION, artifact_s3_uri=NO_MODEL_URI, created="", source="image")
+BASE = Model.model_construct(version=BASE_VERSION, artifact_s3_uri=NO_MODEL_URI, created="", source="image")
 
 PromotionState = Literal["requested", "updating", "verifying", "restoring", "live", "failed"]
 ENDED: frozenset[PromotionState] = frozenset({"live", "failed"})

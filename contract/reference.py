@@ -5,8 +5,8 @@ from collections.abc import Iterable
 from heapq import nsmallest
 
 from contract.annotations import IMAGES_PREFIX
-from contract.batches import COLLECTIONS_PREFIX
 from contract.layouts.places import IMAGE_SUFFIXES, suffix_of
+from contract.sources import COLLECTIONS_PREFIX
 
 REFERENCE_PREFIXES = (COLLECTIONS_PREFIX, IMAGES_PREFIX)
 """Where in the data bucket the images may be. Not among uploads, which a day takes away: a training job that finds one

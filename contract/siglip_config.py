@@ -140,7 +140,7 @@ class SiglipProcessor(Processor):
     """`preprocessor_config.json`: an image is resized to a square, whatever its proportions."""
 
     do_center_crop: Switch = False
-    size: Size = Size(height=224, width=224)
+    size: Size = Field(default_factory=lambda: Size(height=224, width=224))
     image_mean: Channels = (0.5, 0.5, 0.5)
     image_std: tuple[Spread, Spread, Spread] = (0.5, 0.5, 0.5)
     image_processor_type: str | None = None

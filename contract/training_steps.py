@@ -1,4 +1,4 @@
-"""Steps of the machine that trains, as `contract/steps.py` has those of the others."""
+"""Steps of the machine that trains."""
 
 from pydantic import Field, JsonValue
 

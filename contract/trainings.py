@@ -7,7 +7,6 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 from pydantic import Field, model_validator
 
 from contract.annotations import DEFAULT_DATASET, LISTED_KEYS, Dataset
-from contract.batches import check_source
 from contract.deferred import Deferred
 from contract.hyperparameters import Hyperparameters
 from contract.idempotency import ID
@@ -16,6 +15,7 @@ from contract.models import Gate, Promotion
 from contract.problems import BadRequest, shorten
 from contract.progress import HistoryPoint, Phase
 from contract.reference import MAX_REFERENCE_IMAGES, REFERENCE_PREFIXES
+from contract.sources import check_source
 from contract.validation import AtMost, S3Key, Stored, Strict
 
 TRAININGS_PREFIX = "trainings/"

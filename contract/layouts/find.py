@@ -6,10 +6,9 @@ from dataclasses import dataclass, field
 from itertools import groupby, islice
 from typing import Any
 
-from pydantic import Field
-
 from contract.annotations import SPLIT_NAMES
 from contract.documents import json_of
+from contract.layouts.found import Findings, Layout
 from contract.layouts.places import IMAGE_SUFFIXES, SHARD_SUFFIX, Place, is_hidden, shown, suffix_of
 from contract.layouts.said import (
     IMAGE_FIELDS,
@@ -19,13 +18,11 @@ from contract.layouts.said import (
     LABELS_FIELD,
     SENTENCE_FIELDS,
     Fields,
-    Findings,
     image_name,
     json_object,
 )
 from contract.layouts.tables import UTF_16, header_of, rows_of, text_of
 from contract.problems import shorten
-from contract.validation import Stored
 
 JSON_LINES, TABLE, SHARDS, CLASSES, TEXTS = (
     "JSON Lines",
@@ -56,22 +53,6 @@ _CLASS_NAMES = ("dataset_infos.json", "dataset_info.json", "README.md")
 
 class LayoutError(Exception):
     """What lies there is no dataset. The text says what is needed."""
-
-
-class Layout(Stored):
-    """What was found to read: manifests, or images in folders that may be named after labels, which may lie in folders
-    per split, and texts beside images. `classes` are the names of labels that are numbers, `images` how many there are,
-    and `why` says how it was told.
-    """
-
-    manifests: list[str] = Field(default=[])
-    split_folders: bool = False
-    kind: str = ""
-    labelled: bool = True
-    texts: bool = False
-    classes: list[str] = Field(default=[])
-    images: int = 0
-    why: str = ""
 
 
 @dataclass

@@ -7,13 +7,13 @@ from contract.annotations import SPLIT_NAMES, Split
 from contract.layouts.find import (
     LINES_SUFFIX,
     TABLE_SUFFIXES,
-    Layout,
     Pair,
     find_layout,
     pairs_of,
     sample_of,
     table_header,
 )
+from contract.layouts.found import Cursor, Findings, Layout
 from contract.layouts.places import (
     IMAGE_SUFFIXES,
     MAX_TEXT_FILE_BYTES,
@@ -30,7 +30,6 @@ from contract.layouts.said import (
     OPTIONAL_FIELDS,
     SENTENCE_FIELDS,
     Fields,
-    Findings,
     Said,
     beside_an_image,
     json_object,
@@ -40,16 +39,6 @@ from contract.layouts.said import (
 )
 from contract.layouts.tables import NO_UTF_16, UTF_16, rows_of, text_of
 from contract.problems import shorten
-from contract.validation import Stored
-
-
-class Cursor(Stored):
-    """Where reading goes on: behind a line of a manifest, or behind a file."""
-
-    manifest: int = 0
-    line: int = 0
-    offset_bytes: int = 0
-    key: str = ""
 
 
 @dataclass(frozen=True)

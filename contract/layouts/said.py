@@ -6,16 +6,13 @@ import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
 from itertools import zip_longest
 from typing import Any
 
-from pydantic import Field
-
 from contract.annotations import MAX_SENTENCES, SPLIT_NAMES, Split
-from contract.deferred import Deferred
 from contract.documents import LOST, NOT_TEXT, json_of
-from contract.layouts.places import Place, shown
+from contract.layouts.found import Findings
+from contract.layouts.places import Place
 from contract.limits import MAX_TEXT_CHARS
 from contract.problems import shorten
 from contract.problems import shown as shown_value
@@ -39,61 +36,10 @@ JOB_SUFFIX = "-metadata"
 NUMBERED_LABELS = "labels are numbers, and no dataset_infos.json or README.md names them: each is said as its number"
 CUT_SENTENCES = f"sentences are cut at {MAX_TEXT_CHARS:,} characters; the model reads less of them than that"
 EMPTY_SENTENCES = "empty sentences are passed over beside others of the same image"
-FIRST_KINDS = 100
-"""Of what was noticed so many kinds are told apart."""
-MAX_REMEMBERED_LABELS = 10_000
-MAX_REMEMBERED_CHARS = 200
-"""An import keeps the spellings in its document, which is written again and again."""
 
 Fields = dict[str, Any]
-_known_by = lru_cache(maxsize=1 << 14)(same_to_the_model)
 _WINDOWS_DRIVE = re.compile(r"[A-Za-z]:[\\/]")
 _NUMBERS = re.compile(r"[\d\s.,+\-e]+")
-
-
-class Findings(Deferred):
-    """What was noticed while a dataset was read, and how often: what was left out and why, what was taken otherwise
-    than it is written, and fields that mean nothing here. `spellings` has the labels that were met, by task and by what
-    the model makes of them.
-    """
-
-    left_out: dict[str, int] = Field(default={})
-    notes: dict[str, int] = Field(default={})
-    ignored_fields: dict[str, int] = Field(default={})
-    spellings: dict[str, dict[str, str]] = Field(default={})
-
-    def leave_out(self, why: str, times: int = 1) -> None:
-        """Files that are not read."""
-        _count(self.left_out, why, times)
-
-    def note(self, what: str, times: int = 1) -> None:
-        """Something was taken otherwise than it is written."""
-        _count(self.notes, what, times)
-
-    def ignore(self, name: str) -> None:
-        """A row has a field that means nothing here."""
-        _count(self.ignored_fields, shorten(shown(name)), 1)
-
-    def spelled(self, task: str, label: str) -> str:
-        """The label as it was first spelled: the model can't tell `Cat` from `cat`, so they are one."""
-        key = _known_by(label)
-        known = self.spellings.get(task, {})
-        if key not in known:
-            remembered = sum(map(len, self.spellings.values()))
-            if remembered < MAX_REMEMBERED_LABELS and len(task) + len(label) <= MAX_REMEMBERED_CHARS:
-                self.spellings.setdefault(task, {})[key] = label
-            return label
-        if known[key] != label:
-            self.note(f"label {shorten(label)!r} is taken for {shorten(known[key])!r}: to the model they are the same")
-        return known[key]
-
-    def sentences(self) -> list[str]:
-        """All of it for a person."""
-        return [
-            *(f"left out: {times:,} because {why}" for why, times in self.left_out.items()),
-            *(f"{times:,} times: {what}" for what, times in self.notes.items()),
-            *(f"ignored: the field {shorten(name)!r} of {times:,} rows" for name, times in self.ignored_fields.items()),
-        ]
 
 
 @dataclass(frozen=True)
@@ -362,8 +308,3 @@ def _with_slashes(value: str) -> Iterator[str]:
 
 def _normal_forms(path: str) -> Iterable[str]:
     return path, unicodedata.normalize("NFC", path), unicodedata.normalize("NFD", path)
-
-
-def _count(counts: dict[str, int], key: str, times: int) -> None:
-    key = key if key in counts or len(counts) < FIRST_KINDS else "others"
-    counts[key] = counts.get(key, 0) + times

@@ -1,5 +1,6 @@
 """AWS clients with the timeouts of the contract's ladder, and calls of theirs at the same time."""
 
+import gc
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -73,6 +74,7 @@ def _client(service: str, read_timeout_s: int, attempts: int) -> Any:
 @cache
 def _session() -> Session:
     """What all clients share: credentials, and descriptions of services that are read once."""
+    gc.freeze()  # what a function has imported stays, and a client's many objects would have all of it looked through
     return Session()
 
 

@@ -9,8 +9,8 @@ from typing import Any
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from contract.batch_steps import BATCH_EVENT, BatchFailEvent, BatchPlanAnswer, BatchPlanEvent, BatchShardEvent
 from contract.batches import Failure, failure_key
-from contract.steps import BATCH_EVENT, BatchFailEvent, BatchPlanAnswer, BatchPlanEvent, BatchShardEvent
 from lambdas.aws.clients import Connect, connect_worker
 from lambdas.aws.endpoint import Endpoint
 from lambdas.aws.executions import cause_of

@@ -14,7 +14,6 @@ from contract.batches import (
     Plan,
     Shard,
     ShardItem,
-    check_source,
     done_prefix,
     done_shards,
     plan_key,
@@ -25,6 +24,7 @@ from contract.layouts.places import Line
 from contract.layouts.said import json_object
 from contract.layouts.tables import text_of
 from contract.problems import BadRequest, shorten
+from contract.sources import check_source
 from lambdas.aws.clients import CONCURRENT_CALLS, concurrently
 from lambdas.aws.executions import STEP_MS
 from lambdas.aws.s3 import Store

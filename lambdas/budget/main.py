@@ -8,8 +8,8 @@ from typing import Any
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from contract.endpoint import EndpointAsked
 from contract.idempotency import now
-from contract.steps import EndpointAsked
 from lambdas.aws.clients import connect_worker
 from lambdas.aws.executions import Executions
 from lambdas.settings import BudgetSettings

@@ -14,12 +14,12 @@ from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from contract.idempotency import now
+from contract.import_steps import ImportAnswer, ImportEvent
 from contract.imports import SHOWN_PROBLEMS, AnnotationImport, ImportProblem, import_key, problems_prefix
-from contract.layouts.find import Layout
-from contract.layouts.said import Findings
+from contract.layouts.found import Findings, Layout
 from contract.limits import MAX_IMAGES
 from contract.problems import BadRequest, Problem, ProblemError
-from contract.steps import ImportAnswer, ImportEvent, TeachEvent
+from contract.steps import TeachEvent
 from lambdas.aws.clients import connect_worker
 from lambdas.aws.endpoint import Endpoint
 from lambdas.aws.executions import STEP_MS, cause_of

@@ -5,11 +5,12 @@ from dataclasses import dataclass
 
 from contract.annotations import Entry, entry_or_problem
 from contract.imports import AnnotationImport, AnnotationImportBody
-from contract.layouts.find import JSON_LINES, TABLE, TABLE_SUFFIXES, Layout, LayoutError
+from contract.layouts.find import JSON_LINES, TABLE, TABLE_SUFFIXES, LayoutError
 from contract.layouts.find import find_layout as find
+from contract.layouts.found import Cursor, Findings, Layout
 from contract.layouts.places import MAX_TEXT_FILE_BYTES, Line, Place, bucket_and_key, suffix_of
-from contract.layouts.rows import Cursor, rows_from
-from contract.layouts.said import Findings, Said
+from contract.layouts.rows import rows_from
+from contract.layouts.said import Said
 from contract.limits import UPLOADS_PREFIX
 from contract.problems import BadRequest
 from lambdas.aws.s3 import Store

@@ -1,8 +1,7 @@
 """The endpoint: what it costs, and its pause and resume, whose work is the state machine's of stacks/api/pauses.py."""
 
-from contract.endpoint import Action, EndpointChange, EndpointState, EndpointView, Standing, standing
+from contract.endpoint import Action, EndpointAsked, EndpointChange, EndpointState, EndpointView, Standing, standing
 from contract.problems import Conflict, PreconditionFailed
-from contract.steps import EndpointAsked
 from lambdas.aws.clients import Connect
 from lambdas.aws.endpoint import is_function
 from lambdas.aws.executions import Executions, may_begin

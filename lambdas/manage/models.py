@@ -16,8 +16,7 @@ from contract.models import (
     Promotion,
     brought_prefix,
 )
-from contract.problems import BadRequest, Conflict, NotFound
-from contract.reports import MAX_REPORT_BYTES, REPORT, REPORT_EXPIRES_IN_S, REPORT_PAGE, Report, ReportView
+from contract.problems import BadRequest, Conflict
 from contract.uploads import (
     CHECKPOINT_UPLOAD_EXPIRES_IN_S,
     MAX_CHECKPOINT_FILE_BYTES,
@@ -36,11 +35,6 @@ from lambdas.stored.endpoint import Changes
 from lambdas.stored.registry import Registry, StoredCheckpoint
 
 _SUMMARIZED = set(ModelSummary.model_fields)
-_WITHOUT_REPORT = {
-    "training": "it was trained before trainings wrote one; GET /models/{version} has its figures",
-    "import": "it was brought along, and only trainings write one; GET /models/{version} tells what is known of it",
-    "image": "it is the model that came with the image, and only trainings write one",
-}
 NEVER_BEGAN = "it never began: what should have started it was cut off; promote the version again"
 CUT_OFF = "GET /models says what is live; promote the version again, or the one before it"
 
@@ -114,24 +108,6 @@ class Models:
     def get(self, version: str) -> ModelView:
         """One version. Raises NotFound."""
         return self._view(self._with_card(self._registry.get(version)))
-
-    def report(self, version: str) -> ReportView:
-        """What the training of a version has left beside its checkpoint. Raises NotFound, also where there is none."""
-        model = self._registry.get(version)
-        absent = NotFound(f"the model {version!r} has no report: {_WITHOUT_REPORT[model.source]}")
-        if model.source != "training":  # what was brought along may have had one, of which no page came with it
-            raise absent
-        checkpoint = StoredCheckpoint.at(model.artifact_s3_uri, self._artifacts)
-        written = checkpoint.read(REPORT, size_bytes=MAX_REPORT_BYTES)
-        if written is None:
-            raise absent
-        return ReportView(
-            **Report.model_validate_json(written).model_dump(),
-            gate=model.gate,
-            verdict=verdict_of(model),
-            html_url=checkpoint.page_url(REPORT_PAGE, REPORT_EXPIRES_IN_S),
-            expires_in_s=REPORT_EXPIRES_IN_S,
-        )
 
     def add(self, body: ImportBody) -> ModelView:
         """Register a checkpoint that lies in the artifacts bucket.

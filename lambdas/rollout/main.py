@@ -16,7 +16,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from contract.models import BASE_VERSION, MODEL_URI_PARAMETER, Promotion
 from contract.problems import Conflict, NotFound
-from contract.steps import ROLLOUT_STEP, EndpointEvent, RolloutAnswer, RolloutEvent
+from contract.rollout_steps import ROLLOUT_STEP, EndpointEvent, RolloutAnswer, RolloutEvent
 from lambdas.aws.clients import Connect, connect_worker
 from lambdas.aws.endpoint import Endpoint
 from lambdas.aws.s3 import Store

@@ -14,12 +14,21 @@ from datetime import UTC, datetime, timedelta
 
 from aws_lambda_powertools import Logger
 
-from contract.endpoint import CALL_OFF, NO, NO_CAPACITY, PAUSED_PARAMETER, WAIT_LIMIT_S, YES, EndpointChange
+from contract.endpoint import (
+    CALL_OFF,
+    NO,
+    NO_CAPACITY,
+    PAUSED_PARAMETER,
+    WAIT_LIMIT_S,
+    YES,
+    EndpointAsked,
+    EndpointChange,
+)
 from contract.idempotency import now
 from contract.models import Promotion
 from contract.operations import SILENT, alarm_name
 from contract.problems import Conflict, PreconditionFailed, ProblemError
-from contract.steps import EndpointAnswer, EndpointAsked, EndpointEvent
+from contract.rollout_steps import EndpointAnswer, EndpointEvent
 from lambdas.aws.alarms import AlarmActions
 from lambdas.aws.clients import Connect
 from lambdas.aws.endpoint import Endpoint

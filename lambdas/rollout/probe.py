@@ -26,7 +26,7 @@ ANOTHER_IMAGE_BASE64 = (
 )
 """As a PNG, white above blue: whatever a model knows, it must not take it for the example."""
 
-TWO_IMAGES = GoldenQuestion(
+TWO_IMAGES = GoldenQuestion.model_construct(
     inputs=[EXAMPLE_IMAGE_BASE64, ANOTHER_IMAGE_BASE64],
     parameters={"candidate_labels": ["a red square", "a blue square", "something"]},
 )

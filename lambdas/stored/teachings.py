@@ -36,7 +36,7 @@ what has failed, and several times what a lesson takes.
 ATTEMPTS = 30
 PAUSE_S = 0.02
 RETRY_AFTER_S = 2
-_NEW = Teaching()
+_NEW = Teaching.model_construct()
 
 
 class Teachings:

@@ -10,9 +10,10 @@ from pathlib import Path
 
 from contract.annotations import STRICTEST
 from contract.layouts.find import CLASSES, LayoutError
+from contract.layouts.found import Findings
 from contract.layouts.places import MAX_TEXT_FILE_BYTES, Directory, Line, Place, split_lines
 from contract.layouts.rows import Row, read_all
-from contract.layouts.said import Findings, Said
+from contract.layouts.said import Said
 from model.data.batch import one_of_each, text_key
 from model.data.class_wording import said_in_training
 from model.data.records import LABEL_FIELD, DataError, Record

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import ExitStack, suppress
 from functools import partial
+from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
 from starlette.requests import ClientDisconnect, Request
@@ -242,15 +243,15 @@ async def _while_connected(request: Request, patience: asyncio.Timeout, work: Co
 
 async def _receive(request: Request, keep_bytes: int) -> bytes:
     """The whole body. What won't be kept is read to its end as well, or its sender would miss the answer."""
-    chunks: list[bytes] = []
+    body = BytesIO()  # not a list of chunks: they would be there beside what they are joined to, and leave gaps behind
     size = 0
     try:
         async for chunk in request.stream():
             size += len(chunk)
-            if chunk and size <= keep_bytes:  # a lone one is not copied
-                chunks.append(chunk)
+            if size <= keep_bytes:
+                body.write(chunk)
     except ClientDisconnect:
         raise ClientLeft from None
     if size > keep_bytes > 0:
         raise PayloadTooLarge(f"a body of {size:,} bytes, at most {keep_bytes:,} are allowed")
-    return b"".join(chunks)
+    return body.getvalue()

@@ -7,9 +7,10 @@ from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
 from contract.annotations import ANNOTATIONS_PREFIX, IMAGES_PREFIX
-from contract.batches import BATCHES_PREFIX, SOURCE_PREFIXES
+from contract.batches import BATCHES_PREFIX
 from contract.imports import IMPORTS_PREFIX
 from contract.limits import UPLOADS_PREFIX
+from contract.sources import SOURCE_PREFIXES
 from contract.taught import EMBEDDINGS_PREFIX
 from lambdas.settings import BatchSettings, ImporterSettings
 from stacks.config import StageConfig

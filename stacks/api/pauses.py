@@ -9,8 +9,8 @@ from aws_cdk import aws_scheduler as scheduler
 from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
-from contract.endpoint import LATER_S, LIMIT_S, Action, AskedBy
-from contract.steps import EndpointAsked, TeachEvent
+from contract.endpoint import LATER_S, LIMIT_S, Action, AskedBy, EndpointAsked
+from contract.steps import TeachEvent
 from stacks.config import IDLE_LOOK_MIN, StageConfig
 from stacks.machine import MAX_ATTEMPTS, Machine, call, catch, machine_role, read_fault
 from stacks.office_hours import OfficeHours

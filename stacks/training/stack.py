@@ -18,9 +18,9 @@ from aws_cdk import aws_iam as iam
 from constructs import Construct
 
 from contract.annotations import ANNOTATIONS_PREFIX
-from contract.batches import COLLECTIONS_PREFIX
 from contract.models import MODELS_PREFIX, PROMOTIONS_PREFIX, REGISTRY_PREFIX
 from contract.progress import CHECKPOINTS_PREFIX
+from contract.sources import COLLECTIONS_PREFIX
 from contract.trainings import SNAPSHOTS_PREFIX
 from lambdas.settings import GateSettings, SnapshotSettings
 from stacks.config import TRAINING_JOBS_LOG_GROUP, StageConfig

@@ -9,23 +9,18 @@ import botocore.session
 import pytest
 from pydantic import BaseModel, TypeAdapter
 
-from contract.endpoint import Paused
+from contract.batch_steps import BATCH_EVENT, BatchPlanAnswer, BatchPlanEvent, BatchShardEvent
+from contract.endpoint import EndpointAsked, Paused
+from contract.import_steps import ImportAnswer, ImportEvent
 from contract.problems import GatewayTimeout, ServiceUnavailable
-from contract.steps import (
-    BATCH_EVENT,
+from contract.rollout_steps import (
     ROLLOUT_STEP,
-    BatchPlanAnswer,
-    BatchPlanEvent,
-    BatchShardEvent,
     EndpointAnswer,
-    EndpointAsked,
     EndpointEvent,
-    ImportAnswer,
-    ImportEvent,
     RolloutAnswer,
     RolloutEvent,
-    TeachEvent,
 )
+from contract.steps import TeachEvent
 from contract.training_steps import GateAnswer, GateEvent, SnapshotAnswer, SnapshotEvent
 from contract.trainings import Training
 from lambdas.manage.trainings import job_request

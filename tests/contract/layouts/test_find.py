@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from contract.layouts.find import Layout, LayoutError, Pair, class_names, find_layout, pairs_of
+from contract.layouts.find import LayoutError, Pair, class_names, find_layout, pairs_of
+from contract.layouts.found import Findings, Layout
 from contract.layouts.places import Directory
-from contract.layouts.said import Findings
 
 GOOD = '{"image": "cat/1.png", "text": "red"}\n'
 

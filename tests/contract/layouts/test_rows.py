@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 
 from contract.imports import AnnotationImport
-from contract.layouts.find import Layout, find_layout
+from contract.layouts.find import find_layout
+from contract.layouts.found import Cursor, Findings, Layout
 from contract.layouts.places import Directory, Place
-from contract.layouts.rows import Cursor, Row, read_all, rows_from
-from contract.layouts.said import Findings, Said
+from contract.layouts.rows import Row, read_all, rows_from
+from contract.layouts.said import Said
 from model.data.class_wording import said_in_training
 from model.data.quarantine import quarantine
 from model.data.readers import read_dataset

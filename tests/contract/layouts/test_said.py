@@ -10,13 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from contract.layouts.found import Findings
 from contract.layouts.places import Directory
 from contract.layouts.said import (
     CUT_SENTENCES,
     EMPTY_SENTENCES,
     KNOWN_FIELDS,
     NUMBERED_LABELS,
-    Findings,
     Said,
     image_name,
     said_in_row,
@@ -153,15 +153,3 @@ def test_whatever_a_row_holds_it_is_said_or_refused_with_a_sentence_that_can_be_
         written = str(refused)
         assert type(refused) is ValueError and ": " in written
     assert (written + findings.model_dump_json()).encode()
-
-
-def test_only_so_many_kinds_of_findings_are_told_apart() -> None:
-    findings = Findings()
-    for number in range(1000):
-        findings.note(f"kind {number}")
-    assert len(findings.notes) == 101 and findings.notes["others"] == 900
-    for number in range(12_000):
-        findings.spelled("", f"label {number}")
-        findings.spelled("", f"{number}" * 100)
-    assert len(findings.spellings[""]) == 10_000
-    assert len(json.dumps(findings.model_dump())) < 500_000

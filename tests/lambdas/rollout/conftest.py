@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from contract.models import NO_MODEL_URI, Model, Promotion
-from contract.steps import RolloutEvent
+from contract.rollout_steps import RolloutEvent
 from lambdas.aws.clients import Connect
 from lambdas.aws.s3 import Store
 from lambdas.rollout.main import Rollout

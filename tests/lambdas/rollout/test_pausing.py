@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from contract.endpoint import EndpointChange, standing
-from contract.steps import EndpointAsked, EndpointEvent
+from contract.endpoint import EndpointAsked, EndpointChange, standing
+from contract.rollout_steps import EndpointEvent
 from lambdas.rollout.pausing import WAIT_LIMIT, Pausing
 from tests.lambdas.control_plane import check, client_error
 from tests.lambdas.rollout.conftest import NEW_URI, OLD_URI, Stage

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from contract.steps import EndpointAsked
+from contract.endpoint import EndpointAsked
 from stacks.api.pauses import LATER_S
 from stacks.config import IDLE_LOOK_MIN
 from stacks.machine import MAX_ATTEMPTS
