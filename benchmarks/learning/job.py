@@ -12,6 +12,8 @@ from benchmarks import ROOT
 from benchmarks.process import finished_children_cpu_s, run_python
 from contract.models import METADATA
 
+DECIDING = ("hyperparameters", "schedule", "gain")
+"""Modules of the contract that hold defaults and rules of a training."""
 VALIDATION = re.compile(r"^step=(\d+) .*validation_accuracy=(\S+)", re.MULTILINE)
 
 
@@ -73,6 +75,7 @@ def run_job(
 
 def _fingerprint(base_dir: Path, hyperparameters: Mapping[str, str]) -> str:
     """Of everything that decides a result: the program, the base and what the job is told."""
-    programs = sorted((ROOT / "model").rglob("*.py"))
+    programs = sorted(path for path in (ROOT / "model").rglob("*.py") if "serving" not in path.parts)
+    programs += [ROOT / "contract" / f"{name}.py" for name in DECIDING]
     parts = [path.read_bytes() for path in [*programs, base_dir / "model.safetensors"]]
     return hashlib.sha256(b"".join([*parts, json.dumps(dict(hyperparameters), sort_keys=True).encode()])).hexdigest()

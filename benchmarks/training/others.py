@@ -1,8 +1,8 @@
 """Two common training loops as contenders: transformers' Trainer as in its run_clip.py example, and open_clip's.
 
-They get the same model, sentences and tokenizer, in float32. open_clip imports torchvision, which would replace torch,
-so its model and loss are imported without the rest of the package, and its crops are made by Pillow as torchvision
-makes them.
+They get the same model, sentences, tokenizer and sizes of crops, in float32. open_clip imports torchvision, which would
+replace torch, so its model and loss are imported without the rest of the package, and crops are made by Pillow as
+torchvision makes them: of the whole file, resized once.
 """
 
 import importlib
@@ -27,17 +27,18 @@ from transformers import (
 
 from benchmarks.inputs import CONTEXT_LENGTH, head_width
 from benchmarks.training.meter import Cost, Meter, Workload
+from contract.hyperparameters import Hyperparameters
 from model.clip.checkpoint import load_checkpoint
+from model.data.crops import Crop, drawn_crop
 
 LEARNING_RATE = 5e-4
-SMALLEST_CROP = 0.9
-"""open_clip's default: a random crop of 90 % of the area at least."""
+CROP_AREA_MIN: float = Hyperparameters.model_fields["crop_area_min"].default
 
 
 def trainer(load: Workload) -> Cost:
     """One caption is the positive of one image, and repeated captions are negatives."""
     base = load_checkpoint(load.checkpoint)
-    data = Padded(load, base.tokenizer, base.processor, crops=False)
+    data = Padded(load, base.tokenizer, base.processor)
     arguments = TrainingArguments(
         output_dir=str(load.job), per_device_train_batch_size=load.batch, max_steps=load.steps,
         learning_rate=LEARNING_RATE, weight_decay=0.1, remove_unused_columns=False, dataloader_drop_last=True,
@@ -60,9 +61,7 @@ def trainer(load: Workload) -> Cost:
 def open_clip(load: Workload) -> Cost:
     """The body of open_clip_train.train.train_one_epoch, without its logging."""
     base = load_checkpoint(load.checkpoint)
-    data = DataLoader(
-        Padded(load, base.tokenizer, base.processor, crops=True), load.batch, shuffle=True, drop_last=True
-    )
+    data = DataLoader(Padded(load, base.tokenizer, base.processor), load.batch, shuffle=True, drop_last=True)
     model, loss = _open_clip_model(base.model.config)
     decayed = [weight for weight in model.parameters() if weight.ndim >= 2]
     others = [weight for weight in model.parameters() if weight.ndim < 2]
@@ -114,45 +113,45 @@ def _imported_without_torchvision(*names: str) -> list[Any]:
 
 
 class Padded(Dataset[dict[str, Tensor]]):
-    """Images and captions as common trainers read them: every file decoded in full, every caption padded to 77 tokens;
-    kept in memory as tensors where decoding is not to be measured.
+    """Images and captions as common trainers read them: every file decoded in full, another crop each time, every
+    caption padded to 77 tokens. Where decoding is not to be measured, images and tokens are kept, the images in the
+    model's size.
     """
 
-    def __init__(
-        self, load: Workload, tokenizer: PreTrainedTokenizerBase, processor: CLIPImageProcessorPil, crops: bool
-    ) -> None:
+    def __init__(self, load: Workload, tokenizer: PreTrainedTokenizerBase, processor: CLIPImageProcessorPil) -> None:
         lines = (load.photos / "manifest.jsonl").read_text().splitlines()
         self.rows = [row for row in map(json.loads, lines) if row["split"] == "train"][: load.batch * load.steps]
-        self.photos, self.tokenizer, self.processor, self.crops = load.photos, tokenizer, processor, crops
-        self.kept: list[dict[str, Tensor]] | None = None
+        self.photos, self.tokenizer, self.side = load.photos, tokenizer, processor.crop_size.height
+        self.mean, self.std = (
+            torch.tensor(each)[:, None, None] for each in (processor.image_mean, processor.image_std)
+        )
+        self.kept: list[tuple[Image.Image, dict[str, Tensor]]] | None = None
         if not load.from_jpeg:
-            self.kept = [self._read(place) for place in range(len(self.rows))]
+            rows = map(self._read, range(len(self.rows)))
+            self.kept = [(self._shown(image, Crop(0, 0, 1, 1)), said) for image, said in rows]
+        self.seen = 0
 
     def __len__(self) -> int:
         return len(self.rows)
 
     def __getitem__(self, place: int) -> dict[str, Tensor]:
-        return self.kept[place] if self.kept else self._read(place)
+        image, said = self.kept[place] if self.kept else self._read(place)
+        self.seen += 1
+        shown = self._shown(image, drawn_crop(0, self.seen, place, CROP_AREA_MIN))
+        scaled = torch.from_numpy(np.array(shown)).permute(2, 0, 1) / 255
+        return {"pixel_values": (scaled - self.mean) / self.std, **said}
 
-    def _read(self, place: int) -> dict[str, Tensor]:
+    def _read(self, place: int) -> tuple[Image.Image, dict[str, Tensor]]:
         row = self.rows[place]
         with Image.open(self.photos / row["image"]) as file:
             image = file.convert("RGB")
-        pixels = self._cropped(image) if self.crops else self.processor(images=[image])["pixel_values"][0]
         said = self.tokenizer(
             row["captions"][0], padding="max_length", truncation=True, max_length=CONTEXT_LENGTH, return_tensors="pt"
         )
-        return {"pixel_values": torch.as_tensor(pixels), **{name: values[0] for name, values in said.items()}}
+        return image, {name: values[0] for name, values in said.items()}
 
-    def _cropped(self, image: Image.Image) -> Tensor:
-        """What torchvision's RandomResizedCrop, ToTensor and Normalize make of it. shape = [3, side, side]"""
-        share = float(np.sqrt(np.random.uniform(SMALLEST_CROP, 1)))
-        width, height = int(image.width * share), int(image.height * share)
-        box = (0, 0, min(width, height * 4 // 3), height)
-        side = self.processor.crop_size.height
-        square = image.crop(box).resize((side, side), Image.Resampling.BICUBIC)
-        scaled = torch.from_numpy(np.array(square)).permute(2, 0, 1) / 255
-        mean, std = (
-            torch.tensor(each)[:, None, None] for each in (self.processor.image_mean, self.processor.image_std)
-        )
-        return (scaled - mean) / std
+    def _shown(self, image: Image.Image, crop: Crop) -> Image.Image:
+        left, top = crop.left * image.width, crop.top * image.height
+        right, bottom = left + crop.width * image.width, top + crop.height * image.height
+        box = (left, top, min(right, image.width), min(bottom, image.height))
+        return image.resize((self.side, self.side), Image.Resampling.BICUBIC, box)

@@ -25,6 +25,7 @@ from benchmarks.inputs import CONTEXT_LENGTH, clip_config, photo, write_checkpoi
 from benchmarks.machine import machine
 from benchmarks.training.contend import CONTENDERS, contend
 from benchmarks.training.meter import Cost, Workload
+from contract.hyperparameters import Hyperparameters
 from model.clip.checkpoint import load_checkpoint
 from model.data.class_wording import said_in_training
 from model.evaluation.report import markdown
@@ -139,7 +140,7 @@ def write_report(figures: Figures, rounds: int, took_s: float, folder: Path) -> 
         [f"{count}", f"{cost.images / cost.wall_s:.1f}", f"{cost.data_wait:.1%}"]
         for count, cost in figures.ranks.items()
     ]
-    whole, chunked = figures.whole, figures.chunked
+    whole, chunked, area = figures.whole, figures.chunked, Hyperparameters().crop_area_min
     (folder / "training.md").write_text(f"""# How fast training is
 
 `make bench-train` wrote this file in {took_s / 60:.0f} minutes. {machine()}; compared with {compared}.
@@ -147,12 +148,13 @@ def write_report(figures: Figures, rounds: int, took_s: float, folder: Path) -> 
 The same randomly initialised model, JPEGs of 640 x 480 px and about 109 kB, sentences and tokenizer; float32, one
 thread, AdamW; a new process each time, contenders taking turns, the median of {rounds} rounds (3 for ViT-B/32). Of
 64 sentences about 50 differ, as in a dataset of ten classes. The others encode each sentence as often as it comes,
-padded to 77 tokens, and decode each file in full. open_clip would import torchvision, which this repository never
-installs, so its model and loss are driven by the body of its loop, without its transforms.
+padded to 77 tokens, and decode each file in full. All show every image in a random crop of {area:.0%} of its area at
+least, the others as torchvision makes them: of the whole file, resized once. open_clip would import torchvision, which
+this repository never installs, so its model and loss are driven by the body of its loop, and Pillow makes the crops.
 
 ## A step
 
-Small model (64 px, vision 192 x 4, text 128 x 2), 64 images, already decoded.
+Small model (64 px, vision 192 x 4, text 128 x 2), 64 images, already decoded and of the model's size.
 
 {comparison(figures.step)}
 
