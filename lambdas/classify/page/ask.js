@@ -2,8 +2,9 @@
 const FEW = 8, MANY = 12, LAST = 8, TOGETHER = 16, TABLE_PX = 448;
 const asked = {questions: [], samples: [], last: [], image: null, many: [], turn: 0, timer: 0};
 const answerable = () => asked.questions.filter(each => !each.lacks);
-/** The saved tasks. */
-const tasks = async () => (await kept("tasks")).tasks;
+let saved;
+/** The saved tasks, fetched once until one is saved or there is another key. */
+const tasks = () => saved ??= get("tasks").then(found => found.tasks).catch(problem => { saved = null; throw problem; });
 const pathOf = task => "tasks/" + place(task);
 const spaced = text => text.trim().replace(/\s+/g, " ");
 const linesOf = field => field.value.split("\n").map(spaced).filter(Boolean);
@@ -140,8 +141,8 @@ class Question {
   }
   async save() {
     const field = el("input.field", {value: this.saved?.name ?? "", required: true, maxLength: 63, oninput: () => { field.value = field.value.toLowerCase().replace(/[^a-z0-9_-]+/g, "-").replace(/^[_-]+/, ""); }});
-    const name = await dialog("Save this question", [soft("By its name it is asked with an image alone, and annotated images can teach it."), el("label", "Name", field)], "Save", () => field.value);
-    if (name) await this.put(name, name === this.saved?.name ? {"if-match": this.saved.etag} : {"if-none-match": "*"});
+    const isNamed = await dialog("Save this question", [soft("By its name it is asked with an image alone, and annotated images can teach it."), el("label", "Name", field)], "Save"), name = field.value;
+    if (isNamed) await this.put(name, name === this.saved?.name ? {"if-match": this.saved.etag} : {"if-none-match": "*"});
   }
   async put(name, headers) {
     const {body} = this, {description, others = {}} = this.saved || {};
@@ -157,7 +158,7 @@ class Question {
 }
 
 function tasksChanged() {
-  delete known.tasks;
+  saved = null;
   for (const each of asked.questions) each.offer();
   changed(0);
 }
@@ -243,7 +244,7 @@ function look(image) {
   asked.image = image;
   stageShows($("stage"), image, "Drop, paste or choose");
   for (const each of asked.questions) each.scored();
-  fill("strip", [...asked.samples, ...asked.last].map(each => thumbnail(each, each === image, () => { look(each); $("strip").querySelector("[aria-pressed=true]").focus(); })));
+  fill("strip", [...asked.samples, ...asked.last].map(each => button(el("img", {src: each.url, alt: ""}), () => { look(each); $("strip").querySelector("[aria-pressed=true]").focus(); }, "", {title: each.name, ariaLabel: each.name, ariaPressed: each === image})));
   showMany();
   changed(0);
 }

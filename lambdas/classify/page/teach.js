@@ -11,7 +11,7 @@ function fresh(name) {
 fresh("");
 
 async function startTeach(query) {
-  const names = (await tasks()).filter(each => !each.multi_label).map(each => each.name), wanted = query.match(/task=([^&]*)/)?.[1] || lesson.name;
+  const names = (await tasks()).filter(each => !each.multi_label).map(each => each.name), wanted = new URLSearchParams(query).get("task") || lesson.name;
   const name = names.includes(wanted) ? wanted : names.length === 1 ? names[0] : "";
   choices($("lesson"), [["", names.length ? "Choose a question" : "No saved question yet"], ...names], name, choose);
   if (name !== lesson.name) return choose(name);
@@ -136,7 +136,6 @@ async function watch(ms = 0) {
 function showLesson() {
   const {queue, done} = lesson, [image] = queue, waiting = done.filter(each => !each.id).length, foldered = inFolders().length;
   stageShows($("teach-stage"), image, image ? image.name : done.length ? "All done. Drop more" : "Drop images or a folder, or choose");
-  fill("next", queue.slice(1, 7).map((each, i) => thumbnail(each, false, () => { queue.unshift(...queue.splice(i + 1, 1)); showLesson(); })));
   $("queue").textContent = joined([queue.length && `${count(queue.length)} to go`, done.length && `${count(done.length)} labelled`, waiting && `${count(waiting)} being sent`]);
   fill("by-folder", foldered > 0 && button(`Label ${plural(foldered, "image")} by their folders`, byFolder));
   showAnswers();
@@ -160,15 +159,12 @@ const STATES = {live: "answers by what it was taught", words: "answers by its wo
 function showLearnt() {
   const {task, name} = lesson, taught = task?.taught, found = taught?.learnt, said = lesson.done.filter(each => !each.isOld), records = lesson.records + said.length;
   const counts = lesson.labels.map(label => [label, lesson.counts[label] + said.filter(each => each.said.label === label).length]), lacking = counts.filter(([, images]) => images < ENOUGH), most = Math.max(ENOUGH, ...counts.map(each => each[1]));
-  const change = (words, method, body, properties) => button(words, async () => { task.taught = (await api(pathOf(name) + "/teach", {method, body})).body; showLearnt(); watch(); }, "btn", properties);
-  const made = taught?.heads || [], curve = made.filter(each => each.model_version === found?.model_version).map(each => [each.images, each.after.accuracy]).reverse();
-  const heads = made.map(each => [moment(each.created), each.images, whole(each.after.accuracy), each.sha256 === taught.head ? el("span.tag", "answers") : change("Bring back", "POST", {head: each.sha256}, {disabled: each.model_version !== found?.model_version})]);
+  const change = (words, method, body) => button(words, async () => { task.taught = (await api(pathOf(name) + "/teach", {method, body})).body; showLearnt(); watch(); });
   fill("learnt", task && [el("div.line", el("h2", "What it has learnt"), taught && el("span.tag", {role: "status"}, taught.teaching ? "looking at the images" : STATES[taught.state])),
     found?.after ? [el("p.big", `${whole(found.before.accuracy)} → ${whole(found.after.accuracy)}`), soft(`Right on ${plural(sum(Object.values(found.images)), "annotated image")}, by words alone and as taught; each is answered as if it had not been shown.`)]
       : soft("Its accuracy will stand here when two labels have two images each."),
-    curve.length > 1 && lines(curve, "images", "Accuracy by the number of images"), found?.reason && para(found.reason), found?.advice.map(each => soft(sentence(each))),
-    el("div.line", taught?.state === "live" && change("Back to its words", "DELETE"), taught?.state === "paused" && change("Teach it again", "POST", {}), el("a", {href: "#ask?task=" + name}, "Ask it")),
-    heads.length > 0 && el("details", {id: "heads", open: Boolean($("heads")?.open)}, el("summary", "What it was taught before"), table(["Made", "Images", "Right", ""], heads))]);
+    found?.reason && para(found.reason), found?.advice.map(each => soft(sentence(each))),
+    el("div.line", taught?.state === "live" && change("Back to its words", "DELETE"), taught?.state === "paused" && change("Teach it again", "POST", {}), el("a", {href: "#ask?task=" + name}, "Ask it"))]);
   const dataset = el("input.field", {id: "dataset", value: lesson.dataset, pattern: "[a-z0-9][a-z0-9_\\-]*", ariaLabel: "Dataset", onchange: () => { lesson.dataset = dataset.value; tried(() => counted()).then(showLesson).then(() => showMore()); }});
   if (document.activeElement?.id !== "dataset") fill("balance", task && [el("div.line", el("h2", "Dataset"), dataset),
     el("div.balance", counts.map(([label, images]) => [el("span", label), el("div.share", width(el("i"), images / most)), el("span.n", images)])),
@@ -245,16 +241,17 @@ async function train() {
   if (!check.starts) return dialog("Not enough to train on yet", check.missing.map(para));
   const promote = choice("Afterwards", [["manual", "I promote the model myself, if it is better"], ["auto", "Promote it by itself if it is better"]], "manual");
   const given = el("input.field", {placeholder: '{"epochs": 20}', autocomplete: "off", oninput: () => given.setCustomValidity(parsed(given.value) ? "" : 'Write it as JSON, like {"epochs": 20}')});
-  const body = await dialog(`Train on ${plural(check.counted, "annotation")}`, [el("p.big", `about ${duration(check.estimated_s)}${dollars(check.estimated_usd)}`),
+  const isBegun = await dialog(`Train on ${plural(check.counted, "annotation")}`, [el("p.big", `about ${duration(check.estimated_s)}${dollars(check.estimated_usd)}`),
     soft(`${count(check.steps)} steps from ${check.base_version ?? "what is live"}; ${Object.entries(check.images).map(([split, images]) => `${count(images)} images for ${split}`).join(", ")}. At most ${duration(check.max_runtime_s)}${dollars(check.max_usd)}. Estimated ${check.estimate}.`),
-    check.warnings.map(para), el("label", "Afterwards", promote), el("label", "Hyperparameters as JSON, if not as usual", given)], "Train", () => ({dataset, promote: promote.value, hyperparameters: parsed(given.value)}));
-  if (!body) return;
-  await create("trainings", body);
+    check.warnings.map(para), el("label", "Afterwards", promote), el("label", "Hyperparameters as JSON, if not as usual", given)], "Train");
+  if (!isBegun) return;
+  await create("trainings", {dataset, promote: promote.value, hyperparameters: parsed(given.value)});
   location.hash = "#models";
 }
 
 function teachKeys({key: pressed}) {
-  if (pressed >= "1" && pressed <= String(Math.min(KEYS, lesson.labels.length)) && pressed.length === 1) sayLabel(lesson.labels[pressed - 1]);
+  const label = lesson.labels[pressed - 1];
+  if (label) sayLabel(label);
   else if (pressed === "ArrowRight") skip();
   else if (pressed === "z") undo();
 }

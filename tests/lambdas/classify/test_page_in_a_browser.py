@@ -456,13 +456,10 @@ def test_images_are_labelled_by_keys_and_the_accuracy_rises(api: PageApi, opened
     page.keyboard.press("2")
     expect(page.get_by_text("4 to go · 1 labelled")).to_be_visible()
     expect(page.get_by_text("40 % → 60 %")).to_be_visible()
-    earlier = api.taught["thing"]["heads"]
-    taught = answers.taught({"fish": 16, "house": 16}, 0.4, 0.9)
-    api.taught["thing"] = {**taught, "heads": [*taught["heads"], *earlier]}
+    api.taught["thing"] = answers.taught({"fish": 16, "house": 16}, 0.4, 0.9)
     page.keyboard.press("ArrowRight")
     page.keyboard.press("1")
     expect(page.get_by_text("40 % → 90 %")).to_be_visible()
-    expect(page.get_by_label("Accuracy by the number of images")).to_be_visible()
     page.get_by_label("A sentence that is true of the image").fill("a red boat")
     page.keyboard.press("Enter")
     page.locator("body").click(position={"x": 5, "y": 5})
@@ -573,21 +570,6 @@ def test_what_the_model_disagrees_with_is_shown_and_changed(api: PageApi, opened
     assert b'"label":"tree"' in changed.body and b"an old house" in changed.body
     page.get_by_role("button", name="Model disagrees (0)").click()
     expect(pictures.first).to_have_text("tree · train")
-
-
-def test_an_earlier_head_is_brought_back(api: PageApi, opened: Open) -> None:
-    taught = answers.taught({"fish": 16, "house": 16}, 0.4, 0.9)
-    (head,) = taught["heads"]
-    earlier = {**head, "sha256": "1" * 64, "images": 8, "after": {"accuracy": 0.7, "calibration_error": 0.1}}
-    api.taught["thing"] = {**taught, "heads": [head, earlier]}
-    page = opened("teach?task=thing")
-    page.get_by_text("What it was taught before").click()
-    rows = page.locator("#heads tr")
-    expect(rows.nth(1)).to_contain_text("answers")
-    expect(rows.nth(2)).to_contain_text("70 %")
-    page.get_by_role("button", name="Bring back").click()
-    expect(rows.nth(2)).to_contain_text("answers")
-    assert api.of(routes.TEACH_TASK)[-1].body.head == "1" * 64
 
 
 def test_words_come_back_where_they_are_wished(api: PageApi, opened: Open) -> None:
