@@ -44,6 +44,12 @@ async function counted(labels = lesson.labels) {
   lesson.counts = Object.fromEntries(labels.map(label => [label, (of[lesson.name]?.[label] || 0) + (of[""]?.[label] || 0)]));
 }
 
+/** So many images more, or less, have this label. */
+function tally(label, more) {
+  lesson.records += more;
+  if (label in lesson.counts) lesson.counts[label] += more;
+}
+
 function pile(found) {
   lesson.queue.push(...found);
   showLesson();
@@ -70,9 +76,11 @@ async function deliver(entries, fields) {
   await tried(async () => {
     const stored = [await create("annotations", form(files, fields))].flat(), bad = stored.find(each => each.detail);
     stored.forEach(({id, image, new: isNew}, i) => {
-      Object.assign(sent[i], {id, isOld: !isNew});
+      sent[i].id = id;
       lesson.pictures[image] = sent[i].picture.url;
-      if (isNew && fields.dataset === lesson.dataset) lesson.listed = new Map([[id, {id, image, ...sent[i].said}], ...lesson.listed]);
+      if (!isNew || fields.dataset !== lesson.dataset) return;
+      lesson.listed = new Map([[id, {id, image, ...sent[i].said}], ...lesson.listed]);
+      tally(sent[i].said.label, 1);
     });
     if (bad) throw new Problem(bad.status, bad.detail);
   });
@@ -89,9 +97,11 @@ async function undo() {
   lesson.queue.unshift(last.picture);
   showLesson();
   await lesson.sending;
+  if (!last.id) return;
   lesson.listed.delete(last.id);
-  showAnnotated();
-  if (last.id) await tried(() => api(`annotations/${last.id}?dataset=${lesson.dataset}`, {method: "DELETE"}));
+  tally(last.said.label, -1);
+  showLearnt();
+  await tried(() => api(`annotations/${last.id}?dataset=${lesson.dataset}`, {method: "DELETE"}));
   watch(WATCHED_MS);
 }
 
@@ -144,33 +154,32 @@ function showLesson() {
 }
 
 function showAnswers() {
-  const {labels, guess: shares} = lesson, disabled = !lesson.queue.length, best = shares && Math.max(...Object.values(shares)), fields = () => [...$("answers").querySelectorAll("button, input")], focused = fields().indexOf(document.activeElement);
-  if (!lesson.task) return fill("answers", el("p", "Show a saved question some images: five of each label already help. Its answers are better within seconds, and no other question changes."), soft("Choose a question above, or ", el("a", {href: "#ask"}, "write one and save it"), "; then drop images here."));
-  const field = el("input.field", {value: $("sentence")?.value || "", id: "sentence", disabled, maxLength: 1000, placeholder: "Or a sentence that is true of it, then Enter", ariaLabel: "A sentence that is true of the image",
-    onkeydown: event => { if (event.key !== "Enter" || !field.value.trim()) return; const sentences = field.value; field.value = ""; say({sentences}); }});
+  const {labels, task, guess: shares} = lesson, disabled = !lesson.queue.length, best = shares && Math.max(...Object.values(shares)), buttons = () => [...$("answers").querySelectorAll("button")], focused = buttons().indexOf(document.activeElement);
+  $("saying").hidden = !task;
+  $("sentence").disabled = $("skip").disabled = disabled;
+  $("undo").disabled = !lesson.done.length;
+  if (!task) return fill("answers", el("p", "Show a saved question some images: five of each label already help. Its answers are better within seconds, and no other question changes."), soft("Choose a question above, or ", el("a", {href: "#ask"}, "write one and save it"), "; then drop images here."));
   fill("answers", soft(disabled ? "The labels of this question. Drop images at the left to begin." : "What is it? The bars are what the model takes it for."),
-    el("div.rows", labels.map((label, i) => button([bar(shares?.[label]), el("kbd", {hidden: i >= KEYS}, i + 1), el("span.name", label), el("span.n", shares && whole(shares[label] || 0))], () => sayLabel(label), "row" + (best && shares[label] === best ? ".best" : ""), {disabled, ariaLabel: label}))),
-    field, el("div.line", button("Skip", skip, "btn", {disabled}), button("Undo", undo, "btn", {disabled: !lesson.done.length}), el("span.soft.keys", el("kbd", "1"), "–", el("kbd", "9"), " label ", el("kbd", "→"), " skip ", el("kbd", "z"), " undo")));
-  fields()[focused]?.focus();
+    el("div.rows", labels.map((label, i) => button([bar(shares?.[label]), el("kbd", {hidden: i >= KEYS}, i + 1), el("span.name", label), el("span.n", shares && whole(shares[label] || 0))], () => sayLabel(label), "row" + (best && shares[label] === best ? ".best" : ""), {disabled, ariaLabel: label}))));
+  buttons()[focused]?.focus();
 }
 
 const STATES = {live: "answers by what it was taught", words: "answers by its words", paused: "answers by its words, as you asked"};
 
 function showLearnt() {
-  const {task, name} = lesson, taught = task?.taught, found = taught?.learnt, said = lesson.done.filter(each => !each.isOld), records = lesson.records + said.length;
-  const counts = lesson.labels.map(label => [label, lesson.counts[label] + said.filter(each => each.said.label === label).length]), lacking = counts.filter(([, images]) => images < ENOUGH), most = Math.max(ENOUGH, ...counts.map(each => each[1]));
+  const {task, name} = lesson, taught = task?.taught, found = taught?.learnt, counts = Object.entries(lesson.counts), lacking = counts.filter(([, images]) => images < ENOUGH), most = Math.max(ENOUGH, ...Object.values(lesson.counts));
   const change = (words, method, body) => button(words, async () => { task.taught = (await api(pathOf(name) + "/teach", {method, body})).body; showLearnt(); watch(); });
   fill("learnt", task && [el("div.line", el("h2", "What it has learnt"), taught && el("span.tag", {role: "status"}, taught.teaching ? "looking at the images" : STATES[taught.state])),
     found?.after ? [el("p.big", `${whole(found.before.accuracy)} → ${whole(found.after.accuracy)}`), soft(`Right on ${plural(sum(Object.values(found.images)), "annotated image")}, by words alone and as taught; each is answered as if it had not been shown.`)]
       : soft("Its accuracy will stand here when two labels have two images each."),
     found?.reason && para(found.reason), found?.advice.map(each => soft(sentence(each))),
     el("div.line", taught?.state === "live" && change("Back to its words", "DELETE"), taught?.state === "paused" && change("Teach it again", "POST", {}), el("a", {href: "#ask?task=" + name}, "Ask it"))]);
-  const dataset = el("input.field", {id: "dataset", value: lesson.dataset, pattern: "[a-z0-9][a-z0-9_\\-]*", ariaLabel: "Dataset", onchange: () => { lesson.dataset = dataset.value; tried(() => counted()).then(showLesson).then(() => showMore()); }});
-  if (document.activeElement?.id !== "dataset") fill("balance", task && [el("div.line", el("h2", "Dataset"), dataset),
-    el("div.balance", counts.map(([label, images]) => [el("span", label), el("div.share", width(el("i"), images / most)), el("span.n", images)])),
+  $("balance").hidden = !task;
+  $("dataset").value = lesson.dataset;
+  fill("shares", el("div.balance", counts.map(([label, images]) => [el("span", label), el("progress", {max: most, value: images, ariaLabel: label}), el("span.n", images)])),
     soft(lacking.length ? `Sixteen of each are a good start: ${lacking.slice(0, 4).map(([label, images]) => `${ENOUGH - images} more of ${label}`).join(", ")}${lacking.length > 4 ? " …" : "."}` : "Enough of each."),
     el("p", "Images teach this question at once. A training changes the model itself: it takes longer, and every question gains."),
-    button(`Train on ${plural(records, "image")}`, train, "btn.main", {disabled: !records})]);
+    button(`Train on ${plural(lesson.records, "image")}`, train, "btn.main", {disabled: !lesson.records}));
   showAnnotated();
 }
 
@@ -212,6 +221,14 @@ const showMore = (most = SHOWN) => tried(async () => {
 });
 $("disagrees").onclick = () => { lesson.disagrees = !lesson.disagrees; showMore(); };
 $("more").onclick = () => showMore(lesson.most + SHOWN);
+$("skip").onclick = skip;
+$("undo").onclick = undo;
+$("saying").onsubmit = event => {
+  event.preventDefault();
+  say({sentences: $("sentence").value});
+  $("saying").reset();
+};
+$("dataset").onchange = () => { lesson.dataset = $("dataset").value; tried(() => counted()).then(showLesson).then(() => showMore()); };
 choices($("of-split"), SPLITS, "", () => showMore());
 
 /** Where this page shows an annotated image: as it has sent it, or as the API shrinks it, a few at a time. */
@@ -225,8 +242,8 @@ async function relabel({id, dataset, label: old, answer: label}) {
   const path = `annotations/${id}?dataset=${dataset}`, {body: {sentences, task, split}, headers} = await api(path), listed = lesson.listed.get(id);
   await api(path, {method: "PUT", headers: {"if-match": headers.get("etag")}, body: {sentences, label, task, split}});
   if (listed) listed.label = label;
-  lesson.counts[old]--;
-  lesson.counts[label]++;
+  tally(old, -1);
+  tally(label, 1);
   watch(WATCHED_MS);
 }
 
