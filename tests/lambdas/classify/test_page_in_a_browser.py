@@ -216,6 +216,13 @@ def test_labels_are_written_where_their_answers_stand(api: PageApi, opened: Open
     expect(row(page, "a red boat").locator("output")).not_to_be_empty()
 
 
+def test_a_label_that_is_there_may_have_a_comma_in_it(opened: Open) -> None:
+    page = opened("ask?labels=red%2C%20green,blue")
+    page.get_by_label("Label red, green").fill("red, grey")
+    expect(row(page, "red, grey").locator("output")).to_have_text("91.3 %")
+    expect(page.get_by_label("Label blue")).to_be_visible()
+
+
 def test_only_the_newest_answer_is_shown_and_the_old_one_is_dimmed_meanwhile(api: PageApi, opened: Open) -> None:
     page = opened()
     expect(row(page, "fish").locator("output")).to_have_text("91.3 %")
@@ -465,8 +472,10 @@ def test_images_are_labelled_by_keys_and_the_accuracy_rises(api: PageApi, opened
     page.locator("body").click(position={"x": 5, "y": 5})
     expect(page.get_by_text("2 to go · 3 labelled")).to_be_visible()
     assert annotated(api) == [("house", [], "thing"), ("fish", [], "thing"), (None, ["a red boat"], "thing")]
+    expect(page.get_by_role("button", name="Train on 3 images")).to_be_visible()
     page.keyboard.press("z")
     expect(page.get_by_text("3 to go · 2 labelled")).to_be_visible()
+    expect(page.get_by_role("button", name="Train on 2 images")).to_be_visible()
     page.wait_for_timeout(100)
     assert len(api.of(routes.DELETE_ANNOTATION)) == 1
 
