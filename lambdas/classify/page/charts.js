@@ -13,13 +13,16 @@ const dot = (kind, cx, cy, r = 4) => svg("circle", {class: kind, cx, cy, r});
 const hot = (x, y, width, height, says) => svg("rect", {class: "hot", x, y, width, height}, svg("title", {}, says));
 const tidy = number => String(Number(number.toPrecision(3)));
 
-/** A line over steps: `points` are [[step, y], …], `top` the largest y, or theirs. */
-function lines(points, says, show, top) {
-  const [left, right, low, high] = [56, 446, 160, 14], xs = points.map(([x]) => x), [first, last] = [Math.min(...xs), Math.max(...xs)], most = top ?? (Math.max(...points.map(([, y]) => y)) || 1);
-  const X = x => left + (right - left) * (last > first ? (x - first) / (last - first) : .5), Y = y => low - (low - high) * Math.min(1, y / most), wide = (right - left) / xs.length;
-  return picture(190, says, [0, .5, 1].map(share => [line("g", left, Y(share * most), right, Y(share * most)), text(left - 8, Y(share * most) + 4, show(share * most), "end")]),
+const up = share => 160 - 146 * Math.min(1, share);
+const scale = (show, most = 1) => [0, .5, 1].map(share => [line("g", 56, up(share), 446, up(share)), text(48, up(share) + 4, show(share * most), "end")]);
+
+/** A line over x: `points` are [[x, y], …], `top` the largest y, or theirs. */
+function lines(points, xName, says, show = whole, top = 1) {
+  const xs = points.map(([x]) => x), [first, last] = [Math.min(...xs), Math.max(...xs)], most = top ?? (Math.max(...points.map(([, y]) => y)) || 1);
+  const X = x => 56 + 390 * (last > first ? (x - first) / (last - first) : .5), Y = y => up(y / most), wide = 390 / xs.length;
+  return picture(190, says, scale(show, most),
     svg("polyline", {class: "a", points: points.map(([x, y]) => `${X(x)},${Y(y)}`).join(" ")}), points.length < 12 && points.map(([x, y]) => dot("dot", X(x), Y(y))),
-    text(left, 182, `step ${tidy(first)}`), text(right, 182, tidy(last), "end"), points.map(([x, y]) => hot(X(x) - wide / 2, 8, wide, 152, `step ${count(x)}: ${show(y)}`)));
+    text(56, 182, `${xName} ${tidy(first)}`), text(446, 182, tidy(last), "end"), points.map(([x, y]) => hot(X(x) - wide / 2, 8, wide, 152, `${xName} ${count(x)}: ${show(y)}`)));
 }
 
 /** Before and after: `rows` are [name, before, after, [low, high] or nothing]; low and high are after's interval. */

@@ -60,6 +60,8 @@ async function dropped(transfer) {
 function takesImages(stage, take) {
   const input = stage.querySelector("input");
   input.onchange = () => { take(images(input.files)); input.value = ""; };
+  stage.ondragover = () => stage.classList.add("over");
+  stage.ondragleave = () => stage.classList.remove("over");
   input.onchange();
 }
 

@@ -29,7 +29,7 @@ function trainingCard({id, dataset, state, phase, step, steps, left_s: left, est
   const stop = async () => { if (await dialog("Stop this training?", el("p", "What it has saved is kept, but no model comes of it."), "Stop it")) await api("trainings/" + id, {method: "DELETE"}); };
   const curves = [["loss", tidy, null], ["accuracy", whole, 1]].map(([name, ...shown]) => [name, history.filter(each => isKnown(each[name])).map(each => [each.step, each[name]]), ...shown]).filter(([, points]) => points.length > 1);
   return el("div.card", el("div.line", el("h2", "Training on " + dataset), el("span.soft.n", joined([PHASES[phase || state] || phase || state, steps && `step ${count(step || 0)} of ${count(steps)}`, left ? duration(left) + " left" : !step && whole_s && `about ${duration(whole_s)} in all`])), button("Stop", stop, "btn", {id: "stop-" + id, ariaLabel: "Stop the training on " + dataset})),
-    el("progress", {value: steps ? (step || 0) / steps : 0, ariaLabel: "Progress"}), el("div.grid", curves.map(([name, points, show, top]) => el("div", el("h3", name), lines(points, name + " by step", show, top)))));
+    el("progress", {value: steps ? (step || 0) / steps : 0, ariaLabel: "Progress"}), el("div.grid", curves.map(([name, points, show, top]) => el("div", el("h3", name), lines(points, "step", name + " by step", show, top)))));
 }
 
 function showVersions(models, rolling, chosen) {
@@ -61,13 +61,13 @@ async function showVersion(version, models) {
   const {metrics: m, gate, verdict, promotion, live, ...model} = await get(versionPath(version));
   const pairs = (now, before, change, also = "") => accuracies(now).filter(([name]) => isKnown(before?.[name]?.accuracy)).map(([name, after]) => [name + also, before[name].accuracy, after, isKnown(change?.[name]?.low) && [before[name].accuracy + change[name].low, before[name].accuracy + change[name].high]]);
   const changes = [...pairs(m.new, m.new_before, m.new_change, " (new)"), ...pairs(m.world, m.world_before, m.world_change)], rows = changes.length ? changes : accuracies(m.world).map(([name, after]) => [name, m.world[name].chance || 0, after]);
-  const before = m.before?.validation_accuracy, after = m.after?.validation_accuracy;
+  const before = m.before?.validation_accuracy, after = m.after?.validation_accuracy, curve = (m.learning_curve || []).filter(each => isKnown(each.validation_accuracy)).map(each => [each.step, each.validation_accuracy]);
   const previous = live && promotion && models.find(each => each.artifact_s3_uri === promotion.previous_s3_uri && !each.live);
   const facts = {"Comes from": model.parent || model.source, Dataset: model.dataset, Knows: model.knows, Licence: model.licence, "Served as": model.served_version, "sha256 of its data": model.data_digest, Checkpoint: model.artifact_s3_uri, Steps: m.step};
   fill("detail", el("div.line", el("h2", version), live && el("span.tag", "live"), previous && button("Roll back to " + previous.version, () => promote(previous, true)), promotion?.state === "failed" && el("span.wrong", `did not go live: ${promotion.reason}`)),
     el("div.grid", gate && card(gate.passed ? "The verdict: passed" : "The verdict: refused", isKnown(before) && isKnown(after) && el("p.big", `${whole(before)} → ${whole(after)}`), said(gate, verdict)),
       rows.length > 0 && card(changes.length ? "Before and after, task by task" : "How well it does", dumbbells(rows, changes.length ? "Accuracy before and after, by task" : "Accuracy by task"), soft(`Hollow: ${changes.length ? "its base" : "guessing"}. Filled: this version, with its 95 % interval where it is known.`)),
-      model.source === "training" && await reported(version),
+      curve.length > 1 && card("While it learnt", lines(curve, "step", "Validation accuracy by step")), model.source === "training" && await reported(version),
       card("Recipe", table([], Object.entries(facts).filter(([, value]) => value).map(([name, value]) => [el("th", name), value])), m.hyperparameters && el("details", el("summary", "Hyperparameters"), el("pre", {tabIndex: 0}, Object.entries(m.hyperparameters).map(([name, value]) => `${name} = ${value}`).join("\n"))))));
 }
 

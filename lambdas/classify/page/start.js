@@ -18,6 +18,7 @@ document.onpaste = event => ($("teach").hidden ? take : pile)(images(event.clipb
 document.ondragover = event => event.preventDefault();
 document.ondrop = async event => {
   event.preventDefault();
+  for (const each of document.querySelectorAll(".over")) each.classList.remove("over");
   const found = await dropped(event.dataTransfer);
   if (!found.length) return notice("There is no image in what was dropped.");
   if (!$("teach").hidden) return pile(found);

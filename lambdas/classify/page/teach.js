@@ -168,12 +168,15 @@ const STATES = {live: "answers by what it was taught", words: "answers by its wo
 
 function showLearnt() {
   const {task, name} = lesson, taught = task?.taught, found = taught?.learnt, counts = Object.entries(lesson.counts), lacking = counts.filter(([, images]) => images < ENOUGH), most = Math.max(ENOUGH, ...Object.values(lesson.counts));
-  const change = (words, method, body) => button(words, async () => { task.taught = (await api(pathOf(name) + "/teach", {method, body})).body; showLearnt(); watch(); });
+  const change = (words, method, body, properties) => button(words, async () => { task.taught = (await api(pathOf(name) + "/teach", {method, body})).body; showLearnt(); watch(); }, "btn", properties);
+  const made = taught?.heads || [], curve = made.filter(each => each.model_version === found?.model_version).map(each => [each.images, each.after.accuracy]).reverse();
+  const heads = made.map(each => [moment(each.created), each.images, whole(each.after.accuracy), each.sha256 === taught.head ? el("span.tag", "answers") : change("Bring back", "POST", {head: each.sha256}, {disabled: each.model_version !== found?.model_version})]);
   fill("learnt", task && [el("div.line", el("h2", "What it has learnt"), taught && el("span.tag", {role: "status"}, taught.teaching ? "looking at the images" : STATES[taught.state])),
     found?.after ? [el("p.big", `${whole(found.before.accuracy)} → ${whole(found.after.accuracy)}`), soft(`Right on ${plural(sum(Object.values(found.images)), "annotated image")}, by words alone and as taught; each is answered as if it had not been shown.`)]
       : soft("Its accuracy will stand here when two labels have two images each."),
-    found?.reason && para(found.reason), found?.advice.map(each => soft(sentence(each))),
-    el("div.line", taught?.state === "live" && change("Back to its words", "DELETE"), taught?.state === "paused" && change("Teach it again", "POST", {}), el("a", {href: "#ask?task=" + name}, "Ask it"))]);
+    curve.length > 1 && lines(curve, "images", "Accuracy by the number of images"), found?.reason && para(found.reason), found?.advice.map(each => soft(sentence(each))),
+    el("div.line", taught?.state === "live" && change("Back to its words", "DELETE"), taught?.state === "paused" && change("Teach it again", "POST", {}), el("a", {href: "#ask?task=" + name}, "Ask it")),
+    heads.length > 0 && el("details", {id: "heads", open: Boolean($("heads")?.open)}, el("summary", "What it was taught before"), table(["Made", "Images", "Right", ""], heads))]);
   $("balance").hidden = !task;
   $("dataset").value = lesson.dataset;
   fill("shares", el("div.balance", counts.map(([label, images]) => [el("span", label), el("progress", {max: most, value: images, ariaLabel: label}), el("span.n", images)])),
@@ -225,6 +228,7 @@ $("skip").onclick = skip;
 $("undo").onclick = undo;
 $("saying").onsubmit = event => {
   event.preventDefault();
+  if (!$("sentence").value.trim()) return;
   say({sentences: $("sentence").value});
   $("saying").reset();
 };

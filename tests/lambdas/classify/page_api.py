@@ -147,6 +147,9 @@ class PageApi:
         return 201 if is_new else 200, self.tasks[name], {"etag": '"1a2b"'}
 
     def _teach_task(self, asked: Asked) -> Any:
+        taught = self.taught[asked.names[0]]
+        if head := asked.body.head:
+            self.taught[asked.names[0]] = {**taught, "head": head}
         return 202, self.taught[asked.names[0]], {}
 
     def _unteach_task(self, asked: Asked) -> Any:

@@ -8,7 +8,7 @@ import re
 import shutil
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Literal
@@ -463,11 +463,17 @@ def test_images_are_labelled_by_keys_and_the_accuracy_rises(api: PageApi, opened
     page.keyboard.press("2")
     expect(page.get_by_text("4 to go · 1 labelled")).to_be_visible()
     expect(page.get_by_text("40 % → 60 %")).to_be_visible()
-    api.taught["thing"] = answers.taught({"fish": 16, "house": 16}, 0.4, 0.9)
+    earlier = api.taught["thing"]["heads"]
+    taught = answers.taught({"fish": 16, "house": 16}, 0.4, 0.9)
+    api.taught["thing"] = {**taught, "heads": [*taught["heads"], *earlier]}
     page.keyboard.press("ArrowRight")
     page.keyboard.press("1")
     expect(page.get_by_text("40 % → 90 %")).to_be_visible()
-    page.get_by_label("A sentence that is true of the image").fill("a red boat")
+    expect(page.get_by_label("Accuracy by the number of images")).to_be_visible()
+    sentence = page.get_by_label("A sentence that is true of the image")
+    sentence.fill("  ")
+    page.keyboard.press("Enter")  # says nothing
+    sentence.fill("a red boat")
     page.keyboard.press("Enter")
     page.locator("body").click(position={"x": 5, "y": 5})
     expect(page.get_by_text("2 to go · 3 labelled")).to_be_visible()
@@ -491,12 +497,12 @@ def test_an_image_that_is_dropped_while_its_question_is_fetched_is_guessed_too(
     expect(page.get_by_role("button", name="fish", exact=True)).to_contain_text("91 %")
 
 
-def drop(page: Page, *paths: Path) -> None:
+def drag(page: Page, *paths: Path, types: Sequence[str] = ("dragEnter", "dragOver", "drop"), x: int = 300) -> None:
     """As a person does it, folders too: https://chromedevtools.github.io/devtools-protocol/tot/Input/"""
     session = page.context.new_cdp_session(page)
     data = {"items": [], "files": list(map(str, paths)), "dragOperationsMask": 1}
-    for type in ("dragEnter", "dragOver", "drop"):
-        session.send("Input.dispatchDragEvent", {"type": type, "x": 300, "y": 300, "data": data})
+    for type in types:
+        session.send("Input.dispatchDragEvent", {"type": type, "x": x, "y": 300, "data": data})
 
 
 def test_a_folder_that_is_dropped_labels_what_lies_in_it(api: PageApi, opened: Open, tmp_path: Path) -> None:
@@ -505,7 +511,7 @@ def test_a_folder_that_is_dropped_labels_what_lies_in_it(api: PageApi, opened: O
     (tmp_path / "fish/notes.txt").write_text("no image")
     page = opened("teach?task=thing")
     expect(page.get_by_text("Its accuracy will stand here")).to_be_visible()
-    drop(page, *(tmp_path / name for name in ("house", "fish", "other")))
+    drag(page, *(tmp_path / name for name in ("house", "fish", "other")))
     expect(page.get_by_text("4 to go")).to_be_visible()
     page.get_by_role("button", name="Label 3 images by their folders").click()
     expect(page.locator("#queue")).to_have_text("1 to go · 3 labelled")
@@ -514,7 +520,12 @@ def test_a_folder_that_is_dropped_labels_what_lies_in_it(api: PageApi, opened: O
 
 def test_images_that_are_dropped_are_asked(opened: Open, tmp_path: Path) -> None:
     page = opened()
-    drop(page, picture(tmp_path, "one.png"), picture(tmp_path, "two.png"))
+    drag(page, picture(tmp_path, "one.png"), types=("dragEnter", "dragOver"))
+    expect(page.locator("#stage")).to_have_class("stage over")
+    drag(page, picture(tmp_path, "one.png"), types=("dragOver",), x=WIDE - 9)
+    expect(page.locator("#stage")).to_have_class("stage")
+    drag(page, picture(tmp_path, "one.png"), picture(tmp_path, "two.png"))
+    expect(page.locator("#stage")).to_have_class("stage")
     expect(page.locator("#many tr")).to_have_count(3)
     expect(page.locator("#stage img")).to_have_attribute("alt", "one.png")
 
@@ -581,6 +592,21 @@ def test_what_the_model_disagrees_with_is_shown_and_changed(api: PageApi, opened
     expect(pictures.first).to_have_text("tree · train")
 
 
+def test_an_earlier_head_is_brought_back(api: PageApi, opened: Open) -> None:
+    taught = answers.taught({"fish": 16, "house": 16}, 0.4, 0.9)
+    (head,) = taught["heads"]
+    earlier = {**head, "sha256": "1" * 64, "images": 8, "after": {"accuracy": 0.7, "calibration_error": 0.1}}
+    api.taught["thing"] = {**taught, "heads": [head, earlier]}
+    page = opened("teach?task=thing")
+    page.get_by_text("What it was taught before").click()
+    rows = page.locator("#heads tr")
+    expect(rows.nth(1)).to_contain_text("answers")
+    expect(rows.nth(2)).to_contain_text("70 %")
+    page.get_by_role("button", name="Bring back").click()
+    expect(rows.nth(2)).to_contain_text("answers")
+    assert api.of(routes.TEACH_TASK)[-1].body.head == "1" * 64
+
+
 def test_words_come_back_where_they_are_wished(api: PageApi, opened: Open) -> None:
     api.taught["thing"] = answers.taught({"fish": 16, "house": 16}, 0.4, 0.9)
     page = opened("teach?task=thing")
@@ -628,6 +654,7 @@ def test_a_version_is_judged_in_words_and_charts_and_promoted(api: PageApi, open
     detail = page.locator("#detail")
     expect(detail).to_contain_text("33 % → 94 %")
     expect(detail.get_by_label("Accuracy before and after, by task")).to_contain_text("pictogram (new)")
+    expect(detail.get_by_label("Validation accuracy by step")).to_contain_text("step 300: 94 %")
     expect(page.locator("#versions tr")).to_have_count(4)
     page.get_by_role("button", name=f"Promote {answers.TUNED['version']}").click()
     expect(page.get_by_role("dialog")).to_contain_text("37")
