@@ -35,3 +35,16 @@ function dumbbells(rows, says) {
         hot(0, 24 * i, 460, 24, `${name}: ${percent(before)}, now ${percent(after)}` + (interval ? `, between ${interval.map(share => percent(share)).join(" and ")}` : ""))];
     }));
 }
+
+/** What each mixture is right about of the new, over what it may have lost of the old: `mixtures` are points of a version's frontier, `chosen` the published share, `limit` what may be lost, or nothing. */
+function frontier(mixtures, chosen, limit, says) {
+  const lost = mixtures.map(each => each.mean_drop_at_most), ends = [0, ...lost, ...[limit].filter(isKnown)], least = Math.min(...ends), most = Math.max(...ends, .01), points = share => tidy(100 * share) + " points";
+  const X = share => 76 + 350 * (share - least) / (most - least), isChosen = each => each.alpha === chosen;
+  return picture(190, says, scale(whole), isKnown(limit) && [line("w", X(limit), 14, X(limit), 160), text(X(limit), 11, "limit", "middle")],
+    svg("polyline", {class: "a", points: mixtures.map(each => `${X(each.mean_drop_at_most)},${up(each.new)}`).join(" ")}),
+    mixtures.toSorted((a, b) => isChosen(a) - isChosen(b)).map(each => {
+      const x = X(each.mean_drop_at_most), y = up(each.new);
+      return [dot(isChosen(each) ? "dot" : "before", x, y, isChosen(each) ? 6 : 4), isChosen(each) && text(x, y + (each.new > .8 ? 22 : -12), `published: ${whole(chosen)}`, x > 251 ? "end" : "start"),
+        hot(x - 9, y - 9, 18, 18, `${whole(each.alpha)} fine-tuned: ${percent(each.new)} of the new, at most ${points(each.mean_drop_at_most)} lost`)];
+    }), text(76, 182, `lost at most: ${points(least)}`), text(426, 182, points(most), "end"));
+}

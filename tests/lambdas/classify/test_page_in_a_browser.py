@@ -664,6 +664,20 @@ def test_a_version_is_judged_in_words_and_charts_and_promoted(api: PageApi, open
     assert api.of(routes.PROMOTE_MODEL)[-1].body.force is False
 
 
+def test_a_versions_mixtures_show_what_was_published_and_what_it_may_have_cost(opened: Open) -> None:
+    page = opened("models")
+    chart = page.get_by_label("Accuracy on the new by what the old tasks may have lost")
+    expect(chart.locator("circle")).to_have_count(6)
+    expect(chart.locator("circle.dot")).to_have_count(1)
+    expect(chart.locator("text", has_text="published: 75 %")).to_be_visible()
+    expect(chart.locator("text", has_text="limit")).to_be_visible()
+    expect(chart.locator(".hot").last).to_have_text("75 % fine-tuned: 94.0 % of the new, at most 1.6 points lost")
+    expect(page.get_by_text("Published are 75% fine-tuned and 25% base weights.")).to_be_visible()
+    page.get_by_role("link", name="base", exact=True).click()
+    expect(page.get_by_role("heading", name="base")).to_be_visible()
+    expect(chart).to_be_hidden()  # no training has made it
+
+
 def test_what_promotes_a_version_is_reached_on_a_phone_without_scrolling_sideways(opened: Open) -> None:
     page = opened("models", width=NARROW)
     promote = page.get_by_role("button", name=f"Promote {answers.TUNED['version']}")
