@@ -5,7 +5,10 @@ One browser for the module. Whatever a test does, the page must break no rule of
 
 import os
 import re
+import shlex
 import shutil
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -22,7 +25,10 @@ from contract.endpoint import Paused, Standing
 from contract.problems import Forbidden, ServiceUnavailable, TooManyRequests, UnprocessableImage
 from tests.lambdas.classify import page_answers as answers
 from tests.lambdas.classify.page_api import KEY, Asked, PageApi, overtaken, served
+from wordsight.__main__ import parser
+from wordsight.tasks import parameters_of
 
+ROOT = Path(__file__).parents[3]
 CHROMIUM = shutil.which("chromium")
 pytestmark = pytest.mark.skipif(
     not CHROMIUM and not os.environ.get("STRICT"), reason="no Chromium here, the page is not tested: apt-get install it"
@@ -358,6 +364,51 @@ def test_the_code_asks_this_very_question(opened: Open) -> None:
     page.get_by_label("Language").select_option("JavaScript")
     page.get_by_role("button", name="Copy").click()
     assert "new FormData()" in clipboard(page, "FormData")
+
+
+@pytest.mark.parametrize(
+    ("view", "program"),
+    [
+        ("ask?labels=cat,it%27s%20a%20%24dog&none=1&template=a%20{}&template=-%20{}!", "wordsight"),
+        ("ask?labels=-cat&each=1", "wordsight"),
+        ("ask?task=thing", "wordsight"),
+        ("ask?task=thing&task=pet", "wordsight"),
+        ("ask?labels=cat=a%20cat%27s%20face,dog", "curl"),  # these are what wordsight has no flags for
+        ("ask?labels=a%2C%20b,dog", "curl"),
+        ("ask?labels=cat,dog&labels=red,green", "curl"),
+    ],
+)
+def test_the_shell_asks_this_very_question(api: PageApi, opened: Open, tmp_path: Path, view: str, program: str) -> None:
+    api.tasks["pet"] = {"candidate_labels": [{"label": "cat"}, {"label": "dog"}]}
+    picture(tmp_path, "fish.png")
+    page = opened(view)
+    expect(page.locator("#about")).to_contain_text("model 3")
+    page.get_by_label("Language").select_option("Shell")
+    command = page.get_by_label("Code").inner_text()
+    assert command.startswith(program)
+    by_the_page = meant(api)
+    as_a_program = f'wordsight() {{ "{sys.executable}" -m wordsight "$@"; }}; '
+    environ = {**os.environ, "KEY": KEY, "PYTHONPATH": str(ROOT)}
+    subprocess.run(["bash", "-c", as_a_program + command], cwd=tmp_path, env=environ, check=True)
+    assert len(api.of(routes.CLASSIFY)) > 1 and meant(api) == by_the_page
+
+
+def test_the_shell_keeps_what_a_saved_question_says_beside_its_labels(api: PageApi, opened: Open) -> None:
+    api.tasks["pet"] = {"candidate_labels": [{"label": "cat"}, {"label": "dog"}], "top_k": 1, "threshold": 0.2}
+    page = opened("ask?task=pet")
+    page.get_by_label("Label cat").fill("kitten")
+    page.get_by_label("Language").select_option("Shell")
+    expect(page.get_by_label("Code")).to_contain_text("--top-k")
+    said = shlex.split(page.get_by_label("Code").inner_text().replace("\\\n", ""))
+    arguments = parser().parse_args(said[1:])
+    assert parameters_of(arguments) == {"candidate_labels": "kitten, dog", "top_k": 1, "threshold": 0.2}
+
+
+def meant(api: PageApi) -> Any:
+    """What was asked last, whichever way it was written."""
+    asked = api.of(routes.CLASSIFY)[-1].body.parameters
+    members = ("candidate_labels", "hypothesis_template", "multi_label", "unknown")
+    return asked.task_names, [[getattr(each, name) for name in members] for each in asked.tasks.values() or [asked]]
 
 
 def clipboard(page: Page, holds: str) -> str:
