@@ -23,7 +23,7 @@ HEADERS = {
 _model: JsonObject = DESCRIBED[routes.GET_MODEL].answer
 _card = {"knows": KNOWS, "languages": ["en"], "licence": "MIT"}
 _new = {"images": 60, "chance": 0.1, "calibration_error": 0.06}
-_figures = {
+_figures: JsonObject = {
     "step": 300,
     "hyperparameters": {"epochs": 10, "batch_size": 64, "learning_rate": 0.0005, "replay_share": 0.5},
     "learning_curve": [
