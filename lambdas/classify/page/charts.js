@@ -44,7 +44,7 @@ function frontier(mixtures, chosen, limit, says) {
     svg("polyline", {class: "a", points: mixtures.map(each => `${X(each.mean_drop_at_most)},${up(each.new)}`).join(" ")}),
     mixtures.toSorted((a, b) => isChosen(a) - isChosen(b)).map(each => {
       const x = X(each.mean_drop_at_most), y = up(each.new);
-      return [dot(isChosen(each) ? "dot" : "before", x, y, isChosen(each) ? 6 : 4), isChosen(each) && text(x, y + (each.new > .8 ? 22 : -12), `published: ${whole(chosen)}`, x > 251 ? "end" : "start"),
+      return [dot(isChosen(each) ? "dot" : "before", x, y, isChosen(each) ? 6 : 4), isChosen(each) && text(x, y + (each.new > .2 ? 22 : -12), `published: ${whole(chosen)}`, x > 330 ? "end" : "start"),
         hot(x - 9, y - 9, 18, 18, `${whole(each.alpha)} fine-tuned: ${percent(each.new)} of the new, at most ${points(each.mean_drop_at_most)} lost`)];
     }), text(76, 182, `lost at most: ${points(least)}`), text(426, 182, points(most), "end"));
 }
