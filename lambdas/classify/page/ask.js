@@ -1,9 +1,10 @@
 // Ask: an image, and questions whose answers are edited where they stand.
-const FEW = 8, MANY = 12, LAST = 8, TOGETHER = 16, TABLE_PX = 448;
+const FEW = 8, MANY = 12, LAST = 8, TOGETHER = 16, TABLE_PX = 448, SEPARATOR = /[,\n\t]/;
 const asked = {questions: [], samples: [], last: [], image: null, many: [], turn: 0, timer: 0};
 const answerable = () => asked.questions.filter(each => !each.lacks);
-/** The saved tasks. */
-const tasks = async () => (await kept("tasks")).tasks;
+let saved;
+/** The saved tasks, fetched once until one is saved or there is another key. */
+const tasks = () => saved ??= get("tasks").then(found => found.tasks).catch(problem => { saved = null; throw problem; });
 const pathOf = task => "tasks/" + place(task);
 const spaced = text => text.trim().replace(/\s+/g, " ");
 const linesOf = field => field.value.split("\n").map(spaced).filter(Boolean);
@@ -12,6 +13,7 @@ const KINDS = [["", "One of these"], ["none", "One of these, or none"], ["each",
 /** One row: a label, its score, and sentences that describe it. */
 class Label {
   constructor(question, text = "", annotations = []) {
+    this.isNew = !text;  // one that is there may have a comma in it
     this.bar = bar(0);
     this.input = el("input", {value: text, maxLength: 1000, placeholder: "Add a label, or paste many", oninput: () => question.typed(this), onkeydown: event => question.pressed(event, this), onpaste: event => question.pasted(event, this)});
     this.output = el("output.n");
@@ -82,22 +84,21 @@ class Question {
     this.about.textContent = this.lacks;
   }
   typed(label, text = label.input.value) {
-    label.isNew ||= label === this.labels.at(-1);
-    if (label.isNew && /[,\n\t]/.test(text)) this.split(label, text);
+    if (label.isNew && SEPARATOR.test(text)) this.split(label, text);
     label.show();
     this.changed();
   }
   /** Several labels that were written into one row get rows of their own. */
   split(label, text) {
-    const [first = "", ...others] = text.split(/[,\n\t]/).map(spaced).filter(Boolean);
-    Object.assign(label, {isNew: false}).input.value = first;
+    const [first = "", ...others] = text.split(SEPARATOR).map(spaced).filter(Boolean);
+    label.input.value = first;
     this.labels.splice(this.labels.indexOf(label) + 1, 0, ...others.map(each => new Label(this, each)));
     this.arrange();
     this.labels.at(-1).input.focus();
   }
   pasted(event, label) {
     const text = event.clipboardData.getData("text").trim();
-    if (label.text || !/[,\n\t]/.test(text)) return;
+    if (label.text || !SEPARATOR.test(text)) return;
     event.preventDefault();
     label.isNew = true;
     this.typed(label, text);
@@ -106,7 +107,6 @@ class Question {
     const inputs = [...this.list.querySelectorAll(":not([hidden]) > input")], at = inputs.indexOf(label.input), isBack = event.key === "Backspace" && !label.input.value && at > 0;
     if (event.key !== "Enter" && !isBack) return;
     event.preventDefault();
-    label.isNew = false;
     inputs[isBack ? at - 1 : at + 1]?.focus();
     if (isBack && label !== this.labels.at(-1)) this.remove(label);
   }
@@ -140,8 +140,8 @@ class Question {
   }
   async save() {
     const field = el("input.field", {value: this.saved?.name ?? "", required: true, maxLength: 63, oninput: () => { field.value = field.value.toLowerCase().replace(/[^a-z0-9_-]+/g, "-").replace(/^[_-]+/, ""); }});
-    const name = await dialog("Save this question", [soft("By its name it is asked with an image alone, and annotated images can teach it."), el("label", "Name", field)], "Save", () => field.value);
-    if (name) await this.put(name, name === this.saved?.name ? {"if-match": this.saved.etag} : {"if-none-match": "*"});
+    const isNamed = await dialog("Save this question", [soft("By its name it is asked with an image alone, and annotated images can teach it."), el("label", "Name", field)], "Save"), name = field.value;
+    if (isNamed) await this.put(name, name === this.saved?.name ? {"if-match": this.saved.etag} : {"if-none-match": "*"});
   }
   async put(name, headers) {
     const {body} = this, {description, others = {}} = this.saved || {};
@@ -157,7 +157,7 @@ class Question {
 }
 
 function tasksChanged() {
-  delete known.tasks;
+  saved = null;
   for (const each of asked.questions) each.offer();
   changed(0);
 }
@@ -243,7 +243,7 @@ function look(image) {
   asked.image = image;
   stageShows($("stage"), image, "Drop, paste or choose");
   for (const each of asked.questions) each.scored();
-  fill("strip", [...asked.samples, ...asked.last].map(each => thumbnail(each, each === image, () => { look(each); $("strip").querySelector("[aria-pressed=true]").focus(); })));
+  fill("strip", [...asked.samples, ...asked.last].map(each => button(el("img", {src: each.url, alt: ""}), () => { look(each); $("strip").querySelector("[aria-pressed=true]").focus(); }, "", {title: each.name, ariaPressed: each === image})));
   showMany();
   changed(0);
 }

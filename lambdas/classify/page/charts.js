@@ -13,13 +13,16 @@ const dot = (kind, cx, cy, r = 4) => svg("circle", {class: kind, cx, cy, r});
 const hot = (x, y, width, height, says) => svg("rect", {class: "hot", x, y, width, height}, svg("title", {}, says));
 const tidy = number => String(Number(number.toPrecision(3)));
 
+const up = share => 160 - 146 * Math.min(1, share);
+const scale = (show, most = 1) => [0, .5, 1].map(share => [line("g", 56, up(share), 446, up(share)), text(48, up(share) + 4, show(share * most), "end")]);
+
 /** A line over x: `points` are [[x, y], …], `top` the largest y, or theirs. */
 function lines(points, xName, says, show = whole, top = 1) {
-  const [left, right, low, high] = [56, 446, 160, 14], xs = points.map(([x]) => x), [first, last] = [Math.min(...xs), Math.max(...xs)], most = top ?? (Math.max(...points.map(([, y]) => y)) || 1);
-  const X = x => left + (right - left) * (last > first ? (x - first) / (last - first) : .5), Y = y => low - (low - high) * Math.min(1, y / most), wide = (right - left) / xs.length;
-  return picture(190, says, [0, .5, 1].map(share => [line("g", left, Y(share * most), right, Y(share * most)), text(left - 8, Y(share * most) + 4, show(share * most), "end")]),
+  const xs = points.map(([x]) => x), [first, last] = [Math.min(...xs), Math.max(...xs)], most = top ?? (Math.max(...points.map(([, y]) => y)) || 1);
+  const X = x => 56 + 390 * (last > first ? (x - first) / (last - first) : .5), Y = y => up(y / most), wide = 390 / xs.length;
+  return picture(190, says, scale(show, most),
     svg("polyline", {class: "a", points: points.map(([x, y]) => `${X(x)},${Y(y)}`).join(" ")}), points.length < 12 && points.map(([x, y]) => dot("dot", X(x), Y(y))),
-    text(left, 182, `${xName} ${tidy(first)}`), text(right, 182, tidy(last), "end"), points.map(([x, y]) => hot(X(x) - wide / 2, 8, wide, 152, `${xName} ${count(x)}: ${show(y)}`)));
+    text(56, 182, `${xName} ${tidy(first)}`), text(446, 182, tidy(last), "end"), points.map(([x, y]) => hot(X(x) - wide / 2, 8, wide, 152, `${xName} ${count(x)}: ${show(y)}`)));
 }
 
 /** Before and after: `rows` are [name, before, after, [low, high] or nothing]; low and high are after's interval. */
@@ -31,4 +34,17 @@ function dumbbells(rows, says) {
       return [text(0, y + 4, short(name)), interval && line("w", X(interval[0]), y, X(interval[1]), y), line("a", X(before), y, X(after), y), dot("before", X(before), y), dot("dot", X(after), y, 5), text(460, y + 4, whole(after), "end"),
         hot(0, 24 * i, 460, 24, `${name}: ${percent(before)}, now ${percent(after)}` + (interval ? `, between ${interval.map(share => percent(share)).join(" and ")}` : ""))];
     }));
+}
+
+/** What each mixture is right about of the new, over what it may have lost of the old: `mixtures` are points of a version's frontier, `chosen` the published share, `limit` what may be lost, or nothing. */
+function frontier(mixtures, chosen, limit, says) {
+  const lost = mixtures.map(each => each.mean_drop_at_most), ends = [0, ...lost, ...[limit].filter(isKnown)], least = Math.min(...ends), most = Math.max(...ends, .01), points = share => tidy(100 * share) + " points";
+  const X = share => 76 + 350 * (share - least) / (most - least), isChosen = each => each.alpha === chosen;
+  return picture(190, says, scale(whole), isKnown(limit) && [line("w", X(limit), 14, X(limit), 160), text(X(limit), 11, "limit", "middle")],
+    svg("polyline", {class: "a", points: mixtures.map(each => `${X(each.mean_drop_at_most)},${up(each.new)}`).join(" ")}),
+    mixtures.toSorted((a, b) => isChosen(a) - isChosen(b)).map(each => {
+      const x = X(each.mean_drop_at_most), y = up(each.new);
+      return [dot(isChosen(each) ? "dot" : "before", x, y, isChosen(each) ? 6 : 4), isChosen(each) && text(x, y + (each.new > .2 ? 22 : -12), `published: ${whole(chosen)}`, x > 330 ? "end" : "start"),
+        hot(x - 9, y - 9, 18, 18, `${whole(each.alpha)} fine-tuned: ${percent(each.new)} of the new, at most ${points(each.mean_drop_at_most)} lost`)];
+    }), text(76, 182, `lost at most: ${points(least)}`), text(426, 182, points(most), "end"));
 }

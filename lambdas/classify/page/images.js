@@ -79,5 +79,3 @@ async function fitting(promised) {
   const files = await Promise.all(promised), first = files.findIndex((file, i) => (bytes += file.size) > CONTRACT.max_bytes * .95 && i);
   return first < 0 ? files : files.slice(0, first);
 }
-
-const thumbnail = (image, chosen, onclick) => button(el("img", {src: image.url, alt: ""}), onclick, "", {title: image.name, ariaLabel: image.name, "aria-pressed": String(chosen)});

@@ -5,7 +5,7 @@ const versionPath = version => "models/" + place(version);
 let watchers = 0;
 
 async function startModels(query) {
-  const mine = ++watchers, wanted = () => mine === watchers && !$("models").hidden, chosen = decodeURIComponent(query.match(/version=([^&]*)/)?.[1] || "");
+  const mine = ++watchers, wanted = () => mine === watchers && !$("models").hidden, chosen = new URLSearchParams(query).get("version");
   for (let seen; wanted(); await later(POLL_MS)) {
     const [{models, rolling_out: rolling}, {trainings}] = await Promise.all([get("models"), get("trainings?limit=10")]);
     const running = await Promise.all(trainings.filter(each => !OVER.includes(each.state)).map(each => get("trainings/" + each.id)));
@@ -62,11 +62,13 @@ async function showVersion(version, models) {
   const pairs = (now, before, change, also = "") => accuracies(now).filter(([name]) => isKnown(before?.[name]?.accuracy)).map(([name, after]) => [name + also, before[name].accuracy, after, isKnown(change?.[name]?.low) && [before[name].accuracy + change[name].low, before[name].accuracy + change[name].high]]);
   const changes = [...pairs(m.new, m.new_before, m.new_change, " (new)"), ...pairs(m.world, m.world_before, m.world_change)], rows = changes.length ? changes : accuracies(m.world).map(([name, after]) => [name, m.world[name].chance || 0, after]);
   const before = m.before?.validation_accuracy, after = m.after?.validation_accuracy, curve = (m.learning_curve || []).filter(each => isKnown(each.validation_accuracy)).map(each => [each.step, each.validation_accuracy]);
+  const {alpha, sentence: choice, max_forgetting: limit, frontier: measured} = m.interpolation || {}, mixtures = (measured || []).filter(each => isKnown(each.new) && isKnown(each.mean_drop_at_most));
   const previous = live && promotion && models.find(each => each.artifact_s3_uri === promotion.previous_s3_uri && !each.live);
   const facts = {"Comes from": model.parent || model.source, Dataset: model.dataset, Knows: model.knows, Licence: model.licence, "Served as": model.served_version, "sha256 of its data": model.data_digest, Checkpoint: model.artifact_s3_uri, Steps: m.step};
   fill("detail", el("div.line", el("h2", version), live && el("span.tag", "live"), previous && button("Roll back to " + previous.version, () => promote(previous, true)), promotion?.state === "failed" && el("span.wrong", `did not go live: ${promotion.reason}`)),
     el("div.grid", gate && card(gate.passed ? "The verdict: passed" : "The verdict: refused", isKnown(before) && isKnown(after) && el("p.big", `${whole(before)} → ${whole(after)}`), said(gate, verdict)),
       rows.length > 0 && card(changes.length ? "Before and after, task by task" : "How well it does", dumbbells(rows, changes.length ? "Accuracy before and after, by task" : "Accuracy by task"), soft(`Hollow: ${changes.length ? "its base" : "guessing"}. Filled: this version, with its 95 % interval where it is known.`)),
+      mixtures.length > 1 && card("Mixtures of its base and what was fine-tuned", frontier(mixtures, alpha, limit, "Accuracy on the new by what the old tasks may have lost"), choice && para(choice), soft("Dots: shares of the fine-tuned weights, the published one filled. Upwards: right on the new. To the right: what the old tasks may have lost in the mean.")),
       curve.length > 1 && card("While it learnt", lines(curve, "step", "Validation accuracy by step")), model.source === "training" && await reported(version),
       card("Recipe", table([], Object.entries(facts).filter(([, value]) => value).map(([name, value]) => [el("th", name), value])), m.hyperparameters && el("details", el("summary", "Hyperparameters"), el("pre", {tabIndex: 0}, Object.entries(m.hyperparameters).map(([name, value]) => `${name} = ${value}`).join("\n"))))));
 }

@@ -67,16 +67,14 @@ async function copied(pressed, text) {
   setTimeout(() => { pressed.textContent = before; }, POLL_MS);
 }
 
-/** A modal question; resolves to what `read` makes of it if it is answered, else to undefined. */
-function dialog(title, body, main, read = () => true) {
+/** A modal question; resolves to whether it is answered by the button `main`. */
+function dialog(title, body, main) {
   const box = $("dialog");
-  return new Promise(done => {
-    const ended = answer => { box.onclose = null; box.close(); done(answer); };
-    box.replaceChildren(el("form", {onsubmit: event => { event.preventDefault(); ended(read()); }}, el("h2", {id: "dialog-title"}, title), body,
-      el("div.line", button(main ? "Cancel" : "Close", () => ended()), main && el("button.btn.main", main))));
-    box.onclose = () => done();
-    box.showModal();
-  });
+  box.returnValue = "";
+  fill("dialog", el("form", {method: "dialog"}, el("h2", {id: "dialog-title"}, title), body,
+    el("div.line", button(main ? "Cancel" : "Close", () => box.close()), main && el("button.btn.main", {value: main}, main))));
+  box.showModal();
+  return new Promise(done => { box.onclose = () => done(box.returnValue === main); });
 }
 
 // the key: once from the link that `make local` prints, from then on only in this tab
@@ -157,14 +155,7 @@ const form = (files, fields) => {
   for (const [name, value] of Object.entries(fields)) made.append(name, value);
   return made;
 };
-const known = {};
-/** What is fetched once, until it is deleted from `known`. */
-const kept = path => known[path] ??= get(path).catch(problem => { delete known[path]; throw problem; });
-
-function notice(text) {
-  $("notice").textContent = text;
-  $("notice").hidden = !text;
-}
+const notice = text => fill("notice", text);
 
 /** Does what somebody asked for, and says why if that fails. */
 const tried = work => work().catch(problem => { if (problem.status === 403) return; if (!(problem instanceof Problem)) throw problem; notice(sentence(problem.message)); });

@@ -1,9 +1,9 @@
 // API: its own description, each operation with a request that can be copied or sent.
 async function startReference() {
   if ($("api").hasChildNodes()) return;
-  const spec = await kept("openapi.json"), operations = Object.entries(spec.paths).flatMap(([path, methods]) => Object.entries(methods).map(([method, each]) => ({path, method: method.toUpperCase(), ...each})));
+  const spec = await get("openapi.json"), operations = Object.entries(spec.paths).flatMap(([path, methods]) => Object.entries(methods).map(([method, each]) => ({path, method: method.toUpperCase(), ...each})));
   fill("api", el("div.doc", el("nav", {ariaLabel: "Parts of the API"}, spec.tags.map(({name}) => button(name, () => $("tag-" + name).scrollIntoView(), "quiet"))),
-    el("div.stack", card("", el("p", spec.info.description), soft("For those who generate clients: ", el("a", {href: base + "openapi.json"}, "openapi.json"))),
+    el("div.stack", card("", el("p", spec.info.description)),
       spec.tags.map(({name, description}) => el("div.card", {id: "tag-" + name}, el("h2", sentence(name).slice(0, -1)), soft(description), operations.filter(each => each.tags.includes(name)).map(each => operation(spec, each)))))));
   $("api").hidden = location.hash !== "#api";
 }

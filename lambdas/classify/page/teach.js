@@ -11,7 +11,7 @@ function fresh(name) {
 fresh("");
 
 async function startTeach(query) {
-  const names = (await tasks()).filter(each => !each.multi_label).map(each => each.name), wanted = query.match(/task=([^&]*)/)?.[1] || lesson.name;
+  const names = (await tasks()).filter(each => !each.multi_label).map(each => each.name), wanted = new URLSearchParams(query).get("task") || lesson.name;
   const name = names.includes(wanted) ? wanted : names.length === 1 ? names[0] : "";
   choices($("lesson"), [["", names.length ? "Choose a question" : "No saved question yet"], ...names], name, choose);
   if (name !== lesson.name) return choose(name);
@@ -44,6 +44,12 @@ async function counted(labels = lesson.labels) {
   lesson.counts = Object.fromEntries(labels.map(label => [label, (of[lesson.name]?.[label] || 0) + (of[""]?.[label] || 0)]));
 }
 
+/** So many images more, or less, have this label. */
+function tally(label, more) {
+  lesson.records += more;
+  if (label in lesson.counts) lesson.counts[label] += more;
+}
+
 function pile(found) {
   lesson.queue.push(...found);
   showLesson();
@@ -70,9 +76,11 @@ async function deliver(entries, fields) {
   await tried(async () => {
     const stored = [await create("annotations", form(files, fields))].flat(), bad = stored.find(each => each.detail);
     stored.forEach(({id, image, new: isNew}, i) => {
-      Object.assign(sent[i], {id, isOld: !isNew});
+      sent[i].id = id;
       lesson.pictures[image] = sent[i].picture.url;
-      if (isNew && fields.dataset === lesson.dataset) lesson.listed = new Map([[id, {id, image, ...sent[i].said}], ...lesson.listed]);
+      if (!isNew || fields.dataset !== lesson.dataset) return;
+      lesson.listed = new Map([[id, {id, image, ...sent[i].said}], ...lesson.listed]);
+      tally(sent[i].said.label, 1);
     });
     if (bad) throw new Problem(bad.status, bad.detail);
   });
@@ -89,9 +97,11 @@ async function undo() {
   lesson.queue.unshift(last.picture);
   showLesson();
   await lesson.sending;
+  if (!last.id) return;
   lesson.listed.delete(last.id);
-  showAnnotated();
-  if (last.id) await tried(() => api(`annotations/${last.id}?dataset=${lesson.dataset}`, {method: "DELETE"}));
+  tally(last.said.label, -1);
+  showLearnt();
+  await tried(() => api(`annotations/${last.id}?dataset=${lesson.dataset}`, {method: "DELETE"}));
   watch(WATCHED_MS);
 }
 
@@ -136,7 +146,6 @@ async function watch(ms = 0) {
 function showLesson() {
   const {queue, done} = lesson, [image] = queue, waiting = done.filter(each => !each.id).length, foldered = inFolders().length;
   stageShows($("teach-stage"), image, image ? image.name : done.length ? "All done. Drop more" : "Drop images or a folder, or choose");
-  fill("next", queue.slice(1, 7).map((each, i) => thumbnail(each, false, () => { queue.unshift(...queue.splice(i + 1, 1)); showLesson(); })));
   $("queue").textContent = joined([queue.length && `${count(queue.length)} to go`, done.length && `${count(done.length)} labelled`, waiting && `${count(waiting)} being sent`]);
   fill("by-folder", foldered > 0 && button(`Label ${plural(foldered, "image")} by their folders`, byFolder));
   showAnswers();
@@ -145,21 +154,20 @@ function showLesson() {
 }
 
 function showAnswers() {
-  const {labels, guess: shares} = lesson, disabled = !lesson.queue.length, best = shares && Math.max(...Object.values(shares)), fields = () => [...$("answers").querySelectorAll("button, input")], focused = fields().indexOf(document.activeElement);
-  if (!lesson.task) return fill("answers", el("p", "Show a saved question some images: five of each label already help. Its answers are better within seconds, and no other question changes."), soft("Choose a question above, or ", el("a", {href: "#ask"}, "write one and save it"), "; then drop images here."));
-  const field = el("input.field", {value: $("sentence")?.value || "", id: "sentence", disabled, maxLength: 1000, placeholder: "Or a sentence that is true of it, then Enter", ariaLabel: "A sentence that is true of the image",
-    onkeydown: event => { if (event.key !== "Enter" || !field.value.trim()) return; const sentences = field.value; field.value = ""; say({sentences}); }});
+  const {labels, task, guess: shares} = lesson, disabled = !lesson.queue.length, best = shares && Math.max(...Object.values(shares)), buttons = () => [...$("answers").querySelectorAll("button")], focused = buttons().indexOf(document.activeElement);
+  $("saying").hidden = !task;
+  $("sentence").disabled = $("skip").disabled = disabled;
+  $("undo").disabled = !lesson.done.length;
+  if (!task) return fill("answers", el("p", "Show a saved question some images: five of each label already help. Its answers are better within seconds, and no other question changes."), soft("Choose a question above, or ", el("a", {href: "#ask"}, "write one and save it"), "; then drop images here."));
   fill("answers", soft(disabled ? "The labels of this question. Drop images at the left to begin." : "What is it? The bars are what the model takes it for."),
-    el("div.rows", labels.map((label, i) => button([bar(shares?.[label]), el("kbd", {hidden: i >= KEYS}, i + 1), el("span.name", label), el("span.n", shares && whole(shares[label] || 0))], () => sayLabel(label), "row" + (best && shares[label] === best ? ".best" : ""), {disabled, ariaLabel: label}))),
-    field, el("div.line", button("Skip", skip, "btn", {disabled}), button("Undo", undo, "btn", {disabled: !lesson.done.length}), el("span.soft.keys", el("kbd", "1"), "–", el("kbd", "9"), " label ", el("kbd", "→"), " skip ", el("kbd", "z"), " undo")));
-  fields()[focused]?.focus();
+    el("div.rows", labels.map((label, i) => button([bar(shares?.[label]), el("kbd", {hidden: i >= KEYS}, i + 1), el("span.name", label), el("span.n", shares && whole(shares[label] || 0))], () => sayLabel(label), "row" + (best && shares[label] === best ? ".best" : ""), {disabled, ariaLabel: label}))));
+  buttons()[focused]?.focus();
 }
 
 const STATES = {live: "answers by what it was taught", words: "answers by its words", paused: "answers by its words, as you asked"};
 
 function showLearnt() {
-  const {task, name} = lesson, taught = task?.taught, found = taught?.learnt, said = lesson.done.filter(each => !each.isOld), records = lesson.records + said.length;
-  const counts = lesson.labels.map(label => [label, lesson.counts[label] + said.filter(each => each.said.label === label).length]), lacking = counts.filter(([, images]) => images < ENOUGH), most = Math.max(ENOUGH, ...counts.map(each => each[1]));
+  const {task, name} = lesson, taught = task?.taught, found = taught?.learnt, counts = Object.entries(lesson.counts), lacking = counts.filter(([, images]) => images < ENOUGH), most = Math.max(ENOUGH, ...Object.values(lesson.counts));
   const change = (words, method, body, properties) => button(words, async () => { task.taught = (await api(pathOf(name) + "/teach", {method, body})).body; showLearnt(); watch(); }, "btn", properties);
   const made = taught?.heads || [], curve = made.filter(each => each.model_version === found?.model_version).map(each => [each.images, each.after.accuracy]).reverse();
   const heads = made.map(each => [moment(each.created), each.images, whole(each.after.accuracy), each.sha256 === taught.head ? el("span.tag", "answers") : change("Bring back", "POST", {head: each.sha256}, {disabled: each.model_version !== found?.model_version})]);
@@ -169,12 +177,12 @@ function showLearnt() {
     curve.length > 1 && lines(curve, "images", "Accuracy by the number of images"), found?.reason && para(found.reason), found?.advice.map(each => soft(sentence(each))),
     el("div.line", taught?.state === "live" && change("Back to its words", "DELETE"), taught?.state === "paused" && change("Teach it again", "POST", {}), el("a", {href: "#ask?task=" + name}, "Ask it")),
     heads.length > 0 && el("details", {id: "heads", open: Boolean($("heads")?.open)}, el("summary", "What it was taught before"), table(["Made", "Images", "Right", ""], heads))]);
-  const dataset = el("input.field", {id: "dataset", value: lesson.dataset, pattern: "[a-z0-9][a-z0-9_\\-]*", ariaLabel: "Dataset", onchange: () => { lesson.dataset = dataset.value; tried(() => counted()).then(showLesson).then(() => showMore()); }});
-  if (document.activeElement?.id !== "dataset") fill("balance", task && [el("div.line", el("h2", "Dataset"), dataset),
-    el("div.balance", counts.map(([label, images]) => [el("span", label), el("div.share", width(el("i"), images / most)), el("span.n", images)])),
+  $("balance").hidden = !task;
+  $("dataset").value = lesson.dataset;
+  fill("shares", el("div.balance", counts.map(([label, images]) => [el("span", label), el("progress", {max: most, value: images, ariaLabel: label}), el("span.n", images)])),
     soft(lacking.length ? `Sixteen of each are a good start: ${lacking.slice(0, 4).map(([label, images]) => `${ENOUGH - images} more of ${label}`).join(", ")}${lacking.length > 4 ? " …" : "."}` : "Enough of each."),
     el("p", "Images teach this question at once. A training changes the model itself: it takes longer, and every question gains."),
-    button(`Train on ${plural(records, "image")}`, train, "btn.main", {disabled: !records})]);
+    button(`Train on ${plural(lesson.records, "image")}`, train, "btn.main", {disabled: !lesson.records}));
   showAnnotated();
 }
 
@@ -216,6 +224,15 @@ const showMore = (most = SHOWN) => tried(async () => {
 });
 $("disagrees").onclick = () => { lesson.disagrees = !lesson.disagrees; showMore(); };
 $("more").onclick = () => showMore(lesson.most + SHOWN);
+$("skip").onclick = skip;
+$("undo").onclick = undo;
+$("saying").onsubmit = event => {
+  event.preventDefault();
+  if (!$("sentence").value.trim()) return;
+  say({sentences: $("sentence").value});
+  $("saying").reset();
+};
+$("dataset").onchange = () => { lesson.dataset = $("dataset").value; tried(() => counted()).then(showLesson).then(() => showMore()); };
 choices($("of-split"), SPLITS, "", () => showMore());
 
 /** Where this page shows an annotated image: as it has sent it, or as the API shrinks it, a few at a time. */
@@ -229,8 +246,8 @@ async function relabel({id, dataset, label: old, answer: label}) {
   const path = `annotations/${id}?dataset=${dataset}`, {body: {sentences, task, split}, headers} = await api(path), listed = lesson.listed.get(id);
   await api(path, {method: "PUT", headers: {"if-match": headers.get("etag")}, body: {sentences, label, task, split}});
   if (listed) listed.label = label;
-  lesson.counts[old]--;
-  lesson.counts[label]++;
+  tally(old, -1);
+  tally(label, 1);
   watch(WATCHED_MS);
 }
 
@@ -245,16 +262,17 @@ async function train() {
   if (!check.starts) return dialog("Not enough to train on yet", check.missing.map(para));
   const promote = choice("Afterwards", [["manual", "I promote the model myself, if it is better"], ["auto", "Promote it by itself if it is better"]], "manual");
   const given = el("input.field", {placeholder: '{"epochs": 20}', autocomplete: "off", oninput: () => given.setCustomValidity(parsed(given.value) ? "" : 'Write it as JSON, like {"epochs": 20}')});
-  const body = await dialog(`Train on ${plural(check.counted, "annotation")}`, [el("p.big", `about ${duration(check.estimated_s)}${dollars(check.estimated_usd)}`),
+  const isBegun = await dialog(`Train on ${plural(check.counted, "annotation")}`, [el("p.big", `about ${duration(check.estimated_s)}${dollars(check.estimated_usd)}`),
     soft(`${count(check.steps)} steps from ${check.base_version ?? "what is live"}; ${Object.entries(check.images).map(([split, images]) => `${count(images)} images for ${split}`).join(", ")}. At most ${duration(check.max_runtime_s)}${dollars(check.max_usd)}. Estimated ${check.estimate}.`),
-    check.warnings.map(para), el("label", "Afterwards", promote), el("label", "Hyperparameters as JSON, if not as usual", given)], "Train", () => ({dataset, promote: promote.value, hyperparameters: parsed(given.value)}));
-  if (!body) return;
-  await create("trainings", body);
+    check.warnings.map(para), el("label", "Afterwards", promote), el("label", "Hyperparameters as JSON, if not as usual", given)], "Train");
+  if (!isBegun) return;
+  await create("trainings", {dataset, promote: promote.value, hyperparameters: parsed(given.value)});
   location.hash = "#models";
 }
 
 function teachKeys({key: pressed}) {
-  if (pressed >= "1" && pressed <= String(Math.min(KEYS, lesson.labels.length)) && pressed.length === 1) sayLabel(lesson.labels[pressed - 1]);
+  const label = lesson.labels[pressed - 1];
+  if (label) sayLabel(label);
   else if (pressed === "ArrowRight") skip();
   else if (pressed === "z") undo();
 }

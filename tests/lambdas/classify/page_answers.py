@@ -23,7 +23,7 @@ HEADERS = {
 _model: JsonObject = DESCRIBED[routes.GET_MODEL].answer
 _card = {"knows": KNOWS, "languages": ["en"], "licence": "MIT"}
 _new = {"images": 60, "chance": 0.1, "calibration_error": 0.06}
-_figures = {
+_figures: JsonObject = {
     "step": 300,
     "hyperparameters": {"epochs": 10, "batch_size": 64, "learning_rate": 0.0005, "replay_share": 0.5},
     "learning_curve": [
@@ -41,7 +41,17 @@ _figures = {
         name: {"accuracy": accuracy}
         for name, accuracy in (("shape", 0.971), ("thing", 0.998), ("colour", 0.984), ("relation", 0.861))
     },
-    "interpolation": {"alpha": 0.75, "max_forgetting": 0.02, "max_task_forgetting": 0.05},
+    "interpolation": {
+        **{"alpha": 0.75, "max_forgetting": 0.02, "max_task_forgetting": 0.05},
+        "sentence": "Published are 75% fine-tuned and 25% base weights.",
+        "frontier": [
+            {"alpha": alpha, "new": new, "mean_drop": lost, "mean_drop_at_most": lost and round(lost + 0.004, 4)}
+            for alpha, new, lost in (
+                *((0.0, 0.33, 0.0), (0.25, 0.55, -0.001), (0.5, 0.84, 0.004)),
+                *((0.75, 0.94, 0.012), (0.9, 0.95, 0.021), (1.0, 0.95, 0.034)),
+            )
+        ],
+    },
     "before": {"validation_accuracy": 0.33},
     "after": {"validation_accuracy": 0.94},
     "gain": {

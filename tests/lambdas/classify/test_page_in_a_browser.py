@@ -5,10 +5,13 @@ One browser for the module. Whatever a test does, the page must break no rule of
 
 import os
 import re
+import shlex
 import shutil
+import subprocess
+import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Literal
@@ -22,7 +25,10 @@ from contract.endpoint import Paused, Standing
 from contract.problems import Forbidden, ServiceUnavailable, TooManyRequests, UnprocessableImage
 from tests.lambdas.classify import page_answers as answers
 from tests.lambdas.classify.page_api import KEY, Asked, PageApi, overtaken, served
+from wordsight.__main__ import parser
+from wordsight.tasks import parameters_of
 
+ROOT = Path(__file__).parents[3]
 CHROMIUM = shutil.which("chromium")
 pytestmark = pytest.mark.skipif(
     not CHROMIUM and not os.environ.get("STRICT"), reason="no Chromium here, the page is not tested: apt-get install it"
@@ -216,6 +222,13 @@ def test_labels_are_written_where_their_answers_stand(api: PageApi, opened: Open
     expect(row(page, "a red boat").locator("output")).not_to_be_empty()
 
 
+def test_a_label_that_is_there_may_have_a_comma_in_it(opened: Open) -> None:
+    page = opened("ask?labels=red%2C%20green,blue")
+    page.get_by_label("Label red, green").fill("red, grey")
+    expect(row(page, "red, grey").locator("output")).to_have_text("91.3 %")
+    expect(page.get_by_label("Label blue")).to_be_visible()
+
+
 def test_only_the_newest_answer_is_shown_and_the_old_one_is_dimmed_meanwhile(api: PageApi, opened: Open) -> None:
     page = opened()
     expect(row(page, "fish").locator("output")).to_have_text("91.3 %")
@@ -353,6 +366,52 @@ def test_the_code_asks_this_very_question(opened: Open) -> None:
     assert "new FormData()" in clipboard(page, "FormData")
 
 
+@pytest.mark.parametrize(
+    ("view", "program"),
+    [
+        ("ask?labels=cat,it%27s%20a%20%24dog&none=1&template=a%20{}&template=-%20{}!", "wordsight"),
+        ("ask?labels=-cat&each=1", "wordsight"),
+        ("ask?task=thing", "wordsight"),
+        ("ask?task=thing&task=pet", "wordsight"),
+        ("ask?labels=cat=a%20cat%27s%20face,dog", "curl"),  # these are what wordsight has no flags for
+        ("ask?labels=a%2C%20b,dog", "curl"),
+        ("ask?labels=cat,dog&labels=red,green", "curl"),
+    ],
+)
+def test_the_shell_asks_this_very_question(api: PageApi, opened: Open, tmp_path: Path, view: str, program: str) -> None:
+    api.tasks["pet"] = {"candidate_labels": [{"label": "cat"}, {"label": "dog"}]}
+    picture(tmp_path, "fish.png")
+    page = opened(view)
+    expect(page.get_by_label("Label star")).to_have_count(0)  # of the question that is there at first
+    expect(page.locator("#questions output").first).to_have_text("91.3 %")
+    page.get_by_label("Language").select_option("Shell")
+    command = page.get_by_label("Code").inner_text()
+    assert command.startswith(program)
+    by_the_page = meant(api)
+    as_a_program = f'wordsight() {{ "{sys.executable}" -m wordsight "$@"; }}; '
+    environ = {**os.environ, "KEY": KEY, "PYTHONPATH": str(ROOT)}
+    subprocess.run(["bash", "-c", as_a_program + command], cwd=tmp_path, env=environ, check=True)
+    assert len(api.of(routes.CLASSIFY)) > 1 and meant(api) == by_the_page
+
+
+def test_the_shell_keeps_what_a_saved_question_says_beside_its_labels(api: PageApi, opened: Open) -> None:
+    api.tasks["pet"] = {"candidate_labels": [{"label": "cat"}, {"label": "dog"}], "top_k": 1, "threshold": 0.2}
+    page = opened("ask?task=pet")
+    page.get_by_label("Label cat").fill("kitten")
+    page.get_by_label("Language").select_option("Shell")
+    expect(page.get_by_label("Code")).to_contain_text("--top-k")
+    said = shlex.split(page.get_by_label("Code").inner_text().replace("\\\n", ""))
+    arguments = parser().parse_args(said[1:])
+    assert parameters_of(arguments) == {"candidate_labels": "kitten, dog", "top_k": 1, "threshold": 0.2}
+
+
+def meant(api: PageApi) -> Any:
+    """What was asked last, whichever way it was written."""
+    asked = api.of(routes.CLASSIFY)[-1].body.parameters
+    members = ("candidate_labels", "hypothesis_template", "multi_label", "unknown")
+    return asked.task_names, [[getattr(each, name) for name in members] for each in asked.tasks.values() or [asked]]
+
+
 def clipboard(page: Page, holds: str) -> str:
     """What lies there once it holds that: a browser copies beside the page's script."""
     deadline_s = time.monotonic() + COPIED_S
@@ -463,13 +522,18 @@ def test_images_are_labelled_by_keys_and_the_accuracy_rises(api: PageApi, opened
     page.keyboard.press("1")
     expect(page.get_by_text("40 % → 90 %")).to_be_visible()
     expect(page.get_by_label("Accuracy by the number of images")).to_be_visible()
-    page.get_by_label("A sentence that is true of the image").fill("a red boat")
+    sentence = page.get_by_label("A sentence that is true of the image")
+    sentence.fill("  ")
+    page.keyboard.press("Enter")  # says nothing
+    sentence.fill("a red boat")
     page.keyboard.press("Enter")
     page.locator("body").click(position={"x": 5, "y": 5})
     expect(page.get_by_text("2 to go · 3 labelled")).to_be_visible()
     assert annotated(api) == [("house", [], "thing"), ("fish", [], "thing"), (None, ["a red boat"], "thing")]
+    expect(page.get_by_role("button", name="Train on 3 images")).to_be_visible()
     page.keyboard.press("z")
     expect(page.get_by_text("3 to go · 2 labelled")).to_be_visible()
+    expect(page.get_by_role("button", name="Train on 2 images")).to_be_visible()
     page.wait_for_timeout(100)
     assert len(api.of(routes.DELETE_ANNOTATION)) == 1
 
@@ -485,12 +549,12 @@ def test_an_image_that_is_dropped_while_its_question_is_fetched_is_guessed_too(
     expect(page.get_by_role("button", name="fish", exact=True)).to_contain_text("91 %")
 
 
-def drop(page: Page, *paths: Path) -> None:
+def drag(page: Page, *paths: Path, types: Sequence[str] = ("dragEnter", "dragOver", "drop"), x: int = 300) -> None:
     """As a person does it, folders too: https://chromedevtools.github.io/devtools-protocol/tot/Input/"""
     session = page.context.new_cdp_session(page)
     data = {"items": [], "files": list(map(str, paths)), "dragOperationsMask": 1}
-    for type in ("dragEnter", "dragOver", "drop"):
-        session.send("Input.dispatchDragEvent", {"type": type, "x": 300, "y": 300, "data": data})
+    for type in types:
+        session.send("Input.dispatchDragEvent", {"type": type, "x": x, "y": 300, "data": data})
 
 
 def test_a_folder_that_is_dropped_labels_what_lies_in_it(api: PageApi, opened: Open, tmp_path: Path) -> None:
@@ -499,7 +563,7 @@ def test_a_folder_that_is_dropped_labels_what_lies_in_it(api: PageApi, opened: O
     (tmp_path / "fish/notes.txt").write_text("no image")
     page = opened("teach?task=thing")
     expect(page.get_by_text("Its accuracy will stand here")).to_be_visible()
-    drop(page, *(tmp_path / name for name in ("house", "fish", "other")))
+    drag(page, *(tmp_path / name for name in ("house", "fish", "other")))
     expect(page.get_by_text("4 to go")).to_be_visible()
     page.get_by_role("button", name="Label 3 images by their folders").click()
     expect(page.locator("#queue")).to_have_text("1 to go · 3 labelled")
@@ -508,7 +572,12 @@ def test_a_folder_that_is_dropped_labels_what_lies_in_it(api: PageApi, opened: O
 
 def test_images_that_are_dropped_are_asked(opened: Open, tmp_path: Path) -> None:
     page = opened()
-    drop(page, picture(tmp_path, "one.png"), picture(tmp_path, "two.png"))
+    drag(page, picture(tmp_path, "one.png"), types=("dragEnter", "dragOver"))
+    expect(page.locator("#stage")).to_have_class("stage over")
+    drag(page, picture(tmp_path, "one.png"), types=("dragOver",), x=WIDE - 9)
+    expect(page.locator("#stage")).to_have_class("stage")
+    drag(page, picture(tmp_path, "one.png"), picture(tmp_path, "two.png"))
+    expect(page.locator("#stage")).to_have_class("stage")
     expect(page.locator("#many tr")).to_have_count(3)
     expect(page.locator("#stage img")).to_have_attribute("alt", "one.png")
 
@@ -637,6 +706,7 @@ def test_a_version_is_judged_in_words_and_charts_and_promoted(api: PageApi, open
     detail = page.locator("#detail")
     expect(detail).to_contain_text("33 % → 94 %")
     expect(detail.get_by_label("Accuracy before and after, by task")).to_contain_text("pictogram (new)")
+    expect(detail.get_by_label("Validation accuracy by step")).to_contain_text("step 300: 94 %")
     expect(page.locator("#versions tr")).to_have_count(4)
     page.get_by_role("button", name=f"Promote {answers.TUNED['version']}").click()
     expect(page.get_by_role("dialog")).to_contain_text("37")
@@ -644,6 +714,20 @@ def test_a_version_is_judged_in_words_and_charts_and_promoted(api: PageApi, open
     live = page.locator("#versions tr", has_text=answers.TUNED["version"])
     expect(live).to_contain_text("live")
     assert api.of(routes.PROMOTE_MODEL)[-1].body.force is False
+
+
+def test_a_versions_mixtures_show_what_was_published_and_what_it_may_have_cost(opened: Open) -> None:
+    page = opened("models")
+    chart = page.get_by_label("Accuracy on the new by what the old tasks may have lost")
+    expect(chart.locator("circle")).to_have_count(6)
+    expect(chart.locator("circle.dot")).to_have_count(1)
+    expect(chart.locator("text", has_text="published: 75 %")).to_be_visible()
+    expect(chart.locator("text", has_text="limit")).to_be_visible()
+    expect(chart.locator(".hot").last).to_have_text("75 % fine-tuned: 94.0 % of the new, at most 1.6 points lost")
+    expect(page.get_by_text("Published are 75% fine-tuned and 25% base weights.")).to_be_visible()
+    page.get_by_role("link", name="base", exact=True).click()
+    expect(page.get_by_role("heading", name="base")).to_be_visible()
+    expect(chart).to_be_hidden()  # no training has made it
 
 
 def test_what_promotes_a_version_is_reached_on_a_phone_without_scrolling_sideways(opened: Open) -> None:
