@@ -28,7 +28,7 @@ class Hyperparameters(Settings):
         "the cheapest that does, of which a head on the base's embeddings needs no training at all; learning_rate and "
         "steps beside auto are of all weights",
     )
-    epochs: int = Field(10, ge=1, le=10_000, description="Passes over the data, and at least 300 steps")
+    epochs: int = Field(10, ge=1, le=10_000, description="Passes over the data, and at least 600 steps")
     steps: int | None = Field(None, ge=1, le=10_000_000, description="Optimiser steps, in place of `epochs`")
     batch_size: int = Field(64, ge=2, le=65_536, description="Images per step and process, as far as there are so many")
     chunk_size: int | None = Field(
@@ -41,7 +41,7 @@ class Hyperparameters(Settings):
         description="Captions of an image in one step at most; with labels and sentences half of each, at least one",
     )
     crop_area_min: float = Field(
-        0.8,
+        0.6,
         gt=0,
         le=1,
         description="Least area of the random crops that the channel's images are shown in. 1: all of it",

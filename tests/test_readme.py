@@ -197,7 +197,7 @@ def test_the_small_checkpoints_figures_are_its_own() -> None:
 
 
 RECIPE = Hyperparameters()
-IN_WORDS = {900: "a quarter of an hour", 500: "half a second", 0.8: "four fifths"}
+IN_WORDS = {900: "a quarter of an hour", 500: "half a second", 0.6: "three fifths"}
 NUMBERS = [
     ("batches", f"single shards of {SHARD_IMAGES} images"),
     ("teaching", f"last {KEPT_HEADS} heads are kept"),

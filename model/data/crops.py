@@ -1,9 +1,11 @@
 """Random crops of training images, resized to the whole image's size: the model never sees the same pixels twice.
 
-Inception's random-resized crop (Szegedy et al. 2015) in a small range, as CLIP trains with .9 of the area and more
-(Radford et al. 2021): an object at the border stays in the picture, and no text about it becomes false. Few images want
-more of it: by 16 of each class, with .8 in place of .9, pictograms got .900 and not .890, digits .879 and not .804
-(there with crops at whole pixels, too). Nothing is flipped, because texts say left and right.
+Inception's random-resized crop (Szegedy et al. 2015), which takes .08 of the area and more, in a smaller range: an
+object at the border mostly stays in the picture, and texts about it true. CLIP trains with .9 and more (Radford et al.
+2021), of images by the hundred million; few images want more of it. Of a thousand photographs of hand signs .882 were
+right with .8, .908 with .6 and .884 with .4 (300 steps, one seed); with .6 they forgot least. Turning crops by up to
+12 degrees beside changing their brightness and contrast by a fifth took .07 of that again. Nothing is flipped, because
+texts say left and right.
 """
 
 from typing import NamedTuple

@@ -54,4 +54,4 @@ def test_a_run_from_scratch_steps_by_muon_unless_it_is_told_otherwise() -> None:
 def test_each_is_described_with_its_default_in_a_line() -> None:
     lines = Hyperparameters.described().splitlines()
     assert [line.split("=")[0].strip() for line in lines] == list(Hyperparameters.model_fields)
-    assert "  epochs=10                   Passes over the data, and at least 300 steps" in lines
+    assert "  epochs=10                   Passes over the data, and at least 600 steps" in lines

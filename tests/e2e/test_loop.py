@@ -52,7 +52,7 @@ RECIPE = {
     **{"threads": 1, "precision": "fp32", "checkpoint_every_s": 10, "max_task_forgetting": MOST_FORGOTTEN},
     **{"steps": 100, "selection_scenes": 1000},
 }
-"""The defaults for a third of their steps, on one thread, saved often enough to be killed, and stricter about what one
+"""The defaults for a sixth of their steps, on one thread, saved often enough to be killed, and stricter about what one
 old task may lose. In one precision: which is the faster one is found out by steps of their own.
 """
 

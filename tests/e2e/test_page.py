@@ -28,7 +28,7 @@ CLASSES, SHOTS, DRAWN, HELD_OUT = tuple(sorted(PICTOGRAMS)), 16, 400, 300
 LEAST_ACCURACY = 0.7
 """Of images that the task was not taught by. The bar of the teaching report, 0.73, is for a mean of five draws."""
 RECIPE = {"threads": 1, "precision": "fp32", "steps": 100, "selection_scenes": 1000, "evaluation_scenes": 200}
-"""A third of the usual steps, and less to look at afterwards."""
+"""A sixth of the usual steps, and less to look at afterwards."""
 WITHIN_MS, TRAINED_WITHIN_MS, POLL_MS = 120_000, 900_000, 100
 """A small machine starts a process for each function."""
 

@@ -94,7 +94,7 @@ def test_a_dry_run_is_a_table_and_starts_nothing(shell: Shell, system: System, d
     assert ran.status == 0 and system.stepfunctions.executions == {}
     rows = [line.split() for line in ran.out.splitlines()]
     assert ["IMAGES", "TRAIN", "VALIDATION"] in rows and ["pore", "4", "5"] in rows and ["all", "8", "10"] in rows
-    assert "10 validation images can tell, 5 are needed" in ran.out and "0.12 USD, at most 1.00" in ran.out
+    assert "10 validation images can tell, 5 are needed" in ran.out and "0.15 USD, at most 1.00" in ran.out
     assert shell("train", "--dataset", dataset, "--dry-run", "--json").json["starts"] is True
 
 
@@ -114,4 +114,4 @@ def test_a_dry_run_of_what_would_be_refused_says_why_and_is_no_success(shell: Sh
     assert ran.status == 1 and "needs 7 more" in ran.err and "warning: " in ran.out
     assert "needs 7 more" in shell("train", "--dataset", "welds").err
     begun = shell("train", "--dataset", "welds", "--force")
-    assert begun.status == 0 and "needs 7 more" in begun.out and "300 steps" in begun.out
+    assert begun.status == 0 and "needs 7 more" in begun.out and "600 steps" in begun.out

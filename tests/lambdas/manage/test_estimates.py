@@ -5,6 +5,7 @@ from typing import Any
 
 from contract.hyperparameters import Hyperparameters
 from contract.models import BASE
+from contract.schedule import MIN_STEPS
 from lambdas.aws.executions import TrainingJobs
 from lambdas.aws.s3 import Store
 from lambdas.manage.estimates import AROUND_THE_STEPS_S, Estimate, Estimates
@@ -21,7 +22,7 @@ def estimate(stage: Stage, asked: Hyperparameters | None = None, images: int = 6
 
 
 def ended(stage: Stage, version: str, images_per_s: float, took_s: float, status: str = "Completed") -> None:
-    metrics = {"train:steps": 300.0, "train:images_per_s": images_per_s}
+    metrics = {"train:steps": float(MIN_STEPS), "train:images_per_s": images_per_s}
     stage.jobs.jobs[version] = {
         "TrainingJobStatus": status,
         "SecondaryStatus": status,
@@ -40,8 +41,8 @@ def test_the_first_one_is_assumed_and_says_so(stage: Stage) -> None:
 
 def test_the_next_one_goes_by_what_an_earlier_one_took(stage: Stage) -> None:
     view = stage.started()
-    assert (view["images_per_step"], view["steps"]) == (8, 300)
-    ended(stage, view["version"], images_per_s=24, took_s=160)
+    assert (view["images_per_step"], view["steps"]) == (8, MIN_STEPS)
+    ended(stage, view["version"], images_per_s=24, took_s=60 + MIN_STEPS * 8 / 24)
     found = estimate(stage)
     assert found.seconds == round(60 + 1000 * 64 / 24)
     assert found.source == f"{view['id']} saw 24 images/s, and took 60 s before and after"
@@ -51,7 +52,7 @@ def test_one_that_failed_or_tells_no_figures_is_passed_over(stage: Stage) -> Non
     view = stage.started()
     ended(stage, view["version"], images_per_s=24, took_s=160, status="Failed")
     assert estimate(stage).source.startswith("assumed")
-    ended(stage, view["version"], images_per_s=24, took_s=160)
+    ended(stage, view["version"], images_per_s=24, took_s=60 + MIN_STEPS * 8 / 24)
     del stage.jobs.jobs[view["version"]]["TrainingEndTime"]
     assert estimate(stage).source.startswith("assumed")
 
@@ -66,7 +67,7 @@ def test_the_projection_takes_far_less_and_auto_no_more_than_all_weights_and_fin
 
 def test_one_that_learnt_less_than_all_weights_says_nothing_of_how_fast_these_learn(stage: Stage) -> None:
     view = stage.started(hyperparameters={"strategy": "projection"})
-    ended(stage, view["version"], images_per_s=9000, took_s=160)
+    ended(stage, view["version"], images_per_s=9000, took_s=60 + MIN_STEPS * 8 / 24)
     said = estimate(stage).source
     assert said.startswith("assumed") and said.endswith("trainings none has ended well here and was of all weights")
 
@@ -74,7 +75,7 @@ def test_one_that_learnt_less_than_all_weights_says_nothing_of_how_fast_these_le
 def test_to_a_base_that_learnt_from_the_world_old_images_are_shown_too(stage: Stage) -> None:
     assert estimate(stage, base=stage.trained(metrics={"replay_share": 0.5})).steps == 2000
     view = stage.started()
-    ended(stage, view["version"], images_per_s=24, took_s=160)
+    ended(stage, view["version"], images_per_s=24, took_s=60 + MIN_STEPS * 8 / 24)
     stage.trained(version=view["version"], metrics={"replay_share": 0.5})
     assert estimate(stage).steps == 2000  # the base itself tells nothing, its descendant does
 

@@ -121,7 +121,7 @@ def test_a_dry_run_tells_what_a_training_would_find_take_and_cost_and_leaves_not
 def test_what_was_accepted_tells_its_steps_time_cost_and_warnings_before_it_runs(stage: Stage) -> None:
     stage.annotated(train_crack=40, train_pore=4, validation_crack=5, validation_pore=4)
     view = stage.started(hyperparameters={"epochs": 5})
-    assert (view["steps"], view["step"], view["estimated_s"], view["estimated_usd"]) == (300, None, 1920, 0.27)
+    assert (view["steps"], view["step"], view["estimated_s"], view["estimated_usd"]) == (600, None, 3240, 0.45)
     assert "needs 12 more of 'pore'" in view["warnings"][0]
 
 

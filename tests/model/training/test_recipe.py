@@ -103,9 +103,9 @@ def test_an_epoch_has_room_for_what_is_replayed() -> None:
     assert (resolved(images=40).images, resolved(images=40, replay_share=0.5).images) == (40, 80)
 
 
-def test_a_small_dataset_takes_smaller_batches_and_still_three_hundred_steps() -> None:
+def test_a_small_dataset_takes_smaller_batches_and_still_six_hundred_steps() -> None:
     recipe = resolved(images=36, epochs=1)
-    assert (recipe.global_batch, recipe.steps) == (36, MIN_STEPS) == (36, 300)
+    assert (recipe.global_batch, recipe.steps) == (36, MIN_STEPS) == (36, 600)
     assert resolved(images=36, steps=5).steps == 5
 
 

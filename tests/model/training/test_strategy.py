@@ -14,7 +14,7 @@ from contract.containers import TrainSettings
 from contract.hyperparameters import Hyperparameters
 from contract.metrics import Metrics, Strategy
 from contract.reports import Report
-from contract.schedule import PROJECTION_STEPS
+from contract.schedule import MIN_STEPS, PROJECTION_STEPS
 from lambdas.gate.verdict import judge
 from model.clip.checkpoint import load_checkpoint
 from model.training.distributed import Ranks
@@ -107,7 +107,7 @@ def test_images_without_labels_are_trained_on_with_all_weights(coloured_job: Pat
 def test_what_is_chosen_is_the_recipe_of_the_same_run(coloured_job: Path) -> None:
     start = start_of(coloured_job, steps=None)
     steps = {chosen: decided(start, chosen, ALONE) for chosen in ("head", "projection", "full")}
-    assert [each.recipe.steps for each in steps.values()] == [0, 300, 300]
+    assert [each.recipe.steps for each in steps.values()] == [0, PROJECTION_STEPS, MIN_STEPS]
     assert steps["projection"].recipe.strategy == "projection"
     assert {each.digest() for each in steps.values()} == {start.digest()}
 
