@@ -48,8 +48,10 @@ class ServeSettings(ContainerSettings):
     """Processes that open images of usual sizes, and threads that read requests."""
     queue_budget_ms: int = Field(500, alias="QUEUE_BUDGET_MS", ge=1)
     """A request that would have to wait longer for its turn is refused with 429."""
-    max_bytes_in_flight: int = Field(72_000_000, alias="MAX_BYTES_IN_FLIGHT", ge=1)
-    """Bodies kept in memory at a time; what would exceed that is refused with 429."""
+    max_bytes_in_flight: int = Field(68_000_000, alias="MAX_BYTES_IN_FLIGHT", ge=1)
+    """Bodies kept in memory at a time; what would exceed that is refused with 429. Two of the largest lists, so that
+    an image of 49 megapixels, which takes 200 MB, can be decoded beside them.
+    """
     label_cache_rows: int = Field(50_000, alias="LABEL_CACHE_ROWS", ge=1)
     """Prompts whose embeddings are kept; 2 kB each at width 512."""
     head_cache_bytes: int = Field(64_000_000, alias="HEAD_CACHE_BYTES", ge=1)

@@ -24,6 +24,7 @@ from lambdas.stored.datasets import FEW_IMAGES
 from lambdas.stored.old import MAX_ANCESTORS, MAX_DATASETS, MAX_IMAGES, MAX_READ, asked_as
 from lambdas.teach.examples import READ_ANNOTATIONS
 from model.clip.lookahead import AVIF_BYTES_PER_PIXEL, WEBP_BYTES_PER_PIXEL
+from model.data.crops import MOST_STRETCHED
 from model.serving.decoders import SLOW
 from operate.prices import HOURS_PER_MONTH, REST_USD_PER_MONTH, training_usd_per_hour
 from stacks.config import StageConfig
@@ -197,7 +198,7 @@ def test_the_small_checkpoints_figures_are_its_own() -> None:
 
 
 RECIPE = Hyperparameters()
-IN_WORDS = {900: "a quarter of an hour", 500: "half a second", 0.6: "three fifths"}
+IN_WORDS = {900: "a quarter of an hour", 500: "half a second", 0.6: "three fifths", 1.333: "a third"}
 NUMBERS = [
     ("batches", f"single shards of {SHARD_IMAGES} images"),
     ("teaching", f"last {KEPT_HEADS} heads are kept"),
@@ -211,6 +212,7 @@ NUMBERS = [
     ("training", f"at most {RECIPE.max_forgetting} accuracy in the mean (`max_forgetting`)"),
     ("training", f"and {RECIPE.max_task_forgetting} at any one (`max_task_forgetting`)"),
     ("training", f"{IN_WORDS.get(RECIPE.crop_area_min)} of their area at least"),
+    ("training", f"by {IN_WORDS.get(round(min(1 / RECIPE.crop_area_min, MOST_STRETCHED), 3))} at most"),
     ("training", f"| {MAX_ANCESTORS} | versions, from the base through its parents |"),
     ("training", f"| {MAX_DATASETS} | datasets of these that have something to ask, and {MAX_DATASETS} others;"),
     ("training", f"of each other one {MAX_READ:,} annotations are read |"),

@@ -12,8 +12,8 @@ from benchmarks import ROOT
 from benchmarks.process import finished_children_cpu_s, run_python
 from contract.models import METADATA
 
-DECIDING = ("hyperparameters", "schedule", "gain")
-"""Modules of the contract that hold defaults and rules of a training."""
+TRAINING = ("contract", *(f"model/{part}" for part in ("clip", "data", "evaluation", "training", "world")))
+"""The packages that a training imports."""
 VALIDATION = re.compile(r"^step=(\d+) .*validation_accuracy=(\S+)", re.MULTILINE)
 
 
@@ -75,7 +75,6 @@ def run_job(
 
 def _fingerprint(base_dir: Path, hyperparameters: Mapping[str, str]) -> str:
     """Of everything that decides a result: the program, the base and what the job is told."""
-    programs = sorted(path for path in (ROOT / "model").rglob("*.py") if "serving" not in path.parts)
-    programs += [ROOT / "contract" / f"{name}.py" for name in DECIDING]
-    parts = [path.read_bytes() for path in [*programs, base_dir / "model.safetensors"]]
+    programs = [path for part in TRAINING for path in (ROOT / part).rglob("*.py")]
+    parts = [path.read_bytes() for path in [*sorted(programs), base_dir / "model.safetensors"]]
     return hashlib.sha256(b"".join([*parts, json.dumps(dict(hyperparameters), sort_keys=True).encode()])).hexdigest()

@@ -32,7 +32,7 @@ from model.clip.checkpoint import load_checkpoint
 from model.data.crops import Crop, drawn_crop
 
 LEARNING_RATE = 5e-4
-CROP_AREA_MIN: float = Hyperparameters.model_fields["crop_area_min"].default
+CROP_AREA_MIN = Hyperparameters().crop_area_min
 
 
 def trainer(load: Workload) -> Cost:

@@ -56,7 +56,7 @@ def connect_worker(service: str) -> Any:
 def _client(service: str, read_timeout_s: int, attempts: int) -> Any:
     if service in MODELS:
         read_timeout_s, attempts = SDK_READ_TIMEOUT_S, SDK_MAX_ATTEMPTS
-    return _session().create_client(
+    client = _session().create_client(
         MODELS.get(service, service),
         config=Config(
             connect_timeout=SDK_CONNECT_TIMEOUT_S,
@@ -69,6 +69,9 @@ def _client(service: str, read_timeout_s: int, attempts: int) -> Any:
             s3={"addressing_style": "virtual"},
         ),
     )
+    # Python's own again: a connection that is lost leaves a request's body in a cycle of objects
+    gc.set_threshold(700, 10, 10)
+    return client
 
 
 @cache

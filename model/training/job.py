@@ -39,14 +39,13 @@ import sys
 import time
 import traceback
 from argparse import ArgumentParser
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from threading import Event
 
 import torch
-from torch.nn.modules.module import register_module_forward_pre_hook
 from torch.utils.tensorboard import SummaryWriter
 
 from contract.containers import TrainSettings
@@ -62,7 +61,7 @@ from model.training.logs import Progress, add_to_curves
 from model.training.loop import Diverged, Loop
 from model.training.progress import ProgressFile, seconds_afterwards
 from model.training.projection import ProjectionLoop
-from model.training.publish import export, export_unfinished
+from model.training.publish import Stopped, export, export_unfinished
 from model.training.start import Start, load_start
 from model.training.state import ResumeError, StateFolder
 from model.training.strategy import settled
@@ -71,28 +70,6 @@ LEAST_FREE_BYTES = 1_000_000
 """With less, a write that failed has failed for want of room."""
 
 CALLERS_FAULTS = (SettingsError, DataError, CheckpointError, DeviceError, ResumeError, Diverged)
-
-
-class Stopped(Exception):
-    """The stop signal came after the last step."""
-
-
-@contextmanager
-def ended_by(stop: Event) -> Iterator[None]:
-    """Raise Stopped when a model is next asked, once the stop signal has come: what takes minutes and changes no weight
-    need not be finished. The signal's handler itself must not raise: between an opened file and its `with` the file
-    would stay open, and where Python ignores exceptions (a destructor, a callback) the stop would be lost.
-    """
-
-    def end_if_stopped(*_: object) -> None:
-        if stop.is_set():
-            raise Stopped
-
-    asked = register_module_forward_pre_hook(end_if_stopped)
-    try:
-        yield
-    finally:
-        asked.remove()
 
 
 def main(arguments: Sequence[str] = ()) -> int:
@@ -201,8 +178,7 @@ def run(settings: TrainSettings, asked: Hyperparameters, ranks: Ranks, stop: Eve
     try:
         if loop.step < recipe.steps:
             raise Stopped
-        with ended_by(stop):
-            export(settings, loop, before, states.run_digest, told)
+        export(settings, loop, before, states.run_digest, told, stop)
     except Stopped:
         loop.resume(states.newest())  # measuring may have mixed the weights with the base's
         export_unfinished(settings, loop, states.run_digest)

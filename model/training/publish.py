@@ -1,14 +1,18 @@
 """A run's result: the averaged weights, calibrated and measured, as a checkpoint with its model card."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from threading import Event
 
 import torch
+from torch.nn.modules.module import register_module_forward_pre_hook
 
 from contract.checkpoints import Calibration, CheckpointMetadata
 from contract.containers import TrainSettings
 from contract.metrics import Metrics, Validation
 from contract.model_cards import MAX_KNOWS_CHARS, ModelCard
-from contract.reports import REPORT_PAGE
+from contract.models import GOLDEN
+from contract.reports import REPORT, REPORT_PAGE
 from model.clip.cards import checkpoint_card
 from model.clip.checkpoint import load_checkpoint, save_checkpoint
 from model.clip.golden import write_golden
@@ -41,33 +45,64 @@ SHOWN_LABELS = 8
 """By name; of the others it is only said that there are some."""
 
 
+class Stopped(Exception):
+    """The stop signal came after the last step."""
+
+
+@contextmanager
+def ended_by(stop: Event) -> Iterator[None]:
+    """Raise Stopped when a model is next asked, once the stop signal has come: what takes minutes and changes no weight
+    need not be finished. The signal's handler itself must not raise: between an opened file and its `with` the file
+    would stay open, and where Python ignores exceptions (a destructor, a callback) the stop would be lost.
+    """
+
+    def end_if_stopped(*_: object) -> None:
+        if stop.is_set():
+            raise Stopped
+
+    asked = register_module_forward_pre_hook(end_if_stopped)
+    try:
+        yield
+    finally:
+        asked.remove()
+
+
 def export(
-    settings: TrainSettings, loop: Loop, before: Mapping[str, float], run_digest: str, told: ProgressFile
+    settings: TrainSettings,
+    loop: Loop,
+    before: Mapping[str, float],
+    run_digest: str,
+    told: ProgressFile,
+    stop: Event,
 ) -> None:
     """Leave a finished run's model in the model folder, calibrated, measured and described. A fine-tuned one is mixed
-    with its base first, as far as its limits of forgetting ask for.
+    with its base first, as far as its limits of forgetting ask for. Raises Stopped, and leaves nothing, if `stop` is
+    set before all is measured.
     """
     recipe, name = loop.recipe, run_digest[:12]
     on_channel = recipe.data == "channel"
     adapts = on_channel and recipe.init == "base"  # so that there is something old to keep
-    selected = interpolate(loop, load_checkpoint(settings.start_dir, str(loop.ranks.device)), told) if adapts else None
-    told.enter("evaluating")
-    after = loop.validate()
-    world = World(loop.clip(), recipe.evaluation_scenes)
-    domain = NewDomain.of(settings.train_dir, recipe) if on_channel else None
-    calibration = fitted_calibration(loop, world, selected, domain)
-    metrics = _run_metrics(loop)
-    metrics.before, metrics.after = Validation.model_validate(before), Validation.model_validate(after)
-    answers = world.every_answer()
-    measure_world(metrics, world, answers, calibration, selected)
-    measure_reference(metrics, loop, world.clip, selected)
-    measure_old(metrics, loop, world.clip, calibration, selected)
-    asked: list[Asked] = []
-    if domain:
-        said = measure_new_domain(metrics, domain, world.clip, calibration, selected.base if selected else None)
-        asked = labelled(domain, said)
-    elif on_channel:
-        asked = [captioned(loop)]
+    with ended_by(stop):
+        selected = (
+            interpolate(loop, load_checkpoint(settings.start_dir, str(loop.ranks.device)), told) if adapts else None
+        )
+        told.enter("evaluating")
+        after = loop.validate()
+        world = World(loop.clip(), recipe.evaluation_scenes)
+        domain = NewDomain.of(settings.train_dir, recipe) if on_channel else None
+        calibration = fitted_calibration(loop, world, selected, domain)
+        metrics = _run_metrics(loop)
+        metrics.before, metrics.after = Validation.model_validate(before), Validation.model_validate(after)
+        answers = world.every_answer()
+        measure_world(metrics, world, answers, calibration, selected)
+        measure_reference(metrics, loop, world.clip, selected)
+        measure_old(metrics, loop, world.clip, calibration, selected)
+        asked: list[Asked] = []
+        if domain:
+            said = measure_new_domain(metrics, domain, world.clip, calibration, selected.base if selected else None)
+            asked = labelled(domain, said)
+        elif on_channel:
+            asked = [captioned(loop)]
     if selected:
         name += f"-alpha{selected.alpha:g}"
         metrics.interpolation = selected.metrics
@@ -84,7 +119,11 @@ def export(
 
 
 def export_unfinished(settings: TrainSettings, loop: Loop, run_digest: str) -> None:
-    """Leave a usable model at once: between a stop signal and the end there is no time to measure anything."""
+    """Leave a usable model at once: between a stop signal and the end there is no time to measure anything. What an
+    earlier run has measured is of other weights, and goes.
+    """
+    for measured in (REPORT, REPORT_PAGE, GOLDEN):
+        (settings.model_dir / measured).unlink(missing_ok=True)
     name = f"{run_digest[:12]}-step{loop.step}"
     metadata = _save(settings, loop, name, _run_metrics(loop), Calibration())
     print_figures(stopped=settings.model_dir, version=metadata.version, step=loop.step, steps=loop.recipe.steps)

@@ -1,4 +1,5 @@
 import ast
+import gc
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -35,6 +36,17 @@ def test_the_model_is_given_its_whole_time_and_asked_once(connecting: Any, servi
 def test_another_function_is_called_as_any_service():
     assert connect("lambda").meta.service_model.service_name == "lambda"
     assert connect("lambda").meta.config.read_timeout < connect(MODEL_FUNCTION).meta.config.read_timeout
+
+
+def test_garbage_is_looked_for_as_usual_once_there_is_a_client():
+    usual = gc.get_threshold()
+    gc.set_threshold(150_000)  # as a function starts
+    try:
+        connect.cache_clear()
+        connect("s3")
+        assert gc.get_threshold() == usual
+    finally:
+        gc.set_threshold(*usual)
 
 
 def test_a_worker_waits_longer_than_a_function_behind_the_api():

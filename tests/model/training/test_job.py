@@ -16,6 +16,8 @@ import torch
 
 from contract.hyperparameters import Hyperparameters
 from contract.metrics import Metrics
+from contract.models import GOLDEN
+from contract.reports import REPORT, REPORT_PAGE
 from model.clip.checkpoint import load_checkpoint
 from model.training.job import main, take_steps
 from model.training.loop import Diverged, Loop
@@ -192,8 +194,13 @@ def test_a_stop_signal_while_the_result_is_measured_ends_the_run_with_what_was_l
 ) -> None:
     tell(job, {**QUICK, "steps": "1", "selection_scenes": "2000"})
     stopping = stop_once((job / "checkpoints/step-00000001.json").is_file)
+    measured = [job / "model" / name for name in (REPORT, REPORT_PAGE, GOLDEN)]
+    measured[0].parent.mkdir()
+    for earlier in measured:
+        earlier.write_text("of other weights")
     assert main() == 0
     stopping.join()
+    assert not any(each.exists() for each in measured)
     printed = capsys.readouterr().out
     assert "validation_accuracy=" in printed and "stopped=" in printed and "alpha=" not in printed
     assert load_checkpoint(job / "model").metadata.metrics["step"] == 1
