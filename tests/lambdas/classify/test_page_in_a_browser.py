@@ -538,6 +538,65 @@ def test_images_are_labelled_by_keys_and_the_accuracy_rises(api: PageApi, opened
     assert len(api.of(routes.DELETE_ANNOTATION)) == 1
 
 
+def test_what_is_taken_back_is_taken_from_where_it_was_said_before_more_is_said_of_it(
+    api: PageApi, opened: Open, tmp_path: Path
+) -> None:
+    page = opened("teach?task=thing")
+    page.locator("#teach-stage input").set_input_files([picture(tmp_path, f"{number}.png") for number in range(2)])
+    expect(page.get_by_role("button", name="fish", exact=True)).to_be_enabled()
+    with held(api, routes.POST_ANNOTATIONS):
+        page.keyboard.press("1")
+        page.keyboard.press("z")
+        dataset = page.get_by_label("Dataset")
+        dataset.fill("others")
+        dataset.press("Enter")
+        dataset.blur()
+        expect(page.locator("#queue")).to_have_text("2 to go")
+    with held(api, routes.DELETE_ANNOTATION):
+        page.keyboard.press("2")
+        page.wait_for_timeout(300)
+        assert len(annotated(api)) == 1, "not before what was said first is gone"
+    expect(page.locator("#queue")).to_have_text("1 to go · 1 labelled")
+    assert [each.query for each in api.of(routes.DELETE_ANNOTATION)] == [{"dataset": ["thing"]}]
+    assert annotated(api) == [("fish", [], "thing"), ("house", [], "others")]
+    api.problems[routes.DELETE_ANNOTATION] = [UnprocessableImage("it is being trained on")]
+    page.keyboard.press("z")
+    expect(page.locator("#notice")).to_have_text("It is being trained on.")
+    expect(page.locator("#queue")).to_have_text("1 to go · 1 labelled")
+    page.keyboard.press("z")
+    expect(page.locator("#queue")).to_have_text("2 to go")
+    assert api.of(routes.DELETE_ANNOTATION)[-1].query == {"dataset": ["others"]}
+
+
+def test_another_questions_labels_are_there_only_with_it_and_in_their_order(
+    api: PageApi, opened: Open, tmp_path: Path
+) -> None:
+    api.tasks["digit"] = {"candidate_labels": [{"label": each} for each in ("3", "1", "2")]}
+    page = opened("teach?task=thing")
+    page.locator("#teach-stage input").set_input_files([picture(tmp_path, "0.png")])
+    fish = page.get_by_role("button", name="fish", exact=True)
+    expect(fish).to_be_enabled()
+    with held(api, routes.GET_TASK):
+        page.get_by_label("Question to teach").select_option("digit")
+        expect(fish).to_have_count(0)
+        page.keyboard.press("1")
+    expect(page.get_by_role("button", name="3", exact=True)).to_be_enabled()
+    assert annotated(api) == []
+    shares = page.locator("#shares progress")
+    assert [each.get_attribute("aria-label") for each in shares.all()] == ["3", "1", "2"]
+
+
+def test_a_dataset_can_be_named_while_there_is_news(api: PageApi, opened: Open, tmp_path: Path) -> None:
+    page = opened("teach?task=thing")
+    page.locator("#teach-stage input").set_input_files([picture(tmp_path, "0.png")])
+    page.get_by_role("button", name="fish", exact=True).click()
+    expect(page.locator("#queue")).to_have_text("1 labelled")
+    page.get_by_label("Dataset").fill("oth")
+    api.taught["thing"] = answers.taught({"fish": 2, "house": 2}, 0.4, 0.6)
+    expect(page.get_by_text("40 % → 60 %")).to_be_visible()
+    expect(page.get_by_label("Dataset")).to_have_value("oth")
+
+
 def test_an_image_that_is_dropped_while_its_question_is_fetched_is_guessed_too(
     api: PageApi, opened: Open, tmp_path: Path
 ) -> None:
