@@ -207,6 +207,10 @@ def test_labels_are_written_where_their_answers_stand(api: PageApi, opened: Open
     page.keyboard.press("/")
     page.keyboard.type("a red boat")
     page.keyboard.press("Enter")
+    page.get_by_label("Label a red boat").fill("a red, red boat")  # it is there, and may have a comma
+    expect(page.get_by_label("Label a red, red boat")).to_be_visible()
+    page.get_by_label("Label a red, red boat").fill("a red boat")
+    page.keyboard.press("Enter")
     page.keyboard.type("a kite, a drum,")
     expect(row(page, "a drum").locator("output")).not_to_be_empty()
     asked = [each.body.parameters.tasks["question-1"] for each in api.of(routes.CLASSIFY)[before:]]
@@ -373,6 +377,7 @@ def test_the_code_asks_this_very_question(opened: Open) -> None:
         ("ask?labels=-cat&each=1", "wordsight"),
         ("ask?task=thing", "wordsight"),
         ("ask?task=thing&task=pet", "wordsight"),
+        ("ask?labels=50%,dog&template=[%20{}", "wordsight"),
         ("ask?labels=cat=a%20cat%27s%20face,dog", "curl"),  # these are what wordsight has no flags for
         ("ask?labels=a%2C%20b,dog", "curl"),
         ("ask?labels=cat,dog&labels=red,green", "curl"),
@@ -380,18 +385,20 @@ def test_the_code_asks_this_very_question(opened: Open) -> None:
 )
 def test_the_shell_asks_this_very_question(api: PageApi, opened: Open, tmp_path: Path, view: str, program: str) -> None:
     api.tasks["pet"] = {"candidate_labels": [{"label": "cat"}, {"label": "dog"}]}
-    picture(tmp_path, "fish.png")
     page = opened(view)
     expect(page.get_by_label("Label star")).to_have_count(0)  # of the question that is there at first
     expect(page.locator("#questions output").first).to_have_text("91.3 %")
-    page.get_by_label("Language").select_option("Shell")
-    command = page.get_by_label("Code").inner_text()
-    assert command.startswith(program)
-    by_the_page = meant(api)
+    page.locator("#file").set_input_files(picture(tmp_path, 'fish, "1\\2"; $big.png'))
+    expect(page.locator("#questions output").first).to_have_text("91.3 %")
+    by_the_page, asked = meant(api), len(api.of(routes.CLASSIFY))
     as_a_program = f'wordsight() {{ "{sys.executable}" -m wordsight "$@"; }}; '
     environ = {**os.environ, "KEY": KEY, "PYTHONPATH": str(ROOT)}
-    subprocess.run(["bash", "-c", as_a_program + command], cwd=tmp_path, env=environ, check=True)
-    assert len(api.of(routes.CLASSIFY)) > 1 and meant(api) == by_the_page
+    for number, (language, begins) in enumerate({"Shell": program, "curl": "curl"}.items(), start=1):
+        page.get_by_label("Language").select_option(language)
+        command = page.get_by_label("Code").inner_text()
+        assert command.startswith(begins)
+        subprocess.run(["bash", "-c", as_a_program + command], cwd=tmp_path, env=environ, check=True)
+        assert len(api.of(routes.CLASSIFY)) == asked + number and meant(api) == by_the_page
 
 
 def test_the_shell_keeps_what_a_saved_question_says_beside_its_labels(api: PageApi, opened: Open) -> None:
