@@ -89,10 +89,12 @@ function setKey(value) {
   sessionStorage.setItem("key", key);
 }
 
+/** Whether the address has held one. */
 function takeKey() {
-  if (!location.hash.startsWith("#key=")) return;
-  setKey(decodeURIComponent(location.hash.slice(5)));
+  if (!location.hash.startsWith("#key=")) return false;
+  setKey(decoded(location.hash.slice(5)));
   history.replaceState(null, "", location.pathname + location.search);
+  return true;
 }
 
 const told = own ? "make local prints a link that holds it." : "make api-key prints it.";

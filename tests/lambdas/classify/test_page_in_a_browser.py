@@ -191,6 +191,15 @@ def test_without_a_key_the_page_says_who_has_one_and_goes_on_when_it_is_given(op
     expect(page.get_by_label("Saved questions").locator("option")).to_have_text(["New question", "thing"])
 
 
+def test_a_key_that_comes_by_a_link_is_used_in_a_tab_that_is_open(opened: Open) -> None:
+    page = opened(key="another")
+    expect(page.locator("#access")).to_contain_text("does not take this key")
+    page.evaluate("key => { location.hash = '#key=' + key }", KEY)
+    expect(page.locator("#access")).to_be_hidden()
+    expect(row(page, "fish").locator("output")).to_have_text("91.3 %")
+    expect(page.get_by_label("Saved questions").locator("option")).to_have_text(["New question", "thing"])
+
+
 def test_where_requests_are_signed_it_names_the_command_that_signs(api: PageApi, opened: Open) -> None:
     unsigned = Forbidden("the request is not signed with AWS credentials (SigV4), or there is no such route")
     api.key = ""
