@@ -791,14 +791,20 @@ def test_a_version_is_judged_in_words_and_charts_and_promoted(api: PageApi, open
     assert api.of(routes.PROMOTE_MODEL)[-1].body.force is False
 
 
-def test_a_versions_mixtures_show_what_was_published_and_what_it_may_have_cost(opened: Open) -> None:
+def test_a_versions_mixtures_show_what_was_published_and_what_it_may_have_cost(api: PageApi, opened: Open) -> None:
+    mixed = answers.TUNED["metrics"]["interpolation"]
+    api.models.append(answers.trained("boundless", interpolation={**mixed, "max_forgetting": 1}))
     page = opened("models")
     chart = page.get_by_label("Accuracy on the new by what the old tasks may have lost")
     expect(chart.locator("circle")).to_have_count(6)
+    expect(chart.get_by_text("limit")).to_have_count(0)  # it is far away
+    page.get_by_role("link", name=answers.TUNED["version"], exact=True).click()
     expect(chart.locator("circle.dot")).to_have_count(1)
     expect(chart.locator("text", has_text="published: 75 %")).to_be_visible()
     expect(chart.locator("text", has_text="limit")).to_be_visible()
-    expect(chart.locator(".hot").last).to_have_text("75 % fine-tuned: 94.0 % of the new, at most 1.6 points lost")
+    expect(chart.locator(".hot").last).to_have_text(
+        "75 % fine-tuned: 94.0 % of the new, at most 1.6 points lost, 3.6 points at relation"
+    )
     expect(page.get_by_text("Published are 75% fine-tuned and 25% base weights.")).to_be_visible()
     page.get_by_role("link", name="base", exact=True).click()
     expect(page.get_by_role("heading", name="base")).to_be_visible()
