@@ -62,7 +62,7 @@ class Question {
   get body() {
     const distinct = new Map(this.filled.map(each => [spaced(each.text.toLowerCase()), each.body]));
     const {templates: [template, ...others], kind: {value: kind}} = this;
-    return {...this.saved?.others, candidate_labels: [...distinct.values()], ...template && {hypothesis_template: others.length ? [template, ...others] : template}, ...kind && {[kind === "each" ? "multi_label" : "unknown"]: true}};
+    return {...this.saved?.others, candidate_labels: [...distinct.values()], ...template && {hypothesis_template: others.length || template[0] === "[" ? [template, ...others] : template}, ...kind && {[kind === "each" ? "multi_label" : "unknown"]: true}};
   }
   /** The saved task that it still is, word for word. */
   get task() { return this.saved && JSON.stringify(this.body) === this.saved.text ? this.saved.name : ""; }
@@ -91,7 +91,7 @@ class Question {
   /** Several labels that were written into one row get rows of their own. */
   split(label, text) {
     const [first = "", ...others] = text.split(SEPARATOR).map(spaced).filter(Boolean);
-    label.input.value = first;
+    Object.assign(label, {isNew: !first}).input.value = first;
     this.labels.splice(this.labels.indexOf(label) + 1, 0, ...others.map(each => new Label(this, each)));
     this.arrange();
     this.labels.at(-1).input.focus();
@@ -107,6 +107,7 @@ class Question {
     const inputs = [...this.list.querySelectorAll(":not([hidden]) > input")], at = inputs.indexOf(label.input), isBack = event.key === "Backspace" && !label.input.value && at > 0;
     if (event.key !== "Enter" && !isBack) return;
     event.preventDefault();
+    label.isNew = !label.text;
     inputs[isBack ? at - 1 : at + 1]?.focus();
     if (isBack && label !== this.labels.at(-1)) this.remove(label);
   }
@@ -174,10 +175,10 @@ const written = () => "#ask?" + asked.questions.map(each => each.task ? "task=" 
 function read(query) {
   const found = [];
   for (const [, name, value] of query.matchAll(/(\w+)=([^&]*)/g)) {
-    if (name === "task") found.push({task: decodeURIComponent(value)});
-    if (name === "labels") found.push({templates: [], labels: value.split(",").filter(Boolean).map(each => each.split("=").map(decodeURIComponent))});
+    if (name === "task") found.push({task: decoded(value)});
+    if (name === "labels") found.push({templates: [], labels: value.split(",").filter(Boolean).map(each => each.split("=").map(decoded))});
     if (["each", "none"].includes(name) && found.length) found.at(-1).kind = name;
-    if (name === "template") found.at(-1)?.templates?.push(decodeURIComponent(value));
+    if (name === "template") found.at(-1)?.templates?.push(decoded(value));
   }
   asked.questions = (found.length ? found : [{labels: Object.keys(SAMPLES).map(name => [name])}]).map(each => new Question(each));
   showQuestions();

@@ -36,15 +36,15 @@ function dumbbells(rows, says) {
     }));
 }
 
-/** What each mixture is right about of the new, over what it may have lost of the old: `mixtures` are points of a version's frontier, `chosen` the published share, `limit` what may be lost, or nothing. */
+/** What each mixture is right about of the new, over what it may have lost of the old: `mixtures` are points of a version's frontier, `chosen` the published share, `limit` what may be lost, or nothing; it is left out where it would press them together. */
 function frontier(mixtures, chosen, limit, says) {
-  const lost = mixtures.map(each => each.mean_drop_at_most), ends = [0, ...lost, ...[limit].filter(isKnown)], least = Math.min(...ends), most = Math.max(...ends, .01), points = share => tidy(100 * share) + " points";
+  const lost = mixtures.map(each => each.mean_drop_at_most), isNear = isKnown(limit) && limit <= 3 * Math.max(...lost, .01), ends = [0, .01, ...lost, ...isNear ? [limit] : []], least = Math.min(...ends), most = Math.max(...ends), points = share => tidy(100 * share) + " points";
   const X = share => 76 + 350 * (share - least) / (most - least), isChosen = each => each.alpha === chosen;
-  return picture(190, says, scale(whole), isKnown(limit) && [line("w", X(limit), 14, X(limit), 160), text(X(limit), 11, "limit", "middle")],
+  return picture(190, says, scale(whole), isNear && [line("w", X(limit), 14, X(limit), 160), text(X(limit), 11, "limit", "middle")],
     svg("polyline", {class: "a", points: mixtures.map(each => `${X(each.mean_drop_at_most)},${up(each.new)}`).join(" ")}),
     mixtures.toSorted((a, b) => isChosen(a) - isChosen(b)).map(each => {
       const x = X(each.mean_drop_at_most), y = up(each.new);
       return [dot(isChosen(each) ? "dot" : "before", x, y, isChosen(each) ? 6 : 4), isChosen(each) && text(x, y + (each.new > .2 ? 22 : -12), `published: ${whole(chosen)}`, x > 330 ? "end" : "start"),
-        hot(x - 9, y - 9, 18, 18, `${whole(each.alpha)} fine-tuned: ${percent(each.new)} of the new, at most ${points(each.mean_drop_at_most)} lost`)];
+        hot(x - 9, y - 9, 18, 18, `${whole(each.alpha)} fine-tuned: ${percent(each.new)} of the new, at most ${points(each.mean_drop_at_most)} lost` + (isKnown(each.worst_drop_at_most) && each.worst_task ? `, ${points(each.worst_drop_at_most)} at ${each.worst_task}` : ""))];
     }), text(76, 182, `lost at most: ${points(least)}`), text(426, 182, points(most), "end"));
 }

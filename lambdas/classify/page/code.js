@@ -13,10 +13,13 @@ const isPlain = said => !said.tasks && (said.candidate_labels || []).every(each 
 /** What `wordsight classify` calls the parameters. */
 const FLAGS = {task: "task", candidate_labels: "labels", hypothesis_template: "template", multi_label: "multi-label", unknown: "unknown", top_k: "top-k", threshold: "threshold"};
 
+/** A file as curl's -F takes it, which reads on after these marks. */
+const attached = name => "image=@" + (/[;,"\\]/.test(name) ? `"${name.replace(/["\\]/g, "\\$&")}"` : name);
+
 const CODE = {
   curl(said, name, url) {
     const labels = said.candidate_labels, fields = isPlain(said) ? {...said, ...labels && {candidate_labels: labels.join(", ")}} : {parameters: said};
-    return [`curl ${keyInShell()}-F ${inShell("image=@" + name)}`,
+    return [`curl ${keyInShell()}-F ${inShell(attached(name))}`,
       ...Object.entries(fields).map(([name, value]) => `  --form-string ${inShell(`${name}=${typeof value === "string" ? value : JSON.stringify(value)}`)}`), `  "${url}"`].join(" \\\n");
   },
   Python: (said, name, url) => `import os

@@ -47,6 +47,10 @@ const moment = created => created.slice(0, 16).replace("T", " ");
 const joined = parts => parts.filter(Boolean).join(" · ");
 const short = (said, most = 22) => said.length > most ? said.slice(0, most - 1) + "…" : said;
 const place = encodeURIComponent;
+/** As `place` has written it; where somebody wrote a % themselves, it stays. */
+function decoded(text) {
+  try { return decodeURIComponent(text); } catch { return text; }
+}
 const inShell = text => /^[\w ,.:/@%=-]+$/.test(text) ? `"${text}"` : `'${text.replaceAll("'", `'\\''`)}'`;
 const keyInShell = () => key ? '-H "x-api-key: $KEY" ' : "";
 
@@ -85,10 +89,12 @@ function setKey(value) {
   sessionStorage.setItem("key", key);
 }
 
+/** Whether the address has held one. */
 function takeKey() {
-  if (!location.hash.startsWith("#key=")) return;
-  setKey(decodeURIComponent(location.hash.slice(5)));
+  if (!location.hash.startsWith("#key=")) return false;
+  setKey(decoded(location.hash.slice(5)));
   history.replaceState(null, "", location.pathname + location.search);
+  return true;
 }
 
 const told = own ? "make local prints a link that holds it." : "make api-key prints it.";

@@ -1,9 +1,15 @@
 // The views by the address, the keyboard, and the beginning.
 const VIEWS = {ask: () => changed(0), teach: startTeach, models: startModels, api: startReference};
 
+/** What was refused or fetched with another key is asked anew. */
+function useKey() {
+  needs("");
+  tasksChanged();
+}
+
 /** Shows the view that the address names, with what is new there. */
 function show() {
-  takeKey();
+  if (takeKey()) useKey();
   const [view, query = ""] = location.hash.slice(1).split("?"), name = view in VIEWS ? view : "ask";
   for (const each of Object.keys(VIEWS)) $(each).hidden = each !== name;
   for (const link of $("nav").children) link.ariaCurrent = link.hash === "#" + name ? "page" : null;
@@ -36,8 +42,7 @@ $("key-button").onclick = () => { needs($("access").hidden ? "asked" : ""); $("k
 $("access").onsubmit = event => {
   event.preventDefault();
   setKey($("key").value);
-  needs("");
-  tasksChanged();
+  useKey();
   show();
 };
 

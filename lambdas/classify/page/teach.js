@@ -7,6 +7,7 @@ const lesson = {queue: [], sending: Promise.resolve(), watching: 0, pictures: {}
 function fresh(name) {
   Object.assign(lesson, {name, dataset: name, task: null, labels: [], counts: {}, records: 0, listed: new Map(), next: null, most: SHOWN, disagrees: false, done: [], guess: null, guessed: null});
   $("of-label").value = $("of-split").value = "";
+  $("dataset").value = name;
 }
 fresh("");
 
@@ -22,6 +23,8 @@ async function startTeach(query) {
 async function choose(name) {
   fresh(name);
   history.replaceState(null, "", name ? "#teach?task=" + name : "#teach");
+  // or the labels of before could still be said, of the new task
+  showLesson();
   if (name) {
     const task = await get(pathOf(name)), labels = task.candidate_labels.map(each => each.label);
     await counted(labels);
@@ -64,7 +67,7 @@ function byFolder() {
 
 /** Keeps what is said of images, one request after the other. */
 function send(pictures, said) {
-  const entries = pictures.map(picture => ({picture, said})), {dataset} = lesson;
+  const {dataset} = lesson, entries = pictures.map(picture => ({picture, said, dataset}));
   lesson.done.push(...entries);
   showLesson();
   lesson.sending = lesson.sending.then(async () => { while (entries.length) await deliver(entries, {...said, dataset}); });
@@ -91,17 +94,21 @@ async function deliver(entries, fields) {
   watch(WATCHED_MS);
 }
 
+/** Takes back what was said last, after what was sent before it; what is refused can be tried again. */
 async function undo() {
-  const last = lesson.done.pop();
+  const last = lesson.done.pop(), others = () => lesson.queue.filter(each => each !== last.picture);
   if (!last) return;
-  lesson.queue.unshift(last.picture);
+  lesson.queue = [last.picture, ...others()];
   showLesson();
-  await lesson.sending;
-  if (!last.id) return;
-  lesson.listed.delete(last.id);
-  tally(last.said.label, -1);
-  showLearnt();
-  await tried(() => api(`annotations/${last.id}?dataset=${lesson.dataset}`, {method: "DELETE"}));
+  await (lesson.sending = lesson.sending.then(async () => {
+    if (last.id) await tried(async () => {
+      await api(`annotations/${last.id}?dataset=${place(last.dataset)}`, {method: "DELETE"}).catch(problem => { if (problem.status === 404) last.id = ""; throw problem; });
+      if (last.dataset === lesson.dataset) { lesson.listed.delete(last.id); tally(last.said.label, -1); }
+      last.id = "";
+    });
+    if (last.id) { lesson.queue = others(); lesson.done.push(last); }
+    showLesson();
+  }));
   watch(WATCHED_MS);
 }
 
@@ -167,7 +174,7 @@ function showAnswers() {
 const STATES = {live: "answers by what it was taught", words: "answers by its words", paused: "answers by its words, as you asked"};
 
 function showLearnt() {
-  const {task, name} = lesson, taught = task?.taught, found = taught?.learnt, counts = Object.entries(lesson.counts), lacking = counts.filter(([, images]) => images < ENOUGH), most = Math.max(ENOUGH, ...Object.values(lesson.counts));
+  const {task, name} = lesson, taught = task?.taught, found = taught?.learnt, counts = lesson.labels.map(label => [label, lesson.counts[label] ?? 0]), lacking = counts.filter(([, images]) => images < ENOUGH), most = Math.max(ENOUGH, ...Object.values(lesson.counts));
   const change = (words, method, body, properties) => button(words, async () => { task.taught = (await api(pathOf(name) + "/teach", {method, body})).body; showLearnt(); watch(); }, "btn", properties);
   const made = taught?.heads || [], curve = made.filter(each => each.model_version === found?.model_version).map(each => [each.images, each.after.accuracy]).reverse();
   const heads = made.map(each => [moment(each.created), each.images, whole(each.after.accuracy), each.sha256 === taught.head ? el("span.tag", "answers") : change("Bring back", "POST", {head: each.sha256}, {disabled: each.model_version !== found?.model_version})]);
@@ -178,7 +185,6 @@ function showLearnt() {
     el("div.line", taught?.state === "live" && change("Back to its words", "DELETE"), taught?.state === "paused" && change("Teach it again", "POST", {}), el("a", {href: "#ask?task=" + name}, "Ask it")),
     heads.length > 0 && el("details", {id: "heads", open: Boolean($("heads")?.open)}, el("summary", "What it was taught before"), table(["Made", "Images", "Right", ""], heads))]);
   $("balance").hidden = !task;
-  $("dataset").value = lesson.dataset;
   fill("shares", el("div.balance", counts.map(([label, images]) => [el("span", label), el("progress", {max: most, value: images, ariaLabel: label}), el("span.n", images)])),
     soft(lacking.length ? `Sixteen of each are a good start: ${lacking.slice(0, 4).map(([label, images]) => `${ENOUGH - images} more of ${label}`).join(", ")}${lacking.length > 4 ? " …" : "."}` : "Enough of each."),
     el("p", "Images teach this question at once. A training changes the model itself: it takes longer, and every question gains."),

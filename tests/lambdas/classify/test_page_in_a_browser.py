@@ -191,6 +191,15 @@ def test_without_a_key_the_page_says_who_has_one_and_goes_on_when_it_is_given(op
     expect(page.get_by_label("Saved questions").locator("option")).to_have_text(["New question", "thing"])
 
 
+def test_a_key_that_comes_by_a_link_is_used_in_a_tab_that_is_open(opened: Open) -> None:
+    page = opened(key="another")
+    expect(page.locator("#access")).to_contain_text("does not take this key")
+    page.evaluate("key => { location.hash = '#key=' + key }", KEY)
+    expect(page.locator("#access")).to_be_hidden()
+    expect(row(page, "fish").locator("output")).to_have_text("91.3 %")
+    expect(page.get_by_label("Saved questions").locator("option")).to_have_text(["New question", "thing"])
+
+
 def test_where_requests_are_signed_it_names_the_command_that_signs(api: PageApi, opened: Open) -> None:
     unsigned = Forbidden("the request is not signed with AWS credentials (SigV4), or there is no such route")
     api.key = ""
@@ -206,6 +215,10 @@ def test_labels_are_written_where_their_answers_stand(api: PageApi, opened: Open
     before = len(api.of(routes.CLASSIFY))
     page.keyboard.press("/")
     page.keyboard.type("a red boat")
+    page.keyboard.press("Enter")
+    page.get_by_label("Label a red boat").fill("a red, red boat")  # it is there, and may have a comma
+    expect(page.get_by_label("Label a red, red boat")).to_be_visible()
+    page.get_by_label("Label a red, red boat").fill("a red boat")
     page.keyboard.press("Enter")
     page.keyboard.type("a kite, a drum,")
     expect(row(page, "a drum").locator("output")).not_to_be_empty()
@@ -373,6 +386,7 @@ def test_the_code_asks_this_very_question(opened: Open) -> None:
         ("ask?labels=-cat&each=1", "wordsight"),
         ("ask?task=thing", "wordsight"),
         ("ask?task=thing&task=pet", "wordsight"),
+        ("ask?labels=50%,dog&template=[%20{}", "wordsight"),
         ("ask?labels=cat=a%20cat%27s%20face,dog", "curl"),  # these are what wordsight has no flags for
         ("ask?labels=a%2C%20b,dog", "curl"),
         ("ask?labels=cat,dog&labels=red,green", "curl"),
@@ -380,18 +394,20 @@ def test_the_code_asks_this_very_question(opened: Open) -> None:
 )
 def test_the_shell_asks_this_very_question(api: PageApi, opened: Open, tmp_path: Path, view: str, program: str) -> None:
     api.tasks["pet"] = {"candidate_labels": [{"label": "cat"}, {"label": "dog"}]}
-    picture(tmp_path, "fish.png")
     page = opened(view)
     expect(page.get_by_label("Label star")).to_have_count(0)  # of the question that is there at first
     expect(page.locator("#questions output").first).to_have_text("91.3 %")
-    page.get_by_label("Language").select_option("Shell")
-    command = page.get_by_label("Code").inner_text()
-    assert command.startswith(program)
-    by_the_page = meant(api)
+    page.locator("#file").set_input_files(picture(tmp_path, 'fish, "1\\2"; $big.png'))
+    expect(page.locator("#questions output").first).to_have_text("91.3 %")
+    by_the_page, asked = meant(api), len(api.of(routes.CLASSIFY))
     as_a_program = f'wordsight() {{ "{sys.executable}" -m wordsight "$@"; }}; '
     environ = {**os.environ, "KEY": KEY, "PYTHONPATH": str(ROOT)}
-    subprocess.run(["bash", "-c", as_a_program + command], cwd=tmp_path, env=environ, check=True)
-    assert len(api.of(routes.CLASSIFY)) > 1 and meant(api) == by_the_page
+    for number, (language, begins) in enumerate({"Shell": program, "curl": "curl"}.items(), start=1):
+        page.get_by_label("Language").select_option(language)
+        command = page.get_by_label("Code").inner_text()
+        assert command.startswith(begins)
+        subprocess.run(["bash", "-c", as_a_program + command], cwd=tmp_path, env=environ, check=True)
+        assert len(api.of(routes.CLASSIFY)) == asked + number and meant(api) == by_the_page
 
 
 def test_the_shell_keeps_what_a_saved_question_says_beside_its_labels(api: PageApi, opened: Open) -> None:
@@ -536,6 +552,65 @@ def test_images_are_labelled_by_keys_and_the_accuracy_rises(api: PageApi, opened
     expect(page.get_by_role("button", name="Train on 2 images")).to_be_visible()
     page.wait_for_timeout(100)
     assert len(api.of(routes.DELETE_ANNOTATION)) == 1
+
+
+def test_what_is_taken_back_is_taken_from_where_it_was_said_before_more_is_said_of_it(
+    api: PageApi, opened: Open, tmp_path: Path
+) -> None:
+    page = opened("teach?task=thing")
+    page.locator("#teach-stage input").set_input_files([picture(tmp_path, f"{number}.png") for number in range(2)])
+    expect(page.get_by_role("button", name="fish", exact=True)).to_be_enabled()
+    with held(api, routes.POST_ANNOTATIONS):
+        page.keyboard.press("1")
+        page.keyboard.press("z")
+        dataset = page.get_by_label("Dataset")
+        dataset.fill("others")
+        dataset.press("Enter")
+        dataset.blur()
+        expect(page.locator("#queue")).to_have_text("2 to go")
+    with held(api, routes.DELETE_ANNOTATION):
+        page.keyboard.press("2")
+        page.wait_for_timeout(300)
+        assert len(annotated(api)) == 1, "not before what was said first is gone"
+    expect(page.locator("#queue")).to_have_text("1 to go · 1 labelled")
+    assert [each.query for each in api.of(routes.DELETE_ANNOTATION)] == [{"dataset": ["thing"]}]
+    assert annotated(api) == [("fish", [], "thing"), ("house", [], "others")]
+    api.problems[routes.DELETE_ANNOTATION] = [UnprocessableImage("it is being trained on")]
+    page.keyboard.press("z")
+    expect(page.locator("#notice")).to_have_text("It is being trained on.")
+    expect(page.locator("#queue")).to_have_text("1 to go · 1 labelled")
+    page.keyboard.press("z")
+    expect(page.locator("#queue")).to_have_text("2 to go")
+    assert api.of(routes.DELETE_ANNOTATION)[-1].query == {"dataset": ["others"]}
+
+
+def test_another_questions_labels_are_there_only_with_it_and_in_their_order(
+    api: PageApi, opened: Open, tmp_path: Path
+) -> None:
+    api.tasks["digit"] = {"candidate_labels": [{"label": each} for each in ("3", "1", "2")]}
+    page = opened("teach?task=thing")
+    page.locator("#teach-stage input").set_input_files([picture(tmp_path, "0.png")])
+    fish = page.get_by_role("button", name="fish", exact=True)
+    expect(fish).to_be_enabled()
+    with held(api, routes.GET_TASK):
+        page.get_by_label("Question to teach").select_option("digit")
+        expect(fish).to_have_count(0)
+        page.keyboard.press("1")
+    expect(page.get_by_role("button", name="3", exact=True)).to_be_enabled()
+    assert annotated(api) == []
+    shares = page.locator("#shares progress")
+    assert [each.get_attribute("aria-label") for each in shares.all()] == ["3", "1", "2"]
+
+
+def test_a_dataset_can_be_named_while_there_is_news(api: PageApi, opened: Open, tmp_path: Path) -> None:
+    page = opened("teach?task=thing")
+    page.locator("#teach-stage input").set_input_files([picture(tmp_path, "0.png")])
+    page.get_by_role("button", name="fish", exact=True).click()
+    expect(page.locator("#queue")).to_have_text("1 labelled")
+    page.get_by_label("Dataset").fill("oth")
+    api.taught["thing"] = answers.taught({"fish": 2, "house": 2}, 0.4, 0.6)
+    expect(page.get_by_text("40 % → 60 %")).to_be_visible()
+    expect(page.get_by_label("Dataset")).to_have_value("oth")
 
 
 def test_an_image_that_is_dropped_while_its_question_is_fetched_is_guessed_too(
@@ -716,14 +791,20 @@ def test_a_version_is_judged_in_words_and_charts_and_promoted(api: PageApi, open
     assert api.of(routes.PROMOTE_MODEL)[-1].body.force is False
 
 
-def test_a_versions_mixtures_show_what_was_published_and_what_it_may_have_cost(opened: Open) -> None:
+def test_a_versions_mixtures_show_what_was_published_and_what_it_may_have_cost(api: PageApi, opened: Open) -> None:
+    mixed = answers.TUNED["metrics"]["interpolation"]
+    api.models.append(answers.trained("boundless", interpolation={**mixed, "max_forgetting": 1}))
     page = opened("models")
     chart = page.get_by_label("Accuracy on the new by what the old tasks may have lost")
     expect(chart.locator("circle")).to_have_count(6)
+    expect(chart.get_by_text("limit")).to_have_count(0)  # it is far away
+    page.get_by_role("link", name=answers.TUNED["version"], exact=True).click()
     expect(chart.locator("circle.dot")).to_have_count(1)
     expect(chart.locator("text", has_text="published: 75 %")).to_be_visible()
     expect(chart.locator("text", has_text="limit")).to_be_visible()
-    expect(chart.locator(".hot").last).to_have_text("75 % fine-tuned: 94.0 % of the new, at most 1.6 points lost")
+    expect(chart.locator(".hot").last).to_have_text(
+        "75 % fine-tuned: 94.0 % of the new, at most 1.6 points lost, 3.6 points at relation"
+    )
     expect(page.get_by_text("Published are 75% fine-tuned and 25% base weights.")).to_be_visible()
     page.get_by_role("link", name="base", exact=True).click()
     expect(page.get_by_role("heading", name="base")).to_be_visible()
