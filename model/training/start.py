@@ -224,7 +224,7 @@ def prepare(
     """
     images = asked.world_images if channel is None else len(channel)
     recipe = Recipe.resolve(asked, base, images, ranks, len(reference.learnt) if reference else 0)
-    world = world_of(recipe, recipe.pair_share)
+    world = world_of(recipe, recipe.pair_share, channel.sentences() if channel else ())
     examples: Examples = world if channel is None else channel
     if channel is not None and recipe.replay_share > 0:
         examples = Replay(channel, world, recipe.replay_share)

@@ -1,6 +1,7 @@
 """The rendered world as training data: true sentences are known, so no true sentence is ever used as a negative."""
 
 import hashlib
+from collections.abc import Collection, Iterable
 from functools import lru_cache
 
 import numpy as np
@@ -12,7 +13,7 @@ from contract.hyperparameters import Hyperparameters
 from model.data.batch import Batch, shuffled_rows
 from model.world.drawing import Pixels, draw
 from model.world.scene import FACTS, Scene, Split, sample_scene, scene_at, scene_rng
-from model.world.wording import FACT_NAMES, Caption, caption, contradiction
+from model.world.wording import FACT_NAMES, Caption, caption, caption_about, contradiction, facts_named_in
 
 WORLD_VERSION = 1
 """Raised when the same seed would no longer give the same images or sentences."""
@@ -27,14 +28,22 @@ NOT_A_FACT = -2
 
 class WorldExamples:
     """`images` scenes of the train split, walked through in a new order and with new sentences in every epoch; a
-    `pair_share` of them are of the split `pairs`.
+    `pair_share` of them are of the split `pairs`. Of each one of the facts `told` is said besides.
     """
 
-    def __init__(self, images: int, captions_per_image: int, seed: int, pair_share: float = 0.0) -> None:
+    def __init__(
+        self,
+        images: int,
+        captions_per_image: int,
+        seed: int,
+        pair_share: float = 0.0,
+        told: Collection[str] = (),
+    ) -> None:
         self.images = images
         self.captions_per_image = captions_per_image
         self.seed = seed
         self.pairs = round(pair_share * images)
+        self.told = told
 
     def __len__(self) -> int:
         return self.images
@@ -57,6 +66,7 @@ class WorldExamples:
         """sha256 of what the images and sentences are a function of."""
         recipe = f"world {WORLD_VERSION} {self.seed} {self.images} {self.captions_per_image}"
         recipe += f" {self.pairs} pairs" if self.pairs else ""
+        recipe += f" told {' '.join(sorted(self.told))}" if self.told else ""
         return hashlib.sha256(recipe.encode()).hexdigest()
 
     def sentences(self) -> list[str]:
@@ -79,13 +89,17 @@ class WorldExamples:
             true = [caption(scene, rng) for _ in range(self.captions_per_image)]
             # for each that says where an object of a pair is, another one that says it wrongly
             wrong = [contradiction(said, rng) for said in true] if scene.companion else []
-            captions |= {said.text: said for said in (*true, *wrong) if said}
+            besides = caption_about(scene, self.told, rng) if self.told else None
+            captions |= {said.text: said for said in (*true, *wrong, besides) if said}
         return Batch(rows, tuple(captions), truth(scenes, list(captions.values())))
 
 
-def world_of(chosen: Hyperparameters, pair_share: float) -> WorldExamples:
-    """The world as a run's hyperparameters ask for it."""
-    return WorldExamples(chosen.world_images, chosen.captions_per_image, chosen.seed, pair_share)
+def world_of(chosen: Hyperparameters, pair_share: float, new: Iterable[str] = ()) -> WorldExamples:
+    """The world as a run's hyperparameters ask for it, where `new` sentences are learnt beside it: what it means by the
+    words that both have is what is forgotten first, so it is said of every image.
+    """
+    told = facts_named_in(new)
+    return WorldExamples(chosen.world_images, chosen.captions_per_image, chosen.seed, pair_share, told)
 
 
 def truth(scenes: list[Scene], captions: list[Caption]) -> Tensor:

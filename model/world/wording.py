@@ -4,6 +4,8 @@ A caption mentions a random subset of the facts, so that one image is "a red cir
 "it is striped" to different readers, and no fact is tied to one phrase.
 """
 
+import re
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -100,9 +102,23 @@ def caption(scene: Scene, rng: np.random.Generator) -> Caption:
     if not alone:
         return Caption(_phrase(facts, many, rng), tuple(facts.items()))
     [(name, value)] = facts.items()
-    word = _pick(SIZE_WORDS[value], rng) if name == "size" else value
-    text = _pick(LONE_PHRASES[name], rng).format(word, article=with_article(word))
-    return Caption(text, tuple(facts.items()))
+    return _said_alone(name, value, rng)
+
+
+def caption_about(scene: Scene, names: Collection[str], rng: np.random.Generator) -> Caption | None:
+    """Say one of these facts of the scene, and nothing else; None: there is none of them to say."""
+    view = scene.views[0]
+    sayable = [name for name in LONE_PHRASES if name in names and name in view]
+    if not sayable:
+        return None
+    name = _pick(sayable, rng)
+    return _said_alone(name, view[name], rng)
+
+
+def facts_named_in(texts: Iterable[str]) -> frozenset[str]:
+    """The facts of which the texts have two words or more, whatever is meant by them: one may stand in any sentence."""
+    words = {word for text in texts for word in re.findall(r"[a-z]+", text.lower())}
+    return frozenset(name for name in LONE_PHRASES if len(words.intersection(FACTS[name])) > 1)
 
 
 def contradiction(said: Caption, rng: np.random.Generator) -> Caption | None:
@@ -120,6 +136,11 @@ def contradiction(said: Caption, rng: np.random.Generator) -> Caption | None:
         facts["position"] = ACROSS[facts["position"]]
         return Caption(_phrase(facts, False, rng), tuple(facts.items()))
     return None
+
+
+def _said_alone(name: str, value: str, rng: np.random.Generator) -> Caption:
+    word = _pick(SIZE_WORDS[value], rng) if name == "size" else value
+    return Caption(_pick(LONE_PHRASES[name], rng).format(word, article=with_article(word)), ((name, value),))
 
 
 def _said_of_one(view: dict[str, str], rng: np.random.Generator) -> Caption:
@@ -164,7 +185,7 @@ def plural(noun: str) -> str:
     return {"fish": "fish", "cross": "crosses"}.get(noun, noun + "s")
 
 
-def _pick(options: tuple[str, ...], rng: np.random.Generator) -> str:
+def _pick(options: Sequence[str], rng: np.random.Generator) -> str:
     return options[int(rng.integers(len(options)))]
 
 

@@ -1,11 +1,13 @@
 """The rendered world as training data."""
 
+from collections.abc import Collection
+
 import pytest
 import torch
 
 from model.world.examples import WorldExamples, truth
-from model.world.scene import Placement, Scene
-from model.world.wording import COMPANION_PHRASES, POSITION_PHRASES, RELATION_PHRASES, Caption
+from model.world.scene import COUNTS, Placement, Scene
+from model.world.wording import COMPANION_PHRASES, LONE_PHRASES, POSITION_PHRASES, RELATION_PHRASES, Caption
 
 EXAMPLES = WorldExamples(images=100, captions_per_image=2, seed=0)
 
@@ -40,6 +42,18 @@ def test_only_sentences_about_where_objects_are_are_also_said_wrongly() -> None:
         for phrase in group
     ]
     assert wrong and all(any(phrase in text for phrase in phrases) for text in wrong)
+
+
+def test_what_is_to_be_told_is_said_of_every_image_besides() -> None:
+    alone = {phrase.format(count) for phrase in LONE_PHRASES["count"] for count in COUNTS}
+
+    def counted(told: Collection[str]) -> torch.Tensor:
+        batch = WorldExamples(40, 2, 0, told=told).batch(0, 40)
+        places = [number for number, text in enumerate(batch.texts) if text in alone]
+        return batch.positives[:, places].any(dim=1)
+
+    assert counted({"count"}).all() and not counted(()).all()
+    assert WorldExamples(40, 2, 0, told={"count"}).digest() != WorldExamples(40, 2, 0).digest()
 
 
 def test_a_sentence_is_positive_for_every_image_it_is_true_of() -> None:

@@ -2,9 +2,18 @@
 
 import numpy as np
 
+from model.data.class_wording import with_article
 from model.world.scene import Scene, scene_at
 from model.world.tasks import TASKS
-from model.world.wording import FACT_NAMES, Caption, caption, contradiction, plural, with_article
+from model.world.wording import (
+    FACT_NAMES,
+    Caption,
+    caption,
+    caption_about,
+    contradiction,
+    facts_named_in,
+    plural,
+)
 
 
 def said(count: int = 4000) -> list[tuple[Scene, Caption]]:
@@ -45,6 +54,21 @@ def test_a_caption_is_not_true_of_a_scene_with_another_fact() -> None:
 def test_nouns_take_their_article_and_plural() -> None:
     assert [with_article("arrow"), with_article("circle")] == ["an arrow", "a circle"]
     assert [plural("cross"), plural("fish"), plural("house")] == ["crosses", "fish", "houses"]
+
+
+def test_a_fact_is_said_alone_of_a_scene_that_has_it() -> None:
+    rng = np.random.default_rng(0)
+    scene = scene_at(0, "train", 0)
+    said = [caption_about(scene, {"count", "colour"}, rng) for _ in range(50)]
+    assert {each.facts for each in said if each} == {(("count", scene.count),), (("colour", scene.colour),)}
+    assert all(each and each.is_true_of(scene) for each in said)
+    assert caption_about(scene, {"relation"}, rng) is None
+
+
+def test_the_worlds_words_are_found_in_sentences_that_mean_something_else() -> None:
+    assert facts_named_in(["the digit Three", "a photo of a two", "one can see bones"]) == {"count"}
+    assert facts_named_in(["one can see a ring", "a reddish car on grass, to the left"]) == {"shape"}
+    assert facts_named_in(["a pore", "one crack", "carton"]) == frozenset()
 
 
 def test_a_sentence_about_two_objects_is_true_said_from_either_one() -> None:
