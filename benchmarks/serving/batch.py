@@ -109,6 +109,7 @@ is a server of its own that {CLIENTS} clients ask. They take turns on the same c
 emulator.
 
 {bar_table(BATCH, {"batch": ratio})}
+
 {markdown(["batch, images/s", "direct, images/s", "ratio"], rows)}
 
 {machine()}
