@@ -96,7 +96,7 @@ class WorldExamples:
 
 def world_of(chosen: Hyperparameters, pair_share: float, new: Iterable[str] = ()) -> WorldExamples:
     """The world as a run's hyperparameters ask for it, where `new` sentences are learnt beside it: what it means by the
-    words that both have is what is forgotten first, so it is said of every image.
+    words that both have is what is forgotten first, so one such fact is said of every image that has one.
     """
     told = facts_named_in(new)
     return WorldExamples(chosen.world_images, chosen.captions_per_image, chosen.seed, pair_share, told)
