@@ -113,19 +113,20 @@ class Loop:
         """Leave the gradients of the whole batch in every parameter, and return its loss. `pixels`: this rank's part. A
         teacher sees the images whole, whatever crops are learnt from.
         """
-        texts = self.teacher.texts(self.step, batch.texts) if self.teacher else batch.texts
+        asked = self.teacher.asked(self.step, batch.texts) if self.teacher else None
+        texts = asked.texts if asked else batch.texts
         cosines = self._cosines(self.model, pixels, texts, bf16)
         told = cosines[: len(batch.rows), : len(batch.texts)]
         logits = batch.without_unknown(logit_scale(self.model) * told)
         loss = self._objective_loss(self.model, logits, batch.positives.to(logits.device))
-        if self.teacher:
+        if self.teacher and asked:
             whole = pixels if batch.crops is None or self.prefetcher.whole is None else self.prefetcher.whole
-            asked = slice(None)
+            kept = slice(None)
             if not self.teacher.weight and self.ranks.count == 1:  # several have unequal parts of the reference set
-                asked = slice(len(batch.rows), None)
+                kept = slice(len(batch.rows), None)
             with torch.no_grad():
-                teacher_cosines = self._cosines(self.teacher.model, whole[asked], texts, bf16)
-            loss = loss + self.teacher.loss(cosines[asked], teacher_cosines, len(batch.reference))
+                teacher_cosines = self._cosines(self.teacher.model, whole[kept], texts, bf16)
+            loss = loss + self.teacher.loss(cosines[kept], teacher_cosines, asked, len(batch.reference))
         loss.backward()  # type: ignore[no-untyped-call]
         self.ranks.average_gradients(self.learning)
         return loss.detach()

@@ -7,8 +7,9 @@ import pytest
 import torch
 from torch.nn.functional import normalize
 
-from model.evaluation.vocabulary import WORDS
-from model.training.distillation import BANK_TEXTS, Teacher, bank_sentences
+from model.data.class_wording import said_in_training
+from model.evaluation.vocabulary import EVERYDAY, KINDS, WORDS
+from model.training.distillation import QUESTION_WORDS, Asked, Teacher, bank_questions
 from model.training.loop import Loop
 from model.training.recipe import DISTILLATION_WEIGHT
 from model.training.towers import Towers
@@ -23,20 +24,20 @@ def test_what_a_run_distilled_with_stands_in_its_checkpoint(loop_of: Callable[..
 
 def test_equal_answers_cost_nothing_and_others_are_pulled_to_the_bases() -> None:
     torch.manual_seed(0)
-    teacher = Teacher(tiny_model(tiny_tokenizer()), 1.0, 0)
+    teacher, asked = Teacher(tiny_model(tiny_tokenizer()), 1.0, 0), _asked(6)
     answers = torch.rand(4, 6) - 0.5
-    assert float(teacher.loss(answers, answers).detach()) == pytest.approx(0, abs=1e-6)
+    assert float(teacher.loss(answers, answers, asked).detach()) == pytest.approx(0, abs=1e-6)
     cosines = (torch.rand(4, 6) - 0.5).requires_grad_()
-    before = teacher.loss(cosines, answers)
+    before = teacher.loss(cosines, answers, asked)
     (gradient,) = torch.autograd.grad(before, cosines)
-    after = teacher.loss(cosines - 1e-2 * normalize(gradient, dim=None), answers)
+    after = teacher.loss(cosines - 1e-2 * normalize(gradient, dim=None), answers, asked)
     assert 0 < float(after.detach()) < float(before.detach())
 
 
 @pytest.mark.slow
 def test_it_keeps_what_the_base_says_to_other_sentences(loop_of: Callable[..., Loop]) -> None:
     """The same run twice, apart from distillation: how far its answers over unseen bank sentences move."""
-    sentences, moved = bank_sentences(7, 1000, 80), []
+    sentences, moved = tuple(text for question in bank_questions(7, 1000) for text in question), []
     for weight in (0.0, 5.0):
         loop = loop_of(distillation_weight=weight, ema_decay=0)
         _, pixels = loop.prefetcher.read(0, 8)
@@ -54,29 +55,52 @@ def _answers(loop: Loop, pixels: torch.Tensor, sentences: tuple[str, ...]) -> to
     return (cosines * loop.averaged.logit_scale.exp()).softmax(dim=1)
 
 
-def test_the_bank_is_wide_and_a_pure_function_of_seed_and_step() -> None:
+def test_every_question_is_asked_in_each_step_by_seed_and_step_alone() -> None:
     assert len(set(WORDS)) == len(WORDS) > 150
-    said = bank_sentences(0, 5, BANK_TEXTS)
-    assert said == bank_sentences(0, 5, BANK_TEXTS) and len(set(said)) == BANK_TEXTS
-    assert said != bank_sentences(0, 6, BANK_TEXTS) and said != bank_sentences(1, 5, BANK_TEXTS)
+    asked = bank_questions(0, 5)
+    assert asked == bank_questions(0, 5) != bank_questions(0, 6) and asked != bank_questions(1, 5)
+    assert [len(set(texts)) for texts in asked] == [min(len(kind), QUESTION_WORDS) for kind in KINDS]
+    for texts, kind in zip(asked, KINDS, strict=True):
+        words = [word for word in kind if not set(said_in_training(word)).isdisjoint(texts)]
+        assert len(words) == len(texts)
+    often = {text for step in range(60) for text in bank_questions(0, step)[0]}
+    assert all(not often.isdisjoint(said_in_training(word)) for word in EVERYDAY)
 
 
 def test_the_batchs_own_texts_come_first_and_none_twice() -> None:
     teacher = Teacher(tiny_model(tiny_tokenizer()), 1.0, 3)
-    bank = bank_sentences(3, 4, BANK_TEXTS)
-    texts = teacher.texts(4, ("a word", bank[5]))
-    assert texts[:2] == ("a word", bank[5]) and len(texts) == len(set(texts)) == BANK_TEXTS + 1
+    questions = bank_questions(3, 4)
+    asked = teacher.asked(4, ("a word", questions[2][1]))
+    assert asked.texts[:2] == ("a word", questions[2][1]) and len(asked.texts) == len(set(asked.texts))
+    assert [tuple(asked.texts[place] for place in places) for places in asked.questions] == questions
 
 
 def test_answers_to_reference_images_weigh_on_their_own_and_texts_may_find_other_images() -> None:
     torch.manual_seed(0)
-    model = tiny_model(tiny_tokenizer())
+    model, asked = tiny_model(tiny_tokenizer()), _asked(9)
     said, base = torch.rand(6, 9) - 0.5, torch.rand(6, 9) - 0.5
-    new_alone = float(Teacher(model, 1.0, 0).loss(said[:4], base[:4]).detach())
+    new_alone = float(Teacher(model, 1.0, 0).loss(said[:4], base[:4], asked).detach())
     on_reference = Teacher(model, 0.0, 0, 3.0)
-    both = float(Teacher(model, 1.0, 0, 3.0).loss(said, base, 2).detach())
-    reference_alone = float(on_reference.loss(said[4:], base[4:], 2).detach())
+    both = float(Teacher(model, 1.0, 0, 3.0).loss(said, base, asked, 2).detach())
+    reference_alone = float(on_reference.loss(said[4:], base[4:], asked, 2).detach())
     assert both == pytest.approx(new_alone + reference_alone, rel=1e-5) and reference_alone > 0
-    assert float(on_reference.loss(said, base, 2).detach()) == pytest.approx(reference_alone)
+    assert float(on_reference.loss(said, base, asked, 2).detach()) == pytest.approx(reference_alone)
     moved = base + torch.tensor([[0.3], [-0.2], [0.0], [0.1], [0.5], [-0.4]])  # every text's best image is another one
-    assert float(on_reference.loss(moved, base, 2).detach()) == pytest.approx(0, abs=1e-5)
+    assert float(on_reference.loss(moved, base, asked, 2).detach()) == pytest.approx(0, abs=1e-5)
+
+
+def test_a_question_of_which_the_base_says_little_beside_another_is_kept_as_well() -> None:
+    """Of seven words, the first three are sure of what is shown, and the others waver between how many."""
+    teacher, asked = Teacher(tiny_model(tiny_tokenizer()), 0.0, 0, 1.0), Asked(("",) * 7, ((0, 1, 2), (3, 4, 5, 6)))
+    base = torch.tensor([[1.0, 0.0, 0.0, 0.10, 0.0, 0.0, 0.0]])
+    counted_otherwise = torch.tensor([[1.0, 0.0, 0.0, 0.0, 0.10, 0.0, 0.0]])
+    shown_otherwise = torch.tensor([[0.90, 0.10, 0.0, 0.10, 0.0, 0.0, 0.0]])
+    counted = float(teacher.loss(counted_otherwise, base, asked, 1).detach())
+    assert counted > float(teacher.loss(shown_otherwise, base, asked, 1).detach())
+    shifted = base + torch.tensor([[0.0, 0.0, 0.0, 0.5, 0.5, 0.5, 0.5]])  # of one question against the other: no answer
+    assert float(teacher.loss(shifted, base, asked, 1).detach()) == pytest.approx(0, abs=1e-6)
+
+
+def _asked(texts: int) -> Asked:
+    """One question, of all texts."""
+    return Asked(("",) * texts, (tuple(range(texts)),))
