@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import urllib.error
@@ -113,8 +114,8 @@ def undeployed(directory: Path) -> Iterator[System]:
     try:
         yield system
     finally:
-        system.run("destroy")
         processes.stop(directory)
+        shutil.rmtree(directory, ignore_errors=True)
 
 
 @contextmanager
