@@ -50,11 +50,10 @@ TASK = "pictogram"
 SENTENCE = "somebody drew {} with a pen"
 RECIPE = {
     **{"threads": 1, "precision": "fp32", "checkpoint_every_s": 10, "max_task_forgetting": MOST_FORGOTTEN},
-    **{"steps": 100, "selection_scenes": 1000, "evaluation_scenes": 200},
+    **{"steps": 100, "selection_scenes": 1000},
 }
 """The defaults for a sixth of their steps, on one thread, saved often enough to be killed, and stricter about what one
-old task may lose. In one precision: which is the faster one is found out by steps of their own. What is forgotten in
-the end is asked through the API, so the program itself looks at few scenes.
+old task may lose. In one precision: which is the faster one is found out by steps of their own.
 """
 
 ENDLESS = {"threads": 1, "precision": "fp32", "steps": 100_000, "batch_size": 8, "log_every_steps": 1}
