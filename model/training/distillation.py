@@ -56,7 +56,7 @@ class Teacher:
 
         To a batch's images all texts are one question. To those of the reference set each question is one of its own:
         among all texts what an image shows comes first by far, and its answers to how many and where could move unseen
-        (agreement with the base .948, and .968 so, in benchmarks/reference.md's run).
+        (at 92 % of plain fine-tuning's gain, agreement with the base was .948, and in two runs .956 and .968 so).
         """
         scale, batch = logit_scale(self.model), len(student_cosines) - reference
         student, teacher = scale * student_cosines.float(), scale * teacher_cosines.float()

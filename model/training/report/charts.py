@@ -151,7 +151,7 @@ def _number(value: float) -> str:
 
 
 def _points(share: float) -> str:
-    return f"{100 * share:.1f}"
+    return f"{100 * share:z.1f}"  # no -0.0
 
 
 def _cut(name: str) -> str:

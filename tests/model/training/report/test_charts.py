@@ -61,3 +61,9 @@ def test_the_frontier_marks_what_is_published_and_the_limit() -> None:
     assert float(others[0]["cx"]) < float(published["cx"]) < float(limit["x1"]) < float(others[1]["cx"])
     assert re.search(r"middle strong[^>]*>50 %", svg)
     assert placed(frontier(mixtures, None), "limit") == []
+
+
+def test_what_gains_a_little_on_the_old_tasks_does_not_lose_less_than_nothing() -> None:
+    gains = Mixture(alpha=1, published=True, accuracy=0.9, mean_drop_at_most=-0.0002)
+    svg = frontier([gains], 0.02)
+    assert ">0.0<" in svg and "-0.0<" not in svg
