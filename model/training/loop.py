@@ -111,7 +111,7 @@ class Loop:
 
     def gradients(self, batch: Batch, pixels: Tensor, bf16: bool) -> Tensor:
         """Leave the gradients of the whole batch in every parameter, and return its loss. `pixels`: this rank's part. A
-        teacher sees the images whole, whatever crops are learnt from.
+        teacher sees new images whole, whatever crops are learnt from, and those of a reference set as the student does.
         """
         asked = self.teacher.asked(self.step, batch.texts) if self.teacher else None
         texts = asked.texts if asked else batch.texts
