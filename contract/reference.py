@@ -1,4 +1,6 @@
-"""Reference sets: a user's own images of which nothing is said. On them fine-tuning keeps what its base answers."""
+"""Reference sets: a user's own images of which nothing is said. On them fine-tuning keeps what its base answers,
+to a wide vocabulary and to saved tasks.
+"""
 
 import hashlib
 from collections.abc import Iterable
@@ -6,7 +8,10 @@ from heapq import nsmallest
 
 from contract.annotations import IMAGES_PREFIX
 from contract.layouts.places import IMAGE_SUFFIXES, suffix_of
+from contract.limits import MAX_TASKS
+from contract.questions import Task, TaskName
 from contract.sources import COLLECTIONS_PREFIX
+from contract.validation import Stored
 
 REFERENCE_PREFIXES = (COLLECTIONS_PREFIX, IMAGES_PREFIX)
 """Where in the data bucket the images may be. Not among uploads, which a day takes away: a training job that finds one
@@ -18,6 +23,19 @@ MIN_REFERENCE_IMAGES = 30
 """With fewer, no interval is so narrow that anything could be published, even if all answers are kept."""
 KEPT_BACK_SHARE = 1 / 3
 MAX_KEPT_BACK_IMAGES = 300
+REFERENCE_TASKS = "tasks.jsonl"
+"""A file among the images, with a `ReferenceTask` in each line."""
+MAX_REFERENCE_TASKS = MAX_TASKS
+"""The first by name, as many as one request may ask."""
+MAX_REFERENCE_PROMPTS = 2_000
+"""Sentences of all of them together: each model that is measured reads them all."""
+
+
+class ReferenceTask(Stored):
+    """A saved task that a reference set's images are asked. It does not say what they show."""
+
+    name: TaskName
+    question: Task
 
 
 def may_be_image(name: str) -> bool:

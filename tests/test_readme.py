@@ -14,6 +14,7 @@ from contract.hyperparameters import Hyperparameters
 from contract.images import IMAGE_EXPIRES_IN_S
 from contract.progress import MAX_HISTORY_POINTS
 from contract.questions import Parameters
+from contract.reference import MAX_REFERENCE_IMAGES, MAX_REFERENCE_PROMPTS, MAX_REFERENCE_TASKS, REFERENCE_TASKS
 from contract.reports import MAX_MISTAKES
 from contract.routes import ROUTES, Route
 from contract.schedule import CHOSEN_BY_IMAGES, KEPT_IMAGES, PROJECTION_STEPS
@@ -219,6 +220,9 @@ NUMBERS = [
     ("training", f"| {MAX_OLD_SETS} | tasks in a dataset, those with the most images;"),
     ("training", f"| {MAX_IMAGES} | images of a task in a dataset, a sample by hash |"),
     ("training", f"| {MAX_OLD_IMAGES:,} | images of all together,"),
+    ("training", f"takes a sample of at most {MAX_REFERENCE_IMAGES:,} of your own images"),
+    ("training", f"the first {MAX_REFERENCE_TASKS} by name with {MAX_REFERENCE_PROMPTS:,} sentences together at most"),
+    ("training", f"the lines of a `{REFERENCE_TASKS}` in DIR"),
     ("training", f"called `{asked_as('defect', 'welds')}` or, where labels have no task, `{asked_as(None, 'welds')}`"),
     ("training", f"reading {CHOSEN_BY_IMAGES:,} images at most takes, and {KEPT_IMAGES:,} more of the replayed world"),
     ("training", f"and three times {PROJECTION_STEPS} steps of the matrix"),

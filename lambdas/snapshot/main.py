@@ -2,8 +2,9 @@
 
 Files under snapshots/<training>/: `manifest.jsonl` has a line for each record as `model.data` reads it, and
 `channel.manifest` names it and the images, so that they become the training job's channel where they lie. Where the
-training has a reference set, `reference.manifest` names its images, which become another channel; and where something
-was labelled before, `old.jsonl` has that, and `old.manifest` names it and its images.
+training has a reference set, `tasks.jsonl` has the saved tasks, and `reference.manifest` names it and the set's images,
+which become another channel; and where something was labelled before, `old.jsonl` has that, and `old.manifest` names it
+and its images.
 """
 
 import hashlib
@@ -20,6 +21,7 @@ from contract.annotations import Annotation, Split, image_key
 from contract.hyperparameters import Hyperparameters
 from contract.models import Model
 from contract.problems import Conflict
+from contract.reference import REFERENCE_TASKS
 from contract.training_steps import SnapshotAnswer, SnapshotEvent
 from contract.trainings import (
     CHANNEL_MANIFEST,
@@ -38,7 +40,7 @@ from lambdas.settings import SnapshotSettings
 from lambdas.stored.annotations import AnnotationStore
 from lambdas.stored.datasets import hopeless, survey, unlearnable
 from lambdas.stored.old import Labels, labelled_before, lineage, lines
-from lambdas.stored.reference import sampled, too_few
+from lambdas.stored.reference import sampled, task_lines, too_few
 from lambdas.stored.registry import Registry
 
 OLD_SHARE = 0.5
@@ -78,7 +80,11 @@ def take_snapshot(
         reference = sampled(store, reference_s3_prefix, frozenset(own))
         if missing := too_few(reference_s3_prefix, len(reference)):
             raise Conflict("; ".join(missing))
-        _put_channel(store, f"{folder}{REFERENCE_MANIFEST}", reference)
+        saved = list[str]()
+        if tasks := task_lines(store):
+            store.put_lines(f"{folder}{REFERENCE_TASKS}", tasks)
+            saved = [f"{folder}{REFERENCE_TASKS}"]
+        _put_channel(store, f"{folder}{REFERENCE_MANIFEST}", [*saved, *reference])
     manifest = store.put_lines(
         f"{folder}{SNAPSHOT_LINES}",
         (json.dumps(_line(store.bucket, each, splits[each.image]), ensure_ascii=False) for each in annotations),

@@ -1,10 +1,18 @@
-"""Reference sets: which of the images in the data bucket a training keeps its base's answers on."""
+"""Reference sets: which of the images in the data bucket a training keeps its base's answers on, and to what."""
 
+import json
 from collections.abc import Collection, Iterator
 from itertools import islice
 
 from contract.problems import shorten
-from contract.reference import MAX_REFERENCE_IMAGES, MIN_REFERENCE_IMAGES, may_be_image, sample
+from contract.questions import TASKS_PREFIX, task_name
+from contract.reference import (
+    MAX_REFERENCE_IMAGES,
+    MAX_REFERENCE_TASKS,
+    MIN_REFERENCE_IMAGES,
+    may_be_image,
+    sample,
+)
 from lambdas.aws.s3 import Store
 
 MAX_LISTED_KEYS = 100_000
@@ -17,6 +25,12 @@ def sampled(store: Store, prefix: str, but_not: Collection[str]) -> list[str]:
     """The keys of a reference set, in their order: as many as it may have, the same of the same objects."""
     keys = (key for key in _keys(store, prefix, MAX_LISTED_KEYS) if key not in but_not)
     return sorted(sample(keys))
+
+
+def task_lines(store: Store) -> list[str]:
+    """The saved tasks of this moment, as the lines of REFERENCE_TASKS."""
+    saved = store.read_all(list(islice(store.keys(TASKS_PREFIX), MAX_REFERENCE_TASKS)))
+    return [json.dumps({"name": task_name(each.key), "question": each.value}, ensure_ascii=False) for each in saved]
 
 
 def counted(store: Store, prefix: str) -> int:

@@ -1,26 +1,41 @@
 """A reference set: images of the user's own, of which nothing is said. Part of them is trained on, by what the base
-answers, and the others tell how far the answers have moved.
+answers, and the others tell how far the answers have moved. Saved tasks may lie beside them, which they are asked.
 """
 
 import hashlib
-from collections.abc import Iterable, Iterator, Set
+import json
+from collections.abc import Iterable, Iterator, Mapping, Set
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from contract.documents import json_of
 from contract.layouts.places import is_hidden
 from contract.problems import ProblemError
-from contract.reference import kept_back, may_be_image, sample
+from contract.questions import Question
+from contract.reference import (
+    MAX_REFERENCE_PROMPTS,
+    MAX_REFERENCE_TASKS,
+    REFERENCE_TASKS,
+    ReferenceTask,
+    kept_back,
+    may_be_image,
+    sample,
+)
+from contract.texts import same_to_the_model
 from model.clip.preprocess import ImageProcessor
 from model.data.images import ImageFiles, RgbImage, open_images
 from model.data.quarantine import Unreadable
+
+Sentences = tuple[tuple[str, ...], ...]
+"""Of each label of a question those that it is asked in."""
 
 
 @dataclass(frozen=True)
 class ReferenceImages:
     """`learnt` and `kept_back` are names; which is which depends on what the files hold alone. `left_out` could not be
     read; `of_dataset` of the others are left out because the dataset has them, whose answers are to change, and copies
-    count once.
+    count once. `questions`: saved tasks, by their names, without the labels that the dataset teaches.
     """
 
     images: ImageFiles
@@ -28,27 +43,33 @@ class ReferenceImages:
     kept_back: tuple[str, ...]
     left_out: tuple[Unreadable, ...] = ()
     of_dataset: int = 0
+    questions: Mapping[str, Sentences] = field(default_factory=dict)
 
     def image(self, name: str) -> RgbImage:
         """The RGB image of a name, or what it was resized to."""
         return self.images.image(name)
 
     def digest(self) -> str:
-        """sha256 of what the images that are trained on hold."""
-        return hashlib.sha256("\n".join(self.images.digests[name] for name in self.learnt).encode()).hexdigest()
+        """sha256 of what the images that are trained on hold, and of the saved tasks that they are asked."""
+        parts = [self.images.digests[name] for name in self.learnt]
+        if self.questions:
+            parts.append(json.dumps(list(self.questions.values())))
+        return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
 def read_reference(
     directory: Path,
     processor: ImageProcessor,
     dataset: Set[str],
+    labels: Iterable[str] = (),
     *,
     limit_bytes: int,
     folder: Path | None,
     threads: int,
 ) -> ReferenceImages:
-    """A sample of the images in a folder and those below it. `dataset`: the sha256 of each of the dataset's files;
-    `limit_bytes` and `folder`: of decoded images, as `open_images` has them.
+    """A sample of the images in a folder and those below it, and the saved tasks beside them. `dataset`: the sha256 of
+    each of the dataset's files; `labels`: what is said of them; `limit_bytes` and `folder`: of decoded images, as
+    `open_images` has them.
     """
     names = sample(image_names(directory))
     pictures = open_images(directory, processor, len(names), limit_bytes, folder)
@@ -61,7 +82,8 @@ def read_reference(
         return None
 
     with pictures.filling(), ThreadPoolExecutor(threads) as pool:
-        left_out = tuple(filter(None, pool.map(read, names)))
+        left_out = [*filter(None, pool.map(read, names))]
+    questions = _questions(directory, {same_to_the_model(label) for label in labels}, left_out)
     by_digest = {digest: name for name, digest in sorted(pictures.digests.items(), reverse=True)}
     own = sorted(by_digest.keys() - dataset)
     back = kept_back(len(own))
@@ -69,9 +91,39 @@ def read_reference(
         pictures,
         tuple(by_digest[digest] for digest in own[back:]),
         tuple(by_digest[digest] for digest in own[:back]),
-        left_out,
+        tuple(left_out),
         len(by_digest.keys() & dataset),
+        questions,
     )
+
+
+def _questions(directory: Path, taught: Set[str], left_out: list[Unreadable]) -> dict[str, Sentences]:
+    """What each saved task asks. A task can't be asked of which one label is left, or none; what is no task, or would
+    be one too many, is added to what is left out.
+    """
+    found: dict[str, Sentences] = {}
+    prompts = 0
+    for path in sorted(directory.rglob(REFERENCE_TASKS)):
+        for number, line in enumerate(path.read_text().splitlines(), 1):
+            try:
+                task = ReferenceTask.model_validate(json_of(line))
+            except (ProblemError, ValueError) as error:
+                left_out.append(Unreadable(f"{path.name}:{number}", str(error)))
+                continue
+            asked = _sentences(task.question, taught)
+            size = sum(map(len, asked))
+            if len(found) == MAX_REFERENCE_TASKS or prompts + size > MAX_REFERENCE_PROMPTS:
+                most = f"{MAX_REFERENCE_TASKS} saved tasks and {MAX_REFERENCE_PROMPTS:,} sentences of them are asked"
+                left_out.append(Unreadable(f"{path.name}:{number}", f"at most {most}; {task.name} is one too many"))
+            elif len(asked) > 1:
+                found[task.name], prompts = asked, prompts + size
+    return found
+
+
+def _sentences(question: Question, taught: Set[str]) -> Sentences:
+    """Of its labels that are not taught."""
+    labels = [each for each in question.candidate_labels if same_to_the_model(each.label) not in taught]
+    return tuple(tuple(question.prompts(label)) for label in labels)
 
 
 def image_names(directory: Path) -> Iterator[str]:

@@ -14,10 +14,13 @@ from torch.nn.functional import kl_div
 
 from model.clip.architecture import DualEncoder, logit_scale
 from model.data.class_wording import said_in_training
+from model.data.reference import Sentences
 from model.evaluation.vocabulary import KINDS
 
 QUESTION_WORDS = 32
 """Of a question that a step asks, at most."""
+SAVED_TASKS = 4
+"""That a step asks, at most."""
 TEMPERATURE = 2.0
 """Of the answers to a reference set, so that words count that are not the best (Hinton et al. 2015). Only answers to
 images are kept there: from texts to images more than half of the loss was the new texts', and these have to move.
@@ -35,17 +38,18 @@ class Asked:
 @dataclass(frozen=True)
 class Teacher:
     """The base as it was. `weight`: of its answers to a batch's images in the student's loss; `reference_weight`: of
-    those to the reference set's images.
+    those to the reference set's images, to which `saved` are questions, too: sentences of each label.
     """
 
     model: DualEncoder
     weight: float
     seed: int
     reference_weight: float = 0.0
+    saved: tuple[Sentences, ...] = ()
 
     def asked(self, step: int, known: tuple[str, ...]) -> Asked:
         """The batch's texts, then those of this step's questions that are not among them."""
-        questions = bank_questions(self.seed, step)
+        questions = [*bank_questions(self.seed, step), *saved_questions(self.saved, self.seed, step)]
         texts = tuple(dict.fromkeys((*known, *(text for question in questions for text in question))))
         places = {text: place for place, text in enumerate(texts)}
         return Asked(texts, tuple(tuple(places[text] for text in question) for question in questions))
@@ -84,4 +88,14 @@ def bank_questions(seed: int, step: int) -> list[tuple[str, ...]]:
         words = rng.choice(len(kind), min(QUESTION_WORDS, len(kind)), replace=False)
         wordings = [said_in_training(kind[word]) for word in words]
         questions.append(tuple(said[rng.integers(len(said))] for said in wordings))
+    return questions
+
+
+def saved_questions(saved: tuple[Sentences, ...], seed: int, step: int) -> list[tuple[str, ...]]:
+    """Different labels of some saved tasks, each in one of its sentences; a pure function of (seed, step)."""
+    rng = np.random.default_rng((seed, step, SAVED_TASKS))
+    questions = []
+    for task in rng.choice(len(saved), min(SAVED_TASKS, len(saved)), replace=False) if saved else ():
+        labels = rng.choice(len(saved[task]), min(QUESTION_WORDS, len(saved[task])), replace=False)
+        questions.append(tuple(saved[task][label][rng.integers(len(saved[task][label]))] for label in labels))
     return questions

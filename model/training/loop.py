@@ -136,7 +136,8 @@ class Loop:
         on_reference = recipe.reference_weight if recipe.reference_share else 0.0
         if not recipe.distillation_weight and not on_reference:
             return None
-        return Teacher(frozen_copy(self.model), recipe.distillation_weight, recipe.seed, on_reference)
+        saved = tuple(self.reference.questions.values()) if self.reference else ()
+        return Teacher(frozen_copy(self.model), recipe.distillation_weight, recipe.seed, on_reference, saved)
 
     def _picks_bf16(self, batch: Batch, pixels: Tensor) -> bool:
         """Whether this run computes in bfloat16: decided once, by all ranks, and kept in the state."""
@@ -203,7 +204,8 @@ class Loop:
         """
         if not isinstance(self.examples, Referenced) or not self.examples.kept_back_rows:
             return None
-        said = answers_as(clip, self._embedded(clip, self.examples.kept_back_rows), base, first_row)
+        saved = list(self.examples.reference.questions.values())
+        said = answers_as(clip, self._embedded(clip, self.examples.kept_back_rows), base, first_row, saved)
         return said if said.sure.any() else None
 
     def _embedded(self, clip: Clip, rows: tuple[int, ...]) -> Tensor:

@@ -14,6 +14,7 @@ from model.clip.architecture import visual_projection
 from model.clip.checkpoint import Checkpoint, load_checkpoint
 from model.clip.folder import CheckpointError
 from model.data.batch import Examples
+from model.data.class_wording import spoken
 from model.data.examples import ManifestExamples
 from model.data.images import open_images
 from model.data.quarantine import Unreadable, quarantine
@@ -130,6 +131,7 @@ def load_reference(
         directory,
         base.processor,
         set(channel.images.digests.values()),
+        {spoken(label) for record in channel.records for label in record.labels.values()},
         limit_bytes=asked.kept_pixels_bytes,
         folder=settings.pixels_dir,
         threads=asked.threads,
@@ -191,10 +193,12 @@ def tell_reference(found: ReferenceImages) -> None:
         "measure that on",
         flush=True,
     )
+    if found.questions:
+        print(shown(f"reference: asked are the saved tasks, too: {', '.join(found.questions)}"), flush=True)
     if found.of_dataset:
         print(f"reference: left out: {found.of_dataset:,} images that the dataset has, too", flush=True)
     if found.left_out:
-        print(f"reference: left out: {len(found.left_out):,} files that can't be read as images; the first:")
+        print(f"reference: left out: {len(found.left_out):,} files or saved tasks; the first:")
     for one in found.left_out[:TOLD_FAULTS]:
         print(shown(f"reference: {one.image}: {one.reason}"), flush=True)
 

@@ -20,6 +20,7 @@ from constructs import Construct
 from contract.annotations import ANNOTATIONS_PREFIX
 from contract.models import MODELS_PREFIX, PROMOTIONS_PREFIX, REGISTRY_PREFIX
 from contract.progress import CHECKPOINTS_PREFIX
+from contract.questions import TASKS_PREFIX
 from contract.sources import COLLECTIONS_PREFIX
 from contract.trainings import SNAPSHOTS_PREFIX
 from lambdas.settings import GateSettings, SnapshotSettings
@@ -88,8 +89,8 @@ class TrainingStack(Stack):
         CfnOutput(self, "StateMachineArn", value=self.machine.state_machine_arn)
 
     def _snapshot(self, config: StageConfig, data: DataStack) -> HandlerFunction:
-        """May read a dataset's annotations, and what the base's trainings have learnt from, and write down what a
-        training learns from.
+        """May read a dataset's annotations, saved tasks, and what the base's trainings have learnt from, and write down
+        what a training learns from.
         """
         environment = SnapshotSettings(
             data_bucket=data.data.bucket_name, artifacts_bucket=data.artifacts.bucket_name
@@ -98,7 +99,9 @@ class TrainingStack(Stack):
         function = HandlerFunction(
             self, "SnapshotFunction", config, "snapshot", environment, does, timeout_s=SNAPSHOT_TIMEOUT_S
         )
-        function.permissions.allow_objects(data.data, ["s3:GetObject"], ANNOTATIONS_PREFIX, SNAPSHOTS_PREFIX)
+        function.permissions.allow_objects(
+            data.data, ["s3:GetObject"], ANNOTATIONS_PREFIX, SNAPSHOTS_PREFIX, TASKS_PREFIX
+        )
         function.permissions.allow_objects(data.data, ["s3:PutObject"], SNAPSHOTS_PREFIX)
         function.permissions.allow_listing(data.data)
         function.permissions.allow_objects(data.artifacts, ["s3:GetObject"], REGISTRY_PREFIX)

@@ -325,7 +325,10 @@ def test_what_was_learnt_from_shuffled_labels_is_refused_and_cannot_go_live(api:
     shuffled = random.Random(0).sample(labels, len(labels))
     import_images(api, "shuffled", list(zip(images, shuffled, strict=True)))
     collect(api.system, REFERENCE, pictograms(seed=3, count=REFERENCE_IMAGES))
+    assert api.ask("PUT", "tasks/season", {"candidate_labels": "summer, winter"})[0] == 201
     refused = result(api, train(api, "shuffled", hyperparameters=SHORT, reference_s3_prefix=REFERENCE))
+    log = (api.system.settings.logs / f"{refused['version']}.log").read_text()
+    assert "the saved tasks, too: season\n" in log, "and not the task that is taught"
     assert (refused["state"], refused["gate"]["passed"]) == ("refused", False)
     assert refused["reason"] and refused["reason"] in refused["verdict"]
     assert [point["step"] for point in refused["history"]] == [0, 10, 20]

@@ -15,8 +15,10 @@ from lambdas.snapshot import main as snapshot
 from lambdas.snapshot.main import take_snapshot
 from lambdas.stored.registry import Registry
 from model.data.readers import read_dataset
+from model.data.reference import read_reference
 from tests.lambdas.annotate.test_annotations import image, post, said, send
 from tests.lambdas.conftest import CONTEXT, SETTINGS, Call
+from tests.model.conftest import tiny_processor
 
 ID = "20260101000000-00000a"
 SHARE = Hyperparameters(validation_share=0.3)
@@ -146,6 +148,26 @@ def test_a_reference_set_is_a_channel_of_its_own_without_the_datasets_images(
     assert len(dataset.records) == 40
     again = take_snapshot(store, "default", ID, SHARE, force=True, reference_s3_prefix="images/")
     assert again == taken and bucket.Object(f"snapshots/{ID}/reference.manifest").get()["Body"].read() == body
+
+
+def test_a_reference_sets_images_are_asked_the_saved_tasks_of_that_moment(
+    annotate: Call, bucket: Any, store: Store, tmp_path: Path
+) -> None:
+    post(annotate, *(said(image(n), label=("cat", "dog")[n % 2]) for n in range(40)))
+    fog = {"label": "fog", "annotations": ["a foggy street", "grey haze"]}
+    weather = {"candidate_labels": ["rain", fog], "hypothesis_template": "{} here", "description": "the yard"}
+    assert send(annotate, "PUT", "/tasks/weather", weather).status == 201
+    assert send(annotate, "PUT", "/tasks/pets", {"candidate_labels": "cat, dog"}).status == 201
+    for number in range(35):
+        bucket.put_object(Key=f"collections/{number}.png", Body=image(100 + number))
+    taken = take_snapshot(store, "default", ID, SHARE, force=True, reference_s3_prefix="collections/")
+    assert send(annotate, "DELETE", "/tasks/weather").status == 204
+    folder = channel(bucket, tmp_path, "reference.manifest")
+    found = read_reference(
+        folder, tiny_processor(), frozenset(), ["Cat", "dog"], limit_bytes=10**9, folder=None, threads=1
+    )
+    assert taken.reference_images == 35
+    assert found.questions == {"weather": (("rain here",), ("a foggy street", "grey haze"))}
 
 
 def test_a_reference_set_that_has_gone_meanwhile_ends_the_training_before_a_machine_starts(

@@ -1,13 +1,15 @@
-"""The images of a reference set, as training takes them."""
+"""The images of a reference set, as training takes them, and the saved tasks beside them."""
 
+import json
 import shutil
+from collections.abc import Iterable
 from hashlib import sha256
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
-from contract.reference import MAX_REFERENCE_IMAGES
+from contract.reference import MAX_REFERENCE_IMAGES, MAX_REFERENCE_PROMPTS, MAX_REFERENCE_TASKS
 from model.clip.image import open_image
 from model.data.reference import ReferenceImages, image_names, read_reference
 from tests.model.conftest import tiny_processor
@@ -25,8 +27,20 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "mine"
 
 
-def read(folder: Path, dataset: frozenset[str] = frozenset(), *, limit_bytes: int = 10**9) -> ReferenceImages:
-    return read_reference(folder, tiny_processor(), dataset, limit_bytes=limit_bytes, folder=None, threads=2)
+def read(
+    folder: Path,
+    dataset: frozenset[str] = frozenset(),
+    labels: Iterable[str] = (),
+    *,
+    limit_bytes: int = 10**9,
+) -> ReferenceImages:
+    return read_reference(folder, tiny_processor(), dataset, labels, limit_bytes=limit_bytes, folder=None, threads=2)
+
+
+def ask(folder: Path, **tasks: object) -> None:
+    """Saved tasks beside the images."""
+    lines = (json.dumps({"name": name, "question": question}) for name, question in tasks.items())
+    (folder / "tasks.jsonl").write_text("".join(f"{line}\n" for line in lines))
 
 
 def test_some_are_trained_on_and_others_measured(folder: Path) -> None:
@@ -79,3 +93,39 @@ def test_an_image_is_given_as_the_dataset_gives_one(folder: Path) -> None:
     name = found.kept_back[0]
     whole = found.image(name)
     assert isinstance(whole, Image.Image) and whole.tobytes() == open_image((folder / name).read_bytes()).tobytes()
+
+
+def test_saved_tasks_are_asked_as_they_are_in_a_request_without_what_the_dataset_teaches(folder: Path) -> None:
+    described = {"label": "a drum", "annotations": ["one beats it", "round, with a skin"]}
+    before = read(folder)
+    ask(
+        folder,
+        instrument={"candidate_labels": ["violin", described, "harp"], "hypothesis_template": ["{}", "it is a {}"]},
+        weld={"candidate_labels": "Crack, pore"},
+        part={"candidate_labels": ["bolt"], "multi_label": True},
+    )
+    found = read(folder, labels=["crack", "harp"])
+    assert found.questions == {"instrument": (("violin", "it is a violin"), ("one beats it", "round, with a skin"))}
+    assert found.digest() != before.digest() and before.questions == {} and not found.left_out
+    assert read(folder, labels=["crack"]).digest() != found.digest()
+
+
+def test_what_is_no_saved_task_is_told_and_ends_nothing(folder: Path) -> None:
+    good = {"candidate_labels": "day, night"}
+    ask(folder, time=good, lone={"candidate_labels": ["day"]})
+    with (folder / "tasks.jsonl").open("a") as file:
+        file.write('not JSON\n{"name": "no question"}\n')
+    found = read(folder)
+    assert [*found.questions] == ["time"]
+    assert [one.image for one in found.left_out] == ["tasks.jsonl:2", "tasks.jsonl:3", "tasks.jsonl:4"]
+    assert "a lone label" in found.left_out[0].reason
+
+
+def test_only_so_many_saved_tasks_are_asked(folder: Path) -> None:
+    ask(folder, **{f"task-{number}": {"candidate_labels": "day, night"} for number in range(MAX_REFERENCE_TASKS + 1)})
+    found = read(folder)
+    assert len(found.questions) == MAX_REFERENCE_TASKS
+    assert f"task-{MAX_REFERENCE_TASKS} is one too many" in found.left_out[0].reason
+    many = {"candidate_labels": [f"word {number}" for number in range(MAX_REFERENCE_PROMPTS)]}
+    ask(folder, few={"candidate_labels": "day, night"}, many=many, others={"candidate_labels": "sun, rain"})
+    assert [*read(folder).questions] == ["few", "others"]

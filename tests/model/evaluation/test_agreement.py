@@ -1,5 +1,6 @@
 """How far two models' answers to images agree of which nothing is said."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -79,6 +80,20 @@ def test_where_the_base_wavers_nothing_is_forgotten() -> None:
     moved[:, WORDS.index("five")] = 1.0
     moved[30:] = torch.rand(30, len(WORDS))
     assert agreement(wavers, moved_to(moved, wavers), (4.0, 4.0)).agreement == 1
+
+
+def test_saved_tasks_count_beside_the_vocabulary(checkpoint_dir: Path) -> None:
+    clip = Clip(load_checkpoint(checkpoint_dir))
+    embeds = normalize(torch.randn(9, 16, generator=torch.Generator().manual_seed(0)), dim=1)
+    plain = answers_as(clip, embeds, None)
+    base = answers_as(clip, embeds, None, saved=[[["sun"], ["rain", "wet"]], [["cat"], ["dog"], ["cow"]]])
+    assert torch.equal(base.cosines[:, : len(WORDS)], plain.cosines)
+    assert base.cosines.shape == (9, len(WORDS) + 5) and base.targets.shape == (9, len(KINDS) + 2)
+    assert torch.equal(base.targets[:, -1], base.cosines[:, -3:].argmax(dim=1))
+    sure = replace(base, sure=torch.ones_like(base.sure))
+    moved = base.cosines.clone()
+    moved[:, -3:] *= -1
+    assert torch.allclose(replace(sure, cosines=moved).right, torch.tensor(1 - 1 / (len(KINDS) + 2)))
 
 
 def test_what_the_base_says_is_right_of_the_same_images(checkpoint_dir: Path) -> None:

@@ -9,7 +9,14 @@ from torch.nn.functional import normalize
 
 from model.data.class_wording import said_in_training
 from model.evaluation.vocabulary import EVERYDAY, KINDS, WORDS
-from model.training.distillation import QUESTION_WORDS, Asked, Teacher, bank_questions
+from model.training.distillation import (
+    QUESTION_WORDS,
+    SAVED_TASKS,
+    Asked,
+    Teacher,
+    bank_questions,
+    saved_questions,
+)
 from model.training.loop import Loop
 from model.training.recipe import DISTILLATION_WEIGHT
 from model.training.towers import Towers
@@ -73,6 +80,29 @@ def test_the_batchs_own_texts_come_first_and_none_twice() -> None:
     asked = teacher.asked(4, ("a word", questions[2][1]))
     assert asked.texts[:2] == ("a word", questions[2][1]) and len(asked.texts) == len(set(asked.texts))
     assert [tuple(asked.texts[place] for place in places) for places in asked.questions] == questions
+
+
+def test_saved_tasks_are_asked_in_turn_each_label_in_one_of_its_sentences() -> None:
+    saved = tuple(((f"sun {task}", f"sunny {task}"), (f"rain {task}",)) for task in range(SAVED_TASKS + 2))
+    asked = saved_questions(saved, 0, 5)
+    assert asked == saved_questions(saved, 0, 5) != saved_questions(saved, 0, 6)
+    assert len(asked) == SAVED_TASKS and all(len(question) == 2 for question in asked)
+    often = {text for step in range(60) for question in saved_questions(saved, 0, step) for text in question}
+    assert often == {text for labels in saved for sentences in labels for text in sentences}
+    for question in asked:
+        (task,) = {text.split()[1] for text in question}
+        assert {*question} <= {text for sentences in saved[int(task)] for text in sentences}
+    large = tuple((f"word {label}",) for label in range(3 * QUESTION_WORDS))
+    assert len(set(saved_questions((large,), 0, 0)[0])) == QUESTION_WORDS
+    assert saved_questions((), 0, 0) == []
+
+
+def test_a_saved_task_is_a_question_beside_the_vocabularys() -> None:
+    saved = (("a sunny day",), ("a rainy day", "rain"))
+    teacher = Teacher(tiny_model(tiny_tokenizer()), 0.0, 3, 1.0, (saved,))
+    asked = teacher.asked(4, ("a word",))
+    *of_bank, own = [tuple(asked.texts[place] for place in places) for places in asked.questions]
+    assert of_bank == bank_questions(3, 4) and {"a sunny day"} < {*own} <= {"a sunny day", "a rainy day", "rain"}
 
 
 def test_answers_to_reference_images_weigh_on_their_own_and_texts_may_find_other_images() -> None:

@@ -176,7 +176,10 @@ def test_whoever_trains_finds_the_state_machine(dev: Assembly) -> None:
 
 def test_its_functions_may_do_what_they_are_for_and_nothing_else(dev: Assembly) -> None:
     assert granted(dev.training, "Snapshot") == {
-        "s3:GetObject": {f"{DATA}/annotations/*", f"{DATA}/snapshots/*", f"{ARTIFACTS}/registry/*"},
+        "s3:GetObject": {
+            *(f"{DATA}/annotations/*", f"{DATA}/snapshots/*", f"{DATA}/tasks/*"),
+            f"{ARTIFACTS}/registry/*",
+        },
         "s3:PutObject": {f"{DATA}/snapshots/*"},
         "s3:ListBucket": {DATA, ARTIFACTS},
     }
