@@ -13,6 +13,7 @@ from benchmarks.process import run_python
 from benchmarks.training.meter import Cost, Meter, Workload
 from contract.containers import TrainSettings
 from contract.hyperparameters import Hyperparameters
+from model.clip.memory import keep
 from model.training.distributed import joined_ranks
 from model.training.loop import Loop
 from model.training.start import load_base, load_channel, prepare
@@ -41,6 +42,7 @@ def ours(load: Workload) -> Cost | None:
         batch_size=load.batch, steps=load.steps, captions_per_image=1, threads=1, precision="fp32",
         chunk_size=load.chunk, distillation_weight=0.0, max_unreadable_share=0.0,
     )  # fmt: skip
+    keep()
     with joined_ranks() as ranks:
         base = load_base(settings, asked)
         decoding = Meter(0)

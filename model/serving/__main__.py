@@ -9,8 +9,8 @@ import gc
 import sys
 
 from model.clip.cuda_compat import restart_with_compatible_libcuda
+from model.clip.memory import give_back
 from model.serving import torch_without_tracing
-from model.serving.memory import give_back
 
 
 def main(arguments: list[str]) -> int:

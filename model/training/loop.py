@@ -16,6 +16,7 @@ from model.evaluation.agreement import ReferenceAnswers, answers_as
 from model.evaluation.answers import BATCH, embed_sentences
 from model.evaluation.validation import retrieval, right
 from model.evaluation.world import World, validation_accuracy
+from model.training.activation import with_fast_activations
 from model.training.distillation import Teacher
 from model.training.distributed import Ranks
 from model.training.loss import Objective
@@ -48,7 +49,7 @@ class Loop:
         self.old = start.old
         self.checkpoint = start.checkpoint
         self.ranks = ranks
-        self.model = start.checkpoint.model.to(ranks.device).train()
+        self.model = with_fast_activations(start.checkpoint.model).to(ranks.device).train()
         self.averaged = frozen_copy(self.model)
         self.teacher = self._teacher()
         freeze(self.recipe, self.model)

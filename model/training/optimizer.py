@@ -35,7 +35,7 @@ def build_optimizers(recipe: Recipe, model: DualEncoder, of_the_loss: Iterable[P
 
 
 def _adamw(groups: list[dict[str, Any]]) -> AdamW:
-    return AdamW(groups, betas=(0.9, 0.98), eps=1e-6)
+    return AdamW(groups, betas=(0.9, 0.98), eps=1e-6, fused=True)
 
 
 def _groups(

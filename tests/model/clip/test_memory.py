@@ -1,4 +1,4 @@
-"""Memory that is freed goes back to the machine."""
+"""Memory that is freed goes back to the machine, or stays with a process that will ask for it again."""
 
 import subprocess
 import sys
@@ -18,7 +18,7 @@ def told(program: str, how: str) -> float:
 BODIES = """
 import sys
 from pathlib import Path
-from model.serving.memory import give_back
+from model.clip.memory import give_back
 
 def resident_mb():
     return int(Path("/proc/self/statm").read_text().split()[1]) * 4096 / 1e6
@@ -46,7 +46,7 @@ PHOTOS = """
 import resource
 import sys
 from concurrent.futures import ThreadPoolExecutor
-from model.serving.memory import give_back
+from model.clip.memory import give_back
 
 if sys.argv[1] == "one heap":
     give_back()
@@ -67,3 +67,29 @@ with ThreadPoolExecutor(2) as pool:
 @pytest.mark.skipif(sys.platform != "linux", reason="glibc's")
 def test_what_photos_have_had_is_there_for_the_next_ones_in_whichever_thread() -> None:
     assert 4 * told(PHOTOS, "one heap") < told(PHOTOS, "glibc's own")
+
+
+STEPS = """
+import resource
+import sys
+import torch
+from model.clip.memory import keep
+
+if sys.argv[1] == "kept":
+    keep()
+
+def pages_of_a_step():
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    activations = [torch.ones(1_000_000) for _ in range(40)]
+    del activations
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+
+pages_of_a_step()
+pages_of_a_step()
+print(pages_of_a_step())
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="glibc's")
+def test_what_a_step_has_had_is_there_for_the_next_one() -> None:
+    assert 20 * told(STEPS, "kept") < told(STEPS, "glibc's own")
