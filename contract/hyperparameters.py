@@ -93,7 +93,7 @@ class Hyperparameters(Settings):
         description="Of a batch shows the reference set's images, before the rest is shared; None: half where there is "
         "one, or a quarter where the world is replayed",
     )
-    reference_weight: float = Field(8.0, ge=0, le=100, description="Of keeping the base's answers on these")
+    reference_weight: float = Field(16.0, ge=0, le=100, description="Of keeping the base's answers on these")
     projection_weight: float = Field(
         20.0, ge=0, le=1e6, description="Of keeping the visual projection as it is, where it alone learns"
     )
