@@ -194,20 +194,20 @@ def _row(name: str, runs: Sequence[Run]) -> list[str]:
     return [
         name,
         str(len(runs)),
-        _spread([run.base.unseen_wording for run in runs]),
-        _spread([run.published.unseen_wording for run in runs]),
-        _spread([run.job.published_share for run in runs], ".2f"),
-        _spread([run.tuned.unseen_wording for run in runs]),
-        _spread(own) if own else "",
-        _spread([-_lost(run) for run in runs], "+.3f"),
-        _spread([run.tuned.old_mean - run.base.old_mean for run in runs], "+.3f"),
+        spread([run.base.unseen_wording for run in runs]),
+        spread([run.published.unseen_wording for run in runs]),
+        spread([run.job.published_share for run in runs], ".2f"),
+        spread([run.tuned.unseen_wording for run in runs]),
+        spread(own) if own else "",
+        spread([-_lost(run) for run in runs], "+.3f"),
+        spread([run.tuned.old_mean - run.base.old_mean for run in runs], "+.3f"),
         f"{task} {-lost:+.3f}" if lost > 0 else "none",
-        _spread([run.job.steps for run in runs], ".0f"),
-        _spread([run.job.cpu_s for run in runs], ".0f"),
+        spread([run.job.steps for run in runs], ".0f"),
+        spread([run.job.cpu_s for run in runs], ".0f"),
     ]
 
 
-def _spread(values: Sequence[float], form: str = ".3f") -> str:
+def spread(values: Sequence[float], form: str = ".3f") -> str:
     """`0.910 (0.900 to 0.920)`, or one figure where they are the same. Unknown ones, NaN, are left out if others are
     known.
     """

@@ -66,7 +66,8 @@ def main(name: str, told: str) -> int:
     """Be the contender of that name."""
     torch.set_num_threads(1)
     values = json.loads(told)
-    load = Workload(**values | {key: Path(values[key]) for key in ("checkpoint", "photos", "job")})
+    places = ("checkpoint", "photos", "job", "result")
+    load = Workload(**values | {key: Path(values[key]) for key in places if values[key]})
     train: Callable[[Workload], Cost | None] = ours
     if name != "ours":
         from benchmarks.training import others  # what it imports is installed for this benchmark alone

@@ -10,7 +10,8 @@ from benchmarks.process import peak_bytes
 @dataclass(frozen=True)
 class Workload:
     """`steps` steps of `batch` images, the first `warm` of them unmeasured; `chunk` images in memory at a time, if that
-    is wanted. `from_jpeg`: decoding counts; else the images are in memory, resized.
+    is wanted. `from_jpeg`: decoding counts; else the images are in memory, resized. `result`: the file for the weights
+    afterwards, as transformers names them; of other loops than ours.
     """
 
     checkpoint: Path
@@ -21,6 +22,7 @@ class Workload:
     warm: int = 0
     from_jpeg: bool = False
     chunk: int | None = None
+    result: Path | None = None
 
 
 @dataclass(frozen=True)

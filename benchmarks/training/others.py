@@ -17,31 +17,27 @@ import torch
 from PIL import Image
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
-from transformers import (
-    CLIPImageProcessorPil,
-    PreTrainedTokenizerBase,
-    Trainer,
-    TrainerCallback,
-    TrainingArguments,
-)
+from transformers import Trainer, TrainerCallback, TrainingArguments
 
-from benchmarks.inputs import CONTEXT_LENGTH, head_width
+from benchmarks.inputs import head_width
 from benchmarks.training.meter import Cost, Meter, Workload
 from contract.hyperparameters import Hyperparameters
-from model.clip.checkpoint import load_checkpoint
+from contract.open_clip import TRANSPOSED, clip_tensors
+from model.clip.checkpoint import Checkpoint, load_checkpoint
+from model.clip.open_clip import clip_weights
 from model.data.crops import Crop, drawn_crop
+from model.training.recipe import SMALL_BASE_RATE
 
-LEARNING_RATE = 5e-4
 CROP_AREA_MIN = Hyperparameters().crop_area_min
 
 
 def trainer(load: Workload) -> Cost:
     """One caption is the positive of one image, and repeated captions are negatives."""
     base = load_checkpoint(load.checkpoint)
-    data = Padded(load, base.tokenizer, base.processor)
+    data = Padded(load, base)
     arguments = TrainingArguments(
         output_dir=str(load.job), per_device_train_batch_size=load.batch, max_steps=load.steps,
-        learning_rate=LEARNING_RATE, weight_decay=0.1, remove_unused_columns=False, dataloader_drop_last=True,
+        learning_rate=SMALL_BASE_RATE, weight_decay=0.1, remove_unused_columns=False, dataloader_drop_last=True,
         report_to=[], save_strategy="no", logging_strategy="no", use_cpu=True, disable_tqdm=True,
     )  # fmt: skip
     meter = Meter(load.warm)
@@ -55,18 +51,21 @@ def trainer(load: Workload) -> Cost:
 
     model = base.model.train()
     Trainer(model, arguments, data_collator=collate, train_dataset=data, callbacks=[Ticks()]).train()
-    return meter.cost(load.batch)
+    cost = meter.cost(load.batch)
+    if load.result:
+        torch.save(model.state_dict(), load.result)
+    return cost
 
 
 def open_clip(load: Workload) -> Cost:
     """The body of open_clip_train.train.train_one_epoch, without its logging."""
     base = load_checkpoint(load.checkpoint)
-    data = DataLoader(Padded(load, base.tokenizer, base.processor), load.batch, shuffle=True, drop_last=True)
-    model, loss = _open_clip_model(base.model.config)
+    data = DataLoader(Padded(load, base), load.batch, shuffle=True, drop_last=True)
+    model, loss = _open_clip_model(base.model)
     decayed = [weight for weight in model.parameters() if weight.ndim >= 2]
     others = [weight for weight in model.parameters() if weight.ndim < 2]
     groups = [{"params": others, "weight_decay": 0.0}, {"params": decayed, "weight_decay": 0.2}]
-    optimizer = torch.optim.AdamW(groups, lr=LEARNING_RATE, betas=(0.9, 0.98), eps=1e-6)
+    optimizer = torch.optim.AdamW(groups, lr=SMALL_BASE_RATE, betas=(0.9, 0.98), eps=1e-6)
     meter = Meter(load.warm)
     for batch in data:
         optimizer.zero_grad()
@@ -76,11 +75,17 @@ def open_clip(load: Workload) -> Cost:
         with torch.no_grad():
             model.logit_scale.clamp_(0, 4.6052)
         meter.tick()
-    return meter.cost(load.batch)
+    cost = meter.cost(load.batch)
+    if load.result:
+        layers = (part.num_hidden_layers for part in (base.model.config.vision_config, base.model.config.text_config))
+        torch.save(clip_weights(model.state_dict(), *layers), load.result)
+    return cost
 
 
-def _open_clip_model(config: Any) -> tuple[Any, Any]:
+def _open_clip_model(clip: Any) -> tuple[Any, Any]:
+    """The same weights in open_clip's model, and its loss."""
     module, losses = _imported_without_torchvision("open_clip.model", "open_clip.loss")
+    config = clip.config
     vision, text = config.vision_config, config.text_config
     model = module.CLIP(
         config.projection_dim,
@@ -89,11 +94,16 @@ def _open_clip_model(config: Any) -> tuple[Any, Any]:
             patch_size=vision.patch_size, image_size=vision.image_size,
         ),
         module.CLIPTextCfg(
-            context_length=CONTEXT_LENGTH, vocab_size=text.vocab_size, width=text.hidden_size,
+            context_length=text.max_position_embeddings, vocab_size=text.vocab_size, width=text.hidden_size,
             heads=text.num_attention_heads, layers=text.num_hidden_layers,
         ),
         quick_gelu=True, output_dict=True,
     )  # fmt: skip
+    ours, weights = clip.state_dict(), {}
+    for theirs, names in clip_tensors(vision.num_hidden_layers, text.num_hidden_layers).items():
+        together = torch.cat([ours[name] for name in names]) if len(names) > 1 else ours[names[0]]
+        weights[theirs] = together.T if theirs in TRANSPOSED else together
+    model.load_state_dict(weights)
     return model.train(), losses.ClipLoss()
 
 
@@ -114,14 +124,15 @@ def _imported_without_torchvision(*names: str) -> list[Any]:
 
 class Padded(Dataset[dict[str, Tensor]]):
     """Images and captions as common trainers read them: every file decoded in full, another crop each time, every
-    caption padded to 77 tokens. Where decoding is not to be measured, images and tokens are kept, the images in the
-    model's size.
+    caption padded to all the places of the model. Where decoding is not to be measured, images and tokens are kept, the
+    images in the model's size.
     """
 
-    def __init__(self, load: Workload, tokenizer: PreTrainedTokenizerBase, processor: CLIPImageProcessorPil) -> None:
+    def __init__(self, load: Workload, base: Checkpoint) -> None:
         lines = (load.photos / "manifest.jsonl").read_text().splitlines()
         self.rows = [row for row in map(json.loads, lines) if row["split"] == "train"][: load.batch * load.steps]
-        self.photos, self.tokenizer, self.side = load.photos, tokenizer, processor.crop_size.height
+        self.photos, self.tokenizer, processor = load.photos, base.tokenizer, base.processor
+        self.side, self.places = processor.crop_size.height, base.model.config.text_config.max_position_embeddings
         self.mean, self.std = (
             torch.tensor(each)[:, None, None] for each in (processor.image_mean, processor.image_std)
         )
@@ -146,7 +157,7 @@ class Padded(Dataset[dict[str, Tensor]]):
         with Image.open(self.photos / row["image"]) as file:
             image = file.convert("RGB")
         said = self.tokenizer(
-            row["captions"][0], padding="max_length", truncation=True, max_length=CONTEXT_LENGTH, return_tensors="pt"
+            row["captions"][0], padding="max_length", truncation=True, max_length=self.places, return_tensors="pt"
         )
         return image, {name: values[0] for name, values in said.items()}
 
