@@ -129,7 +129,7 @@ train-demo: .venv/.product ## Train the shipped checkpoint again: an hour, resum
 
 #: Measure it
 
-learn-report: .venv/.product .bench/site ## What fine-tuning and a few annotated images teach: 3 hours, resumes if stopped (DATA=folder: your photographs)
+learn-report: .venv/.product .bench/site ## What fine-tuning and a few annotated images teach: 4 hours, resumes if stopped (DATA=folder: your photographs)
 	python -m benchmarks.learning.report
 	python -m benchmarks.learning.seeds $(DATA)
 	python -m benchmarks.learning.loops $(DATA)
