@@ -39,6 +39,7 @@ def trainer(load: Workload) -> Cost:
         output_dir=str(load.job), per_device_train_batch_size=load.batch, max_steps=load.steps,
         learning_rate=SMALL_BASE_RATE, weight_decay=0.1, remove_unused_columns=False, dataloader_drop_last=True,
         report_to=[], save_strategy="no", logging_strategy="no", use_cpu=True, disable_tqdm=True,
+        train_sampling_strategy="sequential",
     )  # fmt: skip
     meter = Meter(load.warm)
 
@@ -60,14 +61,17 @@ def trainer(load: Workload) -> Cost:
 def open_clip(load: Workload) -> Cost:
     """The body of open_clip_train.train.train_one_epoch, without its logging."""
     base = load_checkpoint(load.checkpoint)
-    data = DataLoader(Padded(load, base), load.batch, shuffle=True, drop_last=True)
+    data = DataLoader(Padded(load, base), load.batch, drop_last=True)
     model, loss = _open_clip_model(base.model)
+    schedules = importlib.import_module("open_clip_train.scheduler")
     decayed = [weight for weight in model.parameters() if weight.ndim >= 2]
     others = [weight for weight in model.parameters() if weight.ndim < 2]
     groups = [{"params": others, "weight_decay": 0.0}, {"params": decayed, "weight_decay": 0.2}]
     optimizer = torch.optim.AdamW(groups, lr=SMALL_BASE_RATE, betas=(0.9, 0.98), eps=1e-6)
+    set_rate = schedules.cosine_lr(optimizer, SMALL_BASE_RATE, load.steps // 10, load.steps)
     meter = Meter(load.warm)
-    for batch in data:
+    for step, batch in enumerate(data):
+        set_rate(step)
         optimizer.zero_grad()
         said = model(batch["pixel_values"], batch["input_ids"])
         sum(loss(**said, output_dict=True).values()).backward()

@@ -31,7 +31,7 @@ from contract.limits import (
     UPLOADS_PREFIX,
 )
 from contract.problems import Conflict, NotFound, ProblemError, ServiceUnavailable
-from contract.questions import TASKS_PREFIX, Task, TaskList, TaskSummary, task_key, task_name
+from contract.questions import Task, TaskList, TaskSummary, task_key, task_name
 from contract.routes import (
     DELETE_ANNOTATION,
     DELETE_TASK,
@@ -69,7 +69,7 @@ from lambdas.settings import AnnotateSettings
 from lambdas.stored.annotations import AnnotationStore
 from lambdas.stored.endpoint import Changes, endpoint_of
 from lambdas.stored.images import read_images, read_thumbnail
-from lambdas.stored.tasks import unknown_task
+from lambdas.stored.tasks import task_keys, unknown_task
 from lambdas.stored.teachings import RETRY_AFTER_S, Teachings
 from lambdas.web.conditions import check_conditions, delete_document
 from lambdas.web.idempotency import once
@@ -130,7 +130,7 @@ def add_task_routes(app: Resolver, store: Store, teacher: Function) -> None:
 
     def page() -> TaskList:
         limit, after = app.page_query(MAX_LISTED_TASKS)
-        keys = list(islice(store.keys(TASKS_PREFIX, after=task_key(after) if after else ""), limit + 1))
+        keys = list(islice(task_keys(store, after=after or ""), limit + 1))
         tasks = [_summary(document) for document in store.read_all(keys[:limit])]
         return TaskList(tasks=tasks, next=task_name(keys[limit - 1]) if len(keys) > limit else None)
 

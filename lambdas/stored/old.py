@@ -17,13 +17,14 @@ from typing import Any
 from contract.annotations import ANNOTATIONS_PREFIX, image_key
 from contract.models import Model
 from contract.problems import BadRequest
-from contract.questions import TASKS_PREFIX, task_name
+from contract.questions import task_name
 from contract.reference import sample
 from contract.texts import same_to_the_model
 from contract.trainings import MAX_OLD_IMAGES, MAX_OLD_SETS, SNAPSHOT_LINES, SNAPSHOTS_PREFIX
 from lambdas.aws.clients import concurrently
 from lambdas.aws.s3 import Store
 from lambdas.stored.annotations import AnnotationStore
+from lambdas.stored.tasks import task_keys
 
 log = logging.getLogger(__name__)
 
@@ -151,7 +152,7 @@ def _labels(said: dict[str, Any]) -> Labels:
 
 def _from_annotations(store: Store, but_not: Collection[str], found: _Found, until_s: float) -> None:
     """What is said for saved tasks in any other dataset."""
-    tasks = {task_name(key) for key in store.keys(TASKS_PREFIX)}
+    tasks = set(map(task_name, task_keys(store)))
     if not tasks:
         return
     asked = set[str]()

@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterator
 from itertools import islice
 
 from contract.problems import shorten
-from contract.questions import TASKS_PREFIX, task_name
+from contract.questions import task_name
 from contract.reference import (
     MAX_REFERENCE_IMAGES,
     MAX_REFERENCE_TASKS,
@@ -14,6 +14,7 @@ from contract.reference import (
     sample,
 )
 from lambdas.aws.s3 import Store
+from lambdas.stored.tasks import task_keys
 
 MAX_LISTED_KEYS = 100_000
 """S3 lists some thousands in a second. Of a folder with more, the sample is of the first so many."""
@@ -29,7 +30,7 @@ def sampled(store: Store, prefix: str, but_not: Collection[str]) -> list[str]:
 
 def task_lines(store: Store) -> list[str]:
     """The saved tasks of this moment, as the lines of REFERENCE_TASKS."""
-    saved = store.read_all(list(islice(store.keys(TASKS_PREFIX), MAX_REFERENCE_TASKS)))
+    saved = store.read_all(list(islice(task_keys(store), MAX_REFERENCE_TASKS)))
     return [json.dumps({"name": task_name(each.key), "question": each.value}, ensure_ascii=False) for each in saved]
 
 

@@ -1,12 +1,12 @@
 """Saved tasks, as POST /classify and batches find them: what each asks, and the head that answers it."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from contract.limits import MAX_HEAD_BYTES
-from contract.problems import NotFound
-from contract.questions import Parameters, task_key, task_name
+from contract.problems import BadRequest, NotFound
+from contract.questions import TASKS_PREFIX, Parameters, task_key, task_name
 from contract.taught import Teaching, head_key, head_of_key, task_versions, taught_key
 from lambdas.aws.s3 import Store
 
@@ -19,6 +19,20 @@ class SavedTask:
     question: dict[str, Any]
     etag: str
     head: str | None
+
+
+def task_keys(store: Store, *, after: str = "") -> Iterator[str]:
+    """Where saved tasks are, those behind the one called `after`. What else lies there is none, such as the empty
+    object that S3's console makes of a folder.
+    """
+    return filter(_is_task_key, store.keys(TASKS_PREFIX, after=task_key(after) if after else ""))
+
+
+def _is_task_key(key: str) -> bool:
+    try:
+        return task_key(task_name(key)) == key
+    except BadRequest:
+        return False
 
 
 def saved_tasks(store: Store, asked: Parameters) -> list[SavedTask]:

@@ -15,7 +15,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from contract.endpoint import Paused
 from contract.problems import ProblemError, ServiceUnavailable
-from contract.questions import TASKS_PREFIX, task_key, task_name
+from contract.questions import task_key, task_name
 from contract.steps import TeachEvent
 from contract.taught import Progress
 from contract.texts import same_to_the_model
@@ -26,6 +26,7 @@ from lambdas.aws.s3 import JsonObject, Store
 from lambdas.settings import TeachSettings
 from lambdas.stored.annotations import AnnotationStore
 from lambdas.stored.endpoint import endpoint_of
+from lambdas.stored.tasks import task_keys
 from lambdas.stored.teachings import Teachings
 from lambdas.teach.examples import READ_ANNOTATIONS, Annotations
 from lambdas.teach.lesson import ErasedMeanwhile, Looked, Pupil
@@ -90,7 +91,7 @@ class Teacher:
         if event.tasks and not event.labels:
             return event.tasks
         labels = set(event.labels)
-        documents = self._store.read_all(list(self._store.keys(TASKS_PREFIX)))
+        documents = self._store.read_all(list(task_keys(self._store)))
         saved = [task_name(each.key) for each in documents if not labels or labels & _labels(each.value)]
         return list(dict.fromkeys([*event.tasks, *saved]))
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from contract.documents import json_of
-from contract.layouts.places import is_hidden
+from contract.layouts.places import is_hidden, split_lines
 from contract.problems import ProblemError
 from contract.questions import Question
 from contract.reference import (
@@ -23,7 +23,9 @@ from contract.reference import (
     sample,
 )
 from contract.texts import same_to_the_model
+from contract.validation import validate
 from model.clip.preprocess import ImageProcessor
+from model.data.class_wording import spoken
 from model.data.images import ImageFiles, RgbImage, open_images
 from model.data.quarantine import Unreadable
 
@@ -83,7 +85,7 @@ def read_reference(
 
     with pictures.filling(), ThreadPoolExecutor(threads) as pool:
         left_out = [*filter(None, pool.map(read, names))]
-    questions = _questions(directory, {same_to_the_model(label) for label in labels}, left_out)
+    questions = _questions(directory, set(map(_taught_as, labels)), left_out)
     by_digest = {digest: name for name, digest in sorted(pictures.digests.items(), reverse=True)}
     own = sorted(by_digest.keys() - dataset)
     back = kept_back(len(own))
@@ -98,35 +100,53 @@ def read_reference(
 
 
 def _questions(directory: Path, taught: Set[str], left_out: list[Unreadable]) -> dict[str, Sentences]:
-    """What each saved task asks. A task can't be asked of which one label is left, or none; what is no task, or would
-    be one too many, is added to what is left out.
+    """What each saved task asks. One of which a label is left, or none, can't be asked, nor are those of whose labels
+    several may be true: which of these comes first says nothing. What is no task, or would be one too many, is added to
+    what is left out.
     """
     found: dict[str, Sentences] = {}
     prompts = 0
-    for path in sorted(directory.rglob(REFERENCE_TASKS)):
-        for number, line in enumerate(path.read_text().splitlines(), 1):
-            try:
-                task = ReferenceTask.model_validate(json_of(line))
-            except (ProblemError, ValueError) as error:
-                left_out.append(Unreadable(f"{path.name}:{number}", str(error)))
-                continue
-            asked = _sentences(task.question, taught)
-            size = sum(map(len, asked))
-            if len(found) == MAX_REFERENCE_TASKS or prompts + size > MAX_REFERENCE_PROMPTS:
-                most = f"{MAX_REFERENCE_TASKS} saved tasks and {MAX_REFERENCE_PROMPTS:,} sentences of them are asked"
-                left_out.append(Unreadable(f"{path.name}:{number}", f"at most {most}; {task.name} is one too many"))
-            elif len(asked) > 1:
-                found[task.name], prompts = asked, prompts + size
+    for place, line in _lines(directory):
+        try:
+            task = validate(ReferenceTask, json_of(line.decode()))
+        except (ProblemError, ValueError) as error:
+            left_out.append(Unreadable(place, str(error)))
+            continue
+        asked = _sentences(task.question, taught)
+        size = sum(map(len, asked))
+        if len(asked) < 2 or task.question.multi_label:
+            continue
+        if len(found) == MAX_REFERENCE_TASKS or prompts + size > MAX_REFERENCE_PROMPTS:
+            most = f"{MAX_REFERENCE_TASKS} saved tasks and {MAX_REFERENCE_PROMPTS:,} sentences of them are asked"
+            left_out.append(Unreadable(place, f"at most {most}; {task.name} is one too many"))
+        else:
+            found[task.name], prompts = asked, prompts + size
     return found
+
+
+def _lines(directory: Path) -> Iterator[tuple[str, bytes]]:
+    """Of every file with saved tasks, and where each is."""
+    for name in sorted(name for name in _file_names(directory) if name.rpartition("/")[2] == REFERENCE_TASKS):
+        with (directory / name).open("rb") as file:
+            yield from ((f"{name}:{line.number}", line.content) for line in split_lines(file))
 
 
 def _sentences(question: Question, taught: Set[str]) -> Sentences:
     """Of its labels that are not taught."""
-    labels = [each for each in question.candidate_labels if same_to_the_model(each.label) not in taught]
+    labels = [each for each in question.candidate_labels if _taught_as(each.label) not in taught]
     return tuple(tuple(question.prompts(label)) for label in labels)
+
+
+def _taught_as(label: str) -> str:
+    """The same for labels that training says with the same words: `traffic_light` and "Traffic light"."""
+    return same_to_the_model(spoken(label))
 
 
 def image_names(directory: Path) -> Iterator[str]:
     """The files in a folder and those below it that may be images, as paths from there. Raises OSError."""
+    return filter(may_be_image, _file_names(directory))
+
+
+def _file_names(directory: Path) -> Iterator[str]:
     names: Iterable[str] = (path.relative_to(directory).as_posix() for path in directory.rglob("*") if path.is_file())
-    return (name for name in names if may_be_image(name) and not is_hidden(name))
+    return (name for name in names if not is_hidden(name))

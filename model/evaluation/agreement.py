@@ -30,6 +30,8 @@ QUESTIONS = tuple([WORDS.index(word) for word in kind] for kind in KINDS)
 Questions = tuple[list[int], ...]
 SURE = 0.5
 """A best word that the base gives more than this is more probable than all others together."""
+SURE_ABOVE_CHANCE = 1.5
+"""So many times what guessing gives it has, too: of two words one always has more than half."""
 
 
 @dataclass(frozen=True)
@@ -99,7 +101,8 @@ def base_answers(
 ) -> ReferenceAnswers:
     """What the base says, by its cosines [images, words] and what it multiplies them by."""
     probabilities = word_probabilities(cosines, scale, questions)
-    sure = torch.stack([found.max(dim=1).values > SURE for found in probabilities], dim=1)
+    least = [max(SURE, SURE_ABOVE_CHANCE / len(words)) for words in questions]
+    sure = torch.stack([found.max(dim=1).values > p for found, p in zip(probabilities, least, strict=True)], dim=1)
     rows = torch.arange(first_row, first_row + len(cosines))
     return ReferenceAnswers(cosines, best(cosines, questions), sure, rows, questions)
 

@@ -14,7 +14,6 @@ from model.clip.architecture import visual_projection
 from model.clip.checkpoint import Checkpoint, load_checkpoint
 from model.clip.folder import CheckpointError
 from model.data.batch import Examples
-from model.data.class_wording import spoken
 from model.data.examples import ManifestExamples
 from model.data.images import open_images
 from model.data.quarantine import Unreadable, quarantine
@@ -131,7 +130,7 @@ def load_reference(
         directory,
         base.processor,
         set(channel.images.digests.values()),
-        {spoken(label) for record in channel.records for label in record.labels.values()},
+        {label for record in channel.records for label in record.labels.values()},
         limit_bytes=asked.kept_pixels_bytes,
         folder=settings.pixels_dir,
         threads=asked.threads,

@@ -53,6 +53,12 @@ class TestOneTask:
         again = annotate(put("weather", annotate(get("weather")).json, if_match=first.headers["etag"]))
         assert again.status == 200 and again.json == first.json
 
+    def test_is_listed_whatever_else_lies_beside_it(self, annotate: Call, bucket: Any) -> None:
+        annotate(put("weather", WEATHER))
+        for stray in ("tasks/", "tasks/notes.txt", "tasks/old/weather.json", "tasks/Weather.json"):
+            bucket.put_object(Key=stray, Body=b"")
+        assert [task["name"] for task in annotate(get()).json["tasks"]] == ["weather"]
+
     def test_is_forgotten(self, annotate: Call) -> None:
         annotate(put("weather", WEATHER))
         forget = proxy_event("DELETE", "/tasks/weather")

@@ -9,7 +9,7 @@ from torch.nn.functional import normalize
 
 from model.clip.checkpoint import load_checkpoint
 from model.clip.encode import Clip
-from model.evaluation.agreement import ReferenceAnswers, agreement, answers_as, base_answers
+from model.evaluation.agreement import QUESTIONS, ReferenceAnswers, agreement, answers_as, base_answers
 from model.evaluation.vocabulary import KINDS, WORDS
 from model.world.scene import COUNTS
 
@@ -94,6 +94,14 @@ def test_saved_tasks_count_beside_the_vocabulary(checkpoint_dir: Path) -> None:
     moved = base.cosines.clone()
     moved[:, -3:] *= -1
     assert torch.allclose(replace(sure, cosines=moved).right, torch.tensor(1 - 1 / (len(KINDS) + 2)))
+
+
+def test_of_two_words_the_base_is_sure_of_one_where_it_is_half_as_probable_again_as_by_chance() -> None:
+    words = len(WORDS)
+    cosines = torch.zeros(2, words + 2)
+    cosines[:, words:] = torch.tensor([[0.5, 0.0], [2.0, 0.0]])  # .62 and .88
+    said = base_answers(cosines, 1.0, questions=(*(QUESTIONS), [words, words + 1]))
+    assert said.sure[:, -1].tolist() == [False, True] and not said.sure[:, :-1].any()
 
 
 def test_what_the_base_says_is_right_of_the_same_images(checkpoint_dir: Path) -> None:

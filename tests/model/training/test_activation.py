@@ -1,5 +1,6 @@
 """The activation that training computes in fewer passes."""
 
+from collections.abc import Callable
 from copy import deepcopy
 
 import pytest
@@ -7,6 +8,7 @@ import torch
 from transformers.activations import QuickGELUActivation
 
 from model.training.activation import QuickGelu, with_fast_activations
+from model.training.loop import Loop
 from tests.model.conftest import tiny_model, tiny_tokenizer
 
 
@@ -35,3 +37,10 @@ def test_every_layer_of_a_clip_has_it_and_the_weights_are_as_they_were() -> None
     side = model.config.vision_config.image_size
     said = [each.vision_model(pixels[:, :, :side, :side]).pooler_output for each in (model, stock)]
     torch.testing.assert_close(*said)
+
+
+def test_a_run_computes_it_so_in_the_model_that_learns_and_in_its_average(loop_of: Callable[..., Loop]) -> None:
+    loop = loop_of()
+    for model in (loop.model, loop.averaged):
+        parts = [type(part) for part in model.modules()]
+        assert QuickGelu in parts and QuickGELUActivation not in parts

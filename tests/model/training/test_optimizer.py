@@ -39,6 +39,11 @@ def test_every_parameter_belongs_to_exactly_one_group(values: dict[str, object])
     assert [type(optimizer) for optimizer in optimizers] == ([AdamW] if values["init"] == "base" else [Muon, AdamW])
 
 
+def test_adamw_is_one_kernel_and_not_a_pass_for_each_of_its_terms() -> None:
+    for optimizer in build_optimizers(recipe(), tiny_model(tiny_tokenizer())):
+        assert all(group["fused"] for group in optimizer.param_groups)
+
+
 def test_scale_norms_and_embeddings_are_not_decayed() -> None:
     model = tiny_model(tiny_tokenizer())
     (optimizer,) = build_optimizers(recipe(weight_decay=0.1), model)

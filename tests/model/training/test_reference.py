@@ -1,5 +1,6 @@
 """A reference set beside a run's own images."""
 
+import json
 from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
@@ -16,6 +17,7 @@ from model.clip.folder import load_metadata
 from model.data.batch import Batch
 from model.data.reference import ReferenceImages, read_reference
 from model.evaluation.agreement import agreement
+from model.evaluation.vocabulary import KINDS
 from model.training.job import main
 from model.training.loop import Loop
 from model.training.reference import FIRST_ROW, Referenced
@@ -112,6 +114,21 @@ def test_the_loss_over_texts_is_what_it_is_without_them(loop_of: Callable[..., L
     assert torch.equal(loop.gradients(alone, pixels[:4], False), found)
     again = [weight.grad for weight in loop.learning if weight.grad is not None]
     assert gradients and all(torch.allclose(a, b, atol=1e-6) for a, b in zip(gradients, again, strict=True))
+
+
+@pytest.mark.usefixtures("patterned")
+def test_saved_tasks_are_kept_in_the_steps_and_counted_in_the_end(
+    loop_of: Callable[..., Loop], referenced_job: Path
+) -> None:
+    line = json.dumps({"name": "time", "question": {"candidate_labels": "noon, midnight"}})
+    (referenced_job / "input/data/reference/tasks.jsonl").write_text(line)
+    loop = loop_of(reference_share=0.5)
+    asked = [f"This is a photo of {label}." for label in ("noon", "midnight")]
+    assert loop.teacher is not None
+    *_, own = loop.teacher.asked(0, ()).questions
+    assert sorted(loop.teacher.asked(0, ()).texts[place] for place in own) == sorted(asked)
+    base = loop.reference_answers(loop.clip(), None)
+    assert base is not None and base.targets.shape == (30, len(KINDS) + 1)
 
 
 @pytest.mark.usefixtures("patterned", "referenced_job")
