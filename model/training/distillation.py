@@ -1,8 +1,8 @@
 """Knowledge distillation: where nothing of what the base learnt from can be shown again, its answers are kept instead.
 
-On the new images and over a bank of texts, the tuned model is held to the probabilities that the base gives, from
-images to texts and back: Learning without Forgetting (Li & Hoiem 2016), for CLIP as in ZSCL (Zheng et al. 2023), which
-holds it on other images, too: here on a reference set of the user's own, if there is one.
+On the new images, and over a bank of texts, the tuned model is held to the probabilities that the base gives: Learning
+without Forgetting (Li & Hoiem 2016), for CLIP as in ZSCL (Zheng et al. 2023), which holds it on other images: here on a
+reference set of the user's own in their place, if there is one.
 """
 
 from dataclasses import dataclass
@@ -64,21 +64,18 @@ class Teacher:
         """How far the student's answers are from the teacher's, in nats, times the weights. Both [images, texts], of
         which the last `reference` images are the reference set's.
 
-        To a batch's images all texts are one question. To those of the reference set each question is one of its own:
-        among all texts what an image shows comes first by far, and its answers to how many and where could move unseen.
-        Of these only answers to images are kept: from texts to images more than half of the loss was the new texts',
-        and these have to move.
+        Each question is one of its own: among all texts what an image shows comes first by far, and the answers to how
+        many and where could move unseen. Of the batch's own texts none is asked, and answers to images alone are kept,
+        not which image answers a text: what is said of the new has to move.
         """
         scale, batch = logit_scale(self.model), len(student_cosines) - reference
         student, teacher = scale * student_cosines.float(), scale * teacher_cosines.float()
         total = student.new_zeros(())
-        if self.weight and batch:
-            told, known = student[:batch], teacher[:batch]
-            total = total + self.weight * (_divergence(told, known) + _divergence(told.T, known.T)) / 2
-        if self.reference_weight and reference:
-            told, known = student[batch:], teacher[batch:]
-            moved = [_divergence(told[:, words], known[:, words]) for words in asked.questions]
-            total = total + self.reference_weight * torch.stack(moved).mean()
+        for images, weight in ((slice(batch), self.weight), (slice(batch, None), self.reference_weight)):
+            told, known = student[images], teacher[images]
+            if weight and len(told):
+                moved = [_divergence(told[:, words], known[:, words]) for words in asked.questions]
+                total = total + weight * torch.stack(moved).mean()
         return total
 
 

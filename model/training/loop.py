@@ -61,9 +61,7 @@ class Loop:
         self.step = 0
         self.bad_steps = 0
         self.curve: list[dict[str, float]] = []
-        self.prefetcher = Prefetcher(
-            self.examples, self.checkpoint.processor, ranks, self.recipe.threads, keeps_whole=self.teacher is not None
-        )
+        self.prefetcher = Prefetcher(self.examples, self.checkpoint.processor, ranks, self.recipe.threads)
 
     @property
     def rate(self) -> float:
@@ -112,7 +110,8 @@ class Loop:
 
     def gradients(self, batch: Batch, pixels: Tensor, bf16: bool) -> Tensor:
         """Leave the gradients of the whole batch in every parameter, and return its loss. `pixels`: this rank's part. A
-        teacher sees new images whole, whatever crops are learnt from, and those of a reference set as the student does.
+        teacher sees what the student sees (Beyer et al. 2022, "Knowledge distillation: a good teacher is patient and
+        consistent"): of a crop it says another size and another place than of the whole image.
         """
         asked = self.teacher.asked(self.step, batch.texts) if self.teacher else None
         texts = asked.texts if asked else batch.texts
@@ -121,12 +120,11 @@ class Loop:
         logits = batch.without_unknown(logit_scale(self.model) * told)
         loss = self._objective_loss(self.model, logits, batch.positives.to(logits.device))
         if self.teacher and asked:
-            whole = pixels if batch.crops is None or self.prefetcher.whole is None else self.prefetcher.whole
             kept = slice(None)
             if not self.teacher.weight and self.ranks.count == 1:  # several have unequal parts of the reference set
                 kept = slice(len(batch.rows), None)
             with torch.no_grad():
-                teacher_cosines = self._cosines(self.teacher.model, whole[kept], texts, bf16)
+                teacher_cosines = self._cosines(self.teacher.model, pixels[kept], texts, bf16)
             loss = loss + self.teacher.loss(cosines[kept], teacher_cosines, asked, len(batch.reference))
         loss.backward()  # type: ignore[no-untyped-call]
         self.ranks.average_gradients(self.learning)

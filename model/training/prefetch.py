@@ -14,32 +14,23 @@ from model.training.distributed import Ranks
 
 
 class Prefetcher:
-    """This rank's part of every batch, and `waited_s`: how long the run has waited for it.
+    """This rank's part of every batch, and `waited_s`: how long the run has waited for it."""
 
-    `whole` has the images of the step that was read last without their crops, if `keeps_whole`; those of the reference
-    set with them, because a teacher is to see what the student sees (Beyer et al. 2022, "Knowledge distillation: a good
-    teacher is patient and consistent").
-    """
-
-    def __init__(
-        self, examples: Examples, processor: ImageProcessor, ranks: Ranks, threads: int, *, keeps_whole: bool = False
-    ) -> None:
+    def __init__(self, examples: Examples, processor: ImageProcessor, ranks: Ranks, threads: int) -> None:
         self.examples = examples
         self.processor = processor
         self.ranks = ranks
-        self.keeps_whole = keeps_whole
-        self.whole: Tensor | None = None
         self.waited_s = 0.0
         self._ahead = ThreadPoolExecutor(1, thread_name_prefix="prefetcher")
         self._decoders = ThreadPoolExecutor(threads, thread_name_prefix="decoder")
-        self._next: tuple[int, Future[tuple[Batch, Tensor, Tensor | None]]] | None = None
+        self._next: tuple[int, Future[tuple[Batch, Tensor]]] | None = None
 
     def read(self, step: int, size: int) -> tuple[Batch, Tensor]:
         """The `size` images of a step, of which only this rank's are prepared; the step after it is begun."""
         since_s = time.monotonic()
         if self._next is None or self._next[0] != step:
             self._next = (step, self._ahead.submit(self._prepare, step, size))
-        batch, pixels, self.whole = self._next[1].result()
+        batch, pixels = self._next[1].result()
         self.waited_s += time.monotonic() - since_s
         self._next = (step + 1, self._ahead.submit(self._prepare, step + 1, size))
         return batch, pixels
@@ -52,18 +43,13 @@ class Prefetcher:
         """Stop reading ahead; `pixels` goes on to answer."""
         self._ahead.shutdown(cancel_futures=True)
 
-    def _prepare(self, step: int, size: int) -> tuple[Batch, Tensor, Tensor | None]:
+    def _prepare(self, step: int, size: int) -> tuple[Batch, Tensor]:
         batch = self.examples.batch(step, size)
-        images = self.pixels(self.ranks.share((*batch.rows, *batch.reference)))
-        shown = images
+        shown = self.pixels(self.ranks.share((*batch.rows, *batch.reference)))
         if batch.crops is not None:
             crops = self.ranks.share(batch.crops)
-            shown = np.stack(list(self._decoders.map(cropped, images, crops)))
-        if not self.keeps_whole:
-            return batch, normalized(self.processor, shown), None
-        is_reference = self.ranks.share((False,) * len(batch.rows) + (True,) * len(batch.reference))
-        whole = np.where(np.array(is_reference)[:, None, None, None], shown, images)
-        return batch, normalized(self.processor, shown), normalized(self.processor, whole)
+            shown = np.stack(list(self._decoders.map(cropped, shown, crops)))
+        return batch, normalized(self.processor, shown)
 
     def _resized(self, row: int) -> NDArray[np.uint8]:
         picture = self.examples.image(row)

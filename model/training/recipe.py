@@ -32,8 +32,8 @@ PROJECTION_RATE = 0.2
 
 PAIR_SHARE = 0.15
 """Of the replayed images: at .05, two a batch, what was published on digits had lost .05 at relation; at .15 none."""
-DISTILLATION_WEIGHT = 1.0
-"""At 4 the small base learnt no digit in 60 steps; at 1 it learnt them and kept more than without."""
+DISTILLATION_WEIGHT = 8.0
+"""On digits, 600 steps: .938 right and .020 lost of the old tasks; .973 and .116 without."""
 
 
 class Recipe(Hyperparameters):

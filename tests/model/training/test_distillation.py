@@ -130,16 +130,20 @@ def test_answers_to_reference_images_weigh_on_their_own_and_texts_may_find_other
     assert float(on_reference.loss(moved, base, asked, 2).detach()) == pytest.approx(0, abs=1e-5)
 
 
-def test_a_question_of_which_the_base_says_little_beside_another_is_kept_as_well() -> None:
-    """Of seven words, the first three are sure of what is shown, and the others waver between how many."""
-    teacher, asked = Teacher(tiny_model(tiny_tokenizer()), 0.0, 0, 1.0), Asked(("",) * 7, ((0, 1, 2), (3, 4, 5, 6)))
-    base = torch.tensor([[1.0, 0.0, 0.0, 0.10, 0.0, 0.0, 0.0]])
-    counted_otherwise = torch.tensor([[1.0, 0.0, 0.0, 0.0, 0.10, 0.0, 0.0]])
-    shown_otherwise = torch.tensor([[0.90, 0.10, 0.0, 0.10, 0.0, 0.0, 0.0]])
-    counted = float(teacher.loss(counted_otherwise, base, asked, 1).detach())
-    assert counted > float(teacher.loss(shown_otherwise, base, asked, 1).detach())
-    shifted = base + torch.tensor([[0.0, 0.0, 0.0, 0.5, 0.5, 0.5, 0.5]])  # of one question against the other: no answer
-    assert float(teacher.loss(shifted, base, asked, 1).detach()) == pytest.approx(0, abs=1e-6)
+@pytest.mark.parametrize("reference", [0, 1])
+def test_a_question_of_which_the_base_says_little_beside_another_is_kept_as_well(reference: int) -> None:
+    """Of seven words, the first three are sure of what is shown, and the others waver between how many. The eighth is
+    a text of the batch, which is not asked.
+    """
+    teacher, asked = Teacher(tiny_model(tiny_tokenizer()), 1.0, 0, 1.0), Asked(("",) * 8, ((0, 1, 2), (3, 4, 5, 6)))
+    base = torch.tensor([[1.0, 0.0, 0.0, 0.10, 0.0, 0.0, 0.0, 0.0]])
+    counted_otherwise = torch.tensor([[1.0, 0.0, 0.0, 0.0, 0.10, 0.0, 0.0, 0.0]])
+    shown_otherwise = torch.tensor([[0.90, 0.10, 0.0, 0.10, 0.0, 0.0, 0.0, 0.0]])
+    counted = float(teacher.loss(counted_otherwise, base, asked, reference).detach())
+    assert counted > float(teacher.loss(shown_otherwise, base, asked, reference).detach())
+    # one question against the other, and the batch's own text: no answer
+    shifted = base + torch.tensor([[0.0, 0.0, 0.0, 0.5, 0.5, 0.5, 0.5, 0.9]])
+    assert float(teacher.loss(shifted, base, asked, reference).detach()) == pytest.approx(0, abs=1e-6)
 
 
 def _asked(texts: int) -> Asked:

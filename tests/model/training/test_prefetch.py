@@ -141,10 +141,9 @@ def test_a_step_shows_crops_and_what_is_looked_at_besides_is_whole(
     directory: Path, prefetcher_of: type[Prefetcher]
 ) -> None:
     data, processor = examples(ImageFiles(directory, tiny_processor()), 0.9), tiny_processor()
-    prefetcher = prefetcher_of(data, processor, Ranks(0, 1, CPU), 1, keeps_whole=True)
+    prefetcher = prefetcher_of(data, processor, Ranks(0, 1, CPU), 1)
     batch, pixels = prefetcher.read(2, 4)
     assert batch.crops is not None
     whole = prefetcher.pixels(batch.rows)
     shown = np.stack([cropped(image, crop) for image, crop in zip(whole, batch.crops, strict=True)])
     assert torch.equal(pixels, normalized(processor, shown)) and not np.array_equal(shown, whole)
-    assert prefetcher.whole is not None and torch.equal(prefetcher.whole, normalized(processor, whole))

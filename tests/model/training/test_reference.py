@@ -132,13 +132,16 @@ def test_saved_tasks_are_kept_in_the_steps_and_counted_in_the_end(
 
 
 @pytest.mark.usefixtures("patterned", "referenced_job")
-def test_teacher_and_student_see_the_same_crop_of_a_reference_image(loop_of: Callable[..., Loop]) -> None:
-    loop = loop_of(reference_share=0.5, crop_area_min=0.5)
-    batch, pixels = loop.prefetcher.read(0, 8)
-    whole = loop.prefetcher.whole
-    assert whole is not None and loop.recipe.distillation_weight == 0
-    assert torch.equal(whole[4:], pixels[4:]) and not torch.equal(whole[:4], pixels[:4])
-    assert batch.crops is not None and len(batch.crops) == 8
+@pytest.mark.parametrize("kept", ["distillation_weight", "reference_weight"])
+def test_teacher_and_student_see_the_same_crop(loop_of: Callable[..., Loop], kept: str) -> None:
+    """Before the first step both are the base, and answer alike what they see alike."""
+    losses = []
+    for weight in (0.0, 50.0):
+        loop = loop_of(**{"reference_share": 0.5, "reference_weight": 0, "crop_area_min": 0.5, kept: weight})
+        batch, pixels = loop.prefetcher.read(0, 8)
+        assert batch.crops is not None and len(batch.crops) == 8 and (loop.teacher is None) == (weight == 0)
+        losses.append(float(loop.gradients(batch, pixels, False)))
+    assert losses[1] == pytest.approx(losses[0], abs=1e-4)
 
 
 @pytest.mark.slow
