@@ -34,7 +34,7 @@ from model.training.recipe import SMALL_BASE_RATE
 REPORT = REPORTS / "learning-loops.md"
 LOOPS = {"trainer": "transformers' Trainer, as in run_clip.py", "open_clip": "open_clip's loop"}
 DRAWN = "pictograms-50"
-"""The domain beside the photographs that are given."""
+"""The domain where no photographs are given."""
 STEPS, BATCH = 300, 64
 """As many new images as Wordsight's 600 steps show, half of whose batches are replayed."""
 
@@ -147,7 +147,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     torch.set_num_threads(1)
     bench = Bench(BENCH / "learn/loops")
-    domains = [*(domain for domain in DOMAINS if domain.name == DRAWN), *map(photographs, given.folders)]
+    domains = [*map(photographs, given.folders)] or [domain for domain in DOMAINS if domain.name == DRAWN]
     findings = [bench.find(domain, loop) for domain in domains for loop in LOOPS]
     REPORT.write_text(report(findings, bench.before, bench.base.metadata.version))
     return 0
