@@ -18,6 +18,7 @@ from model.training.job import main
 from model.training.loop import Loop
 from model.training.loss import sigmoid_loss
 from model.training.optimizer import layers_above
+from model.training.recipe import DISTILLATION_WEIGHT
 from tests.model.loops import ALONE, COLOURS, QUICK, build_loop, exported, lay_out_job
 
 pytestmark = pytest.mark.slow
@@ -154,6 +155,6 @@ def test_a_whole_job_mixes_measures_and_calibrates_it(tmp_path: Path, siglip_dir
     directory = tmp_path / "model"
     metadata = load_metadata(directory)
     assert metadata.parent == "tiny-siglip" and metadata.calibration.multi_label is not None
-    assert metadata.metrics["interpolation"] and metadata.metrics["distillation_weight"] == 1.0
+    assert metadata.metrics["interpolation"] and metadata.metrics["distillation_weight"] == DISTILLATION_WEIGHT
     assert json.loads((directory / "config.json").read_text())["architectures"] == ["SiglipModel"]
     assert own_scores(directory).isfinite().all()
