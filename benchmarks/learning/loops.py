@@ -127,8 +127,8 @@ def report(findings: Sequence[Findings], before: Outcome, base: str) -> str:
 The base learns domains of [learning-seeds.md](learning-seeds.md) in two common loops, {STEPS} steps of {BATCH} images:
 as many new images as Wordsight shows by default, half of whose batches are replayed. They are shown in random crops of
 {Hyperparameters().crop_area_min:.0%} of their area at least, each time in one of the wordings that Wordsight trains a
-label in. The learning rate is {SMALL_BASE_RATE:g} at most, as Wordsight's for this base, and falls to zero as by each
-loop's own default: linearly, and as a cosine after a tenth of the steps.
+label in. The learning rate is {SMALL_BASE_RATE:g} at most, as Wordsight's for this base, and falls to zero as each loop
+does it by default: linearly in Trainer, as a cosine in open_clip's, after a warm-up of a tenth of the steps.
 
 Accuracy on test images in wordings that no training used, in the mean of {len(SEEDS)} seeds and, in brackets, from the
 lowest to the highest; old tasks are those of the rendered world that the base has learnt, {SCENES:,} images. What
